@@ -1,0 +1,216 @@
+package labrpc
+
+import (
+	"fmt"
+	"reflect"
+	"slices"
+	"unsafe"
+)
+
+// A Message is what one who controls the network sees of a message, and may forge.
+type Message struct {
+	From, To NodeID
+	Method   string
+	Kind     MessageKind
+	Number   uint64 // its number on its link among those of its method and kind
+	Body     any    // the value sent: a copy, free to alter
+}
+
+// A Verdict is what an interceptor decides.
+type Verdict int
+
+// The verdicts.
+const (
+	Pass    Verdict = iota // the message goes on as it was
+	Drop                   // it is lost
+	Replace                // it goes on with the Body, From and To that the interceptor left in it
+)
+
+// Intercept makes f see every message when it is sent, before the link's own faults: the adversary
+// of the Byzantine model. Several interceptors see it in the order of their registration. f is called one message at a time,
+// in the order that follows from the seed, and must not call the network; to send more messages, note them
+// and [Network.Inject] them at the next quiet moment.
+func (net *Network) Intercept(f func(*Message) Verdict) {
+	net.mu.Lock()
+	defer net.mu.Unlock()
+	net.intercepts = append(net.intercepts, f)
+}
+
+// intercepted shows a message to the interceptors; true if none is left to route. The caller holds net.mu.
+func (net *Network) intercepted(m *message) bool {
+	for _, f := range net.intercepts {
+		view := m.view()
+		switch f(&view) {
+		case Drop:
+			net.lose(delivery{m: m}, "dropped by the adversary")
+			return true
+		case Replace:
+			if err := m.alter(view); err != nil {
+				panic(err.Error())
+			}
+			net.emit(m.event(EventAltered))
+		}
+	}
+	return false
+}
+
+// view copies a message for the outside.
+func (m *message) view() Message {
+	v := Message{From: m.from, To: m.to, Method: m.method, Kind: m.kind, Number: m.number}
+	if copied, err := m.plan.clone(m.body, false); err == nil {
+		v.Body = reflect.NewAt(m.plan.typ, copied).Elem().Interface()
+	}
+	return v
+}
+
+// alter makes the message what the view says.
+func (m *message) alter(v Message) error {
+	p, body, err := bodyOf(v)
+	if err != nil {
+		return err
+	}
+	m.from, m.to, m.plan, m.body, m.bytes = v.From, v.To, p, body, nil
+	return nil
+}
+
+func bodyOf(v Message) (*plan, unsafe.Pointer, error) {
+	if v.Body == nil {
+		return nil, nil, fmt.Errorf("labrpc: a forged %q has no Body", v.Method)
+	}
+	p := planFor(reflect.TypeOf(v.Body))
+	if p.err != nil {
+		return nil, nil, p.err
+	}
+	src := reflect.New(p.typ)
+	src.Elem().Set(reflect.ValueOf(v.Body))
+	body, err := p.clone(src.UnsafePointer(), false)
+	return p, body, err
+}
+
+// Inject puts a forged one-way message or request on the link m.From→m.To, as if m.From had sent it: an invention,
+// or a replay of one seen before. It meets the link's faults, not the interceptors. The reply to a forged
+// request goes nowhere. It returns an error if the body cannot travel.
+func (net *Network) Inject(m Message) error {
+	net.mu.Lock()
+	defer net.mu.Unlock()
+	net.host(m.From)
+	net.host(m.To)
+	p, body, err := bodyOf(m)
+	if err != nil {
+		return err
+	}
+	if m.Kind != Request {
+		m.Kind = OneWay
+	}
+	l := net.links[m.From][m.To]
+	// A stream of their own: forgeries do not shift the numbers of the true messages.
+	s := l.stream(net.opts.Seed, m.Method, "forged "+m.Kind)
+	s.count++
+	net.messages++
+	forged := &message{
+		kind: m.Kind, from: m.From, to: m.To, method: m.Method, plan: p, body: body,
+		id: net.messages, number: s.count, stream: s,
+	}
+	net.emit(forged.event(EventAltered))
+	net.route(forged)
+	net.rouse()
+	return nil
+}
+
+// A Match says which messages are meant; a zero field matches all.
+type Match struct {
+	From, To NodeID
+	Method   string
+	Kind     MessageKind
+}
+
+func (x Match) matches(m *message) bool {
+	return (x.From == 0 || x.From == m.from) && (x.To == 0 || x.To == m.to) &&
+		(x.Method == "" || x.Method == m.method) && (x.Kind == "" || x.Kind == m.kind)
+}
+
+// Held are the messages that a [Network.Hold] keeps from their receivers, in the order in which they were sent.
+type Held struct {
+	net   *Network
+	match Match
+	open  bool
+	msgs  []*message
+}
+
+// Hold stops the messages that match, from now on, until their release. Where several holds match, the first takes the message.
+func (net *Network) Hold(match Match) *Held {
+	net.mu.Lock()
+	defer net.mu.Unlock()
+	h := &Held{net: net, match: match, open: true}
+	net.holds = append(net.holds, h)
+	return h
+}
+
+// takes keeps the message if it matches. The caller holds net.mu.
+func (h *Held) takes(m *message) bool {
+	if !h.open || !h.match.matches(m) {
+		return false
+	}
+	h.msgs = append(h.msgs, m)
+	return true
+}
+
+// Messages returns copies of what is held, in the order in which it was sent.
+func (h *Held) Messages() []Message {
+	h.net.mu.Lock()
+	defer h.net.mu.Unlock()
+	var out []Message
+	for _, m := range h.msgs {
+		out = append(out, m.view())
+	}
+	return out
+}
+
+// Deliver lets those held messages go for which f holds (all, if f is nil), and goes on holding new ones.
+// They meet their link's faults and latency from now. It returns how many it let go.
+func (h *Held) Deliver(f func(Message) bool) int {
+	h.net.mu.Lock()
+	defer h.net.mu.Unlock()
+	return h.remove(f, func(m *message) {
+		h.net.emit(m.event(EventReleased))
+		if h.net.links[m.from][m.to].isCut {
+			h.net.lose(delivery{m: m}, "cut")
+			return
+		}
+		h.net.transmit(m)
+	})
+}
+
+// Discard loses those held messages for which f holds (all, if f is nil). It returns how many.
+func (h *Held) Discard(f func(Message) bool) int {
+	h.net.mu.Lock()
+	defer h.net.mu.Unlock()
+	return h.remove(f, func(m *message) { h.net.lose(delivery{m: m}, "discarded while held") })
+}
+
+// Release ends the hold and lets go all that it has.
+func (h *Held) Release() int {
+	h.net.mu.Lock()
+	h.open = false
+	h.net.holds = slices.DeleteFunc(h.net.holds, func(o *Held) bool { return o == h })
+	h.net.mu.Unlock()
+	return h.Deliver(nil)
+}
+
+// remove takes out what f chooses and hands each to then. The caller holds the network's lock.
+func (h *Held) remove(f func(Message) bool, then func(*message)) int {
+	var chosen, rest []*message
+	for _, m := range h.msgs {
+		if f == nil || f(m.view()) {
+			chosen = append(chosen, m)
+		} else {
+			rest = append(rest, m)
+		}
+	}
+	h.msgs = rest
+	for _, m := range chosen {
+		then(m)
+	}
+	h.net.rouse()
+	return len(chosen)
+}

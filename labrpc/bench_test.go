@@ -1,0 +1,74 @@
+package labrpc_test
+
+import (
+	"context"
+	"fmt"
+	"testing"
+	"testing/synctest"
+
+	"distlabs/labrpc"
+)
+
+type echoArgs struct{ Data []byte }
+type echoReply struct{ Data []byte }
+
+// newEcho starts two nodes; n2 answers "echo".
+func newEcho(opts labrpc.Options) (*labrpc.Network, *labrpc.Node) {
+	opts.Nodes = 2
+	net := labrpc.New(opts)
+	n1, n2 := net.Start(1), net.Start(2)
+	labrpc.Handle(n2, "echo", func(_ labrpc.NodeID, a echoArgs) echoReply { return echoReply(a) })
+	return net, n1
+}
+
+func calls(b *testing.B, n *labrpc.Node, size int) {
+	args := echoArgs{Data: make([]byte, size)}
+	for b.Loop() {
+		if _, err := labrpc.Call[echoReply](context.Background(), n, 2, "echo", args); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+// One call after another between two nodes, no faults, in real time.
+func BenchmarkCallRealTime(b *testing.B) {
+	for _, size := range []int{16, 1024} {
+		b.Run(fmt.Sprintf("%dB", size), func(b *testing.B) {
+			net, n := newEcho(labrpc.Options{})
+			defer net.Close()
+			b.ReportAllocs()
+			calls(b, n, size)
+		})
+	}
+}
+
+// The same in virtual time, where each message waits for a quiet moment.
+func BenchmarkCallVirtual(b *testing.B) {
+	for _, size := range []int{16, 1024} {
+		b.Run(fmt.Sprintf("%dB", size), func(b *testing.B) {
+			args := echoArgs{Data: make([]byte, size)}
+			b.ReportAllocs()
+			bubble(b, func() {
+				net, n := newEcho(labrpc.Options{})
+				defer net.Close()
+				for range b.N {
+					if _, err := labrpc.Call[echoReply](context.Background(), n, 2, "echo", args); err != nil {
+						panic(err)
+					}
+				}
+			})
+			b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "calls/s")
+		})
+	}
+}
+
+// bubble runs f in a synctest bubble, for a benchmark: synctest.Test wants a *testing.T.
+func bubble(b *testing.B, f func()) {
+	ok := testing.RunTests(func(_, _ string) (bool, error) { return true, nil }, []testing.InternalTest{{
+		Name: b.Name(),
+		F:    func(t *testing.T) { b.ResetTimer(); synctest.Test(t, func(*testing.T) { f() }); b.StopTimer() },
+	}})
+	if !ok {
+		b.Fatal("the bubble failed")
+	}
+}

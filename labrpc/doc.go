@@ -1,0 +1,53 @@
+// Package labrpc is a simulated network of machines that crash.
+//
+// # Nodes, messages, calls
+//
+// A [Network] has nodes n1, n2, … A test starts them; your code is handed a [Node] and runs on it as on a
+// machine of its own: it shares no memory with the others, and knows of them only what arrives.
+//
+// There are two ways to talk. [Send] puts a one-way message on the wire, [Receive] registers who takes it:
+//
+//	labrpc.Receive(node, "rumour", func(from labrpc.NodeID, r Rumour) { … })
+//	err := labrpc.Send(node, 2, "rumour", Rumour{Text: "…"})
+//
+// [Call] sends a request and waits for the reply, [Handle] registers who answers:
+//
+//	labrpc.Handle(node, "vote", func(from labrpc.NodeID, a VoteArgs) VoteReply { … })
+//	reply, err := labrpc.Call[VoteReply](ctx, node, 2, "vote", VoteArgs{Term: 3})
+//
+// Every handler runs in a goroutine of its own, so several run at once. Values are copied on the way: fields must
+// be exported, and of plain types (numbers, strings, booleans, times, and slices, maps, arrays,
+// pointers and structs of them). An interface, a channel or a function cannot travel; the error says so at once.
+//
+// A lost message tells nobody. A Call without a deadline waits until its node crashes.
+//
+// # Crashes
+//
+// [Network.Crash] ends an incarnation of a node: its [Node.Context] ends, and nothing that it still sends, writes or tells
+// has any effect. Go cannot stop goroutines from outside, so yours should end when the context does.
+// What the [Disk] holds is there when [Network.Start] begins the next incarnation.
+//
+// # Virtual time
+//
+// Inside a testing/synctest bubble, time is virtual for all code, yours included: when every goroutine waits, the clock
+// jumps to the next timer. A minute takes milliseconds. One rule follows: a goroutine that waits for a
+// sync.Mutex does not count as waiting, so never hold one across [Call], a channel operation or time.Sleep: if
+// another goroutine wants it meanwhile, time stands still. Nor may a goroutine poll in a loop without sleeping.
+//
+// # One seed, one run
+//
+// In a bubble, the same [Options.Seed] gives the same run. One goroutine owns the network; it lets all nodes
+// run until they wait, sorts what they sent into an order that does not depend on the scheduler, decides the fate of each message
+// by a pure function of (seed, link, method, number), and then delivers one message. What remains is yours:
+//
+//   - the order of iteration over a map, where something is sent or chosen by it;
+//   - a select with several cases ready at once;
+//   - the global functions of math/rand: use [Node.Rand];
+//   - two goroutines of one node that wake at the same instant, as two timers set together for the same
+//     length do, and race for a lock.
+//
+// # Data races
+//
+// Under -race, the network orders nothing that your own locks and channels do not order: two handlers that
+// touch one field without a lock are reported even though the network ran one long after the other.
+package labrpc

@@ -1,0 +1,156 @@
+package labrpc
+
+import (
+	"context"
+	"fmt"
+	"time"
+)
+
+// A host is the machine under a node: what survives a crash.
+type host struct {
+	net     *Network
+	id      NodeID
+	node    *Node // the current incarnation; nil before the first and while down
+	inc     int
+	stopped bool
+	disk    *Disk
+	clock   *Clock
+
+	pausedUntil time.Duration // 0 when not paused
+	backlog     []delivery    // what arrived during the pause
+}
+
+func newHost(net *Network, id NodeID) *host {
+	h := &host{net: net, id: id, clock: newClock()}
+	h.disk = newDisk(h)
+	return h
+}
+
+// Start begins a new incarnation of a node that is not up: its first, or a
+// restart after [Network.Crash], with an empty memory and the disk as the last one left it. It
+// panics if the node is up or was stopped for ever.
+//
+// Register the node's handlers before the next message can arrive: in virtual time, before
+// the caller waits for anything.
+func (net *Network) Start(id NodeID) *Node {
+	net.mu.Lock()
+	defer net.mu.Unlock()
+	h := net.host(id)
+	if h.stopped || h.node != nil || net.closed {
+		panic(fmt.Sprintf("labrpc: Start of %v, which is %s", id, h.state()))
+	}
+	h.inc++
+	ctx, cancel := context.WithCancel(context.Background())
+	h.node = &Node{
+		net: net, host: h, inc: h.inc, ctx: ctx, cancel: cancel,
+		rand:     newRand(hashOf(net.opts.Seed, 'r', uint64(id), uint64(h.inc))),
+		handlers: map[string]*handler{},
+	}
+	h.disk.use(h.node)
+	net.emit(Event{Kind: EventStarted, Node: id})
+	return h.node
+}
+
+func (h *host) state() string {
+	switch {
+	case h.net.closed:
+		return "on a closed network"
+	case h.stopped:
+		return "stopped for ever"
+	case h.node != nil:
+		return "up"
+	}
+	return "down"
+}
+
+// Crash ends the current incarnation of a node: its context ends, its memory is lost
+// with it, nothing that it still sends or writes has any effect, and what is under way to it
+// is lost unless it has been started again by then. Its disk stays. A node that is down stays down.
+func (net *Network) Crash(id NodeID) {
+	net.mu.Lock()
+	defer net.mu.Unlock()
+	net.host(id).crash("")
+}
+
+// Stop is a crash for ever: the node cannot be started again.
+func (net *Network) Stop(id NodeID) {
+	net.mu.Lock()
+	defer net.mu.Unlock()
+	h := net.host(id)
+	if h.stopped {
+		return
+	}
+	h.end()
+	h.stopped = true
+	net.emit(Event{Kind: EventStopped, Node: id})
+}
+
+// crash ends the incarnation and records it. The caller holds net.mu.
+func (h *host) crash(reason string) {
+	if h.node == nil {
+		return
+	}
+	h.end()
+	h.net.emit(Event{Kind: EventCrashed, Node: h.id, Reason: reason})
+}
+
+// end fences off the incarnation. The caller holds net.mu.
+func (h *host) end() {
+	if h.node == nil {
+		return
+	}
+	h.node.fence()
+	h.node = nil
+	h.pausedUntil = 0
+	for _, d := range h.backlog {
+		h.net.lose(d, "receiver down")
+	}
+	h.backlog = nil
+}
+
+// Up reports whether the node has an incarnation that runs.
+func (net *Network) Up(id NodeID) bool {
+	net.mu.Lock()
+	defer net.mu.Unlock()
+	n := net.host(id).node
+	return n != nil && !n.isDown()
+}
+
+// Incarnation returns how often the node has been started.
+func (net *Network) Incarnation(id NodeID) int {
+	net.mu.Lock()
+	defer net.mu.Unlock()
+	return net.host(id).inc
+}
+
+// Pause makes a node stand still for d, as a garbage collector or a suspended
+// machine does: what arrives waits, and what it sends leaves only when the pause is over. Go cannot
+// stop another's goroutines, so the node's own timers go on; nobody outside can tell.
+// A further pause extends the first. A node that is down is not paused.
+func (net *Network) Pause(id NodeID, d time.Duration) {
+	net.mu.Lock()
+	defer net.mu.Unlock()
+	h := net.host(id)
+	until := net.now() + d
+	if h.node == nil || until <= h.pausedUntil {
+		return
+	}
+	h.pausedUntil = until
+	net.emit(Event{Kind: EventPaused, Node: id, Value: d.String()})
+	node := h.node
+	net.after(d, func() {
+		if h.node == node && h.pausedUntil == until {
+			h.resume()
+		}
+	})
+}
+
+// resume delivers what waited, in order. The caller holds net.mu.
+func (h *host) resume() {
+	h.pausedUntil = 0
+	h.net.emit(Event{Kind: EventResumed, Node: h.id})
+	for _, d := range h.backlog {
+		h.net.schedule(0, d)
+	}
+	h.backlog = nil
+}

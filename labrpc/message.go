@@ -1,0 +1,289 @@
+package labrpc
+
+import (
+	"context"
+	"fmt"
+	"reflect"
+	"runtime"
+	"time"
+	"unsafe"
+)
+
+// A message on its way. Its body is a private copy, behind a pointer.
+type message struct {
+	kind     MessageKind
+	from, to NodeID
+	method   string
+	plan     *plan
+	body     unsafe.Pointer
+	sender   *Node        // nil if forged
+	call     *pendingCall // of a request and its reply
+	pc       uintptr      // the student's line that sent it; 0 unless observed
+
+	// Set by the network.
+	id      uint64
+	stream  *stream
+	number  uint64
+	replyTo uint64
+	bytes   []byte // encoded, once wanted
+	edge    byte   // its address orders a map's copier and its readers for the race detector
+}
+
+// value returns the body as an interface: the struct is copied, what it points to is not.
+func (m *message) value() any {
+	return reflect.NewAt(m.plan.typ, m.body).Elem().Interface()
+}
+
+// encoded returns the body's bytes.
+func (m *message) encoded() []byte {
+	if m.bytes == nil {
+		b, err := Marshal(m.value())
+		if err != nil {
+			b = fmt.Appendf(nil, "%+v", m.value())
+		}
+		m.bytes = b
+	}
+	return m.bytes
+}
+
+// acquire tells the race detector that the dispatcher may read the message: its plan, which the first sender of its type made,
+// and the maps in it, which only instrumented code can build. The rest of the body it does not know of.
+func (m *message) acquire() {
+	raceAcquire(unsafe.Pointer(m.plan))
+	if m.plan.maps {
+		raceAcquire(unsafe.Pointer(&m.edge))
+	}
+}
+
+// newMessage copies the value at body. The caller's goroutine is the sender's.
+//
+//go:norace
+func newMessage(n *Node, kind MessageKind, to NodeID, method string, p *plan, body unsafe.Pointer) (*message, error) {
+	if p.err != nil {
+		return nil, n.fail(to, method, ErrType, p.err)
+	}
+	copied, err := p.clone(body, true)
+	if err != nil {
+		return nil, n.fail(to, method, ErrType, err)
+	}
+	m := new(message)
+	m.kind = kind
+	m.from = n.ID()
+	m.to = to
+	m.method = method
+	m.plan = p
+	m.body = copied
+	m.sender = n
+	if p.maps {
+		raceRelease(unsafe.Pointer(&m.edge))
+	}
+	return m, nil
+}
+
+func (n *Node) fail(to NodeID, method string, is, why error) error {
+	return &callError{from: n.ID(), to: to, method: method, is: is, why: why}
+}
+
+// check refuses what can never arrive.
+func (n *Node) check(to NodeID, method string) error {
+	if n.isDown() {
+		return n.fail(to, method, ErrDown, nil)
+	}
+	if !n.net.has(to) {
+		return n.fail(to, method, ErrNoNode, nil)
+	}
+	return nil
+}
+
+// source notes the line of the student's call, for the record.
+//
+//go:norace
+func (m *message) source(n *Node) {
+	if n.net.opts.Observe == nil {
+		return
+	}
+	var pcs [1]uintptr
+	if runtime.Callers(4, pcs[:]) > 0 {
+		m.pc = pcs[0]
+	}
+}
+
+// Send puts a one-way message on the wire and returns at once. Nothing tells whether it
+// arrives: it may be lost, duplicated, delayed or overtaken, as the link has it. The message is
+// copied: what the caller does to it afterwards does not matter.
+//
+// It is handled by what the receiver registered with [Receive] under the same name, for the same type M.
+// The error is ErrDown, ErrNoNode, or ErrType if an M cannot travel (an unexported field, a channel, an interface).
+// A node may send to itself.
+func Send[M any](n *Node, to NodeID, method string, msg M) error {
+	return send(n, to, method, planFor(reflect.TypeFor[M]()), unsafe.Pointer(&msg))
+}
+
+//go:norace
+func send(n *Node, to NodeID, method string, p *plan, body unsafe.Pointer) error {
+	if err := n.check(to, method); err != nil {
+		return err
+	}
+	m, err := newMessage(n, OneWay, to, method, p, body)
+	if err != nil {
+		return err
+	}
+	m.source(n)
+	it := newItem(itemSend, n)
+	it.msg = m
+	n.net.submit(it)
+	return nil
+}
+
+// Receive registers f for the one-way messages of that name. For each that arrives, f runs in a
+// goroutine of its own, with the sender as the network names it (which a lying node may forge) and
+// a copy of the message that is f's to keep. A name can be registered once per incarnation.
+func Receive[M any](n *Node, method string, f func(from NodeID, msg M)) {
+	mustTravel(reflect.TypeFor[M](), method)
+	n.register(method, &handler{arg: reflect.TypeFor[M](), run: func(m *message) {
+		f(m.from, *(*M)(m.body))
+	}})
+}
+
+// Handle registers f as the method of that name, for [Call]. For each request that arrives, f runs in a goroutine
+// of its own with a copy of the arguments, and what it returns is sent back. A duplicated
+// request runs it twice. A name can be registered once per incarnation.
+func Handle[A, R any](n *Node, method string, f func(from NodeID, args A) R) {
+	mustTravel(reflect.TypeFor[A](), method)
+	mustTravel(reflect.TypeFor[R](), method)
+	p := planFor(reflect.TypeFor[R]())
+	n.register(method, &handler{arg: reflect.TypeFor[A](), reply: p.typ, run: func(m *message) {
+		r := f(m.from, *(*A)(m.body))
+		n.answer(m, p, unsafe.Pointer(&r))
+	}})
+}
+
+// mustTravel panics on a type that cannot be sent: no run of the program could be right.
+func mustTravel(t reflect.Type, method string) {
+	if err := planFor(t).err; err != nil {
+		panic(fmt.Sprintf("%v (handler of %q)", err, method))
+	}
+}
+
+// answer sends a handler's reply back.
+//
+//go:norace
+func (n *Node) answer(req *message, p *plan, body unsafe.Pointer) {
+	if n.isDown() || req.call == nil {
+		return
+	}
+	m, err := newMessage(n, Reply, req.from, req.method, p, body)
+	if err != nil {
+		return // deeper than maxDepth: the caller will have no reply
+	}
+	m.call = req.call
+	m.replyTo = req.id
+	it := newItem(itemSend, n)
+	it.msg = m
+	n.net.submit(it)
+}
+
+// A pendingCall waits for its first reply.
+type pendingCall struct {
+	node  *Node
+	reply chan outcome // room for one: later replies find it full and are lost
+}
+
+type outcome struct {
+	body unsafe.Pointer
+	m    *message
+	err  error
+}
+
+// Call sends a request and waits for the reply. It returns when a reply comes, when ctx ends or when
+// n crashes, whichever is first; a lost message tells nothing, so give ctx a deadline:
+//
+//	ctx, cancel := context.WithTimeout(n.Context(), 50*time.Millisecond)
+//	defer cancel()
+//	reply, err := labrpc.Call[VoteReply](ctx, n, peer, "RequestVote", VoteArgs{Term: 3})
+//
+// Errors, for errors.Is: ErrNoReply (with ctx's own error) says nothing about whether the handler ran; ErrNoMethod
+// and ErrType say that it did not; ErrDown, ErrNoNode. Hold no lock across it: see the package comment.
+func Call[R, A any](ctx context.Context, n *Node, to NodeID, method string, args A) (R, error) {
+	var zero R
+	out := call(ctx, n, to, method, planFor(reflect.TypeFor[R]()), planFor(reflect.TypeFor[A]()), unsafe.Pointer(&args))
+	if out.err != nil {
+		return zero, out.err
+	}
+	return *(*R)(out.body), nil
+}
+
+//go:norace
+func call(ctx context.Context, n *Node, to NodeID, method string, reply, p *plan, body unsafe.Pointer) outcome {
+	if err := n.check(to, method); err != nil {
+		return outcome{err: err}
+	}
+	if reply.err != nil {
+		return outcome{err: n.fail(to, method, ErrType, reply.err)}
+	}
+	m, err := newMessage(n, Request, to, method, p, body)
+	if err != nil {
+		return outcome{err: err}
+	}
+	m.source(n)
+	c := new(pendingCall)
+	c.node = n
+	c.reply = make(chan outcome, 1)
+	m.call = c
+	it := newItem(itemSend, n)
+	it.msg = m
+	n.net.submit(it)
+	return c.wait(ctx, n, to, method, reply)
+}
+
+func (c *pendingCall) wait(ctx context.Context, n *Node, to NodeID, method string, reply *plan) outcome {
+	select {
+	case out := <-c.reply:
+		if out.err == nil && out.m.plan != reply {
+			why := fmt.Errorf("the handler of %v returns %v, the caller expects %v", to, out.m.plan.typ, reply.typ)
+			out.err = n.fail(to, method, ErrType, why)
+		}
+		return out
+	case <-n.ctx.Done():
+		return outcome{err: n.fail(to, method, ErrDown, nil)}
+	case <-ctx.Done():
+		if n.isDown() {
+			return outcome{err: n.fail(to, method, ErrDown, nil)}
+		}
+		return outcome{err: n.fail(to, method, ErrNoReply, ctx.Err())}
+	}
+}
+
+// Tell hands a value from student code to a test: sink(at, v) is called at the next quiet moment, one call
+// at a time, in an order that follows from the seed, with a copy of v. What a crashed
+// incarnation tells is dropped. It adds no ordering that could hide a data race. An error as for [Send].
+func Tell[T any](n *Node, v T, sink func(at time.Duration, v T)) error {
+	p := planFor(reflect.TypeFor[T]())
+	if p.err != nil {
+		return n.fail(0, "Tell", ErrType, p.err)
+	}
+	if n.isDown() {
+		return n.fail(0, "Tell", ErrDown, nil)
+	}
+	return tell(n, p, unsafe.Pointer(&v), sink, callSink[T])
+}
+
+// callSink is no closure: a closure made by the teller and read by the network
+// would itself be a data race.
+func callSink[T any](sink any, at time.Duration, body unsafe.Pointer) {
+	sink.(func(time.Duration, T))(at, *(*T)(body))
+}
+
+//go:norace
+func tell(n *Node, p *plan, v unsafe.Pointer, sink any, call func(any, time.Duration, unsafe.Pointer)) error {
+	m, err := newMessage(n, OneWay, n.ID(), "Tell", p, v)
+	if err != nil {
+		return err
+	}
+	it := newItem(itemTell, n)
+	it.msg = m
+	it.sink = sink
+	it.call = call
+	n.net.submit(it)
+	return nil
+}

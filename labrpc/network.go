@@ -1,0 +1,209 @@
+package labrpc
+
+import (
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"testing/synctest"
+	"time"
+)
+
+// Options of a [Network]. The zero value is a perfect network without nodes; give at least Nodes.
+type Options struct {
+	Seed  uint64 // every random choice follows from it
+	Nodes int    // how many nodes there are: n1 … nN
+	Link  Link   // how every link behaves until SetLink
+
+	// Observe, if not nil, is called for every event, one at a time. It must not call the network.
+	// Recording costs time: leave it nil where nobody looks.
+	Observe func(Event)
+	// CountBytes makes [Network.Stats] count encoded bytes too, which costs an encoding a message.
+	CountBytes bool
+	// Suppress, if not nil, is asked before a link's fault befalls a message;
+	// true spares the message. No other message's fate changes.
+	Suppress func(Fault) bool
+}
+
+// A Network connects nodes. Make one with [New], begin nodes with
+// [Network.Start], end it with [Network.Close]. Its methods may be called by several
+// goroutines at once, but not by an Observe, Intercept or Tell function.
+//
+// In a testing/synctest bubble the network is deterministic: see the package comment.
+type Network struct {
+	opts    Options
+	virtual bool
+	began   time.Time
+
+	// Virtual time: what the nodes did since the last quiet moment, and the dispatcher's alarm.
+	box    outbox
+	asleep atomic.Bool
+	wake   chan struct{}
+	done   chan struct{}
+
+	mu         sync.Mutex // guards all that follows
+	hosts      []*host    // by NodeID; hosts[0] is nil
+	links      [][]*linkState
+	closed     bool
+	queue      eventQueue
+	order      uint64 // of queued events
+	waiters    []*waiter
+	holds      []*Held
+	intercepts []func(*Message) Verdict
+	events     uint64
+	messages   uint64
+	problems   []string
+	moved      bool // something happened since the step functions last ran
+}
+
+// linkState is one one-way link.
+type linkState struct {
+	from, to NodeID
+	link     Link
+	isCut    bool
+	streams  map[streamKey]*stream
+	lastDue  time.Duration // InOrder
+}
+
+type streamKey struct {
+	method string
+	kind   MessageKind
+}
+
+// New makes a network. It panics if opts.Nodes is negative.
+//
+// Called inside a synctest bubble, it runs in the bubble's virtual time, and must be closed
+// before the bubble ends. Elsewhere it runs in real time.
+func New(opts Options) *Network {
+	if opts.Nodes < 0 {
+		panic(fmt.Sprintf("labrpc: New with %d nodes", opts.Nodes))
+	}
+	net := &Network{
+		opts: opts, virtual: inBubble(), began: time.Now(),
+		wake: make(chan struct{}, 1), done: make(chan struct{}),
+		hosts: make([]*host, opts.Nodes+1), links: make([][]*linkState, opts.Nodes+1),
+	}
+	for id := 1; id <= opts.Nodes; id++ {
+		net.hosts[id] = newHost(net, NodeID(id))
+		net.links[id] = make([]*linkState, opts.Nodes+1)
+		for to := 1; to <= opts.Nodes; to++ {
+			net.links[id][to] = &linkState{
+				from: NodeID(id), to: NodeID(to), link: opts.Link, streams: map[streamKey]*stream{},
+			}
+		}
+	}
+	if net.virtual {
+		go net.dispatch()
+	}
+	return net
+}
+
+// inBubble reports whether the caller runs in a synctest bubble. The package
+// tells nobody directly, but Wait panics elsewhere.
+func inBubble() (in bool) {
+	defer func() { in = recover() == nil }()
+	synctest.Wait()
+	return true
+}
+
+// now is the time since the network was made.
+func (net *Network) now() time.Duration { return time.Since(net.began) }
+
+// Now returns the time since the network was made: the time in every [Event].
+func (net *Network) Now() time.Duration { return net.now() }
+
+// Nodes returns the IDs of all nodes, ascending.
+func (net *Network) Nodes() []NodeID {
+	ids := make([]NodeID, 0, len(net.hosts)-1)
+	for id := 1; id < len(net.hosts); id++ {
+		ids = append(ids, NodeID(id))
+	}
+	return ids
+}
+
+// closeGrace is the virtual time that Close gives goroutines to notice that their node is down.
+const closeGrace = time.Minute
+
+// Close crashes every node and ends the network. Nothing is delivered any more. It may be called twice.
+//
+// A bubble cannot end before its goroutines, and its time stops when its first function returns; so in virtual
+// time Close lets a minute pass, in which goroutines that sleep or tick can see that their context has ended.
+func (net *Network) Close() {
+	net.mu.Lock()
+	if net.closed {
+		net.mu.Unlock()
+		return
+	}
+	for _, h := range net.hosts[1:] {
+		h.crash("network closed")
+	}
+	net.closed = true
+	for _, w := range net.waiters {
+		w.signal(false)
+	}
+	net.waiters = nil
+	net.mu.Unlock()
+	if net.virtual {
+		net.rouse()
+		<-net.done
+		time.Sleep(closeGrace)
+	}
+}
+
+// host returns the host with that ID. It panics on an unknown ID: only a test can name one.
+func (net *Network) host(id NodeID) *host {
+	if id < 1 || int(id) >= len(net.hosts) {
+		panic(fmt.Sprintf("labrpc: there is no node %v; there are n1 to n%d", id, len(net.hosts)-1))
+	}
+	return net.hosts[id]
+}
+
+func (net *Network) has(id NodeID) bool { return id >= 1 && int(id) < len(net.hosts) }
+
+// emit tells the observer of an event at this moment. The caller holds net.mu.
+func (net *Network) emit(e Event) {
+	switch e.Kind {
+	case EventNoted, EventLogged, EventWrote:
+		// Nodes tell these only to an observer. If they made a step, then
+		// watching a run would change it.
+	default:
+		net.moved = true
+	}
+	if net.opts.Observe == nil {
+		return
+	}
+	net.events++
+	e.Seq, e.At = net.events, net.now()
+	if e.Node != 0 && e.Inc == 0 {
+		e.Inc = net.hosts[e.Node].inc
+	}
+	net.opts.Observe(e)
+}
+
+// Mark puts a remark of the test's own into the record.
+func (net *Network) Mark(format string, args ...any) {
+	net.mu.Lock()
+	defer net.mu.Unlock()
+	net.emit(Event{Kind: EventMarked, Value: fmt.Sprintf(format, args...)})
+}
+
+// Problems returns what student code did wrong in its use of the network where no
+// error value could tell it: one-way messages that met no handler or a handler
+// of another type, each once, in order.
+func (net *Network) Problems() []string {
+	net.mu.Lock()
+	defer net.mu.Unlock()
+	return append([]string(nil), net.problems...)
+}
+
+// problem keeps a sentence for Problems, once. The caller holds net.mu.
+func (net *Network) problem(format string, args ...any) {
+	s := fmt.Sprintf(format, args...)
+	for _, p := range net.problems {
+		if p == s {
+			return
+		}
+	}
+	if len(net.problems) < 20 {
+		net.problems = append(net.problems, s)
+	}
+}

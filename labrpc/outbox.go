@@ -1,0 +1,157 @@
+package labrpc
+
+import (
+	"bytes"
+	"cmp"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+	"unsafe"
+)
+
+// An item is one thing that a node's goroutine did and the network has yet to take note of.
+type item struct {
+	next *item
+	kind itemKind
+	node *Node // nil for a waiter
+	msg  *message
+	wait *waiter
+	name string
+	text string
+	sink any // itemTell: a func(time.Duration, T), and how to call it
+	call func(sink any, at time.Duration, body unsafe.Pointer)
+}
+
+type itemKind uint8
+
+// In the order in which the items of one moment are taken.
+const (
+	itemNote itemKind = iota
+	itemLog
+	itemWrite
+	itemTell
+	itemSend
+	itemCrash
+	itemWait
+)
+
+// The outbox collects items, last first. See race.go for why pushing must be invisible to the race detector.
+type outbox struct {
+	mu   sync.Mutex
+	head *item
+}
+
+//go:norace
+func (b *outbox) push(it *item) {
+	raceDisable()
+	b.mu.Lock()
+	it.next = b.head
+	b.head = it
+	b.mu.Unlock()
+	raceEnable()
+}
+
+// take empties the outbox, first item first.
+//
+//go:norace
+func (b *outbox) take(into []*item) []*item {
+	raceDisable()
+	b.mu.Lock()
+	it := b.head
+	b.head = nil
+	b.mu.Unlock()
+	raceEnable()
+	for ; it != nil; it = it.next {
+		if it.msg != nil {
+			it.msg.acquire()
+		}
+		into = append(into, it)
+	}
+	slices.Reverse(into)
+	return into
+}
+
+//go:norace
+func newItem(kind itemKind, node *Node) *item {
+	it := new(item)
+	it.kind = kind
+	it.node = node
+	return it
+}
+
+// push hands a text item to the network, unless the node is down.
+//
+//go:norace
+func (n *Node) push(kind itemKind, name, text string) {
+	if n.isDown() {
+		return
+	}
+	n.net.submit(newText(kind, n, name, text))
+}
+
+//go:norace
+func newText(kind itemKind, n *Node, name, text string) *item {
+	it := newItem(kind, n)
+	it.name = name
+	it.text = text
+	return it
+}
+
+// submit hands an item to the network: to the dispatcher in virtual time, at once in real time.
+//
+//go:norace
+func (net *Network) submit(it *item) {
+	if net.virtual {
+		net.box.push(it)
+		net.rouse()
+		return
+	}
+	net.mu.Lock()
+	defer net.mu.Unlock()
+	net.process(it)
+}
+
+// canonical sorts the items of one moment into an order that does not depend
+// on which goroutine ran first: the rule that makes a seed replay. Notes, logs and writes stay in
+// their node's order; messages are sorted by link, method and content.
+func canonical(items []*item) {
+	if len(items) < 2 {
+		return
+	}
+	slices.SortStableFunc(items, func(a, b *item) int {
+		if c := cmp.Compare(a.class(), b.class()); c != 0 {
+			return c
+		}
+		if c := cmp.Compare(a.owner(), b.owner()); c != 0 || a.kind != itemSend {
+			return c
+		}
+		return a.msg.compare(b.msg)
+	})
+}
+
+// class groups the kinds that keep their node's order among each other.
+func (it *item) class() int {
+	switch it.kind {
+	case itemSend, itemCrash, itemWait:
+		return int(it.kind)
+	}
+	return 0
+}
+
+func (it *item) owner() NodeID {
+	if it.node == nil {
+		return 0
+	}
+	return it.node.ID()
+}
+
+// compare orders messages by link, method, kind, and then by their bytes.
+func (m *message) compare(o *message) int {
+	if c := cmp.Or(cmp.Compare(m.to, o.to), cmp.Compare(m.method, o.method), cmp.Compare(m.kind, o.kind)); c != 0 {
+		return c
+	}
+	return bytes.Compare(m.encoded(), o.encoded())
+}
+
+func sortedKeys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }

@@ -1,0 +1,180 @@
+package labrpc
+
+import (
+	"slices"
+	"time"
+)
+
+// A waiter is a goroutine of the test that goes on only at quiet moments, when every node waits.
+type waiter struct {
+	ch    chan bool     // true: a step happened; false: the time is up, or the network closed
+	until time.Duration // when the time is up; 0 for never
+	steps bool          // wants to be woken at every step
+	poll  time.Duration // and at least this often; 0 for no more than that
+	gone  bool
+}
+
+// newWaiter makes a waiter. Like an item, it reaches the dispatcher unseen by the race detector.
+//
+//go:norace
+func newWaiter(until time.Duration, steps bool, poll time.Duration) *waiter {
+	w := new(waiter)
+	w.ch = make(chan bool, 1)
+	w.until = until
+	w.steps = steps
+	w.poll = poll
+	return w
+}
+
+// signal wakes the waiter, without telling the race detector: the test's goroutine orders nothing among the nodes.
+func (w *waiter) signal(step bool) {
+	raceDisable()
+	select {
+	case w.ch <- step:
+	default:
+	}
+	raceEnable()
+}
+
+func (w *waiter) wait() bool {
+	raceDisable()
+	step := <-w.ch
+	raceEnable()
+	return step
+}
+
+// admit takes a waiter in. The caller holds net.mu.
+func (net *Network) admit(w *waiter) {
+	if w.steps {
+		net.waiters = append(net.waiters, w)
+	}
+	if w.until > 0 {
+		net.after(w.until-net.now(), func() {
+			if !w.gone {
+				net.dismiss(w)
+				w.signal(false)
+			}
+		})
+	}
+	if w.poll > 0 {
+		net.tick(w)
+	}
+}
+
+// tick makes a step happen even when nothing else does. The caller holds net.mu.
+func (net *Network) tick(w *waiter) {
+	net.after(w.poll, func() {
+		if !w.gone {
+			net.moved = true
+			net.tick(w)
+		}
+	})
+}
+
+func (net *Network) dismiss(w *waiter) {
+	w.gone = true
+	net.waiters = slices.DeleteFunc(slices.Clone(net.waiters), func(o *waiter) bool { return o == w })
+}
+
+// step lets each waiter run until it blocks again.
+func (net *Network) step(watchers []*waiter) {
+	for _, w := range watchers {
+		w.signal(true)
+		quiesce()
+	}
+}
+
+// join makes w wait.
+//
+//go:norace
+func (net *Network) join(w *waiter) {
+	it := newItem(itemWait, nil)
+	it.wait = w
+	net.submit(it)
+}
+
+// Run lets the network and its nodes run for d, and returns at a quiet moment: all that was due by then has
+// happened, and every node waits. Tests use it in place of time.Sleep. In real time it is time.Sleep.
+func (net *Network) Run(d time.Duration) {
+	if !net.virtual {
+		time.Sleep(d)
+		return
+	}
+	if net.isOpen() {
+		w := newWaiter(net.now()+max(d, 1), false, 0)
+		net.join(w)
+		w.wait()
+	}
+}
+
+// RunUntil lets the network run until cond holds, and at most for limit; it reports whether
+// cond held. The caller's goroutine asks cond after every step, at a quiet moment, and at least every
+// thousandth of limit (but not more often than every millisecond). In real time it asks every millisecond.
+func (net *Network) RunUntil(limit time.Duration, cond func() bool) bool {
+	if cond() {
+		return true
+	}
+	if !net.virtual {
+		return net.poll(limit, cond)
+	}
+	if !net.isOpen() {
+		return false
+	}
+	w := newWaiter(net.now()+max(limit, 1), true, max(limit/1000, time.Millisecond))
+	net.join(w)
+	for w.wait() {
+		if cond() {
+			net.leave(w)
+			return true
+		}
+	}
+	return cond()
+}
+
+// leave makes w no longer a waiter.
+func (net *Network) leave(w *waiter) {
+	net.mu.Lock()
+	defer net.mu.Unlock()
+	net.dismiss(w)
+}
+
+func (net *Network) poll(limit time.Duration, cond func() bool) bool {
+	for end := time.Now().Add(limit); time.Now().Before(end); time.Sleep(time.Millisecond) {
+		if cond() {
+			return true
+		}
+	}
+	return cond()
+}
+
+// OnStep calls f after every step, at a quiet moment, in a goroutine of its own, until the network is closed or f
+// returns false: for rules that must hold at every moment. In real time it calls f every millisecond.
+func (net *Network) OnStep(f func() bool) {
+	if !net.virtual {
+		go func() {
+			for net.isOpen() && f() {
+				time.Sleep(time.Millisecond)
+			}
+		}()
+		return
+	}
+	w := newWaiter(0, true, 0)
+	net.join(w)
+	go func() {
+		for w.wait() {
+			if !f() {
+				net.leave(w)
+				return
+			}
+		}
+	}()
+}
+
+// isOpen keeps what its caller did before from the race detector, as waiting does.
+func (net *Network) isOpen() bool {
+	raceDisable()
+	defer raceEnable()
+	net.mu.Lock()
+	defer net.mu.Unlock()
+	return !net.closed
+}
