@@ -81,6 +81,7 @@ func (net *Network) dispatch() {
 	var items []*item
 	for {
 		quiesce()
+		net.steps.Add(1)
 		net.mu.Lock()
 		items = net.gather(items[:0])
 		if net.closed {

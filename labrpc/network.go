@@ -39,6 +39,7 @@ type Network struct {
 	asleep atomic.Bool
 	wake   chan struct{}
 	done   chan struct{}
+	steps  atomic.Uint64 // see Steps
 
 	mu         sync.Mutex // guards all that follows
 	hosts      []*host    // by NodeID; hosts[0] is nil
@@ -110,6 +111,10 @@ func (net *Network) now() time.Duration { return time.Since(net.began) }
 
 // Now returns the time since the network was made: the time in every [Event].
 func (net *Network) Now() time.Duration { return net.now() }
+
+// Steps returns how many steps the dispatcher has taken, in virtual time. It may be called from outside the bubble: a number
+// that stands still for seconds of real time tells that virtual time does.
+func (net *Network) Steps() uint64 { return net.steps.Load() }
 
 // Nodes returns the IDs of all nodes, ascending.
 func (net *Network) Nodes() []NodeID {

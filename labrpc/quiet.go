@@ -3,6 +3,7 @@ package labrpc
 import (
 	"slices"
 	"time"
+	"unsafe"
 )
 
 // A waiter is a goroutine of the test that goes on only at quiet moments, when every node waits.
@@ -26,8 +27,10 @@ func newWaiter(until time.Duration, steps bool, poll time.Duration) *waiter {
 	return w
 }
 
-// signal wakes the waiter, without telling the race detector: the test's goroutine orders nothing among the nodes.
+// signal wakes the waiter. What the network's goroutine did before (such as calling a Tell's sink) is ordered
+// before what the waiter does next; but nothing that the waiter did is ordered before what the nodes do.
 func (w *waiter) signal(step bool) {
+	raceRelease(unsafe.Pointer(w))
 	raceDisable()
 	select {
 	case w.ch <- step:
@@ -40,6 +43,7 @@ func (w *waiter) wait() bool {
 	raceDisable()
 	step := <-w.ch
 	raceEnable()
+	raceAcquire(unsafe.Pointer(w))
 	return step
 }
 
@@ -170,7 +174,9 @@ func (net *Network) OnStep(f func() bool) {
 	}()
 }
 
-// isOpen keeps what its caller did before from the race detector, as waiting does.
+// isOpen must be as invisible to the race detector as the waiting that follows it.
+//
+//go:norace
 func (net *Network) isOpen() bool {
 	raceDisable()
 	defer raceEnable()

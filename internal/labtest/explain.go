@@ -1,0 +1,129 @@
+package labtest
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"distlabs/internal/report"
+	"distlabs/internal/trace"
+)
+
+// explain completes the failure of a seed: it runs the seed twice more with a recorder, checks that it
+// fails the same way, and shows the last steps.
+func (r *runner) explain(out *outcome) report.Failure {
+	f := *out.failure
+	f.Test, f.Replay = r.t.Name(), r.replay(out.seed)
+	if out.abandoned || r.alone || f.Kind == report.Leak {
+		return f
+	}
+	again, run := r.record(out.seed)
+	twin, other := r.record(out.seed)
+	if note := r.replayed(out, again, twin, run, other); note != "" {
+		f.Notes = append(f.Notes, note)
+	}
+	f.Faults = faultLine(run)
+	f.Trace = trace.Text(run, trace.Options{Nodes: out.nodes, Fold: true, Past: len(out.nodes) > 0, Until: out.failedAt})
+	if path, err := r.write(run, f); err == nil {
+		f.Diagram = path
+	} else {
+		f.Notes = append(f.Notes, err.Error())
+	}
+	return f
+}
+
+// record runs a seed with a recorder.
+func (r *runner) record(seed uint64) (*outcome, *trace.Run) {
+	rec := trace.NewRecorder(trace.Header{
+		Module: packageArg(), Test: r.t.Name(), Seed: seed, Nodes: r.cfg.Nodes, Start: time.Unix(946684800, 0).UTC(),
+	})
+	out := r.runSeed(seed, rec.Observe)
+	return out, rec.Run()
+}
+
+// replayed returns what to say if three runs of the seed were not the same.
+func (r *runner) replayed(first, second, third *outcome, a, b *trace.Run) string {
+	const why = "; what the seed does not decide is in labrpc's documentation (One seed, one run): map order, " +
+		"select with several cases ready, math/rand's global functions, two timers of one node at one instant"
+	if d, differ := trace.Diff(a, b); differ {
+		return "this seed does not replay the same: " + d.String() + why
+	}
+	if !sameFailure(first.failure, second.failure) || !sameFailure(second.failure, third.failure) {
+		what := "passed"
+		if f := second.failure; f != nil {
+			what = "failed otherwise: " + f.What
+		}
+		return "this seed does not replay the same: run again it " + what + why
+	}
+	return ""
+}
+
+// divergence explains a soak whose seeds fail no test but do not replay.
+func (r *runner) divergence() report.Failure {
+	seed := r.diverged[0]
+	f := report.Failure{
+		Test: r.t.Name(), Kind: report.Malformed, Seed: seed, Replay: "LABS_SOAK=1 " + r.replay(seed),
+		What: fmt.Sprintf("%d of %d seeds did not replay the same", len(r.diverged), len(r.outcomes)),
+		Rule: "same seed, same run",
+	}
+	_, first := r.record(seed)
+	for range 20 {
+		_, again := r.record(seed)
+		if d, differ := trace.Diff(first, again); differ {
+			f.Seen = append(f.Seen, d.String())
+			break
+		}
+	}
+	return f
+}
+
+// faultLine says what the network had done by then: how much, and the last of it.
+func faultLine(run *trace.Run) string {
+	n, lines := trace.ShortFaults(run)
+	switch {
+	case n == 0:
+		return "none"
+	case n <= 3:
+		return strings.Join(lines, "; ")
+	}
+	return fmt.Sprintf("%d, the last: %s", n, strings.Join(lines[n-2:], "; "))
+}
+
+// write keeps the record beside the test, or where LABS_TRACE_DIR says.
+func (r *runner) write(run *trace.Run, f report.Failure) (string, error) {
+	dir := os.Getenv("LABS_TRACE_DIR")
+	shown := dir
+	if dir == "" {
+		dir = filepath.Join(workDir, ".labs")
+		shown = strings.TrimPrefix(packageArg(), "./") + "/.labs"
+	}
+	name := fmt.Sprintf("%s-%d.jsonl", r.t.Name(), f.Seed)
+	run.Header.Failure, _ = json.Marshal(f)
+	if err := writeRun(filepath.Join(dir, name), run); err != nil {
+		return "", fmt.Errorf("the record of the run could not be kept: %w", err)
+	}
+	return filepath.ToSlash(filepath.Join(shown, name)), nil
+}
+
+// writeRun writes the whole file or none of it.
+func writeRun(path string, run *trace.Run) error {
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		return err
+	}
+	tmp, err := os.CreateTemp(filepath.Dir(path), ".run-*")
+	if err != nil {
+		return err
+	}
+	defer os.Remove(tmp.Name())
+	if err := run.Write(tmp); err != nil {
+		tmp.Close()
+		return err
+	}
+	if err := tmp.Close(); err != nil {
+		return err
+	}
+	return os.Rename(tmp.Name(), path)
+}

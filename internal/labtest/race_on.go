@@ -1,0 +1,10 @@
+//go:build race
+
+package labtest
+
+import "runtime"
+
+const raceEnabled = true
+
+// raceErrors counts what the race detector has reported in this process so far.
+func raceErrors() int { return runtime.RaceErrors() }

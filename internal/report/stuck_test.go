@@ -1,0 +1,142 @@
+package report
+
+import (
+	"os"
+	"os/exec"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// stuckEnv names the way in which a child process gets stuck.
+const stuckEnv = "REPORT_TEST_STUCK"
+
+// stuck are the ways; each needs goroutines that never end, hence a process.
+var stuck = map[string]func(n *student){
+	"receive": func(n *student) {
+		go n.holdAcrossReceive(make(chan int))
+		time.Sleep(1)
+		other := &student{} // its goroutine holds another node's mutex
+		go other.holdAcrossReceive(make(chan int))
+		n.vote()
+	},
+	"sleep": func(n *student) { go n.holdAcrossSleep(false); time.Sleep(1); n.write() },
+	"twice": func(n *student) { n.twice() },
+	"order": func(n *student) { go n.oneThenOther(); n.otherThenOne() },
+	"spin":  func(n *student) { n.spin() },
+	"spin with lock": func(n *student) {
+		go n.spinWithLock()
+		time.Sleep(1)
+		n.vote()
+	},
+	"forget": func(n *student) {
+		// Right code that waits must not be blamed for the lock that forget left.
+		go n.releaseThenReceive(make(chan int))
+		go n.waitCond()
+		time.Sleep(1)
+		n.forget()
+		n.vote()
+	},
+}
+
+// TestStuck is the child: it prints all stacks once it is stuck
+// in one way at two looks.
+func TestStuck(t *testing.T) {
+	f, ok := stuck[os.Getenv(stuckEnv)]
+	if !ok {
+		t.Skip("runs in child processes only")
+	}
+	go func() { // outside the bubble: real time
+		var before Kind
+		for range 100 {
+			time.Sleep(100 * time.Millisecond)
+			stacks := allStacks()
+			if f, ok := Diagnose(stacks, 1, studentSource()); ok && f.Kind == before {
+				os.Stdout.Write(stacks)
+				os.Exit(3)
+			} else if ok {
+				before = f.Kind
+			}
+		}
+	}()
+	synctest.Test(t, func(t *testing.T) {
+		n := &student{}
+		n.cond = sync.NewCond(&n.mu)
+		go func() { time.Sleep(1000 * time.Hour) }()
+		f(n)
+	})
+}
+
+func TestDiagnoseRealStacks(t *testing.T) {
+	for _, c := range []struct {
+		name  string
+		kind  Kind
+		what  string
+		where string // mark
+		seen  string
+	}{
+		{
+			name: "receive", kind: Lock, where: "receive blocks",
+			what: at(t, "vote waits") + " waits for n.mu, which the goroutine at " + at(t, "receive blocks") + " holds across a channel receive",
+			seen: "locked n.mu at " + at(t, "receive locks"),
+		},
+		{
+			name: "sleep", kind: Lock, where: "sleep blocks",
+			what: at(t, "write waits") + " waits for n.rw, which the goroutine at " + at(t, "sleep blocks") + " holds across time.Sleep",
+			seen: "locked n.rw at " + at(t, "sleep locks"),
+		},
+		{
+			name: "twice", kind: Lock, where: "vote waits",
+			what: at(t, "vote waits") + " waits for n.mu, which the same goroutine locked at " + at(t, "twice locks"),
+			seen: "report.student.vote locks it again at " + at(t, "vote waits"),
+		},
+		{name: "order", kind: Lock, what: "each goroutine holds what another one wants", seen: "locked n.other at " + at(t, "other locks")},
+		{name: "spin", kind: Spin, what: " runs without ever waiting: virtual time can not move", seen: "report.student.spin"},
+		{name: "spin with lock", kind: Spin, what: " runs without ever waiting: virtual time can not move", seen: "report.student.spinWithLock"},
+		{
+			name: "forget", kind: Lock, where: "vote waits",
+			what: at(t, "vote waits") + " waits for n.mu for ever, and no goroutine is seen to hold it",
+		},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			cmd := exec.Command(os.Args[0], "-test.run=^TestStuck$")
+			cmd.Env = append(os.Environ(), stuckEnv+"="+c.name, "GORACE=atexit_sleep_ms=0 exitcode=0")
+			out, _ := cmd.Output()
+			require.Equal(t, 3, cmd.ProcessState.ExitCode(), "%s", out)
+			f, ok := Diagnose(out, 1, studentSource())
+			require.True(t, ok, "%s", out)
+			require.Equal(t, c.kind, f.Kind)
+			require.Contains(t, f.What, c.what, "%s", out)
+			require.Contains(t, strings.Join(f.Seen, "\n"), c.seen)
+			require.NotEmpty(t, f.Rule)
+			if c.where != "" {
+				require.Equal(t, at(t, c.where), baseName(f.Where))
+			}
+			_, ok = Diagnose(out, 2, studentSource())
+			require.False(t, ok, "bubble 2 has no goroutine")
+			_, ok = Diagnose(out, 1, Source{IsStudent: studentSource().IsStudent})
+			require.True(t, ok, "without source the sentence is vaguer, but there is one")
+		})
+	}
+}
+
+// A bubble in which everybody waits for time to pass is not stuck.
+func TestDiagnoseFindsNothingInAHealthyBubble(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := &student{}
+		n.cond = sync.NewCond(&n.mu)
+		ch := make(chan int)
+		go n.releaseThenReceive(ch)
+		go n.waitCond()
+		synctest.Wait()
+		stacks := allStacks()
+		close(ch)
+		n.cond.Broadcast()
+		_, ok := Diagnose(stacks, 0, studentSource())
+		require.False(t, ok, "%s", stacks)
+	})
+}

@@ -1,0 +1,18 @@
+package supervise
+
+import (
+	"os"
+	"os/signal"
+	"syscall"
+)
+
+// passSignals leaves an interrupt to the child, which the console sends it to as
+// well. It returns a function that ends this.
+func passSignals(*os.Process) (stop func()) {
+	signals := make(chan os.Signal, 8)
+	signal.Notify(signals, os.Interrupt)
+	return func() { signal.Stop(signals) }
+}
+
+// exitNow ends the process at once: no deferred calls, no exit hooks.
+func exitNow(code int) { syscall.Exit(code) }

@@ -1,0 +1,95 @@
+package trace
+
+import (
+	"fmt"
+	"strings"
+
+	"distlabs/labrpc"
+)
+
+// ShortFaults returns how many faults befell the run, and a line for each, in order, such as
+// "n1→n3 RequestVote #4 lost at 1.201s".
+//
+// What follows from a fault is not one itself: a message lost to a cut, or to a node that is
+// down, is not counted beside the cut and the crash. The links that were cut at one
+// moment count as one cut. The crash of every node when the network closes is not a fault.
+func ShortFaults(run *Run) (int, []string) {
+	var lines []string
+	add := func(s *Step, format string, args ...any) {
+		lines = append(lines, fmt.Sprintf(format, args...)+" at "+Seconds(s.At))
+	}
+	for i := 0; i < len(run.Steps); i++ {
+		s := &run.Steps[i]
+		message := func() string { return fmt.Sprintf("%v→%v %s #%d", s.From, s.To, s.name(), s.Number) }
+		switch s.Kind {
+		case labrpc.EventLost:
+			switch s.Reason {
+			case "loss":
+				add(s, "%s lost", message())
+			case "dropped by the adversary":
+				add(s, "%s dropped by the adversary", message())
+			}
+		case labrpc.EventDuplicated:
+			add(s, "%s duplicated", message())
+		case labrpc.EventAltered:
+			if s.Partner < 0 {
+				add(s, "%s forged", message())
+			} else {
+				add(s, "%s altered", message())
+			}
+		case labrpc.EventHeld:
+			lines = append(lines, message()+" held"+run.heldUntil(i))
+		case labrpc.EventCut:
+			wires, last := run.sameLinks(i)
+			add(s, "cut %s", describeLinks(wires))
+			i = last
+		case labrpc.EventCrashed:
+			if s.Reason != closing {
+				add(s, "%v crashed%s", s.Node, because("", s.Reason))
+			}
+		case labrpc.EventStopped:
+			add(s, "%v stopped for ever", s.Node)
+		case labrpc.EventPaused:
+			add(s, "%v paused for %s", s.Node, printable(s.Value))
+		case labrpc.EventClock:
+			add(s, "%v's clock: %s", s.Node, printable(s.Value))
+		}
+	}
+	return len(lines), lines
+}
+
+// closing is the reason of the crashes by which a network ends.
+const closing = "network closed"
+
+// heldUntil tells how long the message that step i held was held.
+func (r *Run) heldUntil(i int) string {
+	from := Seconds(r.Steps[i].At)
+	for _, k := range r.order.follows[i] {
+		if s := &r.Steps[k]; s.Kind == labrpc.EventReleased {
+			return fmt.Sprintf(" from %s to %s", from, Seconds(s.At))
+		}
+	}
+	return " at " + from + ", for ever"
+}
+
+// sameLinks returns the links that are cut or healed together with step i, and the last of those steps.
+func (r *Run) sameLinks(i int) ([]wire, int) {
+	first := &r.Steps[i]
+	var wires []wire
+	for ; i < len(r.Steps) && r.Steps[i].Kind == first.Kind && r.Steps[i].At == first.At; i++ {
+		wires = append(wires, wire{r.Steps[i].From, r.Steps[i].To})
+	}
+	return wires, i - 1
+}
+
+// isFault reports whether a student should look twice at the step.
+func (s *Step) isFault() bool {
+	switch s.Kind {
+	case labrpc.EventLost:
+		return !strings.HasPrefix(s.Reason, "answered already")
+	case labrpc.EventDuplicated, labrpc.EventAltered, labrpc.EventHeld, labrpc.EventCut,
+		labrpc.EventCrashed, labrpc.EventStopped, labrpc.EventPaused, labrpc.EventClock:
+		return true
+	}
+	return false
+}

@@ -1,0 +1,51 @@
+package trace
+
+import (
+	"reflect"
+	"strings"
+	"sync"
+
+	"distlabs/labrpc"
+)
+
+// A Recorder keeps every event of a run. Its Observe is meant for labrpc.Options.Observe.
+//
+// All methods may be called by several goroutines at once.
+type Recorder struct {
+	mu     sync.Mutex
+	header Header
+	steps  []Step
+}
+
+// NewRecorder returns a recorder for the run that h describes. h.Nodes may be too small: it becomes
+// the highest node that does anything.
+func NewRecorder(h Header) *Recorder {
+	return &Recorder{header: h}
+}
+
+// Observe records an event. It copies the body, which may change once Observe returns.
+func (r *Recorder) Observe(e labrpc.Event) {
+	s := Step{Event: e, Partner: -1}
+	s.Event.Body = nil
+	if e.Body != nil {
+		s.Type = reflect.TypeOf(e.Body).String()
+		s.Body = encodeBody(e.Body)
+	}
+	// A file holds valid UTF-8 only; a run must not change by being written.
+	for _, text := range []*string{&s.Method, &s.Source, &s.Reason, &s.Name, &s.Value} {
+		*text = strings.ToValidUTF8(*text, "\uFFFD")
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.steps = append(r.steps, s)
+	r.header.Nodes = max(r.header.Nodes, int(e.Node), int(e.From), int(e.To))
+}
+
+// Run returns the run so far. Later events do not change it.
+func (r *Recorder) Run() *Run {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	run := &Run{Header: r.header, Steps: append([]Step(nil), r.steps...)}
+	run.link()
+	return run
+}
