@@ -69,7 +69,7 @@ func (g *gossip) compare(_ labrpc.NodeID, d digest) digest {
 
 func (g *gossip) invent() {
 	for i := 0; g.node.Context().Err() == nil; i++ {
-		time.Sleep(time.Duration(20+g.node.Rand().IntN(80)) * time.Millisecond)
+		time.Sleep(time.Duration(40+g.node.Rand().IntN(160)) * time.Millisecond)
 		g.hear(g.node.ID(), rumour{Text: fmt.Sprintf("%v says %d", g.node.ID(), i)})
 	}
 }
@@ -95,20 +95,20 @@ func (g *gossip) exchange() {
 	}
 }
 
-// busy runs five gossips for a virtual second or two under every fault there is, and returns the whole record.
+// busy runs four gossips for a virtual second under every fault there is.
 func busy(t *testing.T, seed uint64, observe func(labrpc.Event)) {
 	synctest.Test(t, func(t *testing.T) {
 		link := labrpc.FairLoss(0.1)
 		link.Latency = labrpc.LogNormal(5*time.Millisecond, 0.8)
-		net := labrpc.New(labrpc.Options{Seed: seed, Nodes: 5, Link: link, Observe: observe})
+		net := labrpc.New(labrpc.Options{Seed: seed, Nodes: 4, Link: link, Observe: observe})
 		defer net.Close()
 		for _, id := range net.Nodes() {
 			startGossip(net.Start(id))
 		}
-		net.Run(300 * time.Millisecond)
+		net.Run(200 * time.Millisecond)
 		net.Partition([]labrpc.NodeID{1, 2}, []labrpc.NodeID{3, 4})
 		net.CrashAtWrite(4, labrpc.CrashPoint{Write: net.Writes(4) + 5})
-		net.Run(300 * time.Millisecond)
+		net.Run(200 * time.Millisecond)
 		net.Pause(3, 100*time.Millisecond)
 		held := net.Hold(labrpc.Match{From: 1, Method: "rumour"})
 		net.RunUntil(time.Second, func() bool { return !net.Up(4) })
@@ -116,7 +116,7 @@ func busy(t *testing.T, seed uint64, observe func(labrpc.Event)) {
 		net.Heal()
 		net.Run(200 * time.Millisecond)
 		held.Release()
-		net.Run(300 * time.Millisecond)
+		net.Run(200 * time.Millisecond)
 	})
 }
 
@@ -131,9 +131,9 @@ func TestSameSeedSameRun(t *testing.T) {
 	if testing.Short() {
 		times = 10
 	}
-	for seed := uint64(1); seed <= 3; seed++ {
+	for seed := uint64(1); seed <= 2; seed++ {
 		first := record(seed)
-		require.Greater(t, len(first), 1000, "a busy run has many events")
+		require.Greater(t, len(first), 500, "a busy run has many events")
 		for range times - 1 {
 			if again := record(seed); !equal(first, again) {
 				t.Fatalf("seed %d: %s", seed, firstDifference(first, again))

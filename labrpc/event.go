@@ -57,7 +57,7 @@ type Event struct {
 	Number  uint64 // its number on its link, among those of its method and kind, from 1: what its fate depends on
 	ReplyTo uint64 // of a reply: the Msg of its request
 	Body    any    // the value sent; read it, never change it
-	Source  string // of EventSent: file:line of the student's call, "" for a reply
+	Source  string // of EventSent: folder/file:line of the student's call, "" for a reply
 
 	Reason string // of EventLost and EventCrashed: "loss", "cut", "receiver down", …
 	Name   string // of EventNoted and EventWrote

@@ -2,6 +2,7 @@ package labrpc
 
 import (
 	"fmt"
+	"path"
 	"reflect"
 	"runtime"
 	"time"
@@ -249,7 +250,7 @@ func (m *message) event(kind EventKind) Event {
 	e.Body = reflect.NewAt(m.plan.typ, m.body).Elem().Interface()
 	if kind == EventSent && m.pc != 0 {
 		frame, _ := runtime.CallersFrames([]uintptr{m.pc}).Next()
-		e.Source = fmt.Sprintf("%s:%d", frame.File, frame.Line)
+		e.Source = fmt.Sprintf("%s/%s:%d", path.Base(path.Dir(frame.File)), path.Base(frame.File), frame.Line)
 	}
 	return e
 }

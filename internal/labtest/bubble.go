@@ -148,13 +148,13 @@ func (s *Sim) timeUp(limit time.Duration) {
 		What: fmt.Sprintf("not done after %v of virtual time", limit),
 		Rule: "every operation ends, or gives up when its node goes down",
 	}
-	where := ""
+	where, student := "", source().IsStudent
 	for _, g := range report.ParseStacks(allStacks()) {
 		if g.ID != s.body {
 			continue
 		}
 		for _, f := range g.Frames {
-			if isStudent(f.File) {
+			if student(f.File) {
 				v.What += fmt.Sprintf(": %s waits (%s) at %s", f.Name(), g.State, f.Where())
 				where = f.Where()
 				break
@@ -193,18 +193,19 @@ func (s *Sim) explainBubble() {
 
 // leftovers describes the student's goroutines that are still in the bubble, a line each.
 func (s *Sim) leftovers() (lines []string, where string) {
+	student := source().IsStudent
 	for _, g := range report.ParseStacks(allStacks()) {
 		if g.Bubble != s.bubble.Load() {
 			continue
 		}
 		place, start := "", g.CreatedBy
 		for _, f := range g.Frames {
-			if isStudent(f.File) {
+			if student(f.File) {
 				place = f.Where()
 				break
 			}
 		}
-		if place == "" && !isStudent(start.File) {
+		if place == "" && !student(start.File) {
 			continue
 		}
 		line := fmt.Sprintf("%s waits (%s)", place, g.State)

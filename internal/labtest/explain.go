@@ -38,7 +38,7 @@ func (r *runner) explain(out *outcome) report.Failure {
 // record runs a seed with a recorder.
 func (r *runner) record(seed uint64) (*outcome, *trace.Run) {
 	rec := trace.NewRecorder(trace.Header{
-		Module: packageArg(), Test: r.t.Name(), Seed: seed, Nodes: r.cfg.Nodes, Start: time.Unix(946684800, 0).UTC(),
+		Module: place().Package, Test: r.t.Name(), Seed: seed, Nodes: r.cfg.Nodes, Start: time.Unix(946684800, 0).UTC(),
 	})
 	out := r.runSeed(seed, rec.Observe)
 	return out, rec.Run()
@@ -97,8 +97,8 @@ func (r *runner) write(run *trace.Run, f report.Failure) (string, error) {
 	dir := os.Getenv("LABS_TRACE_DIR")
 	shown := dir
 	if dir == "" {
-		dir = filepath.Join(workDir, ".labs")
-		shown = strings.TrimPrefix(packageArg(), "./") + "/.labs"
+		dir = filepath.Join(place().Dir, ".labs")
+		shown = strings.TrimPrefix(place().Package, "./") + "/.labs"
 	}
 	name := fmt.Sprintf("%s-%d.jsonl", r.t.Name(), f.Seed)
 	run.Header.Failure, _ = json.Marshal(f)

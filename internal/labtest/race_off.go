@@ -2,6 +2,4 @@
 
 package labtest
 
-const raceEnabled = false
-
 func raceErrors() int { return 0 }

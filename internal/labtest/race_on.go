@@ -4,7 +4,5 @@ package labtest
 
 import "runtime"
 
-const raceEnabled = true
-
 // raceErrors counts what the race detector has reported in this process so far.
 func raceErrors() int { return runtime.RaceErrors() }

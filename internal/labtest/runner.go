@@ -197,9 +197,5 @@ func (r *runner) raceFailure(seeds []uint64) report.Failure {
 
 // replay is the command that runs one seed of this test again.
 func (r *runner) replay(seed uint64) string {
-	race := ""
-	if raceEnabled {
-		race = "-race "
-	}
-	return fmt.Sprintf("LABS_SEED=%d go test %s-run '%s$' %s", seed, race, r.t.Name(), packageArg())
+	return place().ReplaySeed(r.t.Name(), seed)
 }

@@ -2,34 +2,18 @@ package labtest
 
 import (
 	"fmt"
-	"os"
 	"path/filepath"
 	"runtime"
 	"strings"
+	"sync"
 
 	"distlabs/internal/report"
 )
 
-// isStudent tells a student's file from ours: in a lab's folder, _test.go is ours and every other .go is the student's.
-func isStudent(path string) bool {
-	dir, base := filepath.Split(path)
-	return strings.HasSuffix(base, ".go") && !strings.HasSuffix(base, "_test.go") && labFolder(dir)
-}
+// place is where the tests that run lie. Finding it reads files, so that only a failure asks.
+var place = sync.OnceValue(report.FindPlace)
 
-// labFolder reports whether a folder, as the compiler recorded it, is that of the running test.
-func labFolder(dir string) bool {
-	return filepath.Base(filepath.Clean(dir)) == filepath.Base(workDir)
-}
-
-// workDir is the folder of the test's package: go test and the grader start test binaries there.
-var workDir, _ = os.Getwd()
-
-func source() report.Source {
-	return report.Source{
-		IsStudent: isStudent,
-		Read:      func(path string) ([]byte, error) { return os.ReadFile(filepath.Join(workDir, filepath.Base(path))) },
-	}
-}
+func source() report.Source { return place().Source() }
 
 // callerInTest returns the innermost line of a _test.go file on the caller's stack, as "links_test.go:41".
 func callerInTest() string {
@@ -44,20 +28,6 @@ func callerInTest() string {
 			return ""
 		}
 	}
-}
-
-// packageArg is the folder of the test's package as one gives it to go test in the module's root.
-func packageArg() string {
-	for root := workDir; root != filepath.Dir(root); root = filepath.Dir(root) {
-		if _, err := os.Stat(filepath.Join(root, "go.mod")); err == nil {
-			rel, err := filepath.Rel(root, workDir)
-			if err != nil {
-				break
-			}
-			return "./" + filepath.ToSlash(rel)
-		}
-	}
-	return "."
 }
 
 // plainText takes the decoration off testify's messages: "Error:" and "Messages:" are

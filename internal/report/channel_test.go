@@ -148,7 +148,7 @@ func TestCollectNamesTheFirstLie(t *testing.T) {
 		{name: "no mac", written: `{"seq":1,"kind":"done"}` + "\n", err: "not signed"},
 		{name: "empty mac", written: `{"seq":1,"kind":"done","mac":""}` + "\n", err: "not signed"},
 		{name: "bare mac", written: `,"mac":"}` + "\n", err: "not signed"},
-		{name: "too much", written: one + strings.Repeat("\n", maxEvents), tests: "TestA", err: "more than 16777216 bytes"},
+		{name: "too much", written: one + strings.Repeat(strings.Repeat(" ", 1023)+"\n", maxEvents/1024), tests: "TestA", err: "more than 16777216 bytes"},
 		{name: "one endless line", written: one + strings.Repeat("x", maxEvents), tests: "TestA", err: "more than 16777216 bytes"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -151,6 +151,7 @@ func TestSignalsReachTheChild(t *testing.T) {
 		t.Run(signal.String(), func(t *testing.T) {
 			cmd := exec.Command(exe, "-test.run=^TestSleeps1A$")
 			cmd.Dir = labDir
+			cmd.Env = append(os.Environ(), "TMPDIR="+t.TempDir()) // killed, it leaves its folder
 			stdout, err := cmd.StdoutPipe()
 			require.NoError(t, err)
 			require.NoError(t, cmd.Start())
@@ -191,11 +192,14 @@ func TestResultsAreCached(t *testing.T) {
 
 func TestHolderLosesNothing(t *testing.T) {
 	text := "hello\npanic: x\n\ngoroutine 1 [running]:\n"
-	for _, size := range []int{1, 2, 3, 7, len(text)} {
-		for _, text := range []string{text, "pan\npaper: s\nS\nok", "", "run\nruntime\n", strings.Repeat("panic: long\n", keep/10)} {
+	for _, size := range []int{1, 2, 7, 4096} {
+		for _, text := range []string{text, "pan\npaper: s\nS\nok", "", "run\nruntime\n", strings.Repeat("panic: "+strings.Repeat("long ", 2000)+"\n", keep/10000)} {
 			var out bytes.Buffer
 			h := &holder{out: &out}
 			for rest := text; len(rest) > 0; {
+				if len(rest) > keep/2 {
+					size = 4096 // a byte at a time, a long text takes seconds
+				}
 				n, err := h.Write([]byte(rest[:min(size, len(rest))]))
 				require.NoError(t, err)
 				rest = rest[n:]

@@ -106,3 +106,14 @@ func TestRecorderCopies(t *testing.T) {
 	require.Equal(t, 1, run.Steps[0].Partner)
 	require.Equal(t, 0, run.Steps[1].Partner)
 }
+
+// What is no UTF-8 becomes so when it is recorded, so that writing changes nothing.
+func TestRecorderKeepsUTF8(t *testing.T) {
+	rec := NewRecorder(Header{Nodes: 1})
+	rec.Observe(labrpc.Event{Seq: 1, Kind: labrpc.EventNoted, Node: 1, Inc: 1, Name: "a\xffb", Value: "\xc3"})
+	run := rec.Run()
+	again, err := Read(strings.NewReader(written(t, run)))
+	require.NoError(t, err)
+	require.Equal(t, run, again)
+	require.Equal(t, "a\uFFFDb", run.Steps[0].Name)
+}

@@ -58,6 +58,11 @@ func TestDigestSeesEveryField(t *testing.T) {
 	require.Equal(t, want, sumOf(other), "a source line is no behaviour")
 	require.NotEqual(t, want, sumOf(sampleEvent, sampleEvent))
 	require.NotEqual(t, sumOf(sampleEvent), sumOf(), "an empty run")
+
+	left, right := sampleEvent, sampleEvent
+	left.Name, left.Value = "ab", "c"
+	right.Name, right.Value = "a", "bc"
+	require.NotEqual(t, sumOf(left), sumOf(right), "where one field ends and the next begins")
 }
 
 // A sum may be taken in the middle, and does not depend on how the events were gathered.

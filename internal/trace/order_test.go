@@ -2,7 +2,9 @@ package trace
 
 import (
 	"bytes"
+	"flag"
 	"fmt"
+	"os"
 	"testing"
 	"time"
 	"unicode"
@@ -13,6 +15,22 @@ import (
 
 	"distlabs/labrpc"
 )
+
+// TestMain fixes the seed of rapid, so that every run of the tests is the same; -rapid.seed
+// gives another.
+func TestMain(m *testing.M) {
+	flag.Parse()
+	for name, value := range map[string]string{"rapid.seed": "1", "rapid.nofailfile": "true"} {
+		f := flag.Lookup(name)
+		if f.Value.String() != f.DefValue {
+			continue
+		}
+		if err := f.Value.Set(value); err != nil {
+			panic(err)
+		}
+	}
+	os.Exit(m.Run())
+}
 
 // A drawnRun is a random run, with the edges of cause and effect as they were drawn.
 type drawnRun struct {

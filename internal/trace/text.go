@@ -34,14 +34,14 @@ const (
 
 // Text shows the last steps of a run, a row each, for the output of a test:
 //
-//	1.190s     n2  role follower → candidate, term 2 → 3
-//	           n2  → n1 n4  RequestVote{Term:3 Candidate:n2}
-//	           n2  → n3     RequestVote{Term:3 Candidate:n2}  lost (cut)
-//	1.194s     n1  ← n2     RequestVote{Term:3 Candidate:n2}  after 4ms, answers {Granted:true}
-//	         … 14 × AppendEntries n1→n2 n3
+//	1.190s       n2   role follower → candidate, term 2 → 3, writes vote
+//	             n2   → n1 n4  RequestVote{Term:3 Candidate:n2}
+//	           ! n2   → n3     RequestVote{Term:3 Candidate:n2}  lost (cut)
+//	1.194s       n1   ← n2     RequestVote{Term:3 Candidate:n2}  after 4ms, answers {Granted:true}
+//	1.201s     … 14 × AppendEntries n4→n2 n3 (1 lost)
 //
-// An arrow to the right is a send, one to the left a delivery. A row without a
-// time is of the same moment as the one above. No row is wider than 110 characters,
+// An arrow to the right is a send, one to the left a delivery; "!" marks a fault, and "…" what was folded. A row
+// without a time is of the same moment as the one above. No row is wider than 110 characters,
 // and nothing in it is a control character.
 func Text(run *Run, opts Options) string {
 	steps := run.chosen(&opts)

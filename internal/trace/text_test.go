@@ -139,6 +139,58 @@ func TestTextOfAnElection(t *testing.T) {
 	require.Equal(t, strings.Join(want, "\n")+"\n", got)
 }
 
+// A repeated message is folded only while it changes nothing, and what a new incarnation
+// notes is new.
+func TestFoldKeepsWhatIsNew(t *testing.T) {
+	s := newScript(Header{Nodes: 2})
+	for i := range 6 {
+		s.at += 100 * time.Millisecond
+		if i == 4 {
+			s.add(labrpc.EventCrashed, labrpc.Event{Node: 2})
+			s.add(labrpc.EventStarted, labrpc.Event{Node: 2, Inc: 2})
+			s.add(labrpc.EventNoted, labrpc.Event{Node: 2, Inc: 2, Name: "term", Value: "2"})
+		}
+		m := s.send(1, 2, "Beat", beat{Term: 2})
+		s.at += 5 * time.Millisecond
+		s.deliver(m)
+		if i == 0 || i == 2 {
+			s.note(2, "term", map[int]string{0: "1", 2: "2"}[i])
+		}
+	}
+	require.Equal(t, strings.Join([]string{
+		`0.100s       n1   → n2  Beat{Term:2 Entries:nil}`,
+		`0.105s       n2   ← n1  Beat{Term:2 Entries:nil}  after 5ms`,
+		`             n2   term 1`,
+		`0.205s     … 2 × Beat n1→n2`,
+		`0.315s       n2   ← n1  Beat{Term:2 Entries:nil}  after 5ms`,
+		`             n2   term 1 → 2`,
+		`0.415s     … 1 × Beat n1→n2`,
+		`0.520s     ! n2   crashes`,
+		`             n2   starts again, incarnation 2`,
+		`             n2   term 2`,
+		`           … 2 × Beat n1→n2`,
+		``,
+	}, "\n"), Text(s.rec.Run(), Options{Fold: true}))
+}
+
+// A row that would be too wide gives up the ends of its values first.
+func TestLongRows(t *testing.T) {
+	s := newScript(Header{Nodes: 2})
+	long := strings.Repeat("x", 100)
+	c := s.call(1, 2, "Put", map[string]string{"Key": "k", "Value": long})
+	s.at += 2 * time.Millisecond
+	s.deliver(c)
+	s.add(labrpc.EventSent, labrpc.Event{
+		Node: 2, Msg: 9, From: 2, To: 1, Method: "Put", Message: labrpc.Reply, ReplyTo: c.Msg, Body: map[string]string{"Old": long},
+	})
+	s.add(labrpc.EventLost, labrpc.Event{Msg: 9, From: 2, To: 1, Method: "Put", Message: labrpc.Reply, ReplyTo: c.Msg, Reason: "cut"})
+	s.note(1, "log", strings.Repeat("y", 300))
+	lines := strings.Split(Text(s.rec.Run(), Options{}), "\n")
+	require.Equal(t, `0.000s       n1   → n2  Put{Key:k Value:`+strings.Repeat("x", 45)+`…}`, lines[0])
+	require.Equal(t, `0.002s     ! n2   ← n1  Put{Key:k Value:xxxxx…}  after 2ms, answers {Old:`+strings.Repeat("x", 23)+`…}  lost (cut)`, lines[1])
+	require.Len(t, []rune(lines[2]), maxWidth)
+}
+
 // Options choose nodes, moments, and what could have mattered.
 func TestTextOptions(t *testing.T) {
 	run := election()
@@ -158,6 +210,22 @@ func TestTextOptions(t *testing.T) {
 	past := Text(run, Options{Fold: true, Past: true, Nodes: []labrpc.NodeID{3}, Last: 100})
 	require.Contains(t, past, "answers n2 {Granted:true}")
 	require.NotContains(t, past, "RequestVote reply")
+}
+
+// A loss is in nobody's past, but explains what its sender waits for. A message between others
+// is out of sight.
+func TestPastKeepsLosses(t *testing.T) {
+	s := newScript(Header{Nodes: 3})
+	m, other := s.send(1, 2, "Ask", nil), s.send(3, 2, "Answer", nil)
+	s.at = 5 * time.Millisecond
+	s.lose(m, "receiver down")
+	s.lose(other, "receiver down")
+	run := s.rec.Run()
+	require.Equal(t, ""+
+		"0.000s       n1   → n2  Ask\n"+
+		"0.005s     ! n1   → n2  Ask  lost (receiver down), sent at 0.000s\n",
+		Text(run, Options{Past: true, Nodes: []labrpc.NodeID{1}}))
+	require.Contains(t, Text(run, Options{Past: true}), "Answer  lost")
 }
 
 // The faults of a run, a line each; what only follows from a fault is none.

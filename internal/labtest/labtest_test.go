@@ -1,0 +1,204 @@
+package labtest
+
+import (
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"distlabs/internal/report"
+	"distlabs/labrpc"
+)
+
+func TestMain(m *testing.M) { Main(m) }
+
+func TestChosenSeeds(t *testing.T) {
+	for _, test := range []struct {
+		name, seed, seeds string
+		want              []uint64
+		chosen            bool
+		err               string
+	}{
+		{name: "the default", want: []uint64{1, 2, 3}},
+		{name: "one seed", seed: "81", want: []uint64{81}, chosen: true},
+		{name: "one seed beats several", seed: "81", seeds: "2", want: []uint64{81}, chosen: true},
+		{name: "a number of seeds", seeds: "2", want: []uint64{1, 2}, chosen: true},
+		{name: "a range", seeds: "5-7", want: []uint64{5, 6, 7}, chosen: true},
+		{name: "a list", seeds: "9,3", want: []uint64{9, 3}, chosen: true},
+		{name: "a list of ranges", seeds: "9,3-4", want: []uint64{9, 3, 4}, chosen: true},
+		{name: "no number", seed: "x", err: `LABS_SEED="x" is not a seed`},
+		{name: "half a range", seeds: "3-", err: `LABS_SEEDS="3-"`},
+		{name: "an empty range", seeds: "7-5", err: `the range "7-5" is empty or too long`},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Setenv("LABS_SEED", test.seed)
+			t.Setenv("LABS_SEEDS", test.seeds)
+			got, chosen, err := chosenSeeds(3)
+			if test.err != "" {
+				require.ErrorContains(t, err, test.err)
+				return
+			}
+			require.NoError(t, err)
+			require.Equal(t, test.want, got)
+			require.Equal(t, test.chosen, chosen)
+		})
+	}
+}
+
+// Of a measure over several seeds the worst counts, whichever side of its bound that is.
+func TestWorstMeasure(t *testing.T) {
+	all := map[string]report.Measure{}
+	for _, v := range []float64{2, 5, 3} {
+		worst(all, report.Measure{Name: "detection time", Value: v, Bound: "≤ 6ms"})
+		worst(all, report.Measure{Name: "throughput", Value: v, Bound: "≥ 1/s"})
+	}
+	require.Equal(t, 5.0, all["detection time"].Value)
+	require.Equal(t, 2.0, all["throughput"].Value)
+}
+
+func TestPlainText(t *testing.T) {
+	require.Equal(t, "Not equal: expected: 1 actual  : 2 after a vote",
+		plainText("\n\tError Trace:\tx_test.go:3\n\tError:      \tNot equal: \n\texpected: 1\n\tactual  : 2\n\tTest: TestX\n\tMessages:   \tafter a vote"))
+}
+
+// runnerOf is a runner whose failures this test looks at instead of printing them.
+func runnerOf(t *testing.T, cfg Config, body func(*Sim)) *report.Result {
+	r := newRunner(t, cfg, body)
+	seeds, chosen, err := chosenSeeds(r.cfg.Seeds)
+	require.NoError(t, err)
+	r.runAll(seeds)
+	return r.result(chosen)
+}
+
+// A fresh bubble, network and random source a seed; nothing of one seed reaches the next.
+func TestSeedsAreSeparate(t *testing.T) {
+	var mu sync.Mutex
+	drawn := map[uint64][]int{}
+	body := func(s *Sim) {
+		require.Equal(s, 0, s.Net.Stats(labrpc.Match{}).Sent)
+		require.Equal(s, 2, len(s.Net.Nodes()))
+		require.Less(s, s.Net.Now(), time.Second)
+		s.Run(time.Hour / 100)
+		mu.Lock()
+		defer mu.Unlock()
+		drawn[s.Seed] = append(drawn[s.Seed], s.Rand().IntN(1_000_000))
+	}
+	for range 2 {
+		res := runnerOf(t, Config{Nodes: 2, Seeds: 4}, body)
+		require.Equal(t, report.Pass, res.Status)
+		require.Equal(t, 4, res.Seeds)
+		require.Greater(t, res.Virtual, 4*time.Hour/100)
+	}
+	require.Len(t, drawn, 4)
+	for seed, two := range drawn {
+		require.Equal(t, two[0], two[1], "seed %d draws the same every time", seed)
+	}
+	require.NotEqual(t, drawn[1], drawn[2])
+}
+
+// The lowest failing seed is reported, whichever finished first, and no seed after it is begun for nothing.
+func TestFirstFailureFirst(t *testing.T) {
+	t.Setenv("LABS_TRACE_DIR", t.TempDir())
+	res := runnerOf(t, Config{Nodes: 1, Seeds: 500}, func(s *Sim) {
+		s.Run(time.Second)
+		if s.Seed >= 3 {
+			s.Failf("rule 1", "seed %d fails", s.Seed)
+		}
+	})
+	require.Equal(t, report.Fail, res.Status)
+	require.Len(t, res.Failures, 1)
+	require.Equal(t, "seed 3 fails", res.Failures[0].What)
+	require.Equal(t, uint64(3), res.Failures[0].Seed)
+	require.Less(t, res.Seeds, 50)
+}
+
+// What must have bitten is asked of the default seeds only: one chosen seed may well miss it.
+func TestMustBite(t *testing.T) {
+	cfg := Config{Nodes: 1, Seeds: 3, MustBite: []string{"seed two ran"}}
+	body := func(s *Sim) {
+		if s.Seed == 2 {
+			s.Bite("seed two ran")
+		}
+	}
+	require.Equal(t, report.Pass, runnerOf(t, cfg, body).Status)
+	cfg.Seeds = 1
+	res := runnerOf(t, cfg, body)
+	require.Equal(t, report.Fail, res.Status)
+	require.Equal(t, report.Vacuous, res.Failures[0].Kind)
+	t.Setenv("LABS_SEED", "1")
+	require.Equal(t, report.Pass, runnerOf(t, cfg, body).Status)
+}
+
+// A soak goes on after failures, and finds the seeds that do not replay.
+func TestSoak(t *testing.T) {
+	t.Setenv("LABS_SOAK", "1")
+	t.Setenv("LABS_SEEDS", "20")
+	t.Setenv("LABS_TRACE_DIR", t.TempDir())
+	var mu sync.Mutex
+	runs := map[uint64]int{}
+	res := runnerOf(t, Config{Nodes: 2}, func(s *Sim) {
+		mu.Lock()
+		runs[s.Seed]++
+		n := runs[s.Seed]
+		mu.Unlock()
+		node := s.Start(1)
+		s.Run(time.Second)
+		if s.Seed == 7 {
+			node.Logf("run %d", n) // differs from run to run
+			s.Run(time.Second)
+		}
+		if s.Seed == 3 || s.Seed == 9 {
+			s.Failf("rule 1", "always fails")
+		}
+	})
+	require.Equal(t, 20, res.Seeds)
+	require.Equal(t, []uint64{3, 9}, res.Failed)
+	require.Equal(t, []uint64{7}, slices.Clip(res.Diverged))
+	require.Equal(t, 2, runs[1])
+}
+
+// Always sees every step: a state that lasts from one delivery to the next is not missed.
+func TestAlwaysSeesEveryStep(t *testing.T) {
+	t.Setenv("LABS_TRACE_DIR", t.TempDir())
+	res := runnerOf(t, Config{Nodes: 2, Seeds: 1, Link: labrpc.Link{Latency: labrpc.Fixed(time.Millisecond)}}, func(s *Sim) {
+		var mu sync.Mutex
+		state := 0
+		a, b := s.Start(1), s.Start(2)
+		labrpc.Receive(b, "set", func(_ labrpc.NodeID, v int) {
+			mu.Lock()
+			defer mu.Unlock()
+			state = v
+		})
+		s.Always(func() *Violation {
+			mu.Lock()
+			defer mu.Unlock()
+			if state == 500 {
+				return &Violation{What: "the state was 500", Rule: "never 500"}
+			}
+			return nil
+		})
+		go func() {
+			for i := range 1000 {
+				labrpc.Send(a, 2, "set", i)
+				time.Sleep(2 * time.Microsecond)
+			}
+		}()
+		s.Run(time.Minute)
+	})
+	require.Equal(t, []uint64{1}, res.Failed)
+	require.Equal(t, "the state was 500", res.Failures[0].What)
+	require.NotEmpty(t, res.Failures[0].Trace)
+	require.FileExists(t, res.Failures[0].Diagram)
+}
+
+// A body without a network still has virtual time.
+func TestOnce(t *testing.T) {
+	began := time.Now()
+	Once(t, func(s *Sim) {
+		s.Run(9 * time.Minute)
+		require.Nil(s, s.Net)
+	})
+	require.Less(t, time.Since(began), 5*time.Minute)
+}
