@@ -29,7 +29,7 @@ const (
 // Intercept makes f see every message when it is sent, before the link's own faults: the adversary
 // of the Byzantine model. Several interceptors see it in the order of their registration. f is called one message at a time,
 // in the order that follows from the seed, and must not call the network; to send more messages, note them
-// and [Network.Inject] them at the next quiet moment.
+// and [Network.Inject] them at the next quiet moment. As with [Tell], what f wrote may be read there.
 func (net *Network) Intercept(f func(*Message) Verdict) {
 	net.mu.Lock()
 	defer net.mu.Unlock()
@@ -79,7 +79,7 @@ func bodyOf(v Message) (*plan, unsafe.Pointer, error) {
 	}
 	p := planFor(reflect.TypeOf(v.Body))
 	if p.err != nil {
-		return nil, nil, p.err
+		return nil, nil, fmt.Errorf("labrpc: a forged %q: %w", v.Method, p.err)
 	}
 	src := reflect.New(p.typ)
 	src.Elem().Set(reflect.ValueOf(v.Body))

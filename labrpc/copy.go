@@ -108,7 +108,7 @@ func (p *plan) add(t reflect.Type, off uintptr, name string, making map[reflect.
 		}
 		return p.inherit(val)
 	case reflect.Chan, reflect.Func, reflect.Interface, reflect.UnsafePointer, reflect.Uintptr:
-		return fmt.Errorf("labrpc: %s is a %s, which cannot be sent to another machine", name, t.Kind())
+		return fmt.Errorf("%s is a %s, which cannot be sent to another machine", name, t.Kind())
 	default:
 		p.addRaw(off, t.Size())
 	}
@@ -119,7 +119,7 @@ func (p *plan) addFields(t reflect.Type, off uintptr, name string, making map[re
 	for i := range t.NumField() {
 		f := t.Field(i)
 		if !f.IsExported() {
-			return fmt.Errorf("labrpc: field %q of %s would not travel: only fields with a capital letter do", f.Name, name)
+			return fmt.Errorf("field %q of %s would not travel: only fields with a capital letter do", f.Name, name)
 		}
 		if err := p.add(f.Type, off+f.Offset, name+"."+f.Name, making); err != nil {
 			return err
@@ -154,7 +154,7 @@ func (p *plan) clone(src unsafe.Pointer, tell bool) (unsafe.Pointer, error) {
 	}
 	c.value(p, dst, src, 0)
 	if c.deep {
-		return nil, fmt.Errorf("labrpc: a %s nests deeper than %d levels: does it contain itself?", p.typ, maxDepth)
+		return nil, fmt.Errorf("a %s nests deeper than %d levels: does it contain itself?", p.typ, maxDepth)
 	}
 	return dst, nil
 }

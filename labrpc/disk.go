@@ -30,6 +30,13 @@ func newDisk(h *host) *Disk {
 	return &Disk{records: &records{host: h, data: map[string][]byte{}}}
 }
 
+// spare cancels a crash that was set for a write of an incarnation which is over.
+func (d *Disk) spare() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.crashAt = 0
+}
+
 // view is the disk as one incarnation sees it: when that is over, its writes are refused.
 func (d *Disk) view(n *Node) *Disk { return &Disk{node: n, records: d.records} }
 
@@ -56,7 +63,7 @@ func (d *Disk) Save(name string, v any) error {
 		return err
 	}
 	what := ""
-	if d.node.net.opts.Observe != nil {
+	if d.host.net.opts.Observe != nil {
 		what = fmt.Sprintf("%+v", v)
 	}
 	return d.change(name, b, what)
@@ -88,6 +95,9 @@ func (d *Disk) Names() []string {
 
 // change makes one write, with the crash that a test has set for it.
 func (d *Disk) change(name string, data []byte, what string) error {
+	if d.node == nil {
+		return fmt.Errorf("labrpc: write %q: a test may only look at the disk of %v", name, d.host.id)
+	}
 	done, crash := d.write(name, data)
 	if done && d.node.net.opts.Observe != nil {
 		d.node.net.submit(newText(itemWrite, d.node, name, what))
@@ -109,11 +119,10 @@ func (d *Disk) write(name string, data []byte) (done bool, crash string) {
 	if d.node.isDown() {
 		return false, ""
 	}
-	d.writes++
-	if d.writes == d.crashAt {
-		crash = fmt.Sprintf("before write %d, of %q", d.writes, name)
+	if d.writes+1 == d.crashAt {
+		crash = fmt.Sprintf("before write %d, of %q", d.crashAt, name)
 		if d.after {
-			crash = fmt.Sprintf("after write %d, of %q", d.writes, name)
+			crash = fmt.Sprintf("after write %d, of %q", d.crashAt, name)
 		}
 		d.crashAt = 0
 		d.node.fence()
@@ -121,6 +130,7 @@ func (d *Disk) write(name string, data []byte) (done bool, crash string) {
 			return false, crash
 		}
 	}
+	d.writes++
 	if data == nil {
 		delete(d.data, name)
 	} else {
@@ -136,7 +146,7 @@ type CrashPoint struct {
 }
 
 // CrashAtWrite makes a node crash when its current incarnation (or the next, if it is down) comes to that write.
-// A later call replaces it; the zero CrashPoint cancels it.
+// A later call replaces it; the zero CrashPoint, or the end of the incarnation, cancels it.
 func (net *Network) CrashAtWrite(id NodeID, at CrashPoint) {
 	net.mu.Lock()
 	defer net.mu.Unlock()
@@ -160,8 +170,5 @@ func (net *Network) Writes(id NodeID) int {
 func (net *Network) Disk(id NodeID) *Disk {
 	net.mu.Lock()
 	defer net.mu.Unlock()
-	h := net.host(id)
-	over := &Node{net: net, host: h}
-	over.down.Store(true)
-	return h.disk.view(over)
+	return net.host(id).disk
 }

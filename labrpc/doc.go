@@ -16,7 +16,7 @@
 //	reply, err := labrpc.Call[VoteReply](ctx, node, 2, "vote", VoteArgs{Term: 3})
 //
 // Every handler runs in a goroutine of its own, so several run at once. Values are copied on the way: fields must
-// be exported, and of plain types (numbers, strings, booleans, times, and slices, maps, arrays,
+// be exported (their type need not be), and of plain types (numbers, strings, booleans, times, and slices, maps, arrays,
 // pointers and structs of them). An interface, a channel or a function cannot travel; the error says so at once.
 //
 // A lost message tells nobody. A Call without a deadline waits until its node crashes.
@@ -33,6 +33,19 @@
 // jumps to the next timer. A minute takes milliseconds. One rule follows: a goroutine that waits for a
 // sync.Mutex does not count as waiting, so never hold one across [Call], a channel operation or time.Sleep: if
 // another goroutine wants it meanwhile, time stands still. Nor may a goroutine poll in a loop without sleeping.
+//
+// A test of your own looks like this; without the bubble, the same runs in real time:
+//
+//	synctest.Test(t, func(t *testing.T) {
+//		net := labrpc.New(labrpc.Options{Seed: 1, Nodes: 3, Link: labrpc.FairLoss(0.2)})
+//		defer net.Close()
+//		for _, id := range net.Nodes() {
+//			startServer(net.Start(id))
+//		}
+//		net.Run(10 * time.Second)
+//		net.Isolate(2)
+//		…
+//	})
 //
 // # One seed, one run
 //

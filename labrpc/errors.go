@@ -31,6 +31,9 @@ type callError struct {
 
 func (e *callError) Error() string {
 	s := fmt.Sprintf("labrpc: %v→%v %s: %v", e.from, e.to, e.method, e.is)
+	if e.to == 0 {
+		s = fmt.Sprintf("labrpc: %s by %v: %v", e.method, e.from, e.is)
+	}
 	if e.why != nil {
 		s += ": " + e.why.Error()
 	}

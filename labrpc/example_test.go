@@ -64,7 +64,7 @@ func ExampleSend() {
 	// Output:
 	// 100 sent, some lost: true some delivered: true
 	// labrpc: n1→n3 hello: no such node
-	// true labrpc: n1→n2 hello: wrong type: labrpc: field "text" of struct { text string } would not travel: only fields with a capital letter do
+	// true labrpc: n1→n2 hello: wrong type: field "text" of struct { text string } would not travel: only fields with a capital letter do
 }
 
 // A call waits for its reply, and no longer than its context.
@@ -271,7 +271,7 @@ func ExampleNetwork_SetClock() {
 
 		net.SetClock(1, time.Second, 100) // ahead by a second, fast by 100 ppm
 		show := func() {
-			fmt.Println(a.Clock().Now().Sub(time.Now()), b.Clock().Now().Sub(time.Now()))
+			fmt.Println(time.Until(a.Clock().Now()), time.Until(b.Clock().Now()))
 		}
 		show()
 		net.Run(10 * time.Hour)

@@ -6,6 +6,7 @@ import "fmt"
 func (net *Network) SetLink(from, to NodeID, link Link) {
 	net.mu.Lock()
 	defer net.mu.Unlock()
+	link.check()
 	net.linkState(from, to).link = link
 }
 
@@ -13,6 +14,7 @@ func (net *Network) SetLink(from, to NodeID, link Link) {
 func (net *Network) SetLinks(link Link) {
 	net.mu.Lock()
 	defer net.mu.Unlock()
+	link.check()
 	net.eachLink(func(l *linkState) { l.link = link })
 }
 
@@ -45,7 +47,7 @@ func (net *Network) Isolate(id NodeID) {
 }
 
 // Partition divides the nodes: only those in one group can talk. Nodes that are in no group
-// form one more. Links within a group stay as they are. It panics if a node is named twice.
+// form one more. It adds to the cuts that there are: links within a group stay as they are. It panics if a node is named twice.
 func (net *Network) Partition(groups ...[]NodeID) {
 	net.mu.Lock()
 	defer net.mu.Unlock()

@@ -36,6 +36,9 @@ func (net *Network) Start(id NodeID) *Node {
 	net.mu.Lock()
 	defer net.mu.Unlock()
 	h := net.host(id)
+	if h.node != nil && h.node.isDown() {
+		h.crash("at a disk write") // the dispatcher has yet to hear of it
+	}
 	if h.stopped || h.node != nil || net.closed {
 		panic(fmt.Sprintf("labrpc: Start of %v, which is %s", id, h.state()))
 	}
@@ -72,6 +75,12 @@ func (net *Network) Crash(id NodeID) {
 	net.host(id).crash("")
 }
 
+// Restart is Crash and Start: the node loses its memory and begins anew at once.
+func (net *Network) Restart(id NodeID) *Node {
+	net.Crash(id)
+	return net.Start(id)
+}
+
 // Stop is a crash for ever: the node cannot be started again.
 func (net *Network) Stop(id NodeID) {
 	net.mu.Lock()
@@ -101,6 +110,7 @@ func (h *host) end() {
 	}
 	h.node.fence()
 	h.node = nil
+	h.disk.spare()
 	h.pausedUntil = 0
 	for _, d := range h.backlog {
 		h.net.lose(d, "receiver down")
@@ -126,7 +136,8 @@ func (net *Network) Incarnation(id NodeID) int {
 // Pause makes a node stand still for d, as a garbage collector or a suspended
 // machine does: what arrives waits, and what it sends leaves only when the pause is over. Go cannot
 // stop another's goroutines, so the node's own timers go on; nobody outside can tell.
-// A further pause extends the first. A node that is down is not paused.
+// Only what it hands over by [Tell] comes at once. A further pause extends the first; a crash ends it. A
+// node that is down is not paused.
 func (net *Network) Pause(id NodeID, d time.Duration) {
 	net.mu.Lock()
 	defer net.mu.Unlock()

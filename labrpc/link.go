@@ -1,6 +1,7 @@
 package labrpc
 
 import (
+	"fmt"
 	"math"
 	"time"
 )
@@ -19,6 +20,15 @@ type Link struct {
 	InOrder bool
 }
 
+// check panics on what no link can be like.
+func (l *Link) check() {
+	for name, p := range map[string]float64{"Loss": l.Loss, "Duplicate": l.Duplicate, "Reorder": l.Reorder} {
+		if !(p >= 0 && p <= 1) {
+			panic(fmt.Sprintf("labrpc: a Link with %s %v: a probability is from 0 to 1", name, p))
+		}
+	}
+}
+
 // A Latency gives the time that a message takes: its quantile function at u,
 // 0 ≤ u < 1, for a message sent at the given time since the network was made.
 // It must be a pure function; the network chooses u from the seed and the
@@ -32,6 +42,9 @@ func Fixed(d time.Duration) Latency {
 
 // Uniform takes anything from shortest to longest with equal probability.
 func Uniform(shortest, longest time.Duration) Latency {
+	if shortest < 0 || longest < shortest {
+		panic(fmt.Sprintf("labrpc: Uniform from %v to %v", shortest, longest))
+	}
 	return func(u float64, _ time.Duration) time.Duration {
 		return shortest + time.Duration(u*float64(longest-shortest))
 	}

@@ -137,7 +137,7 @@ func send(n *Node, to NodeID, method string, p *plan, body unsafe.Pointer) error
 
 // Receive registers f for the one-way messages of that name. For each that arrives, f runs in a
 // goroutine of its own, with the sender as the network names it (which a lying node may forge) and
-// a copy of the message that is f's to keep. A name can be registered once per incarnation.
+// a copy of the message that is f's to keep. It panics if the name is registered already in this incarnation, or if an M cannot travel.
 func Receive[M any](n *Node, method string, f func(from NodeID, msg M)) {
 	mustTravel(reflect.TypeFor[M](), method)
 	n.register(method, &handler{arg: reflect.TypeFor[M](), run: func(m *message) {
@@ -147,7 +147,7 @@ func Receive[M any](n *Node, method string, f func(from NodeID, msg M)) {
 
 // Handle registers f as the method of that name, for [Call]. For each request that arrives, f runs in a goroutine
 // of its own with a copy of the arguments, and what it returns is sent back. A duplicated
-// request runs it twice. A name can be registered once per incarnation.
+// request runs it twice. It panics if the name is registered already in this incarnation, or if an A or R cannot travel.
 func Handle[A, R any](n *Node, method string, f func(from NodeID, args A) R) {
 	mustTravel(reflect.TypeFor[A](), method)
 	mustTravel(reflect.TypeFor[R](), method)
@@ -161,7 +161,7 @@ func Handle[A, R any](n *Node, method string, f func(from NodeID, args A) R) {
 // mustTravel panics on a type that cannot be sent: no run of the program could be right.
 func mustTravel(t reflect.Type, method string) {
 	if err := planFor(t).err; err != nil {
-		panic(fmt.Sprintf("%v (handler of %q)", err, method))
+		panic(fmt.Sprintf("labrpc: handler of %q: %v", method, err))
 	}
 }
 
@@ -203,7 +203,8 @@ type outcome struct {
 //	reply, err := labrpc.Call[VoteReply](ctx, n, peer, "RequestVote", VoteArgs{Term: 3})
 //
 // Errors, for errors.Is: ErrNoReply (with ctx's own error) says nothing about whether the handler ran; ErrNoMethod
-// and ErrType say that it did not; ErrDown, ErrNoNode. Hold no lock across it: see the package comment.
+// and ErrType say that it did not (a mistake in the program, which the network tells at once, whatever
+// the link back is like); ErrDown, ErrNoNode. Hold no lock across it: see the package comment.
 func Call[R, A any](ctx context.Context, n *Node, to NodeID, method string, args A) (R, error) {
 	var zero R
 	out := call(ctx, n, to, method, planFor(reflect.TypeFor[R]()), planFor(reflect.TypeFor[A]()), unsafe.Pointer(&args))
@@ -256,7 +257,9 @@ func (c *pendingCall) wait(ctx context.Context, n *Node, to NodeID, method strin
 
 // Tell hands a value from student code to a test: sink(at, v) is called at the next quiet moment, one call
 // at a time, in an order that follows from the seed, with a copy of v. What a crashed
-// incarnation tells is dropped. It adds no ordering that could hide a data race. An error as for [Send].
+// incarnation tells is dropped. What sink does is ordered before the test's next look at a quiet moment ([Network.Run],
+// [Network.RunUntil], [Network.OnStep]), so sink may write what the test then reads. It adds no ordering among nodes that
+// could hide a data race. An error as for [Send].
 func Tell[T any](n *Node, v T, sink func(at time.Duration, v T)) error {
 	p := planFor(reflect.TypeFor[T]())
 	if p.err != nil {

@@ -70,7 +70,7 @@ type streamKey struct {
 	kind   MessageKind
 }
 
-// New makes a network. It panics if opts.Nodes is negative.
+// New makes a network. It panics if opts.Nodes is negative or opts.Link impossible.
 //
 // Called inside a synctest bubble, it runs in the bubble's virtual time, and must be closed
 // before the bubble ends. Elsewhere it runs in real time.
@@ -78,6 +78,7 @@ func New(opts Options) *Network {
 	if opts.Nodes < 0 {
 		panic(fmt.Sprintf("labrpc: New with %d nodes", opts.Nodes))
 	}
+	opts.Link.check()
 	net := &Network{
 		opts: opts, virtual: inBubble(), began: time.Now(),
 		wake: make(chan struct{}, 1), done: make(chan struct{}),

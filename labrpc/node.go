@@ -56,7 +56,7 @@ func (n *Node) Peers() []NodeID {
 func (n *Node) Context() context.Context { return n.ctx }
 
 // Rand returns the node's own random numbers, which follow from the seed: use them
-// in place of the global ones, so that a failure can be seen again. Several goroutines may use it.
+// (math/rand/v2) in place of the global ones, so that a failure can be seen again. Several goroutines may use it.
 func (n *Node) Rand() *rand.Rand { return n.rand }
 
 // Clock returns the node's own wall clock.

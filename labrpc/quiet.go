@@ -98,7 +98,8 @@ func (net *Network) join(w *waiter) {
 }
 
 // Run lets the network and its nodes run for d, and returns at a quiet moment: all that was due by then has
-// happened, and every node waits. Tests use it in place of time.Sleep. In real time it is time.Sleep.
+// happened, and every node waits. Tests use it in place of time.Sleep, and Run(0) in place of synctest.Wait, which the
+// network itself is in. In real time it is time.Sleep.
 func (net *Network) Run(d time.Duration) {
 	if !net.virtual {
 		time.Sleep(d)

@@ -206,12 +206,12 @@ func (h *handler) accepts(n *Node, m *message) error {
 	switch {
 	case h == nil:
 		return fail(ErrNoMethod, fmt.Errorf("%v has %v", n.ID(), n.methods()))
-	case h.arg != m.plan.typ:
-		return fail(ErrType, fmt.Errorf("the handler takes %v, got %v", h.arg, m.plan.typ))
 	case h.reply == nil && m.kind == Request:
 		return fail(ErrNoMethod, fmt.Errorf("%v was registered with Receive: use Send", m.method))
 	case h.reply != nil && m.kind == OneWay:
 		return fail(ErrNoMethod, fmt.Errorf("%v was registered with Handle: use Call", m.method))
+	case h.arg != m.plan.typ:
+		return fail(ErrType, fmt.Errorf("the handler takes %v, got %v", h.arg, m.plan.typ))
 	}
 	return nil
 }

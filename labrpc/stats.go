@@ -9,19 +9,20 @@ type MethodStats struct {
 	Bytes      int // of the messages sent, encoded; counted only with Options.CountBytes
 }
 
-func (s *MethodStats) add(o MethodStats) {
+// Add returns the sum of both.
+func (s MethodStats) Add(o MethodStats) MethodStats {
 	s.Sent += o.Sent
 	s.Delivered += o.Delivered
 	s.Lost += o.Lost
 	s.Duplicated += o.Duplicated
 	s.Bytes += o.Bytes
+	return s
 }
 
 // Sub returns what was counted since an earlier reading.
 func (s MethodStats) Sub(o MethodStats) MethodStats {
 	o.Sent, o.Delivered, o.Lost, o.Duplicated, o.Bytes = -o.Sent, -o.Delivered, -o.Lost, -o.Duplicated, -o.Bytes
-	s.add(o)
-	return s
+	return s.Add(o)
 }
 
 // Stats returns the counts of the messages that match: all of them for the zero Match. What an adversary
@@ -34,7 +35,7 @@ func (net *Network) Stats(match Match) MethodStats {
 		m := message{from: l.from, to: l.to, method: k.method, kind: k.kind}
 		if k.kind == OneWay || k.kind == Request || k.kind == Reply {
 			if match.matches(&m) {
-				sum.add(s.stats)
+				sum = sum.Add(s.stats)
 			}
 		}
 	})

@@ -22,12 +22,12 @@ const childEnv = "REPORT_TEST_MISTAKE"
 
 // mistakes run in a bubble of a child process, of which only the output counts.
 var mistakes = map[string]func(n *student){
-	"nil map":     func(n *student) { go n.nilMap(); time.Sleep(1) },
-	"nil pointer": func(n *student) { go n.nilPointer(); time.Sleep(1) },
+	"nil map":     func(n *student) { go n.nilMap(); time.Sleep(time.Nanosecond) },
+	"nil pointer": func(n *student) { go n.nilPointer(); time.Sleep(time.Nanosecond) },
 	"index":       func(n *student) { n.index() },
-	"repanic":     func(n *student) { go n.repanic(); time.Sleep(1) },
-	"nested":      func(n *student) { go n.nested(); time.Sleep(1) },
-	"endless":     func(n *student) { debug.SetMaxStack(1 << 20); go n.endless(1); time.Sleep(1) },
+	"repanic":     func(n *student) { go n.repanic(); time.Sleep(time.Nanosecond) },
+	"nested":      func(n *student) { go n.nested(); time.Sleep(time.Nanosecond) },
+	"endless":     func(n *student) { debug.SetMaxStack(1 << 20); go n.endless(1); time.Sleep(time.Nanosecond) },
 	"map":         func(n *student) { n.concurrentMap() },
 	"closes":      func(n *student) { n.closeTwice() },
 	"race":        func(n *student) { n.race() },
@@ -35,7 +35,7 @@ var mistakes = map[string]func(n *student){
 	"leak":        func(n *student) { go n.holdAcrossReceive(make(chan int)) },
 	"error": func(*student) {
 		go panic(errors.New("n1: bad\npanic: forged\n\ngoroutine 7 [running]:"))
-		time.Sleep(1)
+		time.Sleep(time.Nanosecond)
 	},
 	"timeout": func(n *student) { n.twice() },
 	"exit":    func(*student) { os.Exit(0) },
@@ -224,7 +224,7 @@ func TestReadRaceOfSample(t *testing.T) {
 	races := ReadRaces([]byte(sampleRace+"noise\n"+sampleRace), Source{})
 	require.Len(t, races, 2)
 	race := races[0]
-	require.Equal(t, "raft.go:17 writes, in the goroutine started at testing.go:2150, a variable that raft.go:8 reads: no lock orders the two", race.What)
+	require.Equal(t, "raft.go:17 writes, in the test's goroutine, a variable that raft.go:8 reads: no lock orders the two", race.What)
 	require.Equal(t, "TestOneLeader4C", race.TestName())
 
 	source := strings.Repeat("\n", 7) + "func (n *Node) Count() int { return n.votes }"

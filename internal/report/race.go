@@ -79,10 +79,7 @@ func raceCrash(accesses []access, src Source, raw string) Crash {
 	if b.write {
 		verb = "writes"
 	}
-	by := "a goroutine"
-	if len(a.made) > 0 {
-		by = "the goroutine started at " + src.blame(a.made).Where()
-	}
+	by := a.goroutine(src)
 	if variable := raced(src, atA, atB, b.write); variable != "" {
 		c.What = fmt.Sprintf("%s is written at %s by %s while %s %s it: no lock orders the two",
 			variable, atA.Where(), by, atB.Where(), verb)
@@ -104,11 +101,25 @@ func (a access) text(src Source) string {
 		verb = "writes"
 	}
 	text := fmt.Sprintf("%s %s at %s", at.Name(), verb, at.Where())
-	if len(a.made) > 0 {
-		made := src.blame(a.made)
-		text += fmt.Sprintf(", in the goroutine that %s started at %s", made.Name(), made.Where())
+	return text + ", in " + a.goroutine(src)
+}
+
+// goroutine names the goroutine of an access by what a student knows of it: the line that
+// started it, or that the network started it to run a handler.
+func (a access) goroutine(src Source) string {
+	if len(a.made) == 0 {
+		return "a goroutine"
 	}
-	return text
+	for _, f := range a.made {
+		if strings.HasSuffix(f.Func, "labrpc.(*Network).deliverTo()") || strings.HasSuffix(f.Func, "labrpc.(*Network).deliverTo") {
+			return "the handler's own goroutine"
+		}
+		if strings.HasPrefix(f.Func, "testing.") || strings.HasPrefix(f.Func, "testing/") {
+			return "the test's goroutine"
+		}
+	}
+	made := src.blame(a.made)
+	return fmt.Sprintf("the goroutine that %s started at %s", made.Name(), made.Where())
 }
 
 // blame returns the frame that a student should look at: the innermost one of

@@ -19,25 +19,25 @@ const stuckEnv = "REPORT_TEST_STUCK"
 var stuck = map[string]func(n *student){
 	"receive": func(n *student) {
 		go n.holdAcrossReceive(make(chan int))
-		time.Sleep(1)
+		time.Sleep(time.Nanosecond)
 		other := &student{} // its goroutine holds another node's mutex
 		go other.holdAcrossReceive(make(chan int))
 		n.vote()
 	},
-	"sleep": func(n *student) { go n.holdAcrossSleep(false); time.Sleep(1); n.write() },
+	"sleep": func(n *student) { go n.holdAcrossSleep(false); time.Sleep(time.Nanosecond); n.write() },
 	"twice": func(n *student) { n.twice() },
 	"order": func(n *student) { go n.oneThenOther(); n.otherThenOne() },
 	"spin":  func(n *student) { n.spin() },
 	"spin with lock": func(n *student) {
 		go n.spinWithLock()
-		time.Sleep(1)
+		time.Sleep(time.Nanosecond)
 		n.vote()
 	},
 	"forget": func(n *student) {
 		// Right code that waits must not be blamed for the lock that forget left.
 		go n.releaseThenReceive(make(chan int))
 		go n.waitCond()
-		time.Sleep(1)
+		time.Sleep(time.Nanosecond)
 		n.forget()
 		n.vote()
 	},

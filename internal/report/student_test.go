@@ -1,3 +1,6 @@
+//lint:file-ignore SA2001 the mistakes are on purpose
+//lint:file-ignore S1000 likewise
+//lint:file-ignore SA5007 likewise
 package report
 
 import (
