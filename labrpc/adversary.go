@@ -45,9 +45,11 @@ func (net *Network) intercepted(m *message) bool {
 			net.lose(delivery{m: m}, "dropped by the adversary")
 			return true
 		case Replace:
-			if err := m.alter(view); err != nil {
+			altered, err := forge(view)
+			if err != nil {
 				panic(err.Error())
 			}
+			m.become(altered)
 			net.emit(m.event(EventAltered))
 		}
 	}
@@ -63,28 +65,45 @@ func (m *message) view() Message {
 	return v
 }
 
-// alter makes the message what the view says.
-func (m *message) alter(v Message) error {
-	p, body, err := bodyOf(v)
-	if err != nil {
-		return err
-	}
-	m.from, m.to, m.plan, m.body, m.bytes = v.From, v.To, p, body, nil
-	return nil
-}
-
-func bodyOf(v Message) (*plan, unsafe.Pointer, error) {
+// forge makes a message that nobody sent.
+func forge(v Message) (*message, error) {
 	if v.Body == nil {
-		return nil, nil, fmt.Errorf("labrpc: a forged %q has no Body", v.Method)
+		return nil, fmt.Errorf("labrpc: a forged %q has no Body", v.Method)
 	}
 	p := planFor(reflect.TypeOf(v.Body))
 	if p.err != nil {
-		return nil, nil, fmt.Errorf("labrpc: a forged %q: %w", v.Method, p.err)
+		return nil, fmt.Errorf("labrpc: a forged %q: %w", v.Method, p.err)
 	}
 	src := reflect.New(p.typ)
 	src.Elem().Set(reflect.ValueOf(v.Body))
 	body, err := p.clone(src.UnsafePointer(), false)
-	return p, body, err
+	if err != nil {
+		return nil, fmt.Errorf("labrpc: a forged %q: %w", v.Method, err)
+	}
+	return newForged(v, p, body), nil
+}
+
+//go:norace
+func newForged(v Message, p *plan, body unsafe.Pointer) *message {
+	m := new(message)
+	m.kind = v.Kind
+	m.from = v.From
+	m.to = v.To
+	m.method = v.Method
+	m.plan = p
+	m.setBody(body)
+	return m
+}
+
+// become gives the message the ends and the body of an altered one.
+//
+//go:norace
+func (m *message) become(altered *message) {
+	m.from = altered.from
+	m.to = altered.to
+	m.plan = altered.plan
+	m.bytes = nil
+	m.setBody(altered.body)
 }
 
 // Inject puts a forged one-way message or request on the link m.From→m.To, as if m.From had sent it: an invention,
@@ -95,22 +114,19 @@ func (net *Network) Inject(m Message) error {
 	defer net.mu.Unlock()
 	net.host(m.From)
 	net.host(m.To)
-	p, body, err := bodyOf(m)
-	if err != nil {
-		return err
-	}
 	if m.Kind != Request {
 		m.Kind = OneWay
+	}
+	forged, err := forge(m)
+	if err != nil {
+		return err
 	}
 	l := net.links[m.From][m.To]
 	// A stream of their own: forgeries do not shift the numbers of the true messages.
 	s := l.stream(net.opts.Seed, m.Method, "forged "+m.Kind)
 	s.count++
 	net.messages++
-	forged := &message{
-		kind: m.Kind, from: m.From, to: m.To, method: m.Method, plan: p, body: body,
-		id: net.messages, number: s.count, stream: s,
-	}
+	forged.id, forged.number, forged.stream = net.messages, s.count, s
 	net.emit(forged.event(EventAltered))
 	net.route(forged)
 	net.rouse()

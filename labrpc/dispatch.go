@@ -76,6 +76,7 @@ func (net *Network) enqueue(e queuedEvent) {
 // delivers one event: so the order in which the nodes' goroutines ran makes no difference.
 func (net *Network) dispatch() {
 	defer close(net.done)
+	defer net.startHandler(nil)
 	alarm := time.NewTimer(time.Hour)
 	defer alarm.Stop()
 	var items []*item

@@ -46,12 +46,44 @@ func (m *message) encoded() []byte {
 	return m.bytes
 }
 
-// acquire tells the race detector that the dispatcher may read the message: its plan, which the first sender of its type made,
+// acquire tells the race detector that the caller may read the message: its plan, which the first sender of its type made,
 // and the maps in it, which only instrumented code can build. The rest of the body it does not know of.
 func (m *message) acquire() {
 	raceAcquire(unsafe.Pointer(m.plan))
 	if m.plan.maps {
 		raceAcquire(unsafe.Pointer(&m.edge))
+	}
+}
+
+// twin returns the same message with another body.
+//
+//go:norace
+func (m *message) twin(body unsafe.Pointer) *message {
+	t := new(message)
+	*t = *m
+	t.body = body
+	if m.plan.maps {
+		raceRelease(unsafe.Pointer(&t.edge))
+	}
+	return t
+}
+
+// renew replaces a body in which the network has looked: to the race detector, the receiver's first write
+// to it would collide with that.
+func (m *message) renew(net *Network) {
+	if !raceEnabled || m.bytes == nil && net.opts.Observe == nil {
+		return
+	}
+	if copied, err := m.plan.clone(m.body, false); err == nil {
+		m.setBody(copied)
+	}
+}
+
+//go:norace
+func (m *message) setBody(body unsafe.Pointer) {
+	m.body = body
+	if m.plan.maps {
+		raceRelease(unsafe.Pointer(&m.edge))
 	}
 }
 
@@ -141,6 +173,7 @@ func send(n *Node, to NodeID, method string, p *plan, body unsafe.Pointer) error
 func Receive[M any](n *Node, method string, f func(from NodeID, msg M)) {
 	mustTravel(reflect.TypeFor[M](), method)
 	n.register(method, &handler{arg: reflect.TypeFor[M](), run: func(m *message) {
+		m.acquire()
 		f(m.from, *(*M)(m.body))
 	}})
 }
@@ -153,6 +186,7 @@ func Handle[A, R any](n *Node, method string, f func(from NodeID, args A) R) {
 	mustTravel(reflect.TypeFor[R](), method)
 	p := planFor(reflect.TypeFor[R]())
 	n.register(method, &handler{arg: reflect.TypeFor[A](), reply: p.typ, run: func(m *message) {
+		m.acquire()
 		r := f(m.from, *(*A)(m.body))
 		n.answer(m, p, unsafe.Pointer(&r))
 	}})
@@ -190,9 +224,21 @@ type pendingCall struct {
 }
 
 type outcome struct {
-	body unsafe.Pointer
-	m    *message
-	err  error
+	m   *message
+	err error
+}
+
+// answer ends the wait, unless something else has. The caller's goroutine learns of the
+// outcome, the race detector does not.
+func (c *pendingCall) answer(out outcome) bool {
+	raceDisable()
+	defer raceEnable()
+	select {
+	case c.reply <- out:
+		return true
+	default:
+		return false
+	}
 }
 
 // Call sends a request and waits for the reply. It returns when a reply comes, when ctx ends or when
@@ -211,7 +257,8 @@ func Call[R, A any](ctx context.Context, n *Node, to NodeID, method string, args
 	if out.err != nil {
 		return zero, out.err
 	}
-	return *(*R)(out.body), nil
+	out.m.acquire()
+	return *(*R)(out.m.body), nil
 }
 
 //go:norace
@@ -240,7 +287,11 @@ func call(ctx context.Context, n *Node, to NodeID, method string, reply, p *plan
 func (c *pendingCall) wait(ctx context.Context, n *Node, to NodeID, method string, reply *plan) outcome {
 	select {
 	case out := <-c.reply:
-		if out.err == nil && out.m.plan != reply {
+		if out.err != nil {
+			raceAcquire(unsafe.Pointer(c)) // the network made the error
+			return out
+		}
+		if out.m.plan != reply {
 			why := fmt.Errorf("the handler of %v returns %v, the caller expects %v", to, out.m.plan.typ, reply.typ)
 			out.err = n.fail(to, method, ErrType, why)
 		}

@@ -38,6 +38,7 @@ type Network struct {
 	box    outbox
 	asleep atomic.Bool
 	wake   chan struct{}
+	jobs   chan *job
 	done   chan struct{}
 	steps  atomic.Uint64 // see Steps
 
@@ -81,7 +82,7 @@ func New(opts Options) *Network {
 	opts.Link.check()
 	net := &Network{
 		opts: opts, virtual: inBubble(), began: time.Now(),
-		wake: make(chan struct{}, 1), done: make(chan struct{}),
+		wake: make(chan struct{}, 1), jobs: make(chan *job, 1), done: make(chan struct{}),
 		hosts: make([]*host, opts.Nodes+1), links: make([][]*linkState, opts.Nodes+1),
 	}
 	for id := 1; id <= opts.Nodes; id++ {
@@ -94,6 +95,7 @@ func New(opts Options) *Network {
 		}
 	}
 	if net.virtual {
+		go net.spawn()
 		go net.dispatch()
 	}
 	return net

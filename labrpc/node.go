@@ -7,6 +7,7 @@ import (
 	"reflect"
 	"sync"
 	"sync/atomic"
+	"unsafe"
 )
 
 // A NodeID names a node. The first is 1, so that the zero value means "none".
@@ -102,6 +103,7 @@ func (n *Node) register(method string, h *handler) {
 		panic(fmt.Sprintf("labrpc: %v registers %q twice", n.ID(), method))
 	}
 	n.handlers[method] = h
+	raceRelease(unsafe.Pointer(h))
 }
 
 func (n *Node) handler(method string) *handler {

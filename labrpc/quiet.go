@@ -15,40 +15,26 @@ type waiter struct {
 	gone  bool
 }
 
-// newWaiter makes a waiter. Like an item, it reaches the dispatcher unseen by the race detector.
-//
-//go:norace
-func newWaiter(until time.Duration, steps bool, poll time.Duration) *waiter {
-	w := new(waiter)
-	w.ch = make(chan bool, 1)
-	w.until = until
-	w.steps = steps
-	w.poll = poll
-	return w
-}
-
-// signal wakes the waiter. What the network's goroutine did before (such as calling a Tell's sink) is ordered
-// before what the waiter does next; but nothing that the waiter did is ordered before what the nodes do.
+// signal wakes the waiter.
 func (w *waiter) signal(step bool) {
-	raceRelease(unsafe.Pointer(w))
-	raceDisable()
 	select {
 	case w.ch <- step:
 	default:
 	}
-	raceEnable()
 }
 
+// wait waits for a signal. What the waiter did before is ordered before what the dispatcher does
+// once it has seen that the waiter waits (seen), and that before what the waiter does next.
 func (w *waiter) wait() bool {
-	raceDisable()
-	step := <-w.ch
-	raceEnable()
-	raceAcquire(unsafe.Pointer(w))
-	return step
+	raceRelease(unsafe.Pointer(w))
+	return <-w.ch
 }
+
+func (w *waiter) seen() { raceAcquire(unsafe.Pointer(w)) }
 
 // admit takes a waiter in. The caller holds net.mu.
 func (net *Network) admit(w *waiter) {
+	w.seen()
 	if w.steps {
 		net.waiters = append(net.waiters, w)
 	}
@@ -85,13 +71,15 @@ func (net *Network) step(watchers []*waiter) {
 	for _, w := range watchers {
 		w.signal(true)
 		quiesce()
+		w.seen()
 	}
 }
 
-// join makes w wait.
+// join takes w in at the next quiet moment.
 //
 //go:norace
 func (net *Network) join(w *waiter) {
+	raceRelease(unsafe.Pointer(w))
 	it := newItem(itemWait, nil)
 	it.wait = w
 	net.submit(it)
@@ -106,7 +94,7 @@ func (net *Network) Run(d time.Duration) {
 		return
 	}
 	if net.isOpen() {
-		w := newWaiter(net.now()+max(d, 1), false, 0)
+		w := &waiter{ch: make(chan bool, 1), until: net.now() + max(d, 1)}
 		net.join(w)
 		w.wait()
 	}
@@ -125,7 +113,10 @@ func (net *Network) RunUntil(limit time.Duration, cond func() bool) bool {
 	if !net.isOpen() {
 		return false
 	}
-	w := newWaiter(net.now()+max(limit, 1), true, max(limit/1000, time.Millisecond))
+	w := &waiter{
+		ch: make(chan bool, 1), until: net.now() + max(limit, 1),
+		steps: true, poll: max(limit/1000, time.Millisecond),
+	}
 	net.join(w)
 	for w.wait() {
 		if cond() {
@@ -163,7 +154,7 @@ func (net *Network) OnStep(f func() bool) {
 		}()
 		return
 	}
-	w := newWaiter(0, true, 0)
+	w := &waiter{ch: make(chan bool, 1), steps: true}
 	net.join(w)
 	go func() {
 		for w.wait() {
@@ -175,12 +166,7 @@ func (net *Network) OnStep(f func() bool) {
 	}()
 }
 
-// isOpen must be as invisible to the race detector as the waiting that follows it.
-//
-//go:norace
 func (net *Network) isOpen() bool {
-	raceDisable()
-	defer raceEnable()
 	net.mu.Lock()
 	defer net.mu.Unlock()
 	return !net.closed

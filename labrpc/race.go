@@ -10,9 +10,16 @@ import (
 // The network must not hide data races. Each of its own locks and channels
 // would order a node's goroutines for the race detector: a handler that
 // runs after another has replied would count as synchronised with it, though
-// nothing in the student's code orders the two. So whatever a node's goroutine does inside
-// the network happens between raceDisable and raceEnable, in functions that
-// are not instrumented (go:norace), and only true memory hand-overs are told.
+// nothing in the student's code orders the two. So nothing that the detector
+// can see leads from the network to a node:
+//
+//   - what a node's goroutine hands to the network, it hands over between raceDisable and
+//     raceEnable, in functions that are not instrumented (go:norace);
+//   - handlers are started by a goroutine that knows nothing (spawn), and replies arrive unseen;
+//   - bodies are copied without telling (copier), and again if the network has looked inside.
+//
+// The test's goroutines and the network's run one at a time, at quiet moments,
+// and are ordered by their hand-overs (waiter): a test needs no locks of its own.
 
 const raceEnabled = true
 

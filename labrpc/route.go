@@ -6,6 +6,7 @@ import (
 	"reflect"
 	"runtime"
 	"time"
+	"unsafe"
 )
 
 // process takes note of one item. The caller holds net.mu.
@@ -95,13 +96,12 @@ func (net *Network) transmit(m *message) {
 		if err != nil {
 			return
 		}
-		twin := *m
-		twin.body = copied
+		twin := m.twin(copied)
 		e := m.event(EventDuplicated)
 		e.Copy = 1
 		net.emit(e)
 		s.stats.Duplicated++
-		net.schedule(net.delay(l, s, m, drawDuplicateLatency, drawDuplicateJitter), delivery{m: &twin, copy: 1})
+		net.schedule(net.delay(l, s, m, drawDuplicateLatency, drawDuplicateJitter), delivery{m: twin, copy: 1})
 	}
 }
 
@@ -171,10 +171,10 @@ func (net *Network) deliverReply(d delivery) {
 		net.lose(d, "caller crashed")
 		return
 	}
-	select {
-	case c.reply <- outcome{body: d.m.body, m: d.m}:
+	d.m.renew(net)
+	if c.answer(outcome{m: d.m}) {
 		net.arrived(d)
-	default:
+	} else {
 		net.lose(d, "answered already")
 	}
 }
@@ -185,17 +185,20 @@ func (net *Network) deliverTo(n *Node, d delivery) {
 	if err := h.accepts(n, m); err != nil {
 		net.lose(d, err.Error())
 		if m.call != nil {
-			select {
-			case m.call.reply <- outcome{err: err}:
-			default:
-			}
+			raceRelease(unsafe.Pointer(m.call))
+			m.call.answer(outcome{err: err})
 		} else {
 			net.problem("%v", err)
 		}
 		return
 	}
 	net.arrived(d)
-	go h.run(m)
+	m.renew(net)
+	if net.virtual {
+		net.startHandler(newJob(h, m))
+	} else {
+		go h.run(m)
+	}
 }
 
 // accepts returns why the handler cannot take the message, or nil.

@@ -232,7 +232,7 @@ func TestReadRaceOfSample(t *testing.T) {
 	races = ReadRaces([]byte(sampleRace), Source{Read: func(string) ([]byte, error) { return []byte(source), nil }})
 	require.Contains(t, races[0].What, "n.votes is written at raft.go:17")
 	require.Equal(t, []string{
-		"Node.Start writes at raft.go:17, in the goroutine that synctest.testingSynctestTest started at testing.go:2150",
+		"Node.Start writes at raft.go:17, in the test's goroutine",
 		"Node.Count reads at raft.go:8, in the goroutine that Node.Start started at raft.go:12",
 	}, races[0].Seen)
 }
