@@ -41,8 +41,12 @@ func (s *clockState) at(now time.Time) time.Time {
 func (net *Network) SetClock(id NodeID, skew time.Duration, drift float64) {
 	net.mu.Lock()
 	defer net.mu.Unlock()
+	h := net.host(id)
+	if net.spares(FaultClock, id) {
+		return
+	}
 	now := time.Now()
-	net.host(id).clock.state.Store(&clockState{since: now, shows: now.Round(0).Add(skew), drift: drift})
+	h.clock.state.Store(&clockState{since: now, shows: now.Round(0).Add(skew), drift: drift})
 	net.emit(Event{Kind: EventClock, Node: id, Value: fmt.Sprintf("skew %v, drift %g ppm", skew, drift)})
 }
 
@@ -51,6 +55,9 @@ func (net *Network) JumpClock(id NodeID, d time.Duration) {
 	net.mu.Lock()
 	defer net.mu.Unlock()
 	c := net.host(id).clock
+	if net.spares(FaultClock, id) {
+		return
+	}
 	now, old := time.Now(), c.state.Load()
 	c.state.Store(&clockState{since: now, shows: old.at(now).Add(d), drift: old.drift})
 	net.emit(Event{Kind: EventClock, Node: id, Value: fmt.Sprintf("jumps by %v", d)})

@@ -151,6 +151,9 @@ func (net *Network) CrashAtWrite(id NodeID, at CrashPoint) {
 	net.mu.Lock()
 	defer net.mu.Unlock()
 	d := net.host(id).disk
+	if at.Write > 0 && net.spares(FaultCrash, id) {
+		at = CrashPoint{}
+	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.crashAt, d.after = at.Write, at.After

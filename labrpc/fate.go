@@ -2,27 +2,43 @@ package labrpc
 
 import "hash/fnv"
 
-// A Fault is one thing that a lossy link did to one message. It names the
-// message by its number on its link, so that it means the same in every run of
-// the seed in which that message is sent.
+// A Fault is one thing that goes wrong: what a lossy link does to one message, or what the test does to the network.
+// It means the same in every run of the seed: a message is named by its number on its link, and
+// what the test does is counted, a kind at a time.
 type Fault struct {
 	Kind   FaultKind
-	From   NodeID
+	From   NodeID // of a message; or the node concerned, if it is one
 	To     NodeID
 	Method string
 	Of     MessageKind
 	Number uint64
 }
 
-// FaultKind is what a link may do to a message.
+// FaultKind is the sort of a fault.
 type FaultKind string
 
-// The kinds of fault.
+// The kinds of fault. The first three befall a message by its link's [Link], the others are a test's.
 const (
 	FaultLoss      FaultKind = "loss"
 	FaultDuplicate FaultKind = "duplicate"
 	FaultReorder   FaultKind = "reorder"
+	FaultCut       FaultKind = "cut" // one call of Cut, CutBoth, Isolate or Partition
+	FaultCrash     FaultKind = "crash"
+	FaultPause     FaultKind = "pause"
+	FaultClock     FaultKind = "clock"
 )
+
+// spares reports whether a fault of the test's own is suppressed. The caller holds net.mu.
+func (net *Network) spares(kind FaultKind, id NodeID) bool {
+	if net.opts.Suppress == nil {
+		return false
+	}
+	if net.faults == nil {
+		net.faults = map[FaultKind]uint64{}
+	}
+	net.faults[kind]++
+	return net.opts.Suppress(Fault{Kind: kind, From: id, Number: net.faults[kind]})
+}
 
 // The draws of a message: each fate uses one of its own, so that switching off
 // a fault changes nothing else.

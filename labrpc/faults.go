@@ -23,15 +23,21 @@ func (net *Network) SetLinks(link Link) {
 func (net *Network) Cut(from, to NodeID) {
 	net.mu.Lock()
 	defer net.mu.Unlock()
-	net.cut(net.linkState(from, to))
+	l := net.linkState(from, to)
+	if !net.spares(FaultCut, from) {
+		net.cut(l)
+	}
 }
 
 // CutBoth cuts the links between a and b in both directions.
 func (net *Network) CutBoth(a, b NodeID) {
 	net.mu.Lock()
 	defer net.mu.Unlock()
-	net.cut(net.linkState(a, b))
-	net.cut(net.linkState(b, a))
+	there, back := net.linkState(a, b), net.linkState(b, a)
+	if !net.spares(FaultCut, a) {
+		net.cut(there)
+		net.cut(back)
+	}
 }
 
 // Isolate cuts a node off from all others, in both directions.
@@ -39,6 +45,9 @@ func (net *Network) Isolate(id NodeID) {
 	net.mu.Lock()
 	defer net.mu.Unlock()
 	net.host(id)
+	if net.spares(FaultCut, id) {
+		return
+	}
 	net.eachLink(func(l *linkState) {
 		if l.from == id || l.to == id {
 			net.cut(l)
@@ -60,6 +69,9 @@ func (net *Network) Partition(groups ...[]NodeID) {
 			}
 			side[id] = i + 1
 		}
+	}
+	if net.spares(FaultCut, 0) {
+		return
 	}
 	net.eachLink(func(l *linkState) {
 		if side[l.from] != side[l.to] {

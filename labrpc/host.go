@@ -13,6 +13,7 @@ type host struct {
 	node    *Node // the current incarnation; nil before the first and while down
 	inc     int
 	stopped bool
+	spared  bool // a crash was suppressed
 	disk    *Disk
 	clock   *Clock
 
@@ -36,8 +37,8 @@ func (net *Network) Start(id NodeID) *Node {
 	net.mu.Lock()
 	defer net.mu.Unlock()
 	h := net.host(id)
-	if h.node != nil && h.node.isDown() {
-		h.crash("at a disk write") // the dispatcher has yet to hear of it
+	if h.node != nil && (h.node.isDown() || h.spared) {
+		h.crash("") // at a disk write of which the dispatcher has yet to hear, or a crash that was put off
 	}
 	if h.stopped || h.node != nil || net.closed {
 		panic(fmt.Sprintf("labrpc: Start of %v, which is %s", id, h.state()))
@@ -72,7 +73,12 @@ func (h *host) state() string {
 func (net *Network) Crash(id NodeID) {
 	net.mu.Lock()
 	defer net.mu.Unlock()
-	net.host(id).crash("")
+	h := net.host(id)
+	if h.node != nil && net.spares(FaultCrash, id) {
+		h.spared = true
+		return
+	}
+	h.crash("")
 }
 
 // Restart is Crash and Start: the node loses its memory and begins anew at once.
@@ -109,7 +115,7 @@ func (h *host) end() {
 		return
 	}
 	h.node.fence()
-	h.node = nil
+	h.node, h.spared = nil, false
 	h.disk.spare()
 	h.pausedUntil = 0
 	for _, d := range h.backlog {
@@ -143,7 +149,7 @@ func (net *Network) Pause(id NodeID, d time.Duration) {
 	defer net.mu.Unlock()
 	h := net.host(id)
 	until := net.now() + d
-	if h.node == nil || until <= h.pausedUntil {
+	if h.node == nil || until <= h.pausedUntil || net.spares(FaultPause, id) {
 		return
 	}
 	h.pausedUntil = until

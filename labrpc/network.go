@@ -19,8 +19,9 @@ type Options struct {
 	Observe func(Event)
 	// CountBytes makes [Network.Stats] count encoded bytes too, which costs an encoding a message.
 	CountBytes bool
-	// Suppress, if not nil, is asked before a link's fault befalls a message;
-	// true spares the message. No other message's fate changes.
+	// Suppress, if not nil, is asked before each fault, be it a link's that befalls a message or one that
+	// the test causes; true makes it not happen. No other message's fate changes. A crash that is suppressed happens
+	// after all if the test starts the node again.
 	Suppress func(Fault) bool
 }
 
@@ -54,7 +55,8 @@ type Network struct {
 	events     uint64
 	messages   uint64
 	problems   []string
-	moved      bool // something happened since the step functions last ran
+	faults     map[FaultKind]uint64 // how many of each kind the test has caused
+	moved      bool                 // something happened since the step functions last ran
 }
 
 // linkState is one one-way link.

@@ -31,8 +31,13 @@ type outcome struct {
 	abandoned bool // its goroutines still run, or never will
 }
 
-// runSeed runs the body once, and watches it from outside the bubble.
+// runSeed runs the body once.
 func (r *runner) runSeed(seed uint64, observe func(labrpc.Event)) *outcome {
+	return r.runWith(seed, observe, nil)
+}
+
+// runWith runs the body once, without the faults that suppress names, and watches it from outside the bubble.
+func (r *runner) runWith(seed uint64, observe func(labrpc.Event), suppress func(labrpc.Fault) bool) *outcome {
 	s := &Sim{
 		Seed: seed, cfg: r.cfg, rand: rand.New(rand.NewPCG(seed, 0x7e57)),
 		bites: map[string]bool{}, measures: map[string]report.Measure{},
@@ -43,7 +48,7 @@ func (r *runner) runSeed(seed uint64, observe func(labrpc.Event)) *outcome {
 		defer close(over)
 		defer s.explainBubble()
 		synctest.Test(r.t, func(*testing.T) {
-			s.live(r, observe)
+			s.live(r, observe, suppress)
 			virtual = time.Since(s.began)
 		})
 	}()
@@ -61,11 +66,14 @@ func (r *runner) runSeed(seed uint64, observe func(labrpc.Event)) *outcome {
 }
 
 // live is the first function of the bubble.
-func (s *Sim) live(r *runner, observe func(labrpc.Event)) {
+func (s *Sim) live(r *runner, observe func(labrpc.Event), suppress func(labrpc.Fault) bool) {
 	s.body = goroutineID()
 	s.bubble.Store(bubbleID())
 	if observe != nil {
 		observe = s.onlyBody(observe)
+	}
+	if inner := suppress; inner != nil {
+		suppress = func(f labrpc.Fault) bool { return !s.stop.Load() && inner(f) }
 	}
 	s.began = time.Now()
 	channel.Send(report.Event{Kind: report.Seed, Test: r.t.Name(), Seed: s.Seed, Bubble: s.bubble.Load()})
@@ -76,7 +84,7 @@ func (s *Sim) live(r *runner, observe func(labrpc.Event)) {
 		}
 		s.Net = labrpc.New(labrpc.Options{
 			Seed: s.Seed, Nodes: r.cfg.Nodes, Link: link, Observe: observe,
-			CountBytes: r.cfg.CountBytes, Suppress: r.suppress,
+			CountBytes: r.cfg.CountBytes, Suppress: suppress,
 		})
 	}
 	s.net.Store(s.Net)

@@ -10,10 +10,11 @@ import (
 
 	"distlabs/internal/report"
 	"distlabs/internal/trace"
+	"distlabs/labrpc"
 )
 
 // explain completes the failure of a seed: it runs the seed twice more with a recorder, checks that it
-// fails the same way, and shows the last steps.
+// fails the same way, looks for the few faults that suffice, and shows the last steps of the run with just those.
 func (r *runner) explain(out *outcome) report.Failure {
 	f := *out.failure
 	f.Test, f.Replay = r.t.Name(), r.replay(out.seed)
@@ -25,7 +26,16 @@ func (r *runner) explain(out *outcome) report.Failure {
 	if note := r.replayed(out, again, twin, run, other); note != "" {
 		f.Notes = append(f.Notes, note)
 	}
-	f.Faults = faultLine(run)
+	n, lines := trace.ShortFaults(run)
+	f.Faults = faultLine(n, lines)
+	if m, ok := r.minimise(out); ok && len(f.Notes) == 0 && n > 0 {
+		less, short := r.recordWith(out.seed, func(fault labrpc.Fault) bool { return !m.keep[fault] })
+		if less.failure != nil {
+			f.What, f.Seen, f.Where = less.failure.What, less.failure.Seen, less.failure.Where
+			f.Faults = m.line(short)
+			out, run = less, short
+		}
+	}
 	f.Trace = trace.Text(run, trace.Options{Nodes: out.nodes, Fold: true, Past: len(out.nodes) > 0, Until: out.failedAt})
 	if path, err := r.write(run, f); err == nil {
 		f.Diagram = path
@@ -36,11 +46,13 @@ func (r *runner) explain(out *outcome) report.Failure {
 }
 
 // record runs a seed with a recorder.
-func (r *runner) record(seed uint64) (*outcome, *trace.Run) {
+func (r *runner) record(seed uint64) (*outcome, *trace.Run) { return r.recordWith(seed, nil) }
+
+func (r *runner) recordWith(seed uint64, suppress func(labrpc.Fault) bool) (*outcome, *trace.Run) {
 	rec := trace.NewRecorder(trace.Header{
 		Module: place().Package, Test: r.t.Name(), Seed: seed, Nodes: r.cfg.Nodes, Start: time.Unix(946684800, 0).UTC(),
 	})
-	out := r.runSeed(seed, rec.Observe)
+	out := r.runWith(seed, rec.Observe, suppress)
 	return out, rec.Run()
 }
 
@@ -80,9 +92,29 @@ func (r *runner) divergence() report.Failure {
 	return f
 }
 
+// line says which faults of how many are enough.
+func (m minimal) line(run *trace.Run) string {
+	kept := len(m.keep)
+	if kept == 0 {
+		return fmt.Sprintf("none of the %d in this seed is needed: the run below has none", m.all)
+	}
+	_, lines := trace.ShortFaults(run)
+	shown := strings.Join(lines[:min(len(lines), 4)], "; ")
+	if len(lines) > 4 {
+		shown += "; …"
+	}
+	more := ""
+	if m.partial {
+		more = " (perhaps fewer: the search stopped at its limit)"
+	}
+	if shown != "" {
+		shown = ": " + shown
+	}
+	return fmt.Sprintf("%d of %d are enough%s%s", kept, m.all, more, shown)
+}
+
 // faultLine says what the network had done by then: how much, and the last of it.
-func faultLine(run *trace.Run) string {
-	n, lines := trace.ShortFaults(run)
+func faultLine(n int, lines []string) string {
 	switch {
 	case n == 0:
 		return "none"

@@ -202,3 +202,36 @@ func TestOnce(t *testing.T) {
 	})
 	require.Less(t, time.Since(began), 5*time.Minute)
 }
+
+// A failure that needs two faults of many is shown with those two.
+func TestMinimise(t *testing.T) {
+	t.Setenv("LABS_TRACE_DIR", t.TempDir())
+	res := runnerOf(t, Config{Nodes: 3, Seeds: 1, Link: labrpc.FairLoss(0.3)}, func(s *Sim) {
+		heard := map[int]bool{}
+		a, b := s.Start(1), s.Start(2)
+		labrpc.Receive(b, "n", func(_ labrpc.NodeID, n int) {
+			labrpc.Tell(b, n, func(_ time.Duration, n int) { heard[n] = true })
+		})
+		for i := range 40 {
+			labrpc.Send(a, 2, "n", i)
+			s.Run(50 * time.Millisecond)
+			switch i {
+			case 10:
+				s.Net.Isolate(3)
+			case 20:
+				s.Net.Cut(1, 2)
+			case 22:
+				s.Net.Heal()
+				s.Net.Crash(3)
+			}
+		}
+		s.Run(time.Second)
+		if lost := 40 - len(heard); !heard[21] && lost > 3 {
+			s.Failf("rule 1", "message 21 and at least 3 others were lost, %d in all", lost)
+		}
+	})
+	require.Len(t, res.Failures, 1)
+	f := res.Failures[0]
+	require.Regexp(t, `^[23] of \d\d are enough: .*cut n1→n2 at 1.050s`, f.Faults)
+	require.Equal(t, "message 21 and at least 3 others were lost, 4 in all", f.What)
+}

@@ -13,17 +13,15 @@ import (
 
 	"distlabs/internal/report"
 	"distlabs/internal/trace"
-	"distlabs/labrpc"
 )
 
 // A runner runs one test over its seeds.
 type runner struct {
-	t        *testing.T
-	cfg      Config
-	body     func(*Sim)
-	alone    bool // without a network
-	soak     bool
-	suppress func(labrpc.Fault) bool
+	t     *testing.T
+	cfg   Config
+	body  func(*Sim)
+	alone bool // without a network
+	soak  bool
 
 	mu       sync.Mutex
 	outcomes []*outcome
