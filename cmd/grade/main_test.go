@@ -1,0 +1,169 @@
+package main
+
+import (
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+	"github.com/stretchr/testify/require"
+)
+
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){"grade": main})
+}
+
+// Every script starts in a small course of its own, with two labs.
+func TestScripts(t *testing.T) {
+	caches := goEnv(t, "GOCACHE", "GOMODCACHE")
+	testscript.Run(t, testscript.Params{
+		Dir: "testdata/script",
+		Setup: func(env *testscript.Env) error {
+			course := filepath.Join(env.WorkDir, "course")
+			if err := newCourse(course); err != nil {
+				return err
+			}
+			snapshot, err := tree(course)
+			if err != nil {
+				return err
+			}
+			env.Values["tree"] = snapshot
+			env.Cd = course
+			env.Vars = append(env.Vars, caches...)
+			return nil
+		},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"unchanged": unchanged, "exits": exits, "interrupt": interrupt},
+	})
+}
+
+// unchanged fails unless the course is byte for byte what it was at the start,
+// but for the files named, and the folder for temporary files is empty.
+func unchanged(ts *testscript.TestScript, neg bool, args []string) {
+	if neg {
+		ts.Fatalf("unsupported: ! unchanged")
+	}
+	now, err := tree(ts.MkAbs(ts.Getenv("WORK") + "/course"))
+	ts.Check(err)
+	before := ts.Value("tree").(map[string]string)
+	for _, name := range args {
+		delete(now, name)
+		delete(before, name)
+	}
+	for name, sum := range now {
+		if before[name] != sum {
+			ts.Fatalf("%s was written", name)
+		}
+	}
+	if len(now) < len(before) {
+		ts.Fatalf("files were removed: there were %d, there are %d", len(before), len(now))
+	}
+	left, err := os.ReadDir(ts.Getenv("TMPDIR"))
+	ts.Check(err)
+	for _, e := range left {
+		ts.Fatalf("%s was left behind", e.Name())
+	}
+}
+
+// exits runs a command and checks its exit status and, unless that is to be
+// "", all that it says on stderr: exits 2 'grade: …' grade run --fast.
+func exits(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 3 {
+		ts.Fatalf("usage: exits status stderr command args...")
+	}
+	code := 0
+	if err := ts.Exec(args[2], args[3:]...); err != nil {
+		exit, ok := errors.AsType[*exec.ExitError](err)
+		if !ok {
+			ts.Fatalf("%v", err)
+		}
+		code = exit.ExitCode()
+	}
+	if want := args[0]; want != strconv.Itoa(code) {
+		ts.Fatalf("exit status %d, want %s; stderr:\n%s", code, want, ts.ReadFile("stderr"))
+	}
+	stderr := strings.TrimSpace(ts.ReadFile("stderr"))
+	if args[1] != "" && stderr != args[1] {
+		ts.Fatalf("stderr is\n%s\nwant\n%s", stderr, args[1])
+	}
+}
+
+// interrupt sends an interrupt to the command in the background once it has
+// built a test binary. The script's own wait then tells how it ended.
+func interrupt(ts *testscript.TestScript, neg bool, args []string) {
+	built := filepath.Join(ts.Getenv("TMPDIR"), "grade-*", "work-*", "*.test")
+	for deadline := time.Now().Add(time.Minute); ; time.Sleep(10 * time.Millisecond) {
+		if found, _ := filepath.Glob(built); len(found) > 0 {
+			break
+		}
+		if time.Now().After(deadline) {
+			ts.Fatalf("nothing was built in a minute")
+		}
+	}
+	ts.Check(ts.BackgroundCmds()[0].Process.Signal(os.Interrupt))
+}
+
+// newCourse lays out the grader's own course, with the real results channel.
+func newCourse(dir string) error {
+	if err := os.CopyFS(dir, os.DirFS("../../internal/grade/testdata/course")); err != nil {
+		return err
+	}
+	channel := filepath.Join(dir, "internal", "report")
+	if err := os.MkdirAll(channel, 0o777); err != nil {
+		return err
+	}
+	sources, err := filepath.Glob("../../internal/report/*.go")
+	if err != nil {
+		return err
+	}
+	for _, path := range sources {
+		if strings.HasSuffix(path, "_test.go") {
+			continue
+		}
+		text, err := os.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		if err := os.WriteFile(filepath.Join(channel, filepath.Base(path)), text, 0o666); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// tree is a checksum of every file below dir.
+func tree(dir string) (map[string]string, error) {
+	sums := map[string]string{}
+	err := filepath.WalkDir(dir, func(path string, e fs.DirEntry, err error) error {
+		if err != nil || e.IsDir() {
+			return err
+		}
+		name, err := filepath.Rel(dir, path)
+		if err != nil {
+			return err
+		}
+		text, err := os.ReadFile(path)
+		sums[filepath.ToSlash(name)] = fmt.Sprintf("%x", sha256.Sum256(text))
+		return err
+	})
+	return sums, err
+}
+
+// goEnv reads variables of the go command, as a script's environment wants them.
+func goEnv(t *testing.T, names ...string) []string {
+	out, err := exec.Command("go", append([]string{"env"}, names...)...).Output()
+	require.NoError(t, err)
+	values := strings.Split(strings.TrimSpace(string(out)), "\n")
+	require.Len(t, values, len(names))
+	for i := range values {
+		values[i] = names[i] + "=" + strings.TrimSpace(values[i])
+	}
+	return values
+}

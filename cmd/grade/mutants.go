@@ -1,0 +1,119 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"distlabs/internal/course"
+	"distlabs/internal/grade"
+)
+
+func mutantsCommand() *cobra.Command {
+	var run grade.MutantRun
+	var jobs int
+	cmd := &cobra.Command{
+		Use:   "mutants [lab or part ...]",
+		Short: "Run the known-wrong solutions: each must die by the test that it names",
+		Long: `Run every solutions/<lab>/mutants/*.patch: the reference with one wrong idea.
+
+The header of a patch says what is wrong and, in a line "dies by: TestName",
+which test must notice. The kill matrix shows which tests noticed each mutant;
+the named one has a column of its own. A test that only found itself vacuous
+has noticed nothing.
+
+Exit status: 0 if each mutant dies by the test that it names in every
+repetition, 1 if one survives, 3 if a patch does not apply or does not compile.`,
+		RunE: action(func(cmd *cobra.Command, args []string) error {
+			c, selected, err := open(args)
+			if err != nil {
+				return err
+			}
+			if run.Repeat < 1 || run.Timeout <= 0 || jobs < 0 {
+				return usage(errors.New("--repeat and --timeout must be above zero, --jobs not below"))
+			}
+			var fates []grade.Fate
+			err = withGrader(cmd, c, jobs, newStatus(cmd.ErrOrStderr(), 0), func(g *grade.Grader) error {
+				fates, err = g.RunMutants(cmd.Context(), selected, run)
+				return err
+			})
+			if err != nil {
+				return err
+			}
+			return printFates(newPrinter(cmd.OutOrStdout()), selected, fates)
+		}),
+	}
+	flags := cmd.Flags()
+	flags.IntVar(&run.Repeat, "repeat", 1, "repetitions of each mutant's run")
+	flags.BoolVar(&run.NamedOnly, "named-only", false, "run only the test that each mutant names")
+	flags.DurationVar(&run.Timeout, "timeout", grade.DefaultTimeout, "real time per test")
+	flags.IntVar(&jobs, "jobs", 0, "processes at a time (default: one per core)")
+	return cmd
+}
+
+// printFates prints the kill matrix of each lab and what went wrong.
+func printFates(p *printer, selected []course.Selected, fates []grade.Fate) error {
+	survived, invalid := 0, 0
+	for _, s := range selected {
+		t := table{head: []string{s.Lab.ID, "part", "dies by", "killed", "also killed by"}}
+		for _, f := range fates {
+			if f.Mutant.Lab != s.Lab.ID {
+				continue
+			}
+			switch {
+			case f.Invalid != "":
+				invalid++
+			case !f.Dead():
+				survived++
+			}
+			t.add(fateRow(p, s.Lab, f)...)
+		}
+		if len(t.rows) == 0 {
+			p.printf("%s: no mutants\n", s.Lab.ID)
+			continue
+		}
+		p.table(t)
+	}
+	for _, f := range fates {
+		switch {
+		case f.Invalid != "":
+			p.printf("\n%s %s: %s\n", p.bad("not run:"), f.Mutant.Name, f.Invalid)
+		case !f.Dead():
+			p.printf("\n%s %s: %s\n    %s noticed it in %d of %d runs\n", p.bad("survived:"), f.Mutant.Name,
+				f.Mutant.Wrong, f.Mutant.DiesBy, f.Killed[f.Mutant.DiesBy], f.Runs)
+			if f.Said.What != "" {
+				p.printf("    it said (%s): %s\n", f.Said.Kind, oneLine(f.Said.What))
+			}
+		}
+	}
+	p.printf("\nmutants: %d, %d dead by the named test, %d survived, %d could not be run\n",
+		len(fates), len(fates)-survived-invalid, survived, invalid)
+	switch {
+	case invalid > 0:
+		return &exitError{code: exitInfrastructure, err: fmt.Errorf("mutants that could not be run: %d", invalid)}
+	case survived > 0:
+		return &exitError{code: exitFailed}
+	}
+	return nil
+}
+
+func fateRow(p *printer, lab course.Lab, f grade.Fate) []string {
+	if f.Invalid != "" {
+		return []string{f.Mutant.Name, f.Part, f.Mutant.DiesBy, p.bad("not run"), ""}
+	}
+	count := fmt.Sprintf("%d/%d", f.Killed[f.Mutant.DiesBy], f.Runs)
+	if f.Dead() {
+		count = p.good(count)
+	} else {
+		count = p.bad(count)
+	}
+	var others []string
+	for _, t := range lab.Tests() {
+		if n := f.Killed[t.Name]; n > 0 && t.Name != f.Mutant.DiesBy {
+			others = append(others, fmt.Sprintf("%s %d/%d", t.Name, n, f.Runs))
+		}
+	}
+	return []string{f.Mutant.Name, f.Part, f.Mutant.DiesBy, count, strings.Join(others, ", ")}
+}

@@ -1,0 +1,118 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+
+	"distlabs/internal/grade"
+	"distlabs/internal/report"
+)
+
+// printResult prints the table of parts, then what failed: the first in full,
+// the others in a line each, or with verbose all of them in full.
+func printResult(p *printer, r *grade.Result, verbose bool) {
+	for _, lab := range r.Labs {
+		printLab(p, lab, verbose)
+	}
+	if len(r.Labs) > 1 {
+		p.printf("\n%s %d/%d\n", p.strong("all labs"), r.Points, r.Max)
+	}
+	for _, lab := range r.Labs {
+		printRefusal(p, lab)
+	}
+	printFailures(p, r, verbose)
+}
+
+// printLab prints the table of one lab.
+func printLab(p *printer, lab grade.LabResult, verbose bool) {
+	t := table{head: []string{lab.ID, "points", "tests", "seeds", "virtual", "real"}}
+	for _, part := range lab.Parts {
+		passed, seeds := 0, 0
+		for _, test := range part.Tests {
+			seeds += test.Seeds
+			if test.Status == report.Pass {
+				passed++
+			}
+		}
+		t.add(part.ID+"  "+part.Title, points(p, part.Points, part.Max), fmt.Sprintf("%d/%d", passed, len(part.Tests)),
+			fmt.Sprint(seeds), seconds(part.VirtualTime().Seconds()), seconds(part.Seconds()))
+		if !verbose {
+			continue
+		}
+		for _, test := range part.Tests {
+			t.add("    "+test.Name, points(p, test.Points, test.Max), string(test.Status), fmt.Sprint(test.Seeds),
+				seconds(test.Virtual), seconds(test.Real))
+			for _, m := range test.Measures {
+				t.add("        "+strings.TrimSpace(fmt.Sprintf("%s: %.4g %s %s", m.Name, m.Value, m.Unit, m.Bound)), "", "", "", "", "")
+			}
+		}
+	}
+	t.add(p.strong("total"), points(p, lab.Points, lab.Max), "", "", "", "")
+	p.table(t)
+	for _, note := range lab.Notes {
+		p.printf("note: %s\n", note)
+	}
+}
+
+// points colours a score: all, none, or some of the points.
+func points(p *printer, got, of int) string {
+	text := fmt.Sprintf("%d/%d", got, of)
+	if got == of {
+		return p.good(text)
+	}
+	return p.bad(text)
+}
+
+// printRefusal says why nothing of a lab was run.
+func printRefusal(p *printer, lab grade.LabResult) {
+	if lab.Refused == "" {
+		return
+	}
+	p.printf("\n%s %s: %s\n", p.bad("not run:"), lab.ID, lab.Refused)
+	for _, line := range lab.Compile[min(1, len(lab.Compile)):] {
+		p.printf("    %s\n", line)
+	}
+}
+
+func printFailures(p *printer, r *grade.Result, verbose bool) {
+	shown := 0
+	r.Tests(func(lab *grade.LabResult, part *grade.PartResult, t *grade.TestResult) {
+		switch {
+		case lab.Refused != "" || t.Status == report.Pass:
+		case t.Status == report.Skip:
+			p.printf("\n%s %s: %s\n", p.strong("skipped:"), t.Name, oneLine(t.Skipped))
+		case shown == 0 || verbose:
+			p.printf("\n%s %s (%s, %d points)\n%s\n", p.bad("failed:"), t.Name, part.ID, t.Max, strings.TrimRight(t.Failures[0].Text(), "\n"))
+			shown++
+		default:
+			if shown == 1 {
+				p.printf("\n")
+			}
+			f := t.Failures[0]
+			p.printf("%s %s: %s [%s]\n", p.bad("failed:"), t.Name, oneLine(f.What), howToSee(r, part.ID, f))
+			shown++
+		}
+	})
+}
+
+// howToSee is the command that shows a failure in full.
+func howToSee(r *grade.Result, part string, f report.Failure) string {
+	switch r.Source.Kind {
+	case grade.WorkingTree:
+		return oneLine(f.Replay)
+	case grade.Submission:
+		return fmt.Sprintf("grade run %s --verbose --submission %s", part, r.Source.Path)
+	default:
+		return fmt.Sprintf("grade run %s --verbose --solution", part)
+	}
+}
+
+// oneLine keeps a stranger's text from breaking out of its line.
+func oneLine(s string) string {
+	return strings.Map(func(r rune) rune {
+		if r < ' ' || r >= 0x7f && r < 0xa0 {
+			return ' '
+		}
+		return r
+	}, s)
+}

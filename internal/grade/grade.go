@@ -1,0 +1,162 @@
+package grade
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"runtime"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+	"golang.org/x/sync/semaphore"
+
+	"distlabs/internal/course"
+)
+
+// DefaultTimeout is the real time that one test has.
+const DefaultTimeout = 60 * time.Second
+
+// Options say how a Grader works; the zero value is a good one.
+type Options struct {
+	Jobs     int            // processes at a time; 0: one per core
+	Progress func(Progress) // called as work goes on, never twice at once; may be nil
+}
+
+// Progress is one step of the work.
+type Progress struct {
+	Stage  Stage
+	Lab    string
+	Mutant string // "" unless mutants are run
+	Test   string // of StageTest and StageTested
+	Seed   uint64 // of StageTest: the seed that it is at, 0 if none yet
+	Result *TestResult
+}
+
+// Stage is what a step of the work is about.
+type Stage string
+
+// The stages, in order.
+const (
+	StageBuild  Stage = "build"  // a lab's test binary is being built
+	StageTest   Stage = "test"   // a test began, or began another seed
+	StageTested Stage = "tested" // a test is over; Result is set
+)
+
+// Run says how tests are run; the zero value is the default run.
+type Run struct {
+	Seeds   int           // so many seeds a test; 0: what the test asks for
+	Seed    string        // this seed only; "": the test's own list
+	Soak    bool          // every seed twice, and on after a failure
+	Procs   int           // processors a process; 0: one, which is faster in a bubble
+	Timeout time.Duration // real time a test; 0: DefaultTimeout
+
+	// Traces says where the recorded runs of a lab's failing tests are kept, as
+	// an absolute path; nil throws them away.
+	Traces func(course.Lab) string
+}
+
+// Grader grades sources. It is safe for concurrent use: all that run at one
+// time share its job slots.
+type Grader struct {
+	course   *course.Course
+	tools    toolchain
+	scratch  string
+	jobs     int
+	slots    *semaphore.Weighted
+	mu       sync.Mutex // guards calls of progress
+	progress func(Progress)
+}
+
+// New finds the Go toolchain and makes the scratch folder, below which
+// everything happens. The caller must Close the grader.
+func New(ctx context.Context, c *course.Course, o Options) (*Grader, error) {
+	tools, err := findToolchain(ctx, c.Root)
+	if err != nil {
+		return nil, err
+	}
+	scratch, err := os.MkdirTemp("", "grade-")
+	if err != nil {
+		return nil, fmt.Errorf("grade: no scratch folder: %w", err)
+	}
+	if o.Jobs <= 0 {
+		o.Jobs = runtime.NumCPU()
+	}
+	return &Grader{course: c, tools: tools, scratch: scratch, jobs: o.Jobs,
+		slots: semaphore.NewWeighted(int64(o.Jobs)), progress: o.Progress}, nil
+}
+
+// Close removes the scratch folder.
+func (g *Grader) Close() error { return os.RemoveAll(g.scratch) }
+
+// Grade grades the selected labs and parts of a source. The error is about this
+// checkout or machine: whatever a submission is or does is in the result.
+func (g *Grader) Grade(ctx context.Context, src Source, selected []course.Selected, run Run) (*Result, error) {
+	result := newResult(g.tools.Version, src, selected)
+	w, err := g.assemble(src, selected)
+	if err != nil {
+		return nil, err
+	}
+	defer w.remove()
+	var all errgroup.Group
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	for i := range selected {
+		all.Go(func() error {
+			err := w.gradeLab(ctx, &result.Labs[i], selected[i], run)
+			if err != nil {
+				cancel()
+			}
+			return err
+		})
+	}
+	if err := all.Wait(); err != nil {
+		return nil, err
+	}
+	result.score()
+	return result, nil
+}
+
+// gradeLab builds one lab and runs its selected tests.
+func (w *workspace) gradeLab(ctx context.Context, out *LabResult, s course.Selected, run Run) error {
+	p := w.labs[s.Lab.ID]
+	w.g.tell(Progress{Stage: StageBuild, Lab: s.Lab.ID})
+	if err := w.build(ctx, p); err != nil {
+		return err
+	}
+	out.Notes, out.Refused, out.Compile = p.notes, p.refused, p.compile
+	tests, ctx := errgroup.WithContext(ctx)
+	for i := range out.Parts {
+		for j := range out.Parts[i].Tests {
+			t := &out.Parts[i].Tests[j]
+			tests.Go(func() error {
+				if p.refused == "" {
+					if err := w.test(ctx, p, t, run); err != nil {
+						return err
+					}
+				}
+				w.g.tell(Progress{Stage: StageTested, Lab: s.Lab.ID, Test: t.Name, Result: t})
+				return nil
+			})
+		}
+	}
+	return tests.Wait()
+}
+
+// tell reports progress, one call at a time.
+func (g *Grader) tell(p Progress) {
+	if g.progress == nil {
+		return
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.progress(p)
+}
+
+// slot waits for one of the grader's jobs to be free.
+func (g *Grader) slot(ctx context.Context) (release func(), err error) {
+	if err := g.slots.Acquire(ctx, 1); err != nil {
+		return nil, err
+	}
+	return func() { g.slots.Release(1) }, nil
+}

@@ -1,0 +1,135 @@
+package grade
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os/exec"
+	"sync"
+	"time"
+
+	"distlabs/internal/report"
+)
+
+// maxOutput is how much a process may print before it is stopped.
+const maxOutput = 4 << 20
+
+// drain is how long a process's pipes are read after it has ended.
+const drain = 2 * time.Second
+
+// command is a process to run: in a group of its own, with a limit of real time
+// and of output, and with no input.
+type command struct {
+	path     string
+	args     []string
+	dir      string
+	env      []string
+	limit    time.Duration
+	receiver *report.Receiver // nil: no results channel
+	each     func(report.Event)
+}
+
+// outcome is how a process ended.
+type outcome struct {
+	exit    int    // its status; -1 when a signal ended it
+	output  []byte // standard output and error, interleaved as they came
+	stderr  []byte
+	stopped string // why the grader stopped it: one phrase; "" if it ended by itself
+	real    time.Duration
+	events  []report.Event
+	channel error // what is wrong with the results channel
+}
+
+// process runs a command to its end and sweeps away whatever it left running.
+// The error is about this machine or ctx, never about what the process did.
+func (g *Grader) process(ctx context.Context, c command) (outcome, error) {
+	timed, cancel := context.WithTimeout(ctx, c.limit)
+	defer cancel()
+	cmd := exec.CommandContext(timed, c.path, c.args...)
+	cmd.Dir, cmd.Env, cmd.WaitDelay = c.dir, c.env, drain
+	flood := &output{stop: cancel}
+	cmd.Stdout, cmd.Stderr = flood.stream(false), flood.stream(true)
+	ownGroup(cmd)
+	cmd.Cancel = func() error { return killGroup(cmd.Process) }
+	if c.receiver != nil {
+		c.receiver.Attach(cmd)
+	}
+	began := time.Now()
+	err := cmd.Start()
+	if c.receiver != nil {
+		c.receiver.Started()
+	}
+	if err != nil {
+		return outcome{}, fmt.Errorf("grade: %w", err)
+	}
+	var out outcome
+	var collected sync.WaitGroup
+	if c.receiver != nil {
+		collected.Go(func() { out.events, out.channel = c.receiver.Collect(c.each) })
+	}
+	err = cmd.Wait()
+	out.real = time.Since(began)
+	killGroup(cmd.Process) // a process that it started must not outlive it
+	if c.receiver != nil {
+		c.receiver.Ended()
+	}
+	collected.Wait()
+
+	out.exit = cmd.ProcessState.ExitCode()
+	over := flood.take(&out)
+	switch {
+	case over:
+		out.stopped = fmt.Sprintf("printed more than %d MiB", maxOutput>>20)
+	case ctx.Err() != nil:
+		return out, ctx.Err()
+	case timed.Err() != nil:
+		out.stopped = fmt.Sprintf("not done after %v of real time", c.limit)
+	case err != nil && !errors.Is(err, exec.ErrWaitDelay):
+		if _, exited := errors.AsType[*exec.ExitError](err); !exited {
+			return out, fmt.Errorf("grade: %w", err)
+		}
+	}
+	return out, nil
+}
+
+// output keeps what a process prints, up to a limit for both streams together.
+type output struct {
+	mu   sync.Mutex
+	all  bytes.Buffer
+	err  bytes.Buffer
+	over bool
+	stop func() // ends the process
+}
+
+// stream is one of the two, as a writer.
+func (o *output) stream(isErr bool) writerFunc {
+	return func(p []byte) (int, error) {
+		o.mu.Lock()
+		defer o.mu.Unlock()
+		room := maxOutput - o.all.Len()
+		if len(p) > room {
+			o.over = true
+			o.stop()
+		}
+		kept := p[:min(len(p), room)]
+		o.all.Write(kept)
+		if isErr {
+			o.err.Write(kept)
+		}
+		return len(p), nil // the process must not block before it is stopped
+	}
+}
+
+// take hands over what was kept, and whether it was too much. Writers that come
+// later, from a process that survives its pipes, change nothing that was taken.
+func (o *output) take(out *outcome) (over bool) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	out.output, out.stderr = bytes.Clone(o.all.Bytes()), bytes.Clone(o.err.Bytes())
+	return o.over
+}
+
+type writerFunc func(p []byte) (int, error)
+
+func (f writerFunc) Write(p []byte) (int, error) { return f(p) }

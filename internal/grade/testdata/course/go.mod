@@ -1,0 +1,3 @@
+module distlabs
+
+go 1.26.0

@@ -1,0 +1,223 @@
+package grade
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"distlabs/internal/course"
+)
+
+// buildLimit ends a build that hangs; the first one fills the build cache.
+const buildLimit = 10 * time.Minute
+
+// workspace is a scratch copy of the course with a source laid over it: the
+// only place in which a source is built and run.
+//
+// Files are copied, never linked: a test could write through a link.
+type workspace struct {
+	g      *Grader
+	dir    string
+	course string // the copy's root, inside dir
+	labs   map[string]*prepared
+}
+
+// prepared is one lab of a workspace.
+type prepared struct {
+	lab     course.Lab
+	notes   []string
+	refused string
+	compile []string
+	binary  string // "" until it is built
+}
+
+// assemble copies the course, reads the source's files for the selected labs,
+// passes them through the gate, and lays them over the copy.
+func (g *Grader) assemble(src Source, selected []course.Selected) (*workspace, error) {
+	dir, err := os.MkdirTemp(g.scratch, "work-")
+	if err != nil {
+		return nil, fmt.Errorf("grade: %w", err)
+	}
+	w := &workspace{g: g, dir: dir, course: filepath.Join(dir, "course"), labs: map[string]*prepared{}}
+	if err := w.fill(src, selected); err != nil {
+		w.remove()
+		return nil, err
+	}
+	return w, nil
+}
+
+func (w *workspace) fill(src Source, selected []course.Selected) error {
+	for _, sub := range []string{"home", "tmp", "traces"} {
+		if err := os.MkdirAll(filepath.Join(w.dir, sub), 0o777); err != nil {
+			return fmt.Errorf("grade: %w", err)
+		}
+	}
+	if err := w.copyCourse(); err != nil {
+		return fmt.Errorf("grade: scratch workspace: %w", err)
+	}
+	for _, s := range selected {
+		p := &prepared{lab: s.Lab}
+		w.labs[s.Lab.ID] = p
+		for _, lab := range w.g.needs(s.Lab) {
+			if err := w.lay(src, selected, lab, p); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// lay puts the source's files of a lab in place, for p: that lab itself or one
+// that builds on it. p remembers what was ignored or refused.
+func (w *workspace) lay(src Source, selected []course.Selected, lab course.Lab, p *prepared) error {
+	files, err := src.read(w.g.course, selected, lab)
+	if err != nil {
+		return err
+	}
+	p.notes = append(p.notes, files.Notes...)
+	if files.Absent && lab.ID != p.lab.ID {
+		p.notes = append(p.notes, fmt.Sprintf("%s builds on %s, which is not in the submission: its stubs are used", p.lab.ID, lab.ID))
+		return nil
+	}
+	refused := files.Refused
+	if refused == "" {
+		refused = gate(lab, files.Text)
+	}
+	if refused != "" {
+		if p.refused == "" {
+			p.refused = refused
+		}
+		return nil
+	}
+	for name, text := range files.Text {
+		if err := os.WriteFile(filepath.Join(w.course, "labs", lab.ID, name), text, 0o666); err != nil {
+			return fmt.Errorf("grade: scratch workspace: %w", err)
+		}
+	}
+	return nil
+}
+
+// needs lists the lab and the labs that its submissions may import.
+func (g *Grader) needs(lab course.Lab) []course.Lab {
+	labs := []course.Lab{lab}
+	for _, other := range g.course.Labs {
+		if slices.Contains(lab.Imports, course.Module+"/"+other.Dir()) {
+			labs = append(labs, other)
+		}
+	}
+	return labs
+}
+
+// copyCourse copies what a lab's test binary is built from. Solutions and the
+// grader itself stay out of a submission's sight.
+func (w *workspace) copyCourse() error {
+	root := w.g.course.Root
+	for _, name := range []string{"go.mod", "go.sum"} {
+		if err := copyFile(root, w.course, name); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+	}
+	ours := func(name string) bool { return !isTest(name) }
+	if err := copyTree(root, w.course, "labrpc", ours); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	packages, err := os.ReadDir(filepath.Join(root, "internal"))
+	if err != nil {
+		return err
+	}
+	for _, p := range packages {
+		if !p.IsDir() || p.Name() == "course" || p.Name() == "grade" {
+			continue
+		}
+		if err := copyTree(root, w.course, "internal/"+p.Name(), ours); err != nil {
+			return err
+		}
+	}
+	for _, lab := range w.g.course.Labs {
+		editable := lab.Files()
+		graded := func(name string) bool { return !isGo(name) || isTest(name) || slices.Contains(editable, name) }
+		if err := copyTree(root, w.course, lab.Dir(), graded); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// copyTree copies the regular files under dir that keep wants. Folders whose
+// name begins with a dot are left out, and testdata except a lab's own.
+func copyTree(from, to, dir string, keep func(name string) bool) error {
+	return filepath.WalkDir(filepath.Join(from, filepath.FromSlash(dir)), func(path string, e fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		name, err := filepath.Rel(from, path)
+		if err != nil {
+			return err
+		}
+		if e.IsDir() {
+			foreign := e.Name() == "testdata" && !strings.HasPrefix(dir, "labs/")
+			if strings.HasPrefix(e.Name(), ".") || foreign {
+				return filepath.SkipDir
+			}
+			return os.MkdirAll(filepath.Join(to, name), 0o777)
+		}
+		if !e.Type().IsRegular() || !keep(e.Name()) {
+			return nil
+		}
+		return copyFile(from, to, name)
+	})
+}
+
+func copyFile(from, to, name string) error {
+	text, err := os.ReadFile(filepath.Join(from, name))
+	if err != nil {
+		return err
+	}
+	if err := os.MkdirAll(filepath.Dir(filepath.Join(to, name)), 0o777); err != nil {
+		return err
+	}
+	return os.WriteFile(filepath.Join(to, name), text, 0o666)
+}
+
+// build makes the lab's test binary, unless the lab was refused. A compile error
+// in the lab's folder is a refusal too; the error is any other failure.
+func (w *workspace) build(ctx context.Context, p *prepared) error {
+	if p.refused != "" {
+		return nil
+	}
+	release, err := w.g.slot(ctx)
+	if err != nil {
+		return err
+	}
+	defer release()
+	binary := filepath.Join(w.dir, p.lab.ID+".test")
+	out, err := w.g.process(ctx, command{
+		path: w.g.tools.command(), args: testArgs(binary, p.lab.Dir()), dir: w.course,
+		env:   w.g.tools.env(filepath.Join(w.dir, "home"), filepath.Join(w.dir, "tmp")),
+		limit: buildLimit,
+	})
+	if err != nil {
+		return err
+	}
+	if out.exit == 0 {
+		p.binary = binary
+		return nil
+	}
+	if out.stopped != "" {
+		return fmt.Errorf("grade: building %s: %s", p.lab.ID, out.stopped)
+	}
+	p.compile, err = compileErrors(p.lab, string(out.output))
+	if err != nil {
+		return fmt.Errorf("grade: building %s failed (try grade doctor): %w", p.lab.ID, err)
+	}
+	p.refused = "does not compile: " + p.compile[0]
+	return nil
+}
+
+func (w *workspace) remove() { os.RemoveAll(w.dir) }

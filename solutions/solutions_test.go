@@ -1,0 +1,119 @@
+// Package solutions holds the course to its own promises: every reference has
+// full marks, every stub scores nothing, and every known-wrong solution dies by
+// the test that its header names.
+package solutions
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"distlabs/internal/course"
+	"distlabs/internal/grade"
+)
+
+// grader is shared by all tests, so that together they run no more processes
+// than the machine has cores.
+var (
+	labs   *course.Course
+	grader *grade.Grader
+)
+
+func TestMain(m *testing.M) {
+	os.Exit(run(m))
+}
+
+func run(m *testing.M) int {
+	root, err := course.Root(".")
+	if err == nil {
+		labs, err = course.Load(root)
+	}
+	if err == nil {
+		grader, err = grade.New(context.Background(), labs, grade.Options{})
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	defer grader.Close()
+	return m.Run()
+}
+
+// The reference of every lab has full marks.
+func TestReferencesHaveFullMarks(t *testing.T) {
+	forEachLab(t, func(t *testing.T, s course.Selected) {
+		lab := gradeLab(t, grade.Solution, s)
+		require.Equal(t, course.PointsPerLab, lab.Max)
+		for _, part := range lab.Parts {
+			for _, test := range part.Tests {
+				if test.Points != test.Max {
+					t.Errorf("%s: %s\n%s", test.Name, test.Status, explain(test))
+				}
+			}
+		}
+	})
+}
+
+// The stubs compile, run to the end of every test, and score nothing.
+func TestStubsScoreNothing(t *testing.T) {
+	forEachLab(t, func(t *testing.T, s course.Selected) {
+		for _, part := range gradeLab(t, grade.WorkingTree, s).Parts {
+			for _, test := range part.Tests {
+				if test.Points != 0 {
+					t.Errorf("%s gives a stub %d points", test.Name, test.Points)
+				} else if !test.Kills() {
+					t.Errorf("%s does not find the stub wrong: %s\n%s", test.Name, test.Status, explain(test))
+				}
+			}
+		}
+	})
+}
+
+// Every mutant dies by the test that it names.
+func TestMutantsDie(t *testing.T) {
+	forEachLab(t, func(t *testing.T, s course.Selected) {
+		mutants, err := grade.Mutants(labs, s.Lab)
+		require.NoError(t, err)
+		require.NotEmpty(t, mutants, "a lab without mutants proves nothing about its tests")
+		for _, m := range mutants {
+			t.Run(m.Name, func(t *testing.T) {
+				t.Parallel()
+				fate, err := grader.RunMutant(t.Context(), m, grade.MutantRun{NamedOnly: true})
+				require.NoError(t, err)
+				require.Empty(t, fate.Invalid)
+				require.True(t, fate.Dead(), "%s\n%s does not notice; it said: %s", m.Wrong, m.DiesBy, fate.Said.Text())
+			})
+		}
+	})
+}
+
+// forEachLab runs a parallel subtest for every lab.
+func forEachLab(t *testing.T, test func(t *testing.T, s course.Selected)) {
+	selected, err := labs.Select()
+	require.NoError(t, err)
+	for _, s := range selected {
+		t.Run(s.Lab.ID, func(t *testing.T) {
+			t.Parallel()
+			test(t, s)
+		})
+	}
+}
+
+func gradeLab(t *testing.T, kind grade.SourceKind, s course.Selected) grade.LabResult {
+	result, err := grader.Grade(t.Context(), grade.Source{Kind: kind}, []course.Selected{s}, grade.Run{})
+	require.NoError(t, err)
+	lab := result.Labs[0]
+	require.Empty(t, lab.Refused, "%v", lab.Compile)
+	return lab
+}
+
+// explain is the first failure of a test in full.
+func explain(t grade.TestResult) string {
+	if len(t.Failures) == 0 {
+		return t.Skipped
+	}
+	return t.Failures[0].Text()
+}
