@@ -64,7 +64,7 @@ func (d *Disk) Save(name string, v any) error {
 	}
 	what := ""
 	if d.host.net.opts.Observe != nil {
-		what = fmt.Sprintf("%+v", v)
+		what = diagnostic(b)
 	}
 	return d.change(name, b, what)
 }

@@ -63,4 +63,6 @@
 //
 // Under -race, the network orders nothing that your own locks and channels do not order: two handlers that
 // touch one field without a lock are reported even though the network ran one long after the other.
+// One thing it does order: in virtual time no message arrives before the goroutine that started a node first waits, so
+// a constructor may register its handlers before it has set all fields.
 package labrpc

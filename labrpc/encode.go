@@ -36,6 +36,15 @@ func Marshal(v any) ([]byte, error) {
 	return b, nil
 }
 
+// diagnostic returns encoded data as text, the same for the same value (which fmt's is not: it prints addresses).
+func diagnostic(data []byte) string {
+	s, err := cbor.Diagnose(data)
+	if err != nil {
+		return fmt.Sprintf("%d bytes", len(data))
+	}
+	return s
+}
+
 // Unmarshal sets *v to the value that data encodes. Data of another type, cut
 // short or followed by more is an error.
 func Unmarshal(data []byte, v any) error {

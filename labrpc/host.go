@@ -51,6 +51,7 @@ func (net *Network) Start(id NodeID) *Node {
 		handlers: map[string]*handler{},
 	}
 	h.disk.use(h.node)
+	net.newborn = append(net.newborn, h.node)
 	net.emit(Event{Kind: EventStarted, Node: id})
 	return h.node
 }

@@ -50,6 +50,7 @@ type Network struct {
 	queue      eventQueue
 	order      uint64 // of queued events
 	waiters    []*waiter
+	newborn    []*Node // started, and their starter has not waited since
 	holds      []*Held
 	intercepts []func(*Message) Verdict
 	events     uint64

@@ -75,10 +75,22 @@ func (net *Network) step(watchers []*waiter) {
 	}
 }
 
+// born tells the race detector that the nodes which were started since the last call are complete. No message arrives before their
+// starter waits, so what a constructor does after it has registered a handler is ordered before that handler.
+func (net *Network) born() {
+	net.mu.Lock()
+	defer net.mu.Unlock()
+	for _, n := range net.newborn {
+		raceRelease(unsafe.Pointer(n))
+	}
+	net.newborn = nil
+}
+
 // join takes w in at the next quiet moment.
 //
 //go:norace
 func (net *Network) join(w *waiter) {
+	net.born()
 	raceRelease(unsafe.Pointer(w))
 	it := newItem(itemWait, nil)
 	it.wait = w

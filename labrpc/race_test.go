@@ -114,6 +114,23 @@ var programs = map[string]func(net *labrpc.Network){
 		}
 		net.Run(time.Minute)
 	},
+	"clean: fields set after the handler is registered, by the starter": func(net *labrpc.Network) {
+		a, b := net.Start(1), net.Start(2)
+		s := &struct{ name string }{}
+		labrpc.Handle(a, "x", func(labrpc.NodeID, int) string { return s.name })
+		s.name = "set late in the constructor"
+		go labrpc.Call[string](b.Context(), b, 1, "x", 1)
+		net.Run(time.Second)
+	},
+	"racy: fields set after the starter waited": func(net *labrpc.Network) {
+		a, b := net.Start(1), net.Start(2)
+		s := &struct{ name string }{}
+		labrpc.Handle(a, "x", func(labrpc.NodeID, int) string { return s.name })
+		net.Run(time.Millisecond)
+		s.name = "set too late"
+		go labrpc.Call[string](b.Context(), b, 1, "x", 1)
+		net.Run(time.Second)
+	},
 	"clean: fields set before the handler is registered": func(net *labrpc.Network) {
 		a, b := net.Start(1), net.Start(2)
 		s := &struct{ name string }{name: "set in the constructor"}

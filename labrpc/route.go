@@ -195,7 +195,7 @@ func (net *Network) deliverTo(n *Node, d delivery) {
 	net.arrived(d)
 	m.renew(net)
 	if net.virtual {
-		net.startHandler(newJob(h, m))
+		net.startHandler(newJob(n, h, m))
 	} else {
 		go h.run(m)
 	}

@@ -4,13 +4,15 @@ import "unsafe"
 
 // A job is one handler to be run for one message.
 type job struct {
+	n *Node
 	h *handler
 	m *message
 }
 
 //go:norace
-func newJob(h *handler, m *message) *job {
+func newJob(n *Node, h *handler, m *message) *job {
 	j := new(job)
+	j.n = n
 	j.h = h
 	j.m = m
 	return j
@@ -43,5 +45,6 @@ func (net *Network) startHandler(j *job) {
 //go:norace
 func (j *job) run() {
 	raceAcquire(unsafe.Pointer(j.h)) // what the node did before it registered the handler
+	raceAcquire(unsafe.Pointer(j.n)) // and what its starter did before it first waited
 	j.h.run(j.m)
 }

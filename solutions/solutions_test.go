@@ -7,6 +7,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"path/filepath"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -45,22 +46,38 @@ func run(m *testing.M) int {
 // The reference of every lab has full marks.
 func TestReferencesHaveFullMarks(t *testing.T) {
 	forEachLab(t, func(t *testing.T, s course.Selected) {
-		lab := gradeLab(t, grade.Solution, s)
-		require.Equal(t, course.PointsPerLab, lab.Max)
-		for _, part := range lab.Parts {
-			for _, test := range part.Tests {
-				if test.Points != test.Max {
-					t.Errorf("%s: %s\n%s", test.Name, test.Status, explain(test))
-				}
+		requireFullMarks(t, s, grade.Source{Kind: grade.Solution})
+	})
+}
+
+func requireFullMarks(t *testing.T, s course.Selected, src grade.Source) {
+	lab := gradeLab(t, src, s)
+	require.Equal(t, course.PointsPerLab, lab.Max)
+	for _, part := range lab.Parts {
+		for _, test := range part.Tests {
+			if test.Points != test.Max {
+				t.Errorf("%s: %s\n%s", test.Name, test.Status, explain(test))
 			}
 		}
+	}
+}
+
+// A second correct solution, of another build than the reference, has full marks too: the tests demand what
+// the handout says, and not what the reference happens to do.
+func TestAlternativesHaveFullMarks(t *testing.T) {
+	forEachLab(t, func(t *testing.T, s course.Selected) {
+		dir := filepath.Join(labs.Root, "solutions", s.Lab.ID, "alternative")
+		if _, err := os.Stat(dir); err != nil {
+			t.Skip("this lab has no alternative")
+		}
+		requireFullMarks(t, s, grade.Source{Kind: grade.Submission, Dir: dir})
 	})
 }
 
 // The stubs compile, run to the end of every test, and score nothing.
 func TestStubsScoreNothing(t *testing.T) {
 	forEachLab(t, func(t *testing.T, s course.Selected) {
-		for _, part := range gradeLab(t, grade.WorkingTree, s).Parts {
+		for _, part := range gradeLab(t, grade.Source{Kind: grade.WorkingTree}, s).Parts {
 			for _, test := range part.Tests {
 				if test.Points != 0 {
 					t.Errorf("%s gives a stub %d points", test.Name, test.Points)
@@ -102,8 +119,8 @@ func forEachLab(t *testing.T, test func(t *testing.T, s course.Selected)) {
 	}
 }
 
-func gradeLab(t *testing.T, kind grade.SourceKind, s course.Selected) grade.LabResult {
-	result, err := grader.Grade(t.Context(), grade.Source{Kind: kind}, []course.Selected{s}, grade.Run{})
+func gradeLab(t *testing.T, src grade.Source, s course.Selected) grade.LabResult {
+	result, err := grader.Grade(t.Context(), src, []course.Selected{s}, grade.Run{})
 	require.NoError(t, err)
 	lab := result.Labs[0]
 	require.Empty(t, lab.Refused, "%v", lab.Compile)

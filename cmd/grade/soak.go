@@ -15,6 +15,7 @@ func soakCommand() *cobra.Command {
 	run := grade.Run{}
 	var jobs int
 	procs := []int{1}
+	src := grade.Source{Kind: grade.Solution}
 	cmd := &cobra.Command{
 		Use:   "soak [lab or part ...]",
 		Short: "Run the reference over many seeds: none may fail, each must replay",
@@ -38,7 +39,10 @@ Exit status: 0 only if both are zero and every test ran all seeds.`,
 			}
 			var soaks []grade.Soak
 			err = withGrader(cmd, c, jobs, newStatus(cmd.ErrOrStderr(), countTests(selected)*len(procs)), func(g *grade.Grader) error {
-				soaks, err = g.RunSoak(cmd.Context(), selected, run, procs)
+				if src.Dir != "" {
+					src.Kind = grade.Submission
+				}
+				soaks, err = g.RunSoak(cmd.Context(), src, selected, run, procs)
 				return err
 			})
 			if err != nil {
@@ -51,6 +55,7 @@ Exit status: 0 only if both are zero and every test ran all seeds.`,
 	flags.IntVar(&run.Seeds, "seeds", 1000, "seeds per test")
 	flags.IntSliceVar(&procs, "procs", procs, "GOMAXPROCS of the tests; several values run one after another")
 	flags.DurationVar(&run.Timeout, "timeout", time.Hour, "real time per test")
+	flags.StringVar(&src.Dir, "submission", "", "soak the files of this directory in place of the reference")
 	flags.IntVar(&jobs, "jobs", 0, "processes at a time (default: one per core)")
 	return cmd
 }

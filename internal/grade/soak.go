@@ -7,7 +7,7 @@ import (
 	"distlabs/internal/course"
 )
 
-// Soak is one test of the reference over many seeds, each run twice.
+// Soak is one test over many seeds, each run twice.
 type Soak struct {
 	Procs int // processors that the process had
 	Lab   string
@@ -21,11 +21,11 @@ func (s Soak) Clean(seeds int) bool {
 	return s.Test.Points == s.Test.Max && len(s.Test.Failed) == 0 && len(s.Test.Diverged) == 0 && s.Test.Seeds >= seeds
 }
 
-// RunSoak runs the selected tests of the reference over so many seeds, once for
+// RunSoak runs the selected tests of a source over so many seeds, once for
 // every number of processors in procs. The harness then runs each seed twice,
 // compares the two recorded runs, and goes on after a failure.
-func (g *Grader) RunSoak(ctx context.Context, selected []course.Selected, run Run, procs []int) ([]Soak, error) {
-	w, err := g.assemble(Source{Kind: Solution}, selected)
+func (g *Grader) RunSoak(ctx context.Context, src Source, selected []course.Selected, run Run, procs []int) ([]Soak, error) {
+	w, err := g.assemble(src, selected)
 	if err != nil {
 		return nil, err
 	}
@@ -34,13 +34,13 @@ func (g *Grader) RunSoak(ctx context.Context, selected []course.Selected, run Ru
 	var all []Soak
 	for _, n := range procs {
 		run.Procs = n
-		result := newResult(g.tools.Version, Source{Kind: Solution}, selected)
+		result := newResult(g.tools.Version, src, selected)
 		for i := range selected {
 			if err := w.gradeLab(ctx, &result.Labs[i], selected[i], run); err != nil {
 				return nil, err
 			}
 			if refused := result.Labs[i].Refused; refused != "" {
-				return nil, fmt.Errorf("grade: the reference of %s is refused: %s", selected[i].Lab.ID, refused)
+				return nil, fmt.Errorf("grade: %s is refused: %s", selected[i].Lab.ID, refused)
 			}
 		}
 		result.score()

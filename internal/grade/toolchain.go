@@ -70,7 +70,8 @@ func systemEnv() []string {
 // Not -overlay: with -cover it silently compiles the file that it should
 // replace (golang/go issue 73802).
 func testArgs(binary, dir string) []string {
-	return []string{"test", "-c", "-race", "-trimpath", "-buildvcs=false", "-o", binary, "./" + dir}
+	// -s: no tables for debuggers, which nobody starts here; linking is a third faster.
+	return []string{"test", "-c", "-race", "-trimpath", "-buildvcs=false", "-ldflags=-s", "-o", binary, "./" + dir}
 }
 
 // maxCompileErrors is how many of the compiler's errors are shown.

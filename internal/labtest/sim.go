@@ -100,10 +100,11 @@ func (s *Sim) WaitFor(limit time.Duration, v Violation, cond func() bool) {
 
 // Always calls check after every step of the run, at a quiet moment, until it returns a violation.
 func (s *Sim) Always(check func() *Violation) {
+	where := callerInTest()
 	s.Net.OnStep(func() bool {
 		v := check()
 		if v != nil {
-			s.fail(report.Rule, *v)
+			s.failWith(report.Rule, *v, where)
 		}
 		return v == nil && !s.stop.Load()
 	})

@@ -15,19 +15,19 @@ var place = sync.OnceValue(report.FindPlace)
 
 func source() report.Source { return place().Source() }
 
-// callerInTest returns the innermost line of a _test.go file on the caller's stack, as "links_test.go:41".
-func callerInTest() string {
+// callerInTest returns the outermost line of a _test.go file on the caller's stack, as "links_test.go:41": that of
+// the test itself, and not of a helper that many tests share.
+func callerInTest() (where string) {
 	var pcs [64]uintptr
 	frames := runtime.CallersFrames(pcs[:runtime.Callers(2, pcs[:])])
-	for {
-		f, more := frames.Next()
+	for more := true; more; {
+		var f runtime.Frame
+		f, more = frames.Next()
 		if strings.HasSuffix(f.File, "_test.go") {
-			return fmt.Sprintf("%s:%d", filepath.Base(f.File), f.Line)
-		}
-		if !more {
-			return ""
+			where = fmt.Sprintf("%s:%d", filepath.Base(f.File), f.Line)
 		}
 	}
+	return where
 }
 
 // plainText takes the decoration off testify's messages: "Error:" and "Messages:" are

@@ -1,0 +1,126 @@
+package main
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"distlabs/internal/course"
+)
+
+var (
+	gradeLine = regexp.MustCompile("go (?:run ./cmd/|tool )grade ([^`#\n]*)")
+	testLine  = regexp.MustCompile("go test ([^`#\n]*)")
+	testFlag  = regexp.MustCompile(`-run '?([^' ]+)'?`)
+	folder    = regexp.MustCompile(`\./\S+`)
+)
+
+// documents are the pages that show commands.
+func documents(t *testing.T) map[string]string {
+	texts := map[string]string{}
+	for _, pattern := range []string{"../../README.md", "../../labs/*/README.md"} {
+		files, err := filepath.Glob(pattern)
+		require.NoError(t, err)
+		for _, file := range files {
+			text, err := os.ReadFile(file)
+			require.NoError(t, err)
+			texts[strings.TrimPrefix(filepath.ToSlash(file), "../../")] = string(text)
+		}
+	}
+	require.NotEmpty(t, texts)
+	return texts
+}
+
+// Every grade command that a page shows names labs and parts that there are, and does what
+// it says: it is run, in a small course that stands in for the labs.
+func TestDocumentedGradeCommands(t *testing.T) {
+	root, err := course.Root(".")
+	require.NoError(t, err)
+	labs, err := course.Load(root)
+	require.NoError(t, err)
+	dir := t.TempDir()
+	require.NoError(t, newCourse(dir))
+	require.NoError(t, os.CopyFS(filepath.Join(dir, "DIR"), os.DirFS(filepath.Join(dir, "solutions", "01-echo"))))
+	t.Chdir(dir)
+	seen := map[string]bool{}
+	for file, text := range documents(t) {
+		for _, line := range gradeLine.FindAllStringSubmatch(text, -1) {
+			args := standIn(t, labs, file, strings.Fields(line[1]))
+			if command := strings.Join(args, " "); !seen[command] {
+				seen[command] = true
+				t.Run(command, func(t *testing.T) {
+					var out, errs bytes.Buffer
+					status := execute(args, &out, &errs)
+					require.Contains(t, []int{exitGraded, exitFailed}, status, "%s%s", &out, &errs)
+					require.NotEmpty(t, out.String())
+				})
+			}
+		}
+	}
+	require.True(t, seen["run --solution"], "README.md shows how to grade the reference")
+}
+
+// standIn checks the names of labs and parts, and puts those of the small course in their place.
+func standIn(t *testing.T, labs *course.Course, file string, args []string) []string {
+	out := []string{}
+	for i, arg := range args {
+		name := regexp.MustCompile(`^\d\d?(-[a-z-]+|[A-Z])?$`).MatchString(arg) && (i == 0 || !strings.HasPrefix(args[i-1], "--"))
+		switch {
+		case name:
+			_, err := labs.Select(arg)
+			require.NoError(t, err, "%s shows grade %s", file, strings.Join(args, " "))
+			if strings.ContainsAny(arg, "ABCDE") {
+				arg = "1A"
+			} else {
+				arg = "01"
+			}
+		case i > 0 && args[i-1] == "--seeds":
+			arg = "20"
+		}
+		out = append(out, arg)
+	}
+	return out
+}
+
+// Every go test command that a page shows names a folder and tests that there are.
+func TestDocumentedTestCommands(t *testing.T) {
+	for file, text := range documents(t) {
+		for _, line := range testLine.FindAllStringSubmatch(text, -1) {
+			for _, dir := range folder.FindAllString(line[1], -1) {
+				dir = filepath.Join("../..", strings.TrimSuffix(dir, "/..."))
+				require.DirExists(t, dir, "%s shows go test %s", file, line[1])
+				if run := testFlag.FindStringSubmatch(line[1]); run != nil {
+					require.Contains(t, testsIn(t, dir, run[1]), true, "%s shows go test %s", file, line[1])
+				}
+			}
+		}
+	}
+}
+
+// testsIn tells, for every test in the folder, whether the pattern names it.
+func testsIn(t *testing.T, dir, pattern string) (matches []bool) {
+	files, err := filepath.Glob(filepath.Join(dir, "*_test.go"))
+	require.NoError(t, err)
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		require.NoError(t, err)
+		for _, name := range regexp.MustCompile(`(?m)^func (Test\w+)\(`).FindAllStringSubmatch(string(text), -1) {
+			matches = append(matches, regexp.MustCompile(pattern).MatchString(name[1]))
+		}
+	}
+	return matches
+}
+
+// The gate runs the test command of README.md, to the letter.
+func TestGateRunsTheDocumentedCommand(t *testing.T) {
+	gate, err := os.ReadFile("../../.ci/run")
+	require.NoError(t, err)
+	grep := regexp.MustCompile(`grep -m1 '([^']+)' README.md`).FindSubmatch(gate)
+	require.NotNil(t, grep)
+	require.Regexp(t, `(?m)`+string(grep[1]), documents(t)["README.md"])
+}
