@@ -2,6 +2,7 @@ package labtest
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -10,6 +11,7 @@ import (
 
 	"distlabs/internal/report"
 	"distlabs/internal/trace"
+	"distlabs/internal/view"
 	"distlabs/labrpc"
 )
 
@@ -37,6 +39,7 @@ func (r *runner) explain(out *outcome) report.Failure {
 		}
 	}
 	f.Trace = trace.Text(run, trace.Options{Nodes: out.nodes, Fold: true, Past: len(out.nodes) > 0, Until: out.failedAt})
+	run.Header.Violation = &trace.Violation{At: out.failedAt}
 	if path, err := r.write(run, f); err == nil {
 		f.Diagram = path
 	} else {
@@ -96,7 +99,7 @@ func (r *runner) divergence() report.Failure {
 func (m minimal) line(run *trace.Run) string {
 	kept := len(m.keep)
 	if kept == 0 {
-		return fmt.Sprintf("none of the %d in this seed is needed: the run below has none", m.all)
+		return fmt.Sprintf("not one is needed, of %d in this seed: the run below has none", m.all)
 	}
 	_, lines := trace.ShortFaults(run)
 	shown := strings.Join(lines[:min(len(lines), 4)], "; ")
@@ -124,7 +127,8 @@ func faultLine(n int, lines []string) string {
 	return fmt.Sprintf("%d, the last: %s", n, strings.Join(lines[n-2:], "; "))
 }
 
-// write keeps the record beside the test, or where LABS_TRACE_DIR says.
+// write keeps the record and the page that draws it beside the test, or where LABS_TRACE_DIR says. It
+// returns the path of the page.
 func (r *runner) write(run *trace.Run, f report.Failure) (string, error) {
 	dir := os.Getenv("LABS_TRACE_DIR")
 	shown := dir
@@ -132,12 +136,15 @@ func (r *runner) write(run *trace.Run, f report.Failure) (string, error) {
 		dir = filepath.Join(place().Dir, ".labs")
 		shown = strings.TrimPrefix(place().Package, "./") + "/.labs"
 	}
-	name := fmt.Sprintf("%s-%d.jsonl", r.t.Name(), f.Seed)
-	run.Header.Failure, _ = json.Marshal(f)
-	if err := writeRun(filepath.Join(dir, name), run); err != nil {
+	name := fmt.Sprintf("%s-%d", r.t.Name(), f.Seed)
+	run.Header.Failure, _ = json.Marshal(f) // plain fields: it cannot fail
+	err := errors.Join(
+		writeRun(filepath.Join(dir, name+".jsonl"), run),
+		view.WriteFile(filepath.Join(dir, name+".html"), run))
+	if err != nil {
 		return "", fmt.Errorf("the record of the run could not be kept: %w", err)
 	}
-	return filepath.ToSlash(filepath.Join(shown, name)), nil
+	return filepath.ToSlash(filepath.Join(shown, name+".html")), nil
 }
 
 // writeRun writes the whole file or none of it.

@@ -17,8 +17,8 @@
 // to 20), a range (5-30) or a list (3,9). With LABS_SOAK set, every seed runs twice and both runs must be
 // the same to the last event; no failure stops the others.
 //
-// A failing seed is run again with a recorder, so that passing runs pay for nothing; the record goes to
-// the folder .labs beside the test, or to LABS_TRACE_DIR. Then it is run with ever fewer faults, to show the few that
+// A failing seed is run again with a recorder, so that passing runs pay for nothing; the record and a page that
+// draws it go to the folder .labs beside the test, or to LABS_TRACE_DIR. Then it is run with ever fewer faults, to show the few that
 // suffice: at most 300 runs, or 15 seconds; LABS_MINIMISE=0 leaves that out.
 package labtest
 

@@ -1,0 +1,97 @@
+// bar.js: the failure at the top, the filters and the buttons.
+
+/** buildFailure says how each run failed. */
+function buildFailure(app) {
+  const box = document.getElementById("failure");
+  for (const run of app.model.runs) {
+    const f = run.failure;
+    const which = app.model.compares ? `Run ${"AB"[run.index]}, seed ${run.seed}: ` : "";
+    if (!f) {
+      const what = app.model.compares ? "no failure recorded" : `Seed ${run.seed}, ${run.steps.length} events, ${seconds(run.end)}`;
+      box.append(make("section", { class: "passed" }, make("h2", {}, which + what)));
+      continue;
+    }
+    const lines = [
+      ["rule", f.rule], ["seen", ...(f.seen || [])], ["faults", f.faults || `${run.faults.length} in this run`],
+      ["replay", f.replay], ["note", ...(f.notes || [])],
+    ];
+    const dl = make("dl", {});
+    for (const [name, ...values] of lines) {
+      if (!values.filter(Boolean).length) continue;
+      dl.append(make("dt", {}, name), make("dd", {}, ...values.filter(Boolean).map((v) => make("div", {}, printable(v)))));
+    }
+    if (run.faults.length) {
+      dl.append(make("dt", {}, ""), make("dd", {}, make("details", {}, make("summary", {}, `all ${run.faults.length} faults`),
+        make("ol", {}, ...run.faults.slice(0, 200).map((line) => make("li", {}, printable(line)))))));
+    }
+    const where = f.where ? make("span", { class: "where" }, printable(f.where)) : null;
+    box.append(make("section", { class: "failed" }, make("h2", {}, "✗ ", which, printable(f.what)), where, dl));
+  }
+}
+
+/** buildBar makes the filters. */
+function buildBar(app) {
+  const { filter, model } = app;
+  const toggle = (set, value, label, title, extra = "") => {
+    const button = make("button", { type: "button", class: "toggle" + extra, title, "data-value": String(value) }, label);
+    button.addEventListener("click", () => {
+      if (set.has(value)) set.delete(value);
+      else set.add(value);
+      app.refilter();
+    });
+    app.toggles.push(() => button.setAttribute("aria-pressed", String(set === filter.nodes ? set.has(value) : !set.has(value))));
+    return button;
+  };
+  const nodes = Math.max(...model.runs.map((r) => r.nodes), 0);
+  document.getElementById("nodes").append(...Array.from({ length: nodes }, (_, k) =>
+    toggle(filter.nodes, k + 1, "n" + (k + 1), "only what touches the chosen nodes", " node")));
+  document.getElementById("groups").append(...GROUPS.map(([key, label]) => toggle(filter.off, key, label, "show or hide")));
+  document.getElementById("methods").append(...model.methods.map((m, k) => toggle(filter.methodsOff, m, printable(m), "show or hide these messages", " m" + (k % 8))));
+  const fold = document.getElementById("fold");
+  fold.addEventListener("click", () => toggleFold(app));
+  app.toggles.push(() => fold.setAttribute("aria-pressed", String(filter.fold)));
+  const text = document.getElementById("text");
+  let timer = 0;
+  text.addEventListener("input", () => {
+    clearTimeout(timer);
+    timer = setTimeout(() => {
+      filter.text = text.value;
+      app.refilter();
+    }, 120);
+  });
+  text.addEventListener("keydown", (event) => {
+    if (event.key === "Escape" || event.key === "Enter") app.list.focus();
+  });
+  app.toggles.push(() => { if (document.activeElement !== text) text.value = filter.text; });
+  app.toggles.push(() => document.getElementById("scale").setAttribute("aria-pressed", String(app.scale === "time")));
+  for (const [id, action] of [["scale", "t"], ["in", "+"], ["out", "-"], ["broke", "v"], ["help-button", "?"]]) {
+    document.getElementById(id).addEventListener("click", () => press(app, action));
+  }
+  document.getElementById("broke").hidden = !model.runs.some((r) => r.broke !== null) && !model.difference;
+  buildLegend(app);
+}
+
+/** methodLabel explains the initials where the diagram uses them. */
+function methodLabel(app, m) {
+  const name = printable(m), short = initials(name);
+  return app.laneWidth < NARROW && short !== name ? `${name} (${short})` : name;
+}
+
+function toggleFold(app) {
+  app.filter.fold = !app.filter.fold;
+  app.filter.opened.clear();
+  app.refilter();
+}
+
+/** buildLegend names the roles' colours. */
+function buildLegend(app) {
+  const legend = document.getElementById("legend"), said = new Set();
+  for (const { role } of app.model.runs) {
+    if (!role) continue;
+    for (const [value, k] of role.colours) {
+      if (said.has(value)) continue;
+      said.add(value);
+      legend.append(make("span", { class: "key" }, make("i", { class: "swatch r" + k }), printable(value)));
+    }
+  }
+}

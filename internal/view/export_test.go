@@ -1,0 +1,168 @@
+package view
+
+import (
+	"bytes"
+	"encoding/json"
+	"encoding/xml"
+	"errors"
+	"flag"
+	"io"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"distlabs/internal/trace"
+	"distlabs/labrpc"
+)
+
+var update = flag.Bool("update", false, "write the golden files anew")
+
+// exports are the pure functions of a run.
+var exports = map[string]func(io.Writer, *trace.Run) error{
+	"small.svg":    func(w io.Writer, r *trace.Run) error { return SVG(w, r, Picture{}) },
+	"small.shiviz": ShiViz,
+	"small.json":   Perfetto,
+}
+
+// Each form of a small run is what a person once looked at and found right.
+func TestExportsAreGolden(t *testing.T) {
+	for name, export := range exports {
+		t.Run(name, func(t *testing.T) {
+			var b bytes.Buffer
+			require.NoError(t, export(&b, small(t)))
+			golden := filepath.Join("testdata", name)
+			if *update {
+				require.NoError(t, os.WriteFile(golden, b.Bytes(), 0o644))
+			}
+			want, err := os.ReadFile(golden)
+			require.NoError(t, err)
+			require.Equal(t, string(want), b.String())
+		})
+	}
+}
+
+// What is written is a function of the run: twice the same, down to the byte.
+func TestExportsAreDeterministic(t *testing.T) {
+	run := badElection(t, 5)
+	all := map[string]func(io.Writer, *trace.Run) error{"page": func(w io.Writer, r *trace.Run) error { return HTML(w, r, Options{}) }}
+	for name, f := range exports {
+		all[name] = f
+	}
+	for name, export := range all {
+		var a, b bytes.Buffer
+		require.NoError(t, export(&a, run))
+		require.NoError(t, export(&b, run))
+		require.Equal(t, a.String(), b.String(), name)
+	}
+}
+
+// A failing writer's error is returned.
+func TestExportsReportWriteErrors(t *testing.T) {
+	for name, export := range exports {
+		require.ErrorIs(t, export(full{}, small(t)), errFull, name)
+	}
+	require.ErrorIs(t, HTML(full{}, small(t), Options{}), errFull)
+	require.ErrorIs(t, Compare(full{}, small(t), small(t), Options{}), errFull)
+}
+
+var errFull = errors.New("full")
+
+type full struct{}
+
+func (full) Write([]byte) (int, error) { return 0, errFull }
+
+// Text is package trace's own.
+func TestTextIsTraces(t *testing.T) {
+	var b bytes.Buffer
+	require.NoError(t, Text(&b, small(t), trace.Options{Fold: true}))
+	require.Equal(t, trace.Text(small(t), trace.Options{Fold: true}), b.String())
+	require.ErrorIs(t, Text(full{}, small(t), trace.Options{}), errFull)
+}
+
+// ShiViz accepts the log: its own parser finds every event, and every host's clock goes up by one.
+func TestShiVizClocksStep(t *testing.T) {
+	for _, run := range []*trace.Run{small(t), hostile(t), badElection(t, 5)} {
+		var b bytes.Buffer
+		require.NoError(t, ShiViz(&b, run))
+		head, log, _ := strings.Cut(b.String(), "\n\n")
+		parser := regexp.MustCompile("(?m)^" + strings.ReplaceAll(head, "(?<", "(?P<") + "$")
+		atNodes := 0
+		for i := range run.Steps {
+			if run.Steps[i].Node != 0 {
+				atNodes++
+			}
+		}
+		found := parser.FindAllStringSubmatch(log, -1)
+		require.Len(t, found, atNodes)
+		last := map[string]int{}
+		for _, m := range found {
+			host, clock := m[2], map[string]int{}
+			require.NoError(t, json.Unmarshal([]byte(m[3]), &clock))
+			require.Equal(t, last[host]+1, clock[host], m[0])
+			last[host] = clock[host]
+		}
+	}
+}
+
+// Perfetto's JSON is valid; every flow has one beginning and one end, and no span has a negative length.
+func TestPerfettoFlowsPair(t *testing.T) {
+	for _, run := range []*trace.Run{small(t), hostile(t), badElection(t, 5)} {
+		var b bytes.Buffer
+		require.NoError(t, Perfetto(&b, run))
+		var out struct{ TraceEvents []traceEvent }
+		require.NoError(t, json.Unmarshal(b.Bytes(), &out))
+		starts, ends, delivered := map[string]int{}, map[string]int{}, 0
+		for _, e := range out.TraceEvents {
+			require.GreaterOrEqual(t, e.Length, 0.0, e.Name)
+			switch e.Phase {
+			case "s":
+				starts[e.ID]++
+			case "f":
+				ends[e.ID]++
+			}
+		}
+		for i := range run.Steps {
+			if s := &run.Steps[i]; s.Kind == labrpc.EventSent && s.Partner >= 0 {
+				delivered++
+			}
+		}
+		require.Len(t, starts, delivered)
+		require.Equal(t, starts, ends)
+	}
+}
+
+// A picture is well-formed XML whatever the strings in the run, and carries no script.
+func TestSVGIsWellFormed(t *testing.T) {
+	for _, run := range []*trace.Run{small(t), hostile(t), badElection(t, 10), trace.NewRecorder(trace.Header{}).Run()} {
+		var b bytes.Buffer
+		require.NoError(t, SVG(&b, run, Picture{}))
+		dec := xml.NewDecoder(&b)
+		for {
+			token, err := dec.Token()
+			if errors.Is(err, io.EOF) {
+				break
+			}
+			require.NoError(t, err)
+			if e, ok := token.(xml.StartElement); ok {
+				require.NotContains(t, []string{"script", "img", "image", "a", "foreignObject"}, e.Name.Local)
+			}
+		}
+	}
+}
+
+// A picture shows what is asked for: the moments, the nodes, the routine.
+func TestPictureOptions(t *testing.T) {
+	run := badElection(t, 5)
+	draw := func(opts Picture) string {
+		var b bytes.Buffer
+		require.NoError(t, SVG(&b, run, opts))
+		return b.String()
+	}
+	require.Equal(t, 10, strings.Count(draw(Picture{Rows: 10}), `class="time"`))
+	require.Greater(t, strings.Count(draw(Picture{Rows: 5000, Routine: true}), `class="time"`), strings.Count(draw(Picture{Rows: 5000}), `class="time"`))
+	require.Less(t, strings.Count(draw(Picture{Nodes: []labrpc.NodeID{1}}), `class="dot"`), strings.Count(draw(Picture{}), `class="dot"`))
+}
