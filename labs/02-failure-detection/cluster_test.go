@@ -1,0 +1,264 @@
+package detector
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"distlabs/internal/labtest"
+	"distlabs/labrpc"
+)
+
+const (
+	period = 100 * time.Millisecond
+	slack  = period / 10 // what the README allows on top of every bound
+)
+
+const ruleTold = "a detector speaks of its peers only, tells each change of mind once, and Suspects says the same (rule 1)"
+
+// A suspecter is any of the detectors of parts 2A to 2C.
+type suspecter interface {
+	Suspects(peer labrpc.NodeID) bool
+}
+
+// A claim is one call of Changed.
+type claim struct {
+	at        time.Duration
+	by, about labrpc.NodeID
+	suspected bool
+}
+
+func (c claim) String() string {
+	if c.suspected {
+		return fmt.Sprintf("%v suspects %v at %v", c.by, c.about, brief(c.at))
+	}
+	return fmt.Sprintf("%v trusts %v again at %v", c.by, c.about, brief(c.at))
+}
+
+// A pair is an observer and the peer that it observes.
+type pair struct{ by, about labrpc.NodeID }
+
+// A cluster is a detector on every node, and the record of what they claimed.
+// It checks rule 1 at every step; if perfect, also that only the crashed
+// are suspected, and for ever.
+type cluster struct {
+	s         *labtest.Sim
+	perfect   string // the rule that nobody correct is suspected; "" if there is none
+	detectors map[labrpc.NodeID]suspecter
+
+	settled    time.Duration // from then on ...
+	eventually string        // ... this rule says that nobody correct is suspected
+
+	mu      sync.Mutex
+	crashed map[labrpc.NodeID]time.Duration
+	claims  []claim
+	checked int // so many claims have been held against the rules
+	now     map[pair]claim
+}
+
+// newCluster starts a detector on every node of the network.
+func newCluster(s *labtest.Sim, perfect string, start func(*labrpc.Node, func(Change)) suspecter) *cluster {
+	c := &cluster{
+		s: s, perfect: perfect, detectors: map[labrpc.NodeID]suspecter{},
+		crashed: map[labrpc.NodeID]time.Duration{}, now: map[pair]claim{},
+	}
+	s.Always(c.check)
+	s.StartAll(func(node *labrpc.Node) {
+		c.detectors[node.ID()] = start(node, func(change Change) {
+			labrpc.Tell(node, change, func(at time.Duration, change Change) { c.take(at, node.ID(), change) })
+		})
+	})
+	return c
+}
+
+func (c *cluster) take(at time.Duration, by labrpc.NodeID, change Change) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.claims = append(c.claims, claim{at: at, by: by, about: change.Peer, suspected: change.Suspected})
+}
+
+// check holds the new claims against the rules. Those of one instant are sorted,
+// for a node's goroutines may have told them in any order.
+func (c *cluster) check() *labtest.Violation {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	fresh := c.claims[c.checked:]
+	slices.SortStableFunc(fresh, func(a, b claim) int {
+		return cmp.Or(cmp.Compare(a.at, b.at), cmp.Compare(a.by, b.by), cmp.Compare(a.about, b.about))
+	})
+	c.checked = len(c.claims)
+	for _, cl := range fresh {
+		c.s.Logf("%v", cl)
+		if v := c.judge(cl); v != nil {
+			return v
+		}
+		c.now[pair{cl.by, cl.about}] = cl
+	}
+	return nil
+}
+
+// judge holds one claim against the rules. The caller holds c.mu.
+func (c *cluster) judge(cl claim) *labtest.Violation {
+	v := &labtest.Violation{Rule: ruleTold, Nodes: []labrpc.NodeID{cl.by, cl.about}}
+	before := c.now[pair{cl.by, cl.about}]
+	gone, crashed := c.crashed[cl.about]
+	switch {
+	case cl.by == cl.about:
+		v.What = fmt.Sprintf("%v suspects itself at %v", cl.by, brief(cl.at))
+	case cl.about < 1 || int(cl.about) > len(c.s.Net.Nodes()):
+		v.What = fmt.Sprintf("%v speaks of node %d at %v: there is none", cl.by, int(cl.about), brief(cl.at))
+	case before.suspected == cl.suspected:
+		v.What = fmt.Sprintf("%v: that is no change", cl)
+		if before.by != 0 {
+			v.Seen = append(v.Seen, before.String())
+		}
+	case c.perfect != "" && cl.suspected && (!crashed || cl.at < gone):
+		v.What, v.Rule = fmt.Sprintf("%v, which has not crashed", cl), c.perfect
+	case c.eventually != "" && cl.suspected && cl.at > c.settled && !crashed:
+		v.What, v.Rule = fmt.Sprintf("%v, which has not crashed", cl), c.eventually
+	case c.perfect != "" && !cl.suspected:
+		v.What, v.Rule = fmt.Sprintf("%v, which crashed at %v", cl, brief(gone)), c.perfect
+		v.Seen = append(v.Seen, before.String())
+	default:
+		return nil
+	}
+	return v
+}
+
+// crash crashes a node for ever.
+func (c *cluster) crash(id labrpc.NodeID) {
+	c.s.Net.Stop(id)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.crashed[id] = c.s.Net.Now()
+}
+
+// stillborn crashes a node that was isolated when the cluster started, so that
+// nobody ever hears of it.
+func (c *cluster) stillborn(id labrpc.NodeID) {
+	c.s.Run(time.Microsecond)
+	c.crash(id)
+	c.s.Net.Heal()
+}
+
+// alive lists the nodes that have not crashed.
+func (c *cluster) alive() []labrpc.NodeID {
+	return slices.DeleteFunc(c.s.Net.Nodes(), func(id labrpc.NodeID) bool { return !c.s.Net.Up(id) })
+}
+
+// suspects returns the last claim of by about a peer.
+func (c *cluster) suspects(by, about labrpc.NodeID) claim {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.now[pair{by, about}]
+}
+
+// lagging lists the correct nodes that do not suspect the crashed one.
+func (c *cluster) lagging(id labrpc.NodeID) []labrpc.NodeID {
+	return slices.DeleteFunc(c.alive(), func(by labrpc.NodeID) bool { return c.suspects(by, id).suspected })
+}
+
+// expect waits until every correct node suspects these, which have crashed; it
+// fails when the bound is over for one of them.
+func (c *cluster) expect(bound time.Duration, rule string, ids ...labrpc.NodeID) {
+	for _, id := range ids {
+		gone := c.crashed[id]
+		rest := gone + bound + slack - c.s.Net.Now()
+		if !c.s.Until(max(rest, 1), func() bool { return len(c.lagging(id)) == 0 }) {
+			late := c.lagging(id)
+			c.s.Fail(labtest.Violation{
+				What:  fmt.Sprintf("%v does not suspect %v at %v", late[0], id, brief(c.s.Net.Now())),
+				Rule:  rule,
+				Seen:  []string{fmt.Sprintf("%v crashed at %v, %v before", id, brief(gone), brief(c.s.Net.Now()-gone))},
+				Nodes: []labrpc.NodeID{late[0], id},
+			})
+		}
+		for _, by := range c.alive() {
+			took := max(0, c.suspects(by, id).at-gone)
+			c.s.Measure("detection time", float64(took.Milliseconds()), "ms", fmt.Sprintf("≤ %d", bound.Milliseconds()))
+		}
+	}
+	c.agree()
+}
+
+// agree checks that Suspects says what Changed told.
+func (c *cluster) agree() {
+	for _, by := range c.alive() {
+		for _, about := range c.s.Net.Nodes() {
+			told := c.suspects(by, about).suspected
+			if says := c.detectors[by].Suspects(about); says != told {
+				c.s.Fail(labtest.Violation{
+					What:  fmt.Sprintf("Suspects(%d) = %v on %v, want %v, as Changed told", int(about), says, by, told),
+					Rule:  ruleTold,
+					Nodes: []labrpc.NodeID{by, about},
+				})
+			}
+		}
+	}
+}
+
+// mistakes counts how often a node was suspected from one time to another that
+// had not crashed.
+func (c *cluster) mistakes(from, to time.Duration) int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	wrong := 0
+	for _, cl := range c.claims {
+		gone, crashed := c.crashed[cl.about]
+		if cl.suspected && cl.at > from && cl.at <= to && (!crashed || cl.at < gone) {
+			wrong++
+		}
+	}
+	return wrong
+}
+
+// quality returns the mean duration of a mistake that was withdrawn, and the mean time between
+// two mistakes of one observer about one peer, both until a time at which nobody
+// had crashed (Chen, Toueg, Aguilera 2002, T_M and T_MR). Either is 0 if there was none.
+func (c *cluster) quality(until time.Duration) (lasts, recurs time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	began := map[pair]time.Duration{}
+	var ends, again time.Duration
+	for _, cl := range c.claims {
+		p := pair{cl.by, cl.about}
+		last, seen := began[p]
+		switch {
+		case cl.at > until:
+		case !cl.suspected:
+			lasts, ends = lasts+cl.at-last, ends+1
+		default:
+			if seen {
+				recurs, again = recurs+cl.at-last, again+1
+			}
+			began[p] = cl.at
+		}
+	}
+	return lasts / max(ends, 1), recurs / max(again, 1)
+}
+
+// messages is the number of messages that node sends to each other node, in a period, on average.
+func messages(s *labtest.Sim, nodes int, in time.Duration, since int) float64 {
+	sent := float64(s.Net.Stats(labrpc.Match{}).Sent - since)
+	return sent / float64(nodes*(nodes-1)) / (float64(in) / float64(period))
+}
+
+// brief cuts a time to what a reader can use.
+func brief(d time.Duration) time.Duration { return d.Round(100 * time.Microsecond) }
+
+// others lists all nodes but this one.
+func others(s *labtest.Sim, id labrpc.NodeID) []labrpc.NodeID {
+	return slices.DeleteFunc(s.Net.Nodes(), func(o labrpc.NodeID) bool { return o == id })
+}
+
+// anyNode picks one of the nodes.
+func anyNode(s *labtest.Sim, from []labrpc.NodeID) labrpc.NodeID {
+	return from[s.Rand().IntN(len(from))]
+}
+
+// somewhere is a random part of a period.
+func somewhere(s *labtest.Sim) time.Duration {
+	return time.Duration(s.Rand().Int64N(int64(period)))
+}

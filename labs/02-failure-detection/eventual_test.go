@@ -1,0 +1,257 @@
+package detector
+
+import (
+	"fmt"
+	"sync"
+	"testing"
+	"time"
+
+	"distlabs/internal/labtest"
+	"distlabs/labrpc"
+)
+
+const (
+	initial2C = 4 * period
+	settle2C  = time.Minute // after GST, until the last mistake was made
+	notice2C  = 2 * time.Minute
+)
+
+func newEventuals(s *labtest.Sim) *cluster {
+	return newCluster(s, "", func(node *labrpc.Node, changed func(Change)) suspecter {
+		return NewEventual(node, EventualOptions{Period: 2 * period, Initial: initial2C, Changed: changed})
+	})
+}
+
+// everybodySuspects waits for it, for as long as rule 9 allows.
+func (c *cluster) everybodySuspects(id labrpc.NodeID) {
+	gone := c.crashed[id]
+	limit := gone + notice2C - c.s.Net.Now()
+	if !c.s.Until(max(limit, 1), func() bool { return len(c.lagging(id)) == 0 }) {
+		by := c.lagging(id)[0]
+		c.s.Fail(labtest.Violation{
+			What:  fmt.Sprintf("%v does not suspect %v at %v, which crashed at %v", by, id, brief(c.s.Net.Now()), brief(gone)),
+			Rule:  "a crashed peer is suspected two minutes later, and for ever (rule 9)",
+			Nodes: []labrpc.NodeID{by, id},
+		})
+	}
+}
+
+// All messages between n1 and n2 are lost (in every other run: held up) until
+// both suspect each other. As soon as messages arrive, both must see that they
+// were wrong.
+func TestSuspicionIsWithdrawn2C(t *testing.T) {
+	labtest.Run(t, labtest.Config{Nodes: 3, Link: labrpc.Synchronous(2 * hop2A)}, func(s *labtest.Sim) {
+		c := newEventuals(s)
+		s.Run(2*time.Second + somewhere(s))
+		var there, back *labrpc.Held
+		lost := s.Seed%2 == 0
+		if lost {
+			s.Net.CutBoth(1, 2)
+		} else {
+			there, back = s.Net.Hold(labrpc.Match{From: 1, To: 2}), s.Net.Hold(labrpc.Match{From: 2, To: 1})
+		}
+		if s.Net.Connected(1, 2) == lost {
+			return // minimising left the cut out
+		}
+		s.WaitFor(notice2C, labtest.Violation{
+			What:  "n1 and n2 do not suspect each other: neither has heard the other for two minutes",
+			Rule:  "a peer that is silent for long is suspected (rule 9)",
+			Nodes: []labrpc.NodeID{1, 2},
+		}, func() bool { return c.suspects(1, 2).suspected && c.suspects(2, 1).suspected })
+		s.Run(5 * time.Second)
+		if lost {
+			s.Net.Heal()
+		} else {
+			there.Release()
+			back.Release()
+		}
+		released := s.Net.Now()
+		for _, p := range []pair{{1, 2}, {2, 1}} {
+			s.WaitFor(2*time.Second, labtest.Violation{
+				What:  fmt.Sprintf("%v still suspects %v, two seconds after messages came through again", p.by, p.about),
+				Rule:  "a suspicion is withdrawn when the peer is heard (rule 11)",
+				Seen:  []string{c.suspects(p.by, p.about).String(), fmt.Sprintf("nothing came through until %v", brief(released))},
+				Nodes: []labrpc.NodeID{p.by, p.about},
+			}, func() bool { return !c.suspects(p.by, p.about).suspected })
+			s.Measure("duration of a mistake after the first beat", float64((c.suspects(p.by, p.about).at - released).Milliseconds()), "ms", "≤ 2000")
+		}
+		c.agree()
+	})
+}
+
+// Until GST, 10 seconds after the start, delays have no bound. From then on messages
+// take 5 ms for a while, then a much longer time for as long a while, and so on:
+// there is a bound, but nobody knows it. Beside the detector a
+// fixed time-out, of one of three lengths, judges beats of its own over the
+// same links. Each of the three is wrong to the end in some of the runs. The
+// student's may be wrong for a minute after GST, and never thereafter.
+func TestLearnsWhatNoFixedTimeoutKnows2C(t *testing.T) {
+	const gst = 10 * time.Second
+	lengths := []time.Duration{400 * time.Millisecond, time.Second, 2 * time.Second}
+	config := labtest.Config{Nodes: 3, Seeds: 3}
+	for _, length := range lengths {
+		config.MustBite = append(config.MustBite, wrongAfterAll(length))
+	}
+	labtest.Run(t, config, func(s *labtest.Sim) {
+		kind := s.Seed % 3
+		s.Net.SetLinks(tides(gst, []time.Duration{period * 5, period * 10, period * 20}[kind]))
+		fixed := newFixedTimeout(lengths[kind], gst+settle2C)
+		c := newCluster(s, "", func(node *labrpc.Node, changed func(Change)) suspecter {
+			fixed.start(node)
+			return NewEventual(node, EventualOptions{Period: 2 * period, Initial: initial2C, Changed: changed})
+		})
+		c.settled, c.eventually = gst+settle2C, "from one minute after GST on, no correct peer is suspected (rule 10)"
+		s.Run(gst + 2*settle2C)
+		if fixed.wrong() > 0 {
+			s.Bite(wrongAfterAll(fixed.length))
+		}
+		s.Measure("mistakes before GST", float64(c.mistakes(0, gst)), "", "")
+		s.Measure("mistakes in the minute after GST", float64(c.mistakes(gst, gst+settle2C)), "", "")
+		s.Measure("mistakes in the second minute after GST", float64(c.mistakes(gst+settle2C, gst+2*settle2C)), "", "≤ 0")
+		lasts, recurs := c.quality(gst + settle2C)
+		s.Measure("mean duration of a mistake until then", lasts.Seconds(), "s", "")
+		s.Measure("mean time from one mistake to the next until then", recurs.Seconds(), "s", "")
+		s.Measure("mistakes of a fixed time-out in the second minute", float64(fixed.wrong()), "", "")
+		c.crash(3)
+		c.everybodySuspects(3)
+		c.agree()
+	})
+}
+
+func wrongAfterAll(length time.Duration) string {
+	return fmt.Sprintf("a fixed time-out of %v suspects a correct peer long after GST", length)
+}
+
+// tides are delays that have no bound before gst, and from then on are 5 ms
+// and high in turns.
+func tides(gst, high time.Duration) labrpc.Link {
+	storm := labrpc.PartiallySynchronous(gst, high).Latency
+	turn := max(time.Second, high)
+	return labrpc.Link{Latency: func(u float64, sent time.Duration) time.Duration {
+		switch {
+		case sent < gst:
+			return storm(u, sent)
+		case (sent/turn)%2 == 0:
+			return 5 * time.Millisecond
+		}
+		return high
+	}}
+}
+
+// A fixedTimeout sends beats and would suspect whoever is silent for its
+// length. It notes how often that would be wrong, once the detectors must have
+// settled.
+type fixedTimeout struct {
+	length, settled time.Duration
+
+	mu       sync.Mutex
+	heard    map[pair]time.Duration
+	mistakes int
+}
+
+func newFixedTimeout(length, settled time.Duration) *fixedTimeout {
+	f := new(fixedTimeout)
+	f.mu.Lock() // orders what follows before the network's goroutine calls hear
+	defer f.mu.Unlock()
+	f.length, f.settled, f.heard = length, settled, map[pair]time.Duration{}
+	return f
+}
+
+// A tick is a beat of the fixedTimeout.
+type tick struct{}
+
+func (f *fixedTimeout) start(node *labrpc.Node) {
+	labrpc.Receive(node, "test/tick", func(from labrpc.NodeID, _ tick) {
+		labrpc.Tell(node, from, func(at time.Duration, from labrpc.NodeID) { f.hear(at, pair{node.ID(), from}) })
+	})
+	go func() {
+		ticker := time.NewTicker(2 * period)
+		defer ticker.Stop()
+		for node.Context().Err() == nil {
+			for _, peer := range node.Peers() {
+				labrpc.Send(node, peer, "test/tick", tick{})
+			}
+			<-ticker.C
+		}
+	}()
+}
+
+func (f *fixedTimeout) hear(at time.Duration, p pair) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if at > f.settled && at-f.heard[p] > f.length {
+		f.mistakes++
+	}
+	f.heard[p] = at
+}
+
+func (f *fixedTimeout) wrong() int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.mistakes
+}
+
+// Whoever crashes, before GST or after, is suspected by all in the end and
+// stays so: also when what it sent before arrives very late.
+func TestCrashedIsSuspectedForEver2C(t *testing.T) {
+	const gst = 10 * time.Second
+	config := labtest.Config{Nodes: 4, Link: labrpc.PartiallySynchronous(gst, 3*period), Seeds: 6}
+	labtest.Run(t, config, func(s *labtest.Sim) {
+		early, late := labrpc.NodeID(1+s.Rand().IntN(2)), labrpc.NodeID(3+s.Rand().IntN(2))
+		silent := s.Seed%2 == 0
+		if silent {
+			s.Net.Isolate(early)
+		}
+		c := newEventuals(s)
+		if silent {
+			c.stillborn(early)
+		} else {
+			s.Run(gst/2 + somewhere(s))
+			c.crash(early)
+		}
+		s.Run(gst)
+		c.crash(late)
+		c.everybodySuspects(early)
+		c.everybodySuspects(late)
+		for _, by := range c.alive() {
+			took := c.suspects(by, late).at - c.crashed[late]
+			s.Measure("detection time after GST", max(0, took).Seconds(), "s", fmt.Sprintf("≤ %v", notice2C.Seconds()))
+		}
+		s.Run(time.Minute)
+		for _, id := range []labrpc.NodeID{early, late} {
+			for _, by := range c.lagging(id) {
+				s.Fail(labtest.Violation{
+					What:  fmt.Sprintf("%v, which crashed at %v", c.suspects(by, id), brief(c.crashed[id])),
+					Rule:  "a crashed peer is suspected for ever (rule 9)",
+					Nodes: []labrpc.NodeID{by, id},
+				})
+			}
+		}
+		c.agree()
+	})
+}
+
+// The time-out of a peer that has crashed stays what it was: silence is no
+// mistake.
+func TestSilenceTeachesNothing2C(t *testing.T) {
+	labtest.Run(t, labtest.Config{Nodes: 3, Link: labrpc.Synchronous(hop2A), Seeds: 5}, func(s *labtest.Sim) {
+		c := newEventuals(s)
+		s.Run(5*time.Second + somewhere(s))
+		c.crash(3)
+		c.everybodySuspects(3)
+		s.Run(time.Second)
+		timeout := func() time.Duration { return c.detectors[1].(*Eventual).Timeout(3) }
+		before := timeout()
+		for range 60 {
+			s.Run(time.Second)
+			if now := timeout(); now > before || now <= 0 {
+				s.Fail(labtest.Violation{
+					What:  fmt.Sprintf("Timeout(3) = %v on n1 at %v, want no more than %v, as soon after n3 was suspected", now, brief(s.Net.Now()), before),
+					Rule:  "only a mistake raises a time-out (rule 12)",
+					Seen:  []string{fmt.Sprintf("n3 crashed at %v and was not heard since", brief(c.crashed[3]))},
+					Nodes: []labrpc.NodeID{1, 3},
+				})
+			}
+		}
+	})
+}

@@ -1,0 +1,189 @@
+package detector
+
+import (
+	"fmt"
+	"sync"
+	"testing"
+	"time"
+
+	"distlabs/internal/labtest"
+	"distlabs/labrpc"
+)
+
+const (
+	delay2B = 20 * time.Millisecond // no message takes longer
+
+	ruleBeats = "a crashed peer is suspected at the latest Tolerate+1 periods and two delays later, a correct one never (rule 6)"
+)
+
+// bound2B is rule 6's.
+func bound2B(tolerate int) time.Duration { return time.Duration(tolerate+1)*period + 2*delay2B }
+
+func newHeartbeats(s *labtest.Sim, tolerate int) *cluster {
+	return newCluster(s, ruleBeats, func(node *labrpc.Node, changed func(Change)) suspecter {
+		return NewHeartbeat(node, HeartbeatOptions{Period: period, Delay: delay2B, Tolerate: tolerate, Changed: changed})
+	})
+}
+
+// Without losses, heartbeats keep the bound that pings keep. The nodes crash
+// one after another until one is left: those that still beat say nothing for the
+// others. In every other run the first crashes before its first beat.
+func TestCrashIsSuspectedInTime2B(t *testing.T) {
+	labtest.Run(t, labtest.Config{Nodes: 5, Link: labrpc.Synchronous(delay2B)}, func(s *labtest.Sim) {
+		silent := s.Seed%2 == 0
+		if silent {
+			s.Net.Isolate(5)
+		}
+		c := newHeartbeats(s, 0)
+		if silent {
+			c.stillborn(5)
+			c.expect(bound2B(0), ruleBeats, 5)
+		}
+		s.Run(time.Second)
+		for len(c.alive()) > 1 {
+			s.Run(3*period + somewhere(s))
+			id := anyNode(s, c.alive())
+			c.crash(id)
+			c.expect(bound2B(0), ruleBeats, id)
+		}
+	})
+}
+
+// On every link three messages of four are lost, which is what the detector
+// has been told to bear. The rest arrives as early or as late as it may.
+func TestToleratesLostBeats2B(t *testing.T) {
+	const tolerate = 3
+	config := labtest.Config{Nodes: 4, Link: labrpc.Synchronous(delay2B), MustBite: []string{"a beat was lost"}}
+	labtest.Run(t, config, func(s *labtest.Sim) {
+		first := uint64(s.Rand().IntN(tolerate + 1)) // which message of each link is the first to arrive
+		sent := map[pair]uint64{}
+		s.Net.Intercept(func(m *labrpc.Message) labrpc.Verdict {
+			link := pair{m.From, m.To}
+			sent[link]++
+			if (sent[link]+first+uint64(m.From+2*m.To))%(tolerate+1) == 0 {
+				return labrpc.Pass
+			}
+			s.Bite("a beat was lost")
+			return labrpc.Drop
+		})
+		c := newHeartbeats(s, tolerate)
+		s.Run(20*time.Second + somewhere(s))
+		id := anyNode(s, s.Net.Nodes())
+		c.crash(id)
+		c.expect(bound2B(tolerate), ruleBeats, id)
+	})
+}
+
+// The budget is half that of pings: one message a period from each node to each other,
+// and no answers.
+func TestHalfTheMessages2B(t *testing.T) {
+	const long = 30 * time.Second
+	labtest.Run(t, labtest.Config{Nodes: 5, Link: labrpc.Synchronous(delay2B), Seeds: 3}, func(s *labtest.Sim) {
+		c := newHeartbeats(s, 0)
+		s.Run(long)
+		budget := int(long/period) + 1
+		for _, from := range s.Net.Nodes() {
+			for _, to := range others(s, from) {
+				if sent := s.Net.Stats(labrpc.Match{From: from, To: to}).Sent; sent > budget {
+					s.Failf("a node sends each peer at most one message a period, and no answer (rule 7)",
+						"%v sent %d messages to %v in %d periods", from, sent, to, budget-1)
+				}
+			}
+		}
+		sent := s.Net.Stats(labrpc.Match{}).Sent
+		s.Run(10 * period)
+		s.Measure("messages per peer and period", messages(s, 5, 10*period, sent), "", "≤ 1")
+		c.crash(5)
+		c.expect(bound2B(0), ruleBeats, 5)
+	})
+}
+
+// After so many periods as many beats have left, however long it goes on: a
+// sender that loses a moment at each beat misses one in the end.
+func TestBeatsKeepTime2B(t *testing.T) {
+	labtest.Run(t, labtest.Config{Nodes: 4, Link: labrpc.Synchronous(delay2B), Seeds: 3}, func(s *labtest.Sim) {
+		c := newHeartbeats(s, 1)
+		began := s.Net.Now()
+		for range 60 {
+			s.Run(time.Second)
+			due := int((s.Net.Now() - began - slack) / period)
+			for _, from := range s.Net.Nodes() {
+				to := others(s, from)[0]
+				if sent := s.Net.Stats(labrpc.Match{From: from, To: to}).Sent; sent < due {
+					s.Failf("the n-th beat leaves at the latest n periods after the start (rule 7)",
+						"%v has sent %d beats to %v by %v, want %d", from, sent, to, brief(s.Net.Now()), due)
+				}
+			}
+		}
+		c.crash(2)
+		c.expect(bound2B(1), ruleBeats, 2)
+	})
+}
+
+// A network that makes copies may deliver one at any time. We take down all that
+// n2 sends and, once it has crashed, deliver it again.
+func TestOldBeatsProveNothing2B(t *testing.T) {
+	config := labtest.Config{Nodes: 3, Link: labrpc.Synchronous(delay2B), MustBite: []string{"an old beat came again"}}
+	labtest.Run(t, config, func(s *labtest.Sim) {
+		old := record(s, 2)
+		c := newHeartbeats(s, 0)
+		s.Run(time.Second + somewhere(s))
+		before := len(old.messages())
+		c.crash(2)
+		for range 20 {
+			s.Run(delay2B + time.Millisecond)
+			old.replay(s, before)
+			for _, by := range c.lagging(2) {
+				if late := s.Net.Now() - c.crashed[2]; late > bound2B(0)+slack {
+					s.Fail(labtest.Violation{
+						What:  fmt.Sprintf("%v does not suspect n2 at %v", by, brief(s.Net.Now())),
+						Rule:  "a beat that is not newer than one heard before proves nothing (rule 8)",
+						Seen:  []string{fmt.Sprintf("n2 crashed %v before; copies of its earlier beats still arrive", brief(late))},
+						Nodes: []labrpc.NodeID{by, 2},
+					})
+				}
+			}
+		}
+		c.expect(bound2B(0), ruleBeats, 2)
+	})
+}
+
+// A recorder takes down what a node sends.
+type recorder struct {
+	mu   sync.Mutex
+	sent []labrpc.Message
+}
+
+func record(s *labtest.Sim, from labrpc.NodeID) *recorder {
+	r := &recorder{}
+	s.Net.Intercept(func(m *labrpc.Message) labrpc.Verdict {
+		if m.From == from && m.Kind != labrpc.Reply {
+			r.mu.Lock()
+			defer r.mu.Unlock()
+			r.sent = append(r.sent, *m)
+		}
+		return labrpc.Pass
+	})
+	return r
+}
+
+func (r *recorder) messages() []labrpc.Message {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.sent
+}
+
+// replay delivers one of the first n messages to each receiver once more.
+func (r *recorder) replay(s *labtest.Sim, n int) {
+	again := map[labrpc.NodeID]bool{}
+	sent := r.messages()[:n]
+	for _, i := range s.Rand().Perm(n) {
+		if m := sent[i]; !again[m.To] {
+			again[m.To] = true
+			if err := s.Net.Inject(m); err != nil {
+				s.Failf("what was sent can be sent again", "Inject: %v", err)
+			}
+			s.Bite("an old beat came again")
+		}
+	}
+}

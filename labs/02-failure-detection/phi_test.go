@@ -1,0 +1,160 @@
+package detector
+
+import (
+	"fmt"
+	"math"
+	"testing"
+	"time"
+
+	"distlabs/internal/labtest"
+)
+
+const (
+	ruleValue = "φ = -log10 of the normal distribution's tail, by mean and standard deviation of the window (rule 13; Hayashibara and others 2004, §4.2)"
+	ruleSound = "φ is a number, not negative, not infinite, and does not fall between beats (rule 14)"
+	threshold = 8.0
+)
+
+// A heart feeds a Phi, at times that it makes up.
+type heart struct {
+	phi  *Phi
+	last time.Time
+}
+
+func newHeart(opts PhiOptions) *heart {
+	return &heart{phi: NewPhi(opts), last: time.Now()}
+}
+
+// beat beats n times, after each of the intervals in turn.
+func (h *heart) beat(n int, intervals ...time.Duration) {
+	for i := range n {
+		h.last = h.last.Add(intervals[i%len(intervals)])
+		h.phi.Beat(h.last)
+	}
+}
+
+// after asks for φ when the last beat is so long ago.
+func (h *heart) after(silence time.Duration) float64 { return h.phi.Phi(h.last.Add(silence)) }
+
+// near checks a value of φ. Approximations of the normal distribution may be
+// used, and the deviation may be that of the sample or that of the population.
+func near(s *labtest.Sim, rule string, got, want float64, format string, args ...any) {
+	if math.IsNaN(got) || math.Abs(got-want) > 0.04*want+0.02 {
+		s.Failf(rule, "φ = %.3f, want %.3f %s", got, want, fmt.Sprintf(format, args...))
+	}
+}
+
+// Known intervals give known levels: the tail of the normal distribution at z
+// standard deviations past the mean.
+func TestPhiOfKnownIntervals2D(t *testing.T) {
+	tests := []struct {
+		name            string
+		mean, deviation time.Duration // of the intervals
+		floor           time.Duration
+		counts          time.Duration // the deviation that should count
+	}{
+		{name: "a beat a second, give or take a tenth", mean: time.Second, deviation: 100 * time.Millisecond, floor: 10 * time.Millisecond, counts: 100 * time.Millisecond},
+		{name: "a tenth of that", mean: 100 * time.Millisecond, deviation: 40 * time.Millisecond, floor: time.Millisecond, counts: 40 * time.Millisecond},
+		{name: "no deviation at all", mean: 100 * time.Millisecond, floor: 20 * time.Millisecond, counts: 20 * time.Millisecond},
+		{name: "less deviation than counts", mean: time.Second, deviation: 2 * time.Millisecond, floor: 50 * time.Millisecond, counts: 50 * time.Millisecond},
+	}
+	tail := map[time.Duration]float64{-1: 0.07503, 0: 0.30103, 1: 0.79955, 2: 1.64302, 3: 2.86970} // -log10 of Q(z)
+	labtest.Once(t, func(s *labtest.Sim) {
+		for _, test := range tests {
+			h := newHeart(PhiOptions{Window: 100, Expected: time.Minute, MinDeviation: test.floor, MaxPause: time.Hour})
+			h.beat(101, test.mean+test.deviation, test.mean-test.deviation)
+			for z := time.Duration(-1); z <= 3; z++ {
+				silence := test.mean + z*test.counts
+				near(s, ruleValue, h.after(silence), tail[z], "after %v of silence (%s: %v ± %v)", silence, test.name, test.mean, test.counts)
+			}
+		}
+	})
+}
+
+// Over random histories: φ never falls while nothing is heard, goes on rising
+// for an hour, and remains a number all the time.
+func TestNeverFallsNeverBreaks2D(t *testing.T) {
+	labtest.Once(t, func(s *labtest.Sim) {
+		for range 40 {
+			mean := time.Duration(1+s.Rand().IntN(1000)) * time.Millisecond
+			jitter := 1 + int64(mean)*s.Rand().Int64N(3)/2
+			h := newHeart(PhiOptions{Window: 20, Expected: mean, MinDeviation: mean / 10, MaxPause: time.Hour})
+			for range 1 + s.Rand().IntN(40) {
+				h.beat(1, mean/10+time.Duration(s.Rand().Int64N(jitter)))
+			}
+			before, minute := -1.0, 0.0
+			for silence := time.Duration(0); silence < time.Hour; silence += max(mean/200, silence/400) {
+				phi := h.after(silence)
+				if math.IsNaN(phi) || math.IsInf(phi, 0) || phi < 0 {
+					s.Failf(ruleSound, "φ = %v after %v of silence, want a number from 0 on", phi, silence)
+				}
+				if phi < before-1e-9 {
+					s.Failf(ruleSound, "φ fell from %v to %v, after %v of silence", before, phi, silence)
+				}
+				if before = phi; silence < time.Minute {
+					minute = phi
+				}
+			}
+			if minute < threshold || before <= minute {
+				s.Failf("φ rises as long as nothing is heard (rule 14)",
+					"φ = %.1f after a minute and %.1f after an hour of silence; beats came about once in %v", minute, before, mean)
+			}
+		}
+	})
+}
+
+// When a peer has changed its rhythm for the length of the window, the old one is forgotten.
+func TestWindowForgets2D(t *testing.T) {
+	const rule = "only the latest Window intervals count (rule 15)"
+	opts := PhiOptions{Window: 50, Expected: time.Second, MinDeviation: 20 * time.Millisecond, MaxPause: time.Minute}
+	labtest.Once(t, func(s *labtest.Sim) {
+		faster := newHeart(opts)
+		faster.beat(400, time.Second)
+		faster.beat(50, period)
+		if phi := faster.after(5 * period); phi < threshold {
+			s.Failf(rule, "φ = %.3f after %v of silence, want more than %v: the last 50 beats came every %v", phi, 5*period, threshold, period)
+		}
+		slower := newHeart(opts)
+		slower.beat(400, period)
+		slower.beat(50, time.Second)
+		near(s, rule, slower.after(time.Second), 0.30103, "after 1s of silence: the last 50 beats came once a second")
+	})
+}
+
+// A peer was away for a minute: suspended, or cut off. It comes back with its old rhythm.
+// What was learnt of that rhythm still holds: a second absence must be noticed as quickly.
+func TestPauseIsNotLearnt2D(t *testing.T) {
+	const rule = "an interval longer than MaxPause is not remembered (rule 16)"
+	labtest.Once(t, func(s *labtest.Sim) {
+		h := newHeart(PhiOptions{Window: 50, Expected: period, MinDeviation: 10 * time.Millisecond, MaxPause: 5 * time.Second})
+		h.beat(60, period+20*time.Millisecond, period-20*time.Millisecond)
+		for range 3 {
+			h.beat(1, time.Minute)
+			near(s, rule, h.after(period), 0.30103, "%v after the first beat that followed a pause of a minute", period)
+			h.beat(10, period-20*time.Millisecond, period+20*time.Millisecond)
+			if phi := h.after(5 * period); phi < threshold {
+				s.Failf(rule, "φ = %.3f after %v of silence, want more than %v: beats come every %v, but for pauses of a minute",
+					phi, 5*period, threshold, period)
+			}
+		}
+	})
+}
+
+// A peer may crash after its first beat, when nothing is known of its rhythm yet.
+func TestFirstBeats2D(t *testing.T) {
+	const rule = "while no interval is remembered, Expected ± Expected/4 counts (rule 17)"
+	labtest.Once(t, func(s *labtest.Sim) {
+		h := newHeart(PhiOptions{Window: 50, Expected: period, MinDeviation: 10 * time.Millisecond, MaxPause: 5 * time.Second})
+		if phi := h.after(time.Hour); phi != 0 {
+			s.Failf("before the first beat φ is 0 (rule 17)", "φ = %v before the first beat, want 0", phi)
+		}
+		h.beat(1, time.Hour)
+		h.phi.Beat(h.last) // the same beat, twice
+		near(s, rule, h.after(period), 0.30103, "%v after the first beat", period)
+		near(s, rule, h.after(period+period/2), 1.64302, "%v after the first beat", period+period/2)
+		h.beat(1, 2*period)
+		h.phi.Beat(h.last.Add(-period)) // an old beat
+		near(s, ruleValue, h.after(2*period), 0.30103, "%v after the second of two beats, %v apart", 2*period, 2*period)
+		near(s, ruleValue, h.after(2*period+20*time.Millisecond), 1.64302, "two of the least deviations later")
+	})
+}

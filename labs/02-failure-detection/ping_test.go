@@ -1,0 +1,100 @@
+package detector
+
+import (
+	"testing"
+	"time"
+
+	"distlabs/internal/labtest"
+	"distlabs/labrpc"
+)
+
+const (
+	hop2A     = 40 * time.Millisecond // no message takes longer
+	timeout2A = 2*hop2A + time.Millisecond
+
+	ruleComplete2A = "a crashed peer is suspected at the latest a period and a time-out later (rule 2)"
+	ruleAccurate2A = "a peer that has not crashed is never suspected (rule 3)"
+)
+
+func newProbers(s *labtest.Sim, timeout time.Duration) *cluster {
+	return newCluster(s, ruleAccurate2A, func(node *labrpc.Node, changed func(Change)) suspecter {
+		return NewProber(node, ProberOptions{Period: period, Timeout: timeout, Changed: changed})
+	})
+}
+
+// Every crash is noticed by every correct node in time, and nothing else is
+// (CGR §2.6.2, perfect failure detector). The nodes crash one after
+// another, in a random order, until one is left; in every other run the first
+// does before it has said a word.
+func TestCrashIsSuspectedInTime2A(t *testing.T) {
+	labtest.Run(t, labtest.Config{Nodes: 5, Link: labrpc.Synchronous(hop2A)}, func(s *labtest.Sim) {
+		silent := s.Seed%2 == 0
+		if silent {
+			s.Net.Isolate(5)
+		}
+		c := newProbers(s, timeout2A)
+		if silent {
+			c.stillborn(5)
+			c.expect(period+timeout2A, ruleComplete2A, 5)
+		}
+		sent := s.Net.Stats(labrpc.Match{}).Sent
+		s.Run(time.Second)
+		s.Measure("messages per peer and period", messages(s, 5, 10*period, sent), "", "")
+		for len(c.alive()) > 1 {
+			s.Run(3*period + somewhere(s))
+			id := anyNode(s, c.alive())
+			c.crash(id)
+			c.expect(period+timeout2A, ruleComplete2A, id)
+		}
+	})
+}
+
+// Three of five crash at once: the bound holds for each of them.
+func TestDeadPeersDoNotDelayEachOther2A(t *testing.T) {
+	labtest.Run(t, labtest.Config{Nodes: 5, Link: labrpc.Synchronous(hop2A)}, func(s *labtest.Sim) {
+		c := newProbers(s, timeout2A)
+		s.Run(time.Second + somewhere(s))
+		spared := anyNode(s, s.Net.Nodes())
+		victims := others(s, spared)[1:]
+		for _, id := range victims {
+			c.crash(id)
+		}
+		c.expect(period+timeout2A, ruleComplete2A, victims...)
+		s.Run(time.Second)
+		c.crash(c.alive()[0])
+		s.Run(time.Second)
+		c.agree()
+	})
+}
+
+// Round trips that take nearly the whole time-out are no crash. The slow
+// links make every answer late, but in time.
+func TestSlowIsNotDead2A(t *testing.T) {
+	slow := labrpc.Link{Latency: labrpc.Uniform(hop2A*9/10, hop2A-time.Microsecond)}
+	labtest.Run(t, labtest.Config{Nodes: 3, Link: slow, Seeds: 5}, func(s *labtest.Sim) {
+		c := newProbers(s, timeout2A)
+		s.Run(30*time.Second + somewhere(s))
+		c.crash(2)
+		c.expect(period+timeout2A, ruleComplete2A, 2)
+	})
+}
+
+// The way to n1 is slow, and the time-out longer than a period: while the answer
+// to one ping is under way, the next is sent. n2 to n5 crash a quarter of
+// a period after each other, so one crashes between an answer and the next
+// ping. The late answer must not be taken for one to the ping that came too late.
+func TestLateReplyProvesNothing2A(t *testing.T) {
+	const timeout = 2 * period
+	labtest.Run(t, labtest.Config{Nodes: 5, Link: labrpc.Link{Latency: labrpc.Fixed(10 * time.Millisecond)}}, func(s *labtest.Sim) {
+		for _, id := range others(s, 1) {
+			s.Net.SetLink(id, 1, labrpc.Link{Latency: labrpc.Fixed(150 * time.Millisecond)})
+		}
+		c := newProbers(s, timeout)
+		s.Run(time.Second + somewhere(s))
+		for _, id := range others(s, 1) {
+			c.crash(id)
+			s.Run(period / 4)
+		}
+		c.expect(period+timeout, "a reply speaks for its own ping: it does not prove that a later one was answered (rules 2 and 4)", 2, 3, 4, 5)
+	})
+}

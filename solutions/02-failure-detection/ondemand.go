@@ -1,0 +1,44 @@
+package detector
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"distlabs/labrpc"
+)
+
+// ErrSilent says that a peer has not answered in time.
+var ErrSilent = errors.New("the peer is silent")
+
+// A Caller notices that a peer has crashed at the moment at which somebody
+// wants something of it, and not before: it needs no traffic in the
+// background.
+type Caller struct {
+	node *labrpc.Node
+}
+
+// A Knock asks whether the receiver is at home.
+type Knock struct{}
+
+// NewCaller makes the node answer the Reach of others.
+func NewCaller(node *labrpc.Node) *Caller {
+	labrpc.Handle(node, "knock", func(labrpc.NodeID, Knock) bool { return true })
+	return &Caller{node: node}
+}
+
+// Reach returns nil as soon as it knows that the peer was alive after this
+// call began. Otherwise it returns, when the limit is over, an error that is
+// ErrSilent (errors.Is).
+//
+// Reach may be called from several goroutines at once; none waits for
+// another. It sends nothing once it has returned.
+func (c *Caller) Reach(peer labrpc.NodeID, limit time.Duration) error {
+	ctx, cancel := context.WithTimeout(c.node.Context(), limit)
+	defer cancel()
+	if _, err := labrpc.Call[bool](ctx, c.node, peer, "knock", Knock{}); err != nil {
+		return fmt.Errorf("detector: %v within %v: %w (%w)", peer, limit, ErrSilent, err)
+	}
+	return nil
+}
