@@ -42,7 +42,7 @@ func (net *Network) SetClock(id NodeID, skew time.Duration, drift float64) {
 	net.mu.Lock()
 	defer net.mu.Unlock()
 	h := net.host(id)
-	if net.spares(FaultClock, id) {
+	if h.inc > 0 && net.spares(FaultClock, id) { // before the first start it is how the machine is, not a fault
 		return
 	}
 	now := time.Now()

@@ -1,0 +1,286 @@
+package clocks_test
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"sync"
+	"testing"
+	"time"
+
+	"distlabs/internal/check/happened"
+	"distlabs/internal/labtest"
+	"distlabs/labrpc"
+	clocks "distlabs/labs/03-clocks"
+)
+
+const (
+	ruleCausal  = "rule 15: every node delivers each message once, and after all messages whose broadcast happened before its own"
+	ruleAtOnce  = "rule 16: a message is delivered as soon as it and all that happened before it are there; nothing is held for ever"
+	soonEnough  = 500 * time.Millisecond // in which all messages arrive, and what they make possible is delivered
+	longLatency = 300 * time.Millisecond
+
+	wasOutrun = "a message was broadcast while one that happened before it was still under way"
+)
+
+// A group is nodes that broadcast to each other. It checks rule 15 at every delivery.
+type group struct {
+	s       *labtest.Sim
+	members []*member
+	sent    int
+
+	mu  sync.Mutex
+	log []broadcastEvent
+}
+
+type member struct {
+	id    labrpc.NodeID
+	c     *clocks.Causal
+	place int // of the last delivery
+}
+
+// A broadcastEvent is a broadcast, or the delivery of one.
+type broadcastEvent struct {
+	Node      labrpc.NodeID
+	Post      int // messages are numbered from 1
+	Broadcast bool
+	From      labrpc.NodeID
+	Place     int
+	At        time.Duration
+}
+
+func newGroup(s *labtest.Sim) *group {
+	g := &group{s: s}
+	s.StartAll(func(node *labrpc.Node) {
+		m := &member{id: node.ID()}
+		g.members = append(g.members, m)
+		m.c = clocks.NewCausal(node, func(from labrpc.NodeID, text string) {
+			// No lock here: a race that is reported on this line means that
+			// deliver was called for two messages at once.
+			m.place++
+			post, _ := strconv.Atoi(text)
+			e := broadcastEvent{Node: node.ID(), Post: post, From: from, Place: m.place}
+			_ = labrpc.Tell(node, e, g.take) // fails only when the node is down
+		})
+	})
+	return g
+}
+
+// broadcast lets a node send the next message, and returns its number.
+func (g *group) broadcast(id labrpc.NodeID) int {
+	g.mu.Lock()
+	g.sent++
+	post := g.sent
+	g.log = append(g.log, broadcastEvent{Node: id, Post: post, Broadcast: true, At: g.s.Net.Now()})
+	if g.outruns(id) {
+		g.s.Bite(wasOutrun)
+	}
+	g.mu.Unlock()
+	g.members[id-1].c.Broadcast(strconv.Itoa(post))
+	return post
+}
+
+// outruns reports whether a message that id broadcasts now follows one of
+// another node which somebody has not delivered yet. The caller holds g.mu.
+func (g *group) outruns(id labrpc.NodeID) bool {
+	for _, e := range g.log {
+		if e.Broadcast || e.Node != id || e.From == id {
+			continue
+		}
+		for _, m := range g.members {
+			if g.delivery(m.id, e.Post) < 0 {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// take hears of a delivery.
+func (g *group) take(at time.Duration, e broadcastEvent) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	e.At = at
+	if v := g.wrong(e); v != nil {
+		g.s.Fail(*v)
+		return
+	}
+	g.log = append(g.log, e)
+}
+
+// wrong holds a delivery against rule 15. The caller holds g.mu.
+func (g *group) wrong(e broadcastEvent) *labtest.Violation {
+	sent := slices.IndexFunc(g.log, func(o broadcastEvent) bool { return o.Broadcast && o.Post == e.Post })
+	if sent < 0 || g.log[sent].Node != e.From {
+		return &labtest.Violation{What: fmt.Sprintf("%v delivers %d from %v, who did not broadcast it", e.Node, e.Post, e.From), Rule: ruleCausal}
+	}
+	if i := g.delivery(e.Node, e.Post); i >= 0 {
+		return &labtest.Violation{
+			What: fmt.Sprintf("%v delivers message %d of %v twice, at %v and at %v", e.Node, e.Post, e.From, g.log[i].At, e.At),
+			Rule: ruleCausal,
+		}
+	}
+	order := g.order()
+	for cause, o := range g.log {
+		if o.Broadcast && order.Before(cause, sent) && g.delivery(e.Node, o.Post) < 0 {
+			return &labtest.Violation{
+				What: fmt.Sprintf("%v delivers message %d of %v at %v, and not yet message %d of %v, which happened before it",
+					e.Node, e.Post, e.From, e.At, o.Post, o.Node),
+				Rule: ruleCausal,
+				Seen: g.evidence(cause, sent), Nodes: []labrpc.NodeID{e.Node, e.From, o.Node},
+			}
+		}
+	}
+	return nil
+}
+
+// evidence says why one broadcast happened before another. The caller holds g.mu.
+func (g *group) evidence(cause, effect int) []string {
+	a, b := g.log[cause], g.log[effect]
+	lines := []string{fmt.Sprintf("message %d was broadcast by %v at %v", a.Post, a.Node, a.At)}
+	if i := g.delivery(b.Node, a.Post); i >= 0 && a.Node != b.Node && i < effect {
+		lines = append(lines, fmt.Sprintf("%v delivered it at %v", b.Node, g.log[i].At))
+	}
+	return append(lines, fmt.Sprintf("message %d was broadcast by %v at %v", b.Post, b.Node, b.At))
+}
+
+// delivery is the place in the log where a node delivered a message, or -1. The caller holds g.mu.
+func (g *group) delivery(id labrpc.NodeID, post int) int {
+	return slices.IndexFunc(g.log, func(o broadcastEvent) bool { return !o.Broadcast && o.Node == id && o.Post == post })
+}
+
+// order is what happened before what: a broadcast is a sending, a delivery a receipt. The caller holds g.mu.
+func (g *group) order() *happened.Relation {
+	events := make([]happened.Event, len(g.log))
+	for i, e := range g.log {
+		events[i].Node = e.Node
+		if e.Broadcast {
+			events[i].Sends = e.Post
+		} else {
+			events[i].Receives = e.Post
+		}
+	}
+	r, err := happened.Of(events)
+	if err != nil {
+		panic(err) // the test recorded nonsense
+	}
+	return r
+}
+
+// has reports whether a node has delivered a message.
+func (g *group) has(id labrpc.NodeID, post int) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.delivery(id, post) >= 0
+}
+
+// soon checks that a node delivers the messages in time.
+func (g *group) soon(id labrpc.NodeID, posts ...int) {
+	for _, post := range posts {
+		g.s.WaitFor(soonEnough, labtest.Violation{
+			What:  fmt.Sprintf("%v has not delivered message %d at %v, though nothing is missing any more", id, post, g.s.Net.Now()+soonEnough),
+			Rule:  ruleAtOnce,
+			Nodes: []labrpc.NodeID{id},
+		}, func() bool { return g.has(id, post) })
+	}
+}
+
+// allSoon checks that every node delivers everything, and holds nothing.
+func (g *group) allSoon() {
+	for _, m := range g.members {
+		for post := range g.sent {
+			g.soon(m.id, post+1)
+		}
+		if held := m.c.Held(); held != 0 {
+			g.s.Failf(ruleAtOnce, "%v says that it holds %d messages, and it has delivered all", m.id, held)
+		}
+	}
+}
+
+// n1 asks, n2 answers what it has delivered, n3 has the answer before the question.
+func TestCausalAnswerAfterQuestion3D(t *testing.T) {
+	const late = "the question was held back on its way to n3"
+	labtest.Run(t, labtest.Config{Nodes: 3, MustBite: []string{late, wasOutrun}}, func(s *labtest.Sim) {
+		g := newGroup(s)
+		held := s.Net.Hold(labrpc.Match{From: 1, To: 3})
+		question := g.broadcast(1)
+		g.soon(2, question)
+		answer := g.broadcast(2)
+		g.soon(1, answer)
+		s.Run(time.Second)
+		if len(held.Messages()) > 0 {
+			s.Bite(late)
+		}
+		held.Release()
+		g.allSoon()
+	})
+}
+
+// Messages of one node arrive in reverse. The last to come, the first that was sent,
+// sets all of them free, with no message after it.
+func TestCausalReversed3D(t *testing.T) {
+	const reversed = "messages arrived in reverse"
+	labtest.Run(t, labtest.Config{Nodes: 3, MustBite: []string{reversed}}, func(s *labtest.Sim) {
+		g := newGroup(s)
+		held := s.Net.Hold(labrpc.Match{To: 3})
+		for i := range 6 {
+			g.broadcast(labrpc.NodeID(1 + i/2%2)) // n1 twice, n2 twice, n1 twice
+			s.Run(100 * time.Millisecond)
+		}
+		for range 50 {
+			waiting := held.Messages()
+			if len(waiting) == 0 {
+				break
+			}
+			last := waiting[len(waiting)-1]
+			held.Deliver(func(m labrpc.Message) bool {
+				return m.From == last.From && m.Method == last.Method && m.Kind == last.Kind && m.Number == last.Number
+			})
+			s.Bite(reversed)
+			s.Run(100 * time.Millisecond)
+		}
+		held.Release()
+		g.allSoon()
+	})
+}
+
+// n1's messages are on their way for a long time. What n2 and n3 broadcast meanwhile did
+// not happen after them: it need not wait, at whoever it arrives.
+func TestCausalConcurrentNeedNotWait3D(t *testing.T) {
+	const slow = "messages of n1 were under way all the time"
+	labtest.Run(t, labtest.Config{Nodes: 4, MustBite: []string{slow}}, func(s *labtest.Sim) {
+		g := newGroup(s)
+		held := s.Net.Hold(labrpc.Match{From: 1})
+		first, second := g.broadcast(1), g.broadcast(1)
+		g.soon(1, first, second)
+		for range 3 {
+			a := g.broadcast(2)
+			for _, id := range []labrpc.NodeID{2, 3, 4} {
+				g.soon(id, a)
+			}
+			b := g.broadcast(3)
+			for _, id := range []labrpc.NodeID{2, 3, 4} {
+				g.soon(id, b)
+			}
+		}
+		if len(held.Messages()) > 0 {
+			s.Bite(slow)
+		}
+		held.Release()
+		g.allSoon()
+	})
+}
+
+// Four nodes broadcast at random and answer each other, over links on which
+// messages overtake each other a lot.
+func TestCausalOrder3D(t *testing.T) {
+	link := labrpc.Link{Latency: labrpc.Uniform(time.Millisecond, longLatency)}
+	labtest.Run(t, labtest.Config{Nodes: 4, Link: link, MustBite: []string{wasOutrun}}, func(s *labtest.Sim) {
+		g := newGroup(s)
+		for range 60 {
+			g.broadcast(labrpc.NodeID(1 + s.Rand().IntN(4)))
+			s.Run(time.Duration(s.Rand().Int64N(int64(60 * time.Millisecond))))
+		}
+		g.allSoon()
+	})
+}

@@ -1,0 +1,228 @@
+package clocks_test
+
+import (
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"distlabs/internal/check/happened"
+	"distlabs/internal/labtest"
+	"distlabs/labrpc"
+)
+
+// A clock is what the three logical clocks have in common: it stamps what
+// happens on one node.
+type clock[T any] struct {
+	tick    func() T
+	receive func(sent T) T
+}
+
+// A moment is one event of an execution, with the stamp that the clock gave it.
+type moment[T any] struct {
+	Node     labrpc.NodeID
+	Place    int // which event of its node, from 1
+	Sends    int // the letter that it sent, 0 for none
+	Receives int
+	Stamp    T
+	Wall     int64 // what the node's wall clock showed
+	At       time.Duration
+}
+
+func (m moment[T]) String() string {
+	what := "does something"
+	switch {
+	case m.Sends != 0:
+		what = fmt.Sprintf("sends m%d", m.Sends)
+	case m.Receives != 0:
+		what = fmt.Sprintf("receives m%d", m.Receives)
+	}
+	text := fmt.Sprintf("event %d of %v (%s), stamped %v", m.Place, m.Node, what, m.Stamp)
+	if m.At > 0 {
+		text += fmt.Sprintf(", at %v", m.At)
+	}
+	return text
+}
+
+// A history is an execution that is over: its events, in an order in which
+// they could have happened, and which of them happened before which. That comes
+// from who sent and received what, not from any clock.
+type history[T any] struct {
+	events []moment[T]
+	order  *happened.Relation
+}
+
+func newHistory[T any](events []moment[T]) history[T] {
+	steps := make([]happened.Event, len(events))
+	for i, e := range events {
+		steps[i] = happened.Event{Node: e.Node, Sends: e.Sends, Receives: e.Receives}
+	}
+	order, err := happened.Of(steps)
+	if err != nil {
+		panic(err) // the test recorded nonsense
+	}
+	return history[T]{events: events, order: order}
+}
+
+// list describes all events, if they are few enough to read.
+func (h history[T]) list() []string {
+	if len(h.events) > 20 {
+		return nil
+	}
+	var lines []string
+	for _, e := range h.events {
+		lines = append(lines, e.String())
+	}
+	return lines
+}
+
+// ordered checks that each event's stamp is above those of all events that
+// happened before it.
+func (h history[T]) ordered(rule string, below func(a, b T) bool) *labtest.Violation {
+	for b := range h.events {
+		for a := range h.order.Past(b) {
+			if below(h.events[a].Stamp, h.events[b].Stamp) {
+				continue
+			}
+			return &labtest.Violation{
+				What: fmt.Sprintf("%v is not below %v, the stamp of what it led to", h.events[a].Stamp, h.events[b].Stamp),
+				Rule: rule,
+				Seen: append([]string{
+					"earlier: " + h.events[a].String(), "later: " + h.events[b].String(),
+				}, h.list()...),
+				Nodes: []labrpc.NodeID{h.events[a].Node, h.events[b].Node},
+			}
+		}
+	}
+	return nil
+}
+
+// concurrent reports whether some two events are concurrent, and whether some
+// event had its cause on another node.
+func (h history[T]) concurrent() (concurrent, caused bool) {
+	for b := range h.events {
+		for a := range b {
+			if h.order.Concurrent(a, b) {
+				concurrent = true
+			} else if h.events[a].Node != h.events[b].Node {
+				caused = true
+			}
+		}
+	}
+	return concurrent, caused
+}
+
+// An execution runs on the network: every node has a clock and sends letters
+// that carry its stamps.
+type execution[T any] struct {
+	s       *labtest.Sim
+	nodes   []*process[T]
+	letters int
+
+	mu     sync.Mutex
+	events []moment[T]
+}
+
+type letter[T any] struct {
+	ID    int
+	Stamp T
+}
+
+// A process is one node of an execution. Its lock makes the order of the events
+// on the node known; that clocks have locks of their own is tested apart.
+type process[T any] struct {
+	x    *execution[T]
+	node *labrpc.Node
+
+	mu    sync.Mutex
+	clock clock[T]
+	place int
+}
+
+func newExecution[T any](s *labtest.Sim, newClock func(node *labrpc.Node) clock[T]) *execution[T] {
+	x := &execution[T]{s: s}
+	s.StartAll(func(node *labrpc.Node) {
+		p := &process[T]{x: x, node: node, clock: newClock(node)}
+		x.nodes = append(x.nodes, p)
+		labrpc.Receive(node, "letter", func(_ labrpc.NodeID, l letter[T]) {
+			p.happen(moment[T]{Receives: l.ID}, func() T { return p.clock.receive(l.Stamp) })
+		})
+	})
+	return x
+}
+
+// happen makes something happen on the node and tells the test of it.
+func (p *process[T]) happen(m moment[T], stamp func() T) T {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.place++
+	m.Node, m.Place, m.Stamp, m.Wall = p.node.ID(), p.place, stamp(), p.node.Clock().Now().UnixNano()
+	p.node.Note("stamp", m.Stamp)
+	_ = labrpc.Tell(p.node, m, p.x.take) // fails only when the node is down
+	return m.Stamp
+}
+
+func (x *execution[T]) take(at time.Duration, m moment[T]) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	m.At = at
+	x.events = append(x.events, m)
+}
+
+func (p *process[T]) local() { p.happen(moment[T]{}, p.clock.tick) }
+
+func (p *process[T]) send(to labrpc.NodeID) {
+	p.x.letters++
+	id := p.x.letters
+	l := letter[T]{ID: id, Stamp: p.happen(moment[T]{Sends: id}, p.clock.tick)}
+	_ = labrpc.Send(p.node, to, "letter", l) // likewise
+}
+
+// random lets n things happen, a pause of up to longest after each: two in three
+// are letters. It checks what has happened now and then, so that a failure is found early,
+// and once more when the last letters have arrived.
+func (x *execution[T]) random(n int, longest time.Duration, check func(history[T]) *labtest.Violation) {
+	rng := x.s.Rand()
+	for i := range n {
+		p := x.nodes[rng.IntN(len(x.nodes))]
+		if rng.IntN(3) == 0 {
+			p.local()
+		} else {
+			peers := p.node.Peers()
+			p.send(peers[rng.IntN(len(peers))])
+		}
+		x.s.Run(time.Duration(rng.Int64N(int64(longest))))
+		if i&(i-1) == 0 && i > 4 {
+			x.check(check)
+		}
+	}
+	x.s.Run(time.Second)
+	h := x.check(check)
+	concurrent, caused := h.concurrent()
+	if concurrent {
+		x.s.Bite(wasConcurrent)
+	}
+	if caused {
+		x.s.Bite(wasCaused)
+	}
+}
+
+// recorded returns what has happened so far.
+func (x *execution[T]) recorded() []moment[T] {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	return slices.Clone(x.events)
+}
+
+func (x *execution[T]) check(check func(history[T]) *labtest.Violation) history[T] {
+	h := newHistory(x.recorded())
+	if v := check(h); v != nil {
+		x.s.Fail(*v)
+	}
+	return h
+}
+
+const (
+	wasConcurrent = "two events were concurrent"
+	wasCaused     = "an event had its cause on another node"
+)

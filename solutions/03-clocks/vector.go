@@ -1,0 +1,101 @@
+package clocks
+
+import (
+	"slices"
+	"sync"
+
+	"distlabs/labrpc"
+)
+
+// An Order says how two events lie to each other.
+type Order int
+
+// The orders of two events.
+const (
+	Before     Order = iota + 1 // the first happened before the second
+	After                       // the second happened before the first
+	Equal                       // they are the same event
+	Concurrent                  // neither happened before the other
+)
+
+// String returns the order's name.
+func (o Order) String() string {
+	switch o {
+	case Before:
+		return "before"
+	case After:
+		return "after"
+	case Equal:
+		return "equal"
+	case Concurrent:
+		return "concurrent"
+	}
+	return "unknown"
+}
+
+// A Vector stamps an event with what it knows of each node: entry id-1 counts
+// the events of node id that are the event itself or happened before it. Vectors
+// of one system have one length.
+type Vector []uint64
+
+// Compare tells how the event stamped v lies to the one stamped o.
+func (v Vector) Compare(o Vector) Order {
+	less, more := false, false
+	for i := range v {
+		less = less || v[i] < o[i]
+		more = more || v[i] > o[i]
+	}
+	switch {
+	case less && more:
+		return Concurrent
+	case less:
+		return Before
+	case more:
+		return After
+	}
+	return Equal
+}
+
+// Merge returns what v and o know together: the larger of each two entries. It
+// alters neither.
+func (v Vector) Merge(o Vector) Vector {
+	merged := slices.Clone(v)
+	for i := range merged {
+		merged[i] = max(merged[i], o[i])
+	}
+	return merged
+}
+
+// A VectorClock stamps the events of one node (Fidge, Mattern 1988). All methods
+// may be called by several goroutines at once.
+type VectorClock struct {
+	own int // index of the node's own entry
+
+	mu  sync.Mutex
+	now Vector // of the last event
+}
+
+// NewVectorClock returns the clock of a node among the given number of nodes.
+func NewVectorClock(node labrpc.NodeID, nodes int) *VectorClock {
+	return &VectorClock{own: int(node) - 1, now: make(Vector, nodes)}
+}
+
+// Tick returns the stamp of an event on this node: something done, or a message
+// sent. The message carries the stamp. The stamp is the caller's: it does not
+// change any more.
+func (c *VectorClock) Tick() Vector {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.now[c.own]++
+	return slices.Clone(c.now)
+}
+
+// Receive returns the stamp of the receipt of a message that carries sent, which
+// it does not alter.
+func (c *VectorClock) Receive(sent Vector) Vector {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.now = c.now.Merge(sent)
+	c.now[c.own]++
+	return slices.Clone(c.now)
+}
