@@ -42,7 +42,7 @@ func (net *Network) intercepted(m *message) bool {
 		view := m.view()
 		switch f(&view) {
 		case Drop:
-			net.lose(delivery{m: m}, "dropped by the adversary")
+			net.lose(delivery{m: m}, "dropped by the test")
 			return true
 		case Replace:
 			altered, err := forge(view)

@@ -30,7 +30,7 @@ func (r *runner) explain(out *outcome) report.Failure {
 	}
 	n, lines := trace.ShortFaults(run)
 	f.Faults = faultLine(n, lines)
-	if m, ok := r.minimise(out); ok && len(f.Notes) == 0 && n > 0 {
+	if m, ok := r.minimise(out); ok && len(f.Notes) == 0 && m.all > 0 {
 		less, short := r.recordWith(out.seed, func(fault labrpc.Fault) bool { return !m.keep[fault] })
 		if less.failure != nil {
 			f.What, f.Seen, f.Where = less.failure.What, less.failure.Seen, less.failure.Where
@@ -99,7 +99,7 @@ func (r *runner) divergence() report.Failure {
 func (m minimal) line(run *trace.Run) string {
 	kept := len(m.keep)
 	if kept == 0 {
-		return fmt.Sprintf("not one is needed, of %d in this seed: the run below has none", m.all)
+		return fmt.Sprintf("it fails without the network's too (%d in this seed): the run below has none of them", m.all)
 	}
 	_, lines := trace.ShortFaults(run)
 	shown := strings.Join(lines[:min(len(lines), 4)], "; ")

@@ -173,9 +173,10 @@ func (r *runner) vacuous(bites map[string]bool) (report.Failure, bool) {
 	}
 	return report.Failure{
 		Test: r.t.Name(), Kind: report.Vacuous,
-		What: fmt.Sprintf("the test passed but proves nothing: in none of %d seeds was it seen that %s",
+		What: fmt.Sprintf("the test could not do its work: in none of %d seeds was it seen that %s",
 			len(r.outcomes), strings.Join(missing, ", nor that ")),
-		Rule: "a test counts only if what it is about has happened",
+		Rule:   "a test counts only if what it is about has happened: does your code send what the handout says, so that the test knows it?",
+		Replay: place().Replay(r.t.Name()),
 	}, true
 }
 

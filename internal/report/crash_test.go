@@ -224,7 +224,7 @@ func TestReadRaceOfSample(t *testing.T) {
 	races := ReadRaces([]byte(sampleRace+"noise\n"+sampleRace), Source{})
 	require.Len(t, races, 2)
 	race := races[0]
-	require.Equal(t, "raft.go:17 writes, in the test's goroutine, a variable that raft.go:8 reads: no lock orders the two", race.What)
+	require.Equal(t, "raft.go:17 writes, in the test's goroutine, a variable that raft.go:8 reads: no lock protects both", race.What)
 	require.Equal(t, "TestOneLeader4C", race.TestName())
 
 	source := strings.Repeat("\n", 7) + "func (n *Node) Count() int { return n.votes }"

@@ -81,10 +81,10 @@ func raceCrash(accesses []access, src Source, raw string) Crash {
 	}
 	by := a.goroutine(src)
 	if variable := raced(src, atA, atB, b.write); variable != "" {
-		c.What = fmt.Sprintf("%s is written at %s by %s while %s %s it: no lock orders the two",
+		c.What = fmt.Sprintf("%s is written at %s by %s while %s %s it: no lock protects both",
 			variable, atA.Where(), by, atB.Where(), verb)
 	} else {
-		c.What = fmt.Sprintf("%s writes, in %s, a variable that %s %s: no lock orders the two",
+		c.What = fmt.Sprintf("%s writes, in %s, a variable that %s %s: no lock protects both",
 			atA.Where(), by, atB.Where(), verb)
 	}
 	c.Seen = []string{a.text(src), b.text(src)}
@@ -110,15 +110,16 @@ func (a access) goroutine(src Source) string {
 	if len(a.made) == 0 {
 		return "a goroutine"
 	}
+	made := src.blame(a.made)
 	for _, f := range a.made {
-		if strings.HasSuffix(f.Func, "labrpc.(*Network).deliverTo()") || strings.HasSuffix(f.Func, "labrpc.(*Network).deliverTo") {
+		switch {
+		case src.isStudent(made):
+		case strings.Contains(f.Func, "labrpc.(*Network).spawn"):
 			return "the handler's own goroutine"
-		}
-		if strings.HasPrefix(f.Func, "testing.") || strings.HasPrefix(f.Func, "testing/") {
+		case strings.HasPrefix(f.Func, "testing."), strings.HasPrefix(f.Func, "testing/"):
 			return "the test's goroutine"
 		}
 	}
-	made := src.blame(a.made)
 	return fmt.Sprintf("the goroutine that %s started at %s", made.Name(), made.Where())
 }
 

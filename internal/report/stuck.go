@@ -7,7 +7,7 @@ import (
 )
 
 const (
-	ruleLock  = "do not hold a mutex across Call, a channel operation or Sleep"
+	ruleLock  = "do not hold a mutex across Call, a channel operation, Sleep, or a callback that may wait: unlock before, lock again after"
 	ruleTwice = "a Go mutex can not be locked twice by one goroutine: lock in the outer function only"
 	ruleOrder = "all goroutines take two mutexes in the same order"
 	ruleFree  = "every Lock needs an Unlock on every way out of the function"

@@ -26,8 +26,8 @@ func ShortFaults(run *Run) (int, []string) {
 			switch s.Reason {
 			case "loss":
 				add(s, "%s lost", message())
-			case "dropped by the adversary":
-				add(s, "%s dropped by the adversary", message())
+			case "dropped by the test":
+				add(s, "%s dropped by the test", message())
 			}
 		case labrpc.EventDuplicated:
 			add(s, "%s duplicated", message())

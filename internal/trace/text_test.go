@@ -245,7 +245,7 @@ func TestShortFaults(t *testing.T) {
 	s.add(labrpc.EventHeld, other)
 	s.add(labrpc.EventAltered, s.send(4, 5, "RequestVote", voteArgs{}))
 	s.add(labrpc.EventAltered, labrpc.Event{Msg: 99, From: 4, To: 5, Method: "RequestVote", Message: labrpc.OneWay, Number: 1, Body: voteArgs{}})
-	s.lose(s.send(5, 1, "RequestVote", voteArgs{}), "dropped by the adversary")
+	s.lose(s.send(5, 1, "RequestVote", voteArgs{}), "dropped by the test")
 	s.at = 1300 * time.Millisecond
 	s.add(labrpc.EventReleased, h)
 	s.add(labrpc.EventCut, labrpc.Event{From: 1, To: 2})
@@ -266,7 +266,7 @@ func TestShortFaults(t *testing.T) {
 		"n2→n4 RequestVote #1 held at 1.201s, for ever",
 		"n4→n5 RequestVote #1 altered at 1.201s",
 		"n4→n5 RequestVote #1 forged at 1.201s",
-		"n5→n1 RequestVote #1 dropped by the adversary at 1.201s",
+		"n5→n1 RequestVote #1 dropped by the test at 1.201s",
 		"cut n1→n2 n3 at 1.300s",
 		"n5 crashed at 1.300s",
 		"n4 stopped for ever at 1.300s",

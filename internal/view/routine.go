@@ -102,7 +102,7 @@ func (r *routine) judge() {
 				r.dull[s.Msg] = false
 			}
 		case labrpc.EventLost:
-			if s.Reason == "loss" || strings.Contains(s.Reason, "adversary") {
+			if s.Reason == "loss" || s.Reason == "dropped by the test" {
 				r.dull[s.Msg] = false
 			}
 		case labrpc.EventDuplicated, labrpc.EventHeld, labrpc.EventAltered:

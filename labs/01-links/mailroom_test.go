@@ -1,4 +1,4 @@
-package links
+package links_test
 
 import (
 	"bytes"
@@ -10,6 +10,7 @@ import (
 
 	"distlabs/internal/labtest"
 	"distlabs/labrpc"
+	. "distlabs/labs/01-links"
 )
 
 // A sender is what all links but the durable one have in common.

@@ -1,4 +1,4 @@
-package links
+package links_test
 
 import (
 	"testing"

@@ -1,4 +1,4 @@
-package links
+package links_test
 
 import (
 	"fmt"
@@ -11,12 +11,13 @@ import (
 )
 
 const (
-	ruleDelivered = "a message between nodes that stay up is delivered (rule 1)"
-	ruleSoon      = "a message whose first three packets are lost is delivered within 5s (rule 2)"
-	ruleBackOff   = "to a peer that does not answer, a message costs at most 30 packets in any minute (rule 3)"
-	ruleReturn    = "a peer that can be reached again has its messages within 15s (rule 3)"
-	ruleStop      = "what is acknowledged is not sent again (rule 4)"
-	ruleApart     = "a peer that does not answer holds up no other (rule 5)"
+	ruleDelivered   = "a message between nodes that stay up is delivered (rule 1)"
+	ruleSoon        = "a message whose first three packets are lost is delivered within 5s (rule 2)"
+	ruleBackOff     = "to a peer that does not answer, a message costs at most 30 packets in any minute (rule 3)"
+	ruleReturn      = "a peer that can be reached again has its messages within 15s (rule 3)"
+	ruleAcknowledge = "a message is acknowledged when deliver has returned, not before (rule 4)"
+	ruleStop        = "what is acknowledged is not sent again (rule 4)"
+	ruleApart       = "a peer that does not answer holds up no other (rule 5)"
 )
 
 // Fair loss: four packets of five are lost, others come twice or out of order, and every message
@@ -90,8 +91,8 @@ func TestBacksOff1A(t *testing.T) {
 			}
 			if n := each[len(each)-1] - before; n > 30*messages {
 				s.Fail(labtest.Violation{
-					What: fmt.Sprintf("n1 sent %d packets between second %d and second %d, for %d messages to n2, which never answered",
-						n, from, len(each), messages),
+					What: fmt.Sprintf("n1 sent %d packets between second %d and second %d, for %d messages to n2, which never answered; the limit is %d",
+						n, from, len(each), messages, 30*messages),
 					Rule: ruleBackOff, Nodes: []labrpc.NodeID{1, 2},
 				})
 			}
@@ -122,6 +123,27 @@ func TestStopsOnceAcknowledged1A(t *testing.T) {
 			s.Fail(labtest.Violation{
 				What: fmt.Sprintf("n1 sent %d packets to n2 in two minutes, long after all five messages had arrived and the network had healed", n),
 				Rule: ruleStop, Nodes: []labrpc.NodeID{1, 2},
+			})
+		}
+	})
+}
+
+// An acknowledgement says that the application has the message (rule 4): while deliver has not returned there is none, and
+// the message is sent again.
+func TestAcknowledgesWhatWasDelivered1A(t *testing.T) {
+	const slow = "deliver was busy for half a minute"
+	labtest.Run(t, labtest.Config{Nodes: 2, MustBite: []string{slow}}, func(s *labtest.Sim) {
+		m := stubborn(s, func() { time.Sleep(40 * time.Second) })
+		m.sendMany(1, 2, 1)
+		m.arrives(5*time.Second, ruleDelivered)
+		s.Run(8 * time.Second)
+		before := m.packets(1, 2).Sent
+		s.Run(25 * time.Second)
+		s.Bite(slow)
+		if m.packets(1, 2).Sent == before {
+			s.Fail(labtest.Violation{
+				What: "n1 no longer sends its message again after 8s, though n2's deliver has not returned for half a minute: the message was acknowledged too early",
+				Rule: ruleAcknowledge, Nodes: []labrpc.NodeID{1, 2},
 			})
 		}
 	})

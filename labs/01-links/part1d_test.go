@@ -1,4 +1,4 @@
-package links
+package links_test
 
 import (
 	"fmt"
@@ -9,6 +9,7 @@ import (
 
 	"distlabs/internal/labtest"
 	"distlabs/labrpc"
+	. "distlabs/labs/01-links"
 )
 
 const (

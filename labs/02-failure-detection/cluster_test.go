@@ -1,4 +1,4 @@
-package detector
+package detector_test
 
 import (
 	"cmp"
@@ -9,6 +9,7 @@ import (
 
 	"distlabs/internal/labtest"
 	"distlabs/labrpc"
+	. "distlabs/labs/02-failure-detection"
 )
 
 const (

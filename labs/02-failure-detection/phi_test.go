@@ -1,4 +1,4 @@
-package detector
+package detector_test
 
 import (
 	"fmt"
@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"distlabs/internal/labtest"
+	. "distlabs/labs/02-failure-detection"
 )
 
 const (

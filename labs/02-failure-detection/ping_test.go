@@ -1,4 +1,4 @@
-package detector
+package detector_test
 
 import (
 	"testing"
@@ -6,6 +6,7 @@ import (
 
 	"distlabs/internal/labtest"
 	"distlabs/labrpc"
+	. "distlabs/labs/02-failure-detection"
 )
 
 const (
