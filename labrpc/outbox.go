@@ -146,9 +146,11 @@ func (it *item) owner() NodeID {
 	return it.node.ID()
 }
 
-// compare orders messages by link, method, kind, and then by their bytes.
+// compare orders messages by link, method, kind, for replies by their request, and then by their bytes.
 func (m *message) compare(o *message) int {
-	if c := cmp.Or(cmp.Compare(m.to, o.to), cmp.Compare(m.method, o.method), cmp.Compare(m.kind, o.kind)); c != 0 {
+	c := cmp.Or(cmp.Compare(m.to, o.to), cmp.Compare(m.method, o.method), cmp.Compare(m.kind, o.kind),
+		cmp.Compare(m.replyTo, o.replyTo))
+	if c != 0 {
 		return c
 	}
 	return bytes.Compare(m.encoded(), o.encoded())
