@@ -46,9 +46,10 @@ func TestDocumentedGradeCommands(t *testing.T) {
 	dir := t.TempDir()
 	require.NoError(t, newCourse(dir))
 	require.NoError(t, os.CopyFS(filepath.Join(dir, "DIR"), os.DirFS(filepath.Join(dir, "solutions", "01-echo"))))
+	pages := documents(t)
 	t.Chdir(dir)
 	seen := map[string]bool{}
-	for file, text := range documents(t) {
+	for file, text := range pages {
 		for _, line := range gradeLine.FindAllStringSubmatch(text, -1) {
 			args := standIn(t, labs, file, strings.Fields(line[1]))
 			if command := strings.Join(args, " "); !seen[command] {
