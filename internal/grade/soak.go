@@ -31,6 +31,10 @@ func (g *Grader) RunSoak(ctx context.Context, src Source, selected []course.Sele
 	}
 	defer w.remove()
 	run.Soak = true
+	what := "reference"
+	if src.Kind == Submission {
+		what = "submission"
+	}
 	var all []Soak
 	for _, n := range procs {
 		run.Procs = n
@@ -40,7 +44,7 @@ func (g *Grader) RunSoak(ctx context.Context, src Source, selected []course.Sele
 				return nil, err
 			}
 			if refused := result.Labs[i].Refused; refused != "" {
-				return nil, fmt.Errorf("grade: %s is refused: %s", selected[i].Lab.ID, refused)
+				return nil, fmt.Errorf("grade: the %s of %s is refused: %s", what, selected[i].Lab.ID, refused)
 			}
 		}
 		result.score()

@@ -49,6 +49,7 @@ func (t toolchain) env(home, tmp string) []string {
 		"HOME=" + home, "USERPROFILE=" + home,
 		"TMPDIR=" + tmp, "TMP=" + tmp, "TEMP=" + tmp, "GOTMPDIR=" + tmp,
 		"GOCACHE=" + t.Cache, "GOMODCACHE=" + t.ModCache,
+		"GOGC=400", // memory is cheaper than time here
 		"GOENV=off", "GOPROXY=off", "GOFLAGS=-mod=readonly", "GOWORK=off", "GOTOOLCHAIN=local", "CGO_ENABLED=1",
 	}
 	return append(env, systemEnv()...)

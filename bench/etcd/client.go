@@ -1,0 +1,1 @@
+../../solutions/05-replication/client.go

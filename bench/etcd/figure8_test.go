@@ -1,0 +1,1 @@
+../../labs/05-replication/figure8_test.go

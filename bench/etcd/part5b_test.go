@@ -1,0 +1,1 @@
+../../labs/05-replication/part5b_test.go

@@ -1,0 +1,1 @@
+../../labs/05-replication/part5d_session_test.go

@@ -1,0 +1,1 @@
+../../labs/05-replication/part5d_watch_test.go

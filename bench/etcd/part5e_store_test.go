@@ -1,0 +1,1 @@
+../../labs/05-replication/part5e_store_test.go

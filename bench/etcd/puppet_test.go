@@ -1,0 +1,1 @@
+../../labs/05-replication/puppet_test.go

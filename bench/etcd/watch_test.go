@@ -1,0 +1,1 @@
+../../labs/05-replication/watch_test.go

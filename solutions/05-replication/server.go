@@ -1,0 +1,189 @@
+package replication
+
+import (
+	"sync"
+	"time"
+
+	"distlabs/labrpc"
+)
+
+const (
+	// patience is how long a server lets a request wait for its entry to be applied.
+	// After a change of leader it may wait in vain.
+	patience = time.Second
+	// pollTime is how long a watch waits for news, before its client is to ask again.
+	pollTime = time.Second
+	// sessionTick is how often the leader looks for sessions that are silent.
+	sessionTick = 200 * time.Millisecond
+)
+
+// ServerOptions of a Server.
+type ServerOptions struct {
+	Servers       []labrpc.NodeID // all servers of the store, this one too
+	SnapshotEvery int             // after how many entries a snapshot is due; 0 means 500
+	History       int             // how many changes are kept for watches that come late; 0 means 1000
+}
+
+// A Server is one replica of a store of keys and values. It answers clients while
+// it is the leader.
+type Server struct {
+	node *labrpc.Node
+	opts ServerOptions
+	raft *Raft
+
+	mu        sync.Mutex
+	state     state
+	snapshot  int               // the index of the last snapshot
+	waiting   map[int]waiter    // by the index that their entry should get
+	changed   chan struct{}     // closed at the next change of the state
+	heard     map[int]time.Time // of a leader: when each session was last heard of
+	heardTerm int               // the term in which heard was begun
+}
+
+// A waiter is a request whose entry is not applied yet.
+type waiter struct {
+	term   int
+	answer chan answer // has room for the one answer
+}
+
+// An answer is what a server says to a client.
+type answer struct {
+	Served bool          // false: not the leader, or not any more; what became of the request is unknown
+	Leader labrpc.NodeID // if not served: whom to ask instead; 0 if not known
+	Result result
+}
+
+// StartServer starts a replica, with what an earlier incarnation left on the
+// disk. It returns at once. All that it starts ends when node.Context() does.
+func StartServer(node *labrpc.Node, opts ServerOptions) *Server {
+	if opts.SnapshotEvery == 0 {
+		opts.SnapshotEvery = 500
+	}
+	if opts.History == 0 {
+		opts.History = 1000
+	}
+	s := &Server{
+		node: node, opts: opts, state: newState(),
+		waiting: map[int]waiter{}, changed: make(chan struct{}), heard: map[int]time.Time{},
+	}
+	// Raft may apply entries before we know it: until then, apply waits.
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.raft = StartRaft(node, opts.Servers, s.apply)
+	labrpc.Handle(node, "Execute", s.execute)
+	labrpc.Handle(node, "Watch", s.watch)
+	go s.expireSessions()
+	return s
+}
+
+// Raft returns the server's Raft.
+func (s *Server) Raft() *Raft {
+	return s.raft
+}
+
+// execute puts a client's request into the log and waits until it is applied.
+func (s *Server) execute(from labrpc.NodeID, req request) answer {
+	command, err := labrpc.Marshal(req)
+	if err != nil {
+		return answer{}
+	}
+	// The lock is held from before the entry exists until we wait for it: else it
+	// could be applied in between.
+	s.mu.Lock()
+	index, term, leader := s.raft.Submit(command)
+	if !leader {
+		s.mu.Unlock()
+		return s.elsewhere()
+	}
+	w := waiter{term: term, answer: make(chan answer, 1)}
+	s.waiting[index] = w
+	s.mu.Unlock()
+
+	timeout := time.NewTimer(patience)
+	defer timeout.Stop()
+	select {
+	case a := <-w.answer:
+		return a
+	case <-timeout.C:
+	case <-s.node.Context().Done():
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.waiting[index] == w {
+		delete(s.waiting, index)
+	}
+	return answer{}
+}
+
+// elsewhere sends a client to the leader, if one is known.
+func (s *Server) elsewhere() answer {
+	if leader := s.raft.Status().Leader; leader != s.node.ID() {
+		return answer{Leader: leader}
+	}
+	return answer{}
+}
+
+// apply carries out what Raft has agreed on, and answers whoever waits for it.
+func (s *Server) apply(a Applied) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	close(s.changed)
+	s.changed = make(chan struct{})
+	if a.Snapshot != nil {
+		s.restore(a)
+		return
+	}
+	var req request
+	var r result
+	// An entry without a command is one that Raft made for itself.
+	if len(a.Command) > 0 {
+		if err := labrpc.Unmarshal(a.Command, &req); err != nil {
+			s.node.Logf("store: entry %d is not a request: %v", a.Index, err)
+			return
+		}
+		r = s.state.apply(a.Index, req, s.opts.History)
+	}
+	if w, ok := s.waiting[a.Index]; ok {
+		delete(s.waiting, a.Index)
+		// The entry at this index may be another leader's, and then the one that we wait
+		// for is lost. Do not look at the index alone.
+		if w.term == a.Term {
+			s.heard[req.Session] = time.Now()
+			w.answer <- answer{Served: true, Result: r}
+		} else {
+			w.answer <- answer{}
+		}
+	}
+	if a.Index >= s.snapshot+s.opts.SnapshotEvery {
+		s.save(a.Index)
+	}
+}
+
+// restore replaces the state by that of a snapshot. The caller holds s.mu.
+func (s *Server) restore(a Applied) {
+	restored, err := decode(a.Snapshot)
+	if err != nil {
+		s.node.Logf("store: the snapshot up to %d can not be read: %v", a.Index, err)
+		return
+	}
+	s.state, s.snapshot = restored, a.Index
+	for index, w := range s.waiting {
+		if index <= a.Index {
+			// It may be among what the snapshot holds, or not.
+			delete(s.waiting, index)
+			w.answer <- answer{}
+		}
+	}
+}
+
+// save gives Raft a snapshot of the state, so that it can drop the entries that
+// led to it. The caller holds s.mu.
+func (s *Server) save(index int) {
+	data, err := s.state.encode()
+	if err != nil {
+		s.node.Logf("store: the state can not be encoded: %v", err)
+		return
+	}
+	s.snapshot = index
+	s.raft.Snapshot(index, data)
+}
