@@ -41,7 +41,7 @@ func (d *Disk) spare() {
 func (d *Disk) view(n *Node) *Disk { return &Disk{node: n, records: d.records} }
 
 // use begins an incarnation's count of writes.
-func (d *Disk) use(*Node) {
+func (d *Disk) use() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.writes = 0

@@ -50,7 +50,7 @@ func (net *Network) Start(id NodeID) *Node {
 		rand:     newRand(hashOf(net.opts.Seed, 'r', uint64(id), uint64(h.inc))),
 		handlers: map[string]*handler{},
 	}
-	h.disk.use(h.node)
+	h.disk.use()
 	net.newborn = append(net.newborn, h.node)
 	net.emit(Event{Kind: EventStarted, Node: id})
 	return h.node

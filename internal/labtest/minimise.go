@@ -20,8 +20,7 @@ const (
 type minimal struct {
 	all     int                   // faults of the failing run
 	keep    map[labrpc.Fault]bool // those that are enough for the same rule to break
-	runs    int
-	partial bool // the budget ended before no single fault could be left out
+	partial bool                  // the budget ended before no single fault could be left out
 }
 
 // minimise finds few faults of a failing run that still break the same rule, by delta debugging (Zeller and
@@ -32,9 +31,9 @@ func (r *runner) minimise(out *outcome) (minimal, bool) {
 		return minimal{}, false
 	}
 	faults := r.faultsOf(out.seed)
-	m := &minimiser{r: r, want: out, all: faults, until: time.Now().Add(minimiseTime)}
+	m := &minimiser{r: r, want: out, until: time.Now().Add(minimiseTime)}
 	kept := m.reduce(faults)
-	res := minimal{all: len(faults), keep: set(kept), runs: m.runs, partial: m.spent()}
+	res := minimal{all: len(faults), keep: set(kept), partial: m.spent()}
 	return res, true
 }
 
@@ -50,7 +49,6 @@ func (r *runner) faultsOf(seed uint64) (faults []labrpc.Fault) {
 type minimiser struct {
 	r     *runner
 	want  *outcome
-	all   []labrpc.Fault
 	runs  int
 	until time.Time
 }
