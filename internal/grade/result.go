@@ -17,20 +17,33 @@ const ResultVersion = 1
 // Result is one graded source. Every output is a pure function of it, and
 // encoding it as JSON gives results.json (schemas/results.schema.json).
 type Result struct {
-	Version   int         `json:"version"`
-	Grader    string      `json:"grader"`
-	Go        string      `json:"go"`
-	Isolation int         `json:"isolation"` // see IsolationLevel
-	Source    SourceName  `json:"source"`
-	Points    int         `json:"points"`
-	Max       int         `json:"max"`
-	Labs      []LabResult `json:"labs"`
+	Version   int        `json:"version"`
+	Grader    string     `json:"grader"`
+	Go        string     `json:"go"`
+	Isolation int        `json:"isolation"` // see IsolationLevel
+	Source    SourceName `json:"source"`
+	// Submission is whose work this is, in a batch; nil elsewhere.
+	Submission *SubmissionName `json:"submission,omitempty"`
+	// Ungraded is why nothing could be graded at all, such as a corrupt archive: one sentence; "" if it was.
+	Ungraded string `json:"ungraded,omitempty"`
+	// Seconds is the real time from reading the submission to its result.
+	Seconds float64     `json:"seconds,omitempty"`
+	Points  int         `json:"points"`
+	Max     int         `json:"max"`
+	Labs    []LabResult `json:"labs"`
 }
 
 // SourceName says where the graded files came from.
 type SourceName struct {
 	Kind SourceKind `json:"kind"`
 	Path string     `json:"path,omitempty"` // of a submission as it was given, of a mutant its name
+}
+
+// SubmissionName says whose submission was graded in a batch.
+type SubmissionName struct {
+	ID   string `json:"id"`             // unique in its run: the folder's or archive's name, or the roster's
+	Name string `json:"name,omitempty"` // the student's, if a roster gives it
+	Hash string `json:"hash"`           // SHA-256 of the permitted files, hexadecimal
 }
 
 // LabResult is the selected parts of one lab.

@@ -163,6 +163,9 @@ func fillIn(v reflect.Value) {
 		for i := range v.NumField() {
 			fillIn(v.Field(i))
 		}
+	case reflect.Pointer:
+		v.Set(reflect.New(v.Type().Elem()))
+		fillIn(v.Elem())
 	case reflect.Slice:
 		v.Set(reflect.MakeSlice(v.Type(), 1, 1))
 		fillIn(v.Index(0))
