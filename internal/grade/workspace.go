@@ -1,6 +1,7 @@
 package grade
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -197,11 +198,18 @@ func (w *workspace) build(ctx context.Context, p *prepared) error {
 	}
 	defer release()
 	binary := filepath.Join(w.dir, p.lab.ID+".test")
-	out, err := w.g.process(ctx, command{
+	compile := command{
 		path: w.g.tools.command(), args: testArgs(binary, p.lab.Dir()), dir: w.course,
 		env:   w.g.tools.env(filepath.Join(w.dir, "home"), filepath.Join(w.dir, "tmp")),
 		limit: buildLimit,
-	})
+	}
+	out, err := w.g.process(ctx, compile)
+	if err == nil && out.exit != 0 && bytes.Contains(out.output, []byte(modulesMissing)) {
+		if err := w.g.tools.fetchModules(ctx, w.g.course.Root); err != nil {
+			return err
+		}
+		out, err = w.g.process(ctx, compile)
+	}
 	if err != nil {
 		return err
 	}
