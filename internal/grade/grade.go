@@ -54,6 +54,8 @@ type Run struct {
 	// Traces says where the recorded runs of a lab's failing tests are kept, as
 	// an absolute path; nil throws them away.
 	Traces func(course.Lab) string
+
+	mutant int // which of a shared build's mutants runs; 0: none
 }
 
 // Grader grades sources. It is safe for concurrent use: all that run at one
@@ -64,7 +66,8 @@ type Grader struct {
 	scratch  string
 	jobs     int
 	slots    *semaphore.Weighted
-	mu       sync.Mutex // guards calls of progress
+	mu       sync.Mutex         // guards calls of progress, and mutants
+	mutants  map[string]*shared // by lab
 	progress func(Progress)
 }
 
@@ -83,7 +86,7 @@ func New(ctx context.Context, c *course.Course, o Options) (*Grader, error) {
 		o.Jobs = runtime.NumCPU()
 	}
 	return &Grader{course: c, tools: tools, scratch: scratch, jobs: o.Jobs,
-		slots: semaphore.NewWeighted(int64(o.Jobs)), progress: o.Progress}, nil
+		mutants: map[string]*shared{}, slots: semaphore.NewWeighted(int64(o.Jobs)), progress: o.Progress}, nil
 }
 
 // Close removes the scratch folder.
