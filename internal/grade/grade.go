@@ -55,6 +55,7 @@ type Run struct {
 	// an absolute path; nil throws them away.
 	Traces func(course.Lab) string
 
+	first  int // of the Seeds; 0: from the first on
 	mutant int // which of a shared build's mutants runs; 0: none
 }
 
