@@ -13,6 +13,8 @@ import (
 	"github.com/chromedp/chromedp"
 	"github.com/chromedp/chromedp/kb"
 	"github.com/stretchr/testify/require"
+
+	"distlabs/internal/trace"
 )
 
 // The list is a listbox of all shown events, of which the browser tells a screen reader the selected
@@ -117,7 +119,7 @@ func TestCompare(t *testing.T) {
 	require.NoError(t, Compare(&page, bad, good, Options{}))
 	b := open(t, page.Bytes(), "", dark())
 	require.Equal(t, 6, eval[int](b, `run.app.model.lanes.length`))
-	part := eval[int](b, `run.app.model.difference.step`)
+	part := eval[int](b, `run.app.model.difference.steps[0].n`)
 	require.Equal(t, part, eval[int](b, `run.app.selected.n`))
 	require.True(t, eval[bool](b, fmt.Sprintf(`run.app.model.runs[0].steps.slice(0, %d).every((s, k) => run.app.placeOf(s) === run.app.placeOf(run.app.model.runs[1].steps[k]))`, part)))
 	require.True(t, eval[bool](b, `(() => { const [a, b] = run.app.model.runs.map((r) => r.steps[r.steps.length >> 1]); const c = run.coneOf(String(a.n + 1)); return run.app.model.steps.every((s) => s.run === a.run || !c[s.i]); })()`), "a cone stays in its run")
@@ -131,6 +133,24 @@ func TestCompare(t *testing.T) {
 	b = open(t, page.Bytes(), "")
 	require.True(t, eval[bool](b, `run.app.model.difference === null`))
 	require.Equal(t, "twins", eval[string](b, `document.title`))
+}
+
+// Runs of two seeds share no time: where their stories part stands on one height, and each keeps its own times.
+func TestCompareSeeds(t *testing.T) {
+	bad := badElection(t, 3)
+	good := sample(t, sampleOptions{seed: bad.Header.Seed + 1, nodes: 3, length: 4 * time.Second})
+	want, differ := trace.Part(bad, good)
+	require.True(t, differ)
+	require.NotEqual(t, want.At[0], want.At[1])
+	var page bytes.Buffer
+	require.NoError(t, Compare(&page, bad, good, Options{}))
+	b := open(t, page.Bytes(), "")
+	require.True(t, eval[bool](b, `(() => { const [x, y] = run.app.model.difference.steps; return run.app.placeOf(x) === run.app.placeOf(y); })()`))
+	require.Equal(t, want.At[1], time.Duration(eval[int64](b, `run.app.model.difference.steps[1].clock`)))
+	require.Equal(t, trace.Seconds(want.At[0]), eval[string](b, `document.querySelector('#list [aria-selected="true"] .at').textContent`))
+	b.shot("compare-seeds")
+	b.press("t")
+	require.True(t, eval[bool](b, `(() => { const [x, y] = run.app.model.difference.steps; return run.app.placeOf(x) === run.app.placeOf(y); })()`))
 }
 
 // Printed, the page is light, shows the diagram and lists its events; afterwards it is as before.

@@ -41,8 +41,8 @@ func HTML(w io.Writer, run *trace.Run, opts Options) error {
 	return writePage(w, payload{Title: opts.title(run), Runs: []runData{opts.encode(run)}})
 }
 
-// Compare writes the page that draws two runs side by side: what happened at one moment stands on one
-// height, and the first step at which the runs differ is marked.
+// Compare writes the page that draws two runs side by side: the moment at which they part ([trace.Part]) stands
+// on one height and is marked, and so does all that lies equally long before or after it.
 func Compare(w io.Writer, one, other *trace.Run, opts Options) error {
 	p := payload{
 		Title: fmt.Sprintf("%s against %s", opts.title(one), opts.title(other)),
@@ -51,8 +51,8 @@ func Compare(w io.Writer, one, other *trace.Run, opts Options) error {
 	if opts.Title != "" {
 		p.Title = opts.Title
 	}
-	if d, differ := trace.Diff(one, other); differ {
-		p.Difference = &difference{Step: d.Step, At: d.At, Text: d.String()}
+	if d, differ := trace.Part(one, other); differ {
+		p.Difference = &difference{Steps: d.Step, At: d.At, Text: d.Text}
 	}
 	return writePage(w, p)
 }

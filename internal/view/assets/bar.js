@@ -7,7 +7,7 @@ function buildFailure(app) {
     const f = run.failure;
     const which = app.model.compares ? `Run ${"AB"[run.index]}, seed ${run.seed}: ` : "";
     if (!f) {
-      const what = app.model.compares ? "no failure recorded" : `Seed ${run.seed}, ${run.steps.length} events, ${seconds(run.end)}`;
+      const what = app.model.compares ? `no failure, ${run.steps.length} events in ${seconds(run.end - run.shift)}` : `Seed ${run.seed}, ${run.steps.length} events, ${seconds(run.end - run.shift)}`;
       box.append(make("section", { class: "passed" }, make("h2", {}, which + what)));
       continue;
     }

@@ -24,6 +24,11 @@ function drawFold(app, row, top, free) {
   const { ctx, theme } = app;
   const h = row.h * app.zoom;
   ctx.globalAlpha = 1;
+  if (row.thin) {
+    ctx.fillStyle = theme.muted;
+    for (let k = 0; k < 3 && app.zoom > 0.6; k++) ctx.fillRect(GUTTER - 26 + 5 * k, top + h / 2, 2, 2);
+    return;
+  }
   ctx.fillStyle = theme.line;
   ctx.fillRect(GUTTER - 6, top + h / 2, app.width - GUTTER, 1);
   if (top < (free.get("full") ?? -Infinity) || h < 12) return;
@@ -133,7 +138,7 @@ function drawMoments(app) {
     const what = run.failure ? printable(run.failure.what) : "the rule broke here";
     banner(app, brokenY(app, run) - app.top, (model.compares ? "AB"[run.index] + ": " : "") + "✗ " + what, theme.bad);
   }
-  if (model.difference) banner(app, timeY(app, model.difference.at) - app.top - 13 * Math.min(1, app.zoom), "the runs part here", theme.accent);
+  if (model.difference) banner(app, timeY(app, model.difference.at) - app.top - 13 * Math.min(1, app.zoom), "the runs part here: " + printable(model.difference.text), theme.accent);
   const s = app.selected;
   if (!s || app.layout.rowOf[s.i] < 0) return;
   const y = stepY(app, s) - app.top;
