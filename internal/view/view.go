@@ -48,6 +48,9 @@ func Compare(w io.Writer, one, other *trace.Run, opts Options) error {
 		Title: fmt.Sprintf("%s against %s", opts.title(one), opts.title(other)),
 		Runs:  []runData{opts.encode(one), opts.encode(other)},
 	}
+	if one.Header.Test == other.Header.Test && one.Header.Test != "" {
+		p.Title = fmt.Sprintf("%s against seed %d", opts.title(one), other.Header.Seed)
+	}
 	if opts.Title != "" {
 		p.Title = opts.Title
 	}
@@ -78,7 +81,7 @@ func WriteFile(path string, run *trace.Run) error {
 	}
 	defer os.Remove(tmp.Name())
 	buf := bufio.NewWriter(tmp)
-	err = HTML(buf, run, Options{Source: sourceBeside(dir)})
+	err = HTML(buf, run, Beside(dir))
 	if err == nil {
 		err = buf.Flush()
 	}

@@ -138,7 +138,7 @@ function drawMoments(app) {
     const what = run.failure ? printable(run.failure.what) : "the rule broke here";
     banner(app, brokenY(app, run) - app.top, (model.compares ? "AB"[run.index] + ": " : "") + "✗ " + what, theme.bad);
   }
-  if (model.difference) banner(app, timeY(app, model.difference.at) - app.top - 13 * Math.min(1, app.zoom), "the runs part here: " + printable(model.difference.text), theme.accent);
+  if (model.difference) banner(app, partY(app) - app.top, "the runs part here: " + printable(model.difference.text), theme.accent);
   const s = app.selected;
   if (!s || app.layout.rowOf[s.i] < 0) return;
   const y = stepY(app, s) - app.top;
@@ -162,6 +162,14 @@ function brokenY(app, run) {
   const row = app.layout.rows[lastIndex(app.layout.rows, (r) => r.at <= run.broke)];
   if (app.scale === "time" || !row) return timeY(app, run.broke) + 8;
   return (row.y + row.h) * app.zoom + 4;
+}
+
+/** partY is where two runs part: above the first row of that moment, in the room that stackRows left. */
+function partY(app) {
+  const { at } = app.model.difference, { rows } = app.layout;
+  const row = rows[lastIndex(rows, (r) => r.until < at) + 1];
+  if (app.scale === "time" || !row) return timeY(app, at) - 8;
+  return (row.y - BANNER + 4) * app.zoom;
 }
 
 function banner(app, y, text, colour) {
