@@ -52,8 +52,8 @@ function idle(ns) {
 /** placeRow sets the height of a row, its labels, and where in it the dots are. */
 function placeRow(app, row) {
   if (row.fold) {
-    // One or two messages are not worth words: they would take as much room as what they hide.
-    row.thin = new Set(row.steps.map((s) => s.journey)).size <= 2;
+    // A few messages are not worth words: they would take as much room as what they hide.
+    row.thin = new Set(row.steps.map((s) => s.journey)).size <= 4;
     row.h = row.thin ? THIN : FOLD;
     row.dot = row.h / 2;
     row.labels = null;
