@@ -7,18 +7,23 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 
 	"github.com/spf13/cobra"
 
 	"distlabs/internal/trace"
 	"distlabs/internal/view"
+	"distlabs/labrpc"
 )
 
 // formatFlags are what trace and replay have in common.
 type formatFlags struct {
-	format string
-	out    string
+	format  string
+	out     string
+	picture view.Picture
+	nodes   []int
+	match   string
 }
 
 func (f *formatFlags) add(cmd *cobra.Command) {
@@ -27,7 +32,14 @@ func (f *formatFlags) add(cmd *cobra.Command) {
 		names = append(names, string(format))
 	}
 	cmd.Flags().StringVar(&f.format, "format", string(view.FormatHTML), "what to write: "+strings.Join(names, ", "))
-	cmd.Flags().StringVar(&f.out, "out", "", "the `file` to write; - is the standard output, where text goes anyway")
+	flags := cmd.Flags()
+	flags.StringVar(&f.out, "out", "", "the `file` to write; - is the standard output, where text goes anyway")
+	flags.DurationVar(&f.picture.From, "from", 0, "svg, text: begin at this moment of the run")
+	flags.DurationVar(&f.picture.To, "to", 0, "svg, text: end at this moment (default: where the rule broke, or the end)")
+	flags.IntSliceVar(&f.nodes, "nodes", nil, "svg, text: only what touches these nodes")
+	flags.StringVar(&f.match, "match", "", "svg: only messages that this `regexp` matches, as n1→n2 RequestVote {\"Term\":3}")
+	flags.BoolVar(&f.picture.Routine, "routine", false, "svg, text: show heartbeats too, and what else says nothing new")
+	flags.IntVar(&f.picture.Width, "width", 0, "svg: width in pixels (default 900)")
 }
 
 func traceCommand() *cobra.Command {
@@ -107,6 +119,20 @@ func (f *formatFlags) parse(compare bool) (view.Format, error) {
 	if compare && !format.Compares() {
 		return "", usage(fmt.Errorf("--against: %s shows one run; two are compared in html or text", format))
 	}
+	for _, n := range f.nodes {
+		if n < 1 {
+			return "", usage(fmt.Errorf("--nodes: %d is no node: they are numbered from 1", n))
+		}
+		f.picture.Nodes = append(f.picture.Nodes, labrpc.NodeID(n))
+	}
+	if f.match != "" {
+		if f.picture.Match, err = regexp.Compile(f.match); err != nil {
+			return "", usage(fmt.Errorf("--match: %w", err))
+		}
+	}
+	if p := f.picture; p.From < 0 || p.To < 0 || p.To > 0 && p.To < p.From {
+		return "", usage(fmt.Errorf("--from %v --to %v is no stretch of time", p.From, p.To))
+	}
 	return format, nil
 }
 
@@ -119,6 +145,7 @@ type drawing struct {
 
 // write writes the drawing and says where it is.
 func (f *formatFlags) write(cmd *cobra.Command, format view.Format, d drawing) error {
+	d.opts.Picture = f.picture
 	path := f.out
 	if path == "-" || path == "" && format == view.FormatText {
 		return view.Write(cmd.OutOrStdout(), format, d.run, d.other, d.opts)

@@ -72,9 +72,9 @@ func Write(w io.Writer, f Format, run, other *trace.Run, opts Options) error {
 		}
 		return HTML(w, run, opts)
 	case FormatText:
-		return writeText(w, run, other)
+		return writeText(w, run, other, opts.Picture)
 	case FormatSVG:
-		return SVG(w, run, Picture{})
+		return SVG(w, run, opts.Picture)
 	case FormatShiViz:
 		return ShiViz(w, run)
 	case FormatPerfetto:
@@ -89,9 +89,9 @@ func Write(w io.Writer, f Format, run, other *trace.Run, opts Options) error {
 const allRows = 1 << 30
 
 // writeText writes the timeline of one run, or where two part and how each goes on around there.
-func writeText(w io.Writer, run, other *trace.Run) error {
+func writeText(w io.Writer, run, other *trace.Run, shown Picture) error {
 	if other == nil {
-		return Text(w, run, trace.Options{Fold: true, Last: allRows})
+		return Text(w, run, trace.Options{Fold: !shown.Routine, Last: allRows, From: shown.From, Until: shown.To, Nodes: shown.Nodes})
 	}
 	p, differ := trace.Part(run, other)
 	if !differ {

@@ -34,6 +34,8 @@ type Options struct {
 	// Link returns the address of a source line, for an editor or a repository.
 	// An address that is neither http, https, file, vscode nor relative is left out.
 	Link func(file string, line int) string
+	// Picture says what of the run a still picture or a text shows ([Write]).
+	Picture Picture
 }
 
 // HTML writes the page that draws a run.
