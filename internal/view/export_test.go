@@ -2,6 +2,7 @@ package view
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"encoding/xml"
 	"errors"
@@ -10,9 +11,11 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
+	"github.com/santhosh-tekuri/jsonschema/v6"
 	"github.com/stretchr/testify/require"
 
 	"distlabs/internal/trace"
@@ -105,6 +108,42 @@ func TestShiVizClocksStep(t *testing.T) {
 			require.Equal(t, last[host]+1, clock[host], m[0])
 			last[host] = clock[host]
 		}
+	}
+}
+
+// Perfetto's JSON is in the Trace Event Format, and the slices of a thread nest, as its importer demands.
+func TestPerfettoIsTraceEvents(t *testing.T) {
+	schema, err := jsonschema.NewCompiler().Compile("testdata/traceevent.schema.json")
+	require.NoError(t, err)
+	for _, run := range []*trace.Run{small(t), hostile(t), everyKind(t), badElection(t, 5), trace.NewRecorder(trace.Header{}).Run()} {
+		var b bytes.Buffer
+		require.NoError(t, Perfetto(&b, run))
+		value, err := jsonschema.UnmarshalJSON(bytes.NewReader(b.Bytes()))
+		require.NoError(t, err)
+		require.NoError(t, schema.Validate(value))
+		var out struct{ TraceEvents []traceEvent }
+		require.NoError(t, json.Unmarshal(b.Bytes(), &out))
+		requireNested(t, out.TraceEvents)
+	}
+}
+
+// requireNested checks that two slices of one thread are apart or one within the other.
+func requireNested(t *testing.T, events []traceEvent) {
+	slices.SortStableFunc(events, func(a, b traceEvent) int { return cmp.Or(cmp.Compare(a.At, b.At), cmp.Compare(b.Length, a.Length)) })
+	const rounding = 1e-4          // a tenth of a nanosecond: the numbers are floating-point microseconds
+	open := map[thread][]float64{} // ends of the slices that enclose
+	for _, e := range events {
+		if e.Phase != "X" {
+			continue
+		}
+		at := thread{e.Process, e.Thread}
+		for n := len(open[at]); n > 0 && open[at][n-1] <= e.At+rounding; n = len(open[at]) {
+			open[at] = open[at][:n-1]
+		}
+		if n := len(open[at]); n > 0 {
+			require.LessOrEqual(t, e.At+e.Length, open[at][n-1]+rounding, "%s of process %d at %v", e.Name, e.Process, e.At)
+		}
+		open[at] = append(open[at], e.At+e.Length)
 	}
 }
 
