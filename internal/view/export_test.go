@@ -193,6 +193,23 @@ func TestSVGIsWellFormed(t *testing.T) {
 	}
 }
 
+// Where a message is too long for its lane, what is empty goes first, then zeros; false is an answer.
+func TestSayBody(t *testing.T) {
+	const body = `{"Term":3,"Granted":false,"Entries":[],"Who":null,"Name":"","Index":0}`
+	for _, tt := range []struct {
+		chars int
+		want  string
+	}{
+		{80, "Vote{Term:3 Granted:false Entries:[] Who:nil Name:\"\" Index:0}"},
+		{40, "Vote{Term:3 Granted:false Index:0}"},
+		{30, "Vote{Term:3 Granted:false}"},
+		{20, "Vote{Term:3 Granted…"},
+	} {
+		require.Equal(t, tt.want, sayBody("Vote", body, float64(tt.chars)*svgChar))
+	}
+	require.Equal(t, "Vote", sayBody("Vote ", "", 100))
+}
+
 // A picture shows what is asked for: the moments, the nodes, the routine.
 func TestPictureOptions(t *testing.T) {
 	run := badElection(t, 5)
@@ -203,5 +220,13 @@ func TestPictureOptions(t *testing.T) {
 	}
 	require.Equal(t, 10, strings.Count(draw(Picture{Rows: 10}), `class="time"`))
 	require.Greater(t, strings.Count(draw(Picture{Rows: 5000, Routine: true}), `class="time"`), strings.Count(draw(Picture{Rows: 5000}), `class="time"`))
-	require.Less(t, strings.Count(draw(Picture{Nodes: []labrpc.NodeID{1}}), `class="dot"`), strings.Count(draw(Picture{}), `class="dot"`))
+	two := draw(Picture{Nodes: []labrpc.NodeID{4, 1}, Rows: 5000})
+	require.Less(t, strings.Count(two, `class="dot"`), strings.Count(draw(Picture{Rows: 5000}), `class="dot"`))
+	require.Regexp(t, `(?s)class="head"[^>]*>n4<.*class="head"[^>]*>n1<`, two, "lanes in the order asked for")
+	require.NotContains(t, two, ">n2</text>")
+	votes := draw(Picture{Match: regexp.MustCompile(`^n\d→n\d RequestVote`), Rows: 5000, Routine: true})
+	require.Contains(t, votes, "RequestVote{")
+	require.NotContains(t, votes, "AppendEntries")
+	require.Contains(t, votes, "role candidate", "what is no message stays")
+	require.Regexp(t, `class="r0"`, draw(Picture{}), "a leader's lane has a colour")
 }

@@ -210,6 +210,11 @@ func TestRoutineIsFolded(t *testing.T) {
 	b.do(chromedp.Click("#list .fold"))
 	opened := eval[int](b, count)
 	require.Greater(t, opened, folded)
+	b.press(kb.Home)
+	b.press("o") // from the keyboard
+	require.Greater(t, eval[int](b, count), opened)
+	require.True(t, eval[bool](b, `run.app.selected.routine`), "what was folded is selected")
+	opened = eval[int](b, count)
 	b.press("h")
 	require.Greater(t, eval[int](b, count), opened)
 	b.press("h")
@@ -260,6 +265,37 @@ func TestCausalHighlight(t *testing.T) {
 	}
 }
 
+// The times that a failure names lead to their moments: to the node's own step, if the time is of several.
+func TestMomentsOfAFailure(t *testing.T) {
+	run := badElection(t, 3)
+	b := open(t, pageOf(t, run), "#step=1")
+	type moment struct {
+		Text, Name string
+		At         int64
+		Node       int
+	}
+	moments := eval[[]moment](b, `[...document.querySelectorAll("#failure h2 .moment")].map((el) => {
+		el.click();
+		const s = run.app.selected;
+		return { Text: el.textContent, Name: s.name, At: s.clock, Node: s.node };
+	})`)
+	require.Len(t, moments, 2)
+	for k, m := range moments {
+		require.Equal(t, m.Text, trace.Seconds(time.Duration(m.At)), "moment %d", k)
+		require.Equal(t, "role", m.Name, "of all that happened then, what changed")
+	}
+	require.NotEqual(t, moments[0].Node, moments[1].Node)
+	require.Equal(t, eval[string](b, `document.querySelector("#failure h2").textContent`), "✗ "+failureText(t, run), "the sentence is what it was")
+	require.Positive(t, eval[int](b, `document.querySelectorAll("#failure details .moment").length`), "the faults have theirs")
+}
+
+// failureText is the sentence of a run's failure.
+func failureText(t *testing.T, run *trace.Run) string {
+	f, _ := failureOf(run)
+	require.NotNil(t, f)
+	return f.What
+}
+
 // A click on an event selects it and lights up its past and future; the rest of the list fades.
 func TestClick(t *testing.T) {
 	b := open(t, pageOf(t, badElection(t, 3)), "")
@@ -275,6 +311,7 @@ func TestClick(t *testing.T) {
 	require.Positive(t, eval[int](b, `[...run.app.cone].filter((c) => c === 0).length`))
 	b.do(chromedp.MouseEvent(chromedp.MouseMoved, place[0], place[1]))
 	require.False(t, eval[bool](b, `run.app.tip.hidden`), "the tip is shown")
+	b.shot("tip")
 }
 
 // A send shows the line of the program that made it.
@@ -323,6 +360,8 @@ func TestLargeRunOpensQuickly(t *testing.T) {
 		require.Less(t, spent, 2*time.Second, "to open and draw")
 		require.GreaterOrEqual(t, eval[int](b, `run.app.model.steps.length`), 20_000)
 	}
+	b.press(kb.PageDown)
+	b.shot("large-top")
 	for _, key := range []string{kb.End, "c", kb.ArrowUp, "h", "0", "t"} {
 		cost(fmt.Sprintf("key %q", key), time.Second, func() { b.press(key) })
 	}

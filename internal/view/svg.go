@@ -274,10 +274,13 @@ func (p *picture) drawRows() {
 	what := "the rule broke here"
 	if f != nil {
 		what = f.What
+		if f.Rule != "" {
+			what += " (" + f.Rule + ")"
+		}
 	}
 	p.tall += 24
 	p.add(`<line class="broke" x1="0" y1="%.1f" x2="%d" y2="%.1f"/>`, p.tall-24, p.opts.Width, p.tall-24)
-	p.text(pictureLabel{text: "✗ " + oneLine(what), class: "bad strong"}, 8, p.tall-8, "")
+	p.text(pictureLabel{text: cutTo("✗ "+oneLine(what), 0.85*float64(p.opts.Width)), class: "bad strong"}, 8, p.tall-8, "")
 }
 
 func (p *picture) text(l pictureLabel, x, y float64, more string) {

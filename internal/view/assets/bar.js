@@ -30,11 +30,11 @@ function buildFailure(app) {
   }
 }
 
-/** withMoments makes every time in a text a button that leads there. */
+/** withMoments makes every point in time in a text (at 1.204s, from 3.1s; not: within 5s) a button that leads there. */
 function withMoments(app, run, text) {
   const parts = [];
   let from = 0;
-  for (const m of text.matchAll(/\b(\d+(?:\.\d+)?)s\b/g)) {
+  for (const m of text.matchAll(/(?<=\b(?:at|from|to|since|until) )(\d+\.\d+)s\b/g)) {
     const before = text.slice(0, m.index), node = /.*\bn(\d+)\b/s.exec(before);
     const step = stepNear(run, m[1], node ? Number(node[1]) : 0);
     if (!step) continue;

@@ -135,7 +135,8 @@ function drawMoments(app) {
   ctx.setLineDash([]);
   for (const run of model.runs) {
     if (run.broke === null) continue;
-    const what = run.failure ? printable(run.failure.what) : "the rule broke here";
+    const { failure } = run;
+    const what = failure ? printable(failure.what) + (failure.rule ? ` (${printable(failure.rule)})` : "") : "the rule broke here";
     banner(app, brokenY(app, run) - app.top, (model.compares ? "AB"[run.index] + ": " : "") + "✗ " + what, theme.bad);
   }
   if (model.difference) banner(app, partY(app) - app.top, "the runs part here: " + printable(model.difference.text), theme.accent);
