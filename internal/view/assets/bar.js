@@ -34,9 +34,9 @@ function buildFailure(app) {
 function withMoments(app, run, text) {
   const parts = [];
   let from = 0;
-  for (const m of text.matchAll(/(?<=\b(?:at|from|to|since|until) )(\d+\.\d+)s\b/g)) {
+  for (const m of text.matchAll(/(?<=\b(?:at|from|to|since|until) )(?:(\d+\.\d+)s|(\d+(?:\.\d+)?)ms)\b/g)) {
     const before = text.slice(0, m.index), node = /.*\bn(\d+)\b/s.exec(before);
-    const step = stepNear(run, m[1], node ? Number(node[1]) : 0);
+    const step = stepNear(run, m[1] || m[2], m[1] ? 1e9 : 1e6, node ? Number(node[1]) : 0);
     if (!step) continue;
     parts.push(text.slice(from, m.index), make("button", {
       type: "button", class: "moment", title: "show this moment: " + sentence(step), onclick: () => app.select(step, { cone: Boolean(app.cone) }),
@@ -46,9 +46,9 @@ function withMoments(app, run, text) {
   return [...parts, text.slice(from)];
 }
 
-/** stepNear is the step that a text means by a time: one that has just these digits, of that node if it has one; or null. */
-function stepNear(run, digits, node) {
-  const unit = 10 ** (9 - (digits.split(".")[1] || "").length), at = Number(digits) * 1e9;
+/** stepNear is the step that a text means by a time of so many nanoseconds a unit: one that has just these digits, of that node if it has one; or null. */
+function stepNear(run, digits, second, node) {
+  const unit = second / 10 ** (digits.split(".")[1] || "").length, at = Number(digits) * second;
   // A time may have been rounded up, down, or to the nearest.
   const { steps } = run, first = lastIndex(steps, (s) => s.clock <= at - unit) + 1;
   const close = steps.slice(first, lastIndex(steps, (s) => s.clock < at + unit) + 1).filter((s) => !s.ends);

@@ -1,6 +1,6 @@
 // labels.js: what is written in a row: messages and deeds beside the lanes, cuts and remarks across all of them.
 
-const MOST = 360, NARROW = 150; // pixels: the longest text, and a lane in which names are abbreviated
+const MOST = 460, NARROW = 150; // pixels: the longest text, and a lane in which names are abbreviated
 let charWidth = 6.6; // of the diagram's font; fitCanvas measures it
 
 /**

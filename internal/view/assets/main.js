@@ -120,10 +120,10 @@ function select(app, step, cone, scroll) {
     if (y < app.top + 40 || y > app.top + app.height - 60) app.top = y - app.height * 0.45;
     clampTop(app);
   }
+  showDetail(app); // first: it takes of the list's height
   renderList(app);
   showItem(app);
   renderList(app);
-  showDetail(app);
   if (document.activeElement !== app.list) app.status.textContent = step ? `${seconds(step.clock)} ${sentence(step)}` : "nothing selected";
   app.redraw();
   writeFragment(app);

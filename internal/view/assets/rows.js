@@ -179,7 +179,7 @@ function banner(app, y, text, colour) {
   ctx.globalAlpha = 1;
   ctx.fillStyle = colour;
   ctx.fillRect(0, y - 1, app.width, 2);
-  const said = shorten(text, Math.floor((app.width - 40) / charWidth));
+  const said = shorten(text, Math.floor((app.width - GUTTER - 24) / charWidth));
   const w = said.length * charWidth + 16;
   const x = app.scale === "order" ? GUTTER - 6 : app.width - w - 6; // in true time there is no room made for it
   ctx.beginPath();
