@@ -78,7 +78,7 @@ The file is written beside the record unless --out says otherwise.`,
 			if err != nil {
 				return err
 			}
-			d := drawing{run: run, base: strings.TrimSuffix(args[0], ".jsonl"), opts: view.Beside(filepath.Dir(args[0]))}
+			d := drawing{run: run, base: strings.TrimSuffix(args[0], ".jsonl"), opts: besideRecord(args[0])}
 			if against != "" {
 				if d.other, err = readRun(against); err != nil {
 					return err
@@ -91,6 +91,17 @@ The file is written beside the record unless --out says otherwise.`,
 	f.add(cmd)
 	cmd.Flags().StringVar(&against, "against", "", "the record of another run to compare with")
 	return cmd
+}
+
+// ofAnother is the end of the name of a record that grade replay made of another's code than the lab's folder holds.
+var ofAnother = regexp.MustCompile(`-(solution|submission|mutant)\.jsonl$`)
+
+// besideRecord are the options for a page beside a record: with the source lines, unless they would be another's.
+func besideRecord(path string) view.Options {
+	if ofAnother.MatchString(path) {
+		return view.Options{}
+	}
+	return view.Beside(filepath.Dir(path))
 }
 
 // readRun reads a record. What is wrong with the file is its user's mistake.

@@ -56,6 +56,7 @@ const (
 	svgLine   = 15
 	svgFull   = 19
 	svgChar   = 6.7
+	svgCross  = 46 // from a lane to the cross of a message that was lost at once
 )
 
 type picture struct {
@@ -83,6 +84,7 @@ type pictureLabel struct {
 	node  labrpc.NodeID
 	text  string
 	body  string // of a message, as JSON
+	right bool   // it stands behind the cross of a message that was lost to the right of it
 	class string
 	line  int
 }
@@ -233,7 +235,7 @@ func (p *picture) drawMessages() {
 			continue
 		}
 		if s.At == p.run.Steps[s.Partner].At {
-			x1, y1 = x0+(x1-x0)*min(0.4, 46/math.Abs(x1-x0+0.1)), y1+8
+			x1, y1 = x0+(x1-x0)*min(0.4, svgCross/math.Abs(x1-x0+0.1)), y1+8
 		} else {
 			x1 = x0 + (x1-x0)*0.85
 		}
@@ -264,7 +266,7 @@ func (p *picture) drawRows() {
 			}
 		}
 		for _, item := range row.items {
-			p.text(item, p.x(item.node)+8, row.y+4+svgLine*float64(item.line), "")
+			p.text(item, p.x(item.node)+item.indent(), row.y+4+svgLine*float64(item.line), "")
 		}
 	}
 	f, broke := failureOf(p.run)
@@ -281,6 +283,14 @@ func (p *picture) drawRows() {
 	p.tall += 24
 	p.add(`<line class="broke" x1="0" y1="%.1f" x2="%d" y2="%.1f"/>`, p.tall-24, p.opts.Width, p.tall-24)
 	p.text(pictureLabel{text: cutTo("✗ "+oneLine(what), 0.85*float64(p.opts.Width)), class: "bad strong"}, 8, p.tall-8, "")
+}
+
+// indent is how far right of its lane a label stands.
+func (l pictureLabel) indent() float64 {
+	if l.right {
+		return 8 + svgCross
+	}
+	return 8
 }
 
 func (p *picture) text(l pictureLabel, x, y float64, more string) {

@@ -43,7 +43,7 @@ func (p *picture) label(row *pictureRow) {
 				until = min(until, p.x(other))
 			}
 		}
-		item.text = sayBody(item.text, item.body, min(until-p.x(item.node)-14, 400))
+		item.text = sayBody(item.text, item.body, min(until-p.x(item.node)-item.indent()-6, 400))
 	}
 }
 
@@ -82,7 +82,7 @@ func stepLabel(run *trace.Run, s *trace.Step) (pictureLabel, bool) {
 		}
 		l.text = fmt.Sprintf("✕ %s%v→%v (%s)", name, s.From, s.To, oneLine(s.Reason))
 		if l.node == s.From { // its send has no label
-			l.text, l.body = l.text+" ", s.Body
+			l.text, l.body, l.right = l.text+" ", s.Body, s.To > s.From
 		}
 	case labrpc.EventHeld, labrpc.EventAltered:
 		l.node, l.class = s.From, "bad"
