@@ -135,6 +135,20 @@ func TestCompare(t *testing.T) {
 	require.Equal(t, "twins", eval[string](b, `document.title`))
 }
 
+// Where one run has ended, the other's next step is where they part.
+func TestCompareWithShorter(t *testing.T) {
+	whole := small(t)
+	half := *whole
+	half.Steps = whole.Steps[:9]
+	var page bytes.Buffer
+	require.NoError(t, Compare(&page, &half, whole, Options{}))
+	b := open(t, page.Bytes(), "")
+	require.Equal(t, "b10", eval[string](b, `run.app.nameOf(run.app.selected)`))
+	for _, key := range []string{"v", "t", "0", kb.ArrowLeft, "o"} {
+		b.press(key)
+	}
+}
+
 // Runs of two seeds share no time: where their stories part stands on one height, and each keeps its own times.
 func TestCompareSeeds(t *testing.T) {
 	bad := badElection(t, 3)

@@ -3,7 +3,7 @@
 //
 // [HTML] writes one self-contained page: no server, no network, nothing beside it.
 // [Compare] writes a page with two runs side by side. [SVG] is a still picture,
-// [ShiViz] and [Perfetto] feed those viewers, [Text] is for a terminal. All are pure functions
+// [ShiViz] and [Perfetto] feed those viewers, [Text] is for a terminal; [Write] writes any of them. All are pure functions
 // of the run, so the same run gives the same bytes.
 //
 // # Trust
