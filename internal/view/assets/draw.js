@@ -109,7 +109,7 @@ function drawRules(app, first, last) {
     if (y < free) continue;
     const { clock, run } = row.steps[0];
     let text = seconds(clock);
-    if (app.model.runs.some((r) => r.shift)) text = "AB"[run] + " " + text; // each run has times of its own
+    if (app.model.runs.some((r) => r.shift)) text = "AB"[run] + " " + seconds(clock, 3); // each run has times of its own
     else if (text === said) text = seconds(clock, 6);
     else said = text;
     ctx.fillStyle = theme.muted;
