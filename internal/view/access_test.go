@@ -75,7 +75,7 @@ func TestTabOrder(t *testing.T) {
 	b.press(kb.Tab)
 	require.Equal(t, "skip", eval[string](b, `document.activeElement.id`))
 	b.press(kb.Enter)
-	require.Eventually(t, func() bool { return eval[string](b, `document.activeElement.id`) == "list" }, 5*time.Second, 20*time.Millisecond)
+	require.Eventually(t, func() bool { return eval[string](b, `document.activeElement.id`) == "list" }, 20*time.Second, 20*time.Millisecond)
 	b.do(chromedp.Evaluate[chromedp.Void](`document.activeElement.blur()`), chromedp.Focus("#text"))
 	for range 60 {
 		b.press(kb.Tab)
@@ -127,7 +127,7 @@ func TestCompare(t *testing.T) {
 
 	// The second run's steps have an address too, and two equal runs have no difference.
 	b.do(chromedp.Evaluate[chromedp.Void](`location.hash = "#step=b12"`))
-	require.Eventually(t, func() bool { return eval[bool](b, `run.app.selected.run === 1 && run.app.selected.n === 11`) }, 5*time.Second, 20*time.Millisecond)
+	require.Eventually(t, func() bool { return eval[bool](b, `run.app.selected.run === 1 && run.app.selected.n === 11`) }, 20*time.Second, 20*time.Millisecond)
 	page.Reset()
 	require.NoError(t, Compare(&page, small(t), small(t), Options{Title: "twins"}))
 	b = open(t, page.Bytes(), "")
