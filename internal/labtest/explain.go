@@ -130,12 +130,7 @@ func faultLine(n int, lines []string) string {
 // write keeps the record and the page that draws it beside the test, or where LABS_TRACE_DIR says. It
 // returns the path of the page.
 func (r *runner) write(run *trace.Run, f report.Failure) (string, error) {
-	dir := os.Getenv("LABS_TRACE_DIR")
-	shown := dir
-	if dir == "" {
-		dir = filepath.Join(place().Dir, ".labs")
-		shown = strings.TrimPrefix(place().Package, "./") + "/.labs"
-	}
+	dir, shown := traceDir()
 	name := fmt.Sprintf("%s-%d", r.t.Name(), f.Seed)
 	run.Header.Failure, _ = json.Marshal(f) // plain fields: it cannot fail
 	err := errors.Join(
@@ -145,6 +140,14 @@ func (r *runner) write(run *trace.Run, f report.Failure) (string, error) {
 		return "", fmt.Errorf("the record of the run could not be kept: %w", err)
 	}
 	return filepath.ToSlash(filepath.Join(shown, name+".html")), nil
+}
+
+// traceDir is where records go, and how a message names that place.
+func traceDir() (dir, shown string) {
+	if dir = os.Getenv("LABS_TRACE_DIR"); dir != "" {
+		return dir, dir
+	}
+	return filepath.Join(place().Dir, ".labs"), strings.TrimPrefix(place().Package, "./") + "/.labs"
 }
 
 // writeRun writes the whole file or none of it.
