@@ -75,10 +75,15 @@ func TestAlternativesHaveFullMarks(t *testing.T) {
 	})
 }
 
-// The stubs compile, run to the end of every test, and score nothing.
+// The stubs compile, run to the end of every test, and score nothing. They are read from where the lab keeps them
+// pristine, so that this holds in the checkout of someone who has solved a part, too.
 func TestStubsScoreNothing(t *testing.T) {
 	forEachLab(t, func(t *testing.T, s course.Selected) {
-		for _, part := range gradeLab(t, grade.Source{Kind: grade.WorkingTree}, s).Parts {
+		stubs := filepath.Join(labs.Root, filepath.FromSlash(s.Lab.StubDir()))
+		for _, name := range s.Lab.Files() {
+			require.FileExists(t, filepath.Join(stubs, name), "copy the stub here, so that grade reset can restore it")
+		}
+		for _, part := range gradeLab(t, grade.Source{Kind: grade.Submission, Dir: stubs}, s).Parts {
 			for _, test := range part.Tests {
 				if test.Points != 0 {
 					t.Errorf("%s gives a stub %d points", test.Name, test.Points)
