@@ -54,8 +54,7 @@ func execute(args []string, stdout, stderr io.Writer) int {
 		status.err = errors.New("interrupted")
 	}
 	if status.err != nil {
-		text := strings.TrimPrefix(strings.TrimPrefix(status.err.Error(), "grade: "), "course: ")
-		fmt.Fprintln(stderr, "grade: "+text)
+		fmt.Fprintln(stderr, "grade: "+trimmed(status.err).Error())
 	}
 	return status.code
 }
@@ -75,6 +74,16 @@ func (e *exitError) Error() string {
 }
 
 func (e *exitError) Unwrap() error { return e.err }
+
+// trimmed is the error without the name of the package that it comes from.
+func trimmed(err error) error {
+	for _, pkg := range []string{"grade: ", "course: ", "learn: "} {
+		if text, ok := strings.CutPrefix(err.Error(), pkg); ok {
+			return errors.New(text)
+		}
+	}
+	return err
+}
 
 func usage(err error) error { return &exitError{code: exitUsage, err: err} }
 
@@ -106,7 +115,8 @@ Exit status: 0 all passed, or a submission was graded whatever its marks;
 	}
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.AddCommand(runCommand(), mutantsCommand(), soakCommand(), listCommand(), doctorCommand(),
-		traceCommand(), replayCommand())
+		traceCommand(), replayCommand(),
+		hintCommand(), solutionCommand(), resetCommand(), carryCommand())
 	return root
 }
 
