@@ -35,7 +35,7 @@ func (r *Raft) Submit(command []byte) (index, term int, leader bool) {
 // Status returns what the server thinks now: all of one moment.
 func (r *Raft) Status() Status {
 	st := r.State()
-	// TODO(5A): tell the rest that you know, the vote first. What you return must
-	// not change afterwards.
+	// TODO(5A): tell the rest that you know too, the vote first, all read under one
+	// lock. What you return must not change afterwards.
 	return Status{Term: st.Term, Role: st.Role, Leader: st.Leader}
 }
