@@ -123,7 +123,7 @@ func loadServer(ctx context.Context, c *course.Course, dir string) (*serverSourc
 	}
 	pkg := loaded[0]
 	if len(pkg.Errors) > 0 {
-		return nil, fmt.Errorf("learn: %s does not compile, so it can not be carried yet: %s", dir, plainError(c, pkg.Errors[0]))
+		return nil, fmt.Errorf("learn: %s does not compile, so it can not be carried yet: %s", dir, plainError(c, pkg.Errors))
 	}
 	s := &serverSource{pkg: pkg, dir: dir, files: map[string]*ast.File{}, text: map[string][]byte{}}
 	for _, f := range pkg.Syntax {
@@ -141,9 +141,18 @@ func loadServer(ctx context.Context, c *course.Course, dir string) (*serverSourc
 	return s, nil
 }
 
-func plainError(c *course.Course, e packages.Error) string {
-	pos := strings.TrimPrefix(e.Pos, c.Root+string(filepath.Separator))
-	return filepath.ToSlash(pos) + ": " + e.Msg
+// plainError is the first error with a position of its own: the go command's comes before the type checker's, and
+// says the same in the form of a build log.
+func plainError(c *course.Course, all []packages.Error) string {
+	e := all[0]
+	if at := slices.IndexFunc(all, func(e packages.Error) bool { return e.Kind != packages.ListError && e.Pos != "" }); at >= 0 {
+		e = all[at]
+	}
+	text := e.Msg
+	if e.Pos != "" {
+		text = e.Pos + ": " + text
+	}
+	return filepath.ToSlash(strings.ReplaceAll(text, c.Root+string(filepath.Separator), ""))
 }
 
 // server is the text of the server's file in its new package, with what it uses
