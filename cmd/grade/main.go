@@ -102,7 +102,11 @@ func newCommand() *cobra.Command {
 	root := &cobra.Command{
 		Use:   "grade",
 		Short: "Grade the labs",
-		Long: `Grade the labs of this checkout, the reference solutions, or a submission.
+		RunE:  action(watchAction),
+		Long: `Without a command, in a terminal, watch the labs: run what a saved file affects,
+and show the first failure. Without a terminal, tell how far you are.
+
+Grade the labs of this checkout, the reference solutions, or a submission.
 
 Labs and parts are named by number (01), folder (01-links), word (links) or
 part (1A). Without a name, a command is about all of them.
