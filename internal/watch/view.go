@@ -44,6 +44,14 @@ func (s Screen) cut(line string) string {
 	return string(r) + "…"
 }
 
+// wrap breaks prose at spaces.
+func (s Screen) wrap(text string) []string {
+	if s.Width > 0 {
+		text = lipgloss.Wrap(text, s.Width, "")
+	}
+	return strings.Split(text, "\n")
+}
+
 // View is the screen as lines of text: what there is to read, then where one
 // is, then the keys. Only what there is to read may be wider than the screen.
 func (m Model) View(s Screen) []string {
@@ -58,7 +66,7 @@ func (m Model) View(s Screen) []string {
 	}
 	lines = append(lines, "")
 	if m.message != "" {
-		lines = append(lines, s.cut(m.message))
+		lines = append(lines, s.wrap(m.message)...)
 	}
 	return append(lines, m.bar(s), s.cut(m.headline()), s.cut(m.keys(s)))
 }
@@ -87,10 +95,11 @@ func (m Model) viewResult(s Screen) (lines []string) {
 	}
 	for _, text := range m.advice {
 		lines = append(lines, "")
-		lines = append(lines, strings.Split("advice: "+text, "\n")...)
+		lines = append(lines, s.wrap(s.style(strong, "advice:")+" "+text)...)
 	}
 	for _, h := range m.hints {
-		lines = append(lines, "", s.style(strong, fmt.Sprintf("hint %d of %d:", h.Number, h.Of))+" "+h.Text)
+		lines = append(lines, "")
+		lines = append(lines, s.wrap(s.style(strong, fmt.Sprintf("hint %d of %d:", h.Number, h.Of))+" "+h.Text)...)
 	}
 	return lines
 }
@@ -123,7 +132,7 @@ func (m Model) viewPass(s Screen) []string {
 	}
 	for _, text := range m.finish {
 		lines = append(lines, "")
-		lines = append(lines, strings.Split(s.style(strong, text), "\n")...)
+		lines = append(lines, s.wrap(text)...)
 	}
 	if len(m.finish) == 0 && m.passes() {
 		lines = append(lines, "", fmt.Sprintf("Stay as long as you like. n goes on; grade solution %s shows the reference.", m.part.ID))

@@ -4,10 +4,12 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"os/signal"
 	"path/filepath"
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"distlabs/internal/course"
@@ -29,6 +31,11 @@ func Run(ctx context.Context, c *course.Course, o Options) error {
 	progress, err := learn.Load(c.Root)
 	if err != nil {
 		return err
+	}
+	if !signal.Ignored(syscall.SIGHUP) { // the window is closed
+		var stop context.CancelFunc
+		ctx, stop = signal.NotifyContext(ctx, syscall.SIGHUP)
+		defer stop()
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
