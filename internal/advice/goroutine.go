@@ -15,7 +15,7 @@ var Goroutine = &analysis.Analyzer{
 	Run: func(pass *analysis.Pass) (any, error) {
 		funcs := functions(pass)
 		// A loop that looks at a context, or at an error of labrpc, can know that the node is down.
-		knows := reaching(pass, funcs, func(n ast.Node) bool { return looksUp(pass, n) }, nil)
+		knows := reaching(pass, funcs, func(n ast.Node) bool { return looksUp(pass, n) }, elsewhere)
 		waits := reaching(pass, funcs, func(n ast.Node) bool { return letsTimePass(pass, n) }, elsewhere)
 		seen := map[*ast.BlockStmt]bool{}
 		for _, file := range pass.Files {
@@ -56,7 +56,7 @@ func endless(pass *analysis.Pass, body *ast.BlockStmt, knows, waits map[*types.F
 			return true
 		}
 		passes := reaches(pass, n, waits, func(n ast.Node) bool { return letsTimePass(pass, n) }, elsewhere)
-		asks := reaches(pass, n, knows, func(n ast.Node) bool { return looksUp(pass, n) }, nil)
+		asks := reaches(pass, n, knows, func(n ast.Node) bool { return looksUp(pass, n) }, elsewhere)
 		if passes && !asks && !bounded(pass, n) {
 			pass.Report(analysis.Diagnostic{Pos: n.Pos(), Message: "this loop goes on when its node has crashed: nothing in it asks. " +
 				"Go cannot stop a goroutine from outside. Wait in a select that has a case <-node.Context().Done(), and return there."})

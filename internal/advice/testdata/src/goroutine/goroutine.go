@@ -27,6 +27,7 @@ func start(s *server) {
 	go s.rightByError()
 	go s.helper(s.node.Context())
 	go s.counts()
+	go s.forgets()
 	go func() {
 		for msg := range make(chan int) { // whoever closes it ends it
 			_ = msg
@@ -44,6 +45,15 @@ func (s *server) loop() {
 func (s *server) until() {
 	for !s.acked() { // want `this loop goes on`
 		s.pause()
+	}
+}
+
+// What it starts each time asks, and it does not.
+func (s *server) forgets() {
+	ticker := time.NewTicker(time.Second)
+	for { // want `this loop goes on`
+		go labrpc.Send(s.node, 2, "beat", Beat{})
+		<-ticker.C
 	}
 }
 
