@@ -77,7 +77,7 @@ func (e *exitError) Unwrap() error { return e.err }
 
 // trimmed is the error without the name of the package that it comes from.
 func trimmed(err error) error {
-	for _, pkg := range []string{"grade: ", "course: ", "learn: "} {
+	for _, pkg := range []string{"grade: ", "course: ", "learn: ", "advice: ", "watch: "} {
 		if text, ok := strings.CutPrefix(err.Error(), pkg); ok {
 			return errors.New(text)
 		}
@@ -120,7 +120,8 @@ Exit status: 0 all passed, or a submission was graded whatever its marks;
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.AddCommand(runCommand(), mutantsCommand(), soakCommand(), listCommand(), doctorCommand(),
 		traceCommand(), replayCommand(),
-		hintCommand(), solutionCommand(), resetCommand(), carryCommand())
+		hintCommand(), solutionCommand(), resetCommand(), carryCommand(),
+		hintCommand(), solutionCommand(), resetCommand(), carryCommand(), adviceCommand())
 	return root
 }
 

@@ -99,6 +99,11 @@ func (f runFlags) run(cmd *cobra.Command, args []string) error {
 	}
 	p := newPrinter(cmd.OutOrStdout())
 	printResult(p, result, f.verbose)
+	if source.Kind == grade.WorkingTree {
+		if err := printAdvice(cmd, p, c, selected, result); err != nil {
+			return err
+		}
+	}
 	if source.Kind == grade.WorkingTree && f.seed == "" && f.seeds == 0 {
 		if err := printFinish(p, c, attempt, result); err != nil {
 			return err

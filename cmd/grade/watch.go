@@ -1,10 +1,12 @@
 package main
 
 import (
+	"context"
 	"os"
 
 	"github.com/spf13/cobra"
 
+	"distlabs/internal/course"
 	"distlabs/internal/learn"
 	"distlabs/internal/watch"
 )
@@ -19,7 +21,17 @@ func watchAction(cmd *cobra.Command, _ []string) error {
 		return err
 	}
 	if onTerminal(cmd) {
-		return watch.Run(cmd.Context(), c, watch.Options{In: os.Stdin, Out: os.Stdout, Colour: newPrinter(os.Stdout).colour})
+		return watch.Run(cmd.Context(), c, watch.Options{In: os.Stdin, Out: os.Stdout, Colour: newPrinter(os.Stdout).colour,
+			Advise: func(ctx context.Context, lab course.Lab) (texts []string) {
+				all, err := advise(ctx, c, lab)
+				if err != nil { // no advice is no reason to stop watching; grade advice says why
+					return nil
+				}
+				for _, a := range all {
+					texts = append(texts, a.String())
+				}
+				return texts
+			}})
 	}
 	progress, err := learn.Load(c.Root)
 	if err != nil {
