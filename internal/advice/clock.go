@@ -76,21 +76,7 @@ func (c *clockWalk) gather(n ast.Node) {
 
 // gatherTypes takes the type arguments of a call, given or inferred.
 func (c *clockWalk) gatherTypes(call *ast.CallExpr) {
-	fun := ast.Unparen(call.Fun)
-	switch x := fun.(type) {
-	case *ast.IndexExpr:
-		fun = x.X
-	case *ast.IndexListExpr:
-		fun = x.X
-	}
-	id, ok := fun.(*ast.Ident)
-	if sel, isSel := fun.(*ast.SelectorExpr); isSel {
-		id, ok = sel.Sel, true
-	}
-	if !ok {
-		return
-	}
-	args := c.pass.TypesInfo.Instances[id].TypeArgs
+	args := c.pass.TypesInfo.Instances[calleeName(call)].TypeArgs
 	for i := range args.Len() {
 		c.messages[types.Unalias(args.At(i))] = true
 	}

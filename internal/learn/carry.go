@@ -114,7 +114,7 @@ type serverSource struct {
 // types, and would not compile in lab 05 either.
 func loadServer(ctx context.Context, c *course.Course, dir string) (*serverSource, error) {
 	loaded, err := packages.Load(&packages.Config{
-		Context: ctx, Dir: c.Root,
+		Context: ctx, Dir: c.Root, BuildFlags: []string{"-race", "-trimpath"}, // as the grader builds, from the same cache
 		Mode: packages.NeedName | packages.NeedFiles | packages.NeedSyntax | packages.NeedTypes | packages.NeedTypesInfo |
 			packages.NeedImports | packages.NeedExportFile,
 	}, "./"+dir)
@@ -311,7 +311,7 @@ func compiles(ctx context.Context, c *course.Course, texts map[File][]byte) erro
 	if err != nil {
 		return fmt.Errorf("learn: %w", err)
 	}
-	cmd := exec.CommandContext(ctx, "go", "test", "-c", "-vet=off", "-overlay", filepath.Join(dir, "overlay.json"),
+	cmd := exec.CommandContext(ctx, "go", "test", "-c", "-race", "-trimpath", "-vet=off", "-overlay", filepath.Join(dir, "overlay.json"),
 		"-o", filepath.Join(dir, "lab.test"), "./labs/"+CarryTo)
 	cmd.Dir = c.Root
 	text, err := cmd.CombinedOutput()

@@ -14,7 +14,6 @@ import (
 
 // newCheckout copies what lab 05 is built from.
 func newCheckout(t *testing.T) *course.Course {
-	t.Setenv("GOFLAGS", "-trimpath") // the folder is new each time; what is built must not be
 	root, err := course.Root(".")
 	require.NoError(t, err)
 	dir := t.TempDir()
@@ -215,7 +214,7 @@ func TestCarried5A(t *testing.T) {
 `
 
 func goTest(t *testing.T, c *course.Course, run string) (string, error) {
-	cmd := exec.Command("go", "test", "-count=1", "-run", run, "./labs/"+CarryTo)
+	cmd := exec.Command("go", "test", "-race", "-trimpath", "-count=1", "-run", run, "./labs/"+CarryTo)
 	cmd.Dir = c.Root
 	cmd.Env = append(os.Environ(), "LABS_SEEDS=3")
 	out, err := cmd.CombinedOutput()
