@@ -62,6 +62,11 @@ func (w *workspace) fill(src Source, selected []course.Selected) error {
 	if err := w.copyCourse(); err != nil {
 		return fmt.Errorf("grade: scratch workspace: %w", err)
 	}
+	if src.Kind == Submission {
+		if err := w.stubs(); err != nil {
+			return err
+		}
+	}
 	for _, s := range selected {
 		p := &prepared{lab: s.Lab}
 		w.labs[s.Lab.ID] = p
