@@ -36,7 +36,7 @@ func imports(pkg *types.Package, path string) bool {
 type clockWalk struct {
 	pass     *analysis.Pass
 	from     map[types.Object]bool // variables that hold a moment of time.Now
-	messages map[types.Type]bool   // types that travel
+	messages map[types.Type]bool   // types that travel, or are kept on the disk
 }
 
 func (c *clockWalk) eachNode(f func(ast.Node)) {
@@ -70,6 +70,11 @@ func (c *clockWalk) gather(n ast.Node) {
 		f := callee(c.pass.TypesInfo, n)
 		if is(f, labrpc, "Handle", "Receive", "Call", "Send") && f.Signature().Recv() == nil {
 			c.gatherTypes(n)
+		}
+		if is(f, labrpc, "Save") && len(n.Args) == 2 {
+			if t := c.pass.TypesInfo.TypeOf(n.Args[1]); t != nil {
+				c.messages[types.Unalias(deref(t))] = true
+			}
 		}
 	}
 }
@@ -122,7 +127,7 @@ func (c *clockWalk) look(n ast.Node) {
 				e = kv.Value
 			}
 			if c.isMoment(e) {
-				c.report(e, "leaves this node in a message")
+				c.report(e, "leaves this node, in a message or a record")
 			}
 		}
 	case *ast.AssignStmt:
@@ -132,7 +137,7 @@ func (c *clockWalk) look(n ast.Node) {
 				continue
 			}
 			if t := c.pass.TypesInfo.TypeOf(sel.X); t != nil && c.messages[types.Unalias(deref(t))] {
-				c.report(n.Rhs[i], "leaves this node in a message")
+				c.report(n.Rhs[i], "leaves this node, in a message or a record")
 			}
 		}
 	}

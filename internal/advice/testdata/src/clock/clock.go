@@ -11,6 +11,8 @@ type Stamp struct {
 	Round time.Duration
 }
 
+type record struct{ Granted time.Time }
+
 type Grant struct{ Until time.Time }
 
 type server struct {
@@ -20,15 +22,16 @@ type server struct {
 
 func (s *server) wrong() {
 	labrpc.Handle(s.node, "lease", func(labrpc.NodeID, Stamp) Grant {
-		return Grant{Until: time.Now().Add(time.Second)} // want `a moment of time.Now leaves this node in a message`
+		return Grant{Until: time.Now().Add(time.Second)} // want `a moment of time.Now leaves this node, in a message or a record`
 	})
-	labrpc.Send(s.node, 2, "stamp", Stamp{At: time.Now()}) // want `leaves this node in a message`
+	labrpc.Send(s.node, 2, "stamp", Stamp{At: time.Now()}) // want `leaves this node, in a message or a record`
 	labrpc.Send(s.node, 2, "now", time.Now())              // want `leaves this node`
 	now := time.Now()
 	s.node.Disk().Save("granted", now) // want `leaves this node`
 	_ = now.UnixNano()                 // want `is turned into a number or text`
+	s.node.Disk().Save("record", record{Granted: now}) // want `in a message or a record`
 	var g Grant
-	g.Until = now.Add(time.Minute) // want `leaves this node in a message`
+	g.Until = now.Add(time.Minute) // want `leaves this node, in a message or a record`
 	_ = g
 	_ = time.Now().Format(time.RFC3339) // want `is turned into a number or text`
 }
@@ -39,6 +42,7 @@ func (s *server) right() {
 	labrpc.Send(s.node, 2, "stamp", Stamp{At: s.node.Clock().Now(), Round: time.Since(began)})
 	wall := s.node.Clock().Now()
 	s.node.Disk().Save("granted", wall)
+	s.node.Disk().Save("record", record{Granted: wall})
 	_ = wall.UnixNano()
 	if time.Now().After(s.deadline) {
 		return
