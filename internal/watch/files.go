@@ -12,15 +12,18 @@ import (
 	"distlabs/internal/learn"
 )
 
-const (
+// patience is when files are looked at.
+type patience struct {
 	// settle is how long no more is written before files are looked at: an editor
 	// may save in several writes, or write another file and rename it.
-	settle = 60 * time.Millisecond
+	settle time.Duration
 	// poll is how often files are looked at in any case. Where the system's
 	// notification works it finds nothing new; on network drives and in some
 	// containers it is all that there is.
-	poll = time.Second
-)
+	poll time.Duration
+}
+
+var usual = patience{settle: 60 * time.Millisecond, poll: time.Second}
 
 // stamp tells one state of a file from another.
 type stamp struct {
@@ -31,12 +34,16 @@ type stamp struct {
 // Files calls saved with the students' files that were saved, after each time that
 // some were, until the context ends.
 func Files(ctx context.Context, c *course.Course, saved func([]learn.File)) {
+	usual.files(ctx, c, saved)
+}
+
+func (p patience) files(ctx context.Context, c *course.Course, saved func([]learn.File)) {
 	events, wake := notification(c)
 	if events != nil {
 		defer events.Close()
 	}
 	last := stamps(c)
-	ticker := time.NewTicker(poll)
+	ticker := time.NewTicker(p.poll)
 	defer ticker.Stop()
 	for {
 		select {
@@ -44,7 +51,7 @@ func Files(ctx context.Context, c *course.Course, saved func([]learn.File)) {
 			return
 		case <-ticker.C:
 		case <-wake:
-			settled(ctx, wake)
+			p.settled(ctx, wake)
 		}
 		now := stamps(c)
 		if files := changed(c, last, now); len(files) > 0 {
@@ -77,15 +84,15 @@ func notification(c *course.Course) (*fsnotify.Watcher, <-chan fsnotify.Event) {
 }
 
 // settled waits until nothing has been written for a moment, but not for ever.
-func settled(ctx context.Context, wake <-chan fsnotify.Event) {
-	limit := time.After(10 * settle)
+func (p patience) settled(ctx context.Context, wake <-chan fsnotify.Event) {
+	limit := time.After(10 * p.settle)
 	for {
 		select {
 		case _, open := <-wake:
 			if !open {
 				return
 			}
-		case <-time.After(settle):
+		case <-time.After(p.settle):
 			return
 		case <-limit:
 			return

@@ -18,14 +18,15 @@ func TestFilesSeesEverySave(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	saved := make(chan []learn.File, 100)
 	over := make(chan bool)
+	long := patience{settle: time.Second, poll: time.Hour} // a busy machine pauses between two writes, too
 	go func() {
 		defer close(over)
-		Files(ctx, c, func(files []learn.File) { saved <- files })
+		long.files(ctx, c, func(files []learn.File) { saved <- files })
 	}()
 	dir := filepath.Join(c.Root, "labs", "01-echo")
 	path := filepath.Join(dir, "echo.go")
 	write := func(path, text string) { require.NoError(t, os.WriteFile(path, []byte(text), 0o666)) }
-	time.Sleep(20 * time.Millisecond)
+	time.Sleep(300 * time.Millisecond) // until it watches
 	for _, tc := range []struct {
 		name string
 		save func()
@@ -56,14 +57,39 @@ func TestFilesSeesEverySave(t *testing.T) {
 		}
 	}
 	write(filepath.Join(dir, "notes.txt"), "no file of the lab")
-	time.Sleep(3 * settle)
+	time.Sleep(2 * long.settle)
 	cancel()
 	<-over
 	require.Empty(t, saved, "one message a save")
 }
 
-// Where the system tells nothing, looking finds it.
-func TestChangedNeedsNoNotification(t *testing.T) {
+// Where the system tells nothing, looking finds it: the file's folder stays as it is, and what the file links to is
+// written in another, as on a drive of the network.
+func TestFilesPolls(t *testing.T) {
+	c := testCourse(t)
+	path, other := filepath.Join(c.Root, "labs", "02-count", "count.go"), filepath.Join(t.TempDir(), "count.go")
+	require.NoError(t, os.Rename(path, other))
+	require.NoError(t, os.Symlink(other, path))
+	ctx, cancel := context.WithCancel(t.Context())
+	saved, over := make(chan []learn.File, 100), make(chan bool)
+	go func() {
+		defer close(over)
+		patience{settle: time.Millisecond, poll: 10 * time.Millisecond}.files(ctx, c, func(files []learn.File) { saved <- files })
+	}()
+	time.Sleep(100 * time.Millisecond) // until it watches
+	require.NoError(t, os.WriteFile(other, []byte("package count // another"), 0o666))
+	select {
+	case files := <-saved:
+		require.Equal(t, []learn.File{{Lab: "02-count", Name: "count.go"}}, files)
+	case <-time.After(20 * time.Second):
+		t.Fatal("not seen")
+	}
+	cancel()
+	<-over
+}
+
+// A file that is missing is about to come back.
+func TestChanged(t *testing.T) {
 	c := testCourse(t)
 	before := stamps(c)
 	require.Empty(t, changed(c, before, stamps(c)))

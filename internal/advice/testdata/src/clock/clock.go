@@ -27,8 +27,8 @@ func (s *server) wrong() {
 	labrpc.Send(s.node, 2, "stamp", Stamp{At: time.Now()}) // want `leaves this node, in a message or a record`
 	labrpc.Send(s.node, 2, "now", time.Now())              // want `leaves this node`
 	now := time.Now()
-	s.node.Disk().Save("granted", now) // want `leaves this node`
-	_ = now.UnixNano()                 // want `is turned into a number or text`
+	s.node.Disk().Save("granted", now)                 // want `leaves this node`
+	_ = now.UnixNano()                                 // want `is turned into a number or text`
 	s.node.Disk().Save("record", record{Granted: now}) // want `in a message or a record`
 	var g Grant
 	g.Until = now.Add(time.Minute) // want `leaves this node, in a message or a record`
