@@ -120,7 +120,6 @@ Exit status: 0 all passed, or a submission was graded whatever its marks;
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.AddCommand(runCommand(), mutantsCommand(), soakCommand(), listCommand(), doctorCommand(),
 		traceCommand(), replayCommand(),
-		hintCommand(), solutionCommand(), resetCommand(), carryCommand(),
 		hintCommand(), solutionCommand(), resetCommand(), carryCommand(), adviceCommand())
 	return root
 }
