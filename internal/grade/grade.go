@@ -47,6 +47,7 @@ const (
 type Run struct {
 	Seeds   int           // so many seeds a test; 0: what the test asks for
 	Seed    string        // this seed only; "": the test's own list
+	Extra   []uint64      // seeds to run after those; not with Seed
 	Soak    bool          // every seed twice, and on after a failure
 	Procs   int           // processors a process; 0: one, which is faster in a bubble
 	Timeout time.Duration // real time a test; 0: DefaultTimeout

@@ -32,6 +32,7 @@ const (
 type Source struct {
 	Kind   SourceKind
 	Dir    string // Submission: its directory
+	Held   Held   // Submission: its files, if they were read already; Dir only names it then
 	Mutant Mutant // MutantKind
 }
 
@@ -59,6 +60,9 @@ func (s Source) read(c *course.Course, selected []course.Selected, lab course.La
 		files.Text[s.Mutant.File], err = s.Mutant.apply(files.Text[s.Mutant.File])
 		return files, err
 	case Submission:
+		if s.Held != nil {
+			return s.Held[lab.ID], nil
+		}
 		return readSubmission(s.Dir, selected, lab)
 	}
 	return Files{}, fmt.Errorf("grade: unknown source %q", s.Kind)

@@ -79,6 +79,9 @@ func (w *workspace) testEnv(traces string, run Run) []string {
 	if run.Seed != "" {
 		env = append(env, "LABS_SEED="+run.Seed)
 	}
+	if len(run.Extra) > 0 {
+		env = append(env, "LABS_EXTRA_SEEDS="+joinSeeds(run.Extra))
+	}
 	if run.Soak {
 		env = append(env, "LABS_SOAK=1")
 	}

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -69,6 +70,10 @@ func seeds() []uint64 {
 	var list []uint64
 	for i := range n {
 		list = append(list, uint64(i+1))
+	}
+	for _, extra := range strings.FieldsFunc(os.Getenv("LABS_EXTRA_SEEDS"), func(r rune) bool { return r == ',' }) {
+		seed, _ := strconv.ParseUint(extra, 10, 64)
+		list = append(list, seed)
 	}
 	return list
 }
