@@ -120,6 +120,9 @@ func (g *Grader) needs(lab course.Lab) []course.Lab {
 	return labs
 }
 
+// graders are the packages under internal that grade: no lab is built from them.
+var graders = []string{"class", "course", "grade", "handout", "selfcheck"}
+
 // copyCourse copies what a lab's test binary is built from. Solutions and the
 // grader itself stay out of a submission's sight.
 func (w *workspace) copyCourse() error {
@@ -138,7 +141,7 @@ func (w *workspace) copyCourse() error {
 		return err
 	}
 	for _, p := range packages {
-		if !p.IsDir() || p.Name() == "course" || p.Name() == "grade" {
+		if !p.IsDir() || slices.Contains(graders, p.Name()) {
 			continue
 		}
 		if err := copyTree(root, w.course, "internal/"+p.Name(), ours); err != nil {
