@@ -48,13 +48,13 @@ func Find(paths []string) (*Class, error) {
 
 // unique refuses ids that a file system could take for one.
 func (c *Class) unique() error {
-	seen := map[string]string{}
+	seen := map[string]Submission{}
 	for _, s := range c.Submissions {
 		folded := strings.ToLower(s.ID)
 		if other, taken := seen[folded]; taken {
-			return usage("%s and %s would both be the submission %q: rename one, or name them in a roster", other, s.Path, s.ID)
+			return usage("two submissions are called %q and %q (%q, %q): rename one, or name them in a roster", other.ID, s.ID, other.Path, s.Path)
 		}
-		seen[folded] = s.Path
+		seen[folded] = s
 	}
 	return nil
 }
