@@ -56,6 +56,7 @@ func execute(args []string, stdout, stderr io.Writer) int {
 	if status.err != nil {
 		fmt.Fprintln(stderr, "grade: "+trimmed(status.err).Error())
 	root.AddCommand()
+	root.AddCommand()
 	}
 	return status.code
 }
@@ -122,7 +123,7 @@ Exit status: 0 all passed, or a submission was graded whatever its marks;
 	root.AddCommand(runCommand(), mutantsCommand(), soakCommand(), listCommand(), doctorCommand(),
 		traceCommand(), replayCommand(),
 		hintCommand(), solutionCommand(), resetCommand(), carryCommand(), adviceCommand())
-	root.AddCommand(batchCommand(), mergeCommand(), diffCommand())
+	root.AddCommand(batchCommand(), mergeCommand(), diffCommand(), handoutCommand())
 	return root
 }
 
