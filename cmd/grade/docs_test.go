@@ -46,6 +46,9 @@ func TestDocumentedGradeCommands(t *testing.T) {
 	dir := t.TempDir()
 	require.NoError(t, newCourse(dir))
 	require.NoError(t, os.CopyFS(filepath.Join(dir, "DIR"), os.DirFS(filepath.Join(dir, "solutions", "01-echo"))))
+	for _, id := range []string{"ada", "grace"} {
+		require.NoError(t, os.CopyFS(filepath.Join(dir, "CLASS", id), os.DirFS(filepath.Join(dir, "solutions", "01-echo"))))
+	}
 	pages := documents(t)
 	t.Chdir(dir)
 	seen := map[string]bool{}
@@ -87,6 +90,7 @@ func standIn(t *testing.T, labs *course.Course, file string, args []string) []st
 	out := []string{}
 	for i, arg := range args {
 		name := regexp.MustCompile(`^\d\d?(-[a-z-]+|[A-Z])?$`).MatchString(arg) && (i == 0 || !strings.HasPrefix(args[i-1], "--"))
+		name = name || i > 0 && args[i-1] == "--labs"
 		switch {
 		case name:
 			_, err := labs.Select(arg)
