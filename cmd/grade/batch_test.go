@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"testing"
 	"time"
@@ -15,6 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"distlabs/internal/class"
+	"distlabs/internal/course"
 	"distlabs/internal/grade"
 )
 
@@ -197,4 +199,46 @@ func TestClassStatus(t *testing.T) {
 	s.last = time.Now().Add(-2 * time.Hour)
 	s.step(p)
 	require.Equal(t, "3 of 100 submissions done, 1 not gradable · about 1m30s left\n", dull.String())
+}
+
+// What is kept in memory does not grow with the number of submissions that are done.
+func TestMemoryOfALargeClass(t *testing.T) {
+	dir := t.TempDir()
+	require.NoError(t, newCourse(filepath.Join(dir, "course")))
+	c, err := course.Load(filepath.Join(dir, "course"))
+	require.NoError(t, err)
+	selected, err := c.Select("1B")
+	require.NoError(t, err)
+	roster := bytes.NewBufferString("id,path\n")
+	const many = 300
+	for i := range many {
+		fmt.Fprintf(roster, "s%d,\n", i)
+	}
+	hand(t, filepath.Join(dir, "roster.csv"), roster.String())
+	found, err := class.Find([]string{filepath.Join(dir, "roster.csv")})
+	require.NoError(t, err)
+	g, err := grade.New(t.Context(), c, grade.Options{})
+	require.NoError(t, err)
+	defer g.Close()
+	heap := map[int]uint64{}
+	_, err = class.Grade(t.Context(), g, found, class.Options{Out: filepath.Join(dir, "run"), Selected: selected,
+		Run: grade.Run{Timeout: time.Minute}, Progress: func(p class.Progress) {
+			if !p.Begun && p.Done%100 == 0 {
+				runtime.GC()
+				var m runtime.MemStats
+				runtime.ReadMemStats(&m)
+				heap[p.Done] = m.HeapAlloc
+			}
+		}})
+	require.NoError(t, err)
+	run, err := grade.ReadRun(filepath.Join(dir, "run"))
+	require.NoError(t, err)
+	graded := 0
+	for _, r := range run.Results() {
+		require.NoError(t, r.Err)
+		require.Equal(t, "nothing was handed in", r.Result.Ungraded)
+		graded++
+	}
+	require.Equal(t, many, graded)
+	require.Less(t, heap[many], heap[100]+100*(many-100), "bytes on the heap after so many submissions: %v", heap)
 }
