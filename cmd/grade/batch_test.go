@@ -62,6 +62,9 @@ func TestKilledAtAnyMoment(t *testing.T) {
 	text, err = batch(out).CombinedOutput()
 	require.NoError(t, err, "%s", text)
 	require.Empty(t, cmp.Diff(withoutTimes(t, filepath.Join(dir, "undisturbed")), withoutTimes(t, out)))
+	scratch, err := filepath.Glob(filepath.Join(dir, "tmp", "grade-*", ".lock"))
+	require.NoError(t, err)
+	require.Empty(t, scratch, "of killed graders")
 }
 
 // newClass hands in eight submissions: references, stubs, a wrong one, an essay, a corrupt archive.

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"distlabs/internal/filelock"
 	"distlabs/internal/grade"
 )
 
@@ -34,8 +35,11 @@ func openStore(dir string, info grade.RunInfo, resume bool) (*store, error) {
 	}
 	s := &store{run: &grade.RunDir{Dir: dir, Info: info}}
 	var err error
-	if s.lock, err = lock(filepath.Join(dir, lockFile)); err != nil {
-		return nil, err
+	if s.lock, err = filelock.Take(filepath.Join(dir, lockFile)); errors.Is(err, filelock.ErrTaken) {
+		return nil, usage("another grader is writing to %s", dir)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("class: %w", err)
 	}
 	if err := s.begin(resume); err != nil {
 		s.close()

@@ -2,8 +2,6 @@ package grade
 
 import (
 	"context"
-	"fmt"
-	"os"
 	"runtime"
 	"sync"
 	"time"
@@ -67,6 +65,7 @@ type Grader struct {
 	course   *course.Course
 	tools    toolchain
 	scratch  string
+	made     *scratch
 	jobs     int
 	slots    *semaphore.Weighted
 	mu       sync.Mutex         // guards calls of progress, and mutants
@@ -81,19 +80,19 @@ func New(ctx context.Context, c *course.Course, o Options) (*Grader, error) {
 	if err != nil {
 		return nil, err
 	}
-	scratch, err := os.MkdirTemp("", "grade-")
+	scratch, err := newScratch()
 	if err != nil {
-		return nil, fmt.Errorf("grade: no scratch folder: %w", err)
+		return nil, err
 	}
 	if o.Jobs <= 0 {
 		o.Jobs = runtime.NumCPU()
 	}
-	return &Grader{course: c, tools: tools, scratch: scratch, jobs: o.Jobs,
+	return &Grader{course: c, tools: tools, scratch: scratch.dir, made: scratch, jobs: o.Jobs,
 		mutants: map[string]*shared{}, slots: semaphore.NewWeighted(int64(o.Jobs)), progress: o.Progress}, nil
 }
 
 // Close removes the scratch folder.
-func (g *Grader) Close() error { return os.RemoveAll(g.scratch) }
+func (g *Grader) Close() error { return g.made.remove() }
 
 // Grade grades the selected labs and parts of a source. The error is about this
 // checkout or machine: whatever a submission is or does is in the result.

@@ -96,6 +96,9 @@ func (g *Grader) Ungraded(src Source, selected []course.Selected, why string) *R
 	return r
 }
 
+// Isolation is the level at which this grader runs what it builds.
+func (g *Grader) Isolation() int { return IsolationLevel }
+
 // GoVersion is the version of the Go toolchain that builds.
 func (g *Grader) GoVersion() string { return g.tools.Version }
 
