@@ -21,6 +21,9 @@ func (w *workspace) test(ctx context.Context, p *prepared, t *TestResult, run Ru
 		return err
 	}
 	defer release()
+	if run.mutant == 0 && w.hangs(p, t) { // mutants share a build, and not their faults
+		return nil
+	}
 	w.g.tell(Progress{Stage: StageTest, Lab: p.lab.ID, Test: t.Name})
 	c := w.testCommand(p, t.Name, run)
 	if c.receiver, err = report.NewReceiver(); err != nil {
@@ -36,7 +39,11 @@ func (w *workspace) test(ctx context.Context, p *prepared, t *TestResult, run Ru
 	if err != nil {
 		return err
 	}
-	verdict{w: w, lab: p.lab, test: t.Name, out: out}.fill(t)
+	v := verdict{w: w, lab: p.lab, test: t.Name, out: out}
+	v.fill(t)
+	if run.mutant == 0 {
+		p.noteHang(v, t)
+	}
 	return nil
 }
 

@@ -10,9 +10,11 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"distlabs/internal/course"
+	"distlabs/internal/report"
 )
 
 // buildLimit ends a build that hangs; the first one fills the build cache.
@@ -35,7 +37,8 @@ type prepared struct {
 	notes   []string
 	refused string
 	compile []string
-	binary  string // "" until it is built
+	binary  string                         // "" until it is built
+	hang    atomic.Pointer[report.Failure] // of a test's process that was stopped before any test began
 }
 
 // assemble copies the course, reads the source's files for the selected labs,
