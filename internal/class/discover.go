@@ -210,12 +210,10 @@ func rosterSubmission(dir, id, name, path string) (Submission, error) {
 	switch {
 	case errors.Is(err, os.ErrNotExist):
 		s.form = formNothing
-	case err != nil:
-		return Submission{}, err
-	case !info.IsDir():
+	case err == nil && !info.IsDir():
 		s.form = formArchive // what is none is told when it is read
 	}
-	return s, nil
+	return s, nil // any other error comes again when it is read, and is then about this one alone
 }
 
 // hidden reports whether a name is a file system's own affair.
