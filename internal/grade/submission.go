@@ -114,13 +114,16 @@ func (g *Grader) Scratch() (string, error) {
 	return dir, nil
 }
 
-// Warm builds the labs as they are in this checkout, so that a checkout that
+// Stubs is a submission without a file: every lab is graded as it is handed out.
+func Stubs() Source { return Source{Kind: Submission, Held: Held{}} }
+
+// Warm builds the labs as they are handed out, so that a checkout that
 // does not build is found before a whole class is graded, and so that the many
 // builds that follow find all that they share in the build cache. It returns a
 // hash of what every grade depends on besides the submission: tests, harness,
 // network, stubs and the grader's own sources.
 func (g *Grader) Warm(ctx context.Context, selected []course.Selected) (hash string, err error) {
-	w, err := g.assemble(Source{Kind: WorkingTree}, selected)
+	w, err := g.assemble(Stubs(), selected)
 	if err != nil {
 		return "", err
 	}

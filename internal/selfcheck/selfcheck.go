@@ -8,8 +8,6 @@ package selfcheck
 import (
 	"context"
 	"fmt"
-	"os"
-	"path/filepath"
 	"slices"
 	"sync"
 
@@ -63,13 +61,7 @@ func Run(ctx context.Context, o Options) error {
 // stubs grades the lab as students receive it.
 func stubs(ctx context.Context, o Options, s course.Selected) (Check, error) {
 	c := Check{Promise: "stubs earn nothing"}
-	src := grade.Source{Kind: grade.WorkingTree}
-	// Where the lab keeps its stubs as they were, the author may have solved it.
-	pristine := filepath.Join(o.Course.Root, filepath.FromSlash(s.Lab.Dir()), ".stub")
-	if _, err := os.Stat(pristine); err == nil {
-		src = grade.Source{Kind: grade.Submission, Dir: pristine}
-	}
-	result, err := o.Grader.Grade(ctx, src, []course.Selected{s}, o.Run)
+	result, err := o.Grader.Grade(ctx, grade.Stubs(), []course.Selected{s}, o.Run)
 	if err != nil {
 		return c, err
 	}
