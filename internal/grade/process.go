@@ -37,6 +37,7 @@ type outcome struct {
 	stderr  []byte
 	stopped string // why the grader stopped it: one phrase; "" if it ended by itself
 	real    time.Duration
+	cpu     time.Duration // processor time
 	events  []report.Event
 	channel error // what is wrong with the results channel
 }
@@ -77,6 +78,7 @@ func (g *Grader) process(ctx context.Context, c command) (outcome, error) {
 	collected.Wait()
 
 	out.exit = cmd.ProcessState.ExitCode()
+	out.cpu = cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()
 	over := flood.take(&out)
 	switch {
 	case over:

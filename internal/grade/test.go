@@ -36,6 +36,9 @@ func (w *workspace) test(ctx context.Context, p *prepared, t *TestResult, run Ru
 		}
 	}
 	out, err := w.g.process(ctx, c)
+	if err == nil && starved(out, run) {
+		out, err = w.g.unhurried(ctx, c, run)
+	}
 	if err != nil {
 		return err
 	}
@@ -49,9 +52,7 @@ func (w *workspace) test(ctx context.Context, p *prepared, t *TestResult, run Ru
 
 // testCommand is the process of one test.
 func (w *workspace) testCommand(p *prepared, test string, run Run) command {
-	if run.Timeout <= 0 {
-		run.Timeout = DefaultTimeout
-	}
+	run.Timeout = timeoutOf(run)
 	traces := filepath.Join(w.dir, "traces", p.lab.ID)
 	if run.Traces != nil {
 		traces = run.Traces(p.lab)
