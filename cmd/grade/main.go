@@ -55,8 +55,6 @@ func execute(args []string, stdout, stderr io.Writer) int {
 	}
 	if status.err != nil {
 		fmt.Fprintln(stderr, "grade: "+trimmed(status.err).Error())
-	root.AddCommand()
-	root.AddCommand()
 	}
 	return status.code
 }
@@ -79,7 +77,7 @@ func (e *exitError) Unwrap() error { return e.err }
 
 // trimmed is the error without the name of the package that it comes from.
 func trimmed(err error) error {
-	for _, pkg := range []string{"grade: ", "course: ", "learn: ", "advice: ", "watch: "} {
+	for _, pkg := range []string{"grade: ", "course: ", "learn: ", "advice: ", "watch: ", "class: ", "handout: "} {
 		if text, ok := strings.CutPrefix(err.Error(), pkg); ok {
 			return errors.New(text)
 		}

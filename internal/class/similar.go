@@ -88,8 +88,12 @@ func newTable(c *course.Course, lab course.Lab, out string) (*table, error) {
 		return nil, fmt.Errorf("class: %w", err)
 	}
 	stubs := map[string][]byte{}
+	from := lab.StubDir()
+	if !exists(filepath.Join(c.Root, filepath.FromSlash(from))) { // this course keeps none: labs/ has them
+		from = lab.Dir()
+	}
 	for _, name := range lab.Files() {
-		text, err := os.ReadFile(filepath.Join(c.Root, filepath.FromSlash(lab.Dir()), name))
+		text, err := os.ReadFile(filepath.Join(c.Root, filepath.FromSlash(from), name))
 		if err != nil {
 			return nil, fmt.Errorf("class: %w", err)
 		}

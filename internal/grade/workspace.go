@@ -124,7 +124,7 @@ func (g *Grader) needs(lab course.Lab) []course.Lab {
 }
 
 // graders are the packages under internal that grade: no lab is built from them.
-var graders = []string{"class", "course", "export", "filelock", "grade", "handout", "selfcheck"}
+var graders = []string{"advice", "class", "course", "export", "filelock", "grade", "handout", "learn", "selfcheck", "watch"}
 
 // copyCourse copies what a lab's test binary is built from. Solutions and the
 // grader itself stay out of a submission's sight.

@@ -151,7 +151,7 @@ func (m *maker) lab(lab course.Lab, reference bool) error {
 		top := filepath.Dir(path) == root
 		switch {
 		// Pristine stubs belong to the lab; other folders with a dot are somebody's own.
-		case e.IsDir() && strings.HasPrefix(e.Name(), ".") && e.Name() != stubFolder:
+		case e.IsDir() && strings.HasPrefix(e.Name(), ".") && path != filepath.Join(m.root, filepath.FromSlash(lab.StubDir())):
 			return filepath.SkipDir
 		case !e.Type().IsRegular() || strings.HasPrefix(e.Name(), "."):
 			return nil
@@ -163,13 +163,10 @@ func (m *maker) lab(lab course.Lab, reference bool) error {
 	})
 }
 
-// stubFolder is where a lab keeps its stubs as they were before anybody wrote in them.
-const stubFolder = ".stub"
-
+// stubsOf is where the lab's stubs are as they were before anybody wrote in them.
 func (m *maker) stubsOf(lab course.Lab) string {
-	pristine := lab.Dir() + "/" + stubFolder
-	if _, err := os.Stat(filepath.Join(m.root, filepath.FromSlash(pristine))); err == nil {
-		return pristine
+	if _, err := os.Stat(filepath.Join(m.root, filepath.FromSlash(lab.StubDir()))); err == nil {
+		return lab.StubDir()
 	}
 	return lab.Dir()
 }
