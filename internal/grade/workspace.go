@@ -26,6 +26,7 @@ type workspace struct {
 	g      *Grader
 	dir    string
 	course string // the copy's root, inside dir
+	view   string // an empty folder, inside dir
 	labs   map[string]*prepared
 }
 
@@ -45,7 +46,7 @@ func (g *Grader) assemble(src Source, selected []course.Selected) (*workspace, e
 	if err != nil {
 		return nil, fmt.Errorf("grade: %w", err)
 	}
-	w := &workspace{g: g, dir: dir, course: filepath.Join(dir, "course"), labs: map[string]*prepared{}}
+	w := &workspace{g: g, dir: dir, course: filepath.Join(dir, "course"), view: filepath.Join(dir, "view"), labs: map[string]*prepared{}}
 	if err := w.fill(src, selected); err != nil {
 		w.remove()
 		return nil, err
@@ -54,7 +55,7 @@ func (g *Grader) assemble(src Source, selected []course.Selected) (*workspace, e
 }
 
 func (w *workspace) fill(src Source, selected []course.Selected) error {
-	for _, sub := range []string{"home", "tmp", "traces"} {
+	for _, sub := range []string{"home", "tmp", "view"} {
 		if err := os.MkdirAll(filepath.Join(w.dir, sub), 0o777); err != nil {
 			return fmt.Errorf("grade: %w", err)
 		}
@@ -194,7 +195,7 @@ func copyFile(from, to, name string) error {
 // build makes the lab's test binary, unless the lab was refused. A compile error
 // in the lab's folder is a refusal too; the error is any other failure.
 func (w *workspace) build(ctx context.Context, p *prepared) error {
-	if p.refused != "" {
+	if p.refused != "" || p.binary != "" {
 		return nil
 	}
 	release, err := w.g.slot(ctx)
