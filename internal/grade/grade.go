@@ -72,6 +72,7 @@ type Grader struct {
 	jobs     int
 	memory   int64
 	box      sandbox
+	gateOpen bool // only in tests: what the gate refuses is built and run
 	slots    *semaphore.Weighted
 	mu       sync.Mutex         // guards calls of progress, and mutants
 	mutants  map[string]*shared // by lab

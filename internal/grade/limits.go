@@ -49,9 +49,7 @@ func (l limits) ranInto(out outcome, used time.Duration, killed bool) string {
 	switch {
 	case out.exit == 0:
 		return ""
-	case said("race: limit on 8128 simultaneously alive goroutines is exceeded"):
-		return "had more than 8128 goroutines at once, the most that the race detector can follow"
-	case l.data > 0 && (said("ThreadSanitizer failed to allocate") || said("fatal error: runtime: out of memory") ||
+	case l.data > 0 && (said("ThreadSanitizer failed to allocate") || said("ThreadSanitizer: out of memory") || said("fatal error: runtime: out of memory") ||
 		said("fatal error: runtime: cannot allocate memory")):
 		return "used more than " + size(l.memory) + " of memory"
 	case killed && l.cpu > 0 && used >= l.cpu:

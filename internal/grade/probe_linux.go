@@ -46,6 +46,11 @@ func (b sandbox) probe(ctx context.Context, scratch string) error {
 	if err := errors.Join(os.WriteFile(p.Secret, nil, 0o666), os.Mkdir(p.Own, 0o777), os.Mkdir(view, 0o777)); err != nil {
 		return err
 	}
+	if b.user {
+		if err := os.Chmod(scratch, 0o711); err != nil { // the tests' users pass through it
+			return err
+		}
+	}
 	for _, path := range []string{p.Secret, dir} { // nothing but the sandbox is to stand in the way
 		if err := os.Chmod(path, 0o777); err != nil {
 			return err

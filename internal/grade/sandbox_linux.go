@@ -49,6 +49,9 @@ func (b sandbox) confine(cmd *exec.Cmd, c command) (_ *confined, err error) {
 		return nil, fmt.Errorf("grade: %w", err)
 	}
 	l := launch{Path: cmd.Path, Args: cmd.Args, Env: cmd.Env, Dir: cmd.Dir, Rlimit: c.limits.kernel()}
+	if c.cage == nil || !b.user && !b.namespaces {
+		delete(l.Rlimit, unix.RLIMIT_NPROC) // it would count all that this user runs
+	}
 	if c.cage != nil {
 		k.cookie = rand.Text()
 		l.Env = append(l.Env, cookieEnv+"="+k.cookie)
