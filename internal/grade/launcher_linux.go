@@ -76,8 +76,8 @@ func (l *launch) run() error {
 		do   func() error
 	}{
 		{"a view of the file system", l.enter},
-		{"limits", l.limit},
 		{"Landlock", l.restrict},
+		{"limits", l.limit},
 		{"another user", l.drop},
 		{"the working directory", func() error { return unix.Chdir(l.Dir) }},
 	} {

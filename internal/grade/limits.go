@@ -21,19 +21,25 @@ type limits struct {
 	procs  int           // processes and threads at once
 }
 
-// DefaultMemory is how much memory a test's process may use.
+// DefaultMemory is how much memory a test's process may use: the reference of no lab needs a tenth of it.
 const DefaultMemory = 2 << 30
 
-// testLimits are those of a test: the most that the reference of any lab needs is a tenth of each.
-func testLimits(memory int64, limit time.Duration, procs int) limits {
+// testLimits are those of a test. A soak has none on memory: it is of our own code, and grows with its thousands of seeds.
+func (g *Grader) testLimits(run Run) limits {
+	memory := g.memory
 	if memory <= 0 {
 		memory = DefaultMemory
 	}
-	return limits{memory: memory, data: 2*memory + 1<<30, cpu: limit * time.Duration(procs+1), file: 64 << 20, files: 256, procs: 128}
+	l := limits{memory: memory, data: 2*memory + 1<<30, cpu: (run.Timeout + grace) * time.Duration(max(run.Procs, 1)+1),
+		file: 64 << 20, files: 256, procs: 128}
+	if run.Soak {
+		l.memory, l.data = 0, 0
+	}
+	return l
 }
 
 // buildLimits are those of a build. A source file of 1 MiB can ask the compiler for any amount of each.
-var buildLimits = limits{memory: 3 << 30, data: 6 << 30, cpu: 5 * time.Minute, file: 256 << 20, files: 4096}
+var buildLimits = limits{memory: 3 << 30, data: 6 << 30, cpu: 2 * time.Minute, file: 256 << 20, files: 4096}
 
 // size is a number of bytes as a person says it.
 func size(n int64) string {
@@ -52,7 +58,7 @@ func (l limits) ranInto(out outcome, used time.Duration, killed bool) string {
 	case l.data > 0 && (said("ThreadSanitizer failed to allocate") || said("ThreadSanitizer: out of memory") || said("fatal error: runtime: out of memory") ||
 		said("fatal error: runtime: cannot allocate memory")):
 		return "used more than " + size(l.memory) + " of memory"
-	case killed && l.cpu > 0 && used >= l.cpu:
+	case killed && l.cpu > 0 && used+100*time.Millisecond >= l.cpu: // two clocks
 		return fmt.Sprintf("used more than %v of processor time", l.cpu)
 	}
 	return ""

@@ -69,7 +69,7 @@ func (b sandbox) probe(ctx context.Context, scratch string) error {
 	g := &Grader{box: b}
 	out, err := g.process(ctx, command{
 		path: "/proc/self/exe", args: nil, dir: p.Own, env: []string{probeEnv + "=" + string(text)},
-		limit: 30 * time.Second, limits: testLimits(0, time.Minute, 1),
+		limit: 30 * time.Second, limits: g.testLimits(Run{Timeout: time.Minute}),
 		cage: &cage{scratch: view, own: p.Own, exec: "/proc/self/exe"},
 	})
 	switch {
