@@ -71,6 +71,7 @@ type Grader struct {
 	scratch  string
 	jobs     int
 	memory   int64
+	building limits
 	box      sandbox
 	gateOpen bool // only in tests: what the gate refuses is built and run
 	slots    *semaphore.Weighted
@@ -101,7 +102,7 @@ func New(ctx context.Context, c *course.Course, o Options) (*Grader, error) {
 		os.RemoveAll(scratch)
 		return nil, err
 	}
-	return &Grader{course: c, tools: tools, scratch: scratch, jobs: o.Jobs, memory: o.Memory, box: box,
+	return &Grader{course: c, tools: tools, scratch: scratch, jobs: o.Jobs, memory: o.Memory, building: buildLimits, box: box,
 		mutants: map[string]*shared{}, slots: semaphore.NewWeighted(int64(o.Jobs)), progress: o.Progress}, nil
 }
 

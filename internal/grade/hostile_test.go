@@ -107,6 +107,7 @@ func TestHostileSubmissions(t *testing.T) {
 	g := h.grader(t)
 	honest := h.gradeHonest(t, g)
 	t.Run("gate shut", func(t *testing.T) { h.tryShut(t, g) })
+	t.Run("slow to compile", func(t *testing.T) { h.trySlow(t) })
 	h.buildOpen(t)
 	t.Run("gate open", func(t *testing.T) { h.tryOpen(t) })
 	if os.Geteuid() == 0 {
@@ -275,6 +276,25 @@ func (h *hostile) tryShut(t *testing.T, g *Grader) {
 			require.Empty(t, h.traces(t), "what it left")
 		})
 	}
+}
+
+// trySlow has the compiler work longer than it may.
+func (h *hostile) trySlow(t *testing.T) {
+	text := []byte("package echo\n\nfunc Echo(s string) string {\n")
+	for i := range 8000 {
+		text = fmt.Appendf(text, "\tif s == \"%d\" && len(s) > 1 || s > \"%dx\" {\n\t\ts += \"%d\"\n\t}\n", i, i, i)
+	}
+	dir := t.TempDir()
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "echo.go"), append(text, "\treturn s\n}\n"...), 0o666))
+	c, err := course.Load(filepath.Join(h.Base, "course"))
+	require.NoError(t, err)
+	g, err := New(t.Context(), c, Options{})
+	require.NoError(t, err)
+	defer g.Close()
+	g.building.cpu = 3 * time.Second
+	r, err := g.Grade(t.Context(), Source{Kind: Submission, Dir: dir}, attack{}.selected(t, c), quick)
+	require.NoError(t, err)
+	require.Equal(t, "does not compile: the build was stopped: it used more than 3s of processor time", r.Labs[0].Refused)
 }
 
 func requireSays(t *testing.T, r *Result, want string) {

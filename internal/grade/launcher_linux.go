@@ -2,15 +2,13 @@ package grade
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
+	"math"
 	"os"
 	"path/filepath"
 	"runtime"
 	"syscall"
 
-	"github.com/landlock-lsm/go-landlock/landlock"
-	ll "github.com/landlock-lsm/go-landlock/landlock/syscall"
 	"golang.org/x/sys/unix"
 )
 
@@ -84,6 +82,10 @@ func (l *launch) run() error {
 		if err := step.do(); err != nil {
 			return fmt.Errorf("%s: %w", step.name, err)
 		}
+	}
+	// What this process was started with beyond what it was given, by whoever started the grader, is not the program's.
+	if err := unix.CloseRange(uint(l.Status), math.MaxUint32, unix.CLOSE_RANGE_CLOEXEC); err != nil {
+		return fmt.Errorf("descriptors: %w", err)
 	}
 	if _, err := unix.Write(l.Status, []byte(launched)); err != nil {
 		return err
@@ -190,37 +192,18 @@ func (l *launch) limit() error {
 	return nil
 }
 
-// restrict leaves the file system's listed parts only, and no TCP, no signals and no abstract
-// sockets beyond this process's own descendants, as far as the kernel's version of Landlock goes.
+// restrict leaves of the file system only what is listed, by Landlock, which holds whatever else may give way.
 func (l *launch) restrict() error {
 	if !l.Landlock {
 		return nil
 	}
-	const (
-		readFile = landlock.AccessFSSet(ll.AccessFSReadFile)
-		readDir  = readFile | ll.AccessFSReadDir
-		write    = readDir | ll.AccessFSWriteFile | ll.AccessFSTruncate // but not execute
-		writeDir = write | ll.AccessFSMakeReg | ll.AccessFSMakeDir | ll.AccessFSRemoveFile | ll.AccessFSRemoveDir
-	)
-	rules := []landlock.Rule{landlock.PathAccess(ll.AccessFSExecute|readFile, l.Exec...), landlock.PathAccess(readDir, "/proc")}
-	allow := func(paths []string, file, dir landlock.AccessFSSet) error {
+	rights := map[string]uint64{"/proc": mayList}
+	for may, paths := range map[uint64][]string{mayList: l.Read, mayDoAll: l.Write, mayExecute: l.Exec} {
 		for _, path := range paths {
-			info, err := os.Stat(path)
-			if err != nil {
-				return err
-			}
-			rights := file
-			if info.IsDir() {
-				rights = dir
-			}
-			rules = append(rules, landlock.PathAccess(rights, path))
+			rights[path] |= may
 		}
-		return nil
 	}
-	if err := errors.Join(allow(l.Read, readFile, readDir), allow(l.Write, write&^ll.AccessFSReadDir, writeDir)); err != nil {
-		return err
-	}
-	return landlock.V6.BestEffort().Restrict(rules...)
+	return landlock(rights)
 }
 
 // drop gives up what is left of privileges, for good.

@@ -10,8 +10,6 @@ import (
 	"os"
 	"path/filepath"
 	"time"
-
-	ll "github.com/landlock-lsm/go-landlock/landlock/syscall"
 )
 
 // probeEnv names the variable that makes a process of this program test its own sandbox.
@@ -129,13 +127,4 @@ func (p probe) check() error {
 		}
 	}
 	return nil
-}
-
-// landlockABI is the kernel's version of Landlock, 0 if it has none.
-func landlockABI() int {
-	version, err := ll.LandlockGetABIVersion()
-	if err != nil {
-		return 0
-	}
-	return version
 }

@@ -233,17 +233,22 @@ func findSandbox(ctx context.Context, scratch string) (sandbox, error) {
 	}
 	root := os.Geteuid() == 0
 	for _, try := range []sandbox{
-		{launcher: true, namespaces: true, landlock: true, user: root},
-		{launcher: true, landlock: true, user: root},
-		{launcher: true, user: root},
+		{launcher: true, namespaces: true, landlock: true, user: true},
+		{launcher: true, namespaces: true, landlock: true}, // root in a container may not mount, but in a user namespace it may
+		{launcher: true, landlock: true, user: true},
+		{launcher: true, landlock: true},
+		{launcher: true, user: true},
 		{launcher: true},
 	} {
+		if try.user && !root {
+			continue // only root can give a process another user
+		}
 		err := try.probe(ctx, scratch)
 		if ctx.Err() != nil {
 			return box, ctx.Err()
 		}
 		if err != nil {
-			box.Missing = append(box.Missing, fmt.Sprintf("%s: %v", try, err))
+			box.Missing = append(box.Missing, fmt.Sprintf("%s: %s", try, strings.ReplaceAll(err.Error(), "grade: ", "")))
 			continue
 		}
 		try.describe(box.Missing, highest)
@@ -255,10 +260,14 @@ func findSandbox(ctx context.Context, scratch string) (sandbox, error) {
 // String names what a sandbox is made of.
 func (b sandbox) String() string {
 	switch {
+	case b.namespaces && !b.user:
+		return "a user namespace, others and Landlock"
 	case b.namespaces:
 		return "namespaces and Landlock"
+	case b.landlock && b.user:
+		return "Landlock and a user of its own"
 	case b.landlock:
-		return "Landlock alone"
+		return "Landlock"
 	case b.user:
 		return "a user of its own"
 	}

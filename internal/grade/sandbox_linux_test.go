@@ -1,6 +1,7 @@
 package grade
 
 import (
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -95,6 +96,18 @@ func TestNothingRunsUnconfined(t *testing.T) {
 	_, err := g.process(t.Context(), c)
 	require.ErrorContains(t, err, "a process can not be confined: ")
 	require.ErrorContains(t, err, "/there/is/no/such/file")
+}
+
+// What the grader was started with does not reach a test.
+func TestDescriptorsAreNotInherited(t *testing.T) {
+	g, c := confinedShell(t, "echo /proc/self/fd/*")
+	fd, err := unix.Dup(2) // without close-on-exec, as a shell may have left one
+	require.NoError(t, err)
+	defer unix.Close(fd)
+	out, err := g.process(t.Context(), c)
+	require.NoError(t, err)
+	require.Contains(t, string(out.output), "/proc/self/fd/2")
+	require.NotContains(t, string(out.output), fmt.Sprintf("/proc/self/fd/%d", fd))
 }
 
 // A test's process does not outlive a grader that is killed.

@@ -233,15 +233,16 @@ func (w *workspace) build(ctx context.Context, p *prepared) error {
 		return os.Chmod(binary, 0o755)
 	}
 	os.Remove(binary)
-	fault := firstLine(string(out.output))
+	fault := "the build was stopped: it " + out.stopped
 	if out.stopped == "" {
 		if p.compile, err = compileErrors(p.lab, string(out.output)); err == nil {
 			p.refused = "does not compile: " + p.compile[0]
 			return nil
 		}
 		fault = err.Error()
-	} else {
-		fault = "the build was stopped: it " + out.stopped
+		if strings.HasSuffix(fault, ": signal: killed") {
+			fault = fmt.Sprintf("the build was stopped: it used more than %v of processor time", w.g.building.cpu)
+		}
 	}
 	sound, err := w.pristineBuilds(ctx, p.lab)
 	switch {
@@ -259,7 +260,7 @@ func (w *workspace) compile(ctx context.Context, lab course.Lab, binary string) 
 	compile := command{
 		path: w.g.tools.command(), args: testArgs(binary, lab.Dir()), dir: w.course,
 		env:   w.g.tools.env(filepath.Join(w.dir, "home"), filepath.Join(w.dir, "tmp")),
-		limit: buildLimit, limits: buildLimits,
+		limit: buildLimit, limits: w.g.building,
 	}
 	out, err := w.g.process(ctx, compile)
 	if err == nil && out.exit != 0 && bytes.Contains(out.output, []byte(modulesMissing)) {
