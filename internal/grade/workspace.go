@@ -284,6 +284,9 @@ func (w *workspace) pristineBuilds(ctx context.Context, lab course.Lab) (bool, e
 		return false, err
 	}
 	defer clean.remove()
+	if err := clean.stubs(); err != nil {
+		return false, err
+	}
 	out, err := clean.compile(ctx, lab, filepath.Join(clean.dir, "pristine.test"))
 	return err == nil && out.exit == 0 && out.stopped == "", err
 }
