@@ -51,7 +51,7 @@ func size(n int64) string {
 }
 
 // ranInto says which limit ended a process that the grader did not stop: one phrase, "" if none did.
-func (l limits) ranInto(out outcome, used time.Duration, killed bool) string {
+func (l limits) ranInto(out outcome) string {
 	said := func(text string) bool { return bytes.Contains(out.stderr, []byte(text)) }
 	switch {
 	case out.exit == 0:
@@ -59,7 +59,7 @@ func (l limits) ranInto(out outcome, used time.Duration, killed bool) string {
 	case l.data > 0 && (said("ThreadSanitizer failed to allocate") || said("ThreadSanitizer: out of memory") || said("fatal error: runtime: out of memory") ||
 		said("fatal error: runtime: cannot allocate memory")):
 		return "used more than " + size(l.memory) + " of memory"
-	case killed && l.cpu > 0 && used+100*time.Millisecond >= l.cpu: // two clocks
+	case out.exit < 0 && l.cpu > 0 && out.cpu+100*time.Millisecond >= l.cpu: // two clocks
 		return fmt.Sprintf("used more than %v of processor time", l.cpu)
 	}
 	return ""

@@ -43,6 +43,7 @@ type outcome struct {
 	stderr  []byte
 	stopped string // why the grader stopped it: one phrase; "" if it ended by itself
 	real    time.Duration
+	cpu     time.Duration // processor time
 	events  []report.Event
 	channel error // what is wrong with the results channel
 }
@@ -92,9 +93,9 @@ func (g *Grader) process(ctx context.Context, c command) (outcome, error) {
 	collected.Wait()
 
 	out.exit = cmd.ProcessState.ExitCode()
+	out.cpu = cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()
 	flood.take(&out)
 	out.stopped = stop.reason()
-	used := cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()
 	switch {
 	case out.stopped != "":
 	case ctx.Err() != nil:
@@ -107,7 +108,7 @@ func (g *Grader) process(ctx context.Context, c command) (outcome, error) {
 		if _, exited := errors.AsType[*exec.ExitError](err); !exited {
 			return out, fmt.Errorf("grade: %w", err)
 		}
-		out.stopped = c.limits.ranInto(out, used, out.exit < 0)
+		out.stopped = c.limits.ranInto(out)
 	}
 	return out, nil
 }
