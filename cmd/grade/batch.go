@@ -71,16 +71,13 @@ are named.`,
 	flags.IntVar(&f.hidden, "hidden-seeds", 5, "how many hidden seeds each test gets, with --seed-secret")
 	flags.StringVar(&f.shard, "shard", "", "grade only this part of the class: `i/n`, i from 1")
 	flags.IntVar(&f.shards, "shards", 0, "how many shards, if the environment tells only which one, from 0")
-	flags.IntVar(&f.isolation, "require-isolation", 0, "refuse to run below this isolation `level` (1: gate and channel)")
+	flags.IntVar(&f.isolation, "require-isolation", 0, "refuse to run below this isolation `level`, 1 to 3 (docs/isolation.md)")
 	cmd.MarkFlagRequired("out")
 	cmd.MarkFlagsMutuallyExclusive("shard", "shards")
 	return cmd
 }
 
 func (f batchFlags) run(cmd *cobra.Command, args []string) error {
-	if f.isolation > grade.IsolationLevel {
-		return &exitError{code: exitIsolation, err: fmt.Errorf("isolation level %d is demanded, this machine offers %d", f.isolation, grade.IsolationLevel)}
-	}
 	c, selected, err := open(f.labs)
 	if err != nil {
 		return err
@@ -102,13 +99,13 @@ func (f batchFlags) run(cmd *cobra.Command, args []string) error {
 }
 
 func (f batchFlags) grade(cmd *cobra.Command, c *course.Course, found *class.Class, o class.Options, progress *classStatus, p *printer) error {
-	g, err := grade.New(cmd.Context(), c, grade.Options{Jobs: f.jobs})
-	if err != nil {
+	var summary class.Summary
+	demand := grade.Options{Jobs: f.jobs, RequireIsolation: f.isolation}
+	err := withOptions(cmd, c, demand, newStatus(io.Discard, 0), func(g *grade.Grader) (err error) {
+		summary, err = class.Grade(cmd.Context(), g, found, o)
+		progress.clear()
 		return err
-	}
-	summary, err := class.Grade(cmd.Context(), g, found, o)
-	err = errors.Join(err, g.Close())
-	progress.clear()
+	})
 	if err != nil {
 		if cmd.Context().Err() != nil && summary.Total > 0 {
 			fmt.Fprintf(cmd.ErrOrStderr(), "%d of %d submissions are graded; the same command with --resume does the rest\n", summary.Done, summary.Total)
@@ -138,6 +135,8 @@ func (f batchFlags) options(args []string, selected []course.Selected) (*class.C
 	switch {
 	case f.out == "":
 		return nil, o, usage(errors.New("--out is empty"))
+	case f.isolation < 0 || f.isolation > grade.IsolationContainer:
+		return nil, o, usage(fmt.Errorf("--require-isolation %d: there are the levels 1 to %d", f.isolation, grade.IsolationContainer))
 	case f.jobs < 0 || f.seeds < 0 || f.timeout <= 0 || f.hidden < 1 || f.shards < 0:
 		return nil, o, usage(errors.New("--jobs, --seeds and --shards must not be below zero, --timeout and --hidden-seeds must be above"))
 	}

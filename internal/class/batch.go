@@ -98,7 +98,7 @@ func describe(ctx context.Context, g *grade.Grader, c *Class, o Options) (grade.
 		return grade.RunInfo{}, err
 	}
 	info := grade.RunInfo{Version: grade.RunVersion, Grader: grade.Version, Go: g.GoVersion(), Course: hash, Parts: []string{},
-		Seeds: o.Run.Seeds, Secret: o.Secret.fingerprint(), Timeout: o.Run.Timeout, Isolation: g.Isolation()}
+		Seeds: o.Run.Seeds, Secret: o.Secret.fingerprint(), Timeout: o.Run.Timeout, Isolation: g.Isolation().Level}
 	if o.Secret != nil {
 		info.Hidden = o.Secret.Seeds
 	}

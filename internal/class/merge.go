@@ -201,7 +201,7 @@ func timeless(r *grade.Result) ([]byte, error) {
 	if err := json.Unmarshal(text.Bytes(), &c); err != nil {
 		return nil, fmt.Errorf("class: %w", err)
 	}
-	c.Seconds, c.Source.Path = 0, ""
+	c.Seconds, c.Source.Path, c.Barriers = 0, "", nil
 	c.Tests(func(_ *grade.LabResult, _ *grade.PartResult, t *grade.TestResult) { t.Real = 0 })
 	text.Reset()
 	err := c.WriteJSON(&text)

@@ -21,7 +21,7 @@ import (
 func TestSchemaAcceptsEveryField(t *testing.T) {
 	full := Result{}
 	fillIn(reflect.ValueOf(&full).Elem())
-	full.Version, full.Isolation, full.Source.Kind = ResultVersion, IsolationLevel, Submission
+	full.Version, full.Isolation, full.Source.Kind = ResultVersion, IsolationOS, Submission
 	full.Tests(func(_ *LabResult, _ *PartResult, test *TestResult) {
 		test.Status = report.Fail
 		for i := range test.Failures {

@@ -91,13 +91,11 @@ func (h Held) sum(all bool) string {
 // is one sentence.
 func (g *Grader) Ungraded(src Source, selected []course.Selected, why string) *Result {
 	r := newResult(g.tools.Version, src, selected)
+	r.Isolation, r.Barriers = g.box.Level, g.box.Barriers
 	r.Ungraded = plain(why)
 	r.score()
 	return r
 }
-
-// Isolation is the level at which this grader runs what it builds.
-func (g *Grader) Isolation() int { return IsolationLevel }
 
 // GoVersion is the version of the Go toolchain that builds.
 func (g *Grader) GoVersion() string { return g.tools.Version }

@@ -63,7 +63,7 @@ func TestEnvironmentsAreClean(t *testing.T) {
 	w := &workspace{g: g, dir: "/s", course: "/s/course"}
 	for name, env := range map[string][]string{
 		"build": g.tools.env("/s/home", "/s/tmp"),
-		"test":  w.testEnv("/s/traces", Run{}),
+		"test":  w.testEnv("/s", Run{}),
 	} {
 		t.Run(name, func(t *testing.T) {
 			for _, v := range env {
