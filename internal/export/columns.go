@@ -1,6 +1,7 @@
 package export
 
 import (
+	"cmp"
 	"slices"
 
 	"distlabs/internal/grade"
@@ -11,12 +12,13 @@ type column struct {
 	lab, labTitle string
 	part, title   string
 	max           int
+	mean          string // of those who have the part
 }
 
 func (c column) same(d column) bool { return c.lab == d.lab && c.part == d.part }
 
 // columnsOf lists the parts that any result of the class has, in the order of
-// the first that has it, and the parts of one lab together.
+// the course: labs and parts are numbered.
 func columnsOf(class Class) ([]column, error) {
 	var columns []column
 	for s, err := range class {
@@ -29,19 +31,15 @@ func columnsOf(class Class) ([]column, error) {
 		for _, lab := range s.Result.Labs {
 			for _, part := range lab.Parts {
 				c := column{lab: line(lab.ID), labTitle: line(lab.Title), part: line(part.ID), title: line(part.Title), max: part.Max}
-				if slices.ContainsFunc(columns, c.same) {
-					continue
+				if !slices.ContainsFunc(columns, c.same) {
+					columns = append(columns, c)
 				}
-				at := len(columns)
-				for i, other := range columns {
-					if other.lab == c.lab {
-						at = i + 1
-					}
-				}
-				columns = slices.Insert(columns, at, c)
 			}
 		}
 	}
+	slices.SortStableFunc(columns, func(a, b column) int {
+		return cmp.Or(cmp.Compare(a.lab, b.lab), cmp.Compare(a.part, b.part))
+	})
 	return columns, nil
 }
 

@@ -93,7 +93,7 @@ func TestClassPage(t *testing.T) {
 	require.NoError(t, ClassPage(&out, "Labs", someClass(), func(s Student) string { return "students/" + PageName(s.ID) }))
 	checkPage(t, out.Bytes())
 	golden(t, "class.html", out.Bytes())
-	rows := regexp.MustCompile(`(?s)<tr><th scope="row">.*?</tr>`).FindAllString(out.String(), -1)
+	rows := regexp.MustCompile(`(?s)<tr><th scope="row" class="who">.*?</tr>`).FindAllString(out.String(), -1)
 	require.Len(t, rows, 4+2)
 	for _, row := range rows {
 		require.Equal(t, 1+3, strings.Count(row, "<td"), row)

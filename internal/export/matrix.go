@@ -27,8 +27,8 @@ type histogramBar struct {
 }
 
 type labHead struct {
-	ID, Title string
-	Span      int
+	Name string
+	Span int
 }
 
 type columnHead struct {
@@ -82,7 +82,7 @@ func ClassPage(w io.Writer, title string, class Class, link func(Student) string
 // newClassPage adds up the class.
 func newClassPage(title string, class Class, columns []column) (classPage, error) {
 	view := classPage{page: newPage(line(title), true)}
-	sums, total := make([]int, len(columns)), 0
+	sums, graded, total := make([]int, len(columns)), make([]int, len(columns)), 0
 	var tenths [10]int
 	for s, err := range class {
 		if err != nil {
@@ -104,24 +104,27 @@ func newClassPage(title string, class Class, columns []column) (classPage, error
 		}
 		for i, c := range columns {
 			if part := s.part(c); part != nil {
-				sums[i] += part.Points
+				sums[i], graded[i] = sums[i]+part.Points, graded[i]+1
 			}
 		}
 	}
 	view.Mean = mean(total, view.Graded)
-	view.heads(columns, sums)
+	for i := range columns {
+		columns[i].mean = mean(sums[i], graded[i])
+	}
+	view.heads(columns)
 	view.histogram(tenths)
 	return view, nil
 }
 
-func (v *classPage) heads(columns []column, sums []int) {
+func (v *classPage) heads(columns []column) {
 	for i, c := range columns {
 		first := i == 0 || columns[i-1].lab != c.lab
 		if first {
-			v.Labs = append(v.Labs, labHead{ID: c.lab, Title: c.labTitle})
+			v.Labs = append(v.Labs, labHead{Name: labName(c.lab, c.labTitle)})
 		}
 		v.Labs[len(v.Labs)-1].Span++
-		v.Columns = append(v.Columns, columnHead{Part: c.part, Title: c.title, Max: c.max, First: first, Mean: mean(sums[i], v.Graded)})
+		v.Columns = append(v.Columns, columnHead{Part: c.part, Title: c.title, Max: c.max, First: first, Mean: c.mean})
 	}
 }
 
@@ -142,7 +145,7 @@ func (v *classPage) histogram(tenths [10]int) {
 }
 
 func viewRow(s Student, columns []column) rowView {
-	row := rowView{Remark: remark(s), Total: "–"}
+	row := rowView{Remark: cut(remark(s), 120), Total: "–"}
 	row.Name, row.Sub = titles(s)
 	if s.graded() {
 		row.Total = strconv.Itoa(s.Result.Points)

@@ -8,6 +8,7 @@ import (
 	"html/template"
 	"io"
 	"math"
+	"regexp"
 	"strings"
 	"time"
 
@@ -65,10 +66,10 @@ type studentPage struct {
 }
 
 type labView struct {
-	ID, Title, Refused string
-	Points, Max        int
-	Compile, Notes     []string
-	Parts              []partView
+	Name, Refused  string
+	Points, Max    int
+	Compile, Notes []string
+	Parts          []partView
 }
 
 type partView struct {
@@ -126,7 +127,7 @@ func foot(r *grade.Result) string {
 }
 
 func viewLab(r *grade.Result, lab *grade.LabResult) labView {
-	view := labView{ID: line(lab.ID), Title: line(lab.Title), Refused: line(lab.Refused), Points: lab.Points, Max: lab.Max,
+	view := labView{Name: labName(line(lab.ID), line(lab.Title)), Refused: line(lab.Refused), Points: lab.Points, Max: lab.Max,
 		Compile: lines(lab.Compile), Notes: lines(lab.Notes)}
 	for i := range lab.Parts {
 		part := &lab.Parts[i]
@@ -137,6 +138,16 @@ func viewLab(r *grade.Result, lab *grade.LabResult) labView {
 		view.Parts = append(view.Parts, p)
 	}
 	return view
+}
+
+var labNumber = regexp.MustCompile(`^\d\d-`)
+
+// labName is what a lab is called: 04 Election.
+func labName(id, title string) string {
+	if labNumber.MatchString(id) && title != "" {
+		return id[:2] + " " + title
+	}
+	return line(id + " " + title)
 }
 
 func viewTest(r *grade.Result, lab *grade.LabResult, t *grade.TestResult) testView {

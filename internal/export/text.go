@@ -131,7 +131,7 @@ func overall(r *grade.Result) string {
 		if lab.Refused != "" {
 			fmt.Fprintf(&b, "    not run: %s\n", line(lab.Refused))
 		}
-		for _, c := range lab.Compile {
+		for _, c := range lab.Compile[min(1, len(lab.Compile)):] { // the first is in Refused
 			fmt.Fprintf(&b, "    %s\n", line(c))
 		}
 		for _, n := range lab.Notes {
