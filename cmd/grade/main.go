@@ -121,6 +121,7 @@ Exit status: 0 all passed, or a submission was graded whatever its marks;
 	root.AddCommand(runCommand(), mutantsCommand(), soakCommand(), listCommand(), doctorCommand(),
 		traceCommand(), replayCommand(),
 		hintCommand(), solutionCommand(), resetCommand(), carryCommand(), adviceCommand())
+	root.AddCommand(reportCommand(), gradescopeZipCommand())
 	return root
 }
 
