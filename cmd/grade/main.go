@@ -77,7 +77,7 @@ func (e *exitError) Unwrap() error { return e.err }
 
 // trimmed is the error without the name of the package that it comes from.
 func trimmed(err error) error {
-	for _, pkg := range []string{"grade: ", "course: ", "learn: ", "advice: ", "watch: "} {
+	for _, pkg := range []string{"grade: ", "course: ", "learn: ", "advice: ", "watch: ", "export: ", "autograder: "} {
 		if text, ok := strings.CutPrefix(err.Error(), pkg); ok {
 			return errors.New(text)
 		}

@@ -211,6 +211,9 @@ func (f reportFlags) writeCanvas(cmd *cobra.Command, class export.Class) error {
 	}
 	var filled bytes.Buffer
 	report, err := export.Canvas(&filled, gradebook, f.column, class)
+	if errors.Is(err, export.ErrGradebook) {
+		return usage(err)
+	}
 	if err != nil {
 		return err
 	}

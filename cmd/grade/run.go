@@ -66,7 +66,6 @@ grader that is killed leaves behind what it knew.`,
 	flags.BoolVarP(&f.verbose, "verbose", "v", false, "show every test, and every failure in full")
 	f.report.bind(flags, forOne)
 	flags.BoolVar(&f.partial, "partial", false, "write the file of --out again after every test")
-	cmd.MarkFlagsRequiredTogether("partial", "out")
 	cmd.MarkFlagsMutuallyExclusive("solution", "submission")
 	cmd.MarkFlagsMutuallyExclusive("seed", "seeds")
 	return cmd
@@ -76,6 +75,9 @@ func (f runFlags) run(cmd *cobra.Command, args []string) error {
 	source, err := f.source()
 	if err != nil {
 		return err
+	}
+	if f.partial && f.report.out == "" {
+		return usage(errors.New("--partial needs --out: the file to write again and again"))
 	}
 	if f.report.format != "" || f.report.out != "" {
 		if err := f.report.check(forOne); err != nil {

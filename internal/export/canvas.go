@@ -1,6 +1,7 @@
 package export
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"regexp"
@@ -8,6 +9,10 @@ import (
 	"strconv"
 	"strings"
 )
+
+// ErrGradebook says that a gradebook cannot be filled: it is not what Canvas
+// exports, or has no such column.
+var ErrGradebook = errors.New("export: canvas")
 
 // CanvasReport says what became of a class in a gradebook.
 type CanvasReport struct {
@@ -43,7 +48,7 @@ var canvasDownload = regexp.MustCompile(`^[^_]+(?:_LATE)?_([0-9]+)_[0-9]+(?:_|$)
 func Canvas(w io.Writer, gradebook []byte, column string, class Class) (CanvasReport, error) {
 	g, err := readGradebook(gradebook, column)
 	if err != nil {
-		return CanvasReport{}, fmt.Errorf("export: canvas: %w", err)
+		return CanvasReport{}, fmt.Errorf("%w: %w", ErrGradebook, err)
 	}
 	report := CanvasReport{Column: g.header.value(g.column), Possible: g.possible}
 	wanted := map[int][]Student{} // by row
