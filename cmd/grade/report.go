@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 
@@ -92,13 +91,26 @@ func (f reportFlags) run(cmd *cobra.Command, path string, formats []string) erro
 	if err != nil {
 		return err
 	}
-	if !info.IsDir() {
-		result, err := grade.ReadResult(path)
-		if err != nil {
-			return err
-		}
-		return f.writeOne(cmd, result)
+	if info.IsDir() {
+		err = f.ofRun(cmd, path)
+	} else {
+		err = f.ofResult(cmd, path)
 	}
+	if err == nil && f.out != "" {
+		fmt.Fprintf(cmd.OutOrStdout(), "%s is written\n", f.out)
+	}
+	return err
+}
+
+func (f reportFlags) ofResult(cmd *cobra.Command, path string) error {
+	result, err := grade.ReadResult(path)
+	if err != nil {
+		return err
+	}
+	return f.writeOne(cmd, result)
+}
+
+func (f reportFlags) ofRun(cmd *cobra.Command, path string) error {
 	run, err := grade.ReadRun(path)
 	if errors.Is(err, grade.ErrNoRun) {
 		return usage(err)
@@ -193,12 +205,8 @@ func (f reportFlags) writeClass(cmd *cobra.Command, class export.Class) error {
 		if f.out == "" {
 			return usage(errors.New("--format html writes the pages of a class into a folder: name it with --out"))
 		}
-		n, err := export.Site(f.out, f.title, class)
-		if err != nil {
-			return err
-		}
-		fmt.Fprintf(cmd.OutOrStdout(), "%s: the class, and %d students\n", filepath.Join(f.out, "index.html"), n)
-		return nil
+		_, err := export.Site(f.out, f.title, class)
+		return err
 	}
 	return usage(fmt.Errorf("--format %s is about one submission: name its results.json, such as RUN/submissions/alice/results.json", f.format))
 }
