@@ -46,7 +46,7 @@ func Annotations(w io.Writer, r *grade.Result) error {
 	}
 	r.Tests(func(lab *grade.LabResult, part *grade.PartResult, t *grade.TestResult) {
 		if r.Ungraded == "" && lab.Refused == "" && t.Status == report.Fail && len(t.Failures) > 0 {
-			annotate(placeOf(t.Failures[0]), part.ID+" "+t.Name, strings.TrimRight(safeText(t.Failures[0]), "\n"))
+			annotate(placeOf(lab, t.Failures[0]), part.ID+" "+t.Name, strings.TrimRight(safeText(t.Failures[0]), "\n"))
 		}
 	})
 	if more := errors - maxAnnotations; more > 0 {

@@ -6,6 +6,7 @@ import (
 	"io"
 	"regexp"
 	"strconv"
+	"strings"
 
 	"distlabs/internal/grade"
 	"distlabs/internal/report"
@@ -139,7 +140,7 @@ func junitTest(r *grade.Result, lab *grade.LabResult, part *grade.PartResult, t 
 		problem.Type = string(report.Malformed)
 		if len(t.Failures) > 0 {
 			f := t.Failures[0]
-			problem.Message, problem.Type, c.File = headline(f), line(string(f.Kind)), line(placeOf(f).file)
+			problem.Message, problem.Type, c.File = headline(f), line(string(f.Kind)), placeOf(lab, f).file
 		}
 		if fromOutside[report.Kind(problem.Type)] {
 			c.Error = problem
@@ -163,9 +164,10 @@ type place struct {
 
 var fileLine = regexp.MustCompile(`^([^:]+\.go):([0-9]+)$`)
 
-// placeOf reads the place of a failure: a file of the course, relative to its
-// root. Anything else that stands there is not taken for a file.
-func placeOf(f report.Failure) place {
+// placeOf reads the place of a failure in a lab: a file relative to the course's
+// root, or in the lab's folder if it has no path. Anything else that stands there
+// is not taken for a file.
+func placeOf(lab *grade.LabResult, f report.Failure) place {
 	match := fileLine.FindStringSubmatch(f.Where)
 	if match == nil || line(match[1]) != match[1] {
 		return place{}
@@ -174,5 +176,9 @@ func placeOf(f report.Failure) place {
 	if err != nil {
 		return place{}
 	}
-	return place{file: match[1], line: n}
+	file := match[1]
+	if !strings.Contains(file, "/") {
+		file = "labs/" + line(lab.ID) + "/" + file
+	}
+	return place{file: file, line: n}
 }

@@ -49,7 +49,7 @@ func sample() *grade.Result {
 					{Test: "TestOneLeaderPerTerm4C", Kind: report.Rule, What: "no leader within 5s"},
 				}},
 				{Name: "TestVoteIsKept4C", Max: 20, Status: report.Fail, Diverged: []uint64{3}, Seeds: 5, Real: 0.1, Failures: []report.Failure{
-					{Test: "TestVoteIsKept4C", Kind: report.Race, Where: "labs/04-election/raft.go:88", What: "n.term is written here and read at raft.go:120 without a lock"},
+					{Test: "TestVoteIsKept4C", Kind: report.Race, Where: "raft.go:88", What: "n.term is written here and read at raft.go:120 without a lock"},
 				}},
 				{Name: "TestHeartbeatBudget4C", Max: 5, Points: 5, Status: report.Pass, Seeds: 10, Virtual: 60, Real: 0.3},
 			}},

@@ -221,6 +221,7 @@ func TestAnnotations(t *testing.T) {
 	commands := readCommands(t, out.String())
 	require.Len(t, commands, 3)
 	require.Equal(t, map[string]string{"file": "labs/04-election/raft.go", "line": "41", "title": "4C TestOneLeaderPerTerm4C"}, commands[1].properties)
+	require.Equal(t, map[string]string{"file": "labs/04-election/raft.go", "line": "88", "title": "4C TestVoteIsKept4C"}, commands[2].properties, "a file without a path is the lab's")
 	require.Equal(t, strings.TrimRight(sample().Labs[1].Parts[1].Tests[0].Failures[0].Text(), "\n"), commands[1].message)
 	golden(t, "github-annotations.txt", out.Bytes())
 
