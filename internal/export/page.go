@@ -164,17 +164,17 @@ func viewTest(r *grade.Result, lab *grade.LabResult, t *grade.TestResult) testVi
 		view.Text = account(r, lab, t)
 	}
 	if t.Seeds > 0 {
-		said := fmt.Sprintf("%d seeds", t.Seeds)
+		said := fmt.Sprintf("%d %s", t.Seeds, seeds(t.Seeds))
 		if t.Virtual > 0 {
 			said += ", " + time.Duration(t.Virtual*float64(time.Second)).Round(time.Second).String() + " of virtual time"
 		}
 		if len(t.Failed) > 0 {
-			said += ", failed on " + some(t.Failed)
+			said += ", failed on " + seeds(len(t.Failed)) + " " + some(t.Failed)
 		}
 		view.Said = append(view.Said, said)
 	}
 	if len(t.Diverged) > 0 {
-		view.Said = append(view.Said, "ran differently when repeated: seeds "+some(t.Diverged))
+		view.Said = append(view.Said, "ran differently when repeated: "+seeds(len(t.Diverged))+" "+some(t.Diverged))
 	}
 	if view.Text == "" {
 		for _, m := range t.Measures {
@@ -182,6 +182,13 @@ func viewTest(r *grade.Result, lab *grade.LabResult, t *grade.TestResult) testVi
 		}
 	}
 	return view
+}
+
+func seeds(n int) string {
+	if n == 1 {
+		return "seed"
+	}
+	return "seeds"
 }
 
 // some lists the first few of many numbers.
