@@ -117,6 +117,16 @@ func TestKubernetesJobs(t *testing.T) {
 	require.FileExists(t, filepath.Join(class, "class.csv"))
 }
 
+// The Slurm script is clean where shellcheck is at hand.
+func TestSlurmScript(t *testing.T) {
+	path, err := exec.LookPath("shellcheck")
+	if err != nil {
+		t.Skip("no shellcheck on PATH")
+	}
+	out, err := exec.Command(path, "../../deploy/slurm.sh").CombinedOutput()
+	require.NoError(t, err, "%s", out)
+}
+
 // Every task of the Slurm array grades its shard, from whatever folder Slurm runs
 // its copy of the script.
 func TestSlurmArray(t *testing.T) {
