@@ -134,8 +134,30 @@ func writeCourse(z *zip.Writer, c *course.Course, selected []course.Selected) er
 		}
 	}
 	for _, lab := range needed(c, selected) {
-		if err := addTree(z, c.Root, lab.Dir(), func(string) bool { return true }); err != nil {
+		if err := addLab(z, c.Root, lab); err != nil {
 			return fmt.Errorf("autograder: %w", err)
+		}
+	}
+	return nil
+}
+
+// addLab adds a lab with its stubs: the pristine ones, where the lab keeps them,
+// and not what someone has written in this checkout.
+func addLab(z *zip.Writer, root string, lab course.Lab) error {
+	editable := lab.Files()
+	if err := addTree(z, root, lab.Dir(), func(name string) bool { return !slices.Contains(editable, name) }); err != nil {
+		return err
+	}
+	for _, name := range editable {
+		text, err := os.ReadFile(filepath.Join(root, filepath.FromSlash(lab.StubDir()), name))
+		if os.IsNotExist(err) {
+			text, err = os.ReadFile(filepath.Join(root, filepath.FromSlash(lab.Dir()), name))
+		}
+		if err != nil {
+			return err
+		}
+		if err := add(z, path.Join("course", lab.Dir(), name), text, 0o644); err != nil {
+			return err
 		}
 	}
 	return nil

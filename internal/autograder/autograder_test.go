@@ -66,6 +66,29 @@ func TestArchive(t *testing.T) {
 	require.Contains(t, read(t, z, "env.sh"), "labs=(05-replication)")
 }
 
+// What an instructor has solved in this checkout is not in the archive.
+func TestArchiveHasPristineStubs(t *testing.T) {
+	root := t.TempDir()
+	require.NoError(t, os.CopyFS(root, os.DirFS("../grade/testdata/course")))
+	require.NoError(t, os.MkdirAll(filepath.Join(root, "cmd", "grade"), 0o777))
+	lab := filepath.Join(root, "labs", "01-echo")
+	stub, err := os.ReadFile(filepath.Join(lab, "echo.go"))
+	require.NoError(t, err)
+	require.NoError(t, os.MkdirAll(filepath.Join(lab, ".stub"), 0o777))
+	require.NoError(t, os.WriteFile(filepath.Join(lab, ".stub", "echo.go"), stub, 0o666))
+	require.NoError(t, os.WriteFile(filepath.Join(lab, "echo.go"), []byte("package echo // solved\n"), 0o666))
+	c, err := course.Load(root)
+	require.NoError(t, err)
+	selected, err := c.Select("01")
+	require.NoError(t, err)
+	var out bytes.Buffer
+	require.NoError(t, Write(&out, c, selected, Options{Go: "go1.26.0"}))
+	z, err := zip.NewReader(bytes.NewReader(out.Bytes()), int64(out.Len()))
+	require.NoError(t, err)
+	require.Equal(t, string(stub), read(t, z, "course/labs/01-echo/echo.go"))
+	require.NotEmpty(t, read(t, z, "course/labs/01-echo/shout.go"), "a lab that keeps no stub of it")
+}
+
 func read(t *testing.T, z *zip.Reader, name string) string {
 	f, err := z.Open(name)
 	require.NoError(t, err)
