@@ -273,6 +273,14 @@ func TestSummary(t *testing.T) {
 	require.NoError(t, Summary(&out, sample()))
 	checkSummary(t, out.String())
 	golden(t, "github-summary.md", out.Bytes())
+
+	// A line that is a fence, and ends a code block that has a shorter one.
+	r := sample()
+	r.Labs[1].Parts[1].Tests[0].Failures = []report.Failure{{What: "````", Rule: "x"}, {What: "```"}}
+	out.Reset()
+	require.NoError(t, Summary(&out, r))
+	require.Contains(t, out.String(), "\n`````\n````\n    rule:    x\n")
+	checkSummary(t, out.String())
 	eachHostile(t, func(t *testing.T, bad string, r *grade.Result) {
 		var out bytes.Buffer
 		require.NoError(t, Summary(&out, r))
