@@ -145,7 +145,7 @@ func (g *Grader) needs(lab course.Lab) []course.Lab {
 }
 
 // graders are the packages under internal that grade: no lab is built from them.
-var graders = []string{"advice", "class", "course", "export", "filelock", "grade", "handout", "learn", "selfcheck", "watch"}
+var graders = []string{"advice", "class", "course", "export", "autograder", "filelock", "grade", "handout", "learn", "selfcheck", "watch"}
 
 // copyCourse copies what a lab's test binary is built from. Solutions and the
 // grader itself stay out of a submission's sight.
