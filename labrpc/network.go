@@ -23,6 +23,8 @@ type Options struct {
 	// the test causes; true makes it not happen. No other message's fate changes. A crash that is suppressed happens
 	// after all if the test starts the node again.
 	Suppress func(Fault) bool
+	// Scheduler, if not nil, decides what happens next in place of the links' faults and latencies.
+	Scheduler Scheduler
 }
 
 // A Network connects nodes. Make one with [New], begin nodes with
@@ -58,6 +60,9 @@ type Network struct {
 	problems   []string
 	faults     map[FaultKind]uint64 // how many of each kind the test has caused
 	moved      bool                 // something happened since the step functions last ran
+
+	pending   []Pending     // with a Scheduler: what was sent and has not arrived
+	waitUntil time.Duration // it lets time pass until then; the dispatcher's own
 }
 
 // linkState is one one-way link.
@@ -83,6 +88,9 @@ func New(opts Options) *Network {
 		panic(fmt.Sprintf("labrpc: New with %d nodes", opts.Nodes))
 	}
 	opts.Link.check()
+	if opts.Scheduler != nil && !inBubble() {
+		panic("labrpc: New with a Scheduler outside a synctest bubble: only virtual time waits for it")
+	}
 	net := &Network{
 		opts: opts, virtual: inBubble(), began: time.Now(),
 		wake: make(chan struct{}, 1), jobs: make(chan *job, 1), done: make(chan struct{}),

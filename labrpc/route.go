@@ -80,6 +80,10 @@ func (net *Network) route(m *message) {
 
 // transmit applies the link's own faults. The caller holds net.mu.
 func (net *Network) transmit(m *message) {
+	if net.opts.Scheduler != nil {
+		net.pend(m)
+		return
+	}
 	l, s := net.links[m.from][m.to], m.stream
 	if m.from == m.to { // a node's own loopback is perfect
 		net.schedule(net.jitter(s, m, drawJitter), delivery{m: m})

@@ -23,18 +23,26 @@ type minimal struct {
 	partial bool                  // the budget ended before no single fault could be left out
 }
 
+// minimising reports whether failures are to be minimised.
+func minimising() bool { return os.Getenv("LABS_MINIMISE") != "0" }
+
 // minimise finds few faults of a failing run that still break the same rule, by delta debugging (Zeller and
 // Hildebrandt 2002): it runs the seed with ever fewer of them. Each fault can be left out without changing any other
 // message's fate. It reports false if the failure is none that faults could explain.
 func (r *runner) minimise(out *outcome) (minimal, bool) {
-	if os.Getenv("LABS_MINIMISE") == "0" || out.failure.Kind != report.Rule && out.failure.Kind != report.Limit {
+	if !minimising() || out.failure.Kind != report.Rule && out.failure.Kind != report.Limit {
 		return minimal{}, false
 	}
 	faults := r.faultsOf(out.seed)
-	m := &minimiser{r: r, want: out, until: time.Now().Add(minimiseTime)}
-	kept := m.reduce(faults)
-	res := minimal{all: len(faults), keep: set(kept), partial: m.spent()}
-	return res, true
+	b := &budget{runs: minimiseRuns, until: time.Now().Add(minimiseTime)}
+	fails := func(only []labrpc.Fault) bool {
+		b.runs--
+		keep := set(only)
+		got := r.runWith(out.seed, nil, func(f labrpc.Fault) bool { return !keep[f] })
+		return sameRule(got.failure, out.failure)
+	}
+	kept := reduce(faults, fails, b.spent)
+	return minimal{all: len(faults), keep: set(kept), partial: b.spent()}, true
 }
 
 // faultsOf lists the faults of a seed, in the order in which they happened.
@@ -46,21 +54,16 @@ func (r *runner) faultsOf(seed uint64) (faults []labrpc.Fault) {
 	return faults
 }
 
-type minimiser struct {
-	r     *runner
-	want  *outcome
+// A budget is what minimising may still cost.
+type budget struct {
 	runs  int
 	until time.Time
 }
 
-func (m *minimiser) spent() bool { return m.runs >= minimiseRuns || time.Now().After(m.until) }
+func (b *budget) spent() bool { return b.runs <= 0 || time.Now().After(b.until) }
 
-// fails runs the seed with only these faults, and reports whether the same rule breaks.
-func (m *minimiser) fails(only []labrpc.Fault) bool {
-	m.runs++
-	keep := set(only)
-	out := m.r.runWith(m.want.seed, nil, func(f labrpc.Fault) bool { return !keep[f] })
-	got, want := out.failure, m.want.failure
+// sameRule reports whether two failures are the same rule, broken in the same way.
+func sameRule(got, want *report.Failure) bool {
 	return got != nil && got.Kind == want.Kind && got.Rule == want.Rule && shape(got.What) == shape(want.What)
 }
 
@@ -70,19 +73,19 @@ var numbers = regexp.MustCompile(`[0-9][0-9.]*(ns|µs|ms|s|m|h)?`)
 // do with each other, and the sentence tells them apart.
 func shape(what string) string { return numbers.ReplaceAllString(what, "#") }
 
-// reduce is the algorithm ddmin, complements only: it leaves out ever smaller parts, until
-// no single fault can be left out.
-func (m *minimiser) reduce(faults []labrpc.Fault) []labrpc.Fault {
-	if len(faults) == 0 || m.fails(nil) {
+// reduce is the algorithm ddmin, complements only: it leaves out ever smaller parts of what fails, until
+// no single thing can be left out or the budget is spent.
+func reduce[T any](all []T, fails func([]T) bool, spent func() bool) []T {
+	if len(all) == 0 || fails(nil) {
 		return nil
 	}
-	for parts := 2; len(faults) > 1 && !m.spent(); {
-		size := (len(faults) + parts - 1) / parts
+	for parts := 2; len(all) > 1 && !spent(); {
+		size := (len(all) + parts - 1) / parts
 		reduced := false
-		for from := 0; from < len(faults) && !m.spent(); from += size {
-			rest := without(faults, from, min(from+size, len(faults)))
-			if m.fails(rest) {
-				faults, reduced = rest, true
+		for from := 0; from < len(all) && !spent(); from += size {
+			rest := without(all, from, min(from+size, len(all)))
+			if fails(rest) {
+				all, reduced = rest, true
 				parts = max(parts-1, 2)
 				break
 			}
@@ -91,14 +94,14 @@ func (m *minimiser) reduce(faults []labrpc.Fault) []labrpc.Fault {
 			if size == 1 {
 				break
 			}
-			parts = min(2*parts, len(faults))
+			parts = min(2*parts, len(all))
 		}
 	}
-	return faults
+	return all
 }
 
-func without(faults []labrpc.Fault, from, to int) []labrpc.Fault {
-	return append(append([]labrpc.Fault{}, faults[:from]...), faults[to:]...)
+func without[T any](all []T, from, to int) []T {
+	return append(append([]T{}, all[:from]...), all[to:]...)
 }
 
 func set(faults []labrpc.Fault) map[labrpc.Fault]bool {

@@ -45,12 +45,19 @@ func (r *runner) run() {
 		r.t.Fatal(err)
 	}
 	r.runAll(seeds)
-	result := r.result(chosen)
+	r.end(r.result(chosen), began, races, seeds)
+}
+
+// end reports the result. races is how many data races there were before the test.
+func (r *runner) end(result *report.Result, began time.Time, races int, seeds []uint64) {
+	r.t.Helper()
 	result.Real = time.Since(began)
 	result.Races = raceErrors()
 	if result.Races > races {
-		result.Status = report.Fail
 		result.Failures = append(result.Failures, r.raceFailure(seeds))
+	}
+	if len(result.Failures) > 0 {
+		result.Status = report.Fail
 	}
 	channel.Send(report.Event{Kind: report.End, Test: r.t.Name(), Result: result})
 	for _, f := range result.Failures {

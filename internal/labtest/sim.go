@@ -36,6 +36,10 @@ type Sim struct {
 	stop   atomic.Bool                    // set with failure
 	net    atomic.Pointer[labrpc.Network] // Net, for the watchdog
 
+	exploring bool // the checks are asked between the steps of a schedule
+	checks    []func() *Violation
+	where     string // of the test, if exploring
+
 	mu       sync.Mutex
 	failure  *report.Failure // the first one
 	failedAt time.Duration
@@ -100,6 +104,10 @@ func (s *Sim) WaitFor(limit time.Duration, v Violation, cond func() bool) {
 
 // Always calls check after every step of the run, at a quiet moment, until it returns a violation.
 func (s *Sim) Always(check func() *Violation) {
+	if s.exploring {
+		s.checks = append(s.checks, check)
+		return
+	}
 	where := callerInTest()
 	s.Net.OnStep(func() bool {
 		v := check()
