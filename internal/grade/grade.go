@@ -54,6 +54,7 @@ type Run struct {
 	Procs   int           // processors a process; 0: one, which is faster in a bubble
 	Timeout time.Duration // real time a test; 0: DefaultTimeout
 	Record  bool          // keep the record of every run in Traces, and not only of a failing one
+	env     []string      // more of the test's environment
 
 	// Traces says where the recorded runs of a lab's failing tests are kept, as
 	// an absolute path; nil throws them away.

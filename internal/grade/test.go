@@ -114,5 +114,5 @@ func (w *workspace) testEnv(own string, run Run) []string {
 	if run.Traces == nil { // nobody will look at the run: do not search for the faults that suffice
 		env = append(env, "LABS_MINIMISE=0")
 	}
-	return append(env, systemEnv()...)
+	return append(append(env, run.env...), systemEnv()...)
 }

@@ -6,10 +6,10 @@ import (
 	"strconv"
 	"strings"
 	"testing"
-
 	"time"
 
 	"distlabs/internal/explore"
+	"distlabs/internal/report"
 	"distlabs/labrpc"
 )
 
@@ -85,7 +85,10 @@ func exploring() bool { return os.Getenv("LABS_EXPLORE") != "" }
 func skipIfExploring(t *testing.T) {
 	t.Helper()
 	if exploring() {
-		t.Skip("LABS_EXPLORE is set, and this test searches no schedules")
+		const why = "LABS_EXPLORE is set, and this test searches no schedules"
+		channel.Send(report.Event{Kind: report.Start, Test: t.Name()})
+		channel.Send(report.Event{Kind: report.End, Test: t.Name(), Result: &report.Result{Status: report.Skip, SkipReason: why}})
+		t.Skip(why)
 	}
 }
 
