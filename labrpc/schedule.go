@@ -3,6 +3,7 @@ package labrpc
 import (
 	"fmt"
 	"time"
+	"unsafe"
 )
 
 // A Scheduler decides what a network does next, in place of links and their latencies: with one, schedules can be searched
@@ -65,17 +66,22 @@ func (net *Network) pend(m *message) {
 	net.pending = append(net.pending, Pending{From: m.from, To: m.to, Method: m.method, Kind: m.kind, Number: m.number, m: m})
 }
 
-// choose asks the scheduler and does what it says. items are what the nodes have just done; idle is how long nothing
+// choose asks the scheduler and does what it says. Nobody else runs meanwhile. items are what the nodes have just done; idle is how long nothing
 // else is due. It returns how long to sleep, unless something was done.
 func (net *Network) choose(items []*item, idle time.Duration) (wait time.Duration, done bool) {
 	if left := net.waitUntil - net.now(); left > 0 && !eventful(items) {
 		return sooner(idle, left), false
 	}
 	net.waitUntil = 0
+	before := len(net.newborn)
 	step := net.opts.Scheduler.Next(net.pending)
-	net.born()
 	net.mu.Lock()
 	defer net.mu.Unlock()
+	// What the scheduler has started is complete; what another has waits for its starter to wait.
+	for _, n := range net.newborn[before:] {
+		raceRelease(unsafe.Pointer(n))
+	}
+	net.newborn = net.newborn[:before]
 	if net.closed {
 		return 0, true
 	}

@@ -74,6 +74,7 @@ func (s *Sim) liveScheduled(c *schedule, setup func(*Sim) Scenario, observe func
 			time.Sleep(time.Duration(1 + phase(s.Seed, n)%999))
 			c.scenario.Start(s.Net.Start(labrpc.NodeID(n + 1)))
 		}
+		s.Net.Run(0)
 		c.ready.Store(true)
 		<-c.done
 	})
