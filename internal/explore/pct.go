@@ -14,6 +14,9 @@ func NewPCT(b Bounds, first uint64, changes int) Strategy {
 	return &pct{seeded: newSeeded(b, first), changes: max(changes, 1), links: map[link]float64{}}
 }
 
+// yields is how often time lets even the link go first that has fallen behind all others.
+const yields = 0.1
+
 type link struct{ from, to labrpc.NodeID }
 
 type pct struct {
@@ -28,7 +31,7 @@ type pct struct {
 func (p *pct) Begin() (uint64, bool) {
 	seed := p.begin(0x9c7)
 	clear(p.links)
-	p.time, p.lowest = p.rand.Float64(), 0
+	p.time, p.lowest = p.rand.Float64(), 0 // what priorities begin with is between 0 and 1
 	p.points = p.points[:0]
 	faults := p.bounds.Losses + p.bounds.Copies + p.bounds.Crashes
 	for range p.changes - 1 + faults {
@@ -73,7 +76,9 @@ func (p *pct) highest(choices []Choice) int {
 		}
 	}
 	if best >= 0 && choices[best].Act == Wait {
-		p.time = p.rand.Float64()
+		if p.time = p.rand.Float64(); p.time < yields {
+			p.time = p.lowest - 1
+		}
 	}
 	return best
 }

@@ -113,13 +113,19 @@ type Comparison struct {
 	Needed map[string][]int // by strategy, a number for each repetition, ascending; those that found nothing are left out
 }
 
-// Compare searches the schedules of every mutant of the selected parts with each of the strategies, several times from
-// different seeds, until one fails.
-func (g *Grader) Compare(ctx context.Context, selected []course.Selected, s Search, strategies []string, repeat int) ([]Comparison, error) {
+// Compare searches the schedules of the named mutants of the selected parts (of all, if none is named) with each of the strategies,
+// several times from different seeds, until one fails.
+func (g *Grader) Compare(ctx context.Context, selected []course.Selected, names []string, s Search, strategies []string, repeat int) ([]Comparison, error) {
 	mutants, err := g.mutantsOf(selected)
 	if err != nil {
 		return nil, err
 	}
+	for _, name := range names {
+		if !slices.ContainsFunc(mutants, func(m Mutant) bool { return m.Name == name }) {
+			return nil, fmt.Errorf("grade: the selected parts have no mutant %q", name)
+		}
+	}
+	mutants = slices.DeleteFunc(mutants, func(m Mutant) bool { return len(names) > 0 && !slices.Contains(names, m.Name) })
 	all := make([]Comparison, len(mutants))
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(2 * g.jobs)

@@ -2,6 +2,7 @@ package labtest
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -227,9 +228,25 @@ func (x *exploration) shorten(out *outcome, c *schedule) (steps []explore.Choice
 		steps, tokens = s.taken, s.tokens
 		return true
 	}
-	if again, _ := x.runStrategy(explore.NewReplay(out.seed, c.taken), nil); sameRule(again.failure, out.failure) {
-		reduce(c.taken, fails, b.spent)
+	if !fails(slices.Clone(c.taken)) {
+		return steps, tokens, false // not deterministic
 	}
+	// Faults first, the simplest explanation has none; then all the rest.
+	faults := slices.DeleteFunc(slices.Clone(steps), func(c explore.Choice) bool { return !c.IsFault() })
+	all := slices.Clone(steps)
+	reduce(faults, func(some []explore.Choice) bool {
+		return fails(slices.DeleteFunc(slices.Clone(all), func(c explore.Choice) bool {
+			return c.IsFault() && !slices.Contains(some, c)
+		}))
+	}, b.spent)
+	for i, s := range steps { // a copy that need not be one
+		if s.Act == explore.Copy {
+			simpler := slices.Clone(steps)
+			simpler[i].Act = explore.Deliver
+			fails(simpler)
+		}
+	}
+	reduce(slices.Clone(steps), fails, b.spent)
 	return steps, tokens, b.spent()
 }
 
