@@ -99,6 +99,9 @@ func (f exploreFlags) run(cmd *cobra.Command, args []string) error {
 		found, err = g.Explore(cmd.Context(), source, selected, f.search)
 		return err
 	})
+	if _, refused := errors.AsType[grade.Refused](err); refused {
+		return &exitError{code: exitFailed, err: err}
+	}
 	if err != nil {
 		return err
 	}

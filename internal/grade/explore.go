@@ -28,6 +28,11 @@ func (s Search) env() string {
 	return fmt.Sprintf("LABS_EXPLORE=%s:%d:%s", s.Strategy, s.Schedules, s.Seed)
 }
 
+// Refused is the error for a source of which nothing can be run, and says why.
+type Refused string
+
+func (r Refused) Error() string { return string(r) }
+
 // Explored is what the search of one test has found.
 type Explored struct {
 	Lab, Part string
@@ -58,7 +63,7 @@ func (g *Grader) Explore(ctx context.Context, src Source, selected []course.Sele
 			return nil, err
 		}
 		if refused := result.Labs[i].Refused; refused != "" {
-			return nil, fmt.Errorf("grade: %s is refused: %s", selected[i].Lab.ID, refused)
+			return nil, fmt.Errorf("grade: %s: %w", selected[i].Lab.ID, Refused(refused))
 		}
 	}
 	var all []Explored
