@@ -124,6 +124,11 @@ func (net *Network) delay(l *linkState, s *stream, m *message, draw, jitter uint
 	var d time.Duration
 	if l.link.Latency != nil {
 		d = max(0, l.link.Latency(s.draw(m.number, draw), leaves))
+		if draw == drawLatency && net.opts.Suppress != nil {
+			if usual := l.link.Latency(0.5, leaves); usual >= 0 && d > 3*usual && !net.befalls(m, FaultLate, true) {
+				d = usual
+			}
+		}
 	}
 	if draw == drawLatency && net.befalls(m, FaultReorder, s.draw(m.number, drawReorder) < l.link.Reorder) {
 		d += time.Duration(s.draw(m.number, drawReorderBy) * float64(l.link.reorderBy(leaves)))

@@ -1,8 +1,12 @@
 package labtest
 
 import (
+	"encoding/json"
+	"fmt"
 	"os"
+	"path/filepath"
 	"regexp"
+	"slices"
 	"time"
 
 	"distlabs/internal/report"
@@ -16,24 +20,43 @@ const (
 	minimiseTime = 15 * time.Second
 )
 
+// faultStep is a step of the test's own: see Sim.Step.
+const faultStep labrpc.FaultKind = "step"
+
 // A minimal is what minimising a failure found.
 type minimal struct {
-	all     int                   // faults of the failing run
-	keep    map[labrpc.Fault]bool // those that are enough for the same rule to break
-	partial bool                  // the budget ended before no single fault could be left out
+	faults, steps int                   // of the failing run
+	keep          map[labrpc.Fault]bool // those that are enough for the same rule to break
+	partial       bool                  // the budget ended before no single one could be left out
+}
+
+// kept returns how many faults, and how many steps, are enough.
+func (m minimal) kept() (faults, steps int) {
+	for f := range m.keep {
+		if f.Kind == faultStep {
+			steps++
+		} else {
+			faults++
+		}
+	}
+	return faults, steps
 }
 
 // minimising reports whether failures are to be minimised.
 func minimising() bool { return os.Getenv("LABS_MINIMISE") != "0" }
 
-// minimise finds few faults of a failing run that still break the same rule, by delta debugging (Zeller and
-// Hildebrandt 2002): it runs the seed with ever fewer of them. Each fault can be left out without changing any other
-// message's fate. It reports false if the failure is none that faults could explain.
+// minimise finds few faults of a failing run, and few steps of its test, that still break the same rule, by delta debugging
+// (Zeller and Hildebrandt 2002): it runs the seed with ever fewer of them. Each fault can be left out without changing any
+// other message's fate. It reports false if the failure is none that faults could explain.
+//
+// Where the budget ends first, a later run goes on from what was reached.
 func (r *runner) minimise(out *outcome) (minimal, bool) {
 	if !minimising() || out.failure.Kind != report.Rule && out.failure.Kind != report.Limit {
 		return minimal{}, false
 	}
-	faults := r.faultsOf(out.seed)
+	all := r.faultsOf(out.seed)
+	faults, steps := split(all)
+	m := minimal{faults: len(faults), steps: len(steps)}
 	b := &budget{runs: minimiseRuns, until: time.Now().Add(minimiseTime)}
 	fails := func(only []labrpc.Fault) bool {
 		b.runs--
@@ -41,8 +64,59 @@ func (r *runner) minimise(out *outcome) (minimal, bool) {
 		got := r.runWith(out.seed, nil, func(f labrpc.Fault) bool { return !keep[f] })
 		return sameRule(got.failure, out.failure)
 	}
-	kept := reduce(faults, fails, b.spent)
-	return minimal{all: len(faults), keep: set(kept), partial: b.spent()}, true
+	if saved := r.reached(out.seed); len(saved) > 0 && fails(saved) {
+		faults, steps = split(saved)
+	}
+	faults = reduce(faults, func(some []labrpc.Fault) bool { return fails(slices.Concat(some, steps)) }, b.spent)
+	if before := len(steps); before > 0 {
+		steps = reduce(steps, func(some []labrpc.Fault) bool { return fails(slices.Concat(faults, some)) }, b.spent)
+		if len(steps) < before { // fewer steps may need fewer faults
+			faults, steps = split(reduce(slices.Concat(faults, steps), fails, b.spent))
+		}
+	}
+	kept := slices.Concat(faults, steps)
+	m.keep, m.partial = set(kept), b.spent()
+	r.reach(out.seed, kept, m.partial)
+	return m, true
+}
+
+// split parts the faults from the test's steps.
+func split(all []labrpc.Fault) (faults, steps []labrpc.Fault) {
+	for _, f := range all {
+		if f.Kind == faultStep {
+			steps = append(steps, f)
+		} else {
+			faults = append(faults, f)
+		}
+	}
+	return faults, steps
+}
+
+// reached returns what an earlier run, whose budget ended, had reached for a seed; nil if there was none.
+func (r *runner) reached(seed uint64) (kept []labrpc.Fault) {
+	dir, _ := traceDir()
+	text, err := os.ReadFile(filepath.Join(dir, r.reachedName(seed)))
+	if err != nil || json.Unmarshal(text, &kept) != nil {
+		return nil
+	}
+	return kept
+}
+
+// reach keeps what was reached if there is more to do. Without the file, a later run begins anew.
+func (r *runner) reach(seed uint64, kept []labrpc.Fault, partial bool) {
+	dir, _ := traceDir()
+	path := filepath.Join(dir, r.reachedName(seed))
+	if !partial {
+		os.Remove(path)
+		return
+	}
+	if text, err := json.Marshal(kept); err == nil && os.MkdirAll(dir, 0o755) == nil {
+		os.WriteFile(path, text, 0o644)
+	}
+}
+
+func (r *runner) reachedName(seed uint64) string {
+	return fmt.Sprintf("%s-%d.partial.json", r.t.Name(), seed)
 }
 
 // faultsOf lists the faults of a seed, in the order in which they happened.

@@ -27,6 +27,7 @@ type runner struct {
 	outcomes []*outcome
 	diverged []uint64
 	stop     bool
+	enough   *minimal // of the failure that was explained
 }
 
 func newRunner(t *testing.T, cfg Config, body func(*Sim)) *runner {
@@ -157,6 +158,10 @@ func (r *runner) result(chosen bool) *report.Result {
 	switch {
 	case first != nil:
 		res.Failures = append(res.Failures, r.explain(first))
+		if m := r.enough; m != nil {
+			faults, _ := m.kept()
+			res.Measures = append(res.Measures, report.Measure{Name: report.Enough, Value: float64(faults), Unit: fmt.Sprintf("of %d", m.faults)})
+		}
 	case len(r.diverged) > 0:
 		res.Failures = append(res.Failures, r.divergence())
 	case !chosen:
