@@ -20,7 +20,9 @@ func (net *Network) process(it *item) {
 		net.emit(Event{Kind: EventWrote, Node: it.node.ID(), Inc: it.node.inc, Name: it.name, Value: it.text})
 	case itemTell:
 		net.moved = true
+		net.calls(&callingTell)
 		it.call(it.sink, net.now(), it.msg.body)
+		net.calls(nil)
 	case itemSend:
 		net.send(it.msg)
 	case itemCrash:
