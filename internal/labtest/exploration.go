@@ -56,7 +56,7 @@ func (x *exploration) run() {
 	if out != nil {
 		res.Failed = []uint64{out.seed}
 		res.Failures = append(res.Failures, x.explain(out, c))
-	} else if f, ok := x.vacuous(x.bites); ok && !chosen {
+	} else if f, ok := x.vacuous(x.bites, fmt.Sprintf("%d schedules", x.schedules)); ok && !chosen {
 		res.Failures = append(res.Failures, f)
 	}
 	if chosen && search.script == nil {

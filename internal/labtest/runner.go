@@ -165,7 +165,7 @@ func (r *runner) result(chosen bool) *report.Result {
 	case len(r.diverged) > 0:
 		res.Failures = append(res.Failures, r.divergence())
 	case !chosen:
-		if f, ok := r.vacuous(bites); ok {
+		if f, ok := r.vacuous(bites, fmt.Sprintf("%d seeds", len(r.outcomes))); ok {
 			res.Failures = append(res.Failures, f)
 		}
 	}
@@ -176,7 +176,7 @@ func (r *runner) result(chosen bool) *report.Result {
 }
 
 // vacuous checks that what the test is about has happened in some seed.
-func (r *runner) vacuous(bites map[string]bool) (report.Failure, bool) {
+func (r *runner) vacuous(bites map[string]bool, runs string) (report.Failure, bool) {
 	var missing []string
 	for _, what := range r.cfg.MustBite {
 		if !bites[what] {
@@ -188,8 +188,8 @@ func (r *runner) vacuous(bites map[string]bool) (report.Failure, bool) {
 	}
 	return report.Failure{
 		Test: r.t.Name(), Kind: report.Vacuous,
-		What: fmt.Sprintf("the test could not do its work: in none of %d seeds was it seen that %s",
-			len(r.outcomes), strings.Join(missing, ", nor that ")),
+		What: fmt.Sprintf("the test could not do its work: in none of %s was it seen that %s",
+			runs, strings.Join(missing, ", nor that ")),
 		Rule:   "a test counts only if what it is about has happened: does your code send what the handout says, so that the test knows it?",
 		Replay: place().Replay(r.t.Name()),
 	}, true

@@ -2,6 +2,7 @@ package election_test
 
 import (
 	"testing"
+	"time"
 
 	"distlabs/internal/labtest"
 	"distlabs/labrpc"
@@ -76,4 +77,55 @@ func (c *cluster) standIn(term int) (n int) {
 		}
 	}
 	return n
+}
+
+// Two of three nodes propose, and any order of events: messages arrive late, never or twice, retries overtake, a node
+// crashes between any two events or in the middle of a write, and proposes again. At every step the synod checks rules 18 to 21.
+func TestAnySchedule4D(t *testing.T) {
+	const (
+		rivals  = "two values were carried by ballots"
+		crashed = "a node crashed"
+	)
+	space := labtest.Space{Nodes: 3, Depth: 40, Losses: 1, Copies: 1, Crashes: 1, MustBite: []string{rivals, crashed}}
+	labtest.Explore(t, space, func(s *labtest.Sim) labtest.Scenario {
+		y := newSynod(s)
+		return labtest.Scenario{
+			Start: func(node *labrpc.Node) {
+				id := node.ID()
+				value := id
+				if y.boot(node) {
+					s.Bite(crashed)
+					value = 3 // something new: so a ballot that is used again carries two values
+				}
+				if id != 3 {
+					y.propose(id, value, time.Minute)
+				}
+			},
+			State: func(see func(...int)) {
+				y.mu.Lock()
+				defer y.mu.Unlock()
+				carried := map[labrpc.NodeID]bool{}
+				for _, v := range y.values {
+					carried[v] = true
+				}
+				if len(carried) > 1 {
+					s.Bite(rivals)
+				}
+				for _, id := range s.Net.Nodes() {
+					st := y.nodes[id].Acceptor()
+					see(st.Promised.Round, int(st.Promised.Node), st.Accepted.Round, int(st.Accepted.Node), int(st.Value))
+				}
+			},
+		}
+	})
+}
+
+// boot begins Paxos on a node, and reports whether it is not the node's first.
+func (y *synod) boot(node *labrpc.Node) (again bool) {
+	p := NewPaxos(node)
+	y.mu.Lock()
+	defer y.mu.Unlock()
+	again = y.nodes[node.ID()] != nil
+	y.nodes[node.ID()] = p
+	return again
 }
