@@ -2,6 +2,7 @@ package labtest
 
 import (
 	"fmt"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -25,6 +26,7 @@ type exploration struct {
 	bites    map[string]bool
 	measures map[string]report.Measure
 
+	failed    []uint64
 	seen      map[uint64]struct{}
 	schedules int
 	steps     int
@@ -50,16 +52,22 @@ func (x *exploration) run() {
 		x.t.Fatal(err)
 	}
 	x.search = search
-	res := &report.Result{Status: report.Pass}
+	x.soak = os.Getenv("LABS_SOAK") != ""
 	out, c := x.hunt()
-	res.Seeds, res.Measures = x.schedules, x.coverage(time.Since(began))
+	res := &report.Result{
+		Status: report.Pass, Seeds: x.schedules, Failed: x.failed, Diverged: x.diverged, Measures: x.coverage(time.Since(began)),
+	}
 	if out != nil {
-		res.Failed = []uint64{out.seed}
 		res.Failures = append(res.Failures, x.explain(out, c))
+	} else if len(x.diverged) > 0 {
+		res.Failures = append(res.Failures, report.Failure{
+			Test: x.t.Name(), Kind: report.Malformed, Rule: "same seed, same run", Seed: x.diverged[0], Replay: x.replay(x.diverged[0]),
+			What: fmt.Sprintf("%d of %d schedules did not replay the same", len(x.diverged), x.schedules),
+		})
 	} else if f, ok := x.vacuous(x.bites, fmt.Sprintf("%d schedules", x.schedules)); ok && !chosen {
 		res.Failures = append(res.Failures, f)
 	}
-	if chosen && search.script == nil {
+	if exploring() && search.script == nil {
 		fmt.Fprintln(x.t.Output(), coverageLine(search.strategy, res.Measures))
 	}
 	x.end(res, began, races, nil)
@@ -93,8 +101,8 @@ func (x *exploration) coverage(real time.Duration) []report.Measure {
 	return measures
 }
 
-// hunt runs schedules until one fails, and returns that one.
-func (x *exploration) hunt() (*outcome, *schedule) {
+// hunt runs schedules until one fails, and returns that one: the first, in a soak, which goes on.
+func (x *exploration) hunt() (found *outcome, its *schedule) {
 	if x.search.strategy == Sampled && x.search.script == nil {
 		return x.sample(), nil
 	}
@@ -108,20 +116,44 @@ func (x *exploration) hunt() (*outcome, *schedule) {
 		if !ok {
 			break
 		}
-		c := &schedule{strategy: strategy, seen: x.seen, record: true}
-		if x.last != nil { // use its slices again
-			c.choices, c.message, c.taken, c.tokens = x.last.choices, x.last.message, x.last.taken[:0], x.last.tokens[:0]
+		c := x.newSchedule(strategy)
+		var observe func(labrpc.Event)
+		var digest trace.Digest
+		if x.soak {
+			observe = digest.Observe
 		}
-		x.last = c
-		out := x.runSchedule(c, seed, nil)
+		out := x.runSchedule(c, seed, observe)
 		x.schedules++
 		x.steps += c.depth
 		x.deepest = max(x.deepest, c.depth)
-		if out.failure != nil {
-			return out, c
+		if x.soak && !out.abandoned {
+			var second trace.Digest
+			if again, _ := x.runScript(seed, c.tokens, second.Observe); digest.Sum() != second.Sum() || !sameFailure(out.failure, again.failure) {
+				x.diverged = append(x.diverged, seed)
+			}
+		}
+		if out.failure == nil {
+			continue
+		}
+		x.failed = append(x.failed, seed)
+		if found == nil {
+			found, its, x.last = out, c, nil
+		}
+		if !x.soak || out.abandoned {
+			break
 		}
 	}
-	return nil, nil
+	return found, its
+}
+
+// newSchedule is a schedule that uses the slices of the last one again.
+func (x *exploration) newSchedule(strategy explore.Strategy) *schedule {
+	c := &schedule{strategy: strategy, seen: x.seen, record: true}
+	if x.last != nil {
+		c.choices, c.message, c.taken, c.tokens = x.last.choices, x.last.message, x.last.taken[:0], x.last.tokens[:0]
+	}
+	x.last = c
+	return c
 }
 
 func (x *exploration) newStrategy() explore.Strategy {
@@ -278,6 +310,7 @@ func (x *exploration) sample() *outcome {
 	for ; x.schedules < x.search.schedules; x.schedules++ {
 		if out := x.runSeed(x.search.first+uint64(x.schedules), arrives); out.failure != nil {
 			x.schedules++
+			x.failed = append(x.failed, out.seed)
 			return out
 		}
 	}

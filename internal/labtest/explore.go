@@ -124,10 +124,12 @@ type search struct {
 // chosenSearch returns what to search, and whether the environment chose it.
 func chosenSearch(space Space) (s search, chosen bool, err error) {
 	s = search{strategy: space.Strategy, schedules: space.Schedules, first: 1}
-	if v := os.Getenv("LABS_SEED"); v != "" {
-		if s.first, err = strconv.ParseUint(v, 10, 64); err != nil {
-			return s, false, fmt.Errorf("LABS_SEED=%q is not a seed: give one number, such as LABS_SEED=81", v)
-		}
+	seeds, chosen, err := chosenSeeds(space.Schedules)
+	if err != nil {
+		return s, false, err
+	}
+	if chosen { // as many schedules as seeds, from the first on
+		s.first, s.schedules = seeds[0], len(seeds)
 	}
 	if v := os.Getenv("LABS_SCHEDULE"); v != "" {
 		s.script, err = explore.Parse(v)
@@ -135,7 +137,7 @@ func chosenSearch(space Space) (s search, chosen bool, err error) {
 	}
 	v := os.Getenv("LABS_EXPLORE")
 	if v == "" {
-		return s, false, nil
+		return s, chosen, nil
 	}
 	wrong := fmt.Errorf("LABS_EXPLORE=%q: want a strategy (%s, %s, %s or %s), a number of schedules and, if you like, the first seed: pct:5000:1",
 		v, Random, PCT, DepthFirst, Sampled)

@@ -122,6 +122,33 @@ func TestExploreExhausts(t *testing.T) {
 	require.True(t, strings.HasPrefix(coverageLine(DepthFirst, x.coverage(1)), "searched (depth-first): schedules "))
 }
 
+// A soak takes each schedule twice, goes on after a failure, and tells a schedule that does not replay.
+func TestExploreSoak(t *testing.T) {
+	t.Setenv("LABS_TRACE_DIR", t.TempDir())
+	space := Space{Nodes: 3, Depth: 12, Crashes: 1, Schedules: 100}
+	x := newExploration(t, space, order(false))
+	x.search, x.soak = search{strategy: Random, schedules: 100, first: 1}, true
+	out, c := x.hunt()
+	require.NotNil(t, out)
+	require.Equal(t, out.seed, x.failed[0])
+	require.Greater(t, len(x.failed), 1)
+	require.Equal(t, 100, x.schedules)
+	require.Empty(t, x.diverged)
+	require.Contains(t, x.explain(out, c).Faults, "in 3 steps")
+
+	words := 0
+	x = newExploration(t, space, func(*Sim) Scenario {
+		return Scenario{Start: func(n *labrpc.Node) {
+			words++
+			n.Note("word", words)
+		}}
+	})
+	x.search, x.soak = search{strategy: Random, schedules: 5, first: 1}, true
+	out, _ = x.hunt()
+	require.Nil(t, out)
+	require.Len(t, x.diverged, 5)
+}
+
 // Two explorations of one test are the same, schedule by schedule.
 func TestExploreIsDeterministic(t *testing.T) {
 	run := func(strategy Strategy) (int, int, int) {
@@ -140,14 +167,17 @@ func TestExploreIsDeterministic(t *testing.T) {
 func TestChosenSearch(t *testing.T) {
 	space := Space{}.withDefaults()
 	for _, test := range []struct {
-		name, explore, schedule, seed string
-		want                          search
-		chosen                        bool
-		err                           string
+		name, explore, schedule, seed, seeds string
+		want                                 search
+		chosen                               bool
+		err                                  string
 	}{
 		{name: "the default", want: search{strategy: PCT, schedules: 300, first: 1}},
 		{name: "a strategy", explore: "random:50", want: search{strategy: Random, schedules: 50, first: 1}, chosen: true},
 		{name: "a first seed", explore: "depth-first:5:9", want: search{strategy: DepthFirst, schedules: 5, first: 9}, chosen: true},
+		{name: "one seed", seed: "9", want: search{strategy: PCT, schedules: 1, first: 9}, chosen: true},
+		{name: "as many as seeds", seeds: "1000", want: search{strategy: PCT, schedules: 1000, first: 1}, chosen: true},
+		{name: "a range of seeds", seeds: "5-7", want: search{strategy: PCT, schedules: 3, first: 5}, chosen: true},
 		{name: "an unknown strategy", explore: "luck:5", err: `LABS_EXPLORE="luck:5": want a strategy (random, pct, depth-first or sampled)`},
 		{name: "no number", explore: "pct", err: `LABS_EXPLORE="pct"`},
 		{name: "no schedules", explore: "pct:0", err: `LABS_EXPLORE="pct:0"`},
@@ -158,6 +188,7 @@ func TestChosenSearch(t *testing.T) {
 			t.Setenv("LABS_EXPLORE", test.explore)
 			t.Setenv("LABS_SCHEDULE", test.schedule)
 			t.Setenv("LABS_SEED", test.seed)
+			t.Setenv("LABS_SEEDS", test.seeds)
 			got, chosen, err := chosenSearch(space)
 			if test.err != "" {
 				require.ErrorContains(t, err, test.err)
