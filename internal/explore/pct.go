@@ -26,11 +26,13 @@ type pct struct {
 	links   map[link]float64
 	time    float64
 	lowest  float64
+	last    labrpc.NodeID // where the last step was
 }
 
 func (p *pct) Begin() (uint64, bool) {
 	seed := p.begin(0x9c7)
 	clear(p.links)
+	p.last = 0
 	p.time, p.lowest = p.rand.Float64(), 0 // what priorities begin with is between 0 and 1
 	p.points = p.points[:0]
 	faults := p.bounds.Losses + p.bounds.Copies + p.bounds.Crashes
@@ -41,12 +43,20 @@ func (p *pct) Begin() (uint64, bool) {
 }
 
 func (p *pct) Pick(depth int, choices []Choice) int {
+	i := p.pick(depth, choices)
+	if i >= 0 {
+		p.last = choices[i].Node
+	}
+	return i
+}
+
+func (p *pct) pick(depth int, choices []Choice) int {
 	best := p.highest(choices)
 	if !p.changesAt(depth) {
 		return best
 	}
 	if p.rand.IntN(2) == 0 {
-		if i := pickOf(p.rand, choices, true); i >= 0 && choices[i].IsFault() {
+		if i := pickFault(p.rand, choices, p.last); i >= 0 {
 			return i
 		}
 	}

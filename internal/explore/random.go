@@ -1,6 +1,10 @@
 package explore
 
-import "math/rand/v2"
+import (
+	"math/rand/v2"
+
+	"distlabs/labrpc"
+)
 
 // seeded is what the random strategies share: schedule i has seed first+i, and all that it picks follows from that.
 type seeded struct {
@@ -34,29 +38,52 @@ func NewRandom(b Bounds, first uint64) Strategy {
 
 type random struct {
 	seeded
-	faulty float64 // how often a step is a fault, where one is possible
+	faulty float64       // how often a step is a fault, where one is possible
+	last   labrpc.NodeID // where the last step was
 }
 
-func (r *random) Begin() (uint64, bool) { return r.begin(0x9a11), true }
+func (r *random) Begin() (uint64, bool) {
+	r.last = 0
+	return r.begin(0x9a11), true
+}
 
 func (r *random) Pick(_ int, choices []Choice) int {
-	return pickOf(r.rand, choices, r.rand.Float64() < r.faulty)
+	i := -1
+	if r.rand.Float64() < r.faulty {
+		i = pickFault(r.rand, choices, r.last)
+	}
+	if i < 0 {
+		i = pickWhere(r.rand, choices, func(c Choice) bool { return !c.IsFault() })
+	}
+	r.last = choices[i].Node
+	return i
 }
 
-// pickOf draws a fault, or no fault, with equal probability each; one of the others if there is none.
-func pickOf(r *rand.Rand, choices []Choice, fault bool) int {
+// pickFault draws a fault, every other time one at the node where something has just happened, if there is one: what a node
+// has done and not yet saved or sent is what a crash loses. It returns -1 if no fault is possible.
+func pickFault(r *rand.Rand, choices []Choice, last labrpc.NodeID) int {
+	if r.IntN(2) == 0 {
+		if i := pickWhere(r, choices, func(c Choice) bool { return c.IsFault() && c.Node == last }); i >= 0 {
+			return i
+		}
+	}
+	return pickWhere(r, choices, Choice.IsFault)
+}
+
+// pickWhere draws one of the choices that are wanted, with equal probability each; -1 if there is none.
+func pickWhere(r *rand.Rand, choices []Choice, wanted func(Choice) bool) int {
 	n := 0
 	for _, c := range choices {
-		if c.IsFault() == fault {
+		if wanted(c) {
 			n++
 		}
 	}
 	if n == 0 {
-		return r.IntN(len(choices))
+		return -1
 	}
 	n = r.IntN(n)
 	for i, c := range choices {
-		if c.IsFault() == fault {
+		if wanted(c) {
 			if n == 0 {
 				return i
 			}

@@ -41,6 +41,8 @@ const (
 	// Sampled is for comparison: no schedules, but links that lose and delay by the seed, as in [Run], and as many
 	// crashes at random moments.
 	Sampled Strategy = "sampled"
+	// Own is the one that the test's Space names.
+	Own Strategy = "own"
 )
 
 // pctChanges is how many changes of order PCT makes in a schedule, faults aside.
@@ -53,6 +55,9 @@ type Scenario struct {
 	// State describes what is seen of the system at a quiet moment, so that distinct states can be counted.
 	// It may be nil.
 	State func(see func(values ...int))
+	// Act, if not nil, is asked before each step and may do something by itself, such as a client's request, in a goroutine
+	// if it waits; it reports whether it did.
+	Act func() bool
 	// Over, if not nil, ends a schedule.
 	Over func() bool
 	// Arrives, if not nil, is called for each message that is about to arrive. The next check sees what its receiver did about it.
@@ -139,14 +144,16 @@ func chosenSearch(space Space) (s search, chosen bool, err error) {
 	if v == "" {
 		return s, chosen, nil
 	}
-	wrong := fmt.Errorf("LABS_EXPLORE=%q: want a strategy (%s, %s, %s or %s), a number of schedules and, if you like, the first seed: pct:5000:1",
-		v, Random, PCT, DepthFirst, Sampled)
+	wrong := fmt.Errorf("LABS_EXPLORE=%q: want a strategy (%s, %s, %s, %s or %s), a number of schedules and, if you like, the first seed: pct:5000:1",
+		v, Own, Random, PCT, DepthFirst, Sampled)
 	fields := strings.Split(v, ":")
 	if len(fields) < 2 || len(fields) > 3 {
 		return s, false, wrong
 	}
 	s.strategy = Strategy(fields[0])
 	switch s.strategy {
+	case Own:
+		s.strategy = space.Strategy
 	case Random, PCT, DepthFirst, Sampled:
 	default:
 		return s, false, wrong

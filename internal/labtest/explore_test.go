@@ -174,11 +174,12 @@ func TestChosenSearch(t *testing.T) {
 	}{
 		{name: "the default", want: search{strategy: PCT, schedules: 300, first: 1}},
 		{name: "a strategy", explore: "random:50", want: search{strategy: Random, schedules: 50, first: 1}, chosen: true},
+		{name: "the test's own", explore: "own:50", want: search{strategy: PCT, schedules: 50, first: 1}, chosen: true},
 		{name: "a first seed", explore: "depth-first:5:9", want: search{strategy: DepthFirst, schedules: 5, first: 9}, chosen: true},
 		{name: "one seed", seed: "9", want: search{strategy: PCT, schedules: 1, first: 9}, chosen: true},
 		{name: "as many as seeds", seeds: "1000", want: search{strategy: PCT, schedules: 1000, first: 1}, chosen: true},
 		{name: "a range of seeds", seeds: "5-7", want: search{strategy: PCT, schedules: 3, first: 5}, chosen: true},
-		{name: "an unknown strategy", explore: "luck:5", err: `LABS_EXPLORE="luck:5": want a strategy (random, pct, depth-first or sampled)`},
+		{name: "an unknown strategy", explore: "luck:5", err: `LABS_EXPLORE="luck:5": want a strategy (own, random, pct, depth-first or sampled)`},
 		{name: "no number", explore: "pct", err: `LABS_EXPLORE="pct"`},
 		{name: "no schedules", explore: "pct:0", err: `LABS_EXPLORE="pct:0"`},
 		{name: "a schedule that is none", schedule: "d0.q", err: `explore: step 2 of the schedule is "q"`},

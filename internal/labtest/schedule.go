@@ -98,6 +98,8 @@ func (c *schedule) Next(pending []labrpc.Pending) labrpc.Step {
 		return labrpc.Step{Do: labrpc.Look}
 	case !c.holds() || c.scenario.Over != nil && c.scenario.Over():
 		return c.finish()
+	case c.scenario.Act != nil && c.scenario.Act():
+		return labrpc.Step{Do: labrpc.Look}
 	}
 	c.count(pending)
 	waited := c.waits && c.s.Net.Now()-c.waited >= c.space.Patience

@@ -16,7 +16,10 @@ func TestAnySchedule4C(t *testing.T) {
 		contested = "two servers stood in one term"
 		crashed   = "a server crashed"
 	)
-	space := labtest.Space{Nodes: 3, Depth: 30, Losses: 1, Copies: 1, Crashes: 1, MustBite: []string{contested, crashed}}
+	space := labtest.Space{
+		Nodes: 3, Depth: 30, Losses: 1, Copies: 1, Crashes: 1,
+		Strategy: labtest.Random, MustBite: []string{contested, crashed}, // docs/exploring.md has the measurement
+	}
 	labtest.Explore(t, space, func(s *labtest.Sim) labtest.Scenario {
 		c := newCluster(s)
 		due := map[labrpc.NodeID]int{} // the term that each server must be in, for what it has received
@@ -86,7 +89,10 @@ func TestAnySchedule4D(t *testing.T) {
 		rivals  = "two values were carried by ballots"
 		crashed = "a node crashed"
 	)
-	space := labtest.Space{Nodes: 3, Depth: 40, Losses: 1, Copies: 1, Crashes: 1, MustBite: []string{rivals, crashed}}
+	space := labtest.Space{
+		Nodes: 3, Depth: 40, Losses: 1, Copies: 1, Crashes: 1,
+		Strategy: labtest.PCT, MustBite: []string{rivals, crashed},
+	}
 	labtest.Explore(t, space, func(s *labtest.Sim) labtest.Scenario {
 		y := newSynod(s)
 		return labtest.Scenario{
