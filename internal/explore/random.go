@@ -31,7 +31,7 @@ func (s *seeded) begin(salt uint64) uint64 {
 func NewRandom(b Bounds, first uint64) Strategy {
 	r := &random{seeded: newSeeded(b, first)}
 	if b.Depth > 0 {
-		r.faulty = min(0.3, 2*float64(b.Losses+b.Copies+b.Crashes)/float64(b.Depth))
+		r.faulty = min(0.3, 1*float64(b.Losses+b.Copies+b.Crashes)/float64(b.Depth))
 	}
 	return r
 }
@@ -62,7 +62,7 @@ func (r *random) Pick(_ int, choices []Choice) int {
 // pickFault draws a fault, every other time one at the node where something has just happened, if there is one: what a node
 // has done and not yet saved or sent is what a crash loses. It returns -1 if no fault is possible.
 func pickFault(r *rand.Rand, choices []Choice, last labrpc.NodeID) int {
-	if r.IntN(2) == 0 {
+	if r.IntN(4) > 0 {
 		if i := pickWhere(r, choices, func(c Choice) bool { return c.IsFault() && c.Node == last }); i >= 0 {
 			return i
 		}

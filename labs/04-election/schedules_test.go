@@ -17,7 +17,7 @@ func TestAnySchedule4C(t *testing.T) {
 		crashed   = "a server crashed"
 	)
 	space := labtest.Space{
-		Nodes: 3, Depth: 30, Losses: 1, Copies: 1, Crashes: 1,
+		Nodes: 3, Depth: 30, Losses: 1, Copies: 1, Crashes: 2,
 		Strategy: labtest.Random, MustBite: []string{contested, crashed}, // docs/exploring.md has the measurement
 	}
 	labtest.Explore(t, space, func(s *labtest.Sim) labtest.Scenario {
