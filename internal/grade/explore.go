@@ -81,6 +81,7 @@ func (g *Grader) Explore(ctx context.Context, src Source, selected []course.Sele
 		}
 		if !built[e.Lab] {
 			built[e.Lab] = true
+			w.labs[e.Lab].binary = ""
 			if err := w.build(ctx, w.labs[e.Lab]); err != nil {
 				return nil, err
 			}

@@ -54,14 +54,15 @@ type Run struct {
 	Procs   int           // processors a process; 0: one, which is faster in a bubble
 	Timeout time.Duration // real time a test; 0: DefaultTimeout
 	Record  bool          // keep the record of every run in Traces, and not only of a failing one
-	env     []string      // more of the test's environment
 
 	// Traces says where the recorded runs of a lab's failing tests are kept, as
 	// an absolute path; nil throws them away.
 	Traces func(course.Lab) string
 
-	first  int // of the Seeds; 0: from the first on
-	mutant int // which of a shared build's mutants runs; 0: none
+	first    int      // of the Seeds; 0: from the first on
+	env      []string // more of the test's environment
+	minimise bool     // also where nobody will look at the run
+	mutant   int      // which of a shared build's mutants runs; 0: none
 }
 
 // Grader grades sources. It is safe for concurrent use: all that run at one

@@ -3,7 +3,6 @@ package grade
 import (
 	"context"
 	"fmt"
-	"path/filepath"
 	"slices"
 
 	"golang.org/x/sync/errgroup"
@@ -130,9 +129,7 @@ func (g *Grader) RunMutant(ctx context.Context, m Mutant, run MutantRun) (Fate, 
 // runMutantOnce runs the tests of a mutant and counts the kills.
 func (w *workspace) runMutantOnce(ctx context.Context, p *prepared, f *Fate, run MutantRun) error {
 	var results []TestResult
-	if run.Minimise {
-		run.env = append(run.env, "LABS_MINIMISE=1", "LABS_TRACE_DIR="+filepath.Join(w.dir, "traces", f.Mutant.Name))
-	}
+	run.minimise = run.Minimise
 	for _, t := range p.lab.Tests() {
 		if !run.NamedOnly || t.Name == f.Mutant.DiesBy {
 			results = append(results, TestResult{Name: t.Name, Max: t.Points})
