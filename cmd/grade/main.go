@@ -121,7 +121,7 @@ Exit status: 0 all passed, or a submission was graded whatever its marks;
 		SilenceErrors: true,
 	}
 	root.CompletionOptions.HiddenDefaultCmd = true
-	root.AddCommand(runCommand(), mutantsCommand(), soakCommand(), listCommand(), doctorCommand(),
+	root.AddCommand(runCommand(), mutantsCommand(), soakCommand(), exploreCommand(), listCommand(), doctorCommand(),
 		traceCommand(), replayCommand(),
 		hintCommand(), solutionCommand(), resetCommand(), carryCommand(), adviceCommand())
 	root.AddCommand(batchCommand(), mergeCommand(), diffCommand(), handoutCommand(), selfcheckCommand(), similarCommand())

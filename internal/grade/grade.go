@@ -59,8 +59,10 @@ type Run struct {
 	// an absolute path; nil throws them away.
 	Traces func(course.Lab) string
 
-	first  int // of the Seeds; 0: from the first on
-	mutant int // which of a shared build's mutants runs; 0: none
+	first    int      // of the Seeds; 0: from the first on
+	env      []string // more of the test's environment
+	minimise bool     // also where nobody will look at the run
+	mutant   int      // which of a shared build's mutants runs; 0: none
 }
 
 // Grader grades sources. It is safe for concurrent use: all that run at one

@@ -121,8 +121,8 @@ func (w *workspace) testEnv(own string, run Run) []string {
 	if run.Record {
 		env = append(env, "LABS_RECORD=1")
 	}
-	if run.Traces == nil { // nobody will look at the run: do not search for the faults that suffice
+	if run.Traces == nil && !run.minimise { // nobody will look at the run: do not search for the faults that suffice
 		env = append(env, "LABS_MINIMISE=0")
 	}
-	return append(env, systemEnv()...)
+	return append(append(env, run.env...), systemEnv()...)
 }

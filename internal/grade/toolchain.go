@@ -71,9 +71,9 @@ func systemEnv() []string {
 //
 // Not -overlay: with -cover it silently compiles the file that it should
 // replace (golang/go issue 73802).
-func testArgs(binary, dir string) []string {
+func testArgs(binary, dir string, race bool) []string {
 	// -s: no tables for debuggers, which nobody starts here; linking is a third faster.
-	return []string{"test", "-c", "-race", "-trimpath", "-buildvcs=false", "-ldflags=-s", "-o", binary, "./" + dir}
+	return []string{"test", "-c", fmt.Sprintf("-race=%t", race), "-trimpath", "-buildvcs=false", "-ldflags=-s", "-o", binary, "./" + dir}
 }
 
 // modulesMissing is what go says when a build needs a module that is not in the cache: builds have no network.

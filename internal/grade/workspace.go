@@ -30,6 +30,7 @@ type workspace struct {
 	course string // the copy's root, inside dir
 	view   string // an empty folder, inside dir
 	labs   map[string]*prepared
+	plain  bool // build without the race detector: to search, not to judge
 }
 
 // prepared is one lab of a workspace.
@@ -264,7 +265,7 @@ func (w *workspace) build(ctx context.Context, p *prepared) error {
 // compile runs the go command, once more if it lacked modules.
 func (w *workspace) compile(ctx context.Context, lab course.Lab, binary string) (outcome, error) {
 	compile := command{
-		path: w.g.tools.command(), args: testArgs(binary, lab.Dir()), dir: w.course,
+		path: w.g.tools.command(), args: testArgs(binary, lab.Dir(), !w.plain), dir: w.course,
 		env:   w.g.tools.env(filepath.Join(w.dir, "home"), filepath.Join(w.dir, "tmp")),
 		limit: buildLimit, limits: w.g.building,
 	}

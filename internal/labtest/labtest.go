@@ -72,6 +72,7 @@ func (d done) Run() int {
 // are processors. It reports the failure of the lowest failing seed and starts no further one.
 func Run(t *testing.T, cfg Config, body func(s *Sim)) {
 	t.Helper()
+	skipIfExploring(t)
 	r := newRunner(t, cfg, body)
 	r.run()
 }
@@ -80,6 +81,7 @@ func Run(t *testing.T, cfg Config, body func(s *Sim)) {
 // one seed unless LABS_SEEDS asks for more.
 func Once(t *testing.T, body func(s *Sim)) {
 	t.Helper()
+	skipIfExploring(t)
 	r := newRunner(t, Config{Seeds: 1}, body)
 	r.alone = true
 	r.run()
