@@ -32,24 +32,12 @@ func TestDeposedLeader6A(t *testing.T) {
 		c.answered(asked...)
 		c.checkStrong()
 		s.Net.Heal()
-		leader = c.waitForLeader(0)
-		s.Until(healLimit, func() bool { return c.agree(leader) })
+		c.settles()
 		for _, id := range c.servers {
 			c.sees(a, id, "Get", "x", "2")
 		}
 		c.checkStrong()
 	})
-}
-
-// agree reports whether all servers follow the leader and have all that it has.
-func (c *strongCluster) agree(leader labrpc.NodeID) bool {
-	last := c.status(leader)
-	for _, id := range c.servers {
-		if st := c.status(id); st.Term != last.Term || id != leader && st.Leader != leader || st.LastApplied < lastIndex(last) {
-			return false
-		}
-	}
-	return true
 }
 
 func lastIndex(st replication.Status) int { return st.SnapshotIndex + len(st.Log) }

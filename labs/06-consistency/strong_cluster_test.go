@@ -164,6 +164,29 @@ func (c *strongCluster) waitForLeader(other labrpc.NodeID) labrpc.NodeID {
 	return c.leader()
 }
 
+// settles waits until all servers have carried out all that there is, in a network that is calm and whole.
+func (c *strongCluster) settles() {
+	// An entry of its own term shows a new leader what is committed.
+	index, tried := 0, 0
+	ok := c.s.Until(healLimit, func() bool {
+		if leader := c.leader(); leader != 0 && c.status(leader).Term != tried {
+			tried = c.status(leader).Term
+			index, _, _ = c.raft(leader).Submit(nil)
+		}
+		for _, id := range c.servers {
+			if st := c.status(id); index == 0 || st.Term != tried || st.LastApplied < index {
+				return false
+			}
+		}
+		return true
+	})
+	if !ok {
+		c.s.Fail(labtest.Violation{
+			What: fmt.Sprintf("your lab 05 does not work yet: its servers have not the same log after %v in a calm network", healLimit), Rule: ruleBase, Nodes: c.servers,
+		})
+	}
+}
+
 // but lists all servers except these.
 func (c *strongCluster) but(ids ...labrpc.NodeID) []labrpc.NodeID {
 	return slices.DeleteFunc(slices.Clone(c.servers), func(id labrpc.NodeID) bool { return slices.Contains(ids, id) })

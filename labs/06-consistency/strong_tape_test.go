@@ -126,13 +126,13 @@ func (c *strongCluster) writes(client, leader labrpc.NodeID, key, value string) 
 	return c.done(c.put(client, leader, key, value))
 }
 
-// strongModel is a register. A read without an answer says nothing and is not in the history.
+// strongModel is a register.
 var strongModel = linear.Model[string, *strongOp, string]{
 	Step: func(state string, in *strongOp, out *string) (string, bool) {
 		if in.write() {
 			return in.Value, true
 		}
-		return state, *out == state
+		return state, out == nil || *out == state
 	},
 }
 
