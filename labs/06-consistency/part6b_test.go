@@ -97,7 +97,7 @@ func TestReadsItsWrites6B(t *testing.T) {
 		tape.gets(run, ruleCatchesUp, "x")
 		run.moves(others[0])
 		late := tape.get(run, "x", healLimit)
-		s.Run(100 * time.Millisecond)
+		s.Run(answersLimit + servesLimit)
 		s.Net.Heal()
 		c.settles()
 		if !s.Until(2*servesLimit, func() bool { return late.Over }) || late.Err != "" {

@@ -20,7 +20,7 @@ const (
 	ruleSession    = "a session sees its own writes, and all that it has seen, again, whatever server it moves to (rule 9)"
 	ruleLocal      = "a server that has what the session has seen answers within 500ms from what it has, and asks no other server (rule 10)"
 	ruleCatchesUp  = "a server that does not have it yet answers within 500ms of having it (rule 11)"
-	ruleContext    = "when ctx ends, Get and Put return within 100ms (rule 12)"
+	ruleContext    = "Get goes on until its ctx ends; when it does, Get and Put return ctx's error within 100ms, or Put ErrUnknown (rule 12)"
 	ruleOnce       = "Put writes once or not at all; ErrUnknown says that nobody knows, ctx's error that nothing was written (rule 13)"
 	rulePutServes  = "in a calm network with a leader Put returns nil within 1s (rule 14)"
 )
@@ -176,6 +176,9 @@ func sessionCarryOut(node *labrpc.Node, s *consistency.Session, what history.Op,
 func (t *sessionTape) returns(op *sessionOp) *sessionOp {
 	if !t.c.s.Until(op.Invoke+op.Limit+contextSlack-t.c.s.Net.Now(), func() bool { return op.Over }) {
 		t.fail(ruleContext, op, fmt.Sprintf("%v, though its ctx ended at %v", op, brief(op.Invoke+op.Limit)))
+	}
+	if op.Err != "" && op.Err != "ctx" && (op.Err != "ErrUnknown" || op.Kind == history.Read) {
+		t.fail(ruleContext, op, op.String()+", want nil, ctx's error, or of Put ErrUnknown")
 	}
 	return op
 }
