@@ -71,14 +71,19 @@ func TestAlternativesHaveFullMarks(t *testing.T) {
 		if _, err := os.Stat(dir); err != nil {
 			t.Skip("this lab has no alternative")
 		}
-		requireFullMarks(t, s, grade.Source{Kind: grade.Submission, Dir: dir})
+		requireFullMarks(t, s, grade.Source{Kind: grade.Submission, Dir: dir, Base: grade.Solution})
 	})
 }
 
-// The stubs compile, run to the end of every test, and score nothing.
+// The stubs compile, run to the end of every test, and score nothing: those of a lab that builds on
+// another one, on its stubs and on its reference.
 func TestStubsScoreNothing(t *testing.T) {
 	forEachLab(t, func(t *testing.T, s course.Selected) {
-		for _, part := range gradeLab(t, grade.Source{Kind: grade.WorkingTree}, s).Parts {
+		parts := gradeLab(t, grade.Source{Kind: grade.WorkingTree}, s).Parts
+		if len(s.Lab.Imports) > 0 {
+			parts = append(parts, gradeLab(t, grade.Source{Kind: grade.WorkingTree, Base: grade.Solution}, s).Parts...)
+		}
+		for _, part := range parts {
 			for _, test := range part.Tests {
 				if test.Points != 0 {
 					t.Errorf("%s gives a stub %d points", test.Name, test.Points)

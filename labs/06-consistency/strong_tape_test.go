@@ -3,6 +3,7 @@ package consistency_test
 import (
 	"errors"
 	"fmt"
+	"io"
 	"slices"
 	"time"
 
@@ -169,6 +170,9 @@ func (c *strongCluster) checkStrong() {
 			Rule:  ruleStrong,
 			Seen:  strongEvidence(wrong),
 			Nodes: append([]labrpc.NodeID{wrong.Op.In.Client}, c.servers...),
+			Page: func(w io.Writer) error {
+				return linear.Page(w, strongModel, wrong, strongDescribe, linear.Options{})
+			},
 		})
 	case err != nil:
 		c.s.Failf("none: this is a mistake in the test, not in your code", "the history could not be checked: %v", err)
@@ -217,12 +221,15 @@ func strongEvidence(wrong *linear.Violation[*strongOp, string]) []string {
 		if len(lines) == 8 {
 			break
 		}
-		op := *o.In
-		if o.Pending { // it had not returned by then
-			op.Came = false
-		}
-		lines = append(lines, op.String())
+		lines = append(lines, strongDescribe(o))
 	}
 	slices.Reverse(lines)
 	return lines
+}
+
+// strongDescribe tells of an operation as it was known when the wrong answer came.
+func strongDescribe(o linear.Op[*strongOp, string]) string {
+	op := *o.In
+	op.Came = op.Came && !o.Pending
+	return op.String()
 }
