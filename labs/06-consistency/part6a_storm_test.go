@@ -43,6 +43,12 @@ func TestLinearizable6A(t *testing.T) {
 		stop.Store(true)
 		c.answered(c.tape()...)
 		c.checkStrong()
+		s.Net.SetLinks(labrpc.Reliable())
+		c.settles()
+		c.writes(c.clients[0], c.leader(), "x", "the end")
+		for _, id := range c.servers {
+			c.sees(c.clients[1], id, "Get", "x", "the end")
+		}
 		if s.Net.Stats(labrpc.Match{}).Lost > 0 {
 			s.Bite(lost)
 		}

@@ -34,7 +34,7 @@ const (
 // A sessionRun is a session and all that it did, on one goroutine of its node.
 type sessionRun struct {
 	c      *strongCluster
-	number int // of the client in the history; a session that goes on has that of the first
+	number int // of the client in the history: its node's, of a session that goes on that of the first
 	client labrpc.NodeID
 	server labrpc.NodeID
 	jobs   chan func(s *consistency.Session)
@@ -43,16 +43,17 @@ type sessionRun struct {
 // A sessionOp is a call of a session.
 type sessionOp struct {
 	history.Op
-	Limit time.Duration // of its context
-	Err   string        // "", "ErrUnknown", "ctx", or what it says
-	Over  bool
+	Session string        // which
+	Limit   time.Duration // of its context
+	Err     string        // "", "ErrUnknown", "ctx", or what it says
+	Over    bool
 }
 
 // String tells of it in a line.
 func (op *sessionOp) String() string {
-	what := fmt.Sprintf("the session on %s: Get(%s)", op.Where, op.Key)
+	what := fmt.Sprintf("%s: Get(%s)", op.Session, op.Key)
 	if op.Kind == history.Write {
-		what = fmt.Sprintf("the session on %s: Put(%s=%s)", op.Where, op.Key, op.Value)
+		what = fmt.Sprintf("%s: Put(%s=%s)", op.Session, op.Key, op.Value)
 	}
 	switch {
 	case !op.Over:
@@ -69,15 +70,13 @@ func (op *sessionOp) String() string {
 
 // A sessionTape is what all sessions of a test did.
 type sessionTape struct {
-	c    *strongCluster
-	ops  []*sessionOp
-	next int // the number of the next session
+	c   *strongCluster
+	ops []*sessionOp
 }
 
-// opens begins a session on a client's node that reads from a server.
+// opens begins a session on a client's node that reads from a server; one a node.
 func (t *sessionTape) opens(client, server labrpc.NodeID) *sessionRun {
-	t.next++
-	return t.begin(t.next, client, server, 0)
+	return t.begin(int(client), client, server, 0)
 }
 
 // goesOn begins a session with the token of another one, which is over.
@@ -136,7 +135,10 @@ type sessionEnd struct {
 func (t *sessionTape) call(r *sessionRun, what history.Op, limit time.Duration) *sessionOp {
 	op := &sessionOp{Op: what, Limit: limit}
 	op.Client, op.Invoke = r.number, t.c.s.Net.Now()
-	op.Where = fmt.Sprintf("%v, which reads from %v", r.client, r.server)
+	op.Session = fmt.Sprintf("the session on %v, which reads from %v", r.client, r.server)
+	if op.Kind == history.Read {
+		op.Where = r.server.String()
+	}
 	t.ops = append(t.ops, op)
 	node := t.c.nodes[r.client]
 	r.jobs <- func(s *consistency.Session) {
@@ -178,7 +180,7 @@ func (t *sessionTape) returns(op *sessionOp) *sessionOp {
 		t.fail(ruleContext, op, fmt.Sprintf("%v, though its ctx ended at %v", op, brief(op.Invoke+op.Limit)))
 	}
 	if op.Err != "" && op.Err != "ctx" && (op.Err != "ErrUnknown" || op.Kind == history.Read) {
-		t.fail(ruleContext, op, op.String()+", want nil, ctx's error, or of Put ErrUnknown")
+		t.fail(ruleContext, op, op.String()+", want ctx's error, or of Put ErrUnknown")
 	}
 	return op
 }
