@@ -33,8 +33,10 @@ func TestNewLeaderReads6A(t *testing.T) {
 		s.Net.Crash(old)
 		stage.noEntries(leader)
 		c.waitForLeader(old)
-		reads := []*strongOp{c.read(b, leader, "Get", "x"), c.read(b, third, "Get", "x")}
-		s.Run(50 * time.Millisecond)
+		reads := []*strongOp{c.read(b, third, "Get", "x")}
+		s.Run(20 * time.Millisecond)
+		reads = append(reads, c.read(b, leader, "Get", "x"), c.read(b, leader, "LogGet", "x"))
+		s.Run(30 * time.Millisecond)
 		if st := c.status(leader); st.Role == replication.Leader && st.CommitIndex < second.Index {
 			s.Bite(bite)
 		}

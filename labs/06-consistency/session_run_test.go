@@ -58,6 +58,8 @@ func (op *sessionOp) String() string {
 	switch {
 	case !op.Over:
 		return fmt.Sprintf("%s from %v, not returned", what, brief(op.Invoke))
+	case op.Err == "ctx":
+		what += " returned ctx's error"
 	case op.Err != "":
 		what += " returned " + op.Err
 	case op.Kind == history.Read:

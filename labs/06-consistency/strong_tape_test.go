@@ -196,7 +196,10 @@ func strongSentence(wrong *linear.Violation[*strongOp, string]) string {
 			missed = op
 		}
 	}
-	read := fmt.Sprintf("%v read %s=%s from %v at %v", bad.Client, bad.Key, orEmpty(bad.Value), bad.Server, brief(bad.Return))
+	read := fmt.Sprintf("%v read %s=%s from %v at %v", bad.Client, bad.Key, bad.Value, bad.Server, brief(bad.Return))
+	if bad.Value == "" {
+		read = fmt.Sprintf("%v found nothing in %s on %v at %v", bad.Client, bad.Key, bad.Server, brief(bad.Return))
+	}
 	switch {
 	case saw == nil && bad.Value != "":
 		return read + ", which nobody had written"
@@ -205,13 +208,6 @@ func strongSentence(wrong *linear.Violation[*strongOp, string]) string {
 			read, bad.Method, brief(bad.Call), missed.Client, missed.Key, missed.Value, brief(missed.Return))
 	}
 	return fmt.Sprintf("%s (%s), which no order of the operations explains", read, bad.Method)
-}
-
-func orEmpty(value string) string {
-	if value == "" {
-		return `""`
-	}
-	return value
 }
 
 // strongEvidence lists the last operations on the key before the wrong answer.

@@ -22,22 +22,31 @@ type Server struct {
 	peers    []labrpc.NodeID // the other servers
 	majority int             // of all servers
 
+	questions chan question // for a read index
+
 	mu      sync.Mutex
 	values  map[string]string
-	applied int                     // the last entry that values holds
-	changed chan struct{}           // closed when applied grows
-	waiting map[place]chan<- string // for the command of that place: the key's value afterwards
-	begun   place                   // of a leader: its first entry, as far as readIndex is concerned
+	applied int // the last entry that values holds
+	waiting []wait
 }
-
-// A place is where a command is in the log if it is ever committed. An index alone
-// can be taken by another leader's command.
-type place struct{ index, term int }
 
 // A command is what the log holds: a write, a read, or neither.
 type command struct {
 	Put        bool
 	Key, Value string
+}
+
+// A wait is for the moment at which this server has carried out all up to an index.
+type wait struct {
+	index  int
+	key    string
+	answer chan moment // has room for the one answer
+}
+
+// A moment is what the server had just when it had carried out an entry.
+type moment struct {
+	index, term int    // of the entry
+	value       string // of the key that was asked for
 }
 
 // StartServer starts a server of the store that servers lists, node's own ID
@@ -46,8 +55,7 @@ func StartServer(node *labrpc.Node, servers []labrpc.NodeID) *Server {
 	s := &Server{
 		node:     node,
 		peers:    slices.DeleteFunc(slices.Clone(servers), func(id labrpc.NodeID) bool { return id == node.ID() }),
-		majority: len(servers)/2 + 1,
-		values:   map[string]string{}, changed: make(chan struct{}), waiting: map[place]chan<- string{},
+		majority: len(servers)/2 + 1, questions: make(chan question, 100), values: map[string]string{},
 	}
 	s.raft = replication.StartRaft(node, servers, s.apply)
 	labrpc.Handle(node, "Put", s.put)
@@ -56,6 +64,7 @@ func StartServer(node *labrpc.Node, servers []labrpc.NodeID) *Server {
 	labrpc.Handle(node, "ReadIndex", s.answerReadIndex)
 	labrpc.Handle(node, "Confirm", s.confirm)
 	labrpc.Handle(node, "Read", s.read)
+	go s.findIndexes()
 	return s
 }
 
@@ -64,24 +73,24 @@ func (s *Server) Raft() *replication.Raft { return s.raft }
 
 // put writes a key.
 func (s *Server) put(from labrpc.NodeID, req PutRequest) PutReply {
-	at, _, result := s.propose(command{Put: true, Key: req.Key, Value: req.Value})
+	m, result := s.propose(command{Put: true, Key: req.Key, Value: req.Value})
 	switch result {
 	case refused:
 		return PutReply{Refused: true, Leader: s.leader()}
 	case unknown:
 		return PutReply{}
 	}
-	return PutReply{Done: true, Index: at.index}
+	return PutReply{Done: true, Index: m.index}
 }
 
 // logGet reads a key as if it were a write: what the log puts in order is
 // linearizable.
 func (s *Server) logGet(from labrpc.NodeID, req GetRequest) GetReply {
-	_, value, result := s.propose(command{Key: req.Key})
+	m, result := s.propose(command{Key: req.Key})
 	if result != done {
 		return GetReply{Leader: s.leader()}
 	}
-	return GetReply{Done: true, Value: value}
+	return GetReply{Done: true, Value: m.value}
 }
 
 // leader is whom to ask instead of this server; 0 if it does not know.
@@ -96,50 +105,83 @@ func (s *Server) leader() labrpc.NodeID {
 type outcome int
 
 const (
-	refused outcome = iota // it is not in the log
-	unknown                // it is, and may yet be carried out
+	refused outcome = iota // it is in no log, or another has its place
+	unknown                // it may yet be carried out
 	done
 )
 
-// propose has a command agreed on and carried out. It returns its place, and the
-// value of its key afterwards.
+// propose has a command agreed on and carried out. It returns what the server had
+// just then.
 //
 // To run out of patience is no refusal: the entry is in a log, and may be committed
 // when the client has long gone.
-func (s *Server) propose(c command) (place, string, outcome) {
+func (s *Server) propose(c command) (moment, outcome) {
 	data, err := labrpc.Marshal(c)
 	if err != nil {
-		return place{}, "", refused
+		return moment{}, refused
 	}
 	// The lock is held from before the entry exists until we wait for it: else it
-	// could be applied in between.
+	// could be carried out in between.
 	s.mu.Lock()
 	index, term, leader := s.raft.Submit(data)
 	if !leader {
 		s.mu.Unlock()
-		return place{}, "", refused
+		return moment{}, refused
 	}
-	at, value := place{index, term}, make(chan string, 1)
-	s.waiting[at] = value
+	w := s.wait(index, c.Key)
 	s.mu.Unlock()
+	m, ok := s.await(w)
+	switch {
+	case !ok:
+		return moment{}, unknown
+	case m.term != term:
+		// Another leader's entry is at that index. Do not look at the index alone.
+		return moment{}, refused
+	}
+	return m, done
+}
 
+// wait begins to wait for an index. The caller holds s.mu.
+func (s *Server) wait(index int, key string) wait {
+	w := wait{index: index, key: key, answer: make(chan moment, 1)}
+	if s.applied >= index {
+		w.answer <- moment{index: s.applied, value: s.values[key]}
+	} else {
+		s.waiting = append(s.waiting, w)
+	}
+	return w
+}
+
+// await waits until the moment has come; it reports whether it has.
+func (s *Server) await(w wait) (moment, bool) {
 	ctx, cancel := context.WithTimeout(s.node.Context(), patience)
 	defer cancel()
 	select {
-	case v := <-value:
-		return at, v, done
+	case m := <-w.answer:
+		return m, true
 	case <-ctx.Done():
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	delete(s.waiting, at)
-	return place{}, "", unknown
+	s.waiting = slices.DeleteFunc(s.waiting, func(o wait) bool { return o == w })
+	return moment{}, false
 }
 
-// apply carries out the command of the next place in the log.
+// valueAt returns the value of a key when this server has carried out all up to an
+// index, or later; it reports whether that came to be.
+func (s *Server) valueAt(index int, key string) (moment, bool) {
+	s.mu.Lock()
+	w := s.wait(index, key)
+	s.mu.Unlock()
+	return s.await(w)
+}
+
+// apply carries out the command of the next place in the log, and answers whoever
+// waits for it: now, and not when they next run, for by then the state may have
+// moved on.
 func (s *Server) apply(a replication.Applied) {
 	var c command
-	// An entry without a command is one that Raft made for itself.
+	// An entry without a command is one that somebody made up.
 	if len(a.Command) > 0 {
 		if err := labrpc.Unmarshal(a.Command, &c); err != nil {
 			s.node.Logf("store: entry %d is no command: %v", a.Index, err)
@@ -151,31 +193,11 @@ func (s *Server) apply(a replication.Applied) {
 		s.values[c.Key] = c.Value
 	}
 	s.applied = a.Index
-	close(s.changed)
-	s.changed = make(chan struct{})
-	// The entry at this index may be another leader's. Do not look at the index alone.
-	if value, ok := s.waiting[place{a.Index, a.Term}]; ok {
-		delete(s.waiting, place{a.Index, a.Term})
-		value <- s.values[c.Key] // has room for the one answer
-	}
-}
-
-// await waits until the values hold all up to an index, and returns that of the
-// key. It reports whether they do.
-func (s *Server) await(index int, key string) (value string, applied int, ok bool) {
-	ctx, cancel := context.WithTimeout(s.node.Context(), patience)
-	defer cancel()
-	for {
-		s.mu.Lock()
-		value, applied, changed := s.values[key], s.applied, s.changed
-		s.mu.Unlock()
-		if applied >= index {
-			return value, applied, true
+	s.waiting = slices.DeleteFunc(s.waiting, func(w wait) bool {
+		if w.index > s.applied {
+			return false
 		}
-		select {
-		case <-changed:
-		case <-ctx.Done():
-			return "", 0, false
-		}
-	}
+		w.answer <- moment{index: a.Index, term: a.Term, value: s.values[w.key]}
+		return true
+	})
 }
