@@ -17,8 +17,8 @@ func TestPutAndGet6A(t *testing.T) {
 		c := newStrongCluster(s, 3)
 		a, b := c.clients[0], c.clients[1]
 		leader, others := c.cast()
-		c.sees(a, leader, "LogGet", "x", "")
 		c.sees(a, leader, "Get", "x", "")
+		c.sees(a, leader, "LogGet", "x", "")
 		first := c.writes(a, leader, "x", "1")
 		c.sees(b, leader, "LogGet", "x", "1")
 		c.sees(b, leader, "Get", "x", "1")
