@@ -26,6 +26,7 @@ const (
 	Solution    SourceKind = "solution"     // the reference
 	Submission  SourceKind = "submission"   // a directory from elsewhere
 	MutantKind  SourceKind = "mutant"       // the reference with one patch
+	Stub        SourceKind = "stub"         // only of BaseResult: nothing was there, so the pristine stubs are used
 )
 
 // Source is where the graded files come from.
