@@ -23,7 +23,7 @@ var (
 // documents are the pages that show commands.
 func documents(t *testing.T) map[string]string {
 	texts := map[string]string{}
-	for _, pattern := range []string{"../../README.md", "../../labs/*/README.md"} {
+	for _, pattern := range []string{"../../README.md", "../../labs/*/README.md", "../../docs/*.md"} {
 		files, err := filepath.Glob(pattern)
 		require.NoError(t, err)
 		for _, file := range files {

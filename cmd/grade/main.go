@@ -32,7 +32,10 @@ const (
 	exitIsolation      = 4 // isolation weaker than demanded
 )
 
-func main() { os.Exit(execute(os.Args[1:], os.Stdout, os.Stderr)) }
+func main() {
+	grade.ServeSandbox()
+	os.Exit(execute(os.Args[1:], os.Stdout, os.Stderr))
+}
 
 // execute runs one command line and returns the exit status.
 func execute(args []string, stdout, stderr io.Writer) int {
@@ -148,7 +151,15 @@ func open(args []string) (*course.Course, []course.Selected, error) {
 // withGrader runs body with a grader that is gone afterwards, also when the
 // user interrupts it: the commands' context ends then, and body returns.
 func withGrader(cmd *cobra.Command, c *course.Course, jobs int, progress *status, body func(*grade.Grader) error) error {
-	g, err := grade.New(cmd.Context(), c, grade.Options{Jobs: jobs, Progress: progress.step})
+	return withOptions(cmd, c, grade.Options{Jobs: jobs}, progress, body)
+}
+
+func withOptions(cmd *cobra.Command, c *course.Course, o grade.Options, progress *status, body func(*grade.Grader) error) error {
+	o.Progress = progress.step
+	g, err := grade.New(cmd.Context(), c, o)
+	if errors.Is(err, grade.ErrIsolation) {
+		return &exitError{code: exitIsolation, err: err}
+	}
 	if err != nil {
 		return err
 	}

@@ -63,7 +63,7 @@ The first failure is shown in full, the others in a line each.`,
 	flags.IntVar(&f.seeds, "seeds", 0, "seeds per test (default: what each test asks for)")
 	flags.StringVar(&f.seed, "seed", "", "run this seed only")
 	flags.DurationVar(&f.timeout, "timeout", grade.DefaultTimeout, "real time per test")
-	flags.IntVar(&f.isolation, "isolation", 0, "refuse to run below this isolation `level` (1: gate and channel)")
+	flags.IntVar(&f.isolation, "require-isolation", 0, "refuse to run below this isolation `level`, 1 to 3 (docs/isolation.md)")
 	flags.BoolVarP(&f.verbose, "verbose", "v", false, "show every test, and every failure in full")
 	cmd.MarkFlagsMutuallyExclusive("solution", "submission")
 	cmd.MarkFlagsMutuallyExclusive("seed", "seeds")
@@ -74,9 +74,6 @@ func (f runFlags) run(cmd *cobra.Command, args []string) error {
 	source, err := f.source()
 	if err != nil {
 		return err
-	}
-	if f.isolation > grade.IsolationLevel {
-		return &exitError{code: exitIsolation, err: fmt.Errorf("isolation level %d is demanded, this machine offers %d", f.isolation, grade.IsolationLevel)}
 	}
 	c, selected, err := open(args)
 	if err != nil {
@@ -91,7 +88,7 @@ func (f runFlags) run(cmd *cobra.Command, args []string) error {
 		return err
 	}
 	var result *grade.Result
-	err = withGrader(cmd, c, f.jobs, newStatus(cmd.ErrOrStderr(), countTests(selected)), func(g *grade.Grader) error {
+	err = withOptions(cmd, c, grade.Options{Jobs: f.jobs, RequireIsolation: f.isolation}, newStatus(cmd.ErrOrStderr(), countTests(selected)), func(g *grade.Grader) error {
 		result, err = g.Grade(cmd.Context(), source, selected, run)
 		return err
 	})
@@ -144,6 +141,8 @@ func (f runFlags) graded() (grade.Source, error) {
 		return grade.Source{}, usage(fmt.Errorf("--seeds %d is negative", f.seeds))
 	case f.jobs < 0:
 		return grade.Source{}, usage(fmt.Errorf("--jobs %d is negative", f.jobs))
+	case f.isolation < 0 || f.isolation > grade.IsolationContainer:
+		return grade.Source{}, usage(fmt.Errorf("--require-isolation %d: there are the levels 1 to %d", f.isolation, grade.IsolationContainer))
 	case f.timeout <= 0:
 		return grade.Source{}, usage(fmt.Errorf("--timeout %v leaves no time", f.timeout))
 	case f.solution:

@@ -21,6 +21,9 @@ const DefaultTimeout = 60 * time.Second
 type Options struct {
 	Jobs     int            // processes at a time; 0: one per core
 	Progress func(Progress) // called as work goes on, never twice at once; may be nil
+
+	Memory           int64 // bytes that one test's process may use; 0: DefaultMemory
+	RequireIsolation int   // New returns ErrIsolation if this machine offers less
 }
 
 // Progress is one step of the work.
@@ -67,6 +70,10 @@ type Grader struct {
 	tools    toolchain
 	scratch  string
 	jobs     int
+	memory   int64
+	building limits
+	box      sandbox
+	gateOpen bool // only in tests: what the gate refuses is built and run
 	slots    *semaphore.Weighted
 	mu       sync.Mutex         // guards calls of progress, and mutants
 	mutants  map[string]*shared // by lab
@@ -87,7 +94,15 @@ func New(ctx context.Context, c *course.Course, o Options) (*Grader, error) {
 	if o.Jobs <= 0 {
 		o.Jobs = runtime.NumCPU()
 	}
-	return &Grader{course: c, tools: tools, scratch: scratch, jobs: o.Jobs,
+	box, err := findSandbox(ctx, scratch)
+	if err == nil {
+		err = box.demand(o.RequireIsolation)
+	}
+	if err != nil {
+		os.RemoveAll(scratch)
+		return nil, err
+	}
+	return &Grader{course: c, tools: tools, scratch: scratch, jobs: o.Jobs, memory: o.Memory, building: buildLimits, box: box,
 		mutants: map[string]*shared{}, slots: semaphore.NewWeighted(int64(o.Jobs)), progress: o.Progress}, nil
 }
 
@@ -98,6 +113,7 @@ func (g *Grader) Close() error { return os.RemoveAll(g.scratch) }
 // checkout or machine: whatever a submission is or does is in the result.
 func (g *Grader) Grade(ctx context.Context, src Source, selected []course.Selected, run Run) (*Result, error) {
 	result := newResult(g.tools.Version, src, selected)
+	result.Isolation, result.Barriers = g.box.Level, g.box.Barriers
 	each, remove, err := g.assembleEach(src, selected)
 	if err != nil {
 		return nil, err

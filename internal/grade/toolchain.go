@@ -10,8 +10,9 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
-	"slices"
 	"strings"
+
+	"distlabs/internal/course"
 )
 
 // toolchain is the Go that builds, and the caches that all builds share.
@@ -96,9 +97,9 @@ const maxCompileErrors = 10
 
 var compileError = regexp.MustCompile(`^(?:\./)?([^\s:]+\.go):\d+(:\d+)?: .+`)
 
-// compileErrors picks the errors in the given folders from the output of a
+// compileErrors picks the errors in the lab's own folder from the output of a
 // failed build. An error anywhere else is not the student's, and is returned as one.
-func compileErrors(dirs []string, output string) ([]string, error) {
+func compileErrors(lab course.Lab, output string) ([]string, error) {
 	var list []string
 	for line := range strings.Lines(output) {
 		line = plain(strings.TrimSpace(line))
@@ -106,8 +107,7 @@ func compileErrors(dirs []string, output string) ([]string, error) {
 		if match == nil {
 			continue
 		}
-		file := filepath.ToSlash(match[1])
-		if !slices.ContainsFunc(dirs, func(dir string) bool { return strings.HasPrefix(file, dir+"/") }) {
+		if !strings.HasPrefix(filepath.ToSlash(match[1]), lab.Dir()+"/") {
 			return nil, errors.New(line)
 		}
 		list = append(list, strings.TrimPrefix(line, "./"))
