@@ -10,6 +10,7 @@ import (
 
 	"distlabs/internal/check/eventual"
 	"distlabs/internal/check/history"
+	"distlabs/internal/check/session"
 	"distlabs/internal/labtest"
 	"distlabs/labrpc"
 	consistency "distlabs/labs/06-consistency"
@@ -20,15 +21,16 @@ const (
 	// gossipSettles is the time in which all replicas that can talk have all updates.
 	gossipSettles = 40 * gossipPeriod
 
-	ruleConverges   = "40 gossip periods after the last update, all replicas that can talk to each other, directly or through others, have the same (rule 22)"
-	ruleAnswersAt   = "every replica answers every request at once, with what it has (rule 21)"
-	ruleLastWriter  = "a write wins over all that its replica had when it was made, whatever the clocks show (rule 23)"
-	ruleLaterWins   = "of two concurrent writes the one with the later clock wins; the rest is chance, but the same everywhere (rule 23)"
-	ruleDeletes     = "a delete is a write: what it has removed does not come back (rule 24)"
-	ruleCounts      = "a counter is the sum of all acknowledged adds, each once (rule 25)"
-	ruleSurvives    = "no crash undoes what was acknowledged (rule 26)"
-	ruleVersion     = "a replica has all updates that its Version tells of (rule 27)"
-	ruleGossipBytes = "what travels is a digest and what the other lacks, not the whole state (rule 28)"
+	ruleConverges   = "40 gossip periods after the last update, all replicas that can talk to each other, directly or through others, have the same (rule 16)"
+	ruleAnswersAt   = "every replica answers every request at once, with what it has (rule 15)"
+	ruleLastWriter  = "a write wins over all that its replica had when it was made, whatever the clocks show (rule 17)"
+	ruleLaterWins   = "of two concurrent writes the one with the later clock wins; the rest is chance, but the same everywhere (rule 17)"
+	ruleDeletes     = "a delete is a write: what it has removed does not come back (rule 18)"
+	ruleCounts      = "a counter is the sum of all acknowledged adds, each once (rule 19)"
+	ruleSurvives    = "no crash undoes what was acknowledged (rule 20)"
+	ruleGoesOn      = "what a replica has acknowledged or shown it shows from then on, until there is something newer (rules 17 and 20)"
+	ruleVersion     = "a replica has all updates that its Version tells of (rule 21)"
+	ruleGossipBytes = "what travels is a digest and what the other lacks, not the whole state (rule 22)"
 )
 
 // A gossipGroup is a store of Eventuals, with what its clients saw: the client
@@ -238,6 +240,16 @@ func (g *gossipGroup) converged(keys ...string) {
 	}
 	if v != nil {
 		g.s.Fail(labtest.Violation{What: v.Sentence, Rule: ruleConverges, Seen: v.Lines()})
+	}
+	// Key by key, a replica never goes back behind what it has acknowledged or shown.
+	for _, key := range keys {
+		v, err := session.Check(slices.DeleteFunc(slices.Clone(g.ops), func(op history.Op) bool { return op.Key != key }), session.Options{OneOrder: true})
+		if err != nil {
+			panic(err) // as above
+		}
+		if v != nil {
+			g.s.Fail(labtest.Violation{What: v.Sentence, Rule: ruleGoesOn, Seen: v.Lines()})
+		}
 	}
 }
 

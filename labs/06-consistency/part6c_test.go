@@ -348,6 +348,17 @@ func TestCrashAtEveryWrite6C(t *testing.T) {
 			g.counts(1, "total")
 		}
 		g.settle(gossipSettles, 1, 2, 3)
+
+		// The last update of n1 is overwritten by n2, and n1 crashes. It still counts.
+		g.put(1, "y")
+		g.settle(gossipSettles, 1, 2, 3)
+		g.get(2, "y")
+		g.put(2, "y")
+		g.settle(gossipSettles, 1, 2, 3)
+		s.Net.Crash(1)
+		g.restart(1)
+		g.put(1, "z")
+		g.settle(gossipSettles, 1, 2, 3)
 		g.converged("x", "y", "z", "u")
 	})
 }

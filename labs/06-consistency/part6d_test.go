@@ -189,7 +189,7 @@ func TestNoStampTwice6D(t *testing.T) {
 		for _, id := range q.replicas {
 			cell := q.peek(id, "x")
 			if other, ok := cells[cell.Stamp]; ok && other != cell.Value {
-				s.Failf("a stamp is given to one write only (rule 31)", "the stamp %d of %v is that of two writes, %q and %q, which no replica can order", cell.Stamp.Counter, cell.Stamp.Node, other, cell.Value)
+				s.Failf("a stamp is given to one write only (rule 25)", "the stamp %d of %v is that of two writes, %q and %q, which no replica can order", cell.Stamp.Counter, cell.Stamp.Node, other, cell.Value)
 			}
 			cells[cell.Stamp] = cell.Value
 		}
@@ -210,7 +210,7 @@ func TestTwoWritesAtOnce6D(t *testing.T) {
 		for _, call := range calls {
 			cell := q.mustDo(call)
 			if other, ok := stamps[cell.Stamp]; ok {
-				s.Failf("a stamp is given to one write only (rule 31)", "the writes of %q and of %q have the stamp %d of %v", other, cell.Value, cell.Stamp.Counter, cell.Stamp.Node)
+				s.Failf("a stamp is given to one write only (rule 25)", "the writes of %q and of %q have the stamp %d of %v", other, cell.Value, cell.Stamp.Counter, cell.Stamp.Node)
 			}
 			stamps[cell.Stamp] = cell.Value
 		}

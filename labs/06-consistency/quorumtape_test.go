@@ -87,7 +87,7 @@ func (t *quorumTape) check() {
 		for _, op := range v.Before {
 			seen = append(seen, op.String())
 		}
-		t.q.s.Fail(labtest.Violation{What: fmt.Sprintf("no order explains %v", v.Op), Rule: "at QUORUM, reads and writes are linearizable (rules 30, 31 and 33)", Seen: seen})
+		t.q.s.Fail(labtest.Violation{What: fmt.Sprintf("no order explains %v", v.Op), Rule: "at QUORUM, reads and writes are linearizable (rules 24, 25 and 27)", Seen: seen})
 	} else if err != nil {
 		panic(err) // the check, not the student
 	}

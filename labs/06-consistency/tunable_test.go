@@ -17,15 +17,15 @@ const (
 	quorumTimeout = time.Second
 	quorumRetry   = 100 * time.Millisecond
 
-	ruleLevels     = "a request succeeds if, and only if, as many different replicas answer as its level says (rule 29)"
-	ruleOverlap    = "if the levels of a write and of a later read make more than N, the read returns that write or a newer one (rule 30)"
-	ruleNewer      = "a write is newer than every earlier one of the same coordinator, and than every earlier one with which its level makes more than N (rule 31)"
-	ruleMayBeStale = "a read at ONE returns what the first replica to answer has, and that may be old (rule 29)"
-	ruleReaches    = "a write reaches, within Timeout, every replica that can be reached, whatever its level (rule 32)"
-	ruleRepairs    = "a read at QUORUM or ALL returns when as many replicas as its level says have what it returns, and repairs those that are behind (rule 33)"
-	ruleHolds      = "a replica answers a store when it has that cell or a newer one on its disk, and never goes back to an older one (rule 34)"
-	ruleSession    = "a read returns nothing older than AtLeast (rule 35)"
-	ruleStaleness  = "a read with MaxStale returns what a majority had at some moment not longer ago than that (rule 36)"
+	ruleLevels     = "a request succeeds if, and only if, as many different replicas answer as its level says (rule 23)"
+	ruleOverlap    = "if the levels of a write and of a later read make more than N, the read returns that write or a newer one (rule 24)"
+	ruleNewer      = "a write is newer than every earlier one of the same coordinator, and than every earlier one with which its level makes more than N (rule 25)"
+	ruleMayBeStale = "a read at ONE returns what the first replica to answer has, and that may be old (rule 23)"
+	ruleReaches    = "a write reaches, within Timeout, every replica that can be reached, whatever its level (rule 26)"
+	ruleRepairs    = "a read at QUORUM or ALL returns when as many replicas as its level says have what it returns, and repairs those that are behind (rule 27)"
+	ruleHolds      = "a replica answers a store when it has that cell or a newer one on its disk, and never goes back to an older one (rule 28)"
+	ruleSession    = "a read returns nothing older than AtLeast (rule 29)"
+	ruleStaleness  = "a read with MaxStale returns what a majority had at some moment not longer ago than that (rule 30)"
 )
 
 var errQuorumCrashed = errors.New("the coordinator has crashed")
@@ -140,7 +140,7 @@ func (q *quorumStore) wait(call *quorumCall) (consistency.Cell, error) {
 	if !q.s.Until(max(limit, 0), call.done) && !q.crashed(call) {
 		q.s.Fail(labtest.Violation{
 			What: fmt.Sprintf("%s: no answer %v after its call at %v", call.what, quorumTimeout, call.began),
-			Rule: "a request ends within Timeout (rule 29)", Nodes: []labrpc.NodeID{call.via},
+			Rule: "a request ends within Timeout (rule 23)", Nodes: []labrpc.NodeID{call.via},
 		})
 	}
 	call.mu.Lock()
