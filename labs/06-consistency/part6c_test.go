@@ -377,6 +377,9 @@ func TestDigestsTravel6C(t *testing.T) {
 			g.putValue(labrpc.NodeID(1+i%5), fmt.Sprintf("key %d", i), fmt.Sprintf("the value of key %d", i))
 		}
 		g.settle(gossipSettles, s.Net.Nodes()...)
+		for i := range 400 {
+			g.all(ruleConverges, fmt.Sprintf("key %d", i), fmt.Sprintf("the value of key %d", i))
+		}
 		measure := func() (messages, bytes float64) {
 			before := s.Net.Stats(labrpc.Match{})
 			s.Run(periods * gossipPeriod)

@@ -147,12 +147,16 @@ func TestLaterWriteIsNewer6D(t *testing.T) {
 			q.reaches(id, q.replicas...)
 		}
 		for turn := range 4 {
+			// Two at one replica, and one at another, which has none of the two.
 			q.reaches(6, q.replicas[turn])
-			wrote := q.put(6, "y", one)
+			q.put(6, "y", one)
+			q.put(6, "y", one)
 			if turn%2 == 0 {
 				s.Net.Crash(6)
 				q.start(6)
 			}
+			q.reaches(6, q.replicas[turn+1])
+			wrote := q.put(6, "y", one)
 			s.Run(2 * quorumTimeout)
 			q.want(ruleNewer, q.goGet(7, "y", consistency.ReadOptions{Level: all}), wrote, "that is the coordinator's last write")
 		}
@@ -242,10 +246,19 @@ func TestOneMayBeStale6D(t *testing.T) {
 		default:
 			s.Failf(ruleMayBeStale, "a read at ONE returns %s, and n2 has %s", quorumCell(got), quorumCell(old))
 		}
+		// n1 can be asked, but no store arrives anywhere: then no replica has it, and ONE is not reached.
+		lost := s.Net.Hold(labrpc.Match{From: 6, Method: "Store", Kind: labrpc.Request})
+		call := q.goPut(6, "y", q.value(), one)
+		if _, err := q.wait(call); err == nil {
+			s.Failf(ruleLevels, "%s succeeds at %v, and no replica has it", call.what, call.ended)
+		}
+		lost.Discard(nil)
+		lost.Release()
+		wrote = q.put(6, "x", one)
 		// n2 answers at once, n1 later: ONE does not wait for the newer.
 		q.reaches(7, 1, 2)
 		s.Net.SetLink(1, 7, labrpc.Link{Latency: labrpc.Fixed(quorumTimeout / 2)})
-		call := q.goGet(7, "x", consistency.ReadOptions{Level: one})
+		call = q.goGet(7, "x", consistency.ReadOptions{Level: one})
 		q.mustDo(call)
 		if took := call.ended - call.began; took > quorumTimeout/4 {
 			s.Failf(ruleLevels, "%s takes %v; the first replica answers within 40ms", call.what, took)
@@ -495,9 +508,15 @@ func TestStalenessBound6D(t *testing.T) {
 		if len(held.Messages()) >= 3 && !call.done() {
 			s.Bite(slow)
 		}
+		held.Deliver(func(m labrpc.Message) bool {
+			cell, ok := m.Body.(consistency.Cell)
+			return ok && cell.Value == third.Value // and not those to what was asked again
+		})
+		s.Run(30 * time.Millisecond)
+		held.Discard(nil)
 		held.Release()
 		if _, err := q.wait(call); err != nil {
-			s.Failf(ruleLevels, "%s fails, though the answers were under way for 920ms only: %v", call.what, err)
+			s.Failf(ruleLevels, "%s fails, though the answers were under way for less than a second: %v", call.what, err)
 		}
 		s.Run(bound - 700*time.Millisecond)
 		q.want(ruleStaleness, q.goGet(7, "x", within), fourth,
