@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"sync/atomic"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -70,14 +71,19 @@ func TestAlternativesHaveFullMarks(t *testing.T) {
 		if _, err := os.Stat(dir); err != nil {
 			t.Skip("this lab has no alternative")
 		}
-		requireFullMarks(t, s, grade.Source{Kind: grade.Submission, Dir: dir})
+		requireFullMarks(t, s, grade.Source{Kind: grade.Submission, Dir: dir, Base: grade.Solution})
 	})
 }
 
-// The stubs compile, run to the end of every test, and score nothing.
+// The stubs compile, run to the end of every test, and score nothing: those of a lab that builds on
+// another one, on its stubs and on its reference.
 func TestStubsScoreNothing(t *testing.T) {
 	forEachLab(t, func(t *testing.T, s course.Selected) {
-		for _, part := range gradeLab(t, grade.Source{Kind: grade.WorkingTree}, s).Parts {
+		parts := gradeLab(t, grade.Source{Kind: grade.WorkingTree}, s).Parts
+		if len(s.Lab.Imports) > 0 {
+			parts = append(parts, gradeLab(t, grade.Source{Kind: grade.WorkingTree, Base: grade.Solution}, s).Parts...)
+		}
+		for _, part := range parts {
 			for _, test := range part.Tests {
 				if test.Points != 0 {
 					t.Errorf("%s gives a stub %d points", test.Name, test.Points)
@@ -89,35 +95,26 @@ func TestStubsScoreNothing(t *testing.T) {
 	})
 }
 
-// sampled is how many mutants of a lab a plain run takes. Building and running one takes some
-// two seconds of a processor, and there are hundreds; LABS_MUTANTS=all, like grade mutants, takes every one.
-const sampled = 24
-
-// sample returns mutants from all over the list, the same every time.
-func sample(all []grade.Mutant) []grade.Mutant {
-	if os.Getenv("LABS_MUTANTS") == "all" || len(all) <= sampled {
-		return all
-	}
-	var some []grade.Mutant
-	for i := range sampled {
-		some = append(some, all[i*len(all)/sampled])
-	}
-	return some
-}
-
 // Mutants die by the test that they name.
 func TestMutantsDie(t *testing.T) {
 	forEachLab(t, func(t *testing.T, s course.Selected) {
 		mutants, err := grade.Mutants(labs, s.Lab)
 		require.NoError(t, err)
 		require.NotEmpty(t, mutants, "a lab without mutants proves nothing about its tests")
-		for _, m := range sample(mutants) {
+		var alone atomic.Int64
+		t.Cleanup(func() {
+			require.LessOrEqual(t, int(alone.Load()), len(mutants)/3, "so many mutants do not share a build; is one at fault?")
+		})
+		for _, m := range mutants {
 			t.Run(m.Name, func(t *testing.T) {
 				t.Parallel()
 				fate, err := grader.RunMutant(t.Context(), m, grade.MutantRun{NamedOnly: true})
 				require.NoError(t, err)
 				require.Empty(t, fate.Invalid)
 				require.True(t, fate.Dead(), "%s\n%s does not notice; it said: %s", m.Wrong, m.DiesBy, fate.Said.Text())
+				if fate.Alone {
+					alone.Add(1)
+				}
 			})
 		}
 	})

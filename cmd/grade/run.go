@@ -19,6 +19,7 @@ import (
 type runFlags struct {
 	solution   bool
 	submission string
+	base       string
 	json       string
 	jobs       int
 	seeds      int
@@ -40,17 +41,22 @@ It grades the labs in this checkout, or with --solution the reference, or with
 checkout. The directory may hold the files as they are, or under labs/<lab>/ or
 <lab>/. Only the files that lab.yaml names are taken from it.
 
+A lab may build on an earlier one: on yours, or with --base reference on the
+reference's, so that a bug in one lab costs its points once.
+
 The first failure is shown in full, the others in a line each.`,
 		Example: `  grade run                        your own work
   grade run 1A                     one part of it
   grade run 01 --seed 81 -v        one seed, everything in full
   grade run --solution             the reference: full marks
+  grade run 06 --base reference    lab 06, on the reference's lab 05
   grade run 01 --submission DIR --json results.json`,
 		RunE: action(func(cmd *cobra.Command, args []string) error { return f.run(cmd, args) }),
 	}
 	flags := cmd.Flags()
 	flags.BoolVar(&f.solution, "solution", false, "grade the reference solutions")
 	flags.StringVar(&f.submission, "submission", "", "grade the files of this `directory`")
+	flags.StringVar(&f.base, "base", "own", "the earlier `labs` that a lab builds on: own or reference")
 	flags.StringVar(&f.json, "json", "", "write the results to this `file` (schemas/results.schema.json)")
 	flags.IntVar(&f.jobs, "jobs", 0, "processes at a time (default: one per core)")
 	flags.IntVar(&f.seeds, "seeds", 0, "seeds per test (default: what each test asks for)")
@@ -74,6 +80,9 @@ func (f runFlags) run(cmd *cobra.Command, args []string) error {
 	c, selected, err := open(args)
 	if err != nil {
 		return err
+	}
+	if f.base == "reference" {
+		source.Base = grade.Solution
 	}
 	run := grade.Run{Seeds: f.seeds, Seed: f.seed, Timeout: f.timeout}
 	if source.Kind == grade.WorkingTree {
@@ -108,6 +117,8 @@ func (f runFlags) source() (grade.Source, error) {
 		}
 	}
 	switch {
+	case f.base != "own" && f.base != "reference":
+		return grade.Source{}, usage(fmt.Errorf("--base %q is neither own nor reference", f.base))
 	case f.seeds < 0:
 		return grade.Source{}, usage(fmt.Errorf("--seeds %d is negative", f.seeds))
 	case f.jobs < 0:

@@ -54,6 +54,8 @@ type Run struct {
 	// Traces says where the recorded runs of a lab's failing tests are kept, as
 	// an absolute path; nil throws them away.
 	Traces func(course.Lab) string
+
+	mutant int // which of a shared build's mutants runs; 0: none
 }
 
 // Grader grades sources. It is safe for concurrent use: all that run at one
@@ -64,7 +66,8 @@ type Grader struct {
 	scratch  string
 	jobs     int
 	slots    *semaphore.Weighted
-	mu       sync.Mutex // guards calls of progress
+	mu       sync.Mutex         // guards calls of progress, and mutants
+	mutants  map[string]*shared // by lab
 	progress func(Progress)
 }
 
@@ -83,7 +86,7 @@ func New(ctx context.Context, c *course.Course, o Options) (*Grader, error) {
 		o.Jobs = runtime.NumCPU()
 	}
 	return &Grader{course: c, tools: tools, scratch: scratch, jobs: o.Jobs,
-		slots: semaphore.NewWeighted(int64(o.Jobs)), progress: o.Progress}, nil
+		mutants: map[string]*shared{}, slots: semaphore.NewWeighted(int64(o.Jobs)), progress: o.Progress}, nil
 }
 
 // Close removes the scratch folder.
@@ -93,17 +96,17 @@ func (g *Grader) Close() error { return os.RemoveAll(g.scratch) }
 // checkout or machine: whatever a submission is or does is in the result.
 func (g *Grader) Grade(ctx context.Context, src Source, selected []course.Selected, run Run) (*Result, error) {
 	result := newResult(g.tools.Version, src, selected)
-	w, err := g.assemble(src, selected)
+	each, remove, err := g.assembleEach(src, selected)
 	if err != nil {
 		return nil, err
 	}
-	defer w.remove()
+	defer remove()
 	var all errgroup.Group
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	for i := range selected {
 		all.Go(func() error {
-			err := w.gradeLab(ctx, &result.Labs[i], selected[i], run)
+			err := each[i].gradeLab(ctx, &result.Labs[i], selected[i], run)
 			if err != nil {
 				cancel()
 			}
@@ -114,6 +117,7 @@ func (g *Grader) Grade(ctx context.Context, src Source, selected []course.Select
 		return nil, err
 	}
 	result.score()
+	result.replayOnBase()
 	return result, nil
 }
 
@@ -124,7 +128,7 @@ func (w *workspace) gradeLab(ctx context.Context, out *LabResult, s course.Selec
 	if err := w.build(ctx, p); err != nil {
 		return err
 	}
-	out.Notes, out.Refused, out.Compile = p.notes, p.refused, p.compile
+	out.Base, out.Notes, out.Refused, out.Compile = p.base, p.notes, p.refused, p.compile
 	tests, ctx := errgroup.WithContext(ctx)
 	for i := range out.Parts {
 		for j := range out.Parts[i].Tests {

@@ -22,6 +22,7 @@ type MutantRun struct {
 type Fate struct {
 	Mutant  Mutant
 	Part    string         // of the test that it names
+	Alone   bool           // it has a build of its own, not one shared with others
 	Invalid string         // why it could not be run: it does not compile, or the gate refuses it
 	Runs    int            // repetitions
 	Killed  map[string]int // by test: how many repetitions killed it
@@ -87,25 +88,32 @@ func (g *Grader) mutantsOf(selected []course.Selected) ([]Mutant, error) {
 	return list, nil
 }
 
-// RunMutant builds one mutant once and runs its tests as often as asked.
+// RunMutant builds one mutant once, together with others where that can be, and runs its tests as often as asked.
 func (g *Grader) RunMutant(ctx context.Context, m Mutant, run MutantRun) (Fate, error) {
 	whole, err := g.course.Select(m.Lab)
 	if err != nil {
 		return Fate{}, err
 	}
 	fate := Fate{Mutant: m, Part: m.Part(whole[0].Lab), Killed: map[string]int{}}
-	w, err := g.assemble(Source{Kind: MutantKind, Mutant: m}, whole)
+	together, err := g.sharedBuild(ctx, whole[0].Lab)
 	if err != nil {
 		return fate, err
 	}
-	defer w.remove()
-	p := w.labs[m.Lab]
-	g.tell(Progress{Stage: StageBuild, Lab: m.Lab, Mutant: m.Name})
-	if err := w.build(ctx, p); err != nil {
-		return fate, err
-	}
-	if fate.Invalid = p.refused; fate.Invalid != "" {
-		return fate, nil
+	w, p := together.w, together.p
+	if run.mutant = together.number[m.Name]; run.mutant == 0 {
+		fate.Alone = true
+		if w, err = g.assemble(Source{Kind: MutantKind, Mutant: m}, whole); err != nil {
+			return fate, err
+		}
+		defer w.remove()
+		p = w.labs[m.Lab]
+		g.tell(Progress{Stage: StageBuild, Lab: m.Lab, Mutant: m.Name})
+		if err := w.build(ctx, p); err != nil {
+			return fate, err
+		}
+		if fate.Invalid = p.refused; fate.Invalid != "" {
+			return fate, nil
+		}
 	}
 	for range max(run.Repeat, 1) {
 		if err := w.runMutantOnce(ctx, p, &fate, run); err != nil {

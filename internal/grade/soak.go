@@ -25,11 +25,11 @@ func (s Soak) Clean(seeds int) bool {
 // every number of processors in procs. The harness then runs each seed twice,
 // compares the two recorded runs, and goes on after a failure.
 func (g *Grader) RunSoak(ctx context.Context, src Source, selected []course.Selected, run Run, procs []int) ([]Soak, error) {
-	w, err := g.assemble(src, selected)
+	each, remove, err := g.assembleEach(src, selected)
 	if err != nil {
 		return nil, err
 	}
-	defer w.remove()
+	defer remove()
 	run.Soak = true
 	what := "reference"
 	if src.Kind == Submission {
@@ -40,7 +40,7 @@ func (g *Grader) RunSoak(ctx context.Context, src Source, selected []course.Sele
 		run.Procs = n
 		result := newResult(g.tools.Version, src, selected)
 		for i := range selected {
-			if err := w.gradeLab(ctx, &result.Labs[i], selected[i], run); err != nil {
+			if err := each[i].gradeLab(ctx, &result.Labs[i], selected[i], run); err != nil {
 				return nil, err
 			}
 			if refused := result.Labs[i].Refused; refused != "" {

@@ -33,6 +33,18 @@ type Source struct {
 	Kind   SourceKind
 	Dir    string // Submission: its directory
 	Mutant Mutant // MutantKind
+
+	// Base is where the labs come from that a graded lab builds on: Solution for the reference, so that a bug
+	// in one lab costs once; "" for the source's own.
+	Base SourceKind
+}
+
+// base is the source of a lab that another one builds on.
+func (s Source) base() Source {
+	if s.Base != "" {
+		return Source{Kind: s.Base}
+	}
+	return s
 }
 
 // Files is what a source has for one lab.

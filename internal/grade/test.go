@@ -80,6 +80,9 @@ func (w *workspace) testEnv(traces string, run Run) []string {
 	if run.Soak {
 		env = append(env, "LABS_SOAK=1")
 	}
+	if run.mutant > 0 {
+		env = append(env, mutantEnv+"="+strconv.Itoa(run.mutant))
+	}
 	if run.Traces == nil { // nobody will look at the run: do not search for the faults that suffice
 		env = append(env, "LABS_MINIMISE=0")
 	}

@@ -151,7 +151,7 @@ var scratchPath = regexp.MustCompile(`\S*/(labs/\d\d-[a-z0-9-]+/[\w.-]+)`)
 // knows them, and the command that shows it again.
 func (v verdict) finish(f *report.Failure) {
 	f.Where = scratchPath.ReplaceAllString(f.Where, "$1")
-	f.Diagram = v.kept(f.Diagram)
+	f.Diagram, f.History = v.kept(f.Diagram), v.kept(f.History)
 	if f.Test == "" {
 		f.Test = v.test
 	}

@@ -1,6 +1,7 @@
 package grade
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -31,6 +32,7 @@ type workspace struct {
 // prepared is one lab of a workspace.
 type prepared struct {
 	lab     course.Lab
+	base    []BaseResult
 	notes   []string
 	refused string
 	compile []string
@@ -40,19 +42,57 @@ type prepared struct {
 // assemble copies the course, reads the source's files for the selected labs,
 // passes them through the gate, and lays them over the copy.
 func (g *Grader) assemble(src Source, selected []course.Selected) (*workspace, error) {
+	return g.assembleSome(src, selected, selected)
+}
+
+// assembleEach returns the workspace of each selected lab. One serves all, unless the labs
+// that others build on are not the source's own: the same lab would have to be there twice.
+func (g *Grader) assembleEach(src Source, selected []course.Selected) (each []*workspace, remove func(), err error) {
+	var made []*workspace
+	remove = func() {
+		for _, w := range made {
+			w.remove()
+		}
+	}
+	groups, apart := [][]course.Selected{nil}, make([]int, len(selected)) // apart: the group of each lab
+	for i, s := range selected {
+		if src.Base != "" && len(g.needs(s.Lab)) > 1 {
+			groups, apart[i] = append(groups, []course.Selected{s}), len(groups)
+		} else {
+			groups[0] = append(groups[0], s)
+		}
+	}
+	for _, group := range groups {
+		var w *workspace
+		if len(group) > 0 {
+			if w, err = g.assembleSome(src, selected, group); err != nil {
+				remove()
+				return nil, nil, err
+			}
+		}
+		made = append(made, w)
+	}
+	for _, at := range apart {
+		each = append(each, made[at])
+	}
+	return each, remove, nil
+}
+
+// assembleSome is assemble for some of the selected labs.
+func (g *Grader) assembleSome(src Source, selected, some []course.Selected) (*workspace, error) {
 	dir, err := os.MkdirTemp(g.scratch, "work-")
 	if err != nil {
 		return nil, fmt.Errorf("grade: %w", err)
 	}
 	w := &workspace{g: g, dir: dir, course: filepath.Join(dir, "course"), labs: map[string]*prepared{}}
-	if err := w.fill(src, selected); err != nil {
+	if err := w.fill(src, selected, some); err != nil {
 		w.remove()
 		return nil, err
 	}
 	return w, nil
 }
 
-func (w *workspace) fill(src Source, selected []course.Selected) error {
+func (w *workspace) fill(src Source, selected, some []course.Selected) error {
 	for _, sub := range []string{"home", "tmp", "traces"} {
 		if err := os.MkdirAll(filepath.Join(w.dir, sub), 0o777); err != nil {
 			return fmt.Errorf("grade: %w", err)
@@ -61,7 +101,7 @@ func (w *workspace) fill(src Source, selected []course.Selected) error {
 	if err := w.copyCourse(); err != nil {
 		return fmt.Errorf("grade: scratch workspace: %w", err)
 	}
-	for _, s := range selected {
+	for _, s := range some {
 		p := &prepared{lab: s.Lab}
 		w.labs[s.Lab.ID] = p
 		for _, lab := range w.g.needs(s.Lab) {
@@ -76,6 +116,10 @@ func (w *workspace) fill(src Source, selected []course.Selected) error {
 // lay puts the source's files of a lab in place, for p: that lab itself or one
 // that builds on it. p remembers what was ignored or refused.
 func (w *workspace) lay(src Source, selected []course.Selected, lab course.Lab, p *prepared) error {
+	if lab.ID != p.lab.ID {
+		src = src.base()
+		p.base = append(p.base, BaseResult{Lab: lab.ID, Kind: src.Kind})
+	}
 	files, err := src.read(w.g.course, selected, lab)
 	if err != nil {
 		return err
@@ -83,6 +127,7 @@ func (w *workspace) lay(src Source, selected []course.Selected, lab course.Lab, 
 	p.notes = append(p.notes, files.Notes...)
 	if files.Absent && lab.ID != p.lab.ID {
 		p.notes = append(p.notes, fmt.Sprintf("%s builds on %s, which is not in the submission: its stubs are used", p.lab.ID, lab.ID))
+		p.base[len(p.base)-1].Kind = WorkingTree
 		return nil
 	}
 	refused := files.Refused
@@ -197,11 +242,18 @@ func (w *workspace) build(ctx context.Context, p *prepared) error {
 	}
 	defer release()
 	binary := filepath.Join(w.dir, p.lab.ID+".test")
-	out, err := w.g.process(ctx, command{
+	compile := command{
 		path: w.g.tools.command(), args: testArgs(binary, p.lab.Dir()), dir: w.course,
 		env:   w.g.tools.env(filepath.Join(w.dir, "home"), filepath.Join(w.dir, "tmp")),
 		limit: buildLimit,
-	})
+	}
+	out, err := w.g.process(ctx, compile)
+	if err == nil && out.exit != 0 && bytes.Contains(out.output, []byte(modulesMissing)) {
+		if err := w.g.tools.fetchModules(ctx, w.g.course.Root); err != nil {
+			return err
+		}
+		out, err = w.g.process(ctx, compile)
+	}
 	if err != nil {
 		return err
 	}
@@ -220,4 +272,8 @@ func (w *workspace) build(ctx context.Context, p *prepared) error {
 	return nil
 }
 
-func (w *workspace) remove() { os.RemoveAll(w.dir) }
+func (w *workspace) remove() {
+	if w != nil {
+		os.RemoveAll(w.dir)
+	}
+}

@@ -1,6 +1,7 @@
 package labtest
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -44,6 +45,12 @@ func (r *runner) explain(out *outcome) report.Failure {
 		f.Diagram = path
 	} else {
 		f.Notes = append(f.Notes, err.Error())
+	}
+	if out.page != nil {
+		path, err := r.writePage(out)
+		if f.History = path; err != nil {
+			f.Notes = append(f.Notes, err.Error())
+		}
 	}
 	return f
 }
@@ -130,12 +137,7 @@ func faultLine(n int, lines []string) string {
 // write keeps the record and the page that draws it beside the test, or where LABS_TRACE_DIR says. It
 // returns the path of the page.
 func (r *runner) write(run *trace.Run, f report.Failure) (string, error) {
-	dir := os.Getenv("LABS_TRACE_DIR")
-	shown := dir
-	if dir == "" {
-		dir = filepath.Join(place().Dir, ".labs")
-		shown = strings.TrimPrefix(place().Package, "./") + "/.labs"
-	}
+	dir, shown := pagesDir()
 	name := fmt.Sprintf("%s-%d", r.t.Name(), f.Seed)
 	run.Header.Failure, _ = json.Marshal(f) // plain fields: it cannot fail
 	err := errors.Join(
@@ -145,6 +147,26 @@ func (r *runner) write(run *trace.Run, f report.Failure) (string, error) {
 		return "", fmt.Errorf("the record of the run could not be kept: %w", err)
 	}
 	return filepath.ToSlash(filepath.Join(shown, name+".html")), nil
+}
+
+// pagesDir is where records and pages are kept, and how it is shown.
+func pagesDir() (dir, shown string) {
+	if dir := os.Getenv("LABS_TRACE_DIR"); dir != "" {
+		return dir, dir
+	}
+	return filepath.Join(place().Dir, ".labs"), strings.TrimPrefix(place().Package, "./") + "/.labs"
+}
+
+// writePage keeps the failure's own page beside the diagram, and returns its path.
+func (r *runner) writePage(out *outcome) (string, error) {
+	dir, shown := pagesDir()
+	name := fmt.Sprintf("%s-%d-history.html", r.t.Name(), out.seed)
+	var text bytes.Buffer
+	err := errors.Join(out.page(&text), os.MkdirAll(dir, 0o755), os.WriteFile(filepath.Join(dir, name), text.Bytes(), 0o644))
+	if err != nil {
+		return "", fmt.Errorf("the page of the history could not be kept: %w", err)
+	}
+	return filepath.ToSlash(filepath.Join(shown, name)), nil
 }
 
 // writeRun writes the whole file or none of it.

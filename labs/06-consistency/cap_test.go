@@ -21,7 +21,7 @@ const (
 	basketSettles = 40 * basketGossip
 
 	ruleRefuses    = "under CP, without a majority a request is refused, within Timeout (rule 31)"
-	ruleServes     = "under CP, a member that can talk to a majority serves every request (rule 31)"
+	ruleServed     = "under CP, a member that can talk to a majority serves every request (rule 31)"
 	ruleNoLies     = "under CP, Add and Items are linearizable (rule 32)"
 	ruleAlways     = "under AP, every request is answered at once, whoever can be reached (rule 33)"
 	ruleReconciles = "40 gossip periods after the network has healed, all members have all that was acknowledged on any side, under either policy (rule 34)"
@@ -168,7 +168,7 @@ func (b *basketStore) mustRead(at labrpc.NodeID) []string {
 func (b *basketStore) mustServe(call *basketCall) []string {
 	items, ok := b.wait(call)
 	if !ok {
-		rule := ruleServes
+		rule := ruleServed
 		if b.policy == consistency.AP {
 			rule = ruleAlways
 		}

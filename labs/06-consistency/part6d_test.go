@@ -433,10 +433,10 @@ func TestSessionReads6D(t *testing.T) {
 			q.want(ruleMayBeStale, q.goGet(7, "x", consistency.ReadOptions{Level: one}), old, "the replicas that answer have nothing newer")
 			call := q.goGet(7, "x", consistency.ReadOptions{Level: level, AtLeast: wrote.Stamp})
 			if cell, err := q.wait(call); err == nil {
-				s.Failf(ruleSession, "%s returns %s at %v, and only n1, which is cut off, has anything as new", call.what, quorumCell(cell), s.Net.Now())
+				s.Failf(ruleAtLeast, "%s returns %s at %v, and only n1, which is cut off, has anything as new", call.what, quorumCell(cell), s.Net.Now())
 			}
 			s.Net.Mend(1, 7)
-			q.want(ruleSession, q.goGet(7, "x", consistency.ReadOptions{Level: level, AtLeast: wrote.Stamp}), wrote, "n1 has it, and answers in 80ms")
+			q.want(ruleAtLeast, q.goGet(7, "x", consistency.ReadOptions{Level: level, AtLeast: wrote.Stamp}), wrote, "n1 has it, and answers in 80ms")
 		}
 		// At least the old is satisfied by the old, at once.
 		s.Net.CutBoth(1, 7)
@@ -445,7 +445,7 @@ func TestSessionReads6D(t *testing.T) {
 		}
 		cell := q.get(7, "x", consistency.ReadOptions{Level: one, AtLeast: old.Stamp})
 		if cell.Stamp.Compare(old.Stamp) < 0 {
-			s.Failf(ruleSession, "a read returns %s, older than AtLeast, %s", quorumCell(cell), quorumCell(old))
+			s.Failf(ruleAtLeast, "a read returns %s, older than AtLeast, %s", quorumCell(cell), quorumCell(old))
 		}
 	})
 }
@@ -473,7 +473,7 @@ func TestStalenessBound6D(t *testing.T) {
 		if n := s.Net.Stats(labrpc.Match{From: 7}).Sent - sent; n != 0 {
 			s.Failf(ruleStaleness, "a read with MaxStale sends %d messages at %v; what it has read at QUORUM half a second ago would do", n, s.Net.Now())
 		}
-		q.want(ruleSession, q.withHealed(7, func() *quorumCall {
+		q.want(ruleAtLeast, q.withHealed(7, func() *quorumCall {
 			return q.goGet(7, "x", consistency.ReadOptions{MaxStale: bound, AtLeast: second.Stamp})
 		}), second, "AtLeast says so")
 

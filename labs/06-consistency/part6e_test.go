@@ -59,7 +59,7 @@ func TestCPHalf6E(t *testing.T) {
 		s.Net.Stop(4)
 		b.mustAdd(1)
 		if got := b.mustRead(3); len(got) == 0 {
-			s.Failf(ruleServes, "Items at n3 returns nothing at %v", s.Net.Now())
+			s.Failf(ruleServed, "Items at n3 returns nothing at %v", s.Net.Now())
 		}
 	})
 }
@@ -89,7 +89,7 @@ func TestCPReadsAgree6E(t *testing.T) {
 		_, okOne := b.wait(one)
 		_, okOther := b.wait(other)
 		if !okOne && !okOther {
-			s.Failf(ruleServes, "%v and %v are refused, and each can talk to three of five", one, other)
+			s.Failf(ruleServed, "%v and %v are refused, and each can talk to three of five", one, other)
 		}
 		s.Bite(apart)
 		b.linearizable()
@@ -310,7 +310,7 @@ func TestTrade6E(t *testing.T) {
 		s.Measure("2 of 5 cut off: reads out of date, CP", cp.anomalies(), "%", "≤ 0")
 		s.Measure("2 of 5 cut off: reads out of date, AP", ap.anomalies(), "%", "")
 		if cp.availability() < 60 {
-			s.Failf(ruleServes, "CP answers %.0f %% of the requests, and three of five members are a majority", cp.availability())
+			s.Failf(ruleServed, "CP answers %.0f %% of the requests, and three of five members are a majority", cp.availability())
 		}
 		if cp.stale > 0 {
 			s.Failf(ruleNoLies, "CP: %s", cp.lie)

@@ -24,7 +24,7 @@ const (
 	ruleReaches    = "a write reaches, within Timeout, every replica that can be reached, whatever its level (rule 26)"
 	ruleRepairs    = "a read at QUORUM or ALL returns when as many replicas as its level says have what it returns, and repairs those that are behind (rule 27)"
 	ruleHolds      = "a replica answers a store when it has that cell or a newer one on its disk, and never goes back to an older one (rule 28)"
-	ruleSession    = "a read returns nothing older than AtLeast (rule 29)"
+	ruleAtLeast    = "a read returns nothing older than AtLeast (rule 29)"
 	ruleStaleness  = "a read with MaxStale returns what a majority had at some moment not longer ago than that (rule 30)"
 )
 

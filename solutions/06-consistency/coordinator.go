@@ -55,7 +55,7 @@ func (c *Coordinator) Put(key, value string, level Level) (Stamp, error) {
 	end := time.Now().Add(c.opts.Timeout)
 	ctx, cancel := context.WithDeadline(c.node.Context(), end)
 	defer cancel()
-	cells, err := ask(ctx, c, "Fetch", FetchRequest{Key: key}, enough[Cell](need))
+	cells, err := askAll(ctx, c, "Fetch", FetchRequest{Key: key}, enough[Cell](need))
 	if err != nil {
 		return Stamp{}, fmt.Errorf("put %s at %v: %w", key, level, err)
 	}
@@ -111,7 +111,7 @@ func (c *Coordinator) Get(key string, opts ReadOptions) (Cell, error) {
 	ctx, cancel := context.WithDeadline(c.node.Context(), end)
 	defer cancel()
 	need := opts.Level.Of(len(c.opts.Replicas))
-	cells, err := ask(ctx, c, "Fetch", FetchRequest{Key: key}, func(cells map[labrpc.NodeID]Cell) bool {
+	cells, err := askAll(ctx, c, "Fetch", FetchRequest{Key: key}, func(cells map[labrpc.NodeID]Cell) bool {
 		return len(cells) >= need && newest(cells).Stamp.Compare(opts.AtLeast) >= 0
 	})
 	if err != nil {
@@ -139,7 +139,7 @@ func (c *Coordinator) Get(key string, opts ReadOptions) (Cell, error) {
 func (c *Coordinator) spread(end time.Time, key string, cell Cell, need int) error {
 	ctx, cancel := context.WithDeadline(c.node.Context(), end)
 	context.AfterFunc(ctx, cancel) // not when this returns
-	_, err := ask(ctx, c, "Store", StoreRequest{Key: key, Cell: cell}, enough[StoreReply](need))
+	_, err := askAll(ctx, c, "Store", StoreRequest{Key: key, Cell: cell}, enough[StoreReply](need))
 	return err
 }
 
@@ -179,9 +179,9 @@ func enough[R any](need int) func(map[labrpc.NodeID]R) bool {
 	return func(answers map[labrpc.NodeID]R) bool { return len(answers) >= need }
 }
 
-// ask sends a request to all replicas, and returns the answers as soon as they
+// askAll sends a request to all replicas, and returns the answers as soon as they
 // suffice: one a replica, however often it answers. The asking goes on until ctx ends.
-func ask[R, A any](ctx context.Context, c *Coordinator, method string, args A, suffice func(map[labrpc.NodeID]R) bool) (map[labrpc.NodeID]R, error) {
+func askAll[R, A any](ctx context.Context, c *Coordinator, method string, args A, suffice func(map[labrpc.NodeID]R) bool) (map[labrpc.NodeID]R, error) {
 	type answer struct {
 		from  labrpc.NodeID
 		reply R

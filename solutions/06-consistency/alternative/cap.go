@@ -43,12 +43,12 @@ type Basket struct {
 
 	mu       sync.Mutex
 	items    map[string]bool
-	attempts map[uint64]*attempt
+	attempts map[uint64]*basketTry
 	last     uint64
 }
 
-// An attempt is to learn which majority has exactly a set.
-type attempt struct {
+// A basketTry is to learn which majority has exactly a set.
+type basketTry struct {
 	set     map[string]bool
 	answers map[labrpc.NodeID]map[string]bool
 	over    chan struct{} // closed when a majority has answered
@@ -65,7 +65,7 @@ const lives = "lives"
 // NewBasket makes the node a member, with what an earlier incarnation left on
 // the disk.
 func NewBasket(node *labrpc.Node, opts BasketOptions) *Basket {
-	b := &Basket{node: node, opts: opts, items: map[string]bool{}, attempts: map[uint64]*attempt{}}
+	b := &Basket{node: node, opts: opts, items: map[string]bool{}, attempts: map[uint64]*basketTry{}}
 	var items []string
 	_, _ = node.Disk().Load("items", &items)
 	for _, item := range items {
@@ -135,7 +135,7 @@ func (b *Basket) take(items []string) error {
 // try offers a set to all until a majority has answered. It reports whether all of
 // those had that set.
 func (b *Basket) try(items []string, deadline <-chan time.Time) (same, ok bool) {
-	a := &attempt{set: map[string]bool{}, answers: map[labrpc.NodeID]map[string]bool{}, over: make(chan struct{})}
+	a := &basketTry{set: map[string]bool{}, answers: map[labrpc.NodeID]map[string]bool{}, over: make(chan struct{})}
 	for _, item := range items {
 		a.set[item] = true
 	}
