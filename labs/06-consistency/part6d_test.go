@@ -142,6 +142,22 @@ func TestLaterWriteIsNewer6D(t *testing.T) {
 			q.reaches(reader, subsets[s.Rand().IntN(3)]...)
 			q.want(ruleNewer, q.goGet(reader, "x", consistency.ReadOptions{Level: quorum}), wrote, "that is the last write, whatever the clocks show")
 		}
+		// Of those that the second meets, only the slowest has what the first has written.
+		for _, id := range []labrpc.NodeID{6, 7, 8} {
+			q.reaches(id, q.replicas...)
+		}
+		q.put(7, "z", all)
+		s.Run(2 * quorumTimeout)
+		q.reaches(6, 1, 2, 3)
+		for range 4 {
+			q.put(6, "z", quorum)
+		}
+		q.reaches(7, 3, 4, 5)
+		s.Net.SetLink(3, 7, labrpc.Link{Latency: labrpc.Fixed(60 * time.Millisecond)})
+		last := q.put(7, "z", quorum)
+		q.reaches(8, 1, 2, 3)
+		q.want(ruleNewer, q.goGet(8, "z", consistency.ReadOptions{Level: quorum}), last, "that is the last write; three replicas have it, n3 among them")
+
 		// ONE and ALL, and one coordinator on its own.
 		for _, id := range []labrpc.NodeID{6, 7, 8} {
 			q.reaches(id, q.replicas...)
