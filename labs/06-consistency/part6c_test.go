@@ -15,7 +15,7 @@ import (
 // Which of two replicas lacks something, by their vectors alone.
 func TestVersionVectors6C(t *testing.T) {
 	type vector = consistency.VersionVector
-	for _, c := range []struct {
+	cases := []struct {
 		name     string
 		a, b     vector
 		aIncB    bool
@@ -29,25 +29,24 @@ func TestVersionVectors6C(t *testing.T) {
 		{name: "more of one", a: vector{1: 3, 2: 1}, b: vector{1: 2, 2: 1}, aIncB: true, together: vector{1: 3, 2: 1}},
 		{name: "each has what the other lacks", a: vector{1: 9}, b: vector{2: 1}, together: vector{1: 9, 2: 1}},
 		{name: "concurrent, whatever the sums", a: vector{1: 3, 2: 1}, b: vector{1: 1, 2: 2}, together: vector{1: 3, 2: 2}},
-	} {
-		t.Run(c.name, func(t *testing.T) {
-			labtest.Once(t, func(s *labtest.Sim) {
-				before := gossipVector(c.a) + gossipVector(c.b)
-				if got := c.a.Includes(c.b); got != c.aIncB {
-					s.Failf(ruleVersion, "%s.Includes(%s) = %v", gossipVector(c.a), gossipVector(c.b), got)
-				}
-				if got := c.b.Includes(c.a); got != c.bIncA {
-					s.Failf(ruleVersion, "%s.Includes(%s) = %v", gossipVector(c.b), gossipVector(c.a), got)
-				}
-				if got := c.a.Merge(c.b); gossipVector(got) != gossipVector(c.together) {
-					s.Failf(ruleVersion, "%s.Merge(%s) = %s", gossipVector(c.a), gossipVector(c.b), gossipVector(got))
-				}
-				if gossipVector(c.a)+gossipVector(c.b) != before {
-					s.Failf(ruleVersion, "Merge has changed what it merges, to %s and %s", gossipVector(c.a), gossipVector(c.b))
-				}
-			})
-		})
 	}
+	labtest.Once(t, func(s *labtest.Sim) {
+		for _, c := range cases {
+			before := gossipVector(c.a) + gossipVector(c.b)
+			if got := c.a.Includes(c.b); got != c.aIncB {
+				s.Failf(ruleVersion, "%s: %s.Includes(%s) = %v", c.name, gossipVector(c.a), gossipVector(c.b), got)
+			}
+			if got := c.b.Includes(c.a); got != c.bIncA {
+				s.Failf(ruleVersion, "%s: %s.Includes(%s) = %v", c.name, gossipVector(c.b), gossipVector(c.a), got)
+			}
+			if got := c.a.Merge(c.b); gossipVector(got) != gossipVector(c.together) {
+				s.Failf(ruleVersion, "%s: %s.Merge(%s) = %s", c.name, gossipVector(c.a), gossipVector(c.b), gossipVector(got))
+			}
+			if gossipVector(c.a)+gossipVector(c.b) != before {
+				s.Failf(ruleVersion, "Merge has changed what it merges, to %s and %s", gossipVector(c.a), gossipVector(c.b))
+			}
+		}
+	})
 }
 
 // Five replicas over bad links, divided, crashed now and then in the middle of a

@@ -50,43 +50,44 @@ func TestLevels6D(t *testing.T) {
 // five of them: each level works for as long as its number of replicas is left, for
 // writes and for reads, and then refuses in time.
 func TestLevelsSurvive6D(t *testing.T) {
-	for _, n := range []int{4, 5} {
-		t.Run(fmt.Sprint(n, " replicas"), func(t *testing.T) {
-			labtest.Run(t, labtest.Config{Nodes: n + 2, Seeds: 4}, func(s *labtest.Sim) {
-				q := newQuorumStore(s, 1)
-				via := q.first
-				q.put(via, "x", all)
-				gone := s.Rand().Perm(n)
-				for down := range n + 1 {
-					if down > 0 {
-						id := q.replicas[gone[down-1]]
-						if down%2 == 1 {
-							s.Net.Crash(id)
-						} else {
-							s.Net.CutBoth(id, via)
-						}
-					}
-					for _, level := range []consistency.Level{one, quorum, all} {
-						calls := []*quorumCall{
-							q.goPut(via, fmt.Sprintf("%v after %d", level, down), q.value(), level),
-							q.goGet(via, "x", consistency.ReadOptions{Level: level}),
-						}
-						for _, call := range calls {
-							cell, err := q.wait(call)
-							survives := n-down >= quorumSizes[n][level]
-							switch {
-							case survives && err != nil:
-								s.Failf(ruleLevels, "%s fails, with %d of %d replicas left: %v", call.what, n-down, n, err)
-							case !survives && err == nil:
-								s.Failf(ruleLevels, "%s succeeds with %s, and %d of %d replicas are left", call.what, quorumCell(cell), n-down, n)
-							case survives && cell.Value == "":
-								s.Failf(ruleOverlap, "%s returns nothing, and all replicas have a value", call.what)
-							}
-						}
-					}
+	labtest.Run(t, labtest.Config{Nodes: 7, Seeds: 6}, func(s *labtest.Sim) {
+		n := 4 + int(s.Seed%2)
+		q := newQuorumStoreOf(s, n, 1)
+		via := q.first
+		q.put(via, "x", all)
+		gone := s.Rand().Perm(n)
+		for down := range n + 1 {
+			if down > 0 {
+				id := q.replicas[gone[down-1]]
+				if down%2 == 1 {
+					s.Net.Crash(id)
+				} else {
+					s.Net.CutBoth(id, via)
 				}
-			})
-		})
+			}
+			for _, level := range []consistency.Level{one, quorum, all} {
+				put := q.goPut(via, fmt.Sprintf("%v after %d", level, down), q.value(), level)
+				get := q.goGet(via, "x", consistency.ReadOptions{Level: level})
+				for _, call := range []*quorumCall{put, get} {
+					q.survives(call, level, n-down)
+				}
+			}
+		}
+	})
+}
+
+// survives checks that a call succeeds if and only if enough replicas are left.
+func (q *quorumStore) survives(call *quorumCall, level consistency.Level, left int) {
+	cell, err := q.wait(call)
+	n := len(q.replicas)
+	enough := left >= quorumSizes[n][level]
+	switch {
+	case enough && err != nil:
+		q.s.Failf(ruleLevels, "%s fails, with %d of %d replicas left: %v", call.what, left, n, err)
+	case !enough && err == nil:
+		q.s.Failf(ruleLevels, "%s succeeds with %s, and %d of %d replicas are left", call.what, quorumCell(cell), left, n)
+	case enough && cell.Value == "":
+		q.s.Failf(ruleOverlap, "%s returns nothing, and all replicas have a value", call.what)
 	}
 }
 
@@ -94,36 +95,31 @@ func TestLevelsSurvive6D(t *testing.T) {
 // levels allow; and those that have the value answer last.
 func TestAcknowledgedIsSeen6D(t *testing.T) {
 	const narrow = "a write had not reached all replicas"
-	for _, n := range []int{4, 5} {
+	labtest.Run(t, labtest.Config{Nodes: 8, Seeds: 6, MustBite: []string{narrow}}, func(s *labtest.Sim) {
+		n := 4 + int(s.Seed%2)
+		q := newQuorumStoreOf(s, n, 2)
+		writer, reader := q.first, q.first+1
 		for _, levels := range [][2]consistency.Level{{one, all}, {quorum, quorum}, {quorum, all}, {all, one}, {all, quorum}, {all, all}} {
+			key := fmt.Sprintf("%v, %v", levels[0], levels[1])
 			w, r := quorumSizes[n][levels[0]], quorumSizes[n][levels[1]]
-			t.Run(fmt.Sprintf("%d replicas, write at %v, read at %v", n, levels[0], levels[1]), func(t *testing.T) {
-				cfg := labtest.Config{Nodes: n + 3, Seeds: 2}
-				if w < n {
-					cfg.MustBite = []string{narrow}
+			q.reaches(reader, q.replicas...)
+			q.put(reader, key, all)
+			q.reaches(writer, q.replicas[:w]...)
+			q.reaches(reader, q.replicas[n-r:]...)
+			for _, id := range q.replicas {
+				delay := time.Millisecond
+				if int(id) <= w {
+					delay = 40 * time.Millisecond
 				}
-				labtest.Run(t, cfg, func(s *labtest.Sim) {
-					q := newQuorumStore(s, 2)
-					writer, reader := q.first, q.first+1
-					q.put(reader, "x", all)
-					q.reaches(writer, q.replicas[:w]...)
-					q.reaches(reader, q.replicas[n-r:]...)
-					for _, id := range q.replicas {
-						delay := time.Millisecond
-						if int(id) <= w {
-							delay = 40 * time.Millisecond
-						}
-						s.Net.SetLink(id, reader, labrpc.Link{Latency: labrpc.Fixed(delay)})
-					}
-					wrote := q.put(writer, "x", levels[0])
-					if q.peek(q.replicas[n-1], "x") != wrote {
-						s.Bite(narrow)
-					}
-					q.want(ruleOverlap, q.goGet(reader, "x", consistency.ReadOptions{Level: levels[1]}), wrote, "that was acknowledged before")
-				})
-			})
+				s.Net.SetLink(id, reader, labrpc.Link{Latency: labrpc.Fixed(delay)})
+			}
+			wrote := q.put(writer, key, levels[0])
+			if q.peek(q.replicas[n-1], key) != wrote {
+				s.Bite(narrow)
+			}
+			q.want(ruleOverlap, q.goGet(reader, key, consistency.ReadOptions{Level: levels[1]}), wrote, "that was acknowledged before")
 		}
-	}
+	})
 }
 
 // Coordinators take turns, with wall clocks that are hours apart; then one writes

@@ -44,13 +44,17 @@ type quorumStore struct {
 
 // newQuorumStore takes for replicas all nodes but the coordinators and the last.
 func newQuorumStore(s *labtest.Sim, coordinators int) *quorumStore {
+	return newQuorumStoreOf(s, len(s.Net.Nodes())-coordinators-1, coordinators)
+}
+
+// newQuorumStoreOf takes the first n nodes for replicas, and the next for coordinators.
+func newQuorumStoreOf(s *labtest.Sim, n, coordinators int) *quorumStore {
 	nodes := s.Net.Nodes()
-	n := len(nodes) - coordinators - 1
 	q := &quorumStore{
 		s: s, replicas: nodes[:n], first: nodes[n],
 		holders: map[labrpc.NodeID]*consistency.Holder{}, coordinators: map[labrpc.NodeID]*consistency.Coordinator{},
 	}
-	for _, id := range nodes[:len(nodes)-1] {
+	for _, id := range nodes[:n+coordinators] {
 		q.start(id)
 	}
 	q.probe = s.Start(nodes[len(nodes)-1])
