@@ -21,6 +21,10 @@ func TestDeposedLeader6A(t *testing.T) {
 		c.sees(a, old, "Get", "x", "1")
 		c.sees(a, others[0], "Get", "x", "1")
 		s.Net.Partition([]labrpc.NodeID{old, others[0], a})
+		// One voice is one, however often it is heard.
+		twice := labrpc.Reliable()
+		twice.Duplicate = 1
+		s.Net.SetLink(others[0], old, twice)
 		leader := c.waitForLeader(old)
 		c.writes(b, leader, "x", "2")
 		if c.leads(old) {

@@ -64,5 +64,25 @@ func TestUnknownIsNoRefusal6A(t *testing.T) {
 			s.Bite(bite)
 		}
 		c.checkStrong()
+		c.inherits(a, b)
 	})
+}
+
+// inherits has a leader take a write and lose the lead, to one that has the write in its log, and commits it.
+func (c *strongCluster) inherits(a, b labrpc.NodeID) {
+	c.settles()
+	old, others := c.cast()
+	heir := others[0]
+	quiet := newMute(c.s)
+	quiet.set(func(m *labrpc.Message) bool { return m.To == old && m.Method == "AppendEntries" })
+	put := c.put(a, old, "x", "inherited")
+	c.s.Until(servesLimit, func() bool { return lastIndex(c.status(heir)) > c.status(heir).LastApplied })
+	c.onlyWins(heir)
+	quiet.set(func(m *labrpc.Message) bool { return m.From == old && m.Method == "AppendEntries" })
+	c.waitForLeader(old)
+	c.writes(b, heir, "y", "1")
+	c.answered(put)
+	c.done(c.read(b, heir, "LogGet", "x"))
+	c.checkStrong()
+	c.onlyWins(0)
 }

@@ -8,7 +8,6 @@ import (
 	"distlabs/internal/check/history"
 	"distlabs/internal/check/linear"
 	"distlabs/internal/labtest"
-	"distlabs/labrpc"
 )
 
 // Three sessions read and write and move from server to server, on links that lose messages, while servers crash and are cut
@@ -19,9 +18,10 @@ func TestSequential6B(t *testing.T) {
 		stale  = "a history was not linearizable"
 		hidden = "a write without an answer was read"
 	)
-	cfg := labtest.Config{Nodes: 6, Seeds: 20, Link: labrpc.FairLoss(0.02), MustBite: []string{stale, hidden}}
+	cfg := labtest.Config{Nodes: 6, Seeds: 20, MustBite: []string{stale, hidden}}
 	labtest.Run(t, cfg, func(s *labtest.Sim) {
 		c := newStrongCluster(s, 3)
+		c.looseLinks()
 		c.skewClocks()
 		storm := &sessionStorm{tape: &sessionTape{c: c}}
 		for _, id := range c.clients {

@@ -39,6 +39,8 @@ func (s *Server) Raft() *replication.Raft { return s.raft }
 // call at a time, with no lock of its own held. An entry may have an empty command:
 // then Raft, or a test, has made it up.
 func (s *Server) apply(a replication.Applied) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	// TODO(6A): carry it out, and wake who waits for it.
 }
 
