@@ -456,7 +456,7 @@ func TestSessionReads6D(t *testing.T) {
 			s.Failf(ruleOverlap, "a read of what was never written returns %s", quorumCell(got))
 		}
 		cell := q.get(7, "x", consistency.ReadOptions{Level: one, AtLeast: old.Stamp})
-		if cell.Stamp.Compare(old.Stamp) < 0 {
+		if quorumCompare(cell.Stamp, old.Stamp) < 0 {
 			s.Failf(ruleAtLeast, "a read returns %s, older than AtLeast, %s", quorumCell(cell), quorumCell(old))
 		}
 	})
@@ -567,7 +567,7 @@ func TestHolderSurvivesCrash6D(t *testing.T) {
 				s.Bite(crashed)
 				q.start(1)
 			}
-			if answered && cell.Stamp.Compare(had[key].Stamp) > 0 {
+			if answered && quorumCompare(cell.Stamp, had[key].Stamp) > 0 {
 				had[key] = cell
 			}
 			if i%5 == 4 {
@@ -576,7 +576,7 @@ func TestHolderSurvivesCrash6D(t *testing.T) {
 			}
 			for _, key := range keys {
 				got := q.peek(1, key)
-				if got.Stamp.Compare(had[key].Stamp) < 0 {
+				if quorumCompare(got.Stamp, had[key].Stamp) < 0 {
 					s.Failf(ruleHolds, "n1 has %s in %s at %v, and has answered for %s", quorumCell(got), key, s.Net.Now(), quorumCell(had[key]))
 				}
 				had[key] = got

@@ -1,6 +1,7 @@
 package consistency_test
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -196,6 +197,11 @@ func quorumCell(c consistency.Cell) string {
 		return "nothing"
 	}
 	return fmt.Sprintf("%q (stamp %d of %v)", c.Value, c.Stamp.Counter, c.Stamp.Node)
+}
+
+// quorumCompare is what Stamp.Compare is to be; the tests do not rely on that.
+func quorumCompare(a, b consistency.Stamp) int {
+	return cmp.Or(cmp.Compare(a.Counter, b.Counter), cmp.Compare(a.Node, b.Node))
 }
 
 // reaches leaves a coordinator only the links to the given replicas.
