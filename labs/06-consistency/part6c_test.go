@@ -438,9 +438,9 @@ func TestHearsay6C(t *testing.T) {
 
 // Those that are down or cut off hold nobody up.
 func TestDeadPeers6C(t *testing.T) {
-	labtest.Run(t, labtest.Config{Nodes: 6}, func(s *labtest.Sim) {
+	labtest.Run(t, labtest.Config{Nodes: 5}, func(s *labtest.Sim) {
 		g := newGossipGroup(s)
-		live := []labrpc.NodeID{1 + labrpc.NodeID(s.Rand().IntN(3)), 4 + labrpc.NodeID(s.Rand().IntN(3))}
+		live := []labrpc.NodeID{1 + labrpc.NodeID(s.Rand().IntN(2)), 4 + labrpc.NodeID(s.Rand().IntN(2))}
 		for _, id := range s.Net.Nodes() {
 			switch {
 			case slices.Contains(live, id):
