@@ -15,8 +15,8 @@ import (
 )
 
 const (
-	basketTimeout = time.Second
 	basketGossip  = 100 * time.Millisecond
+	basketTimeout = 1050 * time.Millisecond // no multiple of that: no two timers of a request fall on one instant
 	// basketSettles is the time in which all members that can talk have the same.
 	basketSettles = 40 * basketGossip
 

@@ -15,8 +15,8 @@ import (
 )
 
 const (
-	quorumTimeout = time.Second
 	quorumRetry   = 100 * time.Millisecond
+	quorumTimeout = 1050 * time.Millisecond // no multiple of that: no two timers of a request fall on one instant
 
 	ruleLevels     = "a request succeeds if, and only if, as many different replicas answer as its level says (rule 23)"
 	ruleOverlap    = "if the levels of a write and of a later read make more than N, the read returns that write or a newer one (rule 24)"
