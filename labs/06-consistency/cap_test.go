@@ -3,6 +3,7 @@ package consistency_test
 import (
 	"errors"
 	"fmt"
+	"io"
 	"slices"
 	"strings"
 	"sync"
@@ -268,7 +269,11 @@ func (b *basketStore) linearizable() {
 		for _, op := range v.Before {
 			seen = append(seen, op.String())
 		}
-		b.s.Fail(labtest.Violation{What: fmt.Sprintf("no order explains %v", v.Op), Rule: ruleNoLies, Seen: seen})
+		b.s.Fail(labtest.Violation{
+			What: fmt.Sprintf("no order of the operations explains this one: %v", v.Op),
+			Rule: ruleNoLies, Seen: quorumTail(seen),
+			Page: func(w io.Writer) error { return linear.Page(w, basketModel, v, nil, linear.Options{}) },
+		})
 	case err != nil:
 		panic(err) // the check, not the student
 	}

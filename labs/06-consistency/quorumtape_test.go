@@ -3,6 +3,7 @@ package consistency_test
 import (
 	"errors"
 	"fmt"
+	"io"
 
 	"distlabs/internal/check/linear"
 	"distlabs/internal/labtest"
@@ -87,8 +88,22 @@ func (t *quorumTape) check() {
 		for _, op := range v.Before {
 			seen = append(seen, op.String())
 		}
-		t.q.s.Fail(labtest.Violation{What: fmt.Sprintf("no order explains %v", v.Op), Rule: "at QUORUM, reads and writes are linearizable (rules 24, 25 and 27)", Seen: seen})
+		t.q.s.Fail(labtest.Violation{
+			What: fmt.Sprintf("no order of the operations explains this one: %v", v.Op),
+			Rule: "at QUORUM, reads and writes are linearizable (rules 24, 25 and 27)",
+			Seen: quorumTail(seen),
+			Page: func(w io.Writer) error { return linear.Page(w, quorumRegister, v, nil, linear.Options{}) },
+		})
 	} else if err != nil {
 		panic(err) // the check, not the student
 	}
+}
+
+// quorumTail leaves out all but the last of many lines: the page has the others.
+func quorumTail(lines []string) []string {
+	const most = 12
+	if len(lines) <= most {
+		return lines
+	}
+	return append([]string{fmt.Sprintf("… %d before", len(lines)-most)}, lines[len(lines)-most:]...)
 }
