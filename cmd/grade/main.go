@@ -105,7 +105,8 @@ Exit status: 0 all passed, or a submission was graded whatever its marks;
 		SilenceErrors: true,
 	}
 	root.CompletionOptions.HiddenDefaultCmd = true
-	root.AddCommand(runCommand(), mutantsCommand(), soakCommand(), listCommand(), doctorCommand())
+	root.AddCommand(runCommand(), mutantsCommand(), soakCommand(), listCommand(), doctorCommand(),
+		traceCommand(), replayCommand())
 	return root
 }
 

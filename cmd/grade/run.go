@@ -81,9 +81,6 @@ func (f runFlags) run(cmd *cobra.Command, args []string) error {
 	if err != nil {
 		return err
 	}
-	if f.base == "reference" {
-		source.Base = grade.Solution
-	}
 	run := grade.Run{Seeds: f.seeds, Seed: f.seed, Timeout: f.timeout}
 	if source.Kind == grade.WorkingTree {
 		run.Traces = func(lab course.Lab) string { return filepath.Join(c.Root, "labs", lab.ID, ".labs") }
@@ -108,16 +105,24 @@ func (f runFlags) run(cmd *cobra.Command, args []string) error {
 	return nil
 }
 
-// source is what the flags ask to grade; every wrong value is found here,
+// source is what the flags ask to grade, and on what; every wrong value is found here,
 // before anything is built.
 func (f runFlags) source() (grade.Source, error) {
+	src, err := f.graded()
+	if f.base == "reference" {
+		src.Base = grade.Solution
+	}
+	return src, err
+}
+
+func (f runFlags) graded() (grade.Source, error) {
 	if f.seed != "" {
 		if _, err := strconv.ParseUint(f.seed, 10, 64); err != nil {
 			return grade.Source{}, usage(fmt.Errorf("--seed %q is not a seed: want a whole number", f.seed))
 		}
 	}
 	switch {
-	case f.base != "own" && f.base != "reference":
+	case f.base != "" && f.base != "own" && f.base != "reference":
 		return grade.Source{}, usage(fmt.Errorf("--base %q is neither own nor reference", f.base))
 	case f.seeds < 0:
 		return grade.Source{}, usage(fmt.Errorf("--seeds %d is negative", f.seeds))

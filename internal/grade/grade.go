@@ -50,11 +50,13 @@ type Run struct {
 	Soak    bool          // every seed twice, and on after a failure
 	Procs   int           // processors a process; 0: one, which is faster in a bubble
 	Timeout time.Duration // real time a test; 0: DefaultTimeout
+	Record  bool          // keep the record of every run in Traces, and not only of a failing one
 
 	// Traces says where the recorded runs of a lab's failing tests are kept, as
 	// an absolute path; nil throws them away.
 	Traces func(course.Lab) string
 
+	first  int // of the Seeds; 0: from the first on
 	mutant int // which of a shared build's mutants runs; 0: none
 }
 

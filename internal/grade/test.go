@@ -71,7 +71,9 @@ func (w *workspace) testEnv(traces string, run Run) []string {
 		"GORACE=halt_on_error=1 atexit_sleep_ms=0",
 		"LABS_TRACE_DIR=" + traces,
 	}
-	if run.Seeds > 0 {
+	if run.first > 1 {
+		env = append(env, fmt.Sprintf("LABS_SEEDS=%d-%d", run.first, run.first+run.Seeds-1))
+	} else if run.Seeds > 0 {
 		env = append(env, "LABS_SEEDS="+strconv.Itoa(run.Seeds))
 	}
 	if run.Seed != "" {
@@ -82,6 +84,9 @@ func (w *workspace) testEnv(traces string, run Run) []string {
 	}
 	if run.mutant > 0 {
 		env = append(env, mutantEnv+"="+strconv.Itoa(run.mutant))
+	}
+	if run.Record {
+		env = append(env, "LABS_RECORD=1")
 	}
 	if run.Traces == nil { // nobody will look at the run: do not search for the faults that suffice
 		env = append(env, "LABS_MINIMISE=0")

@@ -10,9 +10,8 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
-
-	"distlabs/internal/course"
 )
 
 // toolchain is the Go that builds, and the caches that all builds share.
@@ -97,9 +96,9 @@ const maxCompileErrors = 10
 
 var compileError = regexp.MustCompile(`^(?:\./)?([^\s:]+\.go):\d+(:\d+)?: .+`)
 
-// compileErrors picks the errors in the lab's own folder from the output of a
+// compileErrors picks the errors in the given folders from the output of a
 // failed build. An error anywhere else is not the student's, and is returned as one.
-func compileErrors(lab course.Lab, output string) ([]string, error) {
+func compileErrors(dirs []string, output string) ([]string, error) {
 	var list []string
 	for line := range strings.Lines(output) {
 		line = plain(strings.TrimSpace(line))
@@ -107,7 +106,8 @@ func compileErrors(lab course.Lab, output string) ([]string, error) {
 		if match == nil {
 			continue
 		}
-		if !strings.HasPrefix(filepath.ToSlash(match[1]), lab.Dir()+"/") {
+		file := filepath.ToSlash(match[1])
+		if !slices.ContainsFunc(dirs, func(dir string) bool { return strings.HasPrefix(file, dir+"/") }) {
 			return nil, errors.New(line)
 		}
 		list = append(list, strings.TrimPrefix(line, "./"))

@@ -264,12 +264,27 @@ func (w *workspace) build(ctx context.Context, p *prepared) error {
 	if out.stopped != "" {
 		return fmt.Errorf("grade: building %s: %s", p.lab.ID, out.stopped)
 	}
-	p.compile, err = compileErrors(p.lab, string(out.output))
+	p.compile, err = compileErrors(p.dirs(), string(out.output))
 	if err != nil {
 		return fmt.Errorf("grade: building %s failed (try grade doctor): %w", p.lab.ID, err)
 	}
 	p.refused = "does not compile: " + p.compile[0]
+	if !strings.HasPrefix(p.compile[0], p.lab.Dir()+"/") {
+		p.refused += " (--base reference builds on the reference's)"
+	}
 	return nil
+}
+
+// dirs lists the folders in which a compile error is the source's: the lab's, and those of the labs that
+// it builds on, unless they are the reference's.
+func (p *prepared) dirs() []string {
+	dirs := []string{p.lab.Dir()}
+	for _, b := range p.base {
+		if b.Kind != Solution {
+			dirs = append(dirs, course.Lab{ID: b.Lab}.Dir())
+		}
+	}
+	return dirs
 }
 
 func (w *workspace) remove() {

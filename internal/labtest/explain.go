@@ -137,7 +137,7 @@ func faultLine(n int, lines []string) string {
 // write keeps the record and the page that draws it beside the test, or where LABS_TRACE_DIR says. It
 // returns the path of the page.
 func (r *runner) write(run *trace.Run, f report.Failure) (string, error) {
-	dir, shown := pagesDir()
+	dir, shown := traceDir()
 	name := fmt.Sprintf("%s-%d", r.t.Name(), f.Seed)
 	run.Header.Failure, _ = json.Marshal(f) // plain fields: it cannot fail
 	err := errors.Join(
@@ -149,9 +149,9 @@ func (r *runner) write(run *trace.Run, f report.Failure) (string, error) {
 	return filepath.ToSlash(filepath.Join(shown, name+".html")), nil
 }
 
-// pagesDir is where records and pages are kept, and how it is shown.
-func pagesDir() (dir, shown string) {
-	if dir := os.Getenv("LABS_TRACE_DIR"); dir != "" {
+// traceDir is where records go, and how a message names that place.
+func traceDir() (dir, shown string) {
+	if dir = os.Getenv("LABS_TRACE_DIR"); dir != "" {
 		return dir, dir
 	}
 	return filepath.Join(place().Dir, ".labs"), strings.TrimPrefix(place().Package, "./") + "/.labs"
@@ -159,7 +159,7 @@ func pagesDir() (dir, shown string) {
 
 // writePage keeps the failure's own page beside the diagram, and returns its path.
 func (r *runner) writePage(out *outcome) (string, error) {
-	dir, shown := pagesDir()
+	dir, shown := traceDir()
 	name := fmt.Sprintf("%s-%d-history.html", r.t.Name(), out.seed)
 	var text bytes.Buffer
 	err := errors.Join(out.page(&text), os.MkdirAll(dir, 0o755), os.WriteFile(filepath.Join(dir, name), text.Bytes(), 0o644))

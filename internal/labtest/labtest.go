@@ -18,7 +18,8 @@
 // the same to the last event; no failure stops the others.
 //
 // A failing seed is run again with a recorder, so that passing runs pay for nothing; the record and a page that
-// draws it go to the folder .labs beside the test, or to LABS_TRACE_DIR. Then it is run with ever fewer faults, to show the few that
+// draws it go to the folder .labs beside the test, or to LABS_TRACE_DIR. (LABS_RECORD=1
+// keeps those of passing seeds too.) Then it is run with ever fewer faults, to show the few that
 // suffice: at most 300 runs, or 15 seconds; LABS_MINIMISE=0 leaves that out.
 package labtest
 

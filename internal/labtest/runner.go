@@ -99,6 +99,9 @@ func (r *runner) runOne(seed uint64) {
 		observe = nil
 	}
 	out := r.runSeed(seed, observe)
+	if recording() {
+		r.keep(out)
+	}
 	same := true
 	if r.soak && !out.abandoned {
 		var second trace.Digest

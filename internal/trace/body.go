@@ -151,7 +151,7 @@ func appendList(b []byte, v reflect.Value, depth int) []byte {
 		return append(b, "null"...)
 	}
 	if v.Type().Elem().Kind() == reflect.Uint8 {
-		return appendBytes(b, v)
+		return appendBytes(b, v, depth)
 	}
 	b = append(b, '[')
 	for i := range min(v.Len(), maxList) {
@@ -171,15 +171,32 @@ func appendList(b []byte, v reflect.Value, depth int) []byte {
 	return append(b, ']')
 }
 
-func appendBytes(b []byte, v reflect.Value) []byte {
+// appendBytes appends bytes as text where they are text, as named fields where they are what labrpc.Marshal made of a struct
+// or a map, and else in hexadecimal.
+func appendBytes(b []byte, v reflect.Value, depth int) []byte {
 	raw := make([]byte, v.Len())
 	for i := range raw {
 		raw[i] = byte(v.Index(i).Uint())
 	}
 	if bytes.ContainsFunc(raw, func(r rune) bool { return !unicode.IsPrint(r) }) {
+		if inner, ok := decodeFields(raw); ok {
+			return appendValue(b, reflect.ValueOf(inner), depth+1)
+		}
 		return appendText(b, rest(fmt.Sprintf("0x%x", raw[:min(len(raw), maxString/2)]), string(raw), maxString/2))
 	}
 	return appendString(b, string(raw))
+}
+
+// decodeFields returns what labrpc.Marshal has encoded, if it was a struct or a map. Other values are too short to tell them
+// from bytes that happen to look so; here they must be, to the last bit, what the encoding of the result is.
+func decodeFields(raw []byte) (any, bool) {
+	const mapType = 5 // CBOR's major type (RFC 8949 §3.1)
+	var inner any
+	if len(raw) < 2 || raw[0]>>5 != mapType || labrpc.Unmarshal(raw, &inner) != nil {
+		return nil, false
+	}
+	again, err := labrpc.Marshal(inner)
+	return inner, err == nil && bytes.Equal(again, raw)
 }
 
 // appendMap appends a map as an object; a key that is no string is its own JSON, as a string.

@@ -12,6 +12,13 @@ import (
 	"distlabs/labrpc"
 )
 
+// packet is a value as labrpc encodes it.
+func packet(t *testing.T, v any) []byte {
+	raw, err := labrpc.Marshal(v)
+	require.NoError(t, err)
+	return raw
+}
+
 // A body is JSON for a person, whatever its type, and the same text for the same value.
 func TestEncodeBody(t *testing.T) {
 	type key struct{ A, B int }
@@ -28,6 +35,10 @@ func TestEncodeBody(t *testing.T) {
 		{name: "a field's Go name, not its tag", body: inner{Name: "x", Next: &inner{Name: "y"}}, want: `{"Name":"x","Next":{"Name":"y","Next":null}}`},
 		{name: "bytes that are text", body: []byte("x=1"), want: `"x=1"`},
 		{name: "bytes that are not", body: []byte{0, 255}, want: `"0x00ff"`},
+		{name: "bytes that hold a struct", body: packet(t, map[string]any{"Seq": 7, "Data": packet(t, struct{ Op string }{"put\n"}), "Text": []byte("one")}),
+			want: `{"Data":{"Op":"put\n"},"Seq":7,"Text":"one"}`},
+		{name: "bytes that hold it and one more", body: append(packet(t, struct{ Op string }{"put"}), 0), want: `"0xa1624f706370757400"`},
+		{name: "bytes that hold a number", body: packet(t, -1000), want: `"0x3903e7"`},
 		{name: "a string that is no UTF-8", body: "a\xff", want: `"0x61ff"`},
 		{name: "an array of bytes", body: [2]byte{'o', 'k'}, want: `"ok"`},
 		{name: "no float of JSON", body: []float64{math.NaN(), math.Inf(-1), 1.5}, want: `["NaN","-Inf",1.5]`},

@@ -8,7 +8,7 @@
 //
 // # The file
 //
-// A run is JSON Lines: a header, then one line for each step. A step is named by
+// A run is JSON Lines (schemas/trace.schema.json): a header, then one line for each step. A step is named by
 // its index; the first line after the header is step 0. Times are integer
 // nanoseconds since the network was made. In the header:
 //

@@ -15,6 +15,8 @@ type Options struct {
 	Last int
 	// Nodes, if any, leaves out what does not touch one of them.
 	Nodes []labrpc.NodeID
+	// From is the first moment shown.
+	From time.Duration
 	// Until is the last moment shown; 0 means the violation's, or the end of a run without one.
 	Until time.Duration
 	// Fold makes one row of messages that repeat the one before them word for word and move
@@ -98,7 +100,7 @@ func (r *Run) chosen(opts *Options) []int {
 		if s.At > opts.Until {
 			break
 		}
-		if s.Kind == labrpc.EventCrashed && s.Reason == closing {
+		if s.At < opts.From || s.Kind == labrpc.EventCrashed && s.Reason == closing {
 			continue
 		}
 		if s.touches(opts.Nodes) && (past == nil || past[i] || r.mattered(past, i)) {

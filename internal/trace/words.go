@@ -66,15 +66,19 @@ func brace(s string, width int) string {
 	return strings.TrimRight(string([]rune(s)[:max(1, width-2)]), " ") + "…}"
 }
 
-// goLike rewrites a body the way Go prints a value: {Term:3 Entries:[a b]}.
-func goLike(body string) string {
+// Body writes a message's body the way Go prints a value, {Term:3 Entries:[a b]}, without the fields whose value is
+// written as one of leave.
+func Body(body string, leave ...string) string { return goLike(body, leave...) }
+
+// goLike is Body.
+func goLike(body string, leave ...string) string {
 	if body == "" {
 		return ""
 	}
 	dec := json.NewDecoder(strings.NewReader(body))
 	dec.UseNumber()
 	var b bytes.Buffer
-	if err := writeGoLike(&b, dec); err != nil {
+	if err := writeGoLike(&b, dec, leave); err != nil {
 		return printable(body)
 	}
 	if s := b.String(); s[0] == '{' || s[0] == '[' {
@@ -84,7 +88,7 @@ func goLike(body string) string {
 }
 
 // writeGoLike writes the next value of dec.
-func writeGoLike(b *bytes.Buffer, dec *json.Decoder) error {
+func writeGoLike(b *bytes.Buffer, dec *json.Decoder, leave []string) error {
 	tok, err := dec.Token()
 	if err != nil {
 		return err
@@ -96,7 +100,8 @@ func writeGoLike(b *bytes.Buffer, dec *json.Decoder) error {
 		b.WriteString(word(tok))
 	case json.Delim:
 		b.WriteString(tok.String())
-		for first := true; dec.More(); first = false {
+		for first := true; dec.More(); {
+			field := b.Len()
 			if !first {
 				b.WriteByte(' ')
 			}
@@ -107,9 +112,15 @@ func writeGoLike(b *bytes.Buffer, dec *json.Decoder) error {
 				}
 				b.WriteString(word(fmt.Sprint(key)) + ":")
 			}
-			if err := writeGoLike(b, dec); err != nil {
+			value := b.Len()
+			if err := writeGoLike(b, dec, leave); err != nil {
 				return err
 			}
+			if tok == '{' && slices.Contains(leave, string(b.Bytes()[value:])) {
+				b.Truncate(field)
+				continue
+			}
+			first = false
 		}
 		end, err := dec.Token()
 		if err != nil {

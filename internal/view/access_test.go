@@ -13,6 +13,8 @@ import (
 	"github.com/chromedp/chromedp"
 	"github.com/chromedp/chromedp/kb"
 	"github.com/stretchr/testify/require"
+
+	"distlabs/internal/trace"
 )
 
 // The list is a listbox of all shown events, of which the browser tells a screen reader the selected
@@ -73,7 +75,7 @@ func TestTabOrder(t *testing.T) {
 	b.press(kb.Tab)
 	require.Equal(t, "skip", eval[string](b, `document.activeElement.id`))
 	b.press(kb.Enter)
-	require.Eventually(t, func() bool { return eval[string](b, `document.activeElement.id`) == "list" }, 5*time.Second, 20*time.Millisecond)
+	require.Eventually(t, func() bool { return eval[string](b, `document.activeElement.id`) == "list" }, 20*time.Second, 20*time.Millisecond)
 	b.do(chromedp.Evaluate[chromedp.Void](`document.activeElement.blur()`), chromedp.Focus("#text"))
 	for range 60 {
 		b.press(kb.Tab)
@@ -117,7 +119,7 @@ func TestCompare(t *testing.T) {
 	require.NoError(t, Compare(&page, bad, good, Options{}))
 	b := open(t, page.Bytes(), "", dark())
 	require.Equal(t, 6, eval[int](b, `run.app.model.lanes.length`))
-	part := eval[int](b, `run.app.model.difference.step`)
+	part := eval[int](b, `run.app.model.difference.steps[0].n`)
 	require.Equal(t, part, eval[int](b, `run.app.selected.n`))
 	require.True(t, eval[bool](b, fmt.Sprintf(`run.app.model.runs[0].steps.slice(0, %d).every((s, k) => run.app.placeOf(s) === run.app.placeOf(run.app.model.runs[1].steps[k]))`, part)))
 	require.True(t, eval[bool](b, `(() => { const [a, b] = run.app.model.runs.map((r) => r.steps[r.steps.length >> 1]); const c = run.coneOf(String(a.n + 1)); return run.app.model.steps.every((s) => s.run === a.run || !c[s.i]); })()`), "a cone stays in its run")
@@ -125,12 +127,44 @@ func TestCompare(t *testing.T) {
 
 	// The second run's steps have an address too, and two equal runs have no difference.
 	b.do(chromedp.Evaluate[chromedp.Void](`location.hash = "#step=b12"`))
-	require.Eventually(t, func() bool { return eval[bool](b, `run.app.selected.run === 1 && run.app.selected.n === 11`) }, 5*time.Second, 20*time.Millisecond)
+	require.Eventually(t, func() bool { return eval[bool](b, `run.app.selected.run === 1 && run.app.selected.n === 11`) }, 20*time.Second, 20*time.Millisecond)
 	page.Reset()
 	require.NoError(t, Compare(&page, small(t), small(t), Options{Title: "twins"}))
 	b = open(t, page.Bytes(), "")
 	require.True(t, eval[bool](b, `run.app.model.difference === null`))
 	require.Equal(t, "twins", eval[string](b, `document.title`))
+}
+
+// Where one run has ended, the other's next step is where they part.
+func TestCompareWithShorter(t *testing.T) {
+	whole := small(t)
+	half := *whole
+	half.Steps = whole.Steps[:9]
+	var page bytes.Buffer
+	require.NoError(t, Compare(&page, &half, whole, Options{}))
+	b := open(t, page.Bytes(), "")
+	require.Equal(t, "b10", eval[string](b, `run.app.nameOf(run.app.selected)`))
+	for _, key := range []string{"v", "t", "0", kb.ArrowLeft, "o"} {
+		b.press(key)
+	}
+}
+
+// Runs of two seeds share no time: where their stories part stands on one height, and each keeps its own times.
+func TestCompareSeeds(t *testing.T) {
+	bad := badElection(t, 3)
+	good := sample(t, sampleOptions{seed: bad.Header.Seed + 1, nodes: 3, length: 4 * time.Second})
+	want, differ := trace.Part(bad, good)
+	require.True(t, differ)
+	require.NotEqual(t, want.At[0], want.At[1])
+	var page bytes.Buffer
+	require.NoError(t, Compare(&page, bad, good, Options{}))
+	b := open(t, page.Bytes(), "")
+	require.True(t, eval[bool](b, `(() => { const [x, y] = run.app.model.difference.steps; return run.app.placeOf(x) === run.app.placeOf(y); })()`))
+	require.Equal(t, want.At[1], time.Duration(eval[int64](b, `run.app.model.difference.steps[1].clock`)))
+	require.Equal(t, trace.Seconds(want.At[0]), eval[string](b, `document.querySelector('#list [aria-selected="true"] .at').textContent`))
+	b.shot("compare-seeds")
+	b.press("t")
+	require.True(t, eval[bool](b, `(() => { const [x, y] = run.app.model.difference.steps; return run.app.placeOf(x) === run.app.placeOf(y); })()`))
 }
 
 // Printed, the page is light, shows the diagram and lists its events; afterwards it is as before.

@@ -225,6 +225,6 @@ func (b *tab) settle() {
 func pageOf(t testing.TB, run *trace.Run) []byte {
 	t.Helper()
 	var b bytes.Buffer
-	require.NoError(t, HTML(&b, run, Options{Source: sourceBeside(".")}))
+	require.NoError(t, HTML(&b, run, Options{Source: SourceBeside(".")}))
 	return b.Bytes()
 }

@@ -18,9 +18,9 @@ type payload struct {
 }
 
 type difference struct {
-	Step int           `json:"step"` // index in both runs
-	At   time.Duration `json:"at"`
-	Text string        `json:"text"`
+	Steps [2]int           `json:"steps"` // index in each run; -1 where it has none
+	At    [2]time.Duration `json:"at"`
+	Text  string           `json:"text"`
 }
 
 // runData is a run by columns: the page of 20 000 steps is then 2 MB and not 9, and is parsed in milliseconds.

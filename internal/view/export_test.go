@@ -2,6 +2,7 @@ package view
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"encoding/xml"
 	"errors"
@@ -10,9 +11,11 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
+	"github.com/santhosh-tekuri/jsonschema/v6"
 	"github.com/stretchr/testify/require"
 
 	"distlabs/internal/trace"
@@ -108,6 +111,42 @@ func TestShiVizClocksStep(t *testing.T) {
 	}
 }
 
+// Perfetto's JSON is in the Trace Event Format, and the slices of a thread nest, as its importer demands.
+func TestPerfettoIsTraceEvents(t *testing.T) {
+	schema, err := jsonschema.NewCompiler().Compile("testdata/traceevent.schema.json")
+	require.NoError(t, err)
+	for _, run := range []*trace.Run{small(t), hostile(t), everyKind(t), badElection(t, 5), trace.NewRecorder(trace.Header{}).Run()} {
+		var b bytes.Buffer
+		require.NoError(t, Perfetto(&b, run))
+		value, err := jsonschema.UnmarshalJSON(bytes.NewReader(b.Bytes()))
+		require.NoError(t, err)
+		require.NoError(t, schema.Validate(value))
+		var out struct{ TraceEvents []traceEvent }
+		require.NoError(t, json.Unmarshal(b.Bytes(), &out))
+		requireNested(t, out.TraceEvents)
+	}
+}
+
+// requireNested checks that two slices of one thread are apart or one within the other.
+func requireNested(t *testing.T, events []traceEvent) {
+	slices.SortStableFunc(events, func(a, b traceEvent) int { return cmp.Or(cmp.Compare(a.At, b.At), cmp.Compare(b.Length, a.Length)) })
+	const rounding = 1e-4          // a tenth of a nanosecond: the numbers are floating-point microseconds
+	open := map[thread][]float64{} // ends of the slices that enclose
+	for _, e := range events {
+		if e.Phase != "X" {
+			continue
+		}
+		at := thread{e.Process, e.Thread}
+		for n := len(open[at]); n > 0 && open[at][n-1] <= e.At+rounding; n = len(open[at]) {
+			open[at] = open[at][:n-1]
+		}
+		if n := len(open[at]); n > 0 {
+			require.LessOrEqual(t, e.At+e.Length, open[at][n-1]+rounding, "%s of process %d at %v", e.Name, e.Process, e.At)
+		}
+		open[at] = append(open[at], e.At+e.Length)
+	}
+}
+
 // Perfetto's JSON is valid; every flow has one beginning and one end, and no span has a negative length.
 func TestPerfettoFlowsPair(t *testing.T) {
 	for _, run := range []*trace.Run{small(t), hostile(t), badElection(t, 5)} {
@@ -154,6 +193,23 @@ func TestSVGIsWellFormed(t *testing.T) {
 	}
 }
 
+// Where a message is too long for its lane, what is empty goes first, then zeros; false is an answer.
+func TestSayBody(t *testing.T) {
+	const body = `{"Term":3,"Granted":false,"Entries":[],"Who":null,"Name":"","Index":0}`
+	for _, tt := range []struct {
+		chars int
+		want  string
+	}{
+		{80, "Vote{Term:3 Granted:false Entries:[] Who:nil Name:\"\" Index:0}"},
+		{40, "Vote{Term:3 Granted:false Index:0}"},
+		{30, "Vote{Term:3 Granted:false}"},
+		{20, "Vote{Term:3 Granted…"},
+	} {
+		require.Equal(t, tt.want, sayBody("Vote", body, float64(tt.chars)*svgChar))
+	}
+	require.Equal(t, "Vote", sayBody("Vote ", "", 100))
+}
+
 // A picture shows what is asked for: the moments, the nodes, the routine.
 func TestPictureOptions(t *testing.T) {
 	run := badElection(t, 5)
@@ -164,5 +220,13 @@ func TestPictureOptions(t *testing.T) {
 	}
 	require.Equal(t, 10, strings.Count(draw(Picture{Rows: 10}), `class="time"`))
 	require.Greater(t, strings.Count(draw(Picture{Rows: 5000, Routine: true}), `class="time"`), strings.Count(draw(Picture{Rows: 5000}), `class="time"`))
-	require.Less(t, strings.Count(draw(Picture{Nodes: []labrpc.NodeID{1}}), `class="dot"`), strings.Count(draw(Picture{}), `class="dot"`))
+	two := draw(Picture{Nodes: []labrpc.NodeID{4, 1}, Rows: 5000})
+	require.Less(t, strings.Count(two, `class="dot"`), strings.Count(draw(Picture{Rows: 5000}), `class="dot"`))
+	require.Regexp(t, `(?s)class="head"[^>]*>n4<.*class="head"[^>]*>n1<`, two, "lanes in the order asked for")
+	require.NotContains(t, two, ">n2</text>")
+	votes := draw(Picture{Match: regexp.MustCompile(`^n\d→n\d RequestVote`), Rows: 5000, Routine: true})
+	require.Contains(t, votes, "RequestVote{")
+	require.NotContains(t, votes, "AppendEntries")
+	require.Contains(t, votes, "role candidate", "what is no message stays")
+	require.Regexp(t, `class="r0"`, draw(Picture{}), "a leader's lane has a colour")
 }

@@ -98,7 +98,7 @@ func (p *perfetto) add(i int) {
 		p.events = append(p.events, traceEvent{Name: sentence(s), Phase: "i", Scope: "g", At: micros(s.At), Thread: eventsThread})
 		return
 	}
-	e := traceEvent{Name: sentence(s), Phase: "X", Category: string(s.Kind), At: micros(s.At), Length: 1, Process: node, Thread: eventsThread,
+	e := traceEvent{Name: sentence(s), Phase: "X", Category: string(s.Kind), At: micros(s.At), Length: p.length(i), Process: node, Thread: eventsThread,
 		Args: map[string]any{"step": i + 1}}
 	if s.Source != "" {
 		e.Args["source"] = oneLine(s.Source)
@@ -110,6 +110,18 @@ func (p *perfetto) add(i int) {
 	if s.Kind == labrpc.EventDelivered && s.Partner >= 0 && p.run.Steps[s.Partner].Partner == i {
 		p.flow("f", s)
 	}
+}
+
+// length is how long a step's slice is: a microsecond, that it can be seen, but no longer than until the node's next moment,
+// for the slices of a thread must nest.
+func (p *perfetto) length(i int) float64 {
+	s := &p.run.Steps[i]
+	for k := i + 1; k < len(p.run.Steps) && p.run.Steps[k].At < s.At+time.Microsecond; k++ {
+		if next := &p.run.Steps[k]; next.Node == s.Node && next.At > s.At {
+			return micros(next.At) - micros(s.At)
+		}
+	}
+	return 1
 }
 
 // flow writes one end of an arrow. It binds to the slice of the step.

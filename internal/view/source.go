@@ -96,9 +96,24 @@ func safeLink(link string) string {
 	return ""
 }
 
-// sourceBeside reads the Go files of the package whose folder dir is, or whose .labs folder it is. The
-// run says which file, but not where: only a plain file of that very folder is read.
-func sourceBeside(dir string) func(string) ([]byte, error) {
+// Beside returns the options of a page that lies in dir: it shows the lines of the package whose folder dir is, or whose
+// .labs folder it is, and in the latter case leads to its files, for which no server is needed.
+func Beside(dir string) Options {
+	opts := Options{Source: SourceBeside(dir)}
+	if abs, err := filepath.Abs(dir); err == nil && filepath.Base(abs) == ".labs" {
+		opts.Link = linkBeside
+	}
+	return opts
+}
+
+// linkBeside is the address of a file of the package, from its .labs folder.
+func linkBeside(file string, line int) string {
+	return "../" + url.PathEscape(path.Base(file)) + "#L" + strconv.Itoa(line)
+}
+
+// SourceBeside is the [Options.Source] that reads the Go files of the package whose folder dir is, or whose .labs folder it
+// is. The run says which file, but not where: only a plain file of that very folder is read.
+func SourceBeside(dir string) func(string) ([]byte, error) {
 	abs, err := filepath.Abs(dir)
 	if filepath.Base(abs) == ".labs" {
 		abs = filepath.Dir(abs)

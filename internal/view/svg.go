@@ -6,6 +6,7 @@ import (
 	"html"
 	"io"
 	"math"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -18,9 +19,13 @@ import (
 // Picture says what a still picture shows. The zero value shows the last 60 moments of the run up to where the
 // rule broke, without routine messages.
 type Picture struct {
-	From  time.Duration
-	To    time.Duration // 0 means the violation, or the end of a run without one
+	From time.Duration
+	To   time.Duration // 0 means the violation, or the end of a run without one
+	// Nodes are the lanes that are drawn, in this order; none means all. What concerns others is left out.
 	Nodes []labrpc.NodeID
+	// Match, unless it is nil, leaves out the messages that it does not match; it is held against what happened to
+	// each, as "n1→n2 RequestVote {"Term":3}".
+	Match *regexp.Regexp
 	// Rows is how many moments are shown at most, the last ones; 0 means 60.
 	Rows int
 	// Routine shows heartbeats and all else that says nothing new.
@@ -35,6 +40,7 @@ func SVG(w io.Writer, run *trace.Run, opts Picture) error {
 	p.layout()
 	p.drawBands()
 	p.drawLanes()
+	p.drawRoles()
 	p.drawMessages()
 	p.drawRows()
 	if _, err := io.WriteString(w, p.document()); err != nil {
@@ -45,16 +51,18 @@ func SVG(w io.Writer, run *trace.Run, opts Picture) error {
 
 // The measures of a picture, in pixels.
 const (
-	svgGutter = 70
+	svgGutter = 84
 	svgHead   = 34
 	svgLine   = 15
 	svgFull   = 19
 	svgChar   = 6.7
+	svgCross  = 46 // from a lane to the cross of a message that was lost at once
 )
 
 type picture struct {
 	run   *trace.Run
 	opts  Picture
+	place map[labrpc.NodeID]int // of a lane, from the left
 	shown []int
 	rows  []*pictureRow
 	y     map[int]float64 // of a shown step
@@ -75,6 +83,8 @@ type pictureRow struct {
 type pictureLabel struct {
 	node  labrpc.NodeID
 	text  string
+	body  string // of a message, as JSON
+	right bool   // it stands behind the cross of a message that was lost to the right of it
 	class string
 	line  int
 }
@@ -93,8 +103,16 @@ func newPicture(run *trace.Run, opts Picture) *picture {
 			opts.To = run.Steps[n-1].At
 		}
 	}
-	p := &picture{run: run, opts: opts, y: map[int]float64{}}
-	p.lane = float64(opts.Width-svgGutter) / float64(max(1, run.Header.Nodes))
+	if len(opts.Nodes) == 0 {
+		for n := range run.Header.Nodes {
+			opts.Nodes = append(opts.Nodes, labrpc.NodeID(n+1))
+		}
+	}
+	p := &picture{run: run, opts: opts, y: map[int]float64{}, place: map[labrpc.NodeID]int{}}
+	for k, id := range opts.Nodes {
+		p.place[id] = k
+	}
+	p.lane = float64(opts.Width-svgGutter) / float64(max(1, len(opts.Nodes)))
 	return p
 }
 
@@ -103,7 +121,7 @@ func (p *picture) layout() {
 	routine := findRoutine(p.run)
 	for i := range p.run.Steps {
 		s := &p.run.Steps[i]
-		if s.At < p.opts.From || s.At > p.opts.To || closing(s) || routine[i] && !p.opts.Routine || !p.touches(s) {
+		if s.At < p.opts.From || s.At > p.opts.To || closing(s) || routine[i] && !p.opts.Routine || !p.concerns(s) {
 			continue
 		}
 		if n := len(p.rows); n == 0 || p.rows[n-1].at != s.At {
@@ -133,17 +151,21 @@ func (p *picture) layout() {
 	p.tall = y + 10
 }
 
-func (p *picture) touches(s *trace.Step) bool {
-	if len(p.opts.Nodes) == 0 || s.Node == 0 && s.From == 0 {
+// concerns reports whether the step belongs to the lanes that are drawn, and has what is looked for.
+func (p *picture) concerns(s *trace.Step) bool {
+	for _, id := range []labrpc.NodeID{s.Node, s.From, s.To} {
+		if _, drawn := p.place[id]; id != 0 && !drawn {
+			return false
+		}
+	}
+	if s.Msg == 0 || p.opts.Match == nil {
 		return true
 	}
-	return slices.ContainsFunc([]labrpc.NodeID{s.Node, s.From, s.To}, func(id labrpc.NodeID) bool {
-		return id != 0 && slices.Contains(p.opts.Nodes, id)
-	})
+	return p.opts.Match.MatchString(fmt.Sprintf("%v→%v %s %s", s.From, s.To, s.Method, s.Body))
 }
 
 // x is the line of a node's lane.
-func (p *picture) x(id labrpc.NodeID) float64 { return svgGutter + p.lane*float64(id-1) + 10 }
+func (p *picture) x(id labrpc.NodeID) float64 { return svgGutter + p.lane*float64(p.place[id]) + 10 }
 
 // at is the place of a moment, shown or not.
 func (p *picture) at(t time.Duration) float64 {
@@ -162,8 +184,7 @@ func (p *picture) at(t time.Duration) float64 {
 
 // drawLanes draws what each node was: up, down or paused.
 func (p *picture) drawLanes() {
-	for n := 1; n <= p.run.Header.Nodes; n++ {
-		id := labrpc.NodeID(n)
+	for _, id := range p.opts.Nodes {
 		class, from := "down", float64(svgHead)
 		draw := func(to float64) {
 			p.add(`<line class="%s" x1="%.1f" y1="%.1f" x2="%.1f" y2="%.1f"/>`, class, p.x(id), from, p.x(id), to)
@@ -190,6 +211,10 @@ func (p *picture) drawLanes() {
 func (p *picture) drawMessages() {
 	for _, i := range p.shown {
 		s := &p.run.Steps[i]
+		if s.Kind == labrpc.EventSent && s.Partner >= 0 && p.run.Steps[s.Partner].At > p.opts.To {
+			p.drawLeaving(i)
+			continue
+		}
 		if s.Kind != labrpc.EventDelivered && s.Kind != labrpc.EventLost || s.Partner < 0 {
 			continue
 		}
@@ -210,12 +235,20 @@ func (p *picture) drawMessages() {
 			continue
 		}
 		if s.At == p.run.Steps[s.Partner].At {
-			x1, y1 = x0+(x1-x0)*min(0.4, 46/math.Abs(x1-x0+0.1)), y1+8
+			x1, y1 = x0+(x1-x0)*min(0.4, svgCross/math.Abs(x1-x0+0.1)), y1+8
 		} else {
 			x1 = x0 + (x1-x0)*0.85
 		}
 		p.add(`<path class="%s bad" marker-end="url(#lost)" d="M%.1f %.1fL%.1f %.1f"/>`, class, x0, y0, x1, y1)
 	}
+}
+
+// drawLeaving draws the beginning of a message that arrives after the picture's end.
+func (p *picture) drawLeaving(i int) {
+	s := &p.run.Steps[i]
+	x0, x1, y0 := p.x(s.From), p.x(s.To), p.y[i]
+	y1 := min(y0+26, p.tall)
+	p.add(`<path class="msg leaving" d="M%.1f %.1fL%.1f %.1f"/>`, x0, y0, x0+math.Copysign(min(math.Abs(x1-x0)*0.4, 90), x1-x0), y1)
 }
 
 // drawRows draws times, dots, labels, and the broken rule.
@@ -233,7 +266,7 @@ func (p *picture) drawRows() {
 			}
 		}
 		for _, item := range row.items {
-			p.text(item, p.x(item.node)+8, row.y+4+svgLine*float64(item.line), "")
+			p.text(item, p.x(item.node)+item.indent(), row.y+4+svgLine*float64(item.line), "")
 		}
 	}
 	f, broke := failureOf(p.run)
@@ -243,10 +276,21 @@ func (p *picture) drawRows() {
 	what := "the rule broke here"
 	if f != nil {
 		what = f.What
+		if f.Rule != "" {
+			what += " (" + f.Rule + ")"
+		}
 	}
 	p.tall += 24
 	p.add(`<line class="broke" x1="0" y1="%.1f" x2="%d" y2="%.1f"/>`, p.tall-24, p.opts.Width, p.tall-24)
-	p.text(pictureLabel{text: "✗ " + oneLine(what), class: "bad strong"}, 8, p.tall-8, "")
+	p.text(pictureLabel{text: cutTo("✗ "+oneLine(what), 0.85*float64(p.opts.Width)), class: "bad strong"}, 8, p.tall-8, "")
+}
+
+// indent is how far right of its lane a label stands.
+func (l pictureLabel) indent() float64 {
+	if l.right {
+		return 8 + svgCross
+	}
+	return 8
 }
 
 func (p *picture) text(l pictureLabel, x, y float64, more string) {
@@ -263,38 +307,3 @@ func cutTo(text string, width float64) string {
 	}
 	return string([]rune(text)[:most-1]) + "…"
 }
-
-// document puts the drawing into its frame.
-func (p *picture) document() string {
-	title := "A run of the network"
-	if p.run.Header.Test != "" {
-		title = fmt.Sprintf("%s, seed %d", p.run.Header.Test, p.run.Header.Seed)
-	}
-	return fmt.Sprintf(`<svg xmlns="http://www.w3.org/2000/svg" width="%d" height="%.0f" viewBox="0 0 %d %.0f" role="img">
-<title>%s</title>
-%s%s</svg>
-`, p.opts.Width, p.tall, p.opts.Width, p.tall, html.EscapeString(oneLine(title)), svgFrame, p.b.String())
-}
-
-const svgFrame = `<style>
-svg { background: #fff; font: 11px ui-monospace, "DejaVu Sans Mono", Menlo, Consolas, monospace; --ink: #1c2230; --muted: #667085; --bad: #c92a2a; --msg: #1864ab; --new: #8a5a00; --good: #2b8a3e; --band: #fdeedd; }
-text { fill: var(--ink); paint-order: stroke; stroke: #fff; stroke-width: 3px; }
-.head, .strong { font-weight: bold; font-size: 13px; }
-.time { fill: var(--muted); text-anchor: end; }
-.full { text-anchor: end; }
-.quiet { fill: var(--muted); } .note { fill: var(--new); font-weight: bold; } .in { fill: var(--msg); }
-.up { stroke: var(--muted); stroke-width: 1.5; } .down { stroke: var(--muted); stroke-dasharray: 1 6; } .paused { stroke: var(--bad); stroke-dasharray: 5 5; }
-.msg { stroke: var(--msg); stroke-width: 1.3; fill: none; } .reply { stroke-dasharray: 5 3; }
-.dot { fill: var(--ink); } .rule { stroke: var(--muted); } .broke { stroke: var(--bad); stroke-width: 2; }
-path.bad, line.bad { stroke: var(--bad); } text.bad { fill: var(--bad); } line.good { stroke: var(--good); } text.good { fill: var(--good); }
-.band { fill: var(--band); }
-@media (prefers-color-scheme: dark) {
-svg { background: #14171f; --ink: #e6e9f0; --muted: #939db0; --bad: #ff7b7b; --msg: #74b9ff; --new: #ffd166; --good: #69db7c; --band: #2b2418; }
-text { stroke: #14171f; }
-}
-</style>
-<defs>
-<marker id="head" orient="auto" markerWidth="8" markerHeight="8" refX="8" refY="4" markerUnits="userSpaceOnUse"><path d="M0 1L8 4L0 7z" fill="context-stroke"/></marker>
-<marker id="lost" markerWidth="10" markerHeight="10" refX="5" refY="5" markerUnits="userSpaceOnUse"><path d="M1 1L9 9M9 1L1 9" stroke="#c92a2a" stroke-width="2"/></marker>
-</defs>
-`

@@ -43,12 +43,15 @@ func (p *picture) label(row *pictureRow) {
 				until = min(until, p.x(other))
 			}
 		}
-		item.text = cutTo(item.text, min(until-p.x(item.node)-14, 400))
+		item.text = sayBody(item.text, item.body, min(until-p.x(item.node)-item.indent()-6, 400))
 	}
 }
 
 // addLabel adds a label, to the last one of its node where both are notes.
 func addLabel(items []pictureLabel, l pictureLabel) []pictureLabel {
+	if slices.Contains(items, l) {
+		return items // it wrote the same record again
+	}
 	if n := len(items); n > 0 && items[n-1].node == l.node && items[n-1].class == l.class && (l.class == "note" || l.class == "quiet") {
 		if items[n-1].text != l.text {
 			items[n-1].text += "  " + l.text
@@ -64,11 +67,11 @@ func stepLabel(run *trace.Run, s *trace.Step) (pictureLabel, bool) {
 	if s.Message == labrpc.Reply {
 		name = "↩ " + name
 	}
-	body := plainBody(s.Body)
 	l := pictureLabel{node: s.Node}
 	switch s.Kind {
 	case labrpc.EventDelivered:
-		l.text, l.class = name+body, "in"
+		l.class, l.body = "in", s.Body
+		l.text = strings.TrimSuffix(name, " ")
 		if s.Copy > 0 {
 			l.text, l.class = "duplicate: "+l.text, "bad"
 		}
@@ -78,6 +81,9 @@ func stepLabel(run *trace.Run, s *trace.Step) (pictureLabel, bool) {
 			l.node = s.From
 		}
 		l.text = fmt.Sprintf("✕ %s%v→%v (%s)", name, s.From, s.To, oneLine(s.Reason))
+		if l.node == s.From { // its send has no label
+			l.text, l.body, l.right = l.text+" ", s.Body, s.To > s.From
+		}
 	case labrpc.EventHeld, labrpc.EventAltered:
 		l.node, l.class = s.From, "bad"
 		l.text = fmt.Sprintf("%s%v→%v %s", name, s.From, s.To, s.Kind)
@@ -102,9 +108,19 @@ func stepLabel(run *trace.Run, s *trace.Step) (pictureLabel, bool) {
 	return l, true
 }
 
-// plainBody is a message's JSON without the quotes: short, for a picture.
-func plainBody(body string) string {
-	return oneLine(strings.NewReplacer(`"`, "", ",", " ", "null", "nil").Replace(body))
+// sayBody is a message's name with its body, in so many pixels. Where that is too long, what is empty or zero goes first.
+func sayBody(name, body string, width float64) string {
+	if body == "" {
+		return cutTo(strings.TrimSpace(name), width)
+	}
+	text := ""
+	for _, leave := range [][]string{nil, {"nil", `""`, "[]"}, {"nil", `""`, "[]", "0"}} {
+		text = name + oneLine(trace.Body(body, leave...))
+		if cutTo(text, width) == text {
+			break
+		}
+	}
+	return cutTo(text, width)
 }
 
 // A cutEpoch is a time in which the same links were cut.
@@ -200,6 +216,9 @@ func (p *picture) drawBands() {
 		}
 		for _, group := range p.groups(e)[1:] {
 			for _, id := range group {
+				if _, drawn := p.place[id]; !drawn {
+					continue
+				}
 				p.add(`<rect class="band" x="%.1f" y="%.1f" width="%.1f" height="%.1f"/>`, p.x(id)-8, top, p.lane-3, bottom-top)
 			}
 		}

@@ -3,7 +3,7 @@
 //
 // [HTML] writes one self-contained page: no server, no network, nothing beside it.
 // [Compare] writes a page with two runs side by side. [SVG] is a still picture,
-// [ShiViz] and [Perfetto] feed those viewers, [Text] is for a terminal. All are pure functions
+// [ShiViz] and [Perfetto] feed those viewers, [Text] is for a terminal; [Write] writes any of them. All are pure functions
 // of the run, so the same run gives the same bytes.
 //
 // # Trust
@@ -34,6 +34,8 @@ type Options struct {
 	// Link returns the address of a source line, for an editor or a repository.
 	// An address that is neither http, https, file, vscode nor relative is left out.
 	Link func(file string, line int) string
+	// Picture says what of the run a still picture or a text shows ([Write]).
+	Picture Picture
 }
 
 // HTML writes the page that draws a run.
@@ -41,18 +43,21 @@ func HTML(w io.Writer, run *trace.Run, opts Options) error {
 	return writePage(w, payload{Title: opts.title(run), Runs: []runData{opts.encode(run)}})
 }
 
-// Compare writes the page that draws two runs side by side: what happened at one moment stands on one
-// height, and the first step at which the runs differ is marked.
+// Compare writes the page that draws two runs side by side: the moment at which they part ([trace.Part]) stands
+// on one height and is marked, and so does all that lies equally long before or after it.
 func Compare(w io.Writer, one, other *trace.Run, opts Options) error {
 	p := payload{
 		Title: fmt.Sprintf("%s against %s", opts.title(one), opts.title(other)),
 		Runs:  []runData{opts.encode(one), opts.encode(other)},
 	}
+	if one.Header.Test == other.Header.Test && one.Header.Test != "" {
+		p.Title = fmt.Sprintf("%s against seed %d", opts.title(one), other.Header.Seed)
+	}
 	if opts.Title != "" {
 		p.Title = opts.Title
 	}
-	if d, differ := trace.Diff(one, other); differ {
-		p.Difference = &difference{Step: d.Step, At: d.At, Text: d.String()}
+	if d, differ := trace.Part(one, other); differ {
+		p.Difference = &difference{Steps: d.Step, At: d.At, Text: d.Text}
 	}
 	return writePage(w, p)
 }
@@ -78,7 +83,7 @@ func WriteFile(path string, run *trace.Run) error {
 	}
 	defer os.Remove(tmp.Name())
 	buf := bufio.NewWriter(tmp)
-	err = HTML(buf, run, Options{Source: sourceBeside(dir)})
+	err = HTML(buf, run, Beside(dir))
 	if err == nil {
 		err = buf.Flush()
 	}

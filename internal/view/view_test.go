@@ -50,7 +50,7 @@ func TestSourceBesideReadsOneFolder(t *testing.T) {
 	}
 	require.NoError(t, os.Symlink(filepath.Join(root, "secret.go"), filepath.Join(lab, "link.go")))
 	for _, dir := range []string{lab, filepath.Join(lab, ".labs")} {
-		read := sourceBeside(dir)
+		read := SourceBeside(dir)
 		text, err := read("04-election/raft.go")
 		require.NoError(t, err)
 		require.Equal(t, "student", string(text))

@@ -56,14 +56,14 @@ type rival struct {
 	quiet           *mute
 }
 
-// newRival cuts the old leader's AppendEntries to the rival, until that stands.
+// newRival cuts the link between the old leader and the rival, until that stands.
 func newRival(c *strongCluster) *rival {
 	old, others := c.cast()
 	r := &rival{c: c, old: old, new: others[0], third: others[1], quiet: newMute(c.s)}
 	c.onlyWins(r.new)
 	r.asks = c.s.Net.Hold(labrpc.Match{From: r.new, Method: "RequestVote", Kind: labrpc.Request})
 	r.quiet.set(func(m *labrpc.Message) bool {
-		return m.From == r.old && m.To == r.new && m.Method == "AppendEntries"
+		return m.From == r.old && m.To == r.new || m.From == r.new && m.To == r.old
 	})
 	c.s.WaitFor(leaderLimit, labtest.Violation{
 		What: "your lab 05 does not work yet: a server that hears of no leader does not stand for election", Rule: ruleBase,

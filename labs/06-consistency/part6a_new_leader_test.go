@@ -25,13 +25,14 @@ func TestNewLeaderReads6A(t *testing.T) {
 		s.Until(servesLimit, func() bool {
 			return c.status(leader).LastApplied >= first.Index && c.status(third).LastApplied >= first.Index
 		})
-		// From now on, nobody hears that anything more is committed; later, no new entry travels.
+		// From now on, nobody hears that anything more is committed; later, the new leader has no answers, and so
+		// commits nothing.
 		stage := newStage(s, first.Index)
 		second := c.writes(a, old, "x", "2")
 		c.onlyWins(leader)
 		s.Until(servesLimit, func() bool { return lastIndex(c.status(leader)) >= second.Index })
 		s.Net.Crash(old)
-		stage.noEntries(leader)
+		stage.noAnswers(leader)
 		c.waitForLeader(old)
 		reads := []*strongOp{c.read(b, third, "Get", "x")}
 		s.Run(20 * time.Millisecond)
@@ -40,7 +41,7 @@ func TestNewLeaderReads6A(t *testing.T) {
 		if st := c.status(leader); st.Role == replication.Leader && st.CommitIndex < second.Index {
 			s.Bite(bite)
 		}
-		// Now its entries travel, and the leader finds out; the third server goes on not knowing, for a while.
+		// Now it has answers, and finds out; the third server goes on not knowing, for a while.
 		stage.noNews(third)
 		s.Run(80 * time.Millisecond)
 		stage.calm()
@@ -51,12 +52,12 @@ func TestNewLeaderReads6A(t *testing.T) {
 	})
 }
 
-// A stage decides what followers learn from AppendEntries: less than a leader says, which is always true.
+// A stage decides what servers learn from AppendEntries: less than a leader says, which is always true, or no answer.
 type stage struct {
-	mu     sync.Mutex
-	known  int           // no server hears that more than this is committed
-	deaf   labrpc.NodeID // if not 0, only this one does not hear it
-	silent labrpc.NodeID // this one's entries are lost
+	mu    sync.Mutex
+	known int           // no server hears that more than this is committed
+	deaf  labrpc.NodeID // if not 0, only this one does not hear it
+	alone labrpc.NodeID // the answers to this one are lost
 }
 
 func newStage(s *labtest.Sim, known int) *stage {
@@ -68,13 +69,11 @@ func newStage(s *labtest.Sim, known int) *stage {
 func (g *stage) censor(m *labrpc.Message) labrpc.Verdict {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	req, ok := m.Body.(replication.AppendRequest)
-	switch {
-	case !ok:
-		return labrpc.Pass
-	case g.silent == m.From && len(req.Entries) > 0:
+	if _, answer := m.Body.(replication.AppendReply); answer && g.alone == m.To {
 		return labrpc.Drop
-	case req.Commit <= g.known || g.deaf != 0 && g.deaf != m.To:
+	}
+	req, ok := m.Body.(replication.AppendRequest)
+	if !ok || req.Commit <= g.known || g.deaf != 0 && g.deaf != m.To {
 		return labrpc.Pass
 	}
 	req.Commit = g.known
@@ -82,25 +81,25 @@ func (g *stage) censor(m *labrpc.Message) labrpc.Verdict {
 	return labrpc.Replace
 }
 
-// noEntries loses the entries that a server sends; heartbeats without entries arrive.
-func (g *stage) noEntries(from labrpc.NodeID) {
+// noAnswers loses what is answered to a server's AppendEntries.
+func (g *stage) noAnswers(to labrpc.NodeID) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.silent = from
+	g.alone = to
 }
 
-// noNews lets entries travel again, and keeps only this server from hearing what is committed.
+// noNews lets answers travel again, and keeps only this server from hearing what is committed.
 func (g *stage) noNews(to labrpc.NodeID) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.silent, g.deaf = 0, to
+	g.alone, g.deaf = 0, to
 }
 
 // calm ends all that.
 func (g *stage) calm() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.silent, g.deaf, g.known = 0, 0, math.MaxInt
+	g.alone, g.deaf, g.known = 0, 0, math.MaxInt
 }
 
 // A client asks a follower of a leader that is none any more, and knows that; the follower does not. That one

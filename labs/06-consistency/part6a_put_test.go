@@ -74,11 +74,15 @@ func (c *strongCluster) inherits(a, b labrpc.NodeID) {
 	old, others := c.cast()
 	heir := others[0]
 	quiet := newMute(c.s)
-	quiet.set(func(m *labrpc.Message) bool { return m.To == old && m.Method == "AppendEntries" })
+	quiet.set(func(m *labrpc.Message) bool {
+		return m.To == old && m.Method == "AppendEntries" && m.Kind == labrpc.Reply
+	})
 	put := c.put(a, old, "x", "inherited")
 	c.s.Until(servesLimit, func() bool { return lastIndex(c.status(heir)) > c.status(heir).LastApplied })
 	c.onlyWins(heir)
-	quiet.set(func(m *labrpc.Message) bool { return m.From == old && m.Method == "AppendEntries" })
+	quiet.set(func(m *labrpc.Message) bool {
+		return m.Method == "AppendEntries" && (m.From == old || m.To == old && m.Kind == labrpc.Reply)
+	})
 	c.waitForLeader(old)
 	c.writes(b, heir, "y", "1")
 	c.answered(put)

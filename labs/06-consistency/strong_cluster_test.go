@@ -108,7 +108,7 @@ func (c *strongCluster) censor(m *labrpc.Message) labrpc.Verdict {
 		return labrpc.Pass
 	}
 	// All shall hear of the new term, or who may win would always be behind.
-	req.LastLogIndex, req.LastLogTerm = 0, -1
+	req.LastLogIndex, req.LastLogTerm = 0, 0
 	m.Body = req
 	return labrpc.Replace
 }

@@ -7,7 +7,7 @@ function buildFailure(app) {
     const f = run.failure;
     const which = app.model.compares ? `Run ${"AB"[run.index]}, seed ${run.seed}: ` : "";
     if (!f) {
-      const what = app.model.compares ? "no failure recorded" : `Seed ${run.seed}, ${run.steps.length} events, ${seconds(run.end)}`;
+      const what = app.model.compares ? `no failure, ${run.steps.length} events in ${seconds(run.end - run.shift)}` : `Seed ${run.seed}, ${run.steps.length} events, ${seconds(run.end - run.shift)}`;
       box.append(make("section", { class: "passed" }, make("h2", {}, which + what)));
       continue;
     }
@@ -15,18 +15,45 @@ function buildFailure(app) {
       ["rule", f.rule], ["seen", ...(f.seen || [])], ["faults", f.faults || `${run.faults.length} in this run`],
       ["replay", f.replay], ["note", ...(f.notes || [])],
     ];
+    const say = (text) => withMoments(app, run, printable(text));
     const dl = make("dl", {});
     for (const [name, ...values] of lines) {
       if (!values.filter(Boolean).length) continue;
-      dl.append(make("dt", {}, name), make("dd", {}, ...values.filter(Boolean).map((v) => make("div", {}, printable(v)))));
+      dl.append(make("dt", {}, name), make("dd", {}, ...values.filter(Boolean).map((v) => make("div", {}, ...say(v)))));
     }
     if (run.faults.length) {
       dl.append(make("dt", {}, ""), make("dd", {}, make("details", {}, make("summary", {}, `all ${run.faults.length} faults`),
-        make("ol", {}, ...run.faults.slice(0, 200).map((line) => make("li", {}, printable(line)))))));
+        make("ol", {}, ...run.faults.slice(0, 200).map((line) => make("li", {}, ...say(line)))))));
     }
     const where = f.where ? make("span", { class: "where" }, printable(f.where)) : null;
-    box.append(make("section", { class: "failed" }, make("h2", {}, "✗ ", which, printable(f.what)), where, dl));
+    box.append(make("section", { class: "failed" }, make("h2", {}, "✗ ", which, ...say(f.what)), where, dl));
   }
+}
+
+/** withMoments makes every point in time in a text (at 1.204s, from 3.1s; not: within 5s) a button that leads there. */
+function withMoments(app, run, text) {
+  const parts = [];
+  let from = 0;
+  for (const m of text.matchAll(/(?<=\b(?:at|from|to|since|until) )(?:(\d+\.\d+)s|(\d+(?:\.\d+)?)ms)\b/g)) {
+    const before = text.slice(0, m.index), node = /.*\bn(\d+)\b/s.exec(before);
+    const step = stepNear(run, m[1] || m[2], m[1] ? 1e9 : 1e6, node ? Number(node[1]) : 0);
+    if (!step) continue;
+    parts.push(text.slice(from, m.index), make("button", {
+      type: "button", class: "moment", title: "show this moment: " + sentence(step), onclick: () => app.select(step, { cone: Boolean(app.cone) }),
+    }, m[0]));
+    from = m.index + m[0].length;
+  }
+  return [...parts, text.slice(from)];
+}
+
+/** stepNear is the step that a text means by a time of so many nanoseconds a unit: one that has just these digits, of that node if it has one; or null. */
+function stepNear(run, digits, second, node) {
+  const unit = second / 10 ** (digits.split(".")[1] || "").length, at = Number(digits) * second;
+  // A time may have been rounded up, down, or to the nearest.
+  const { steps } = run, first = lastIndex(steps, (s) => s.clock <= at - unit) + 1;
+  const close = steps.slice(first, lastIndex(steps, (s) => s.clock < at + unit) + 1).filter((s) => !s.ends);
+  const rank = (s) => (s.node === node ? 0 : s.from === node || s.to === node ? 2 : 4) + (s.kind === "noted" && s.old !== s.value ? 0 : 1);
+  return close.reduce((best, s) => (best && rank(best) <= rank(s) ? best : s), null);
 }
 
 /** buildBar makes the filters. */

@@ -16,7 +16,7 @@ function lastShown(app) {
 }
 
 function stepParts(app, s) {
-  const rows = [["time", seconds(s.at, 9)], ["step", app.nameOf(s)]];
+  const rows = [["time", seconds(s.clock, 9)], ["step", app.nameOf(s)]];
   if (s.node) rows.push(["node", `n${s.node}, incarnation ${s.inc}`]);
   if (s.msg) rows.push(...messageRows(s));
   if (s.kind === "noted" && s.old !== null) rows.push(["before", printable(s.old)]);
@@ -92,7 +92,7 @@ function stateTable(app, run, at) {
       make("th", { scope: "row" }, lane.name, state ? make("small", {}, " " + state) : null), ...cells);
   });
   const which = app.model.compares ? ` of run ${"AB"[run.index]}` : "";
-  return make("table", {}, make("caption", {}, `State${which} at ${seconds(at.at)}`), make("thead", {}, head), make("tbody", {}, ...rows));
+  return make("table", {}, make("caption", {}, `State${which} at ${seconds(Math.max(0, at.at - run.shift))}`), make("thead", {}, head), make("tbody", {}, ...rows));
 }
 
 /** drawHeads names the lanes, with the role that each node has at the selected step or in the middle of the window. */

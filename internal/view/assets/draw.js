@@ -107,8 +107,10 @@ function drawRules(app, first, last) {
     if (!row || row.fold) continue;
     const y = rowTop(app, row) + row.dot * app.zoom - app.top;
     if (y < free) continue;
-    let text = seconds(row.at);
-    if (text === said) text = seconds(row.at, 6);
+    const { clock, run } = row.steps[0];
+    let text = seconds(clock);
+    if (app.model.runs.some((r) => r.shift)) text = "AB"[run] + " " + seconds(clock, 3); // each run has times of its own
+    else if (text === said) text = seconds(clock, 6);
     else said = text;
     ctx.fillStyle = theme.muted;
     ctx.fillText(text, GUTTER - 12, y);
@@ -126,7 +128,7 @@ function drawTicks(app) {
     const y = timeY(app, at) - app.top;
     if (y > app.height || at > app.model.end + step) break;
     ctx.fillStyle = theme.muted;
-    ctx.fillText(seconds(at, decimals), GUTTER - 12, y);
+    ctx.fillText(seconds(Math.max(0, at - app.model.runs[0].shift), decimals), GUTTER - 12, y);
     ctx.fillStyle = theme.line;
     ctx.fillRect(GUTTER - 6, y, app.width - GUTTER + 6, 0.5);
   }

@@ -111,7 +111,7 @@ function setHover(app, step, event) {
     app.tip.hidden = true;
     return;
   }
-  const parts = [make("p", { class: "tip-time" }, seconds(step.at, 6) + " · step " + app.nameOf(step)), make("p", {}, sentence({ ...step, body: "" }))];
+  const parts = [make("p", { class: "tip-time" }, seconds(step.clock, 6) + " · step " + app.nameOf(step)), make("p", {}, sentence({ ...step, body: "" }))];
   if (step.journey) {
     const end = firstDelivery(step.journey);
     if (end) parts.push(make("p", { class: "quiet" }, "under way for " + span(end.at - step.journey.sent.at)));

@@ -12,6 +12,7 @@ const KEYS = [
   ["+ −, 0", "zoom; the whole run"],
   ["t", "scale: order of events, or true time"],
   ["h", "fold or show heartbeats and what else is routine"],
+  ["o", "open what is folded next, after the event"],
   ["/", "filter by text"],
   ["d", "more room for the diagram"],
   ["Esc", "end the highlight, then the selection"],
@@ -61,6 +62,7 @@ function press(app, key) {
       app.refilter();
     },
     h: () => toggleFold(app),
+    o: () => openNext(app),
     "/": () => document.getElementById("text").focus(),
     d: () => {
       document.body.classList.toggle("wide");
@@ -72,6 +74,14 @@ function press(app, key) {
   if (!Object.hasOwn(actions, key)) return false;
   actions[key]();
   return true;
+}
+
+/** openNext opens the first fold after the selected event, and selects what was in it. */
+function openNext(app) {
+  const next = app.items.slice(startItem(app, 1) + 1).find((item) => item.fold);
+  if (!next) return;
+  openFold(app, next.fold);
+  app.select(next.fold.steps[0], { cone: Boolean(app.cone) });
 }
 
 const sameNode = (s) => (x) => !s || x.lane === (s.lane >= 0 ? s.lane : s.toLane);

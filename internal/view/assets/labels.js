@@ -1,6 +1,6 @@
 // labels.js: what is written in a row: messages and deeds beside the lanes, cuts and remarks across all of them.
 
-const MOST = 360, NARROW = 150; // pixels: the longest text, and a lane in which names are abbreviated
+const MOST = 460, NARROW = 150; // pixels: the longest text, and a lane in which names are abbreviated
 let charWidth = 6.6; // of the diagram's font; fitCanvas measures it
 
 /**
@@ -61,7 +61,8 @@ function placeItems(app, out) {
 /** sayItem makes the text of a label and measures it. */
 function sayItem(item) {
   if (item.text !== undefined) return;
-  item.text = shorten(item.say(), Math.max(3, Math.floor(item.room / charWidth)));
+  const most = Math.max(3, Math.floor(item.room / charWidth));
+  item.text = shorten(item.say(most), most);
   item.w = item.text.length * charWidth + (item.chip ? 8 : 0);
 }
 
@@ -101,21 +102,42 @@ function addFull(app, out, item) {
 function addSend(sends, s) {
   const ends = s.journey ? s.journey.steps.filter((x) => x.at === s.at && x !== s && x.kind !== "delivered") : [];
   const fate = ends.map((x) => (x.kind === "lost" ? (x.reason === "loss" ? "lost" : printable(x.reason)) : x.kind)).join(", ");
-  if (s.message === "reply" && !fate) return; // it is told where it arrives
+  if (s.message === "reply" && !fate && !neverEnds(s)) return; // it is told where it arrives
   const key = [s.fromLane, s.method, s.message, s.body, fate].join("\0");
   if (!sends.has(key)) sends.set(key, { step: s, to: [], fate });
   sends.get(key).to.push("n" + s.to);
 }
 
+/** neverEnds reports whether a message was still under way when the record ended. */
+function neverEnds(s) {
+  return s.journey !== null && s.journey.ends.length === 0;
+}
+
 function putSends(app, sends, put) {
   for (const { step, to, fate } of sends.values()) {
     const list = to.length > 4 ? to.length + " nodes" : to.join(" ");
-    const what = () => shortName(app, step) + goLike(step.body);
+    const what = (most) => sayBody(shortName(app, step), step.body, most);
     const sign = /^(held|duplicated|altered)/.test(fate) ? "○" : "✕";
-    if (fate) put(step.fromLane, { step, say: () => `${sign} ${list} (${fate}) ${what()}`, bad: true });
-    else put(step.fromLane, { step, say: () => `→ ${list} ${what()}`, quiet: true });
+    if (fate) put(step.fromLane, { step, say: (most) => said(`${sign} ${list} (${fate}) `, what, most), bad: true });
+    else put(step.fromLane, { step, say: (most) => said(`→ ${list} `, what, most), quiet: true });
   }
   sends.clear();
+}
+
+/** said puts words before what is said, which gets the room that they leave. */
+function said(words, what, most) {
+  return words + what(most - words.length);
+}
+
+/** sayBody writes a message's name and body. Where that is too long, what is empty or zero goes first: hovering shows all. */
+function sayBody(name, body, most) {
+  const filled = (v) => v !== null && v !== "" && !(Array.isArray(v) && v.length === 0);
+  let text = name;
+  for (const keep of [() => true, filled, (v) => filled(v) && v !== 0]) {
+    text = name + goLike(body, keep);
+    if (text.length <= most) break;
+  }
+  return text;
 }
 
 /** describe puts the label of any other step. */
@@ -124,7 +146,7 @@ function describe(app, s, put) {
   const elsewhere = s.journey && s.journey.sent.at === s.at && s.journey.sent !== s; // its send tells it
   switch (s.kind) {
     case "delivered":
-      return put(s.toLane, { step: s, say: () => (s.copy ? "dup " : "") + name() + goLike(s.body), method: s.method, bad: s.copy > 0 });
+      return put(s.toLane, { step: s, say: (most) => sayBody((s.copy ? "dup " : "") + name(), s.body, most), method: s.method, bad: s.copy > 0 });
     case "lost":
       if (elsewhere) return undefined;
       return put(s.toLane, { step: s, say: () => `✕ ${s.reason === "loss" ? "lost" : printable(s.reason)}: ${name()} of n${s.from}`, bad: true });

@@ -1,7 +1,7 @@
 // layout.js: where time is on the screen. Two scales: "order" gives every moment at which something is shown a row of
 // its own, "time" is true to the clock and zooms from the whole run to microseconds.
 
-const FULL_LINE = 18, LINE = 15, ROW = 24, FOLD = 20, TOP = 8, BANNER = 24;
+const FULL_LINE = 18, LINE = 15, ROW = 24, FOLD = 20, THIN = 9, TOP = 8, BANNER = 24;
 
 /** buildLayout makes the rows of what is shown. It keeps app.zoom and app.top. */
 function buildLayout(app) {
@@ -52,8 +52,10 @@ function idle(ns) {
 /** placeRow sets the height of a row, its labels, and where in it the dots are. */
 function placeRow(app, row) {
   if (row.fold) {
-    row.h = FOLD;
-    row.dot = FOLD / 2;
+    // A few messages are not worth words: they would take as much room as what they hide.
+    row.thin = new Set(row.steps.map((s) => s.journey)).size <= 4;
+    row.h = row.thin ? THIN : FOLD;
+    row.dot = row.h / 2;
     row.labels = null;
     return;
   }

@@ -32,7 +32,7 @@ function renderList(app) {
 }
 
 function option(app, k) {
-  const { step, fold, at } = app.items[k];
+  const { step, fold } = app.items[k];
   const mark = step && app.cone ? app.cone[step.i] : 0;
   const where = { [PAST]: "past", [FUTURE]: "future" }[mark] || "";
   const el = make("div", {
@@ -41,7 +41,7 @@ function option(app, k) {
     "aria-selected": String(step !== undefined && step === app.selected), "aria-setsize": app.items.length, "aria-posinset": k + 1,
     onclick: () => (fold ? openFold(app, fold) : app.select(step, { cone: true })),
   },
-  make("span", { class: "at" }, seconds(at)),
+  make("span", { class: "at" }, seconds((step || fold.steps[0]).clock)),
   app.model.compares ? make("span", { class: "side" }, fold ? "" : "AB"[step.run]) : null,
   make("span", { class: "what" }, fold ? foldText(fold) : sentence(step)),
   where ? make("span", { class: "hidden" }, where === "past" ? ", in its past" : ", in its future") : null);

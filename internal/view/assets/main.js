@@ -103,7 +103,7 @@ function addMethods(app) {
   app.lineOf = (a) => arrowLine(app, a);
   app.keyStep = () => {
     const d = model.difference;
-    if (d) return model.runs[0].steps[d.step] || model.runs[1].steps[d.step];
+    if (d) return d.steps[0] || d.steps[1];
     const run = model.runs.find((r) => r.broke !== null);
     if (!run) return null;
     const before = run.steps.filter((s) => s.node && !s.ends && s.at <= run.broke && !s.routine);
@@ -120,11 +120,11 @@ function select(app, step, cone, scroll) {
     if (y < app.top + 40 || y > app.top + app.height - 60) app.top = y - app.height * 0.45;
     clampTop(app);
   }
+  showDetail(app); // first: it takes of the list's height
   renderList(app);
   showItem(app);
   renderList(app);
-  showDetail(app);
-  if (document.activeElement !== app.list) app.status.textContent = step ? `${seconds(step.at)} ${sentence(step)}` : "nothing selected";
+  if (document.activeElement !== app.list) app.status.textContent = step ? `${seconds(step.clock)} ${sentence(step)}` : "nothing selected";
   app.redraw();
   writeFragment(app);
 }

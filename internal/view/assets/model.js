@@ -2,8 +2,11 @@
 
 /** readModel turns the page's data into the model. */
 function readModel(data) {
-  const model = { title: data.title, difference: data.difference || null, runs: [], lanes: [], steps: [], arrows: [] };
-  data.runs.forEach((raw, r) => addRun(model, raw, r));
+  const model = { title: data.title, difference: null, runs: [], lanes: [], steps: [], arrows: [] };
+  const shifts = alignRuns(data.difference);
+  data.runs.forEach((raw, r) => addRun(model, raw, r, shifts[r]));
+  const d = data.difference;
+  if (d) model.difference = { at: d.at[0] + shifts[0], text: d.text, steps: d.steps.map((n, r) => model.runs[r].steps[n] || null) };
   model.steps.sort((a, b) => a.at - b.at || a.run - b.run || a.n - b.n);
   model.steps.forEach((s, i) => { s.i = i; });
   model.end = model.steps.length ? model.steps[model.steps.length - 1].at : 0;
@@ -12,10 +15,18 @@ function readModel(data) {
   return model;
 }
 
-function addRun(model, raw, r) {
+/** alignRuns returns how much later each run is drawn, so that the moment at which two part is one height. */
+function alignRuns(difference) {
+  if (!difference) return [0, 0];
+  const [a, b] = difference.at, latest = Math.max(a, b);
+  return [latest - a, latest - b];
+}
+
+/** addRun adds a run to the model. A step's at is where it is drawn, its clock is the time that the run had. */
+function addRun(model, raw, r, shift) {
   const run = {
-    index: r, test: raw.test, module: raw.module, seed: raw.seed, nodes: raw.nodes, broke: raw.broke,
-    failure: raw.failure, faults: raw.faults, snips: raw.snips, firstLane: model.lanes.length, steps: readSteps(raw, r),
+    index: r, test: raw.test, module: raw.module, seed: raw.seed, nodes: raw.nodes, broke: raw.broke === null ? null : raw.broke + shift, shift,
+    failure: raw.failure, faults: raw.faults, snips: raw.snips, firstLane: model.lanes.length, steps: readSteps(raw, r, shift),
   };
   for (let n = 1; n <= raw.nodes; n++) {
     model.lanes.push({ run: r, node: n, name: "n" + n, index: model.lanes.length, spans: [], notes: new Map() });
@@ -34,7 +45,7 @@ function addRun(model, raw, r) {
 }
 
 /** readSteps takes the columns apart. */
-function readSteps(raw, r) {
+function readSteps(raw, r, shift) {
   const zero = new Array(raw.steps).fill(0);
   const number = (name) => raw.columns[name] || zero;
   const text = (name) => number(name).map((k) => raw.strings[k]);
@@ -47,7 +58,7 @@ function readSteps(raw, r) {
   for (let n = 0; n < raw.steps; n++) {
     const ends = kind[n] === "crashed" && reason[n] === "network closed";
     steps.push({
-      i: 0, run: r, n, at: at[n], node: node[n], inc: inc[n], msg: msg[n], copy: copy[n], from: from[n], to: to[n],
+      i: 0, run: r, n, at: at[n] + shift, clock: at[n], node: node[n], inc: inc[n], msg: msg[n], copy: copy[n], from: from[n], to: to[n],
       number: num[n], replyTo: replyTo[n], kind: kind[n], message: message[n], method: method[n], type: type[n],
       body: body[n], source: source[n], reason: reason[n], name: name[n], value: value[n], routine: routine[n] === 1,
       ends, fault: FAULTS.has(kind[n]) && !ends && !reason[n].startsWith("answered already"), old: null, preds: [], succs: [], journey: null, epoch: null,

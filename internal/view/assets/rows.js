@@ -24,6 +24,11 @@ function drawFold(app, row, top, free) {
   const { ctx, theme } = app;
   const h = row.h * app.zoom;
   ctx.globalAlpha = 1;
+  if (row.thin) {
+    ctx.fillStyle = theme.muted;
+    for (let k = 0; k < 3 && app.zoom > 0.6; k++) ctx.fillRect(GUTTER - 26 + 5 * k, top + h / 2, 2, 2);
+    return;
+  }
   ctx.fillStyle = theme.line;
   ctx.fillRect(GUTTER - 6, top + h / 2, app.width - GUTTER, 1);
   if (top < (free.get("full") ?? -Infinity) || h < 12) return;
@@ -130,10 +135,11 @@ function drawMoments(app) {
   ctx.setLineDash([]);
   for (const run of model.runs) {
     if (run.broke === null) continue;
-    const what = run.failure ? printable(run.failure.what) : "the rule broke here";
+    const { failure } = run;
+    const what = failure ? printable(failure.what) + (failure.rule ? ` (${printable(failure.rule)})` : "") : "the rule broke here";
     banner(app, brokenY(app, run) - app.top, (model.compares ? "AB"[run.index] + ": " : "") + "✗ " + what, theme.bad);
   }
-  if (model.difference) banner(app, timeY(app, model.difference.at) - app.top - 13 * Math.min(1, app.zoom), "the runs part here", theme.accent);
+  if (model.difference) banner(app, partY(app) - app.top, "the runs part here: " + printable(model.difference.text), theme.accent);
   const s = app.selected;
   if (!s || app.layout.rowOf[s.i] < 0) return;
   const y = stepY(app, s) - app.top;
@@ -159,13 +165,21 @@ function brokenY(app, run) {
   return (row.y + row.h) * app.zoom + 4;
 }
 
+/** partY is where two runs part: above the first row of that moment, in the room that stackRows left. */
+function partY(app) {
+  const { at } = app.model.difference, { rows } = app.layout;
+  const row = rows[lastIndex(rows, (r) => r.until < at) + 1];
+  if (app.scale === "time" || !row) return timeY(app, at) - 8;
+  return (row.y - BANNER + 4) * app.zoom;
+}
+
 function banner(app, y, text, colour) {
   if (y < -20 || y > app.height + 20) return;
   const { ctx, theme } = app;
   ctx.globalAlpha = 1;
   ctx.fillStyle = colour;
   ctx.fillRect(0, y - 1, app.width, 2);
-  const said = shorten(text, Math.floor((app.width - 40) / charWidth));
+  const said = shorten(text, Math.floor((app.width - GUTTER - 24) / charWidth));
   const w = said.length * charWidth + 16;
   const x = app.scale === "order" ? GUTTER - 6 : app.width - w - 6; // in true time there is no room made for it
   ctx.beginPath();

@@ -31,8 +31,8 @@ function span(ns) {
   return ns + "ns";
 }
 
-/** goLike writes a JSON body the way Go prints a value: {Term:3 Entries:[a b]}. */
-function goLike(body) {
+/** goLike writes a JSON body the way Go prints a value: {Term:3 Entries:[a b]}; keep chooses among the fields. */
+function goLike(body, keep = () => true) {
   if (body === "") return "";
   let value;
   try {
@@ -40,15 +40,15 @@ function goLike(body) {
   } catch {
     return printable(body);
   }
-  const text = goValue(value);
+  const text = goValue(value, keep);
   return /^[{[]/.test(text) ? text : "(" + text + ")";
 }
 
-function goValue(v) {
+function goValue(v, keep) {
   if (v === null) return "nil";
-  if (Array.isArray(v)) return "[" + v.map(goValue).join(" ") + "]";
+  if (Array.isArray(v)) return "[" + v.map((x) => goValue(x, keep)).join(" ") + "]";
   if (typeof v === "object") {
-    return "{" + Object.entries(v).map(([k, x]) => printable(k) + ":" + goValue(x)).join(" ") + "}";
+    return "{" + Object.entries(v).filter(([, x]) => keep(x)).map(([k, x]) => printable(k) + ":" + goValue(x, keep)).join(" ") + "}";
   }
   if (typeof v === "string") return v === "" || /[\s{}[\]:"\\]/.test(v) ? JSON.stringify(printable(v)) : printable(v);
   return String(v);
