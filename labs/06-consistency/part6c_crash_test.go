@@ -97,3 +97,44 @@ func TestCrashAtEveryWrite6C(t *testing.T) {
 		g.converged("x", "y", "z", "u")
 	})
 }
+
+// An update of n1 is half done when it crashes. When it starts again it has that
+// update, and says so; others may have it by then. So it has it from then on, also if n2 overwrites
+// it and n1 crashes in the middle of taking that over.
+func TestRecoveredUpdateCounts6C(t *testing.T) {
+	const (
+		found   = "n1 had an update when it started again that it had not acknowledged"
+		merging = "n1 crashed in the middle of taking over what had overwritten it"
+	)
+	labtest.Run(t, labtest.Config{Nodes: 3, Seeds: 5, MustBite: []string{found, merging}}, func(s *labtest.Sim) {
+		g := newGossipGroup(s)
+		for round := range 4 {
+			g.settle(gossipSettles, 1, 2, 3)
+			s.Net.Isolate(1)
+			s.Net.CrashAtWrite(1, labrpc.CrashPoint{Write: s.Net.Writes(1) + 1, After: true})
+			before := g.updates[1]
+			if !g.put(1, "y") {
+				g.restart(1)
+				if g.updates[1] > before {
+					s.Bite(found)
+				}
+			}
+			s.Net.CrashAtWrite(1, labrpc.CrashPoint{})
+			s.Run(gossipPeriod)
+			g.put(2, "y")
+			g.put(3, "x")
+			s.Run(gossipSettles)
+			s.Net.CrashAtWrite(1, labrpc.CrashPoint{Write: s.Net.Writes(1) + 1 + round, After: true})
+			s.Net.Heal()
+			s.Run(10 * gossipPeriod)
+			if !s.Net.Up(1) {
+				s.Bite(merging)
+				g.restart(1)
+			}
+			s.Net.CrashAtWrite(1, labrpc.CrashPoint{})
+			g.put(1, "z") // no number may have two updates
+		}
+		g.settle(gossipSettles, 1, 2, 3)
+		g.converged("x", "y", "z")
+	})
+}

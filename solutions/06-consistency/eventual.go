@@ -105,11 +105,13 @@ const (
 )
 
 // recover reads the disk. The records are written before the version vector that
-// tells of them, so this replica's own may be ahead of it.
+// tells of them, so this replica's own may be ahead of it. What is found there counts from
+// now on, so it must not depend on a record that somebody's newer write may replace.
 func (e *Eventual) recover() {
 	disk := e.node.Disk()
 	_, _ = disk.Load(versionRecord, &e.version)
 	me := e.node.ID()
+	last := e.version[me]
 	for _, name := range disk.Names() {
 		if key, ok := strings.CutPrefix(name, registerRecord); ok {
 			var r register
@@ -117,15 +119,18 @@ func (e *Eventual) recover() {
 			e.register[key] = r
 			e.hear(r.Time)
 			if r.Time.Node == me {
-				e.version[me] = max(e.version[me], r.Number)
+				last = max(last, r.Number)
 			}
 		}
 		if key, ok := strings.CutPrefix(name, counterRecord); ok {
 			var shares map[labrpc.NodeID]share
 			_, _ = disk.Load(name, &shares)
 			e.counter[key] = shares
-			e.version[me] = max(e.version[me], shares[me].Number)
+			last = max(last, shares[me].Number)
 		}
+	}
+	if last > e.version[me] {
+		_ = e.keepVersion(VersionVector{me: last}) // fails only when the node is down again
 	}
 }
 
