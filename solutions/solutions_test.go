@@ -75,13 +75,18 @@ func TestAlternativesHaveFullMarks(t *testing.T) {
 	})
 }
 
-// The stubs compile, run to the end of every test, and score nothing: those of a lab that builds on
-// another one, on its stubs and on its reference.
+// The stubs compile, run to the end of every test, and score nothing: those of a lab that builds on another one, on its
+// stubs and on its reference. They are read from where the lab keeps them
+// pristine, so that this holds in the checkout of someone who has solved a part, too.
 func TestStubsScoreNothing(t *testing.T) {
 	forEachLab(t, func(t *testing.T, s course.Selected) {
-		parts := gradeLab(t, grade.Source{Kind: grade.WorkingTree}, s).Parts
+		stubs := filepath.Join(labs.Root, filepath.FromSlash(s.Lab.StubDir()))
+		for _, name := range s.Lab.Files() {
+			require.FileExists(t, filepath.Join(stubs, name), "copy the stub here, so that grade reset can restore it")
+		}
+		parts := gradeLab(t, grade.Source{Kind: grade.Submission, Dir: stubs}, s).Parts
 		if len(s.Lab.Imports) > 0 {
-			parts = append(parts, gradeLab(t, grade.Source{Kind: grade.WorkingTree, Base: grade.Solution}, s).Parts...)
+			parts = append(parts, gradeLab(t, grade.Source{Kind: grade.Submission, Dir: stubs, Base: grade.Solution}, s).Parts...)
 		}
 		for _, part := range parts {
 			for _, test := range part.Tests {

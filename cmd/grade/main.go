@@ -54,8 +54,7 @@ func execute(args []string, stdout, stderr io.Writer) int {
 		status.err = errors.New("interrupted")
 	}
 	if status.err != nil {
-		text := strings.TrimPrefix(strings.TrimPrefix(status.err.Error(), "grade: "), "course: ")
-		fmt.Fprintln(stderr, "grade: "+text)
+		fmt.Fprintln(stderr, "grade: "+trimmed(status.err).Error())
 	}
 	return status.code
 }
@@ -76,6 +75,16 @@ func (e *exitError) Error() string {
 
 func (e *exitError) Unwrap() error { return e.err }
 
+// trimmed is the error without the name of the package that it comes from.
+func trimmed(err error) error {
+	for _, pkg := range []string{"grade: ", "course: ", "learn: ", "advice: ", "watch: "} {
+		if text, ok := strings.CutPrefix(err.Error(), pkg); ok {
+			return errors.New(text)
+		}
+	}
+	return err
+}
+
 func usage(err error) error { return &exitError{code: exitUsage, err: err} }
 
 // action makes a command's body: an error of unknown sort is the infrastructure's.
@@ -93,7 +102,11 @@ func newCommand() *cobra.Command {
 	root := &cobra.Command{
 		Use:   "grade",
 		Short: "Grade the labs",
-		Long: `Grade the labs of this checkout, the reference solutions, or a submission.
+		RunE:  action(watchAction),
+		Long: `Without a command, in a terminal, watch the labs: run what a saved file affects,
+and show the first failure. Without a terminal, tell how far you are.
+
+Grade the labs of this checkout, the reference solutions, or a submission.
 
 Labs and parts are named by number (01), folder (01-links), word (links) or
 part (1A). Without a name, a command is about all of them.
@@ -106,7 +119,8 @@ Exit status: 0 all passed, or a submission was graded whatever its marks;
 	}
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.AddCommand(runCommand(), mutantsCommand(), soakCommand(), listCommand(), doctorCommand(),
-		traceCommand(), replayCommand())
+		traceCommand(), replayCommand(),
+		hintCommand(), solutionCommand(), resetCommand(), carryCommand(), adviceCommand())
 	return root
 }
 

@@ -13,6 +13,7 @@ import (
 
 	"distlabs/internal/course"
 	"distlabs/internal/grade"
+	"distlabs/internal/learn"
 )
 
 // runFlags are the flags of grade run.
@@ -85,6 +86,10 @@ func (f runFlags) run(cmd *cobra.Command, args []string) error {
 	if source.Kind == grade.WorkingTree {
 		run.Traces = func(lab course.Lab) string { return filepath.Join(c.Root, "labs", lab.ID, ".labs") }
 	}
+	attempt, err := learn.Begin(c, selected)
+	if err != nil {
+		return err
+	}
 	var result *grade.Result
 	err = withGrader(cmd, c, f.jobs, newStatus(cmd.ErrOrStderr(), countTests(selected)), func(g *grade.Grader) error {
 		result, err = g.Grade(cmd.Context(), source, selected, run)
@@ -98,7 +103,18 @@ func (f runFlags) run(cmd *cobra.Command, args []string) error {
 			return err
 		}
 	}
-	printResult(newPrinter(cmd.OutOrStdout()), result, f.verbose)
+	p := newPrinter(cmd.OutOrStdout())
+	printResult(p, result, f.verbose)
+	if source.Kind == grade.WorkingTree {
+		if err := printAdvice(cmd, p, c, selected, result); err != nil {
+			return err
+		}
+	}
+	if source.Kind == grade.WorkingTree && f.seed == "" && f.seeds == 0 {
+		if err := printFinish(p, c, attempt, result); err != nil {
+			return err
+		}
+	}
 	if source.Kind != grade.Submission && !result.Passed() {
 		return &exitError{code: exitFailed}
 	}

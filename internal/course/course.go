@@ -59,6 +59,10 @@ func (l Lab) Number() string { return l.ID[:2] }
 // Dir is the lab's folder relative to the course's root, with slashes.
 func (l Lab) Dir() string { return "labs/" + l.ID }
 
+// StubDir is the folder of the lab's pristine stubs, relative to the course's root, with slashes: what the lab's
+// own files were before the student wrote anything. The go command does not look into it.
+func (l Lab) StubDir() string { return l.Dir() + "/.stub" }
+
 // SolutionDir is the folder of the lab's reference, relative to the course's root, with slashes.
 func (l Lab) SolutionDir() string { return "solutions/" + l.ID }
 

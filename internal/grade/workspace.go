@@ -101,6 +101,11 @@ func (w *workspace) fill(src Source, selected, some []course.Selected) error {
 	if err := w.copyCourse(); err != nil {
 		return fmt.Errorf("grade: scratch workspace: %w", err)
 	}
+	if src.Kind == Submission {
+		if err := w.stubs(); err != nil {
+			return err
+		}
+	}
 	for _, s := range some {
 		p := &prepared{lab: s.Lab}
 		w.labs[s.Lab.ID] = p
@@ -127,7 +132,7 @@ func (w *workspace) lay(src Source, selected []course.Selected, lab course.Lab, 
 	p.notes = append(p.notes, files.Notes...)
 	if files.Absent && lab.ID != p.lab.ID {
 		p.notes = append(p.notes, fmt.Sprintf("%s builds on %s, which is not in the submission: its stubs are used", p.lab.ID, lab.ID))
-		p.base[len(p.base)-1].Kind = WorkingTree
+		p.base[len(p.base)-1].Kind = Stub
 		return nil
 	}
 	refused := files.Refused

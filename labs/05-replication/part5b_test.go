@@ -287,6 +287,11 @@ func TestBackUpSkipsTerms5B(t *testing.T) {
 				}
 			}
 		}
+		for id := labrpc.NodeID(1); id <= 2; id++ {
+			if n := lastIndexOf(p.c.rafts[id].Status()); n != terms*each {
+				s.Failf(rulePromise, "%v said that it has taken %d entries, and its log ends at %d, at %v", id, terms*each, n, briefTime(s.Net.Now()))
+			}
+		}
 		p.electorate(func(_ labrpc.NodeID, req VoteRequest) bool { return req.Candidate == 2 })
 		toN1 := labrpc.Match{From: 2, To: 1, Method: "AppendEntries", Kind: labrpc.Request}
 		s.WaitFor(healBound, labtest.Violation{What: "n2 has the newest log, and does not lead", Rule: ruleLeader},

@@ -144,7 +144,7 @@ func TestOnceAcrossLeaders5D(t *testing.T) {
 			s.Net.Heal()
 			y, err := set.wait()
 			if err != "" {
-				s.Failf(ruleOnce, "%v: compare-and-set(x, %q, at %d) returned %s though it was carried out: the leader that did it has crashed, and the next one knows nothing of it", a.id, next, at, orNil(err))
+				s.Failf(ruleOnce, "%v: compare-and-set(x, %q, at %d) returned %s, though it was carried out: %v had read x = %q before that", a.id, next, at, orNil(err), b.id, next)
 			}
 			at = y.Revision
 			v.startDown()

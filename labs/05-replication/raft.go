@@ -4,23 +4,7 @@
 // and figures in comments are of that paper.
 package replication
 
-import (
-	"sync"
-
-	"distlabs/labrpc"
-)
-
-// A Raft is one server of a cluster that agrees on a log of commands. Its methods
-// may be called by several goroutines at once.
-type Raft struct {
-	node    *labrpc.Node
-	servers []labrpc.NodeID
-	apply   func(Applied)
-
-	mu     sync.Mutex // guards all that follows
-	status Status
-	// TODO(5A): what else must a server know? Begin with your server of lab 04.
-}
+import "distlabs/labrpc"
 
 // StartRaft starts a server of the cluster that servers lists, node's own ID
 // included, with what an earlier incarnation left on the disk. It returns at once.
@@ -30,11 +14,11 @@ type Raft struct {
 // one call at a time and with no lock held, for apply may call all methods of the
 // Raft. After a restart that begins anew with the snapshot, or entry 1.
 func StartRaft(node *labrpc.Node, servers []labrpc.NodeID, apply func(Applied)) *Raft {
-	r := &Raft{node: node, servers: servers, apply: apply}
-	// TODO(5A): stand for election when nobody is heard; apply what is committed.
+	r := NewRaft(node, RaftOptions{
+		Heartbeat: Heartbeat, ElectionTimeout: ElectionTimeout, Servers: servers, Apply: apply,
+	})
+	// TODO(5A): apply what is committed.
 	// TODO(5C): read the disk.
-	labrpc.Handle(node, "RequestVote", r.requestVote)
-	labrpc.Handle(node, "AppendEntries", r.appendEntries)
 	labrpc.Handle(node, "InstallSnapshot", r.installSnapshot)
 	return r
 }
@@ -44,16 +28,14 @@ func StartRaft(node *labrpc.Node, servers []labrpc.NodeID, apply func(Applied)) 
 // that the command has if it is ever committed: in this term, at this index. It
 // may yet lose the place to another, when another leads.
 func (r *Raft) Submit(command []byte) (index, term int, leader bool) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
 	// TODO(5A): append the command to the log, and see that the others do.
-	return 0, r.status.Term, false // leads nobody
+	return 0, r.State().Term, false // leads nobody
 }
 
 // Status returns what the server thinks now: all of one moment.
 func (r *Raft) Status() Status {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	// TODO(5A): tell what you know. What you return must not change afterwards.
-	return r.status
+	st := r.State()
+	// TODO(5A): tell the rest that you know too, the vote first, all read under one
+	// lock. What you return must not change afterwards.
+	return Status{Term: st.Term, Role: st.Role, Leader: st.Leader}
 }

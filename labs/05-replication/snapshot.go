@@ -16,8 +16,6 @@ func (r *Raft) Snapshot(index int, data []byte) {
 // It must never take the state back to one that is older than what was applied,
 // and leave alone those entries of our log that continue the snapshot.
 func (r *Raft) installSnapshot(from labrpc.NodeID, req SnapshotRequest) SnapshotReply {
-	r.mu.Lock()
-	defer r.mu.Unlock()
 	// TODO(5E): keep the snapshot, and hand it to apply in its turn.
-	return SnapshotReply{Term: r.status.Term} // keeps nothing
+	return SnapshotReply{Term: r.State().Term} // keeps nothing
 }

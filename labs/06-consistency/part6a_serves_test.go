@@ -127,6 +127,7 @@ func (a strongCost) minus(b strongCost) strongCost {
 
 // cost is what it costs to do something, beyond what as much time costs in which nothing is done.
 func (c *strongCluster) cost(do func()) strongCost {
+	c.s.Run(100 * time.Millisecond) // what is late of earlier requests is not theirs
 	at, before := c.s.Net.Now(), c.costs()
 	do()
 	after := c.costs()

@@ -1,0 +1,7 @@
+package echo
+
+// Shout returns s in capital letters.
+func Shout(s string) string {
+	// TODO(1B): shout.
+	return "?"
+}
