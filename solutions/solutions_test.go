@@ -72,11 +72,12 @@ func TestAlternativesHaveFullMarks(t *testing.T) {
 		if _, err := os.Stat(dir); err != nil {
 			t.Skip("this lab has no alternative")
 		}
-		requireFullMarks(t, s, grade.Source{Kind: grade.Submission, Dir: dir})
+		requireFullMarks(t, s, grade.Source{Kind: grade.Submission, Dir: dir, Base: grade.Solution})
 	})
 }
 
-// The stubs compile, run to the end of every test, and score nothing. They are read from where the lab keeps them
+// The stubs compile, run to the end of every test, and score nothing: those of a lab that builds on another one, on its
+// stubs and on its reference. They are read from where the lab keeps them
 // pristine, so that this holds in the checkout of someone who has solved a part, too.
 func TestStubsScoreNothing(t *testing.T) {
 	forEachLab(t, func(t *testing.T, s course.Selected) {
@@ -84,7 +85,11 @@ func TestStubsScoreNothing(t *testing.T) {
 		for _, name := range s.Lab.Files() {
 			require.FileExists(t, filepath.Join(stubs, name), "copy the stub here, so that grade reset can restore it")
 		}
-		for _, part := range gradeLab(t, grade.Source{Kind: grade.Submission, Dir: stubs}, s).Parts {
+		parts := gradeLab(t, grade.Source{Kind: grade.Submission, Dir: stubs}, s).Parts
+		if len(s.Lab.Imports) > 0 {
+			parts = append(parts, gradeLab(t, grade.Source{Kind: grade.Submission, Dir: stubs, Base: grade.Solution}, s).Parts...)
+		}
+		for _, part := range parts {
 			for _, test := range part.Tests {
 				if test.Points != 0 {
 					t.Errorf("%s gives a stub %d points", test.Name, test.Points)

@@ -59,6 +59,7 @@ the moment at which the two part is on one height.`,
 	flags.StringVar(&f.mutant, "mutant", "", "run the reference with the known-wrong patch of this `name`")
 	flags.StringVar(&f.against, "against", "", "compare with this `seed`")
 	flags.DurationVar(&f.run.timeout, "timeout", grade.DefaultTimeout, "real time for each seed")
+	flags.StringVar(&f.run.base, "base", "own", "the earlier `labs` that a lab builds on: own or reference")
 	cmd.MarkFlagsMutuallyExclusive("solution", "submission", "mutant")
 	return cmd
 }

@@ -12,7 +12,7 @@ import (
 // the others in a line each, or with verbose all of them in full.
 func printResult(p *printer, r *grade.Result, verbose bool) {
 	for _, lab := range r.Labs {
-		printLab(p, lab, verbose)
+		printLab(p, r.Source.Kind, lab, verbose)
 	}
 	if len(r.Labs) > 1 {
 		p.printf("\n%s %d/%d\n", p.strong("all labs"), r.Points, r.Max)
@@ -24,7 +24,7 @@ func printResult(p *printer, r *grade.Result, verbose bool) {
 }
 
 // printLab prints the table of one lab.
-func printLab(p *printer, lab grade.LabResult, verbose bool) {
+func printLab(p *printer, from grade.SourceKind, lab grade.LabResult, verbose bool) {
 	t := table{head: []string{lab.ID, "points", "tests", "seeds", "virtual", "real"}}
 	for _, part := range lab.Parts {
 		passed, seeds := 0, 0
@@ -49,6 +49,11 @@ func printLab(p *printer, lab grade.LabResult, verbose bool) {
 	}
 	t.add(p.strong("total"), points(p, lab.Points, lab.Max), "", "", "", "")
 	p.table(t)
+	for _, base := range lab.Base {
+		if base.Kind == grade.Solution && from != grade.Solution {
+			p.printf("note: %s is built on the reference's %s\n", lab.ID, base.Lab)
+		}
+	}
 	for _, note := range lab.Notes {
 		p.printf("note: %s\n", note)
 	}
@@ -89,19 +94,23 @@ func printFailures(p *printer, r *grade.Result, verbose bool) {
 				p.printf("\n")
 			}
 			f := t.Failures[0]
-			p.printf("%s %s: %s [%s]\n", p.bad("failed:"), t.Name, oneLine(f.What), howToSee(r, part.ID, f))
+			p.printf("%s %s: %s [%s]\n", p.bad("failed:"), t.Name, oneLine(f.What), howToSee(r, lab, part.ID, f))
 			shown++
 		}
 	})
 }
 
 // howToSee is the command that shows a failure in full.
-func howToSee(r *grade.Result, part string, f report.Failure) string {
+func howToSee(r *grade.Result, lab *grade.LabResult, part string, f report.Failure) string {
 	switch r.Source.Kind {
 	case grade.WorkingTree:
 		return oneLine(f.Replay)
 	case grade.Submission:
-		return fmt.Sprintf("grade run %s --verbose --submission %s", part, r.Source.Path)
+		base := ""
+		if len(lab.Base) > 0 && lab.Base[0].Kind == grade.Solution {
+			base = "--base reference "
+		}
+		return fmt.Sprintf("grade run %s --verbose %s--submission %s", part, base, r.Source.Path)
 	default:
 		return fmt.Sprintf("grade run %s --verbose --solution", part)
 	}

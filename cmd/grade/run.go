@@ -20,6 +20,7 @@ import (
 type runFlags struct {
 	solution   bool
 	submission string
+	base       string
 	json       string
 	jobs       int
 	seeds      int
@@ -43,6 +44,9 @@ It grades the labs in this checkout, or with --solution the reference, or with
 checkout. The directory may hold the files as they are, or under labs/<lab>/ or
 <lab>/. Only the files that lab.yaml names are taken from it.
 
+A lab may build on an earlier one: on yours, or with --base reference on the
+reference's, so that a bug in one lab costs its points once.
+
 The first failure is shown in full, the others in a line each. With --format the
 results are written in the form that another system reads instead (see grade
 report); with --partial that file is written again after every test, so that a
@@ -51,12 +55,14 @@ grader that is killed leaves behind what it knew.`,
   grade run 1A                     one part of it
   grade run 01 --seed 81 -v        one seed, everything in full
   grade run --solution             the reference: full marks
+  grade run 06 --base reference    lab 06, on the reference's lab 05
   grade run 01 --submission DIR --json results.json`,
 		RunE: action(func(cmd *cobra.Command, args []string) error { return f.run(cmd, args) }),
 	}
 	flags := cmd.Flags()
 	flags.BoolVar(&f.solution, "solution", false, "grade the reference solutions")
 	flags.StringVar(&f.submission, "submission", "", "grade the files of this `directory`")
+	flags.StringVar(&f.base, "base", "own", "the earlier `labs` that a lab builds on: own or reference")
 	flags.StringVar(&f.json, "json", "", "write the results to this `file` (schemas/results.schema.json)")
 	flags.IntVar(&f.jobs, "jobs", 0, "processes at a time (default: one per core)")
 	flags.IntVar(&f.seeds, "seeds", 0, "seeds per test (default: what each test asks for)")
@@ -162,15 +168,25 @@ func (f runFlags) keep(cmd *cobra.Command, partial *grade.Partial) (func(grade.P
 	return then, f.report.writeOne(cmd, partial.Result())
 }
 
-// source is what the flags ask to grade; every wrong value is found here,
+// source is what the flags ask to grade, and on what; every wrong value is found here,
 // before anything is built.
 func (f runFlags) source() (grade.Source, error) {
+	src, err := f.graded()
+	if f.base == "reference" {
+		src.Base = grade.Solution
+	}
+	return src, err
+}
+
+func (f runFlags) graded() (grade.Source, error) {
 	if f.seed != "" {
 		if _, err := strconv.ParseUint(f.seed, 10, 64); err != nil {
 			return grade.Source{}, usage(fmt.Errorf("--seed %q is not a seed: want a whole number", f.seed))
 		}
 	}
 	switch {
+	case f.base != "" && f.base != "own" && f.base != "reference":
+		return grade.Source{}, usage(fmt.Errorf("--base %q is neither own nor reference", f.base))
 	case f.seeds < 0:
 		return grade.Source{}, usage(fmt.Errorf("--seeds %d is negative", f.seeds))
 	case f.jobs < 0:

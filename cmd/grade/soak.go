@@ -40,7 +40,7 @@ Exit status: 0 only if both are zero and every test ran all seeds.`,
 			var soaks []grade.Soak
 			err = withGrader(cmd, c, jobs, newStatus(cmd.ErrOrStderr(), countTests(selected)*len(procs)), func(g *grade.Grader) error {
 				if src.Dir != "" {
-					src.Kind = grade.Submission
+					src.Kind, src.Base = grade.Submission, grade.Solution
 				}
 				soaks, err = g.RunSoak(cmd.Context(), src, selected, run, procs)
 				return err
@@ -55,7 +55,7 @@ Exit status: 0 only if both are zero and every test ran all seeds.`,
 	flags.IntVar(&run.Seeds, "seeds", 1000, "seeds per test")
 	flags.IntSliceVar(&procs, "procs", procs, "GOMAXPROCS of the tests; several values run one after another")
 	flags.DurationVar(&run.Timeout, "timeout", time.Hour, "real time per test")
-	flags.StringVar(&src.Dir, "submission", "", "soak the files of this directory in place of the reference")
+	flags.StringVar(&src.Dir, "submission", "", "soak the files of this directory in place of the reference's; the labs that it builds on are the reference's")
 	flags.IntVar(&jobs, "jobs", 0, "processes at a time (default: one per core)")
 	return cmd
 }

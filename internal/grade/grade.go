@@ -116,17 +116,17 @@ func (g *Grader) Close() error { return g.made.remove() }
 func (g *Grader) Grade(ctx context.Context, src Source, selected []course.Selected, run Run) (*Result, error) {
 	result := newResult(g.tools.Version, src, selected)
 	result.Isolation, result.Barriers = g.box.Level, g.box.Barriers
-	w, err := g.assemble(src, selected)
+	each, remove, err := g.assembleEach(src, selected)
 	if err != nil {
 		return nil, err
 	}
-	defer w.remove()
+	defer remove()
 	var all errgroup.Group
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	for i := range selected {
 		all.Go(func() error {
-			err := w.gradeLab(ctx, &result.Labs[i], selected[i], run)
+			err := each[i].gradeLab(ctx, &result.Labs[i], selected[i], run)
 			if err != nil {
 				cancel()
 			}
@@ -137,6 +137,7 @@ func (g *Grader) Grade(ctx context.Context, src Source, selected []course.Select
 		return nil, err
 	}
 	result.score()
+	result.replayOnBase()
 	return result, nil
 }
 
@@ -147,7 +148,7 @@ func (w *workspace) gradeLab(ctx context.Context, out *LabResult, s course.Selec
 	if err := w.build(ctx, p); err != nil {
 		return err
 	}
-	out.Notes, out.Refused, out.Compile = p.notes, p.refused, p.compile
+	out.Base, out.Notes, out.Refused, out.Compile = p.base, p.notes, p.refused, p.compile
 	tests, ctx := errgroup.WithContext(ctx)
 	for i := range out.Parts {
 		for j := range out.Parts[i].Tests {

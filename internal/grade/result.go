@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"slices"
 	"time"
 
 	"distlabs/internal/course"
@@ -53,10 +54,17 @@ type LabResult struct {
 	Title   string       `json:"title"`
 	Points  int          `json:"points"`
 	Max     int          `json:"max"`
+	Base    []BaseResult `json:"base,omitempty"`    // the labs that it was built on
 	Refused string       `json:"refused,omitempty"` // why nothing was run: one sentence
 	Compile []string     `json:"compile,omitempty"` // the compiler's errors, when that is why
 	Notes   []string     `json:"notes,omitempty"`   // what was ignored or is missing
 	Parts   []PartResult `json:"parts"`
+}
+
+// BaseResult says where a lab came from that another was built on.
+type BaseResult struct {
+	Lab  string     `json:"lab"`
+	Kind SourceKind `json:"kind"`
 }
 
 // PartResult is one part of a lab.
@@ -150,6 +158,23 @@ func newResult(goVersion string, source Source, selected []course.Selected) *Res
 		r.Labs = append(r.Labs, lab)
 	}
 	return r
+}
+
+// replayOnBase corrects the commands that show failures again: go test would build on another base
+// than the one that was graded.
+func (r *Result) replayOnBase() {
+	r.Tests(func(lab *LabResult, part *PartResult, test *TestResult) {
+		if r.Source.Kind == Solution || !slices.ContainsFunc(lab.Base, func(b BaseResult) bool { return b.Kind == Solution }) {
+			return
+		}
+		for i := range test.Failures {
+			f := &test.Failures[i]
+			f.Replay = fmt.Sprintf("go run ./cmd/grade run %s --base reference", part.ID)
+			if f.Seed != 0 {
+				f.Replay += fmt.Sprintf(" --seed %d", f.Seed)
+			}
+		}
+	})
 }
 
 // score adds up: a test that passed earns its points, every other none.

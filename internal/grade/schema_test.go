@@ -22,6 +22,7 @@ func TestSchemaAcceptsEveryField(t *testing.T) {
 	full := Result{}
 	fillIn(reflect.ValueOf(&full).Elem())
 	full.Version, full.Isolation, full.Source.Kind = ResultVersion, IsolationOS, Submission
+	full.Labs[0].Base[0].Kind = Solution
 	full.Tests(func(_ *LabResult, _ *PartResult, test *TestResult) {
 		test.Status = report.Fail
 		for i := range test.Failures {

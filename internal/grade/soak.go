@@ -35,17 +35,20 @@ const soakChunk = 200
 // every number of processors in procs. The harness then runs each seed twice,
 // compares the two recorded runs, and goes on after a failure.
 func (g *Grader) RunSoak(ctx context.Context, src Source, selected []course.Selected, run Run, procs []int) ([]Soak, error) {
-	w, err := g.assemble(src, selected)
+	each, remove, err := g.assembleEach(src, selected)
 	if err != nil {
 		return nil, err
 	}
-	defer w.remove()
+	defer remove()
 	run.Soak = true
 	what := "reference"
 	if src.Kind == Submission {
 		what = "submission"
 	}
-	for _, s := range selected {
+	of := map[string]*workspace{} // by lab
+	for i, s := range selected {
+		w := each[i]
+		of[s.Lab.ID] = w
 		p := w.labs[s.Lab.ID]
 		g.tell(Progress{Stage: StageBuild, Lab: s.Lab.ID})
 		if err := w.build(ctx, p); err != nil {
@@ -59,7 +62,7 @@ func (g *Grader) RunSoak(ctx context.Context, src Source, selected []course.Sele
 	for _, n := range procs {
 		run.Procs = n
 		result := newResult(g.tools.Version, src, selected)
-		if err := w.soak(ctx, result, run); err != nil {
+		if err := g.soak(ctx, of, result, run); err != nil {
 			return nil, err
 		}
 		result.score()
@@ -71,7 +74,7 @@ func (g *Grader) RunSoak(ctx context.Context, src Source, selected []course.Sele
 }
 
 // soak fills in a result, each test in as many processes as its seeds make chunks.
-func (w *workspace) soak(ctx context.Context, result *Result, run Run) error {
+func (g *Grader) soak(ctx context.Context, of map[string]*workspace, result *Result, run Run) error {
 	chunks, ctx := errgroup.WithContext(ctx)
 	result.Tests(func(lab *LabResult, _ *PartResult, t *TestResult) {
 		parts := make([]*TestResult, (run.Seeds+soakChunk-1)/soakChunk)
@@ -83,10 +86,11 @@ func (w *workspace) soak(ctx context.Context, result *Result, run Run) error {
 			run.Seeds = min(soakChunk, run.Seeds-i*soakChunk)
 			parts[i] = &TestResult{Name: t.Name, Max: t.Max}
 			chunks.Go(func() error {
+				w := of[lab.ID]
 				err := w.test(ctx, w.labs[lab.ID], parts[i], run)
 				if left.Add(-1) == 0 {
 					t.join(parts)
-					w.g.tell(Progress{Stage: StageTested, Lab: lab.ID, Test: t.Name, Result: t})
+					g.tell(Progress{Stage: StageTested, Lab: lab.ID, Test: t.Name, Result: t})
 				}
 				return err
 			})

@@ -26,6 +26,7 @@ const (
 	Solution    SourceKind = "solution"     // the reference
 	Submission  SourceKind = "submission"   // a directory from elsewhere
 	MutantKind  SourceKind = "mutant"       // the reference with one patch
+	Stub        SourceKind = "stub"         // only of BaseResult: nothing was there, so the pristine stubs are used
 )
 
 // Source is where the graded files come from.
@@ -34,6 +35,18 @@ type Source struct {
 	Dir    string // Submission: its directory
 	Held   Held   // Submission: its files, if they were read already; Dir only names it then
 	Mutant Mutant // MutantKind
+
+	// Base is where the labs come from that a graded lab builds on: Solution for the reference, so that a bug
+	// in one lab costs once; "" for the source's own.
+	Base SourceKind
+}
+
+// base is the source of a lab that another one builds on.
+func (s Source) base() Source {
+	if s.Base != "" {
+		return Source{Kind: s.Base}
+	}
+	return s
 }
 
 // Files is what a source has for one lab.
@@ -173,10 +186,15 @@ func locate(r *os.Root, selected []course.Selected, lab course.Lab) (folder, ref
 	if !holds(r, lab) {
 		return "", ""
 	}
+	asked := slices.ContainsFunc(selected, func(s course.Selected) bool { return s.Lab.ID == lab.ID })
 	for _, other := range selected {
-		if other.Lab.ID != lab.ID && holds(r, other.Lab) {
-			return "", fmt.Sprintf("the files at the submission's root could belong to %s or to %s: name the lab", lab.ID, other.Lab.ID)
+		if other.Lab.ID == lab.ID || !holds(r, other.Lab) {
+			continue
 		}
+		if !asked { // a lab that the other builds on: the files are the other's
+			return "", ""
+		}
+		return "", fmt.Sprintf("the files at the submission's root could belong to %s or to %s: name the lab", lab.ID, other.Lab.ID)
 	}
 	return ".", ""
 }

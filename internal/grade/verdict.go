@@ -154,7 +154,7 @@ var scratchPath = regexp.MustCompile(`\S*/(labs/\d\d-[a-z0-9-]+/[\w.-]+)`)
 // knows them, and the command that shows it again.
 func (v verdict) finish(f *report.Failure) {
 	f.Where = scratchPath.ReplaceAllString(f.Where, "$1")
-	f.Diagram = v.diagram(f.Diagram)
+	f.Diagram, f.History = v.diagram(f.Diagram), v.diagram(f.History)
 	if f.Test == "" {
 		f.Test = v.test
 	}

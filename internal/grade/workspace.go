@@ -36,6 +36,7 @@ type workspace struct {
 // prepared is one lab of a workspace.
 type prepared struct {
 	lab     course.Lab
+	base    []BaseResult
 	notes   []string
 	refused string
 	compile []string
@@ -46,12 +47,50 @@ type prepared struct {
 // assemble copies the course, reads the source's files for the selected labs,
 // passes them through the gate, and lays them over the copy.
 func (g *Grader) assemble(src Source, selected []course.Selected) (*workspace, error) {
+	return g.assembleSome(src, selected, selected)
+}
+
+// assembleEach returns the workspace of each selected lab. One serves all, unless the labs
+// that others build on are not the source's own: the same lab would have to be there twice.
+func (g *Grader) assembleEach(src Source, selected []course.Selected) (each []*workspace, remove func(), err error) {
+	var made []*workspace
+	remove = func() {
+		for _, w := range made {
+			w.remove()
+		}
+	}
+	groups, apart := [][]course.Selected{nil}, make([]int, len(selected)) // apart: the group of each lab
+	for i, s := range selected {
+		if src.Base != "" && len(g.needs(s.Lab)) > 1 {
+			groups, apart[i] = append(groups, []course.Selected{s}), len(groups)
+		} else {
+			groups[0] = append(groups[0], s)
+		}
+	}
+	for _, group := range groups {
+		var w *workspace
+		if len(group) > 0 {
+			if w, err = g.assembleSome(src, selected, group); err != nil {
+				remove()
+				return nil, nil, err
+			}
+		}
+		made = append(made, w)
+	}
+	for _, at := range apart {
+		each = append(each, made[at])
+	}
+	return each, remove, nil
+}
+
+// assembleSome is assemble for some of the selected labs.
+func (g *Grader) assembleSome(src Source, selected, some []course.Selected) (*workspace, error) {
 	dir, err := os.MkdirTemp(g.scratch, "work-")
 	if err != nil {
 		return nil, fmt.Errorf("grade: %w", err)
 	}
 	w := &workspace{g: g, dir: dir, course: filepath.Join(dir, "course"), view: filepath.Join(dir, "view"), labs: map[string]*prepared{}}
-	err = w.fill(src, selected)
+	err = w.fill(src, selected, some)
 	if err == nil && g.box.user {
 		err = w.share()
 	}
@@ -78,7 +117,7 @@ func (w *workspace) share() error {
 	})
 }
 
-func (w *workspace) fill(src Source, selected []course.Selected) error {
+func (w *workspace) fill(src Source, selected, some []course.Selected) error {
 	for _, sub := range []string{"home", "tmp", "view"} {
 		if err := os.MkdirAll(filepath.Join(w.dir, sub), 0o777); err != nil {
 			return fmt.Errorf("grade: %w", err)
@@ -92,7 +131,7 @@ func (w *workspace) fill(src Source, selected []course.Selected) error {
 			return err
 		}
 	}
-	for _, s := range selected {
+	for _, s := range some {
 		p := &prepared{lab: s.Lab}
 		w.labs[s.Lab.ID] = p
 		for _, lab := range w.g.needs(s.Lab) {
@@ -107,6 +146,10 @@ func (w *workspace) fill(src Source, selected []course.Selected) error {
 // lay puts the source's files of a lab in place, for p: that lab itself or one
 // that builds on it. p remembers what was ignored or refused.
 func (w *workspace) lay(src Source, selected []course.Selected, lab course.Lab, p *prepared) error {
+	if lab.ID != p.lab.ID {
+		src = src.base()
+		p.base = append(p.base, BaseResult{Lab: lab.ID, Kind: src.Kind})
+	}
 	files, err := src.read(w.g.course, selected, lab)
 	if err != nil {
 		return err
@@ -114,6 +157,7 @@ func (w *workspace) lay(src Source, selected []course.Selected, lab course.Lab, 
 	p.notes = append(p.notes, files.Notes...)
 	if files.Absent && lab.ID != p.lab.ID {
 		p.notes = append(p.notes, fmt.Sprintf("%s builds on %s, which is not in the submission: its stubs are used", p.lab.ID, lab.ID))
+		p.base[len(p.base)-1].Kind = Stub
 		return nil
 	}
 	refused := files.Refused
@@ -259,7 +303,15 @@ func (w *workspace) build(ctx context.Context, p *prepared) error {
 		return fmt.Errorf("grade: building %s failed (try grade doctor): %s", p.lab.ID, fault)
 	}
 	p.refused = "does not compile: " + fault
+	if p.standsOn(fault) {
+		p.refused += " (--base reference builds on the reference's)"
+	}
 	return nil
+}
+
+// standsOn reports whether a compile error is in a lab that this one builds on.
+func (p *prepared) standsOn(fault string) bool {
+	return slices.ContainsFunc(p.base, func(b BaseResult) bool { return strings.HasPrefix(fault, course.Lab{ID: b.Lab}.Dir()+"/") })
 }
 
 // compile runs the go command, once more if it lacked modules.
@@ -298,4 +350,8 @@ func (w *workspace) pristineBuilds(ctx context.Context, lab course.Lab) (bool, e
 	return err == nil && out.exit == 0 && out.stopped == "", err
 }
 
-func (w *workspace) remove() { removeAll(w.dir) }
+func (w *workspace) remove() {
+	if w != nil {
+		removeAll(w.dir)
+	}
+}

@@ -3,6 +3,7 @@ package labtest
 import (
 	"bytes"
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"runtime"
 	"runtime/debug"
@@ -25,6 +26,7 @@ type outcome struct {
 	failure   *report.Failure
 	failedAt  time.Duration
 	nodes     []labrpc.NodeID
+	page      func(io.Writer) error // Violation.Page
 	bites     map[string]bool
 	measures  map[string]report.Measure
 	virtual   time.Duration
@@ -56,7 +58,7 @@ func (r *runner) runWith(seed uint64, observe func(labrpc.Event), suppress func(
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	out := &outcome{
-		seed: seed, failure: s.failure, failedAt: s.failedAt, nodes: s.nodes,
+		seed: seed, failure: s.failure, failedAt: s.failedAt, nodes: s.nodes, page: s.page,
 		bites: s.bites, measures: s.measures, abandoned: !finished,
 	}
 	if finished {

@@ -1,6 +1,7 @@
 package labtest
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -46,6 +47,12 @@ func (r *runner) explain(out *outcome) report.Failure {
 		f.Diagram = path
 	} else {
 		f.Notes = append(f.Notes, err.Error())
+	}
+	if out.page != nil {
+		path, err := r.writePage(out)
+		if f.History = path; err != nil {
+			f.Notes = append(f.Notes, err.Error())
+		}
 	}
 	return f
 }
@@ -173,6 +180,18 @@ func traceDir() (dir, shown string) {
 		return dir, dir
 	}
 	return filepath.Join(place().Dir, ".labs"), strings.TrimPrefix(place().Package, "./") + "/.labs"
+}
+
+// writePage keeps the failure's own page beside the diagram, and returns its path.
+func (r *runner) writePage(out *outcome) (string, error) {
+	dir, shown := traceDir()
+	name := fmt.Sprintf("%s-%d-history.html", r.t.Name(), out.seed)
+	var text bytes.Buffer
+	err := errors.Join(out.page(&text), os.MkdirAll(dir, 0o755), os.WriteFile(filepath.Join(dir, name), text.Bytes(), 0o644))
+	if err != nil {
+		return "", fmt.Errorf("the page of the history could not be kept: %w", err)
+	}
+	return filepath.ToSlash(filepath.Join(shown, name)), nil
 }
 
 // writeRun writes the whole file or none of it.

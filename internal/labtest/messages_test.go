@@ -61,7 +61,7 @@ func message(t *testing.T, dir string) string {
 	require.Error(t, err, "the fixture must fail:\n%s", out)
 	require.NotContains(t, string(out), "[build failed]")
 	text := string(bytes.ReplaceAll(out, []byte(t.TempDir()), []byte("DIR")))
-	text = regexp.MustCompile(`diagram: .*`).ReplaceAllString(text, "diagram: …")
+	text = regexp.MustCompile(`(diagram|history): .*`).ReplaceAllString(text, "$1: …")
 	// The raw report that follows a translated one depends on addresses and on Go's own files.
 	// What does not replay is another run every time.
 	for _, raw := range []string{"WARNING: DATA RACE", "\npanic: ", "does not replay the same"} {

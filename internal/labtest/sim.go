@@ -2,6 +2,7 @@ package labtest
 
 import (
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"strings"
 	"sync"
@@ -18,6 +19,10 @@ type Violation struct {
 	Rule  string          // the rule, with its number in the README or its source
 	Seen  []string        // the evidence, a line each
 	Nodes []labrpc.NodeID // whom it concerns: the others are left out of the printed record
+
+	// Page, if not nil, writes a page of its own about the failure, kept beside the diagram. It is called at most
+	// once, outside the bubble.
+	Page func(w io.Writer) error
 }
 
 // A Sim is one run of a test's body with one seed. Its methods may be called by several goroutines at once,
@@ -47,6 +52,7 @@ type Sim struct {
 	failure  *report.Failure // the first one
 	failedAt time.Duration
 	nodes    []labrpc.NodeID // Violation.Nodes
+	page     func(io.Writer) error
 	bites    map[string]bool
 	measures map[string]report.Measure
 }
@@ -155,7 +161,7 @@ func (s *Sim) failWith(kind report.Kind, v Violation, where string) {
 	first := s.failure == nil
 	if first {
 		s.failure = &report.Failure{Kind: kind, Where: where, What: v.What, Rule: v.Rule, Seen: v.Seen, Seed: s.Seed}
-		s.failedAt, s.nodes = s.now(), v.Nodes
+		s.failedAt, s.nodes, s.page = s.now(), v.Nodes, v.Page
 	}
 	s.mu.Unlock()
 	s.stop.Store(true)

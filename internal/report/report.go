@@ -33,6 +33,7 @@ type Failure struct {
 	Faults  string   `json:"faults,omitempty"`  // what the network had done
 	Replay  string   `json:"replay,omitempty"`  // the command that shows it again
 	Diagram string   `json:"diagram,omitempty"` // path of the recorded run
+	History string   `json:"history,omitempty"` // path of a page of what the clients saw
 	Seed    uint64   `json:"seed,omitempty"`
 	Notes   []string `json:"notes,omitempty"` // anything else worth a line: "not the same on replay: …"
 	Trace   string   `json:"trace,omitempty"` // the last events before it, as text

@@ -26,6 +26,7 @@ func (f Failure) Text() string {
 	writeLabel(&b, "faults:", f.Faults)
 	writeLabel(&b, "replay:", f.Replay)
 	writeLabel(&b, "diagram:", f.Diagram)
+	writeLabel(&b, "history:", f.History)
 	for _, note := range f.Notes {
 		writeLabel(&b, "note:", note)
 	}

@@ -48,6 +48,8 @@ type Model[S comparable, I, O any] struct {
 	Step func(state S, in I, out *O) (S, bool)
 }
 
+const defaultSteps = 2_000_000
+
 // Options of a Check. The zero value is sensible.
 type Options struct {
 	// Steps bounds the search for each key; 0 means two million, about as many
@@ -85,7 +87,7 @@ func (op Op[I, O]) String() string {
 // an operation that returns before its call is an error too.
 func Check[S comparable, I, O any](m Model[S, I, O], history []Op[I, O], opts Options) error {
 	if opts.Steps == 0 {
-		opts.Steps = 2_000_000
+		opts.Steps = defaultSteps
 	}
 	keys := map[string][]Op[I, O]{}
 	for _, op := range history {
@@ -130,12 +132,8 @@ func decide[S comparable, I, O any](m Model[S, I, O], ops []Op[I, O], steps int)
 	}
 	history := make([]porcupine.Operation, 0, len(ops))
 	for _, op := range ops {
-		// Porcupine takes a call and a return of one instant for concurrent. Twice the time, plus one
-		// for a call, puts the return first.
-		o := porcupine.Operation{ClientId: op.Client, Input: op.In, Call: 2*int64(op.Call) + 1, Output: (*O)(nil), Return: math.MaxInt64}
-		if !op.Pending {
-			o.Output, o.Return = &op.Out, max(2*int64(op.Return), o.Call)
-		}
+		o := operation(op)
+		o.Input = op.In
 		history = append(history, o)
 	}
 	switch {
@@ -145,6 +143,17 @@ func decide[S comparable, I, O any](m Model[S, I, O], ops []Op[I, O], steps int)
 		return unknown
 	}
 	return illegal
+}
+
+// operation is an Op as Porcupine takes it; its input is the Op.
+func operation[I, O any](op Op[I, O]) porcupine.Operation {
+	// Porcupine takes a call and a return of one instant for concurrent. Twice the time, plus one
+	// for a call, puts the return first.
+	o := porcupine.Operation{ClientId: op.Client, Input: op, Call: 2*int64(op.Call) + 1, Output: (*O)(nil), Return: math.MaxInt64}
+	if !op.Pending {
+		o.Output, o.Return = &op.Out, max(2*int64(op.Return), o.Call)
+	}
+	return o
 }
 
 // first finds the operation at whose return the history of one key went wrong.

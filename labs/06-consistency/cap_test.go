@@ -1,0 +1,280 @@
+package consistency_test
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"distlabs/internal/check/linear"
+	"distlabs/internal/labtest"
+	"distlabs/labrpc"
+	consistency "distlabs/labs/06-consistency"
+)
+
+const (
+	basketGossip  = 100 * time.Millisecond
+	basketTimeout = 1050 * time.Millisecond // no multiple of that: no two timers of a request fall on one instant
+	// basketSettles is the time in which all members that can talk have the same.
+	basketSettles = 40 * basketGossip
+
+	ruleRefuses    = "under CP, without a majority a request is refused, within Timeout (rule 31)"
+	ruleServed     = "under CP, a member that can talk to a majority serves every request (rule 31)"
+	ruleNoLies     = "under CP, Add and Items are linearizable (rule 32)"
+	ruleAlways     = "under AP, every request is answered at once, whoever can be reached (rule 33)"
+	ruleReconciles = "40 gossip periods after the network has healed, all members have all that was acknowledged on any side, under either policy (rule 34)"
+	ruleInvents    = "Items returns, sorted and each once, only what was added (rule 35)"
+)
+
+// A basketStore is the members of one store, with what was added to it.
+type basketStore struct {
+	s            *labtest.Sim
+	policy       consistency.Policy
+	members      []labrpc.NodeID
+	baskets      map[labrpc.NodeID]*consistency.Basket
+	name         string // begins its items
+	added        int
+	acknowledged []string
+	calls        []*basketCall
+}
+
+func newBasketStore(s *labtest.Sim, policy consistency.Policy, members ...labrpc.NodeID) *basketStore {
+	b := &basketStore{s: s, policy: policy, members: members, baskets: map[labrpc.NodeID]*consistency.Basket{}, name: strings.ToLower(policy.String())}
+	for _, id := range members {
+		b.start(id)
+	}
+	return b
+}
+
+func (b *basketStore) start(id labrpc.NodeID) {
+	b.baskets[id] = consistency.NewBasket(b.s.Start(id), consistency.BasketOptions{
+		Policy: b.policy, Members: slices.Clone(b.members), Timeout: basketTimeout, Gossip: basketGossip,
+	})
+}
+
+// A basketCall is a request under way, or answered.
+type basketCall struct {
+	at    labrpc.NodeID
+	inc   int
+	item  string // "" for Items
+	began time.Duration
+	known []string // what had been acknowledged by then
+
+	mu    sync.Mutex
+	over  bool
+	items []string
+	err   error
+	ended time.Duration
+}
+
+func (c *basketCall) String() string {
+	if c.item == "" {
+		return fmt.Sprintf("Items at %v, called at %v", c.at, c.began)
+	}
+	return fmt.Sprintf("Add(%q) at %v, called at %v", c.item, c.at, c.began)
+}
+
+func (c *basketCall) done() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.over
+}
+
+// goAdd begins to add a new item.
+func (b *basketStore) goAdd(at labrpc.NodeID) *basketCall {
+	b.added++
+	item := fmt.Sprintf("%s-%03d", b.name, b.added)
+	return b.call(&basketCall{at: at, item: item}, func(basket *consistency.Basket) ([]string, error) { return nil, basket.Add(item) })
+}
+
+// goItems begins to read.
+func (b *basketStore) goItems(at labrpc.NodeID) *basketCall {
+	return b.call(&basketCall{at: at}, (*consistency.Basket).Items)
+}
+
+func (b *basketStore) call(call *basketCall, f func(*consistency.Basket) ([]string, error)) *basketCall {
+	call.began, call.inc, call.known = b.s.Net.Now(), b.s.Net.Incarnation(call.at), slices.Clone(b.acknowledged)
+	b.s.Logf("%v, %v", b.policy, call)
+	basket := b.baskets[call.at]
+	b.calls = append(b.calls, call)
+	go func() {
+		items, err := f(basket)
+		call.mu.Lock()
+		defer call.mu.Unlock()
+		call.over, call.items, call.err, call.ended = true, items, err, b.s.Net.Now()
+	}()
+	b.s.Run(0) // so that what it does at once comes before what the test does next
+	return call
+}
+
+func (b *basketStore) crashed(call *basketCall) bool {
+	return !b.s.Net.Up(call.at) || b.s.Net.Incarnation(call.at) != call.inc
+}
+
+// wait waits for a call, and checks what can be checked of any. It reports
+// whether it was served.
+func (b *basketStore) wait(call *basketCall) ([]string, bool) {
+	limit, rule := basketTimeout, ruleRefuses
+	if b.policy == consistency.AP {
+		limit, rule = 0, ruleAlways
+	}
+	left := max(call.began+limit+time.Millisecond-b.s.Net.Now(), 0)
+	if !b.s.Until(left, call.done) && !b.crashed(call) {
+		b.s.Fail(labtest.Violation{What: fmt.Sprintf("%v: %v: no answer by %v", b.policy, call, b.s.Net.Now()), Rule: rule, Nodes: []labrpc.NodeID{call.at}})
+	}
+	call.mu.Lock()
+	defer call.mu.Unlock()
+	switch {
+	case !call.over:
+		return nil, false
+	case call.err == nil && call.item != "":
+		if !slices.Contains(b.acknowledged, call.item) {
+			b.acknowledged = append(b.acknowledged, call.item)
+		}
+	case call.err == nil:
+		b.sound(call)
+	case b.crashed(call):
+	case b.policy == consistency.AP || !errors.Is(call.err, consistency.ErrRefused):
+		b.s.Fail(labtest.Violation{What: fmt.Sprintf("%v: %v: the error is %q", b.policy, call, call.err), Rule: rule, Nodes: []labrpc.NodeID{call.at}})
+	}
+	return call.items, call.err == nil
+}
+
+// sound checks that a read has returned a sorted set of items that were added.
+func (b *basketStore) sound(call *basketCall) {
+	for i, item := range call.items {
+		switch {
+		case i > 0 && call.items[i-1] >= item:
+			b.s.Failf(ruleInvents, "%v: %v: it returns %q before %q", b.policy, call, call.items[i-1], item)
+		case !slices.ContainsFunc(b.calls, func(c *basketCall) bool { return c.item == item }):
+			b.s.Failf(ruleInvents, "%v: %v: it returns %q, which nobody has added", b.policy, call, item)
+		}
+	}
+}
+
+// mustAdd and mustRead are for requests that must be served.
+func (b *basketStore) mustAdd(at labrpc.NodeID) string {
+	call := b.goAdd(at)
+	b.mustServe(call)
+	return call.item
+}
+
+func (b *basketStore) mustRead(at labrpc.NodeID) []string {
+	return b.mustServe(b.goItems(at))
+}
+
+func (b *basketStore) mustServe(call *basketCall) []string {
+	items, ok := b.wait(call)
+	if !ok {
+		rule := ruleServed
+		if b.policy == consistency.AP {
+			rule = ruleAlways
+		}
+		b.s.Fail(labtest.Violation{What: fmt.Sprintf("%v: %v: refused at %v: %v", b.policy, call, call.ended, call.err), Rule: rule, Nodes: []labrpc.NodeID{call.at}})
+	}
+	return items
+}
+
+// mustRefuse is for requests that cannot be served under CP.
+func (b *basketStore) mustRefuse(call *basketCall) {
+	if items, ok := b.wait(call); ok {
+		b.s.Fail(labtest.Violation{
+			What: fmt.Sprintf("%v: %v: served at %v with %v, and it can talk to no majority", b.policy, call, call.ended, items),
+			Rule: ruleRefuses, Nodes: []labrpc.NodeID{call.at},
+		})
+	}
+}
+
+// missing returns the first acknowledged item that a read should have, and has not.
+func (b *basketStore) missing(call *basketCall, items []string) string {
+	for _, item := range call.known {
+		if !slices.Contains(items, item) {
+			return item
+		}
+	}
+	return ""
+}
+
+// reconciled checks that all members have everything that was acknowledged, and
+// the same.
+func (b *basketStore) reconciled() {
+	var first []string
+	for i, id := range b.members {
+		call := b.goItems(id)
+		items := b.mustServe(call)
+		if lost := b.missing(call, items); lost != "" {
+			b.s.Fail(labtest.Violation{
+				What: fmt.Sprintf("%v: %v: %q is lost, which was acknowledged; it has %v", b.policy, call, lost, items),
+				Rule: ruleReconciles, Nodes: []labrpc.NodeID{id},
+			})
+		}
+		if i == 0 {
+			first = items
+		}
+		if !slices.Equal(first, items) {
+			b.s.Fail(labtest.Violation{
+				What: fmt.Sprintf("%v: at %v, %v has %v and %v has %v", b.policy, b.s.Net.Now(), b.members[0], first, id, items),
+				Rule: ruleReconciles, Nodes: []labrpc.NodeID{b.members[0], id},
+			})
+		}
+	}
+}
+
+// A basketAccess is an Add of an item, or Items, for "".
+type basketAccess struct{ item string }
+
+func (a basketAccess) String() string {
+	if a.item == "" {
+		return "Items"
+	}
+	return "Add " + a.item
+}
+
+// basketModel is a set that only grows: its items, sorted, each followed by a space.
+var basketModel = linear.Model[string, basketAccess, string]{
+	Step: func(state string, in basketAccess, out *string) (string, bool) {
+		if in.item == "" {
+			return state, out == nil || *out == state
+		}
+		items := append(strings.Fields(state), in.item)
+		slices.Sort(items)
+		return basketState(slices.Compact(items)), true
+	},
+}
+
+func basketState(items []string) string { return strings.Join(items, " ") }
+
+// linearizable asks Porcupine about all calls that were made, and have been waited for.
+func (b *basketStore) linearizable() {
+	var history []linear.Op[basketAccess, string]
+	for _, call := range b.calls {
+		call.mu.Lock()
+		op := linear.Op[basketAccess, string]{Client: int(call.at), In: basketAccess{call.item}, Call: call.began, Pending: true}
+		if call.over && call.err == nil {
+			op.Pending, op.Return, op.Out = false, call.ended, basketState(call.items)
+		}
+		if !op.Pending || call.item != "" {
+			history = append(history, op)
+		}
+		call.mu.Unlock()
+	}
+	err := linear.Check(basketModel, history, linear.Options{})
+	var v *linear.Violation[basketAccess, string]
+	switch {
+	case errors.As(err, &v):
+		var seen []string
+		for _, op := range v.Before {
+			seen = append(seen, op.String())
+		}
+		b.s.Fail(labtest.Violation{
+			What: fmt.Sprintf("no order of the operations explains this one: %v", v.Op),
+			Rule: ruleNoLies, Seen: quorumTail(seen),
+			Page: func(w io.Writer) error { return linear.Page(w, basketModel, v, nil, linear.Options{}) },
+		})
+	case err != nil:
+		panic(err) // the check, not the student
+	}
+}

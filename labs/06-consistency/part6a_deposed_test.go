@@ -1,0 +1,152 @@
+package consistency_test
+
+import (
+	"testing"
+	"time"
+
+	"distlabs/internal/labtest"
+	"distlabs/labrpc"
+	"distlabs/labs/05-replication"
+)
+
+// A leader is cut off with one follower and a client, and does not know that another leads by now. Whatever
+// the client asks of the two, it must not hear what was true once (rule 1).
+func TestDeposedLeader6A(t *testing.T) {
+	const bite = "a deposed leader that did not know of it was asked for a value that had changed"
+	labtest.Run(t, labtest.Config{Nodes: 7, Seeds: 20, MustBite: []string{bite}}, func(s *labtest.Sim) {
+		c := newStrongCluster(s, 5)
+		a, b := c.clients[0], c.clients[1]
+		old, others := c.cast()
+		c.writes(a, old, "x", "1")
+		c.sees(a, old, "Get", "x", "1")
+		c.sees(a, others[0], "Get", "x", "1")
+		s.Net.Partition([]labrpc.NodeID{old, others[0], a})
+		// One voice is one, however often it is heard.
+		twice := labrpc.Reliable()
+		twice.Duplicate = 1
+		s.Net.SetLink(others[0], old, twice)
+		leader := c.waitForLeader(old)
+		c.writes(b, leader, "x", "2")
+		if c.leads(old) {
+			s.Bite(bite)
+		}
+		asked := []*strongOp{
+			c.read(a, old, "Get", "x"), c.read(a, others[0], "Get", "x"), c.read(a, old, "LogGet", "x"), c.read(a, others[0], "LogGet", "x"),
+		}
+		c.answered(asked...)
+		c.checkStrong()
+		s.Net.Heal()
+		c.settles()
+		for _, id := range c.servers {
+			c.sees(a, id, "Get", "x", "2")
+		}
+		c.checkStrong()
+	})
+}
+
+func lastIndex(st replication.Status) int { return st.SnapshotIndex + len(st.Log) }
+
+// A rival is a server that stands for election against a leader which still hears from the third server and so
+// is sure of its lead. One step more, the third server's vote, makes the rival lead, within
+// milliseconds of the old leader's last sure moment.
+type rival struct {
+	c               *strongCluster
+	old, new, third labrpc.NodeID
+	asks            *labrpc.Held // the rival's requests for votes
+	quiet           *mute
+}
+
+// newRival cuts the link between the old leader and the rival, until that stands.
+func newRival(c *strongCluster) *rival {
+	old, others := c.cast()
+	r := &rival{c: c, old: old, new: others[0], third: others[1], quiet: newMute(c.s)}
+	c.onlyWins(r.new)
+	r.asks = c.s.Net.Hold(labrpc.Match{From: r.new, Method: "RequestVote", Kind: labrpc.Request})
+	r.quiet.set(func(m *labrpc.Message) bool {
+		return m.From == r.old && m.To == r.new || m.From == r.new && m.To == r.old
+	})
+	c.s.WaitFor(leaderLimit, labtest.Violation{
+		What: "your lab 05 does not work yet: a server that hears of no leader does not stand for election", Rule: ruleBase,
+	}, func() bool { return len(r.asks.Messages()) > 0 })
+	return r
+}
+
+// wins lets the third server vote. The old leader hears nothing of it: lab 05 on it talks to nobody any more, though all else that
+// it asks arrives and is answered.
+func (r *rival) wins() {
+	r.quiet.set(func(m *labrpc.Message) bool {
+		raft := m.Method == "AppendEntries" || m.Method == "RequestVote"
+		return raft && (m.From == r.old || m.To == r.old)
+	})
+	r.asks.Discard(func(m labrpc.Message) bool { return m.To == r.old })
+	r.asks.Release()
+	r.c.waitForLeader(r.old)
+}
+
+// The leader has just confirmed its lead, and read. A moment later another leads and writes. What was
+// confirmed for one read says nothing for the next (rule 1).
+func TestConfirmsEachRead6A(t *testing.T) {
+	const bite = "a leader read within 50ms of its deposition"
+	cfg := labtest.Config{Nodes: 5, Seeds: 20, Link: strongLink, MustBite: []string{bite}}
+	labtest.Run(t, cfg, func(s *labtest.Sim) {
+		c := newStrongCluster(s, 3)
+		a, b := c.clients[0], c.clients[1]
+		c.skewClocks()
+		old := c.waitForLeader(0)
+		c.writes(a, old, "x", "1")
+		c.sees(a, old, "Get", "x", "1")
+		r := newRival(c)
+		last := c.done(c.read(a, r.old, "Get", "x"))
+		r.wins()
+		c.writes(b, r.new, "x", "2")
+		if c.leads(r.old) && s.Net.Now()-last.Return < 50*time.Millisecond {
+			s.Bite(bite)
+		}
+		for range 3 {
+			c.answered(c.read(a, r.old, "Get", "x"))
+			c.checkStrong()
+		}
+	})
+}
+
+// skewClocks sets the servers' wall clocks wrong, and makes them run wrong.
+func (c *strongCluster) skewClocks() {
+	for _, id := range c.servers {
+		skew := time.Duration(c.s.Rand().Int64N(int64(20*time.Second))) - 10*time.Second
+		c.s.Net.SetClock(id, skew, float64(c.s.Rand().IntN(400)-200))
+	}
+}
+
+// A read waits for its confirmation, which is late. Meanwhile another leads and writes; then the next read comes. The
+// late confirmation was given before that: it serves the first read, not the second (rule 1).
+func TestLateConfirmation6A(t *testing.T) {
+	const bite = "a read was confirmed by answers from before another had written"
+	cfg := labtest.Config{Nodes: 5, Seeds: 20, Link: strongLink, MustBite: []string{bite}}
+	labtest.Run(t, cfg, func(s *labtest.Sim) {
+		c := newStrongCluster(s, 3)
+		a, b := c.clients[0], c.clients[1]
+		old := c.waitForLeader(0)
+		c.writes(a, old, "x", "1")
+		c.sees(a, old, "Get", "x", "1")
+		r := newRival(c)
+		late := s.Net.Hold(labrpc.Match{To: r.old})
+		first := c.read(a, r.old, "Get", "x")
+		// It must come to the old leader, and all that answers it back, but no further.
+		late.Deliver(func(m labrpc.Message) bool { return m.From == a })
+		s.Run(15 * time.Millisecond)
+		late.Deliver(func(m labrpc.Message) bool { return m.From == a })
+		s.Run(15 * time.Millisecond)
+		r.wins()
+		c.writes(b, r.new, "x", "2")
+		second := c.read(a, r.old, "Get", "x")
+		s.Run(5 * time.Millisecond)
+		late.Deliver(func(m labrpc.Message) bool { return m.From == a })
+		s.Run(15 * time.Millisecond)
+		late.Release()
+		c.answered(first, second)
+		if first.Done && first.Value == "1" {
+			s.Bite(bite)
+		}
+		c.checkStrong()
+	})
+}

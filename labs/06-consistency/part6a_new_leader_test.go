@@ -1,0 +1,136 @@
+package consistency_test
+
+import (
+	"math"
+	"sync"
+	"testing"
+	"time"
+
+	"distlabs/internal/labtest"
+	"distlabs/labrpc"
+	"distlabs/labs/05-replication"
+)
+
+// A new leader has an entry that its predecessor committed, and does not know that it is. It must find out
+// before it reads, for its own clients and for those of its followers (rule 1).
+func TestNewLeaderReads6A(t *testing.T) {
+	const bite = "a new leader was asked for a write that it did not know to be committed"
+	cfg := labtest.Config{Nodes: 5, Seeds: 20, Link: strongLink, MustBite: []string{bite}}
+	labtest.Run(t, cfg, func(s *labtest.Sim) {
+		c := newStrongCluster(s, 3)
+		a, b := c.clients[0], c.clients[1]
+		old, others := c.cast()
+		leader, third := others[0], others[1]
+		first := c.writes(a, old, "x", "1")
+		s.Until(servesLimit, func() bool {
+			return c.status(leader).LastApplied >= first.Index && c.status(third).LastApplied >= first.Index
+		})
+		// From now on, nobody hears that anything more is committed; later, the new leader has no answers, and so
+		// commits nothing.
+		stage := newStage(s, first.Index)
+		second := c.writes(a, old, "x", "2")
+		c.onlyWins(leader)
+		s.Until(servesLimit, func() bool { return lastIndex(c.status(leader)) >= second.Index })
+		s.Net.Crash(old)
+		stage.noAnswers(leader)
+		c.waitForLeader(old)
+		reads := []*strongOp{c.read(b, third, "Get", "x")}
+		s.Run(20 * time.Millisecond)
+		reads = append(reads, c.read(b, leader, "Get", "x"), c.read(b, leader, "LogGet", "x"))
+		s.Run(30 * time.Millisecond)
+		if st := c.status(leader); st.Role == replication.Leader && st.CommitIndex < second.Index {
+			s.Bite(bite)
+		}
+		// Now it has answers, and finds out; the third server goes on not knowing, for a while.
+		stage.noNews(third)
+		s.Run(80 * time.Millisecond)
+		stage.calm()
+		c.answered(reads...)
+		c.checkStrong()
+		c.sees(b, leader, "Get", "x", "2")
+		c.sees(b, third, "Get", "x", "2")
+	})
+}
+
+// A stage decides what servers learn from AppendEntries: less than a leader says, which is always true, or no answer.
+type stage struct {
+	mu    sync.Mutex
+	known int           // no server hears that more than this is committed
+	deaf  labrpc.NodeID // if not 0, only this one does not hear it
+	alone labrpc.NodeID // the answers to this one are lost
+}
+
+func newStage(s *labtest.Sim, known int) *stage {
+	g := &stage{known: known}
+	s.Net.Intercept(g.censor)
+	return g
+}
+
+func (g *stage) censor(m *labrpc.Message) labrpc.Verdict {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if _, answer := m.Body.(replication.AppendReply); answer && g.alone == m.To {
+		return labrpc.Drop
+	}
+	req, ok := m.Body.(replication.AppendRequest)
+	if !ok || req.Commit <= g.known || g.deaf != 0 && g.deaf != m.To {
+		return labrpc.Pass
+	}
+	req.Commit = g.known
+	m.Body = req
+	return labrpc.Replace
+}
+
+// noAnswers loses what is answered to a server's AppendEntries.
+func (g *stage) noAnswers(to labrpc.NodeID) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.alone = to
+}
+
+// noNews lets answers travel again, and keeps only this server from hearing what is committed.
+func (g *stage) noNews(to labrpc.NodeID) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.alone, g.deaf = 0, to
+}
+
+// calm ends all that.
+func (g *stage) calm() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.alone, g.deaf, g.known = 0, 0, math.MaxInt
+}
+
+// A client asks a follower of a leader that is none any more, and knows that; the follower does not. That one
+// has no index to give (rule 1).
+func TestFollowerOfAnOldLeader6A(t *testing.T) {
+	const bite = "a follower asked a server that leads no more, and knew nothing of what was written since"
+	cfg := labtest.Config{Nodes: 7, Seeds: 20, Link: strongLink, MustBite: []string{bite}}
+	labtest.Run(t, cfg, func(s *labtest.Sim) {
+		c := newStrongCluster(s, 5)
+		a, b := c.clients[0], c.clients[1]
+		old, others := c.cast()
+		follower, leader := others[0], others[1]
+		c.writes(a, old, "x", "1")
+		c.sees(a, follower, "Get", "x", "1")
+		for _, id := range others[1:] {
+			s.Net.CutBoth(follower, id)
+		}
+		c.onlyWins(leader)
+		quiet := newMute(s)
+		quiet.set(func(m *labrpc.Message) bool {
+			return m.Method == "AppendEntries" && (m.From == old && m.To == leader || m.From == leader && m.To == old)
+		})
+		// The old leader hears of the new term, and of nothing that is written in it.
+		c.waitForLeader(old)
+		c.writes(b, leader, "x", "2")
+		get := c.read(a, follower, "Get", "x")
+		s.Run(5 * time.Millisecond)
+		if c.status(follower).Leader == old && !c.leads(old) {
+			s.Bite(bite)
+		}
+		c.answered(get)
+		c.checkStrong()
+	})
+}

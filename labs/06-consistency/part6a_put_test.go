@@ -1,0 +1,92 @@
+package consistency_test
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"distlabs/internal/labtest"
+	"distlabs/labrpc"
+)
+
+// A deposed leader has taken a write, and another leader's entries take its place in the log. It is not
+// done, whatever stands at that index (rules 1 and 2).
+func TestPutIsItsOwn6A(t *testing.T) {
+	const bite = "another write was committed in the place of one that a client waited for"
+	labtest.Run(t, labtest.Config{Nodes: 5, Seeds: 20, Link: strongLink, MustBite: []string{bite}}, func(s *labtest.Sim) {
+		c := newStrongCluster(s, 3)
+		a, b := c.clients[0], c.clients[1]
+		old := c.waitForLeader(0)
+		c.writes(a, old, "x", "1")
+		s.Net.Partition([]labrpc.NodeID{old, a})
+		leader := c.waitForLeader(old)
+		last := 0
+		for i := range 4 {
+			last = c.writes(b, leader, "x", fmt.Sprintf("b%d", i)).Index
+		}
+		ours := c.put(a, old, "x", "a")
+		get := c.read(a, old, "LogGet", "x")
+		s.Run(20 * time.Millisecond)
+		if taken := lastIndex(c.status(old)); c.leads(old) && taken <= last && !ours.Over {
+			s.Bite(bite)
+		}
+		s.Net.Heal()
+		c.answered(ours, get)
+		leader = c.waitForLeader(0)
+		c.done(c.read(b, leader, "LogGet", "x"))
+		c.checkStrong()
+	})
+}
+
+// A leader's entries reach everybody, and no acknowledgement comes back: it cannot tell a client that a write is done, nor
+// that it never will be, for then the links mend (rules 2 and 3).
+func TestUnknownIsNoRefusal6A(t *testing.T) {
+	const bite = "a write that nobody could promise was done in the end"
+	labtest.Run(t, labtest.Config{Nodes: 5, Seeds: 20, MustBite: []string{bite}}, func(s *labtest.Sim) {
+		c := newStrongCluster(s, 3)
+		a, b := c.clients[0], c.clients[1]
+		leader, others := c.cast()
+		c.writes(a, leader, "x", "1")
+		for _, id := range others {
+			s.Net.Cut(id, leader)
+		}
+		put := c.put(a, leader, "x", "2")
+		get, logGet := c.read(b, leader, "Get", "x"), c.read(b, leader, "LogGet", "x")
+		c.answered(put, get, logGet)
+		for _, op := range []*strongOp{put, get, logGet} {
+			if op.Done {
+				s.Failf(ruleStrong, "%v, while no other server could answer %v: it cannot know that nobody else leads", op, leader)
+			}
+		}
+		s.Net.Heal()
+		leader = c.waitForLeader(0)
+		if c.done(c.read(b, leader, "LogGet", "x")).Value == "2" && !put.Refused {
+			s.Bite(bite)
+		}
+		c.checkStrong()
+		c.inherits(a, b)
+	})
+}
+
+// inherits has a leader take a write and lose the lead, to one that has the write in its log, and commits it.
+func (c *strongCluster) inherits(a, b labrpc.NodeID) {
+	c.settles()
+	old, others := c.cast()
+	heir := others[0]
+	quiet := newMute(c.s)
+	quiet.set(func(m *labrpc.Message) bool {
+		return m.To == old && m.Method == "AppendEntries" && m.Kind == labrpc.Reply
+	})
+	put := c.put(a, old, "x", "inherited")
+	c.s.Until(servesLimit, func() bool { return lastIndex(c.status(heir)) > c.status(heir).LastApplied })
+	c.onlyWins(heir)
+	quiet.set(func(m *labrpc.Message) bool {
+		return m.Method == "AppendEntries" && (m.From == old || m.To == old && m.Kind == labrpc.Reply)
+	})
+	c.waitForLeader(old)
+	c.writes(b, heir, "y", "1")
+	c.answered(put)
+	c.done(c.read(b, heir, "LogGet", "x"))
+	c.checkStrong()
+	c.onlyWins(0)
+}

@@ -1,0 +1,167 @@
+package consistency_test
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"distlabs/internal/labtest"
+	"distlabs/labrpc"
+	"distlabs/labs/05-replication"
+)
+
+// The leader writes and reads, through the log and without it; the others send a client to it (rules
+// 1, 4 and 5).
+func TestPutAndGet6A(t *testing.T) {
+	labtest.Run(t, labtest.Config{Nodes: 5, Seeds: 20}, func(s *labtest.Sim) {
+		c := newStrongCluster(s, 3)
+		a, b := c.clients[0], c.clients[1]
+		leader, others := c.cast()
+		c.sees(a, leader, "Get", "x", "")
+		c.sees(a, leader, "LogGet", "x", "")
+		first := c.writes(a, leader, "x", "1")
+		c.sees(b, leader, "LogGet", "x", "1")
+		c.sees(b, leader, "Get", "x", "1")
+		c.sees(b, leader, "Get", "y", "")
+		second := c.writes(b, leader, "x", "2")
+		if first.Index <= 0 || second.Index <= first.Index {
+			s.Failf("a write's Index is its place in the log (PutReply)", "two writes, one after the other, have the Index %d and %d", first.Index, second.Index)
+		}
+		c.sees(a, leader, "LogGet", "x", "2")
+		for _, id := range others {
+			put := c.put(a, id, "x", "never")
+			get := c.read(b, id, "LogGet", "x")
+			c.answered(put, get)
+			for _, op := range []*strongOp{put, get} {
+				if op.Done || op.write() != op.Refused || op.Leader != leader {
+					s.Failf(ruleLeader, "%v; it named %v as the leader, want it to turn the client away and name %v", op, op.Leader, leader)
+				}
+			}
+		}
+		c.sees(a, leader, "Get", "x", "2")
+	})
+}
+
+// Every server answers a Get with the latest value, though two of five are down (rules 1 and 4).
+func TestGetAtEveryServer6A(t *testing.T) {
+	labtest.Run(t, labtest.Config{Nodes: 7, Seeds: 20}, func(s *labtest.Sim) {
+		c := newStrongCluster(s, 5)
+		a, b := c.clients[0], c.clients[1]
+		leader, others := c.cast()
+		for _, id := range others[:2] {
+			s.Net.Crash(id)
+		}
+		for i := range 3 {
+			for j, id := range append(others[2:], leader) {
+				value := fmt.Sprintf("%d.%d", i, j)
+				c.writes(a, leader, "x", value)
+				c.sees(b, id, "Get", "x", value)
+			}
+		}
+	})
+}
+
+// A Get at a follower that has not heard of a write yet must not go without it (rule 1).
+func TestGetWaitsForApply6A(t *testing.T) {
+	const bite = "a follower that lacked a write was asked for it"
+	labtest.Run(t, labtest.Config{Nodes: 5, Seeds: 20, Link: strongLink, MustBite: []string{bite}}, func(s *labtest.Sim) {
+		c := newStrongCluster(s, 3)
+		a, b := c.clients[0], c.clients[1]
+		leader, others := c.cast()
+		c.writes(a, leader, "x", "1")
+		c.sees(b, others[0], "Get", "x", "1")
+		held := s.Net.Hold(labrpc.Match{To: others[0], Method: "AppendEntries"})
+		put := c.writes(a, leader, "x", "2")
+		get := c.read(b, others[0], "Get", "x")
+		s.Until(60*time.Millisecond, func() bool { return get.Over })
+		if c.status(others[0]).LastApplied < put.Index {
+			s.Bite(bite)
+		}
+		held.Release()
+		c.done(get)
+		c.checkStrong()
+	})
+}
+
+// Reads cost messages, and no more of them than is said; they leave log and disk alone (rules 6 and 7).
+func TestReadsCostNoEntries6A(t *testing.T) {
+	labtest.Run(t, labtest.Config{Nodes: 5, Seeds: 20}, func(s *labtest.Sim) {
+		c := newStrongCluster(s, 3)
+		client := c.clients[0]
+		leader, _ := c.cast()
+		c.writes(client, leader, "x", "1")
+		for _, id := range c.servers {
+			c.sees(client, id, "Get", "x", "1") // now the term has its one entry
+		}
+		const reads = 10
+		cost := c.cost(func() {
+			for range reads {
+				for _, id := range c.servers {
+					c.sees(client, id, "Get", "x", "1")
+				}
+			}
+		})
+		if cost.term > 0 {
+			s.Failf(ruleBase, "your lab 05 does not work yet: the term went up by %d in a calm network with a leader", cost.term)
+		}
+		if cost.entries > 0 {
+			s.Failf(ruleNoEntry, "%d reads with Get made the log %d entries longer", 3*reads, cost.entries)
+		}
+		if cost.writes > 0 {
+			s.Failf(ruleNoEntry, "%d reads with Get wrote to the servers' disks %d times", 3*reads, cost.writes)
+		}
+		const budget = reads * (4 + 6 + 6)
+		if cost.messages > budget {
+			s.Failf(ruleMessages, "%d reads with Get, a third at each of 3 servers, cost %d messages between servers, want at most %d", 3*reads, cost.messages, budget)
+		}
+		s.Measure("messages for a Get, of 3 servers", float64(cost.messages)/(3*reads), "messages", fmt.Sprintf("≤ %.1f", float64(budget)/(3*reads)))
+	})
+}
+
+// A strongCost is what the store has cost.
+type strongCost struct{ term, entries, writes, messages int }
+
+func (a strongCost) minus(b strongCost) strongCost {
+	return strongCost{a.term - b.term, a.entries - b.entries, a.writes - b.writes, a.messages - b.messages}
+}
+
+// cost is what it costs to do something, beyond what as much time costs in which nothing is done.
+func (c *strongCluster) cost(do func()) strongCost {
+	c.s.Run(100 * time.Millisecond) // what is late of earlier requests is not theirs
+	at, before := c.s.Net.Now(), c.costs()
+	do()
+	after := c.costs()
+	c.s.Run(c.s.Net.Now() - at)
+	return after.minus(before).minus(c.costs().minus(after))
+}
+
+// costs counts the entries of the leader's log, the servers' disk writes, and the messages that they have sent each
+// other, those of Raft's own left out.
+func (c *strongCluster) costs() strongCost {
+	var cost strongCost
+	for _, id := range c.servers {
+		st := c.status(id)
+		cost.term = max(cost.term, st.Term)
+		cost.entries = max(cost.entries, st.SnapshotIndex+len(st.Log))
+		cost.writes += c.s.Net.Writes(id)
+		cost.messages += c.sentToPeers(id)
+	}
+	return cost
+}
+
+// sentToPeers counts the messages that a server has sent to others, Raft's own left out.
+func (c *strongCluster) sentToPeers(id labrpc.NodeID) int {
+	n := 0
+	for _, o := range c.but(id) {
+		n += c.s.Net.Stats(labrpc.Match{From: id, To: o}).Sent
+		for _, own := range []string{"AppendEntries", "RequestVote", "InstallSnapshot"} {
+			n -= c.s.Net.Stats(labrpc.Match{From: id, To: o, Method: own}).Sent
+		}
+	}
+	return n
+}
+
+// leads reports whether a server thinks that it leads.
+func (c *strongCluster) leads(id labrpc.NodeID) bool {
+	return c.status(id).Role == replication.Leader
+}

@@ -1,0 +1,128 @@
+package consistency_test
+
+import (
+	"testing"
+	"time"
+
+	"distlabs/internal/labtest"
+	"distlabs/labrpc"
+)
+
+// Wall clocks that are an hour off, or are set back by one, with a restart in
+// between: who has seen a value and overwrites it has the last word.
+func TestSlowClockDoesNotLose6C(t *testing.T) {
+	labtest.Run(t, labtest.Config{Nodes: 3}, func(s *labtest.Sim) {
+		s.Net.SetClock(1, time.Hour, 0)
+		s.Net.SetClock(3, -time.Hour, 0)
+		g := newGossipGroup(s)
+		g.put(1, "x")
+		g.put(1, "y")
+		g.settle(gossipSettles, 1, 2, 3)
+		// n3 overwrites what it has read; so does n2, after a restart.
+		g.get(3, "x")
+		g.putValue(3, "x", "from the slow clock")
+		if got := g.get(3, "x"); got != "from the slow clock" {
+			s.Failf(ruleLastWriter, "n3 has %q in x at %v, and has just acknowledged another write, which its slow clock must not hide", got, s.Net.Now())
+		}
+		s.Net.Crash(2)
+		g.restart(2)
+		g.get(2, "y")
+		g.putValue(2, "y", "after the restart")
+		g.settle(gossipSettles, 1, 2, 3)
+		g.all(ruleLastWriter, "x", "from the slow clock")
+		g.all(ruleLastWriter, "y", "after the restart")
+
+		// One replica alone, whose clock goes back, and again while it is down.
+		g.putValue(2, "z", "first")
+		s.Net.JumpClock(2, -time.Hour)
+		g.putValue(2, "z", "second")
+		s.Net.Crash(2)
+		s.Net.JumpClock(2, -time.Hour)
+		g.restart(2)
+		g.putValue(2, "z", "third")
+		g.delete(2, "x")
+		g.settle(gossipSettles, 1, 2, 3)
+		g.all(ruleLastWriter, "z", "third")
+		g.all(ruleLastWriter, "x", "")
+	})
+}
+
+// Writes on two sides of a partition, a second apart, by clocks that differ by
+// less: the later wins, though the other side has been busier, and whatever the names.
+func TestLaterWins6C(t *testing.T) {
+	labtest.Run(t, labtest.Config{Nodes: 4}, func(s *labtest.Sim) {
+		g := newGossipGroup(s)
+		s.Net.SetClock(1, 50*time.Millisecond, 0)
+		s.Net.SetClock(3, -50*time.Millisecond, 0)
+		s.Net.Partition([]labrpc.NodeID{1, 2}, []labrpc.NodeID{3, 4})
+		for _, pair := range [][2]labrpc.NodeID{{1, 3}, {4, 2}} {
+			early, late := pair[0], pair[1]
+			key := "by " + early.String()
+			for range 20 {
+				g.put(early, key)
+			}
+			s.Run(time.Second)
+			g.putValue(late, key, "the later by "+late.String())
+		}
+		s.Net.Heal()
+		g.settle(gossipSettles, s.Net.Nodes()...)
+		g.all(ruleLaterWins, "by n1", "the later by n3")
+		g.all(ruleLaterWins, "by n4", "the later by n2")
+	})
+}
+
+// All write in one instant, by equal clocks, and nobody hears of it until later.
+func TestSameInstant6C(t *testing.T) {
+	labtest.Run(t, labtest.Config{Nodes: 4, Seeds: 5}, func(s *labtest.Sim) {
+		g := newGossipGroup(s)
+		for _, id := range s.Net.Nodes() {
+			s.Net.Isolate(id)
+		}
+		s.Run(time.Second)
+		for _, id := range s.Net.Nodes() {
+			g.put(id, "x")
+			g.put(5-id, "y")
+		}
+		s.Net.Heal()
+		g.settle(gossipSettles, s.Net.Nodes()...)
+		g.converged("x", "y")
+	})
+}
+
+// A replica is cut off with old values, which are deleted elsewhere: by one who
+// crashes after that, by a slow clock, and with a new value later.
+func TestDeletesStay6C(t *testing.T) {
+	labtest.Run(t, labtest.Config{Nodes: 4}, func(s *labtest.Sim) {
+		g := newGossipGroup(s)
+		s.Net.SetClock(2, -time.Minute, 0)
+		keys := []string{"v", "w", "x", "y"}
+		for _, key := range keys {
+			g.put(4, key)
+		}
+		g.settle(gossipSettles, 1, 2, 3, 4)
+		for _, key := range keys {
+			if got, _ := g.replicas[1].Get(key); got == "" {
+				s.Failf(ruleConverges, "n1 has nothing in %s at %v", key, s.Net.Now())
+			}
+		}
+		s.Net.Isolate(4)
+		g.delete(1, "v")
+		g.delete(2, "w")
+		g.delete(3, "x")
+		g.delete(1, "y")
+		if value, ok := g.replicas[1].Get("v"); ok {
+			s.Failf(ruleDeletes, "n1: Get(\"v\") = %q, true at %v, and it has just acknowledged a delete", value, s.Net.Now())
+		}
+		s.Net.Crash(1)
+		g.restart(1)
+		s.Run(gossipSettles)
+		g.putValue(3, "y", "new")
+		s.Run(gossipSettles)
+		s.Net.Heal()
+		g.settle(gossipSettles, 1, 2, 3, 4)
+		g.all(ruleDeletes, "v", "")
+		g.all(ruleDeletes, "w", "")
+		g.all(ruleDeletes, "x", "")
+		g.all(ruleDeletes, "y", "new")
+	})
+}

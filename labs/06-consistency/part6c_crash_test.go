@@ -1,0 +1,140 @@
+package consistency_test
+
+import (
+	"testing"
+	"time"
+
+	"distlabs/internal/labtest"
+	"distlabs/labrpc"
+)
+
+// Adds on both sides of a partition, over links that duplicate everything; then
+// the replicas go on exchanging for a while, which must not count anything again.
+func TestCountsEachAddOnce6C(t *testing.T) {
+	const duplicated = "messages arrived twice"
+	link := labrpc.Link{Latency: labrpc.Uniform(time.Millisecond, 60*time.Millisecond), Duplicate: 0.7}
+	labtest.Run(t, labtest.Config{Nodes: 5, Link: link, MustBite: []string{duplicated}}, func(s *labtest.Sim) {
+		g := newGossipGroup(s)
+		for round := range 3 {
+			s.Net.Partition([]labrpc.NodeID{1, 2, labrpc.NodeID(3 + round)})
+			for range 12 {
+				id := labrpc.NodeID(1 + s.Rand().IntN(5))
+				g.add(id, []string{"likes", "stock"}[s.Rand().IntN(2)], s.Rand().IntN(15)-7)
+				g.counts(id, "likes")
+				s.Run(time.Duration(s.Rand().IntN(100)) * time.Millisecond)
+			}
+			s.Net.Heal()
+			g.settle(gossipSettles, s.Net.Nodes()...)
+			g.settle(10*gossipPeriod, s.Net.Nodes()...)
+		}
+		if s.Net.Stats(labrpc.Match{}).Duplicated > 0 {
+			s.Bite(duplicated)
+		}
+	})
+}
+
+// n1 crashes at one write after another: while it takes an update, and while it
+// takes over those of others. What it has acknowledged is there; what it does next
+// reaches the others; and what it lacked it still gets.
+func TestCrashAtEveryWrite6C(t *testing.T) {
+	const (
+		updating = "n1 crashed in the middle of an update"
+		merging  = "n1 crashed in the middle of taking over what others had"
+	)
+	labtest.Run(t, labtest.Config{Nodes: 3, MustBite: []string{updating, merging}}, func(s *labtest.Sim) {
+		g := newGossipGroup(s)
+		for round := range 8 {
+			g.settle(gossipSettles, 1, 2, 3)
+			s.Net.Isolate(1)
+			s.Net.CrashAtWrite(1, labrpc.CrashPoint{Write: s.Net.Writes(1) + 1 + round/2, After: round%2 == 1})
+			for _, update := range []func() bool{
+				func() bool { return g.put(1, "x") },
+				func() bool { return g.add(1, "total", 1) },
+				func() bool { return g.put(1, "y") },
+				func() bool { return g.add(1, "total", 5) },
+			} {
+				if !update() {
+					s.Bite(updating)
+					g.restart(1)
+					break
+				}
+			}
+			s.Net.CrashAtWrite(1, labrpc.CrashPoint{})
+			g.counts(1, "total")
+			g.put(1, "x") // gets the number after the last: no number may have two updates
+			g.add(1, "total", 10)
+
+			// Now those of others.
+			g.put(2, "y")
+			g.add(2, "total", 100)
+			g.put(3, "z")
+			g.add(3, "other", 1000)
+			g.put(2, "u")
+			s.Run(gossipSettles)
+			s.Net.CrashAtWrite(1, labrpc.CrashPoint{Write: s.Net.Writes(1) + 1 + round, After: round%2 == 1})
+			s.Net.Heal()
+			s.Run(10 * gossipPeriod)
+			if !s.Net.Up(1) {
+				s.Bite(merging)
+				g.restart(1)
+			}
+			s.Net.CrashAtWrite(1, labrpc.CrashPoint{})
+			g.get(1, "x") // what it has acknowledged is still there
+			g.counts(1, "total")
+		}
+		g.settle(gossipSettles, 1, 2, 3)
+
+		// The last update of n1 is overwritten by n2, and n1 crashes. It still counts.
+		g.put(1, "y")
+		g.settle(gossipSettles, 1, 2, 3)
+		g.get(2, "y")
+		g.put(2, "y")
+		g.settle(gossipSettles, 1, 2, 3)
+		s.Net.Crash(1)
+		g.restart(1)
+		g.put(1, "z")
+		g.settle(gossipSettles, 1, 2, 3)
+		g.converged("x", "y", "z", "u")
+	})
+}
+
+// An update of n1 is half done when it crashes. When it starts again it has that
+// update, and says so; others may have it by then. So it has it from then on, also if n2 overwrites
+// it and n1 crashes in the middle of taking that over.
+func TestRecoveredUpdateCounts6C(t *testing.T) {
+	const (
+		found   = "n1 had an update when it started again that it had not acknowledged"
+		merging = "n1 crashed in the middle of taking over what had overwritten it"
+	)
+	labtest.Run(t, labtest.Config{Nodes: 3, Seeds: 5, MustBite: []string{found, merging}}, func(s *labtest.Sim) {
+		g := newGossipGroup(s)
+		for round := range 4 {
+			g.settle(gossipSettles, 1, 2, 3)
+			s.Net.Isolate(1)
+			s.Net.CrashAtWrite(1, labrpc.CrashPoint{Write: s.Net.Writes(1) + 1, After: true})
+			before := g.updates[1]
+			if !g.put(1, "y") {
+				g.restart(1)
+				if g.updates[1] > before {
+					s.Bite(found)
+				}
+			}
+			s.Net.CrashAtWrite(1, labrpc.CrashPoint{})
+			s.Run(gossipPeriod)
+			g.put(2, "y")
+			g.put(3, "x")
+			s.Run(gossipSettles)
+			s.Net.CrashAtWrite(1, labrpc.CrashPoint{Write: s.Net.Writes(1) + 1 + round, After: true})
+			s.Net.Heal()
+			s.Run(10 * gossipPeriod)
+			if !s.Net.Up(1) {
+				s.Bite(merging)
+				g.restart(1)
+			}
+			s.Net.CrashAtWrite(1, labrpc.CrashPoint{})
+			g.put(1, "z") // no number may have two updates
+		}
+		g.settle(gossipSettles, 1, 2, 3)
+		g.converged("x", "y", "z")
+	})
+}

@@ -1,0 +1,253 @@
+package consistency_test
+
+import (
+	"fmt"
+	"slices"
+	"testing"
+	"time"
+
+	"distlabs/internal/check/sequential"
+	"distlabs/internal/labtest"
+	"distlabs/labrpc"
+	consistency "distlabs/labs/06-consistency"
+)
+
+// Which of two replicas lacks something, by their vectors alone.
+func TestVersionVectors6C(t *testing.T) {
+	type vector = consistency.VersionVector
+	cases := []struct {
+		name     string
+		a, b     vector
+		aIncB    bool
+		bIncA    bool
+		together vector
+	}{
+		{name: "nothing at all", aIncB: true, bIncA: true},
+		{name: "nothing and something", a: vector{}, b: vector{1: 1}, bIncA: true, together: vector{1: 1}},
+		{name: "the same", a: vector{1: 2, 2: 1}, b: vector{1: 2, 2: 1}, aIncB: true, bIncA: true, together: vector{1: 2, 2: 1}},
+		{name: "a zero counts as nothing", a: vector{1: 2, 2: 0}, b: vector{1: 2}, aIncB: true, bIncA: true, together: vector{1: 2}},
+		{name: "more of one", a: vector{1: 3, 2: 1}, b: vector{1: 2, 2: 1}, aIncB: true, together: vector{1: 3, 2: 1}},
+		{name: "each has what the other lacks", a: vector{1: 9}, b: vector{2: 1}, together: vector{1: 9, 2: 1}},
+		{name: "concurrent, whatever the sums", a: vector{1: 3, 2: 1}, b: vector{1: 1, 2: 2}, together: vector{1: 3, 2: 2}},
+	}
+	labtest.Once(t, func(s *labtest.Sim) {
+		for _, c := range cases {
+			before := gossipVector(c.a) + gossipVector(c.b)
+			if got := c.a.Includes(c.b); got != c.aIncB {
+				s.Failf(ruleVersion, "%s: %s.Includes(%s) = %v", c.name, gossipVector(c.a), gossipVector(c.b), got)
+			}
+			if got := c.b.Includes(c.a); got != c.bIncA {
+				s.Failf(ruleVersion, "%s: %s.Includes(%s) = %v", c.name, gossipVector(c.b), gossipVector(c.a), got)
+			}
+			if got := c.a.Merge(c.b); gossipVector(got) != gossipVector(c.together) {
+				s.Failf(ruleVersion, "%s: %s.Merge(%s) = %s", c.name, gossipVector(c.a), gossipVector(c.b), gossipVector(got))
+			}
+			if gossipVector(c.a)+gossipVector(c.b) != before {
+				s.Failf(ruleVersion, "Merge has changed what it merges, to %s and %s", gossipVector(c.a), gossipVector(c.b))
+			}
+		}
+	})
+}
+
+// Five replicas over bad links, divided, crashed now and then in the middle of a
+// write. All take writes all the time; when it is over, all have the same.
+func TestConverges6C(t *testing.T) {
+	const (
+		divided = "both sides of a partition took writes"
+		crashed = "a replica crashed in the middle of an update"
+		lost    = "messages were lost"
+	)
+	keys := []string{"x", "y", "z"}
+	cfg := labtest.Config{Nodes: 5, Link: labrpc.FairLoss(0.2), MustBite: []string{divided, crashed, lost}}
+	labtest.Run(t, cfg, func(s *labtest.Sim) {
+		g := newGossipGroup(s)
+		for step := range 120 {
+			switch step {
+			case 20:
+				s.Net.Partition([]labrpc.NodeID{1, 2}, []labrpc.NodeID{3, 4, 5})
+			case 40:
+				s.Net.Heal()
+				s.Net.Isolate(4)
+			case 80:
+				s.Net.Heal()
+			}
+			id := labrpc.NodeID(1 + s.Rand().IntN(5))
+			if s.Rand().IntN(8) == 0 {
+				s.Net.CrashAtWrite(id, labrpc.CrashPoint{Write: s.Net.Writes(id) + 1 + s.Rand().IntN(3), After: s.Rand().IntN(2) == 0})
+			}
+			key := keys[s.Rand().IntN(len(keys))]
+			if !s.Net.Up(id) {
+				g.restart(id)
+			}
+			g.get(id, key)
+			ok := true
+			switch s.Rand().IntN(4) {
+			case 0, 1:
+				ok = g.put(id, key)
+			case 2:
+				ok = g.add(id, "total", s.Rand().IntN(20)-8)
+			case 3:
+				g.counts(id, "total")
+			}
+			if !ok {
+				s.Bite(crashed)
+				s.Run(50 * time.Millisecond)
+				g.restart(id)
+			}
+			if 20 <= step && step < 40 && id > 2 {
+				s.Bite(divided)
+			}
+			s.Run(time.Duration(s.Rand().IntN(80)) * time.Millisecond)
+		}
+		if s.Net.Stats(labrpc.Match{}).Lost > 0 {
+			s.Bite(lost)
+		}
+		s.Net.Heal()
+		s.Net.SetLinks(labrpc.Reliable())
+		for _, id := range s.Net.Nodes() {
+			s.Net.CrashAtWrite(id, labrpc.CrashPoint{})
+			if !s.Net.Up(id) {
+				g.restart(id)
+			}
+		}
+		g.settle(gossipSettles, s.Net.Nodes()...)
+		g.converged(keys...)
+	})
+}
+
+// A replica on its own answers all the same. So two clients can each write and
+// then not see the other's write: no one order of the operations has that, and no
+// rule forbids it here. That is what is given up for an answer at once.
+func TestAnswersAlone6C(t *testing.T) {
+	const weaker = "the clients saw what is not sequentially consistent, and it was accepted"
+	labtest.Run(t, labtest.Config{Nodes: 3, Seeds: 3, MustBite: []string{weaker}}, func(s *labtest.Sim) {
+		g := newGossipGroup(s)
+		for _, id := range s.Net.Nodes() {
+			s.Net.Isolate(id)
+		}
+		s.Run(time.Second)
+		for _, id := range []labrpc.NodeID{1, 2} {
+			mine, other := []string{"", "x", "y"}[id], []string{"", "y", "x"}[id]
+			g.put(id, mine)
+			if g.get(id, mine) == "" {
+				s.Failf(ruleAnswersAt, "%v has nothing in %s at %v, which it has just acknowledged", id, mine, s.Net.Now())
+			}
+			g.get(id, other)
+			g.add(id, "total", 2)
+			g.counts(id, "total")
+			if got := g.replicas[id].Count("total"); got != 2 {
+				s.Failf(ruleCounts, "%v counts %d at %v, after its own add of 2", id, got, s.Net.Now())
+			}
+			s.Run(time.Second)
+		}
+		v, err := sequential.Check(g.ops, sequential.Options{})
+		if err != nil {
+			panic(err)
+		}
+		if v != nil {
+			s.Bite(weaker)
+		}
+		s.Net.Heal()
+		g.settle(gossipSettles, s.Net.Nodes()...)
+		g.converged("x", "y")
+	})
+}
+
+// n1 and n3 can talk to n2 only, in turns: what n1 has reaches n3 through n2, and back.
+func TestHearsay6C(t *testing.T) {
+	labtest.Run(t, labtest.Config{Nodes: 3}, func(s *labtest.Sim) {
+		g := newGossipGroup(s)
+		s.Net.CutBoth(1, 3)
+		s.Net.CutBoth(2, 3)
+		g.put(1, "x")
+		g.put(1, "gone")
+		g.add(1, "total", 3)
+		s.Run(gossipSettles)
+		g.get(2, "x")
+		g.delete(2, "gone")
+		s.Net.Stop(1)
+		s.Net.Mend(2, 3)
+		s.Run(gossipSettles)
+		if got, want := g.replicas[3].Version()[1], g.updates[1]; got != want {
+			s.Failf(ruleConverges, "n3 has %d of the %d updates of n1 at %v: n2 has them, and can talk to n3", got, want, s.Net.Now())
+		}
+		g.counts(3, "total")
+		if got := g.get(3, "x"); got == "" {
+			s.Failf(ruleConverges, "n3 has nothing in x at %v, though its version %s has the put of n1", s.Net.Now(), gossipVector(g.replicas[3].Version()))
+		}
+		if got, ok := g.replicas[3].Get("gone"); ok {
+			s.Failf(ruleDeletes, "n3: Get(\"gone\") = %q, true at %v, and n2 has deleted it", got, s.Net.Now())
+		}
+	})
+}
+
+// Those that are down or cut off hold nobody up.
+func TestDeadPeers6C(t *testing.T) {
+	labtest.Run(t, labtest.Config{Nodes: 5}, func(s *labtest.Sim) {
+		g := newGossipGroup(s)
+		live := []labrpc.NodeID{1 + labrpc.NodeID(s.Rand().IntN(2)), 4 + labrpc.NodeID(s.Rand().IntN(2))}
+		for _, id := range s.Net.Nodes() {
+			switch {
+			case slices.Contains(live, id):
+			case id%2 == 0:
+				s.Net.Stop(id)
+			default:
+				s.Net.Isolate(id)
+			}
+		}
+		s.Run(time.Second)
+		g.put(live[0], "x")
+		g.add(live[1], "total", 4)
+		g.settle(gossipSettles, live...)
+		a, _ := g.replicas[live[0]].Get("x")
+		if b, _ := g.replicas[live[1]].Get("x"); a != b || a == "" {
+			s.Failf(ruleConverges, "%v has %q in x, %v has %q at %v", live[0], a, live[1], b, s.Net.Now())
+		}
+	})
+}
+
+// Four hundred keys, then rest, then twenty updates: the bytes on the wire follow
+// what is new, not what there is.
+func TestDigestsTravel6C(t *testing.T) {
+	const (
+		atRest  = 400 // bytes a replica a gossip period, questions and answers
+		each    = 400 // bytes for each replica that lacks an update
+		periods = 50
+	)
+	labtest.Run(t, labtest.Config{Nodes: 5, Seeds: 2, CountBytes: true}, func(s *labtest.Sim) {
+		g := newGossipGroup(s)
+		for i := range 400 {
+			g.putValue(labrpc.NodeID(1+i%5), fmt.Sprintf("key %d", i), fmt.Sprintf("the value of key %d", i))
+		}
+		g.settle(gossipSettles, s.Net.Nodes()...)
+		for i := range 400 {
+			g.all(ruleConverges, fmt.Sprintf("key %d", i), fmt.Sprintf("the value of key %d", i))
+		}
+		measure := func() (messages, bytes float64) {
+			before := s.Net.Stats(labrpc.Match{})
+			s.Run(periods * gossipPeriod)
+			used := s.Net.Stats(labrpc.Match{}).Sub(before)
+			return float64(used.Sent), float64(used.Bytes)
+		}
+		messages, bytes := measure()
+		s.Measure("bytes a replica a gossip period, at rest", bytes/5/periods, "", fmt.Sprintf("≤ %d", atRest))
+		if bytes > 5*periods*atRest {
+			s.Failf(ruleGossipBytes, "5 replicas with the same 400 keys send %.0f bytes in %d gossip periods, want at most %d", bytes, periods, 5*periods*atRest)
+		}
+		if messages < periods {
+			s.Failf(ruleConverges, "5 replicas send %.0f messages in %d gossip periods: nobody compares itself with anybody", messages, periods)
+		}
+		for i := range 10 {
+			g.putValue(labrpc.NodeID(1+i%5), fmt.Sprintf("key %d", 40*i), fmt.Sprintf("new value %d", i))
+			g.add(labrpc.NodeID(1+i%5), fmt.Sprintf("counter %d", i), 1)
+		}
+		_, bytes = measure()
+		most := 5*periods*atRest + 20*4*each
+		s.Measure("bytes for 20 updates in 50 periods", bytes, "", fmt.Sprintf("≤ %d", most))
+		if bytes > float64(most) {
+			s.Failf(ruleGossipBytes, "for 20 updates, 5 replicas with 400 keys send %.0f bytes in %d gossip periods, want at most %d", bytes, periods, most)
+		}
+		g.settle(0, s.Net.Nodes()...)
+		g.all(ruleConverges, "key 0", "new value 0")
+	})
+}

@@ -1,0 +1,228 @@
+package consistency_test
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"distlabs/internal/labtest"
+	"distlabs/labrpc"
+	consistency "distlabs/labs/06-consistency"
+)
+
+// A write is on three of five replicas when its coordinator crashes. A read meets
+// one of them and two others, and afterwards these have it too. A read of what all have writes nothing.
+func TestReadRepair6D(t *testing.T) {
+	labtest.Run(t, labtest.Config{Nodes: 8}, func(s *labtest.Sim) {
+		q := newQuorumStore(s, 2)
+		q.put(7, "x", all)
+		q.reaches(6, 1, 2, 3)
+		wrote := q.put(6, "x", quorum)
+		s.Net.Crash(6)
+		s.Run(time.Second)
+		q.reaches(7, 3, 4, 5)
+		q.want(ruleOverlap, q.goGet(7, "x", consistency.ReadOptions{Level: quorum}), wrote, "that was acknowledged before")
+		s.Run(quorumTimeout)
+		for _, id := range q.replicas {
+			if got := q.peek(id, "x"); got != wrote {
+				s.Failf(ruleRepairs, "%v has %s at %v, want %s: a read at QUORUM has met it", id, quorumCell(got), s.Net.Now(), quorumCell(wrote))
+			}
+		}
+		q.reaches(7, q.replicas...)
+		s.Run(quorumTimeout)
+		before := s.Net.Stats(labrpc.Match{Method: "Store", Kind: labrpc.Request})
+		q.get(7, "x", consistency.ReadOptions{Level: all})
+		s.Run(quorumTimeout)
+		if n := s.Net.Stats(labrpc.Match{Method: "Store", Kind: labrpc.Request}).Sub(before).Sent; n > 0 {
+			s.Failf(ruleRepairs, "a read of what all replicas have sends %d stores", n)
+		}
+	})
+}
+
+// A repair is under way for a long time. Meanwhile its replica gets a newer value.
+func TestRepairIsLate6D(t *testing.T) {
+	const late = "a store arrived after a newer one"
+	labtest.Run(t, labtest.Config{Nodes: 9, MustBite: []string{late}}, func(s *labtest.Sim) {
+		q := newQuorumStore(s, 3)
+		q.put(7, "x", all)
+		q.reaches(6, 1, 2, 3)
+		q.put(6, "x", quorum)
+		s.Net.Crash(6)
+		held := s.Net.Hold(labrpc.Match{From: 7, Method: "Store", Kind: labrpc.Request})
+		q.reaches(7, 3, 4, 5)
+		q.goGet(7, "x", consistency.ReadOptions{Level: quorum})
+		s.Run(quorumTimeout / 2)
+		q.reaches(7, q.replicas...)
+		newer := q.put(8, "x", all)
+		if len(held.Messages()) > 0 {
+			s.Bite(late)
+		}
+		held.Release()
+		s.Run(2 * quorumTimeout)
+		for _, id := range q.replicas {
+			if got := q.peek(id, "x"); got != newer {
+				s.Failf(ruleHolds, "%v has %s at %v, want %s: what came later was older", id, quorumCell(got), s.Net.Now(), quorumCell(newer))
+			}
+		}
+	})
+}
+
+// A write has reached n1 when its coordinator crashes. One reader meets n1, and what
+// it repairs is slow. If it has returned the new value, the next reader must not
+// return the old one, whomever it meets.
+func TestReadsDoNotGoBack6D(t *testing.T) {
+	const seen = "a read met a write that was half done"
+	labtest.Run(t, labtest.Config{Nodes: 9, MustBite: []string{seen}}, func(s *labtest.Sim) {
+		q := newQuorumStore(s, 3)
+		q.put(7, "x", all)
+		s.Run(2 * quorumTimeout)
+		held := s.Net.Hold(labrpc.Match{From: 6, Method: "Store"})
+		q.goPut(6, "x", "half", quorum)
+		s.Run(quorumRetry / 2)
+		held.Deliver(func(m labrpc.Message) bool { return m.To == 1 })
+		s.Run(quorumRetry / 2)
+		held.Discard(nil)
+		held.Release()
+		s.Net.Crash(6)
+		half := q.peek(1, "x")
+		if half.Value == "half" {
+			s.Bite(seen)
+		}
+
+		slow := s.Net.Hold(labrpc.Match{From: 7, Method: "Store", Kind: labrpc.Request})
+		q.reaches(7, 1, 2, 3)
+		first, err := q.wait(q.goGet(7, "x", consistency.ReadOptions{Level: quorum}))
+		s.Net.Crash(7)
+		slow.Discard(nil)
+		slow.Release()
+		if err != nil {
+			return // it has not returned anything
+		}
+		q.reaches(8, 3, 4, 5)
+		second := q.goGet(8, "x", consistency.ReadOptions{Level: quorum})
+		q.want(ruleRepairs, second, first, fmt.Sprintf("an earlier read at QUORUM has returned it, when n1 alone had it: its stores are still under way at %v", s.Net.Now()))
+	})
+}
+
+// Reads for a session: what it has written is at n1, what it has read is too, and
+// the others answer sooner; then n1 is away.
+func TestSessionReads6D(t *testing.T) {
+	labtest.Run(t, labtest.Config{Nodes: 8}, func(s *labtest.Sim) {
+		q := newQuorumStore(s, 2)
+		old := q.put(7, "x", all)
+		s.Run(2 * quorumTimeout)
+		q.reaches(6, 1)
+		wrote := q.put(6, "x", one)
+		s.Net.SetLink(1, 7, labrpc.Link{Latency: labrpc.Fixed(60 * time.Millisecond)})
+		for _, level := range []consistency.Level{one, quorum} {
+			s.Net.CutBoth(1, 7)
+			q.want(ruleMayBeStale, q.goGet(7, "x", consistency.ReadOptions{Level: one}), old, "the replicas that answer have nothing newer")
+			call := q.goGet(7, "x", consistency.ReadOptions{Level: level, AtLeast: wrote.Stamp})
+			if cell, err := q.wait(call); err == nil {
+				s.Failf(ruleAtLeast, "%s returns %s at %v, and only n1, which is cut off, has anything as new", call.what, quorumCell(cell), s.Net.Now())
+			}
+			s.Net.Mend(1, 7)
+			q.want(ruleAtLeast, q.goGet(7, "x", consistency.ReadOptions{Level: level, AtLeast: wrote.Stamp}), wrote, "n1 has it, and answers in 80ms")
+		}
+		// At least the old is satisfied by the old, at once.
+		s.Net.CutBoth(1, 7)
+		if got := q.get(7, "y", consistency.ReadOptions{Level: one}); got != (consistency.Cell{}) {
+			s.Failf(ruleOverlap, "a read of what was never written returns %s", quorumCell(got))
+		}
+		cell := q.get(7, "x", consistency.ReadOptions{Level: one, AtLeast: old.Stamp})
+		if quorumCompare(cell.Stamp, old.Stamp) < 0 {
+			s.Failf(ruleAtLeast, "a read returns %s, older than AtLeast, %s", quorumCell(cell), quorumCell(old))
+		}
+	})
+}
+
+// Within the bound a read costs no message; beyond it, it is fresh or fails. How old
+// something is counts from when it was asked for, by no wall clock, and what was
+// read at ONE is as old as you like.
+func TestStalenessBound6D(t *testing.T) {
+	const bound = 2 * time.Second
+	labtest.Run(t, labtest.Config{Nodes: 8}, func(s *labtest.Sim) {
+		q := newQuorumStore(s, 2)
+		within := consistency.ReadOptions{MaxStale: bound}
+		first := q.put(6, "x", quorum)
+		q.want(ruleOverlap, q.goGet(7, "x", within), first, "it has not read it before, so a majority must be asked")
+		s.Run(quorumTimeout / 2)
+
+		// For nothing, as long as the bound allows; also when no one can be reached.
+		second := q.put(6, "x", quorum)
+		q.reaches(7)
+		sent := s.Net.Stats(labrpc.Match{From: 7}).Sent
+		q.want(ruleStaleness, q.goGet(7, "x", within), first, "that is what a majority had half a second ago, and no more is asked for")
+		if n := s.Net.Stats(labrpc.Match{From: 7}).Sent - sent; n != 0 {
+			s.Failf(ruleStaleness, "a read with MaxStale sends %d messages at %v; what it has read at QUORUM half a second ago would do", n, s.Net.Now())
+		}
+		q.want(ruleAtLeast, q.withHealed(7, func() *quorumCall {
+			return q.goGet(7, "x", consistency.ReadOptions{MaxStale: bound, AtLeast: second.Stamp})
+		}), second, "AtLeast says so")
+
+		// Beyond it, whatever the wall clock shows.
+		s.Run(bound + 100*time.Millisecond)
+		third := q.put(6, "x", quorum)
+		s.Net.JumpClock(7, -bound)
+		call := q.goGet(7, "x", within)
+		if cell, err := q.wait(call); err == nil {
+			s.Failf(ruleStaleness, "%s returns %s at %v, and no replica can be reached", call.what, quorumCell(cell), s.Net.Now())
+		}
+
+		// A read at ONE does not make it any younger.
+		q.reaches(7, 5)
+		q.get(7, "x", consistency.ReadOptions{Level: one})
+		q.reaches(7)
+		call = q.goGet(7, "x", within)
+		if cell, err := q.wait(call); err == nil {
+			s.Failf(ruleStaleness, "%s returns %s at %v: after a read at ONE, nobody knows how old that is", call.what, quorumCell(cell), s.Net.Now())
+		}
+		q.reaches(7, q.replicas...)
+		s.Net.JumpClock(7, bound)
+		q.want(ruleStaleness, q.goGet(7, "x", within), third, "what it knew is too old")
+	})
+}
+
+// The answers to a read are 900ms on their way, and a write is acknowledged
+// meanwhile. What they say is as old as the question.
+func TestAgeCountsFromTheQuestion6D(t *testing.T) {
+	const (
+		bound = 2 * time.Second
+		slow  = "an answer was 900ms on its way, while a write was acknowledged"
+	)
+	labtest.Run(t, labtest.Config{Nodes: 8, MustBite: []string{slow}}, func(s *labtest.Sim) {
+		q := newQuorumStore(s, 2)
+		old := q.put(6, "x", all)
+		s.Run(2 * quorumTimeout)
+		held := s.Net.Hold(labrpc.Match{To: 7, Kind: labrpc.Reply})
+		call := q.goGet(7, "x", consistency.ReadOptions{Level: quorum})
+		s.Run(50 * time.Millisecond)
+		newer := q.put(6, "x", quorum)
+		s.Run(850*time.Millisecond - (s.Net.Now() - call.began - 50*time.Millisecond))
+		if len(held.Messages()) >= 3 && !call.done() {
+			s.Bite(slow)
+		}
+		held.Deliver(func(m labrpc.Message) bool {
+			cell, ok := m.Body.(consistency.Cell)
+			return ok && cell.Value == old.Value // and not those to what was asked again
+		})
+		s.Run(30 * time.Millisecond)
+		held.Discard(nil)
+		held.Release()
+		if _, err := q.wait(call); err != nil {
+			s.Failf(ruleLevels, "%s fails, though the answers were under way for less than a second: %v", call.what, err)
+		}
+		s.Run(bound - 700*time.Millisecond)
+		q.want(ruleStaleness, q.goGet(7, "x", consistency.ReadOptions{MaxStale: bound}), newer,
+			fmt.Sprintf("it was acknowledged more than %v ago; the answers that n7 has kept were given before that", bound))
+	})
+}
+
+// withHealed lets a coordinator reach all replicas for the time of a call.
+func (q *quorumStore) withHealed(via labrpc.NodeID, f func() *quorumCall) *quorumCall {
+	q.reaches(via, q.replicas...)
+	call := f()
+	q.mustDo(call)
+	q.reaches(via)
+	return call
+}

@@ -1,0 +1,128 @@
+package consistency_test
+
+import (
+	"testing"
+	"time"
+
+	"distlabs/internal/labtest"
+	"distlabs/labrpc"
+	consistency "distlabs/labs/06-consistency"
+)
+
+// Coordinators take turns, with wall clocks that are hours apart; then one writes
+// at ONE, each time at another replica, and restarts in between. The last write is the newest.
+func TestLaterWriteIsNewer6D(t *testing.T) {
+	labtest.Run(t, labtest.Config{Nodes: 9}, func(s *labtest.Sim) {
+		s.Net.SetClock(6, time.Hour, 0)
+		s.Net.SetClock(8, -time.Hour, 0)
+		q := newQuorumStore(s, 3)
+		subsets := [][]labrpc.NodeID{{1, 2, 3}, {3, 4, 5}, {5, 1, 2}}
+		for turn := range 6 {
+			via := q.first + labrpc.NodeID(turn%3)
+			q.reaches(via, subsets[s.Rand().IntN(3)]...)
+			wrote := q.put(via, "x", quorum)
+			reader := q.first + labrpc.NodeID((turn+1)%3)
+			q.reaches(reader, subsets[s.Rand().IntN(3)]...)
+			q.want(ruleNewer, q.goGet(reader, "x", consistency.ReadOptions{Level: quorum}), wrote, "that is the last write, whatever the clocks show")
+		}
+		// Of those that the second meets, only the slowest has what the first has written.
+		for _, id := range []labrpc.NodeID{6, 7, 8} {
+			q.reaches(id, q.replicas...)
+		}
+		q.put(7, "z", all)
+		s.Run(2 * quorumTimeout)
+		q.reaches(6, 1, 2, 3)
+		for range 4 {
+			q.put(6, "z", quorum)
+		}
+		q.reaches(7, 3, 4, 5)
+		s.Net.SetLink(3, 7, labrpc.Link{Latency: labrpc.Fixed(60 * time.Millisecond)})
+		last := q.put(7, "z", quorum)
+		q.reaches(8, 1, 2, 3)
+		q.want(ruleNewer, q.goGet(8, "z", consistency.ReadOptions{Level: quorum}), last, "that is the last write; three replicas have it, n3 among them")
+
+		// ONE and ALL, and one coordinator on its own.
+		for _, id := range []labrpc.NodeID{6, 7, 8} {
+			q.reaches(id, q.replicas...)
+		}
+		for turn := range 4 {
+			// Two at one replica, and one at another, which has none of the two.
+			q.reaches(6, q.replicas[turn])
+			q.put(6, "y", one)
+			q.put(6, "y", one)
+			if turn%2 == 0 {
+				s.Net.Crash(6)
+				q.start(6)
+			}
+			q.reaches(6, q.replicas[turn+1])
+			wrote := q.put(6, "y", one)
+			s.Run(2 * quorumTimeout)
+			q.want(ruleNewer, q.goGet(7, "y", consistency.ReadOptions{Level: all}), wrote, "that is the coordinator's last write")
+		}
+		wrote := q.put(7, "y", all)
+		q.want(ruleNewer, q.goGet(8, "y", consistency.ReadOptions{Level: one}), wrote, "that is the last write, and was at ALL")
+	})
+}
+
+// A coordinator crashes in the middle of a write, starts again, and writes
+// something else, without having met the replica that has the first.
+func TestNoStampTwice6D(t *testing.T) {
+	const half = "a write was on one replica when its coordinator crashed"
+	labtest.Run(t, labtest.Config{Nodes: 8, MustBite: []string{half}}, func(s *labtest.Sim) {
+		q := newQuorumStore(s, 2)
+		q.put(6, "x", all)
+		s.Run(2 * quorumTimeout)
+		held := s.Net.Hold(labrpc.Match{From: 6, Method: "Store"})
+		q.goPut(6, "x", "half", quorum)
+		s.Run(quorumRetry / 2)
+		held.Deliver(func(m labrpc.Message) bool { return m.To == 1 })
+		s.Run(quorumRetry / 2)
+		held.Discard(nil)
+		held.Release()
+		s.Net.Crash(6)
+		if q.peek(1, "x").Value == "half" {
+			s.Bite(half)
+		}
+		q.start(6)
+		q.reaches(6, 2, 3, 4, 5)
+		q.put(6, "x", quorum)
+		s.Run(2 * quorumTimeout)
+		q.reaches(6, q.replicas...)
+		cells := map[consistency.Stamp]string{}
+		for _, id := range q.replicas {
+			cell := q.peek(id, "x")
+			if other, ok := cells[cell.Stamp]; ok && other != cell.Value {
+				s.Failf("a stamp is given to one write only (rule 25)", "the stamp %d of %v is that of two writes, %q and %q, which no replica can order", cell.Stamp.Counter, cell.Stamp.Node, other, cell.Value)
+			}
+			cells[cell.Stamp] = cell.Value
+		}
+	})
+}
+
+// Two writes through one coordinator at one time get two stamps: later, all
+// replicas have the same.
+func TestTwoWritesAtOnce6D(t *testing.T) {
+	labtest.Run(t, labtest.Config{Nodes: 7, Seeds: 5}, func(s *labtest.Sim) {
+		q := newQuorumStore(s, 1)
+		q.put(6, "x", all)
+		var calls []*quorumCall
+		for range 4 {
+			calls = append(calls, q.goPut(6, "x", q.value(), quorum))
+		}
+		stamps := map[consistency.Stamp]string{}
+		for _, call := range calls {
+			cell := q.mustDo(call)
+			if other, ok := stamps[cell.Stamp]; ok {
+				s.Failf("a stamp is given to one write only (rule 25)", "the writes of %q and of %q have the stamp %d of %v", other, cell.Value, cell.Stamp.Counter, cell.Stamp.Node)
+			}
+			stamps[cell.Stamp] = cell.Value
+		}
+		s.Run(2 * quorumTimeout)
+		first := q.peek(1, "x")
+		for _, id := range q.replicas {
+			if got := q.peek(id, "x"); got != first {
+				s.Failf(ruleReaches, "long after four writes at once, n1 has %s and %v has %s", quorumCell(first), id, quorumCell(got))
+			}
+		}
+	})
+}

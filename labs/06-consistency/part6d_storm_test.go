@@ -1,0 +1,132 @@
+package consistency_test
+
+import (
+	"slices"
+	"testing"
+	"time"
+
+	"distlabs/internal/labtest"
+	"distlabs/labrpc"
+	consistency "distlabs/labs/06-consistency"
+)
+
+// A replica crashes before or after any write to its disk. What it has answered
+// for is there; what is older does not come back.
+func TestHolderSurvivesCrash6D(t *testing.T) {
+	const crashed = "a replica crashed in the middle of a store"
+	labtest.Run(t, labtest.Config{Nodes: 3, Seeds: 4, MustBite: []string{crashed}}, func(s *labtest.Sim) {
+		q := newQuorumStore(s, 1)
+		keys := []string{"x", "y"}
+		had := map[string]consistency.Cell{}
+		for i := range 24 {
+			key := keys[i%2]
+			cell := consistency.Cell{Value: q.value(), Stamp: consistency.Stamp{Counter: uint64(20 + i - 10*(i%3)), Node: 2}}
+			if i%4 == 3 {
+				s.Net.CrashAtWrite(1, labrpc.CrashPoint{Write: s.Net.Writes(1) + 1 + i/4%2, After: i/8%2 == 0})
+			}
+			_, answered := quorumTry[consistency.StoreReply](q, 1, "Store", consistency.StoreRequest{Key: key, Cell: cell})
+			if !answered && s.Net.Up(1) {
+				s.Failf(ruleHolds, "n1 does not answer a store at %v", s.Net.Now())
+			}
+			if !s.Net.Up(1) {
+				s.Bite(crashed)
+				q.start(1)
+			}
+			if answered && quorumCompare(cell.Stamp, had[key].Stamp) > 0 {
+				had[key] = cell
+			}
+			if i%5 == 4 {
+				s.Net.Crash(1)
+				q.start(1)
+			}
+			for _, key := range keys {
+				got := q.peek(1, key)
+				if quorumCompare(got.Stamp, had[key].Stamp) < 0 {
+					s.Failf(ruleHolds, "n1 has %s in %s at %v, and has answered for %s", quorumCell(got), key, s.Net.Now(), quorumCell(had[key]))
+				}
+				had[key] = got
+			}
+		}
+		s.Net.CrashAtWrite(1, labrpc.CrashPoint{})
+		old := consistency.Cell{Value: "old", Stamp: consistency.Stamp{Counter: 1, Node: 9}}
+		q.store(1, "x", old)
+		if got := q.peek(1, "x"); got != had["x"] {
+			s.Failf(ruleHolds, "n1 has %s in x at %v, and had %s before", quorumCell(got), s.Net.Now(), quorumCell(had["x"]))
+		}
+	})
+}
+
+// Three coordinators read and write at QUORUM over bad links, while replicas and
+// coordinators crash and the network is divided. All that the clients see
+// is linearizable; and reads at ONE, beside them, are not.
+func TestQuorumsInAStorm6D(t *testing.T) {
+	const (
+		stale   = "a read at ONE was behind what was acknowledged"
+		unknown = "a write failed, and may have happened"
+	)
+	cfg := labtest.Config{Nodes: 9, Link: labrpc.FairLoss(0.1), MustBite: []string{stale, unknown}}
+	labtest.Run(t, cfg, func(s *labtest.Sim) {
+		q := newQuorumStore(s, 3)
+		tape := &quorumTape{q: q}
+		var acknowledged uint64
+		for round := range 30 {
+			switch round % 6 {
+			case 1:
+				s.Net.Partition([]labrpc.NodeID{1, 2, 6}, []labrpc.NodeID{3, 4, 5, 7, 8, 9})
+			case 3:
+				s.Net.Heal()
+				victim := q.replicas[s.Rand().IntN(5)]
+				s.Net.Crash(victim)
+				s.Run(10 * time.Millisecond)
+				q.start(victim)
+			}
+			if s.Rand().IntN(4) == 0 {
+				via := q.first + labrpc.NodeID(s.Rand().IntN(3))
+				s.Net.CrashAtWrite(via, labrpc.CrashPoint{Write: s.Net.Writes(via) + 1, After: s.Rand().IntN(2) == 0})
+			}
+			var calls []*quorumCall
+			for client := range 3 {
+				via := q.first + labrpc.NodeID(client)
+				if !s.Net.Up(via) {
+					q.start(via)
+				}
+				if s.Rand().IntN(2) == 0 {
+					calls = append(calls, tape.put(client, via))
+				} else {
+					calls = append(calls, tape.get(client, via))
+				}
+			}
+			weak := q.goGet(q.first+labrpc.NodeID(s.Rand().IntN(3)), "x", consistency.ReadOptions{Level: one})
+			floor := acknowledged
+			if cell, err := q.wait(weak); err == nil && cell.Stamp.Counter < floor {
+				s.Bite(stale)
+			}
+			for _, call := range calls {
+				cell, err := tape.finish(call)
+				switch {
+				case err == nil:
+					acknowledged = max(acknowledged, cell.Stamp.Counter)
+				case tape.wrote(call):
+					s.Bite(unknown)
+				}
+			}
+			tape.check()
+			s.Run(time.Duration(s.Rand().IntN(50)) * time.Millisecond)
+		}
+		s.Net.Heal()
+		s.Net.SetLinks(labrpc.Reliable())
+		for _, id := range s.Net.Nodes() {
+			s.Net.CrashAtWrite(id, labrpc.CrashPoint{})
+			if !s.Net.Up(id) {
+				q.start(id)
+			}
+		}
+		s.Run(2 * quorumTimeout)
+		q.mustDo(tape.get(0, 6))
+		q.mustDo(tape.put(1, 7))
+		for _, call := range slices.Clone(tape.calls) {
+			_, _ = tape.finish(call)
+		}
+		tape.check()
+	})
+}

@@ -1,0 +1,218 @@
+package consistency_test
+
+import (
+	"cmp"
+	"fmt"
+	"testing"
+	"time"
+
+	"distlabs/internal/labtest"
+	"distlabs/labrpc"
+	consistency "distlabs/labs/06-consistency"
+)
+
+const (
+	one    = consistency.One
+	quorum = consistency.Quorum
+	all    = consistency.All
+)
+
+// quorumSizes is how many of N replicas each level takes.
+var quorumSizes = map[int]map[consistency.Level]int{
+	3: {one: 1, quorum: 2, all: 3},
+	4: {one: 1, quorum: 3, all: 4},
+	5: {one: 1, quorum: 3, all: 5},
+}
+
+// How many of N each level takes, and which of two stamps is newer.
+func TestLevels6D(t *testing.T) {
+	labtest.Once(t, func(s *labtest.Sim) {
+		for n, sizes := range quorumSizes {
+			for level, want := range sizes {
+				if got := level.Of(n); got != want {
+					s.Failf(ruleLevels, "%v of %d replicas is %d, want %d", level, n, got, want)
+				}
+			}
+		}
+		stamps := []consistency.Stamp{{}, {Counter: 1, Node: 2}, {Counter: 1, Node: 3}, {Counter: 2, Node: 1}, {Counter: 10, Node: 1}}
+		for i, a := range stamps {
+			for j, b := range stamps {
+				if got := a.Compare(b); cmp.Compare(got, 0) != cmp.Compare(i, j) {
+					s.Failf(ruleNewer, "%v.Compare(%v) = %d; by counter, then by node", a, b, got)
+				}
+			}
+		}
+	})
+}
+
+// One replica after another goes, by a crash or by a cut, with four and with
+// five of them: each level works for as long as its number of replicas is left, for
+// writes and for reads, and then refuses in time.
+func TestLevelsSurvive6D(t *testing.T) {
+	labtest.Run(t, labtest.Config{Nodes: 7, Seeds: 6}, func(s *labtest.Sim) {
+		n := 4 + int(s.Seed%2)
+		q := newQuorumStoreOf(s, n, 1)
+		via := q.first
+		q.put(via, "x", all)
+		gone := s.Rand().Perm(n)
+		for down := range n + 1 {
+			if down > 0 {
+				id := q.replicas[gone[down-1]]
+				if down%2 == 1 {
+					s.Net.Crash(id)
+				} else {
+					s.Net.CutBoth(id, via)
+				}
+			}
+			for _, level := range []consistency.Level{one, quorum, all} {
+				put := q.goPut(via, fmt.Sprintf("%v after %d", level, down), q.value(), level)
+				get := q.goGet(via, "x", consistency.ReadOptions{Level: level})
+				for _, call := range []*quorumCall{put, get} {
+					q.survives(call, level, n-down)
+				}
+			}
+		}
+	})
+}
+
+// survives checks that a call succeeds if and only if enough replicas are left.
+func (q *quorumStore) survives(call *quorumCall, level consistency.Level, left int) {
+	cell, err := q.wait(call)
+	n := len(q.replicas)
+	enough := left >= quorumSizes[n][level]
+	switch {
+	case enough && err != nil:
+		q.s.Failf(ruleLevels, "%s fails, with %d of %d replicas left: %v", call.what, left, n, err)
+	case !enough && err == nil:
+		q.s.Failf(ruleLevels, "%s succeeds with %s, and %d of %d replicas are left", call.what, quorumCell(cell), left, n)
+	case enough && cell.Value == "":
+		q.s.Failf(ruleOverlap, "%s returns nothing, and all replicas have a value", call.what)
+	}
+}
+
+// A write reaches only as many replicas as it must, a read others, as far as the
+// levels allow; and those that have the value answer last.
+func TestAcknowledgedIsSeen6D(t *testing.T) {
+	const narrow = "a write had not reached all replicas"
+	labtest.Run(t, labtest.Config{Nodes: 8, Seeds: 6, MustBite: []string{narrow}}, func(s *labtest.Sim) {
+		n := 4 + int(s.Seed%2)
+		q := newQuorumStoreOf(s, n, 2)
+		writer, reader := q.first, q.first+1
+		for _, levels := range [][2]consistency.Level{{one, all}, {quorum, quorum}, {quorum, all}, {all, one}, {all, quorum}, {all, all}} {
+			key := fmt.Sprintf("%v, %v", levels[0], levels[1])
+			w, r := quorumSizes[n][levels[0]], quorumSizes[n][levels[1]]
+			q.reaches(reader, q.replicas...)
+			q.put(reader, key, all)
+			q.reaches(writer, q.replicas[:w]...)
+			q.reaches(reader, q.replicas[n-r:]...)
+			for _, id := range q.replicas {
+				delay := time.Millisecond
+				if int(id) <= w {
+					delay = 40 * time.Millisecond
+				}
+				s.Net.SetLink(id, reader, labrpc.Link{Latency: labrpc.Fixed(delay)})
+			}
+			wrote := q.put(writer, key, levels[0])
+			if q.peek(q.replicas[n-1], key) != wrote {
+				s.Bite(narrow)
+			}
+			q.want(ruleOverlap, q.goGet(reader, key, consistency.ReadOptions{Level: levels[1]}), wrote, "that was acknowledged before")
+		}
+	})
+}
+
+// The price of ONE: a read meets a replica that a write has not reached, and
+// returns the old value; and that is no fault. Once the network is whole, the write gets there.
+func TestOneMayBeStale6D(t *testing.T) {
+	const stale = "a read at ONE returned what had been overwritten, and it was accepted"
+	labtest.Run(t, labtest.Config{Nodes: 8, MustBite: []string{stale}}, func(s *labtest.Sim) {
+		q := newQuorumStore(s, 2)
+		old := q.put(7, "x", all)
+		q.reaches(6, 1)
+		q.reaches(7, 2)
+		wrote := q.put(6, "x", one)
+		switch got := q.get(7, "x", consistency.ReadOptions{Level: one}); got.Value {
+		case old.Value:
+			s.Bite(stale)
+		case wrote.Value:
+			s.Failf(ruleMayBeStale, "a read at ONE returns %s, which the only replica that it can reach does not have", quorumCell(got))
+		default:
+			s.Failf(ruleMayBeStale, "a read at ONE returns %s, and n2 has %s", quorumCell(got), quorumCell(old))
+		}
+		// n1 can be asked, but no store arrives anywhere: then no replica has it, and ONE is not reached.
+		lost := s.Net.Hold(labrpc.Match{From: 6, Method: "Store", Kind: labrpc.Request})
+		call := q.goPut(6, "y", q.value(), one)
+		if _, err := q.wait(call); err == nil {
+			s.Failf(ruleLevels, "%s succeeds at %v, and no replica has it", call.what, call.ended)
+		}
+		lost.Discard(nil)
+		lost.Release()
+		wrote = q.put(6, "x", one)
+		// n2 answers at once, n1 later: ONE does not wait for the newer.
+		q.reaches(7, 1, 2)
+		s.Net.SetLink(1, 7, labrpc.Link{Latency: labrpc.Fixed(quorumTimeout / 2)})
+		call = q.goGet(7, "x", consistency.ReadOptions{Level: one})
+		q.mustDo(call)
+		if took := call.ended - call.began; took > quorumTimeout/4 {
+			s.Failf(ruleLevels, "%s takes %v; the first replica answers within 40ms", call.what, took)
+		}
+		q.reaches(6, q.replicas...)
+		s.Run(quorumTimeout)
+		for _, id := range q.replicas {
+			if got := q.peek(id, "x"); got.Value != wrote.Value {
+				s.Failf(ruleReaches, "%v has %s at %v, want %s: the coordinator can reach it, and Timeout is not over", id, quorumCell(got), s.Net.Now(), quorumCell(wrote))
+			}
+		}
+	})
+}
+
+// Two of five replicas can be reached, and answer later than they are asked again,
+// and twice: many answers, and not enough replicas. Three of them, as slow, are enough.
+func TestCountsReplicasNotAnswers6D(t *testing.T) {
+	const twice = "a replica answered one request several times"
+	cfg := labtest.Config{Nodes: 8, MustBite: []string{twice}}
+	labtest.Run(t, cfg, func(s *labtest.Sim) {
+		q := newQuorumStore(s, 2)
+		q.put(7, "x", all)
+		s.Run(2 * quorumTimeout)
+		slow := labrpc.Link{Latency: labrpc.Fixed(quorumRetry + quorumRetry/8), Duplicate: 1}
+		for _, id := range q.replicas {
+			s.Net.SetLink(id, 6, slow)
+			s.Net.SetLink(6, id, slow)
+		}
+		q.reaches(6, 4, 5)
+		if _, err := q.wait(q.goGet(6, "x", consistency.ReadOptions{Level: quorum})); err == nil {
+			s.Failf(ruleLevels, "a read at QUORUM succeeds at %v, and two of five replicas can be reached: n4 and n5, whose answers come more than once", s.Net.Now())
+		}
+		if replies := s.Net.Stats(labrpc.Match{From: 4, To: 6, Kind: labrpc.Reply}); replies.Sent > 1 {
+			s.Bite(twice)
+		}
+		// The read of a write's stamp gets three answers, the write itself two.
+		q.reaches(6, 3, 4, 5)
+		call := q.goPut(6, "x", q.value(), quorum)
+		stored := s.Net.Hold(labrpc.Match{To: 3, Method: "Store", Kind: labrpc.Request})
+		if _, err := q.wait(call); err == nil {
+			s.Failf(ruleLevels, "%s succeeds at %v, and two of five replicas have it: n4 and n5, whose answers come more than once", call.what, s.Net.Now())
+		}
+		stored.Discard(nil)
+		stored.Release()
+		s.Run(2 * quorumTimeout)
+		q.put(6, "x", quorum)
+		q.get(6, "x", consistency.ReadOptions{Level: quorum})
+	})
+}
+
+// Links that lose one message in five: the coordinator asks again.
+func TestAsksAgain6D(t *testing.T) {
+	labtest.Run(t, labtest.Config{Nodes: 5, Seeds: 5}, func(s *labtest.Sim) {
+		q := newQuorumStore(s, 1)
+		for _, id := range q.replicas {
+			s.Net.SetLink(id, 4, labrpc.Link{Latency: labrpc.Uniform(time.Millisecond, 20*time.Millisecond), Loss: 0.2})
+			s.Net.SetLink(4, id, labrpc.Link{Latency: labrpc.Uniform(time.Millisecond, 20*time.Millisecond), Loss: 0.2})
+		}
+		for range 12 {
+			wrote := q.put(4, "x", quorum)
+			q.want(ruleOverlap, q.goGet(4, "x", consistency.ReadOptions{Level: quorum}), wrote, "that was acknowledged before")
+		}
+	})
+}

@@ -1,0 +1,201 @@
+package consistency_test
+
+import (
+	"slices"
+	"testing"
+	"time"
+
+	"distlabs/internal/labtest"
+	"distlabs/labrpc"
+	consistency "distlabs/labs/06-consistency"
+)
+
+// Two of five are cut off. Each of their requests is refused within Timeout,
+// and none is answered with what is out of date; the other three go on. It is all one again after that.
+func TestCPRefuses6E(t *testing.T) {
+	labtest.Run(t, labtest.Config{Nodes: 5, Seeds: 5}, func(s *labtest.Sim) {
+		b := newBasketStore(s, consistency.CP, 1, 2, 3, 4, 5)
+		b.mustAdd(1)
+		for _, id := range b.members {
+			call := b.goItems(id)
+			if lost := b.missing(call, b.mustServe(call)); lost != "" {
+				s.Failf(ruleNoLies, "CP: %v: it does not return %q, which was acknowledged before", call, lost)
+			}
+		}
+		s.Net.Partition([]labrpc.NodeID{1, 2}, []labrpc.NodeID{3, 4, 5})
+		for range 3 {
+			for _, id := range []labrpc.NodeID{3, 4, 5} {
+				b.mustAdd(id)
+			}
+			for _, id := range []labrpc.NodeID{1, 2} {
+				b.mustRefuse(b.goItems(id))
+				b.mustRefuse(b.goAdd(id))
+			}
+		}
+		s.Net.Heal()
+		s.Run(basketSettles)
+		b.reconciled()
+
+		// Half of four is no majority.
+		s.Net.Stop(5)
+		s.Net.Partition([]labrpc.NodeID{1, 2}, []labrpc.NodeID{3, 4})
+		b.mustRefuse(b.goItems(1))
+		b.mustRefuse(b.goAdd(3))
+	})
+}
+
+// The same of four members: two of four are no majority.
+func TestCPHalf6E(t *testing.T) {
+	labtest.Run(t, labtest.Config{Nodes: 4, Seeds: 3}, func(s *labtest.Sim) {
+		b := newBasketStore(s, consistency.CP, 1, 2, 3, 4)
+		b.mustAdd(1)
+		s.Net.Partition([]labrpc.NodeID{1, 2}, []labrpc.NodeID{3, 4})
+		for _, id := range b.members {
+			b.mustRefuse(b.goAdd(id))
+			b.mustRefuse(b.goItems(id))
+		}
+		s.Net.Heal()
+		s.Net.Stop(4)
+		b.mustAdd(1)
+		if got := b.mustRead(3); len(got) == 0 {
+			s.Failf(ruleServed, "Items at n3 returns nothing at %v", s.Net.Now())
+		}
+	})
+}
+
+// Two adds have each reached one member when their network breaks; two readers
+// meet different majorities, of which each has one of the adds. They cannot both be
+// right: in one order of all, one of the two adds is the first.
+func TestCPReadsAgree6E(t *testing.T) {
+	const apart = "two members had each an item that the other had not"
+	labtest.Run(t, labtest.Config{Nodes: 5, MustBite: []string{apart}}, func(s *labtest.Sim) {
+		b := newBasketStore(s, consistency.CP, 1, 2, 3, 4, 5)
+		for _, id := range b.members {
+			s.Net.Isolate(id)
+		}
+		left, right := b.goAdd(1), b.goAdd(5)
+		s.Run(2*basketTimeout + basketGossip/3)
+		_, _ = b.wait(left)
+		_, _ = b.wait(right)
+		// n1 and n5 have one item each. n2 can talk to n1 and n3, n4 to n5 and n3; and the
+		// two of them ask at once.
+		s.Net.Heal()
+		for _, link := range [][2]labrpc.NodeID{{1, 4}, {1, 5}, {2, 4}, {2, 5}, {1, 3}, {5, 3}} {
+			s.Net.CutBoth(link[0], link[1])
+		}
+		s.Net.SetLinks(labrpc.Link{Latency: labrpc.Uniform(5*time.Millisecond, 6*time.Millisecond)})
+		one, other := b.goItems(2), b.goItems(4)
+		_, okOne := b.wait(one)
+		_, okOther := b.wait(other)
+		if !okOne && !okOther {
+			s.Failf(ruleServed, "%v and %v are refused, and each can talk to three of five", one, other)
+		}
+		s.Bite(apart)
+		b.linearizable()
+	})
+}
+
+// An add has reached n1 when its network breaks. A reader that meets n1 may
+// return it; then every later reader must, whomever it meets.
+func TestCPReadsDoNotGoBack6E(t *testing.T) {
+	const seen = "a read returned what had not been acknowledged"
+	labtest.Run(t, labtest.Config{Nodes: 5, MustBite: []string{seen}}, func(s *labtest.Sim) {
+		b := newBasketStore(s, consistency.CP, 1, 2, 3, 4, 5)
+		s.Net.Isolate(1)
+		_, _ = b.wait(b.goAdd(1))
+		s.Net.Heal()
+		s.Net.Partition([]labrpc.NodeID{1, 2, 3}, []labrpc.NodeID{4, 5})
+		first, ok := b.wait(b.goItems(2))
+		s.Net.Crash(2)
+		s.Net.Heal()
+		s.Net.Isolate(1)
+		if ok && len(first) > 0 {
+			s.Bite(seen)
+		}
+		second := b.mustRead(4)
+		for _, item := range first {
+			if !slices.Contains(second, item) {
+				s.Failf(ruleNoLies, "n4 returns %v at %v, without %q, which n2 has returned before", second, s.Net.Now(), item)
+			}
+		}
+		b.linearizable()
+	})
+}
+
+// An item is with three of five when two of these crash, and the third is cut off
+// when they are back. It has been acknowledged, so whoever is asked now has it.
+func TestCPSurvivesCrashes6E(t *testing.T) {
+	labtest.Run(t, labtest.Config{Nodes: 5, Seeds: 5}, func(s *labtest.Sim) {
+		b := newBasketStore(s, consistency.CP, 1, 2, 3, 4, 5)
+		s.Net.Partition([]labrpc.NodeID{1, 2, 3}, []labrpc.NodeID{4, 5})
+		item := b.mustAdd(1)
+		for _, id := range []labrpc.NodeID{2, 3} {
+			s.Net.Crash(id)
+			b.start(id)
+		}
+		s.Net.Heal()
+		s.Net.Isolate(1)
+		if got := b.mustRead(4); !slices.Contains(got, item) {
+			s.Failf(ruleNoLies, "n4 returns %v at %v, without %q, which n1, n2 and n3 have had on their disks since it was acknowledged", got, s.Net.Now(), item)
+		}
+	})
+}
+
+// Five members over bad links, divided and crashed: what the clients see is linearizable.
+func TestCPInAStorm6E(t *testing.T) {
+	const (
+		refused = "a request was refused"
+		unknown = "an add that was refused happened all the same"
+	)
+	cfg := labtest.Config{Nodes: 5, Link: labrpc.FairLoss(0.1), MustBite: []string{refused, unknown}}
+	labtest.Run(t, cfg, func(s *labtest.Sim) {
+		b := newBasketStore(s, consistency.CP, 1, 2, 3, 4, 5)
+		for round := range 16 {
+			switch round % 5 {
+			case 1:
+				split := s.Rand().Perm(5)
+				s.Net.Partition([]labrpc.NodeID{labrpc.NodeID(split[0] + 1), labrpc.NodeID(split[1] + 1)})
+			case 3:
+				s.Net.Heal()
+				victim := b.members[s.Rand().IntN(5)]
+				s.Net.CrashAtWrite(victim, labrpc.CrashPoint{Write: s.Net.Writes(victim) + 1, After: s.Rand().IntN(2) == 0})
+			}
+			var calls []*basketCall
+			for _, at := range s.Rand().Perm(5)[:3] {
+				id := labrpc.NodeID(at + 1)
+				if !s.Net.Up(id) {
+					b.start(id)
+				}
+				if s.Rand().IntN(3) == 0 {
+					calls = append(calls, b.goAdd(id))
+				} else {
+					calls = append(calls, b.goItems(id))
+				}
+			}
+			for _, call := range calls {
+				if _, ok := b.wait(call); !ok {
+					s.Bite(refused)
+				}
+			}
+			s.Run(time.Duration(s.Rand().IntN(60)) * time.Millisecond)
+		}
+		s.Net.Heal()
+		for _, id := range b.members {
+			s.Net.CrashAtWrite(id, labrpc.CrashPoint{})
+			if !s.Net.Up(id) {
+				b.start(id)
+			}
+		}
+		for _, id := range b.members {
+			b.mustRead(id) // a lost message is no excuse
+			b.mustAdd(id)
+		}
+		s.Net.SetLinks(labrpc.Reliable())
+		s.Run(basketSettles)
+		b.reconciled()
+		if items := b.mustRead(1); len(items) > len(b.acknowledged) {
+			s.Bite(unknown)
+		}
+		b.linearizable()
+	})
+}

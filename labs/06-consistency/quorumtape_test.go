@@ -1,0 +1,109 @@
+package consistency_test
+
+import (
+	"errors"
+	"fmt"
+	"io"
+
+	"distlabs/internal/check/linear"
+	"distlabs/internal/labtest"
+	"distlabs/labrpc"
+	consistency "distlabs/labs/06-consistency"
+)
+
+// A quorumTape records what clients see of one key at QUORUM.
+type quorumTape struct {
+	q     *quorumStore
+	calls []*quorumCall
+	ops   map[*quorumCall]*quorumOp
+	order []*quorumOp
+}
+
+type quorumOp = linear.Op[quorumAccess, string]
+
+// A quorumAccess is a write of a value, or a read, for "".
+type quorumAccess struct{ write string }
+
+func (a quorumAccess) String() string {
+	if a.write == "" {
+		return "get x"
+	}
+	return "put x=" + a.write
+}
+
+var quorumRegister = linear.Model[string, quorumAccess, string]{
+	Step: func(state string, in quorumAccess, out *string) (string, bool) {
+		if in.write != "" {
+			return in.write, true
+		}
+		return state, out == nil || *out == state
+	},
+}
+
+func (t *quorumTape) put(client int, via labrpc.NodeID) *quorumCall {
+	value := t.q.value()
+	return t.record(client, quorumAccess{write: value}, t.q.goPut(via, "x", value, consistency.Quorum))
+}
+
+func (t *quorumTape) get(client int, via labrpc.NodeID) *quorumCall {
+	return t.record(client, quorumAccess{}, t.q.goGet(via, "x", consistency.ReadOptions{Level: consistency.Quorum}))
+}
+
+func (t *quorumTape) record(client int, in quorumAccess, call *quorumCall) *quorumCall {
+	op := &quorumOp{Client: client, Key: "x", In: in, Call: call.began, Pending: true}
+	if t.ops == nil {
+		t.ops = map[*quorumCall]*quorumOp{}
+	}
+	t.ops[call] = op
+	t.order = append(t.order, op)
+	t.calls = append(t.calls, call)
+	return call
+}
+
+// finish waits for a call, and puts its answer down. A write that failed may
+// still happen, for as long as one likes.
+func (t *quorumTape) finish(call *quorumCall) (consistency.Cell, error) {
+	cell, err := t.q.wait(call)
+	if op := t.ops[call]; err == nil {
+		op.Pending, op.Return = false, call.ended
+		if op.In.write == "" {
+			op.Out = cell.Value
+		}
+	}
+	return cell, err
+}
+
+func (t *quorumTape) wrote(call *quorumCall) bool { return t.ops[call].In.write != "" }
+
+// check asks Porcupine.
+func (t *quorumTape) check() {
+	history := make([]quorumOp, len(t.order))
+	for i, op := range t.order {
+		history[i] = *op
+	}
+	err := linear.Check(quorumRegister, history, linear.Options{})
+	var v *linear.Violation[quorumAccess, string]
+	if errors.As(err, &v) {
+		var seen []string
+		for _, op := range v.Before {
+			seen = append(seen, op.String())
+		}
+		t.q.s.Fail(labtest.Violation{
+			What: fmt.Sprintf("no order of the operations explains this one: %v", v.Op),
+			Rule: "at QUORUM, reads and writes are linearizable (rules 24, 25 and 27)",
+			Seen: quorumTail(seen),
+			Page: func(w io.Writer) error { return linear.Page(w, quorumRegister, v, nil, linear.Options{}) },
+		})
+	} else if err != nil {
+		panic(err) // the check, not the student
+	}
+}
+
+// quorumTail leaves out all but the last of many lines: the page has the others.
+func quorumTail(lines []string) []string {
+	const most = 12
+	if len(lines) <= most {
+		return lines
+	}
+	return append([]string{fmt.Sprintf("… %d before", len(lines)-most)}, lines[len(lines)-most:]...)
+}

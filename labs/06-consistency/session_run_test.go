@@ -1,0 +1,255 @@
+package consistency_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"distlabs/internal/check/history"
+	"distlabs/internal/check/sequential"
+	"distlabs/internal/check/session"
+	"distlabs/internal/labtest"
+	"distlabs/labrpc"
+	"distlabs/labs/06-consistency"
+)
+
+const (
+	ruleSequential = "one order explains what all sessions saw; it keeps each session's own order, and that of the log for the writes: it is sequentially consistent (rule 8)"
+	ruleSession    = "a session sees its own writes, and all that it has seen, again, whatever server it moves to (rule 9)"
+	ruleLocal      = "a server that has what the session has seen answers within 500ms from what it has, and asks no other server (rule 10)"
+	ruleCatchesUp  = "a server that does not have it yet answers within 500ms of having it (rule 11)"
+	ruleContext    = "Get goes on until its ctx ends; when it does, Get and Put return ctx's error within 100ms, or Put ErrUnknown (rule 12)"
+	ruleOnce       = "Put writes once or not at all; ErrUnknown says that nobody knows, ctx's error that nothing was written (rule 13)"
+	rulePutServes  = "in a calm network with a leader Put returns nil within 1s (rule 14)"
+)
+
+const (
+	putLimit     = time.Second            // rule 14
+	contextSlack = 100 * time.Millisecond // rule 12
+	sessionLimit = 3 * time.Second        // of a call in a test that expects it to return
+)
+
+// A sessionRun is a session and all that it did, on one goroutine of its node.
+type sessionRun struct {
+	c      *strongCluster
+	number int // of the client in the history: its node's, of a session that goes on that of the first
+	client labrpc.NodeID
+	server labrpc.NodeID
+	jobs   chan func(s *consistency.Session)
+}
+
+// A sessionOp is a call of a session.
+type sessionOp struct {
+	history.Op
+	Session string        // which
+	Limit   time.Duration // of its context
+	Err     string        // "", "ErrUnknown", "ctx", or what it says
+	Over    bool
+}
+
+// String tells of it in a line.
+func (op *sessionOp) String() string {
+	what := fmt.Sprintf("%s: Get(%s)", op.Session, op.Key)
+	if op.Kind == history.Write {
+		what = fmt.Sprintf("%s: Put(%s=%s)", op.Session, op.Key, op.Value)
+	}
+	switch {
+	case !op.Over:
+		return fmt.Sprintf("%s from %v, not returned", what, brief(op.Invoke))
+	case op.Err == "ctx":
+		what += " returned ctx's error"
+	case op.Err != "":
+		what += " returned " + op.Err
+	case op.Kind == history.Read:
+		what += fmt.Sprintf(" = %q", op.Value)
+	default:
+		what += " returned nil"
+	}
+	return fmt.Sprintf("%s, from %v to %v", what, brief(op.Invoke), brief(op.Return))
+}
+
+// A sessionTape is what all sessions of a test did.
+type sessionTape struct {
+	c   *strongCluster
+	ops []*sessionOp
+}
+
+// opens begins a session on a client's node that reads from a server; one a node.
+func (t *sessionTape) opens(client, server labrpc.NodeID) *sessionRun {
+	return t.begin(int(client), client, server, 0)
+}
+
+// goesOn begins a session with the token of another one, which is over.
+func (t *sessionTape) goesOn(r *sessionRun, client, server labrpc.NodeID) *sessionRun {
+	return t.begin(r.number, client, server, r.token())
+}
+
+func (t *sessionTape) begin(number int, client, server labrpc.NodeID, token int) *sessionRun {
+	r := &sessionRun{c: t.c, number: number, client: client, server: server, jobs: make(chan func(*consistency.Session), 100)}
+	node := t.c.nodes[client]
+	opts := consistency.SessionOptions{Servers: append([]labrpc.NodeID{server}, t.c.but(server)...), Token: token}
+	go func() {
+		s := consistency.NewSession(node, opts)
+		for {
+			select {
+			case job := <-r.jobs:
+				job(s)
+			case <-node.Context().Done():
+				return
+			}
+		}
+	}()
+	return r
+}
+
+// moves makes the session read from another server.
+func (r *sessionRun) moves(to labrpc.NodeID) {
+	r.server = to
+	r.jobs <- func(s *consistency.Session) { s.Move(to) }
+}
+
+// token returns the session's token.
+func (r *sessionRun) token() (token int) {
+	over := false
+	r.jobs <- func(s *consistency.Session) {
+		_ = labrpc.Tell(r.c.nodes[r.client], s.Token(), func(_ time.Duration, got int) { token, over = got, true })
+	}
+	r.c.s.Until(sessionLimit, func() bool { return over })
+	return token
+}
+
+// get and put begin a call whose context ends after the limit.
+func (t *sessionTape) get(r *sessionRun, key string, limit time.Duration) *sessionOp {
+	return t.call(r, history.Op{Kind: history.Read, Key: key}, limit)
+}
+
+func (t *sessionTape) put(r *sessionRun, key, value string, limit time.Duration) *sessionOp {
+	return t.call(r, history.Op{Kind: history.Write, Key: key, Value: value}, limit)
+}
+
+// A sessionEnd is what a call came to.
+type sessionEnd struct {
+	Value, Err string
+}
+
+func (t *sessionTape) call(r *sessionRun, what history.Op, limit time.Duration) *sessionOp {
+	op := &sessionOp{Op: what, Limit: limit}
+	op.Client, op.Invoke = r.number, t.c.s.Net.Now()
+	op.Session = fmt.Sprintf("the session on %v, which reads from %v", r.client, r.server)
+	if op.Kind == history.Read {
+		op.Where = r.server.String()
+	}
+	t.ops = append(t.ops, op)
+	node := t.c.nodes[r.client]
+	r.jobs <- func(s *consistency.Session) {
+		_ = labrpc.Tell(node, sessionCarryOut(node, s, what, limit), func(at time.Duration, e sessionEnd) {
+			op.Return, op.Over, op.Err = at, true, e.Err
+			if op.Kind == history.Read {
+				op.Value = e.Value
+			}
+		})
+	}
+	return op
+}
+
+// sessionCarryOut makes one call.
+func sessionCarryOut(node *labrpc.Node, s *consistency.Session, what history.Op, limit time.Duration) (e sessionEnd) {
+	ctx, cancel := context.WithTimeout(node.Context(), limit)
+	defer cancel()
+	var err error
+	if what.Kind == history.Read {
+		e.Value, err = s.Get(ctx, what.Key)
+	} else {
+		err = s.Put(ctx, what.Key, what.Value)
+	}
+	switch {
+	case err == nil:
+	case errors.Is(err, consistency.ErrUnknown):
+		e.Err = "ErrUnknown"
+	case ctx.Err() != nil && errors.Is(err, ctx.Err()):
+		e.Err = "ctx"
+	default:
+		e.Err = strings.TrimSpace(fmt.Sprintf("the error %q", err))
+	}
+	return e
+}
+
+// returns waits until a call returns: at the latest a little after its context ends.
+func (t *sessionTape) returns(op *sessionOp) *sessionOp {
+	if !t.c.s.Until(op.Invoke+op.Limit+contextSlack-t.c.s.Net.Now(), func() bool { return op.Over }) {
+		t.fail(ruleContext, op, fmt.Sprintf("%v, though its ctx ended at %v", op, brief(op.Invoke+op.Limit)))
+	}
+	if op.Err != "" && op.Err != "ctx" && (op.Err != "ErrUnknown" || op.Kind == history.Read) {
+		t.fail(ruleContext, op, op.String()+", want ctx's error, or of Put ErrUnknown")
+	}
+	return op
+}
+
+// gets reads a key: it must return in time, with a value. What value is for the checkers to judge.
+func (t *sessionTape) gets(r *sessionRun, rule, key string) string {
+	op := t.returns(t.get(r, key, servesLimit))
+	if op.Err != "" {
+		t.fail(rule, op, fmt.Sprintf("%v, want a value", op))
+	}
+	return op.Value
+}
+
+// puts writes a key: it must return nil in time.
+func (t *sessionTape) puts(r *sessionRun, key, value string) {
+	if op := t.returns(t.put(r, key, value, putLimit)); op.Err != "" {
+		t.fail(rulePutServes, op, op.String())
+	}
+}
+
+func (t *sessionTape) fail(rule string, op *sessionOp, what string) {
+	t.c.s.Fail(labtest.Violation{What: what, Rule: rule, Nodes: t.c.s.Net.Nodes()})
+}
+
+// history returns what the checkers judge. A read without a value says nothing; a write that returned ctx's error
+// was not carried out, says the session.
+func (t *sessionTape) history() []history.Op {
+	var ops []history.Op
+	for _, op := range t.ops {
+		unknown := !op.Over || op.Err == "ErrUnknown"
+		if op.Err == "" && op.Over || unknown && op.Kind == history.Write {
+			op.Op.Indeterminate = unknown
+			ops = append(ops, op.Op)
+		}
+	}
+	return ops
+}
+
+// check checks the session guarantees, whose breach has a shorter story, and then sequential consistency.
+func (t *sessionTape) check() {
+	ops := t.history()
+	v, err := session.Check(ops, session.Options{Guarantees: session.ReadYourWrites | session.MonotonicReads, LinearWrites: true})
+	t.judge(ruleSession, v, err)
+	v, err = sequential.Check(ops, sequential.Options{LinearWrites: true})
+	t.judge(ruleSequential, v, err)
+}
+
+func (t *sessionTape) judge(rule string, v *history.Violation, err error) {
+	switch {
+	case err != nil:
+		t.c.s.Failf("none: this is a mistake in the test, not in your code", "the history could not be checked: %v", err)
+	case v == nil:
+		return
+	}
+	for _, op := range v.Ops {
+		for _, other := range t.ops {
+			if other.Err == "ctx" && other.Key == op.Key && other.Value == op.Value && other.Kind == history.Write {
+				rule = ruleOnce
+			}
+		}
+	}
+	t.c.s.Fail(labtest.Violation{What: v.Sentence, Rule: rule, Seen: v.Lines(), Nodes: t.c.s.Net.Nodes()})
+}
+
+// lag cuts a server off from the other servers; clients reach it.
+func (c *strongCluster) lag(id labrpc.NodeID) {
+	for _, o := range c.but(id) {
+		c.s.Net.CutBoth(id, o)
+	}
+}

@@ -1,0 +1,231 @@
+package consistency_test
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"time"
+
+	"distlabs/internal/check/linear"
+	"distlabs/internal/labtest"
+	"distlabs/labrpc"
+	"distlabs/labs/06-consistency"
+)
+
+// A strongOp is a request as its client saw it. Of each key, every value is written once.
+type strongOp struct {
+	Client, Server labrpc.NodeID
+	Method         string // "Put", "LogGet", "Get"
+	Key, Value     string // Value of a read: what was read
+	Call, Return   time.Duration
+	Over           bool // there was a reply, or the client has given up
+	Came           bool // there was a reply
+	Done           bool
+	Refused        bool          // a Put
+	Leader         labrpc.NodeID // named in the reply
+	Index          int           // of a Put that is done
+}
+
+func (op *strongOp) write() bool { return op.Method == "Put" }
+
+// String tells of it in a line.
+func (op *strongOp) String() string {
+	what := fmt.Sprintf("%v: %s(%s) at %v", op.Client, op.Method, op.Key, op.Server)
+	if op.write() {
+		what = fmt.Sprintf("%v: Put(%s=%s) at %v", op.Client, op.Key, op.Value, op.Server)
+	}
+	switch {
+	case !op.Came:
+		return fmt.Sprintf("%s from %v, no answer", what, brief(op.Call))
+	case op.Refused:
+		what += ", refused"
+	case !op.Done:
+		what += ", not done"
+	case !op.write():
+		what += fmt.Sprintf(" = %q", op.Value)
+	}
+	return fmt.Sprintf("%s, from %v to %v", what, brief(op.Call), brief(op.Return))
+}
+
+// put begins to write a key by a server.
+func (c *strongCluster) put(client, server labrpc.NodeID, key, value string) *strongOp {
+	op := &strongOp{Client: client, Server: server, Method: "Put", Key: key, Value: value, Call: c.s.Net.Now()}
+	c.record(op)
+	strongAsk(c, client, server, "Put", consistency.PutRequest{Key: key, Value: value}, func(at time.Duration, call *strongCall[consistency.PutReply]) {
+		op.Return, op.Over, op.Came = at, true, call.came
+		op.Done, op.Refused, op.Index, op.Leader = call.reply.Done, call.reply.Refused && !call.reply.Done, call.reply.Index, call.reply.Leader
+	})
+	return op
+}
+
+// read begins to read a key by a server, with Get or LogGet.
+func (c *strongCluster) read(client, server labrpc.NodeID, method, key string) *strongOp {
+	op := &strongOp{Client: client, Server: server, Method: method, Key: key, Call: c.s.Net.Now()}
+	c.record(op)
+	strongAsk(c, client, server, method, consistency.GetRequest{Key: key}, func(at time.Duration, call *strongCall[consistency.GetReply]) {
+		op.Return, op.Over, op.Came = at, true, call.came
+		op.Done, op.Value, op.Leader = call.reply.Done, call.reply.Value, call.reply.Leader
+	})
+	return op
+}
+
+func (c *strongCluster) record(op *strongOp) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.ops = append(c.ops, op)
+}
+
+// tape returns what the clients did, by the calls.
+func (c *strongCluster) tape() []*strongOp {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return slices.Clone(c.ops)
+}
+
+// done waits until a request is Done, which it must be in time.
+func (c *strongCluster) done(op *strongOp) *strongOp {
+	c.s.Until(servesLimit, func() bool { return op.Over })
+	if op.Done {
+		return op
+	}
+	what := op.String()
+	if !op.Over {
+		what = fmt.Sprintf("%v has no answer after %v: %v", op.Client, servesLimit, what)
+	}
+	c.s.Fail(labtest.Violation{What: what, Rule: ruleServes, Nodes: append([]labrpc.NodeID{op.Client}, c.servers...)})
+	return op
+}
+
+// answered waits until requests are answered, in whatever way.
+func (c *strongCluster) answered(ops ...*strongOp) {
+	for _, op := range ops {
+		c.s.Until(answersLimit+servesLimit, func() bool { return op.Over })
+		if !op.Over {
+			c.s.Fail(labtest.Violation{
+				What:  fmt.Sprintf("%v has not answered after %v: %v", op.Server, answersLimit+servesLimit, op),
+				Rule:  ruleAnswers,
+				Nodes: append([]labrpc.NodeID{op.Client}, c.servers...),
+			})
+		}
+	}
+}
+
+// sees reads a key by a server: it must be done in time, and have that value.
+func (c *strongCluster) sees(client, server labrpc.NodeID, method, key, want string) {
+	op := c.done(c.read(client, server, method, key))
+	if op.Value != want {
+		c.checkStrong()
+		c.s.Fail(labtest.Violation{
+			What: fmt.Sprintf("%v, want %q", op, want), Rule: ruleStrong, Nodes: append([]labrpc.NodeID{op.Client}, c.servers...),
+		})
+	}
+}
+
+// writes puts a key by the leader of a majority: it must be done in time.
+func (c *strongCluster) writes(client, leader labrpc.NodeID, key, value string) *strongOp {
+	return c.done(c.put(client, leader, key, value))
+}
+
+// strongModel is a register.
+var strongModel = linear.Model[string, *strongOp, string]{
+	Step: func(state string, in *strongOp, out *string) (string, bool) {
+		if in.write() {
+			return in.Value, true
+		}
+		return state, out == nil || *out == state
+	},
+}
+
+// checkStrong checks that all that the clients saw is linearizable (rule 1), and that nothing that
+// was refused was seen (rule 2).
+func (c *strongCluster) checkStrong() {
+	refused := map[string]*strongOp{}
+	var history []linear.Op[*strongOp, string]
+	for _, op := range c.tape() {
+		if op.Refused {
+			refused[op.Key+"="+op.Value] = op
+		}
+		if op.write() && !op.Refused || op.Done {
+			history = append(history, linear.Op[*strongOp, string]{
+				Client: int(op.Client), Key: op.Key, In: op, Out: op.Value, Call: op.Call, Return: op.Return, Pending: !op.Done,
+			})
+		}
+	}
+	for _, op := range c.tape() {
+		if put := refused[op.Key+"="+op.Value]; put != nil && op.Done && !op.write() {
+			c.s.Fail(labtest.Violation{
+				What: fmt.Sprintf("%v read %s=%s from %v at %v, and %v had refused to write that at %v",
+					op.Client, op.Key, op.Value, op.Server, brief(op.Return), put.Server, brief(put.Return)),
+				Rule: ruleRefused, Nodes: append([]labrpc.NodeID{op.Client, put.Client}, c.servers...),
+			})
+		}
+	}
+	err := linear.Check(strongModel, history, linear.Options{})
+	var wrong *linear.Violation[*strongOp, string]
+	switch {
+	case errors.As(err, &wrong):
+		c.s.Fail(labtest.Violation{
+			What:  strongSentence(wrong),
+			Rule:  ruleStrong,
+			Seen:  strongEvidence(wrong),
+			Nodes: append([]labrpc.NodeID{wrong.Op.In.Client}, c.servers...),
+			Page: func(w io.Writer) error {
+				return linear.Page(w, strongModel, wrong, strongDescribe, linear.Options{})
+			},
+		})
+	case err != nil:
+		c.s.Failf("none: this is a mistake in the test, not in your code", "the history could not be checked: %v", err)
+	}
+}
+
+// strongSentence says what is wrong with an answer, and names the write that it misses if there is one.
+func strongSentence(wrong *linear.Violation[*strongOp, string]) string {
+	bad := wrong.Op.In
+	if bad.write() {
+		return fmt.Sprintf("no order explains what was read once this returned: %v", bad)
+	}
+	var saw, missed *strongOp
+	for _, o := range wrong.Before {
+		op := o.In
+		switch {
+		case !op.write():
+		case op.Value == bad.Value:
+			saw = op
+		case op.Done && op.Return <= bad.Call && (missed == nil || op.Return > missed.Return):
+			missed = op
+		}
+	}
+	read := fmt.Sprintf("%v read %s=%s from %v at %v", bad.Client, bad.Key, bad.Value, bad.Server, brief(bad.Return))
+	if bad.Value == "" {
+		read = fmt.Sprintf("%v found nothing in %s on %v at %v", bad.Client, bad.Key, bad.Server, brief(bad.Return))
+	}
+	switch {
+	case saw == nil && bad.Value != "":
+		return read + ", which nobody had written"
+	case missed != nil && (bad.Value == "" || saw.Done && saw.Return <= missed.Call):
+		return fmt.Sprintf("%s (%s), which it asked for at %v, after %v had written %s=%s: that was done at %v",
+			read, bad.Method, brief(bad.Call), missed.Client, missed.Key, missed.Value, brief(missed.Return))
+	}
+	return fmt.Sprintf("%s (%s), which no order of the operations explains", read, bad.Method)
+}
+
+// strongEvidence lists the last operations on the key before the wrong answer.
+func strongEvidence(wrong *linear.Violation[*strongOp, string]) []string {
+	var lines []string
+	for _, o := range slices.Backward(wrong.Before) {
+		if len(lines) == 8 {
+			break
+		}
+		lines = append(lines, strongDescribe(o))
+	}
+	slices.Reverse(lines)
+	return lines
+}
+
+// strongDescribe tells of an operation as it was known when the wrong answer came.
+func strongDescribe(o linear.Op[*strongOp, string]) string {
+	op := *o.In
+	op.Came = op.Came && !o.Pending
+	return op.String()
+}

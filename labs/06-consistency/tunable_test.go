@@ -1,0 +1,258 @@
+package consistency_test
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"distlabs/internal/labtest"
+	"distlabs/labrpc"
+	consistency "distlabs/labs/06-consistency"
+)
+
+const (
+	quorumRetry   = 100 * time.Millisecond
+	quorumTimeout = 1050 * time.Millisecond // no multiple of that: no two timers of a request fall on one instant
+
+	ruleLevels     = "a request succeeds if, and only if, as many different replicas answer as its level says (rule 23)"
+	ruleOverlap    = "if the levels of a write and of a later read make more than N, the read returns that write or a newer one (rule 24)"
+	ruleNewer      = "a write is newer than every earlier one of the same coordinator, and than every earlier one with which its level makes more than N (rule 25)"
+	ruleMayBeStale = "a read at ONE returns what the first replica to answer has, and that may be old (rule 23)"
+	ruleReaches    = "a write reaches, within Timeout, every replica that can be reached, whatever its level (rule 26)"
+	ruleRepairs    = "a read at QUORUM or ALL returns when as many replicas as its level says have what it returns, and repairs those that are behind (rule 27)"
+	ruleHolds      = "a replica answers a store when it has that cell or a newer one on its disk, and never goes back to an older one (rule 28)"
+	ruleAtLeast    = "a read returns nothing older than AtLeast (rule 29)"
+	ruleStaleness  = "a read with MaxStale returns what a majority had at some moment not longer ago than that (rule 30)"
+)
+
+var errQuorumCrashed = errors.New("the coordinator has crashed")
+
+// A quorumStore is N replicas, the nodes from 1 on, some coordinators after
+// them, and one node more, from which the test looks at the replicas.
+type quorumStore struct {
+	s            *labtest.Sim
+	replicas     []labrpc.NodeID
+	first        labrpc.NodeID // of the coordinators
+	holders      map[labrpc.NodeID]*consistency.Holder
+	coordinators map[labrpc.NodeID]*consistency.Coordinator
+	probe        *labrpc.Node
+	writes       int
+}
+
+// newQuorumStore takes for replicas all nodes but the coordinators and the last.
+func newQuorumStore(s *labtest.Sim, coordinators int) *quorumStore {
+	return newQuorumStoreOf(s, len(s.Net.Nodes())-coordinators-1, coordinators)
+}
+
+// newQuorumStoreOf takes the first n nodes for replicas, and the next for coordinators.
+func newQuorumStoreOf(s *labtest.Sim, n, coordinators int) *quorumStore {
+	nodes := s.Net.Nodes()
+	q := &quorumStore{
+		s: s, replicas: nodes[:n], first: nodes[n],
+		holders: map[labrpc.NodeID]*consistency.Holder{}, coordinators: map[labrpc.NodeID]*consistency.Coordinator{},
+	}
+	for _, id := range nodes[:n+coordinators] {
+		q.start(id)
+	}
+	q.probe = s.Start(nodes[len(nodes)-1])
+	s.Run(0)
+	return q
+}
+
+func (q *quorumStore) start(id labrpc.NodeID) {
+	node := q.s.Start(id)
+	if id < q.first {
+		q.holders[id] = consistency.NewHolder(node)
+		return
+	}
+	q.coordinators[id] = consistency.NewCoordinator(node, consistency.CoordinatorOptions{
+		Replicas: slices.Clone(q.replicas), Timeout: quorumTimeout, Retry: quorumRetry,
+	})
+}
+
+// value returns a value that is not written yet.
+func (q *quorumStore) value() string {
+	q.writes++
+	return fmt.Sprint("v", q.writes)
+}
+
+// A quorumCall is a request under way, or answered.
+type quorumCall struct {
+	what  string
+	via   labrpc.NodeID
+	began time.Duration
+	inc   int // of via
+
+	mu    sync.Mutex
+	over  bool
+	cell  consistency.Cell
+	err   error
+	ended time.Duration
+}
+
+func (c *quorumCall) done() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.over
+}
+
+func (q *quorumStore) call(via labrpc.NodeID, what string, f func(c *consistency.Coordinator) (consistency.Cell, error)) *quorumCall {
+	q.s.Logf("%s", what)
+	call := &quorumCall{what: what, via: via, began: q.s.Net.Now(), inc: q.s.Net.Incarnation(via)}
+	coordinator := q.coordinators[via]
+	go func() {
+		cell, err := f(coordinator)
+		call.mu.Lock()
+		defer call.mu.Unlock()
+		call.over, call.cell, call.err, call.ended = true, cell, err, q.s.Net.Now()
+	}()
+	q.s.Run(0) // so that what it does at once comes before what the test does next
+	return call
+}
+
+// crashed reports whether the coordinator of a call has crashed since.
+func (q *quorumStore) crashed(call *quorumCall) bool {
+	return !q.s.Net.Up(call.via) || q.s.Net.Incarnation(call.via) != call.inc
+}
+
+// goPut begins a write. The cell of its answer has the stamp.
+func (q *quorumStore) goPut(via labrpc.NodeID, key, value string, level consistency.Level) *quorumCall {
+	return q.call(via, fmt.Sprintf("put %s=%s at %v through %v", key, value, level, via), func(c *consistency.Coordinator) (consistency.Cell, error) {
+		stamp, err := c.Put(key, value, level)
+		return consistency.Cell{Value: value, Stamp: stamp}, err
+	})
+}
+
+// goGet begins a read.
+func (q *quorumStore) goGet(via labrpc.NodeID, key string, opts consistency.ReadOptions) *quorumCall {
+	what := fmt.Sprintf("get %s at %v through %v", key, opts.Level, via)
+	if opts.AtLeast != (consistency.Stamp{}) {
+		what += fmt.Sprintf(", at least %v", opts.AtLeast)
+	}
+	if opts.MaxStale != 0 {
+		what += fmt.Sprintf(", at most %v old", opts.MaxStale)
+	}
+	return q.call(via, what, func(c *consistency.Coordinator) (consistency.Cell, error) { return c.Get(key, opts) })
+}
+
+// wait waits for a call, which must end within Timeout.
+func (q *quorumStore) wait(call *quorumCall) (consistency.Cell, error) {
+	limit := call.began + quorumTimeout + time.Millisecond - q.s.Net.Now()
+	if !q.s.Until(max(limit, 0), call.done) && !q.crashed(call) {
+		q.s.Fail(labtest.Violation{
+			What: fmt.Sprintf("%s: no answer %v after its call at %v", call.what, quorumTimeout, call.began),
+			Rule: "a request ends within Timeout (rule 23)", Nodes: []labrpc.NodeID{call.via},
+		})
+	}
+	call.mu.Lock()
+	defer call.mu.Unlock()
+	if !call.over {
+		return consistency.Cell{}, errQuorumCrashed
+	}
+	if call.err != nil && !errors.Is(call.err, consistency.ErrUnavailable) && !q.crashed(call) {
+		q.s.Failf(ruleLevels, "%s: the error is %q, want one that wraps ErrUnavailable", call.what, call.err)
+	}
+	return call.cell, call.err
+}
+
+// put writes a new value, which must succeed.
+func (q *quorumStore) put(via labrpc.NodeID, key string, level consistency.Level) consistency.Cell {
+	call := q.goPut(via, key, q.value(), level)
+	return q.mustDo(call)
+}
+
+// get reads, which must succeed.
+func (q *quorumStore) get(via labrpc.NodeID, key string, opts consistency.ReadOptions) consistency.Cell {
+	return q.mustDo(q.goGet(via, key, opts))
+}
+
+func (q *quorumStore) mustDo(call *quorumCall) consistency.Cell {
+	cell, err := q.wait(call)
+	if err != nil {
+		q.s.Fail(labtest.Violation{
+			What: fmt.Sprintf("%s fails at %v, and enough replicas answer: %v", call.what, call.ended, err),
+			Rule: ruleLevels, Nodes: []labrpc.NodeID{call.via},
+		})
+	}
+	return cell
+}
+
+// want checks what a read has returned.
+func (q *quorumStore) want(rule string, call *quorumCall, want consistency.Cell, why string) {
+	got := q.mustDo(call)
+	if got.Value != want.Value {
+		q.s.Fail(labtest.Violation{
+			What: fmt.Sprintf("%s returns %s at %v, want %s: %s", call.what, quorumCell(got), call.ended, quorumCell(want), why),
+			Rule: rule, Nodes: []labrpc.NodeID{call.via},
+		})
+	}
+}
+
+func quorumCell(c consistency.Cell) string {
+	if c == (consistency.Cell{}) {
+		return "nothing"
+	}
+	return fmt.Sprintf("%q (stamp %d of %v)", c.Value, c.Stamp.Counter, c.Stamp.Node)
+}
+
+// quorumCompare is what Stamp.Compare is to be; the tests do not rely on that.
+func quorumCompare(a, b consistency.Stamp) int {
+	return cmp.Or(cmp.Compare(a.Counter, b.Counter), cmp.Compare(a.Node, b.Node))
+}
+
+// reaches leaves a coordinator only the links to the given replicas.
+func (q *quorumStore) reaches(via labrpc.NodeID, ids ...labrpc.NodeID) {
+	for _, id := range q.replicas {
+		q.s.Net.Mend(via, id)
+		if !slices.Contains(ids, id) {
+			q.s.Net.CutBoth(via, id)
+		}
+	}
+}
+
+// peek asks one replica what it has.
+func (q *quorumStore) peek(id labrpc.NodeID, key string) consistency.Cell {
+	return quorumAsk[consistency.Cell](q, id, "Fetch", consistency.FetchRequest{Key: key})
+}
+
+// store gives one replica a cell, and waits for the answer.
+func (q *quorumStore) store(id labrpc.NodeID, key string, cell consistency.Cell) {
+	quorumAsk[consistency.StoreReply](q, id, "Store", consistency.StoreRequest{Key: key, Cell: cell})
+}
+
+// quorumAsk sends a request from the test's own node.
+func quorumAsk[R, A any](q *quorumStore, id labrpc.NodeID, method string, args A) R {
+	reply, ok := quorumTry[R](q, id, method, args)
+	if !ok {
+		q.s.Failf(ruleHolds, "%v does not answer a %s at %v", id, method, q.s.Net.Now())
+	}
+	return reply
+}
+
+// quorumTry reports whether there was an answer.
+func quorumTry[R, A any](q *quorumStore, id labrpc.NodeID, method string, args A) (R, bool) {
+	var mu sync.Mutex
+	var reply R
+	var err error
+	over := false
+	go func() {
+		ctx, cancel := context.WithTimeout(q.probe.Context(), 200*time.Millisecond)
+		defer cancel()
+		r, e := labrpc.Call[R](ctx, q.probe, id, method, args)
+		mu.Lock()
+		defer mu.Unlock()
+		reply, err, over = r, e, true
+	}()
+	q.s.Until(time.Second, func() bool {
+		mu.Lock()
+		defer mu.Unlock()
+		return over
+	})
+	mu.Lock()
+	defer mu.Unlock()
+	return reply, over && err == nil
+}

@@ -1,0 +1,365 @@
+package consistency
+
+import (
+	"cmp"
+	"context"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"distlabs/labrpc"
+)
+
+// EventualOptions configure an Eventual.
+type EventualOptions struct {
+	Gossip time.Duration // how often a replica compares itself with another
+}
+
+// A VersionVector tells which updates a replica has: of each replica, the first
+// so many. A replica that is not in it counts as 0.
+type VersionVector map[labrpc.NodeID]uint64
+
+// Includes reports whether v has every update that o has. If neither includes
+// the other, each has updates that the other lacks.
+func (v VersionVector) Includes(o VersionVector) bool {
+	for id, n := range o {
+		if v[id] < n {
+			return false
+		}
+	}
+	return true
+}
+
+// Merge returns the vector of all updates that v or o has. It changes neither.
+func (v VersionVector) Merge(o VersionVector) VersionVector {
+	merged := VersionVector{}
+	for _, from := range []VersionVector{v, o} {
+		for id, n := range from {
+			merged[id] = max(merged[id], n)
+		}
+	}
+	return merged
+}
+
+// An Eventual is one replica of a store that takes writes everywhere, at once,
+// whoever can be reached. All methods may be called by several goroutines at
+// once; none waits for the network.
+type Eventual struct {
+	node *labrpc.Node
+	opts EventualOptions
+
+	mu       sync.Mutex
+	version  VersionVector
+	clock    hybridTime // not before that of any register
+	register map[string]register
+	counter  map[string]map[labrpc.NodeID]share
+}
+
+// A hybridTime orders writes: as their wall clocks do, except that a write is
+// after all that its replica had when it was made, however slow its clock.
+type hybridTime struct {
+	Wall    int64
+	Logical int
+	Node    labrpc.NodeID // makes it unique
+}
+
+func (t hybridTime) compare(o hybridTime) int {
+	return cmp.Or(cmp.Compare(t.Wall, o.Wall), cmp.Compare(t.Logical, o.Logical), cmp.Compare(t.Node, o.Node))
+}
+
+// A register is the last write of a key. A delete is a write too: without its
+// tombstone, a replica that has not heard of it would bring the value back.
+type register struct {
+	Value   string
+	Deleted bool
+	Time    hybridTime
+	Number  uint64 // which update of Time.Node it was
+}
+
+// A share is what one replica has added to a counter and taken from it: only that
+// replica changes it, and both only grow, so of two copies the larger is newer.
+type share struct {
+	Plus, Minus uint64
+	Number      uint64 // which update of the replica was the last
+}
+
+// NewEventual makes the node a replica, with what an earlier incarnation left on
+// the disk. It returns at once. All that it starts ends when node.Context() does.
+func NewEventual(node *labrpc.Node, opts EventualOptions) *Eventual {
+	e := &Eventual{
+		node: node, opts: opts, version: VersionVector{},
+		register: map[string]register{}, counter: map[string]map[labrpc.NodeID]share{},
+	}
+	e.recover()
+	labrpc.Handle(node, "Pull", e.pulled)
+	go e.gossip()
+	return e
+}
+
+const (
+	registerRecord = "register/"
+	counterRecord  = "counter/"
+	versionRecord  = "version"
+)
+
+// recover reads the disk. The records are written before the version vector that
+// tells of them, so this replica's own may be ahead of it. What is found there counts from
+// now on, so it must not depend on a record that somebody's newer write may replace.
+func (e *Eventual) recover() {
+	disk := e.node.Disk()
+	_, _ = disk.Load(versionRecord, &e.version)
+	me := e.node.ID()
+	last := e.version[me]
+	for _, name := range disk.Names() {
+		if key, ok := strings.CutPrefix(name, registerRecord); ok {
+			var r register
+			_, _ = disk.Load(name, &r)
+			e.register[key] = r
+			e.hear(r.Time)
+			if r.Time.Node == me {
+				last = max(last, r.Number)
+			}
+		}
+		if key, ok := strings.CutPrefix(name, counterRecord); ok {
+			var shares map[labrpc.NodeID]share
+			_, _ = disk.Load(name, &shares)
+			e.counter[key] = shares
+			last = max(last, shares[me].Number)
+		}
+	}
+	if last > e.version[me] {
+		_ = e.keepVersion(VersionVector{me: last}) // fails only when the node is down again
+	}
+}
+
+// Put writes a key. It returns nil when a crash of this replica cannot undo it.
+// An error (labrpc.ErrDown) says that this may or may not have happened.
+func (e *Eventual) Put(key, value string) error {
+	return e.write(key, register{Value: value})
+}
+
+// Delete removes a key, as a Put writes it.
+func (e *Eventual) Delete(key string) error {
+	return e.write(key, register{Deleted: true})
+}
+
+func (e *Eventual) write(key string, r register) error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	me := e.node.ID()
+	r.Number = e.version[me] + 1
+	r.Time = e.tick()
+	if err := e.keepRegister(key, r); err != nil {
+		return err
+	}
+	return e.keepVersion(VersionVector{me: r.Number})
+}
+
+// Get returns the value of a key, and whether there is one.
+func (e *Eventual) Get(key string) (string, bool) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	r, ok := e.register[key]
+	return r.Value, ok && !r.Deleted
+}
+
+// Add adds n, which may be negative, to a counter. It returns nil when a crash
+// of this replica cannot undo it; for an error see Put.
+func (e *Eventual) Add(counter string, n int) error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	me := e.node.ID()
+	mine := e.counter[counter][me]
+	mine.Number = e.version[me] + 1
+	if n >= 0 {
+		mine.Plus += uint64(n)
+	} else {
+		mine.Minus += uint64(-n)
+	}
+	if err := e.keepShare(counter, me, mine); err != nil {
+		return err
+	}
+	return e.keepVersion(VersionVector{me: mine.Number})
+}
+
+// Count returns the value of a counter: the sum of all adds that this replica
+// has.
+func (e *Eventual) Count(counter string) int {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	sum := 0
+	for _, s := range e.counter[counter] {
+		sum += int(s.Plus) - int(s.Minus)
+	}
+	return sum
+}
+
+// Version tells which updates this replica has. Every Put, Delete and Add is one
+// update of the replica that it was called at.
+func (e *Eventual) Version() VersionVector {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return maps.Clone(e.version)
+}
+
+// tick returns the time of a new write. The caller holds e.mu.
+func (e *Eventual) tick() hybridTime {
+	now := hybridTime{Wall: e.node.Clock().Now().UnixNano(), Node: e.node.ID()}
+	if now.Wall <= e.clock.Wall {
+		now.Wall, now.Logical = e.clock.Wall, e.clock.Logical+1
+	}
+	e.clock = now
+	return now
+}
+
+// hear moves the clock past a time that was seen. The caller holds e.mu.
+func (e *Eventual) hear(t hybridTime) {
+	if e.clock.compare(t) < 0 {
+		e.clock = t
+	}
+}
+
+// keepRegister writes to the disk and then to memory. The caller holds e.mu.
+func (e *Eventual) keepRegister(key string, r register) error {
+	if err := e.node.Disk().Save(registerRecord+key, r); err != nil {
+		return err
+	}
+	e.register[key] = r
+	e.hear(r.Time)
+	return nil
+}
+
+// keepShare does the same. The caller holds e.mu.
+func (e *Eventual) keepShare(counter string, id labrpc.NodeID, s share) error {
+	shares := maps.Clone(e.counter[counter])
+	if shares == nil {
+		shares = map[labrpc.NodeID]share{}
+	}
+	shares[id] = s
+	if err := e.node.Disk().Save(counterRecord+counter, shares); err != nil {
+		return err
+	}
+	e.counter[counter] = shares
+	return nil
+}
+
+// keepVersion adds to the version vector. What it tells of is on the disk
+// already: the other way round, a crash in between would leave a replica that
+// never asks for what it lacks. The caller holds e.mu.
+func (e *Eventual) keepVersion(more VersionVector) error {
+	merged := e.version.Merge(more)
+	if err := e.node.Disk().Save(versionRecord, merged); err != nil {
+		return err
+	}
+	e.version = merged
+	return nil
+}
+
+// A pullRequest is the digest: what the asker has.
+type pullRequest struct {
+	Version VersionVector
+}
+
+// A pullReply is what the asker lacks, and all that it has with it.
+type pullReply struct {
+	Version   VersionVector
+	Registers map[string]register
+	Shares    map[string]map[labrpc.NodeID]share
+}
+
+// gossip asks one replica after another, all of them in each round.
+func (e *Eventual) gossip() {
+	ticker := time.NewTicker(e.opts.Gossip)
+	defer ticker.Stop()
+	var round []labrpc.NodeID
+	for {
+		select {
+		case <-e.node.Context().Done():
+			return
+		case <-ticker.C:
+		}
+		if len(round) == 0 {
+			round = e.node.Peers()
+			e.node.Rand().Shuffle(len(round), func(i, j int) { round[i], round[j] = round[j], round[i] })
+		}
+		if len(round) > 0 {
+			e.pull(round[0])
+			round = round[1:]
+		}
+	}
+}
+
+// pull asks a replica for what is new. It gives up in time for the next.
+func (e *Eventual) pull(peer labrpc.NodeID) {
+	ctx, cancel := context.WithTimeout(e.node.Context(), e.opts.Gossip)
+	defer cancel()
+	reply, err := labrpc.Call[pullReply](ctx, e.node, peer, "Pull", pullRequest{Version: e.Version()})
+	if err != nil {
+		return
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.merge(reply)
+}
+
+func (e *Eventual) pulled(_ labrpc.NodeID, req pullRequest) pullReply {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	reply := pullReply{Version: maps.Clone(e.version)}
+	for key, r := range e.register {
+		if r.Number > req.Version[r.Time.Node] {
+			if reply.Registers == nil {
+				reply.Registers = map[string]register{}
+			}
+			reply.Registers[key] = r
+		}
+	}
+	for counter, shares := range e.counter {
+		for id, s := range shares {
+			if s.Number <= req.Version[id] {
+				continue
+			}
+			if reply.Shares == nil {
+				reply.Shares = map[string]map[labrpc.NodeID]share{}
+			}
+			if reply.Shares[counter] == nil {
+				reply.Shares[counter] = map[labrpc.NodeID]share{}
+			}
+			reply.Shares[counter][id] = s
+		}
+	}
+	return reply
+}
+
+// merge takes over what is newer. It may be called for the same reply again, and
+// for replies in any order. The caller holds e.mu.
+func (e *Eventual) merge(reply pullReply) {
+	if e.version.Includes(reply.Version) {
+		return
+	}
+	for _, key := range sortedKeys(reply.Registers) {
+		r := reply.Registers[key]
+		if mine, ok := e.register[key]; ok && mine.Time.compare(r.Time) >= 0 {
+			continue
+		}
+		if e.keepRegister(key, r) != nil {
+			return
+		}
+	}
+	for _, counter := range sortedKeys(reply.Shares) {
+		for _, id := range sortedKeys(reply.Shares[counter]) {
+			s := reply.Shares[counter][id]
+			if s.Number > e.counter[counter][id].Number && e.keepShare(counter, id, s) != nil {
+				return
+			}
+		}
+	}
+	_ = e.keepVersion(reply.Version) // if the node is down, nothing matters any more
+}
+
+// sortedKeys fixes the order of the disk writes, so that a run can be seen again.
+func sortedKeys[K cmp.Ordered, V any](m map[K]V) []K {
+	return slices.Sorted(maps.Keys(m))
+}
