@@ -18,6 +18,7 @@ import (
 type batchFlags struct {
 	out       string
 	labs      []string
+	base      string
 	resume    bool
 	jobs      int
 	seeds     int
@@ -63,6 +64,7 @@ are named.`,
 	flags := cmd.Flags()
 	flags.StringVar(&f.out, "out", "", "the run `directory` to write")
 	flags.StringSliceVar(&f.labs, "labs", nil, "labs or parts to grade (default: all)")
+	flags.StringVar(&f.base, "base", "own", "the earlier `labs` that a lab builds on: own or reference")
 	flags.BoolVar(&f.resume, "resume", false, "go on with the run that is in the directory")
 	flags.IntVar(&f.jobs, "jobs", 0, "processes at a time (default: one per core)")
 	flags.IntVar(&f.seeds, "seeds", 0, "seeds per test (default: what each test asks for)")
@@ -133,12 +135,17 @@ func (f batchFlags) grade(cmd *cobra.Command, c *course.Course, found *class.Cla
 func (f batchFlags) options(args []string, selected []course.Selected) (*class.Class, class.Options, error) {
 	o := class.Options{Out: f.out, Resume: f.resume, Selected: selected, Run: grade.Run{Seeds: f.seeds, Timeout: f.timeout}}
 	switch {
+	case f.base != "own" && f.base != "reference":
+		return nil, o, usage(fmt.Errorf("--base %q is neither own nor reference", f.base))
 	case f.out == "":
 		return nil, o, usage(errors.New("--out is empty"))
 	case f.isolation < 0 || f.isolation > grade.IsolationContainer:
 		return nil, o, usage(fmt.Errorf("--require-isolation %d: there are the levels 1 to %d", f.isolation, grade.IsolationContainer))
 	case f.jobs < 0 || f.seeds < 0 || f.timeout <= 0 || f.hidden < 1 || f.shards < 0:
 		return nil, o, usage(errors.New("--jobs, --seeds and --shards must not be below zero, --timeout and --hidden-seeds must be above"))
+	}
+	if f.base == "reference" {
+		o.Base = grade.Solution
 	}
 	var err error
 	if f.shard != "" {

@@ -21,8 +21,9 @@ type Options struct {
 	Out      string // the run directory
 	Resume   bool   // go on in a run directory that there is
 	Selected []course.Selected
-	Run      grade.Run // Seeds and Timeout; the rest is the batch's own
-	Secret   *Secret   // of hidden seeds; nil for none
+	Base     grade.SourceKind // of the labs that a graded one builds on; "" for the submission itself
+	Run      grade.Run        // Seeds and Timeout; the rest is the batch's own
+	Secret   *Secret          // of hidden seeds; nil for none
 	Shard    *grade.Shard
 	Progress func(Progress) // called as work goes on, never twice at once; may be nil
 }
@@ -93,11 +94,11 @@ func Grade(ctx context.Context, g *grade.Grader, c *Class, o Options) (Summary, 
 
 // describe is what run.json will say.
 func describe(ctx context.Context, g *grade.Grader, c *Class, o Options) (grade.RunInfo, error) {
-	hash, err := g.Warm(ctx, o.Selected)
+	hash, err := g.Warm(ctx, o.Selected, o.Base)
 	if err != nil {
 		return grade.RunInfo{}, err
 	}
-	info := grade.RunInfo{Version: grade.RunVersion, Grader: grade.Version, Go: g.GoVersion(), Course: hash, Parts: []string{},
+	info := grade.RunInfo{Version: grade.RunVersion, Grader: grade.Version, Go: g.GoVersion(), Course: hash, Parts: []string{}, Base: o.Base,
 		Seeds: o.Run.Seeds, Secret: o.Secret.fingerprint(), Timeout: o.Run.Timeout, Isolation: g.Isolation().Level}
 	if o.Secret != nil {
 		info.Hidden = o.Secret.Seeds
@@ -162,7 +163,7 @@ func (b *batch) one(ctx context.Context, s Submission) (kept, ungraded bool, err
 	if b.store.has(s.ID, key) {
 		return true, why != "", nil
 	}
-	src := grade.Source{Kind: grade.Submission, Dir: s.Path, Held: held}
+	src := grade.Source{Kind: grade.Submission, Dir: s.Path, Held: held, Base: b.o.Base}
 	var result *grade.Result
 	if why != "" {
 		result = b.g.Ungraded(src, b.o.Selected, why)

@@ -222,6 +222,7 @@ func InfoDiff(a, b grade.RunInfo) []string {
 	add("grader", a.Grader, b.Grader)
 	add("Go", a.Go, b.Go)
 	add("parts", strings.Join(a.Parts, " "), strings.Join(b.Parts, " "))
+	add("base", a.Base, b.Base)
 	add("seeds a test", a.Seeds, b.Seeds)
 	add("hidden seeds", a.Hidden, b.Hidden)
 	add("secret", a.Secret, b.Secret)

@@ -38,7 +38,9 @@ type RunInfo struct {
 	Go     string   `json:"go"`
 	Course string   `json:"course"` // hash of the pristine labs, tests and harness
 	Parts  []string `json:"parts"`  // the ids of the selected parts: 4A
-	Seeds  int      `json:"seeds"`  // so many seeds a test; 0: what each test asks for
+	// Base is where the labs came from that a graded one builds on; "" for the submission itself.
+	Base  SourceKind `json:"base,omitempty"`
+	Seeds int        `json:"seeds"` // so many seeds a test; 0: what each test asks for
 	// Hidden is how many secret seeds each submission got on top, and Secret a fingerprint of their secret.
 	Hidden    int           `json:"hiddenSeeds,omitempty"`
 	Secret    string        `json:"secretFingerprint,omitempty"`

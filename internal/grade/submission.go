@@ -119,9 +119,11 @@ func Stubs() Source { return Source{Kind: Submission, Held: Held{}} }
 // does not build is found before a whole class is graded, and so that the many
 // builds that follow find all that they share in the build cache. It returns a
 // hash of what every grade depends on besides the submission: tests, harness,
-// network, stubs and the grader's own sources.
-func (g *Grader) Warm(ctx context.Context, selected []course.Selected) (hash string, err error) {
-	w, err := g.assemble(Stubs(), selected)
+// network, stubs, the labs built on (see Source.Base) and the grader's own sources.
+func (g *Grader) Warm(ctx context.Context, selected []course.Selected, base SourceKind) (hash string, err error) {
+	src := Stubs()
+	src.Base = base
+	w, err := g.assemble(src, selected)
 	if err != nil {
 		return "", err
 	}
