@@ -28,10 +28,10 @@ const (
 
 // Intercept makes f see every message when it is sent, before the link's own faults: the adversary
 // of the Byzantine model. Several interceptors see it in the order of their registration. f is called one message at a time,
-// in the order that follows from the seed, and must not call the network; to send more messages, note them
+// in the order that follows from the seed, and must not call the network (but for Now), which panics; to send more messages, note them
 // and [Network.Inject] them at the next quiet moment. As with [Tell], what f wrote may be read there.
 func (net *Network) Intercept(f func(*Message) Verdict) {
-	net.mu.Lock()
+	net.lock()
 	defer net.mu.Unlock()
 	net.intercepts = append(net.intercepts, f)
 }
@@ -40,7 +40,10 @@ func (net *Network) Intercept(f func(*Message) Verdict) {
 func (net *Network) intercepted(m *message) bool {
 	for _, f := range net.intercepts {
 		view := m.view()
-		switch f(&view) {
+		net.calls(&callingIntercept)
+		verdict := f(&view)
+		net.calls(nil)
+		switch verdict {
 		case Drop:
 			net.lose(delivery{m: m}, "dropped by the test")
 			return true
@@ -110,7 +113,7 @@ func (m *message) become(altered *message) {
 // or a replay of one seen before. It meets the link's faults, not the interceptors. The reply to a forged
 // request goes nowhere. It returns an error if the body cannot travel.
 func (net *Network) Inject(m Message) error {
-	net.mu.Lock()
+	net.lock()
 	defer net.mu.Unlock()
 	net.host(m.From)
 	net.host(m.To)
@@ -155,7 +158,7 @@ type Held struct {
 
 // Hold stops the messages that match, from now on, until their release. Where several holds match, the first takes the message.
 func (net *Network) Hold(match Match) *Held {
-	net.mu.Lock()
+	net.lock()
 	defer net.mu.Unlock()
 	h := &Held{net: net, match: match, open: true}
 	net.holds = append(net.holds, h)
@@ -173,7 +176,7 @@ func (h *Held) takes(m *message) bool {
 
 // Messages returns copies of what is held, in the order in which it was sent.
 func (h *Held) Messages() []Message {
-	h.net.mu.Lock()
+	h.net.lock()
 	defer h.net.mu.Unlock()
 	var out []Message
 	for _, m := range h.msgs {
@@ -185,7 +188,7 @@ func (h *Held) Messages() []Message {
 // Deliver lets those held messages go for which f holds (all, if f is nil), and goes on holding new ones.
 // They meet their link's faults and latency from now. It returns how many it let go.
 func (h *Held) Deliver(f func(Message) bool) int {
-	h.net.mu.Lock()
+	h.net.lock()
 	defer h.net.mu.Unlock()
 	return h.remove(f, func(m *message) {
 		h.net.emit(m.event(EventReleased))
@@ -199,14 +202,14 @@ func (h *Held) Deliver(f func(Message) bool) int {
 
 // Discard loses those held messages for which f holds (all, if f is nil). It returns how many.
 func (h *Held) Discard(f func(Message) bool) int {
-	h.net.mu.Lock()
+	h.net.lock()
 	defer h.net.mu.Unlock()
 	return h.remove(f, func(m *message) { h.net.lose(delivery{m: m}, "discarded while held") })
 }
 
 // Release ends the hold and lets go all that it has.
 func (h *Held) Release() int {
-	h.net.mu.Lock()
+	h.net.lock()
 	h.open = false
 	h.net.holds = slices.DeleteFunc(h.net.holds, func(o *Held) bool { return o == h })
 	h.net.mu.Unlock()

@@ -39,7 +39,7 @@ func (s *clockState) at(now time.Time) time.Time {
 // and how fast that grows: drift in parts per million, positive if it runs fast. A quartz clock drifts
 // by up to 50, a bad one by 200.
 func (net *Network) SetClock(id NodeID, skew time.Duration, drift float64) {
-	net.mu.Lock()
+	net.lock()
 	defer net.mu.Unlock()
 	h := net.host(id)
 	if h.inc > 0 && net.spares(FaultClock, id) { // before the first start it is how the machine is, not a fault
@@ -52,7 +52,7 @@ func (net *Network) SetClock(id NodeID, skew time.Duration, drift float64) {
 
 // JumpClock sets a node's wall clock forward by d, or back if d is negative, as an administrator or a bad time server does.
 func (net *Network) JumpClock(id NodeID, d time.Duration) {
-	net.mu.Lock()
+	net.lock()
 	defer net.mu.Unlock()
 	c := net.host(id).clock
 	if net.spares(FaultClock, id) {

@@ -148,7 +148,7 @@ type CrashPoint struct {
 // CrashAtWrite makes a node crash when its current incarnation (or the next, if it is down) comes to that write.
 // A later call replaces it; the zero CrashPoint, or the end of the incarnation, cancels it.
 func (net *Network) CrashAtWrite(id NodeID, at CrashPoint) {
-	net.mu.Lock()
+	net.lock()
 	defer net.mu.Unlock()
 	d := net.host(id).disk
 	if at.Write > 0 && net.spares(FaultCrash, id) {
@@ -161,7 +161,7 @@ func (net *Network) CrashAtWrite(id NodeID, at CrashPoint) {
 
 // Writes returns how many disk writes the node's current incarnation (or the last, if it is down) has made.
 func (net *Network) Writes(id NodeID) int {
-	net.mu.Lock()
+	net.lock()
 	defer net.mu.Unlock()
 	d := net.host(id).disk
 	d.mu.Lock()
@@ -171,7 +171,7 @@ func (net *Network) Writes(id NodeID) int {
 
 // Disk returns a node's disk for a test to look at; writing to it is an error.
 func (net *Network) Disk(id NodeID) *Disk {
-	net.mu.Lock()
+	net.lock()
 	defer net.mu.Unlock()
 	return net.host(id).disk
 }

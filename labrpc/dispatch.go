@@ -98,6 +98,9 @@ func (net *Network) dispatch() {
 		}
 		wait, done := net.next()
 		net.mu.Unlock()
+		if !done && net.opts.Scheduler != nil {
+			wait, done = net.choose(items, wait)
+		}
 		if !done {
 			net.sleep(alarm, wait)
 		}

@@ -17,12 +17,13 @@ type Fault struct {
 // FaultKind is the sort of a fault.
 type FaultKind string
 
-// The kinds of fault. The first three befall a message by its link's [Link], the others are a test's.
+// The kinds of fault. The first four befall a message by its link's [Link], the others are a test's.
 const (
 	FaultLoss      FaultKind = "loss"
 	FaultDuplicate FaultKind = "duplicate"
 	FaultReorder   FaultKind = "reorder"
-	FaultCut       FaultKind = "cut" // one call of Cut, CutBoth, Isolate or Partition
+	FaultLate      FaultKind = "late" // its latency is more than three times the median; suppressed, it is the median
+	FaultCut       FaultKind = "cut"  // one call of Cut, CutBoth, Isolate or Partition
 	FaultCrash     FaultKind = "crash"
 	FaultPause     FaultKind = "pause"
 	FaultClock     FaultKind = "clock"

@@ -4,7 +4,7 @@ import "fmt"
 
 // SetLink changes how one one-way link treats messages, from now on.
 func (net *Network) SetLink(from, to NodeID, link Link) {
-	net.mu.Lock()
+	net.lock()
 	defer net.mu.Unlock()
 	link.check()
 	net.linkState(from, to).link = link
@@ -12,7 +12,7 @@ func (net *Network) SetLink(from, to NodeID, link Link) {
 
 // SetLinks changes how every link treats messages, from now on.
 func (net *Network) SetLinks(link Link) {
-	net.mu.Lock()
+	net.lock()
 	defer net.mu.Unlock()
 	link.check()
 	net.eachLink(func(l *linkState) { l.link = link })
@@ -21,7 +21,7 @@ func (net *Network) SetLinks(link Link) {
 // Cut cuts the one-way link from→to: what is sent on it, or is under way on it, is lost. The
 // other direction stays as it is.
 func (net *Network) Cut(from, to NodeID) {
-	net.mu.Lock()
+	net.lock()
 	defer net.mu.Unlock()
 	l := net.linkState(from, to)
 	if !net.spares(FaultCut, from) {
@@ -31,7 +31,7 @@ func (net *Network) Cut(from, to NodeID) {
 
 // CutBoth cuts the links between a and b in both directions.
 func (net *Network) CutBoth(a, b NodeID) {
-	net.mu.Lock()
+	net.lock()
 	defer net.mu.Unlock()
 	there, back := net.linkState(a, b), net.linkState(b, a)
 	if !net.spares(FaultCut, a) {
@@ -42,7 +42,7 @@ func (net *Network) CutBoth(a, b NodeID) {
 
 // Isolate cuts a node off from all others, in both directions.
 func (net *Network) Isolate(id NodeID) {
-	net.mu.Lock()
+	net.lock()
 	defer net.mu.Unlock()
 	net.host(id)
 	if net.spares(FaultCut, id) {
@@ -58,7 +58,7 @@ func (net *Network) Isolate(id NodeID) {
 // Partition divides the nodes: only those in one group can talk. Nodes that are in no group
 // form one more. It adds to the cuts that there are: links within a group stay as they are. It panics if a node is named twice.
 func (net *Network) Partition(groups ...[]NodeID) {
-	net.mu.Lock()
+	net.lock()
 	defer net.mu.Unlock()
 	side := make([]int, len(net.hosts))
 	for i, g := range groups {
@@ -82,7 +82,7 @@ func (net *Network) Partition(groups ...[]NodeID) {
 
 // Mend undoes every cut between a and b.
 func (net *Network) Mend(a, b NodeID) {
-	net.mu.Lock()
+	net.lock()
 	defer net.mu.Unlock()
 	net.mend(net.linkState(a, b))
 	net.mend(net.linkState(b, a))
@@ -90,14 +90,14 @@ func (net *Network) Mend(a, b NodeID) {
 
 // Heal undoes every cut. Nodes that are down stay down, and held messages stay held.
 func (net *Network) Heal() {
-	net.mu.Lock()
+	net.lock()
 	defer net.mu.Unlock()
 	net.eachLink(net.mend)
 }
 
 // Connected reports whether the one-way link from→to carries messages.
 func (net *Network) Connected(from, to NodeID) bool {
-	net.mu.Lock()
+	net.lock()
 	defer net.mu.Unlock()
 	return !net.linkState(from, to).isCut
 }

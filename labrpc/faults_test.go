@@ -460,3 +460,80 @@ func TestRealTime(t *testing.T) {
 	require.False(t, net.RunUntil(5*time.Millisecond, func() bool { return net.Up(2) }))
 	net.Run(time.Millisecond)
 }
+
+// A function that the network calls while it works must not call it back: it would wait for itself. In virtual time the
+// network says so at once.
+func TestCallingBackPanics(t *testing.T) {
+	for name, setup := range map[string]func(net *labrpc.Network, n *labrpc.Node, call func()){
+		"Intercept": func(net *labrpc.Network, n *labrpc.Node, call func()) {
+			net.Intercept(func(*labrpc.Message) labrpc.Verdict { call(); return labrpc.Pass })
+			labrpc.Send(n, 2, "x", 1)
+		},
+		"Tell": func(_ *labrpc.Network, n *labrpc.Node, call func()) {
+			labrpc.Tell(n, 1, func(time.Duration, int) { call() })
+		},
+	} {
+		for method, use := range map[string]func(*labrpc.Network){
+			"Cut":    func(net *labrpc.Network) { net.Cut(1, 2) },
+			"Up":     func(net *labrpc.Network) { net.Up(1) },
+			"Stats":  func(net *labrpc.Network) { net.Stats(labrpc.Match{}) },
+			"Inject": func(net *labrpc.Network) { net.Inject(labrpc.Message{From: 1, To: 2, Method: "x", Body: 1}) },
+		} {
+			t.Run(name+" calls "+method, func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					net := labrpc.New(labrpc.Options{Nodes: 2})
+					defer net.Close()
+					said, now := "", false
+					setup(net, net.Start(1), func() {
+						defer func() { said = fmt.Sprint(recover()) }()
+						now = net.Now() >= 0
+						use(net)
+					})
+					net.Run(time.Second)
+					require.True(t, now, "Now may be asked")
+					require.Equal(t, "labrpc: a function given to "+name+" calls the network, which waits for it: "+
+						"note what is to be done, and do it at the next quiet moment", said)
+					require.True(t, net.Up(1), "afterwards all is as usual")
+				})
+			})
+		}
+	}
+}
+
+// A message that is late beyond the ordinary is a fault that can be left out: it then takes the median, and nothing else changes.
+func TestSuppressLate(t *testing.T) {
+	arrivals := func(suppress func(labrpc.Fault) bool) (at []time.Duration) {
+		synctest.Test(t, func(t *testing.T) {
+			net := labrpc.New(labrpc.Options{Seed: 3, Nodes: 2, Link: labrpc.Asynchronous(), Suppress: suppress})
+			defer net.Close()
+			a, b := net.Start(1), net.Start(2)
+			at = make([]time.Duration, 50)
+			labrpc.Receive(b, "x", func(_ labrpc.NodeID, i int) {
+				labrpc.Tell(b, i, func(now time.Duration, i int) { at[i] = now })
+			})
+			for i := range at {
+				labrpc.Send(a, 2, "x", i)
+				net.Run(1)
+			}
+			net.Run(time.Hour)
+		})
+		return at
+	}
+	var late []labrpc.Fault
+	plain := arrivals(nil)
+	require.Equal(t, plain, arrivals(func(f labrpc.Fault) bool { late = append(late, f); return false }), "asking changes nothing")
+	require.Greater(t, len(late), 3)
+	require.Less(t, len(late), 25)
+	one := late[1]
+	require.Equal(t, labrpc.FaultLate, one.Kind)
+	without := arrivals(func(f labrpc.Fault) bool { return f == one })
+	usual := labrpc.Asynchronous().Latency(0.5, 0)
+	for i := range plain {
+		if uint64(i+1) == one.Number {
+			require.Greater(t, plain[i], 3*usual)
+			require.InDelta(t, float64(usual), float64(without[i]), float64(time.Microsecond)*2)
+		} else {
+			require.Equal(t, plain[i], without[i])
+		}
+	}
+}

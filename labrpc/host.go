@@ -34,7 +34,7 @@ func newHost(net *Network, id NodeID) *host {
 // Register the node's handlers before the next message can arrive: in virtual time, before
 // the caller waits for anything.
 func (net *Network) Start(id NodeID) *Node {
-	net.mu.Lock()
+	net.lock()
 	defer net.mu.Unlock()
 	h := net.host(id)
 	if h.node != nil && (h.node.isDown() || h.spared) {
@@ -72,7 +72,7 @@ func (h *host) state() string {
 // with it, nothing that it still sends or writes has any effect, and what is under way to it
 // is lost unless it has been started again by then. Its disk stays. A node that is down stays down.
 func (net *Network) Crash(id NodeID) {
-	net.mu.Lock()
+	net.lock()
 	defer net.mu.Unlock()
 	h := net.host(id)
 	if h.node != nil && net.spares(FaultCrash, id) {
@@ -90,7 +90,7 @@ func (net *Network) Restart(id NodeID) *Node {
 
 // Stop is a crash for ever: the node cannot be started again.
 func (net *Network) Stop(id NodeID) {
-	net.mu.Lock()
+	net.lock()
 	defer net.mu.Unlock()
 	h := net.host(id)
 	if h.stopped {
@@ -127,7 +127,7 @@ func (h *host) end() {
 
 // Up reports whether the node has an incarnation that runs.
 func (net *Network) Up(id NodeID) bool {
-	net.mu.Lock()
+	net.lock()
 	defer net.mu.Unlock()
 	n := net.host(id).node
 	return n != nil && !n.isDown()
@@ -135,7 +135,7 @@ func (net *Network) Up(id NodeID) bool {
 
 // Incarnation returns how often the node has been started.
 func (net *Network) Incarnation(id NodeID) int {
-	net.mu.Lock()
+	net.lock()
 	defer net.mu.Unlock()
 	return net.host(id).inc
 }
@@ -146,7 +146,7 @@ func (net *Network) Incarnation(id NodeID) int {
 // Only what it hands over by [Tell] comes at once. A further pause extends the first; a crash ends it. A
 // node that is down is not paused.
 func (net *Network) Pause(id NodeID, d time.Duration) {
-	net.mu.Lock()
+	net.lock()
 	defer net.mu.Unlock()
 	h := net.host(id)
 	until := net.now() + d

@@ -23,6 +23,8 @@ type Options struct {
 	// the test causes; true makes it not happen. No other message's fate changes. A crash that is suppressed happens
 	// after all if the test starts the node again.
 	Suppress func(Fault) bool
+	// Scheduler, if not nil, decides what happens next in place of the links' faults and latencies.
+	Scheduler Scheduler
 }
 
 // A Network connects nodes. Make one with [New], begin nodes with
@@ -43,7 +45,9 @@ type Network struct {
 	done   chan struct{}
 	steps  atomic.Uint64 // see Steps
 
-	mu         sync.Mutex // guards all that follows
+	calling atomic.Pointer[string] // in virtual time: which of the test's functions the dispatcher has called
+
+	mu         sync.Mutex // guards all that follows; see lock
 	hosts      []*host    // by NodeID; hosts[0] is nil
 	links      [][]*linkState
 	closed     bool
@@ -58,6 +62,9 @@ type Network struct {
 	problems   []string
 	faults     map[FaultKind]uint64 // how many of each kind the test has caused
 	moved      bool                 // something happened since the step functions last ran
+
+	pending   []Pending     // with a Scheduler: what was sent and has not arrived
+	waitUntil time.Duration // it lets time pass until then; the dispatcher's own
 }
 
 // linkState is one one-way link.
@@ -83,6 +90,9 @@ func New(opts Options) *Network {
 		panic(fmt.Sprintf("labrpc: New with %d nodes", opts.Nodes))
 	}
 	opts.Link.check()
+	if opts.Scheduler != nil && !inBubble() {
+		panic("labrpc: New with a Scheduler outside a synctest bubble: only virtual time waits for it")
+	}
 	net := &Network{
 		opts: opts, virtual: inBubble(), began: time.Now(),
 		wake: make(chan struct{}, 1), jobs: make(chan *job, 1), done: make(chan struct{}),
@@ -139,7 +149,7 @@ const closeGrace = time.Minute
 // A bubble cannot end before its goroutines, and its time stops when its first function returns; so in virtual
 // time Close lets a minute pass, in which goroutines that sleep or tick can see that their context has ended.
 func (net *Network) Close() {
-	net.mu.Lock()
+	net.lock()
 	if net.closed {
 		net.mu.Unlock()
 		return
@@ -158,6 +168,28 @@ func (net *Network) Close() {
 		<-net.done
 		time.Sleep(closeGrace)
 	}
+}
+
+// The test's functions that are called with net.mu held.
+var (
+	callingTell      = "Tell"
+	callingIntercept = "Intercept"
+)
+
+// calls notes which of the test's functions the dispatcher calls now; nil when that is over. The caller holds net.mu.
+func (net *Network) calls(of *string) {
+	if net.virtual {
+		net.calling.Store(of)
+	}
+}
+
+// lock locks net.mu for a method of the network. In virtual time nothing else runs while the dispatcher has called one of the
+// test's functions, so it must be this function that calls: it would wait for itself.
+func (net *Network) lock() {
+	if of := net.calling.Load(); of != nil {
+		panic("labrpc: a function given to " + *of + " calls the network, which waits for it: note what is to be done, and do it at the next quiet moment")
+	}
+	net.mu.Lock()
 }
 
 // host returns the host with that ID. It panics on an unknown ID: only a test can name one.
@@ -192,7 +224,7 @@ func (net *Network) emit(e Event) {
 
 // Mark puts a remark of the test's own into the record.
 func (net *Network) Mark(format string, args ...any) {
-	net.mu.Lock()
+	net.lock()
 	defer net.mu.Unlock()
 	net.emit(Event{Kind: EventMarked, Value: fmt.Sprintf(format, args...)})
 }
@@ -201,7 +233,7 @@ func (net *Network) Mark(format string, args ...any) {
 // error value could tell it: one-way messages that met no handler or a handler
 // of another type, each once, in order.
 func (net *Network) Problems() []string {
-	net.mu.Lock()
+	net.lock()
 	defer net.mu.Unlock()
 	return append([]string(nil), net.problems...)
 }

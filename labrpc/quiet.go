@@ -78,7 +78,7 @@ func (net *Network) step(watchers []*waiter) {
 // born tells the race detector that the nodes which were started since the last call are complete. No message arrives before their
 // starter waits, so what a constructor does after it has registered a handler is ordered before that handler.
 func (net *Network) born() {
-	net.mu.Lock()
+	net.lock()
 	defer net.mu.Unlock()
 	for _, n := range net.newborn {
 		raceRelease(unsafe.Pointer(n))
@@ -141,7 +141,7 @@ func (net *Network) RunUntil(limit time.Duration, cond func() bool) bool {
 
 // leave makes w no longer a waiter.
 func (net *Network) leave(w *waiter) {
-	net.mu.Lock()
+	net.lock()
 	defer net.mu.Unlock()
 	net.dismiss(w)
 }
@@ -179,7 +179,7 @@ func (net *Network) OnStep(f func() bool) {
 }
 
 func (net *Network) isOpen() bool {
-	net.mu.Lock()
+	net.lock()
 	defer net.mu.Unlock()
 	return !net.closed
 }

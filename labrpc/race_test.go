@@ -147,20 +147,22 @@ var programs = map[string]func(net *labrpc.Network){
 }
 
 // The network hides no data race of its users, and has none: whatever orders its own
-// goroutines is kept from the race detector, observed or not.
+// goroutines is kept from the race detector, observed or not, with a scheduler or without.
 func TestRacesAreNotHidden(t *testing.T) {
 	if name := os.Getenv("LABRPC_PROGRAM"); name != "" {
-		observe := map[bool]func(labrpc.Event){true: func(labrpc.Event) {}}[strings.HasSuffix(name, "observed")]
+		name, how, _ := strings.Cut(name, " | ")
+		observe := map[bool]func(labrpc.Event){true: func(labrpc.Event) {}}[how == "observed"]
+		scheduler := map[bool]labrpc.Scheduler{true: inOrder{}}[how == "scheduled"]
 		synctest.Test(t, func(*testing.T) {
-			net := labrpc.New(labrpc.Options{Seed: 1, Nodes: 3, Observe: observe, CountBytes: true,
+			net := labrpc.New(labrpc.Options{Seed: 1, Nodes: 3, Observe: observe, CountBytes: true, Scheduler: scheduler,
 				Link: labrpc.Link{Latency: labrpc.Fixed(1e6)}})
 			defer net.Close()
-			programs[strings.TrimSuffix(name, "observed")](net)
+			programs[name](net)
 		})
 		return
 	}
 	for name := range programs {
-		for _, how := range []string{"", "observed"} {
+		for _, how := range []string{"", " | observed", " | scheduled"} {
 			t.Run(name+how, func(t *testing.T) {
 				cmd := exec.Command(os.Args[0], "-test.run=^TestRacesAreNotHidden$")
 				cmd.Env = append(os.Environ(), "LABRPC_PROGRAM="+name+how, "GORACE=atexit_sleep_ms=0")

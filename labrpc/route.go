@@ -20,7 +20,9 @@ func (net *Network) process(it *item) {
 		net.emit(Event{Kind: EventWrote, Node: it.node.ID(), Inc: it.node.inc, Name: it.name, Value: it.text})
 	case itemTell:
 		net.moved = true
+		net.calls(&callingTell)
 		it.call(it.sink, net.now(), it.msg.body)
+		net.calls(nil)
 	case itemSend:
 		net.send(it.msg)
 	case itemCrash:
@@ -80,6 +82,10 @@ func (net *Network) route(m *message) {
 
 // transmit applies the link's own faults. The caller holds net.mu.
 func (net *Network) transmit(m *message) {
+	if net.opts.Scheduler != nil {
+		net.pend(m)
+		return
+	}
 	l, s := net.links[m.from][m.to], m.stream
 	if m.from == m.to { // a node's own loopback is perfect
 		net.schedule(net.jitter(s, m, drawJitter), delivery{m: m})
@@ -120,6 +126,11 @@ func (net *Network) delay(l *linkState, s *stream, m *message, draw, jitter uint
 	var d time.Duration
 	if l.link.Latency != nil {
 		d = max(0, l.link.Latency(s.draw(m.number, draw), leaves))
+		if draw == drawLatency && net.opts.Suppress != nil {
+			if usual := l.link.Latency(0.5, leaves); usual >= 0 && d > 3*usual && !net.befalls(m, FaultLate, true) {
+				d = usual
+			}
+		}
 	}
 	if draw == drawLatency && net.befalls(m, FaultReorder, s.draw(m.number, drawReorder) < l.link.Reorder) {
 		d += time.Duration(s.draw(m.number, drawReorderBy) * float64(l.link.reorderBy(leaves)))

@@ -28,7 +28,7 @@ func (s MethodStats) Sub(o MethodStats) MethodStats {
 // Stats returns the counts of the messages that match: all of them for the zero Match. What an adversary
 // injected does not count.
 func (net *Network) Stats(match Match) MethodStats {
-	net.mu.Lock()
+	net.lock()
 	defer net.mu.Unlock()
 	var sum MethodStats
 	net.eachStream(func(l *linkState, k streamKey, s *stream) {
@@ -44,7 +44,7 @@ func (net *Network) Stats(match Match) MethodStats {
 
 // Methods returns the names of all methods that a message was sent for, sorted.
 func (net *Network) Methods() []string {
-	net.mu.Lock()
+	net.lock()
 	defer net.mu.Unlock()
 	names := map[string]bool{}
 	net.eachStream(func(_ *linkState, k streamKey, _ *stream) { names[k.method] = true })

@@ -25,6 +25,7 @@ var (
 )
 
 func TestMain(m *testing.M) {
+	grade.ServeSandbox()
 	os.Exit(run(m))
 }
 

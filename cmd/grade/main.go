@@ -32,7 +32,10 @@ const (
 	exitIsolation      = 4 // isolation weaker than demanded
 )
 
-func main() { os.Exit(execute(os.Args[1:], os.Stdout, os.Stderr)) }
+func main() {
+	grade.ServeSandbox()
+	os.Exit(execute(os.Args[1:], os.Stdout, os.Stderr))
+}
 
 // execute runs one command line and returns the exit status.
 func execute(args []string, stdout, stderr io.Writer) int {
@@ -77,7 +80,7 @@ func (e *exitError) Unwrap() error { return e.err }
 
 // trimmed is the error without the name of the package that it comes from.
 func trimmed(err error) error {
-	for _, pkg := range []string{"grade: ", "course: ", "learn: ", "advice: ", "watch: "} {
+	for _, pkg := range []string{"grade: ", "course: ", "learn: ", "advice: ", "watch: ", "class: ", "handout: ", "export: ", "autograder: "} {
 		if text, ok := strings.CutPrefix(err.Error(), pkg); ok {
 			return errors.New(text)
 		}
@@ -118,9 +121,11 @@ Exit status: 0 all passed, or a submission was graded whatever its marks;
 		SilenceErrors: true,
 	}
 	root.CompletionOptions.HiddenDefaultCmd = true
-	root.AddCommand(runCommand(), mutantsCommand(), soakCommand(), listCommand(), doctorCommand(),
+	root.AddCommand(runCommand(), mutantsCommand(), soakCommand(), exploreCommand(), listCommand(), doctorCommand(),
 		traceCommand(), replayCommand(),
 		hintCommand(), solutionCommand(), resetCommand(), carryCommand(), adviceCommand())
+	root.AddCommand(batchCommand(), mergeCommand(), diffCommand(), handoutCommand(), selfcheckCommand(), similarCommand())
+	root.AddCommand(reportCommand(), gradescopeZipCommand())
 	return root
 }
 
@@ -148,7 +153,15 @@ func open(args []string) (*course.Course, []course.Selected, error) {
 // withGrader runs body with a grader that is gone afterwards, also when the
 // user interrupts it: the commands' context ends then, and body returns.
 func withGrader(cmd *cobra.Command, c *course.Course, jobs int, progress *status, body func(*grade.Grader) error) error {
-	g, err := grade.New(cmd.Context(), c, grade.Options{Jobs: jobs, Progress: progress.step})
+	return withOptions(cmd, c, grade.Options{Jobs: jobs}, progress, body)
+}
+
+func withOptions(cmd *cobra.Command, c *course.Course, o grade.Options, progress *status, body func(*grade.Grader) error) error {
+	o.Progress = progress.step
+	g, err := grade.New(cmd.Context(), c, o)
+	if errors.Is(err, grade.ErrIsolation) {
+		return &exitError{code: exitIsolation, err: err}
+	}
 	if err != nil {
 		return err
 	}

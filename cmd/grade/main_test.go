@@ -15,9 +15,12 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 	"github.com/stretchr/testify/require"
+
+	"distlabs/internal/grade"
 )
 
 func TestMain(m *testing.M) {
+	grade.ServeSandbox()
 	testscript.Main(m, map[string]func(){"grade": main})
 }
 

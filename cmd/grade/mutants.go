@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -42,15 +43,37 @@ repetition, 1 if one survives, 3 if a patch does not apply or does not compile.`
 			if err != nil {
 				return err
 			}
-			return printFates(newPrinter(cmd.OutOrStdout()), selected, fates)
+			p := newPrinter(cmd.OutOrStdout())
+			if run.Minimise {
+				printEnough(p, fates)
+			}
+			return printFates(p, selected, fates)
 		}),
 	}
 	flags := cmd.Flags()
 	flags.IntVar(&run.Repeat, "repeat", 1, "repetitions of each mutant's run")
 	flags.BoolVar(&run.NamedOnly, "named-only", false, "run only the test that each mutant names")
+	flags.BoolVar(&run.Minimise, "minimise", false, "look for the faults that are enough for each failure, and print how many")
 	flags.DurationVar(&run.Timeout, "timeout", grade.DefaultTimeout, "real time per test")
 	flags.IntVar(&jobs, "jobs", 0, "processes at a time (default: one per core)")
 	return cmd
+}
+
+// printEnough prints how many faults are enough for each mutant's failure, and the median.
+func printEnough(p *printer, fates []grade.Fate) {
+	t := table{head: []string{"mutant", "faults that are enough"}}
+	var all []float64
+	for _, f := range fates {
+		if f.Enough != nil {
+			t.add(f.Mutant.Name, fmt.Sprintf("%.0f %s", f.Enough.Value, f.Enough.Unit))
+			all = append(all, f.Enough.Value)
+		}
+	}
+	p.table(t)
+	if slices.Sort(all); len(all) > 0 {
+		p.printf("\n%d failures were minimised: %.0f faults in the median, %.0f at most; the others are not about faults\n\n",
+			len(all), all[(len(all)-1)/2], all[len(all)-1])
+	}
 }
 
 // printFates prints the kill matrix of each lab and what went wrong.

@@ -28,6 +28,8 @@ type runFlags struct {
 	timeout    time.Duration
 	isolation  int
 	verbose    bool
+	partial    bool
+	report     reportFlags
 }
 
 func runCommand() *cobra.Command {
@@ -45,7 +47,10 @@ checkout. The directory may hold the files as they are, or under labs/<lab>/ or
 A lab may build on an earlier one: on yours, or with --base reference on the
 reference's, so that a bug in one lab costs its points once.
 
-The first failure is shown in full, the others in a line each.`,
+The first failure is shown in full, the others in a line each. With --format the
+results are written in the form that another system reads instead (see grade
+report); with --partial that file is written again after every test, so that a
+grader that is killed leaves behind what it knew.`,
 		Example: `  grade run                        your own work
   grade run 1A                     one part of it
   grade run 01 --seed 81 -v        one seed, everything in full
@@ -63,8 +68,10 @@ The first failure is shown in full, the others in a line each.`,
 	flags.IntVar(&f.seeds, "seeds", 0, "seeds per test (default: what each test asks for)")
 	flags.StringVar(&f.seed, "seed", "", "run this seed only")
 	flags.DurationVar(&f.timeout, "timeout", grade.DefaultTimeout, "real time per test")
-	flags.IntVar(&f.isolation, "isolation", 0, "refuse to run below this isolation `level` (1: gate and channel)")
+	flags.IntVar(&f.isolation, "require-isolation", 0, "refuse to run below this isolation `level`, 1 to 3 (docs/isolation.md)")
 	flags.BoolVarP(&f.verbose, "verbose", "v", false, "show every test, and every failure in full")
+	f.report.bind(flags, forOne)
+	flags.BoolVar(&f.partial, "partial", false, "write the file of --out again after every test")
 	cmd.MarkFlagsMutuallyExclusive("solution", "submission")
 	cmd.MarkFlagsMutuallyExclusive("seed", "seeds")
 	return cmd
@@ -75,8 +82,16 @@ func (f runFlags) run(cmd *cobra.Command, args []string) error {
 	if err != nil {
 		return err
 	}
-	if f.isolation > grade.IsolationLevel {
-		return &exitError{code: exitIsolation, err: fmt.Errorf("isolation level %d is demanded, this machine offers %d", f.isolation, grade.IsolationLevel)}
+	if f.partial && f.report.out == "" {
+		return usage(errors.New("--partial needs --out: the file to write again and again"))
+	}
+	if f.report.format != "" || f.report.out != "" {
+		if err := f.report.check(forOne); err != nil {
+			return err
+		}
+		if f.partial && f.report.format == "github" {
+			return usage(errors.New("--partial: a summary of GitHub's is only added to, never written again"))
+		}
 	}
 	c, selected, err := open(args)
 	if err != nil {
@@ -91,7 +106,13 @@ func (f runFlags) run(cmd *cobra.Command, args []string) error {
 		return err
 	}
 	var result *grade.Result
-	err = withGrader(cmd, c, f.jobs, newStatus(cmd.ErrOrStderr(), countTests(selected)), func(g *grade.Grader) error {
+	progress := newStatus(cmd.ErrOrStderr(), countTests(selected))
+	err = withOptions(cmd, c, grade.Options{Jobs: f.jobs, RequireIsolation: f.isolation}, progress, func(g *grade.Grader) error {
+		if f.partial {
+			if progress.then, err = f.keep(cmd, g.Partial(source, selected)); err != nil {
+				return err
+			}
+		}
 		result, err = g.Grade(cmd.Context(), source, selected, run)
 		return err
 	})
@@ -103,15 +124,13 @@ func (f runFlags) run(cmd *cobra.Command, args []string) error {
 			return err
 		}
 	}
-	p := newPrinter(cmd.OutOrStdout())
-	printResult(p, result, f.verbose)
-	if source.Kind == grade.WorkingTree {
-		if err := printAdvice(cmd, p, c, selected, result); err != nil {
+	if f.report.format != "" {
+		if err := f.report.writeOne(cmd, result); err != nil {
 			return err
 		}
 	}
-	if source.Kind == grade.WorkingTree && f.seed == "" && f.seeds == 0 {
-		if err := printFinish(p, c, attempt, result); err != nil {
+	if f.report.format == "" || f.report.out != "" {
+		if err := f.show(cmd, c, selected, attempt, result); err != nil {
 			return err
 		}
 	}
@@ -119,6 +138,34 @@ func (f runFlags) run(cmd *cobra.Command, args []string) error {
 		return &exitError{code: exitFailed}
 	}
 	return nil
+}
+
+// show prints the result for a person, and for a student what to do next.
+func (f runFlags) show(cmd *cobra.Command, c *course.Course, selected []course.Selected, attempt *learn.Attempt, result *grade.Result) error {
+	p := newPrinter(cmd.OutOrStdout())
+	printResult(p, result, f.verbose)
+	if result.Source.Kind != grade.WorkingTree {
+		return nil
+	}
+	if err := printAdvice(cmd, p, c, selected, result); err != nil {
+		return err
+	}
+	if f.seed == "" && f.seeds == 0 {
+		return printFinish(p, c, attempt, result)
+	}
+	return nil
+}
+
+// keep writes the partial result, and returns what writes it again when a test
+// has ended. A write that fails then is not the end: the last one, of the whole
+// result, will say so.
+func (f runFlags) keep(cmd *cobra.Command, partial *grade.Partial) (func(grade.Progress), error) {
+	then := func(step grade.Progress) {
+		if partial.Add(step) {
+			_ = f.report.writeOne(cmd, partial.Result())
+		}
+	}
+	return then, f.report.writeOne(cmd, partial.Result())
 }
 
 // source is what the flags ask to grade, and on what; every wrong value is found here,
@@ -144,6 +191,8 @@ func (f runFlags) graded() (grade.Source, error) {
 		return grade.Source{}, usage(fmt.Errorf("--seeds %d is negative", f.seeds))
 	case f.jobs < 0:
 		return grade.Source{}, usage(fmt.Errorf("--jobs %d is negative", f.jobs))
+	case f.isolation < 0 || f.isolation > grade.IsolationContainer:
+		return grade.Source{}, usage(fmt.Errorf("--require-isolation %d: there are the levels 1 to %d", f.isolation, grade.IsolationContainer))
 	case f.timeout <= 0:
 		return grade.Source{}, usage(fmt.Errorf("--timeout %v leaves no time", f.timeout))
 	case f.solution:
@@ -163,15 +212,10 @@ func (f runFlags) graded() (grade.Source, error) {
 	return grade.Source{Kind: grade.Submission, Dir: f.submission}, nil
 }
 
-// writeJSON puts the whole file in place at once, so that nobody reads half of one.
 func writeJSON(path string, result *grade.Result) error {
 	var text bytes.Buffer
 	if err := result.WriteJSON(&text); err != nil {
 		return err
 	}
-	tmp := path + ".tmp"
-	if err := os.WriteFile(tmp, text.Bytes(), 0o666); err != nil {
-		return fmt.Errorf("--json: %w", err)
-	}
-	return os.Rename(tmp, path)
+	return replaceFile("--json", path, text.Bytes())
 }

@@ -13,8 +13,3 @@ package grade
 
 // Version is the version of the grader that results name.
 const Version = "0.1.0"
-
-// IsolationLevel is how far this grader keeps a submission from harm, as the
-// results publish it: 0 none; 1 gate and channel; 2 with a layer of the
-// operating system; 3 the whole grader in a container.
-const IsolationLevel = 1

@@ -69,7 +69,8 @@ func Doctor(ctx context.Context, root string) ([]Check, error) {
 	add("module cache", modulesPresent(ctx, tools, root, scratch), tools.ModCache, "run: go mod download")
 	add("race detector", raceWorks(ctx, tools, scratch), "finds a race in a test program",
 		"see https://go.dev/doc/articles/race_detector#Requirements")
-	add("isolation", nil, fmt.Sprintf("level %d: gate and results channel; grade strangers' code in a container", IsolationLevel), "")
+	box, err := findSandbox(ctx, scratch)
+	add("isolation", err, box.Isolation.String(), "see docs/isolation.md")
 	return checks, ctx.Err()
 }
 

@@ -2,8 +2,7 @@ package grade
 
 import (
 	"context"
-	"fmt"
-	"os"
+	"errors"
 	"runtime"
 	"sync"
 	"time"
@@ -21,6 +20,9 @@ const DefaultTimeout = 60 * time.Second
 type Options struct {
 	Jobs     int            // processes at a time; 0: one per core
 	Progress func(Progress) // called as work goes on, never twice at once; may be nil
+
+	Memory           int64 // bytes that one test's process may use; 0: DefaultMemory
+	RequireIsolation int   // New returns ErrIsolation if this machine offers less
 }
 
 // Progress is one step of the work.
@@ -47,6 +49,7 @@ const (
 type Run struct {
 	Seeds   int           // so many seeds a test; 0: what the test asks for
 	Seed    string        // this seed only; "": the test's own list
+	Extra   []uint64      // seeds to run after those; not with Seed
 	Soak    bool          // every seed twice, and on after a failure
 	Procs   int           // processors a process; 0: one, which is faster in a bubble
 	Timeout time.Duration // real time a test; 0: DefaultTimeout
@@ -56,8 +59,10 @@ type Run struct {
 	// an absolute path; nil throws them away.
 	Traces func(course.Lab) string
 
-	first  int // of the Seeds; 0: from the first on
-	mutant int // which of a shared build's mutants runs; 0: none
+	first    int      // of the Seeds; 0: from the first on
+	env      []string // more of the test's environment
+	minimise bool     // also where nobody will look at the run
+	mutant   int      // which of a shared build's mutants runs; 0: none
 }
 
 // Grader grades sources. It is safe for concurrent use: all that run at one
@@ -66,7 +71,12 @@ type Grader struct {
 	course   *course.Course
 	tools    toolchain
 	scratch  string
+	made     *scratch
 	jobs     int
+	memory   int64
+	building limits
+	box      sandbox
+	gateOpen bool // only in tests: what the gate refuses is built and run
 	slots    *semaphore.Weighted
 	mu       sync.Mutex         // guards calls of progress, and mutants
 	mutants  map[string]*shared // by lab
@@ -80,24 +90,32 @@ func New(ctx context.Context, c *course.Course, o Options) (*Grader, error) {
 	if err != nil {
 		return nil, err
 	}
-	scratch, err := os.MkdirTemp("", "grade-")
+	scratch, err := newScratch()
 	if err != nil {
-		return nil, fmt.Errorf("grade: no scratch folder: %w", err)
+		return nil, err
 	}
 	if o.Jobs <= 0 {
 		o.Jobs = runtime.NumCPU()
 	}
-	return &Grader{course: c, tools: tools, scratch: scratch, jobs: o.Jobs,
+	box, err := findSandbox(ctx, scratch.dir)
+	if err == nil {
+		err = box.demand(o.RequireIsolation)
+	}
+	if err != nil {
+		return nil, errors.Join(err, scratch.remove())
+	}
+	return &Grader{course: c, tools: tools, scratch: scratch.dir, made: scratch, jobs: o.Jobs, memory: o.Memory, building: buildLimits, box: box,
 		mutants: map[string]*shared{}, slots: semaphore.NewWeighted(int64(o.Jobs)), progress: o.Progress}, nil
 }
 
 // Close removes the scratch folder.
-func (g *Grader) Close() error { return os.RemoveAll(g.scratch) }
+func (g *Grader) Close() error { return g.made.remove() }
 
 // Grade grades the selected labs and parts of a source. The error is about this
 // checkout or machine: whatever a submission is or does is in the result.
 func (g *Grader) Grade(ctx context.Context, src Source, selected []course.Selected, run Run) (*Result, error) {
 	result := newResult(g.tools.Version, src, selected)
+	result.Isolation, result.Barriers = g.box.Level, g.box.Barriers
 	each, remove, err := g.assembleEach(src, selected)
 	if err != nil {
 		return nil, err

@@ -16,17 +16,19 @@ type MutantRun struct {
 	Run
 	Repeat    int  // repetitions; 0: one
 	NamedOnly bool // only the test that must notice, not all of the lab
+	Minimise  bool // look for the faults that are enough for each failure
 }
 
 // Fate is what became of one mutant.
 type Fate struct {
 	Mutant  Mutant
-	Part    string         // of the test that it names
-	Alone   bool           // it has a build of its own, not one shared with others
-	Invalid string         // why it could not be run: it does not compile, or the gate refuses it
-	Runs    int            // repetitions
-	Killed  map[string]int // by test: how many repetitions killed it
-	Said    report.Failure // the named test's first failure, even one that is no kill
+	Part    string          // of the test that it names
+	Alone   bool            // it has a build of its own, not one shared with others
+	Invalid string          // why it could not be run: it does not compile, or the gate refuses it
+	Runs    int             // repetitions
+	Killed  map[string]int  // by test: how many repetitions killed it
+	Said    report.Failure  // the named test's first failure, even one that is no kill
+	Enough  *report.Measure // with MutantRun.Minimise: how many faults are enough for it; nil if that is not about faults
 }
 
 // Dead reports whether the named test killed the mutant in every repetition.
@@ -127,6 +129,7 @@ func (g *Grader) RunMutant(ctx context.Context, m Mutant, run MutantRun) (Fate, 
 // runMutantOnce runs the tests of a mutant and counts the kills.
 func (w *workspace) runMutantOnce(ctx context.Context, p *prepared, f *Fate, run MutantRun) error {
 	var results []TestResult
+	run.minimise = run.Minimise
 	for _, t := range p.lab.Tests() {
 		if !run.NamedOnly || t.Name == f.Mutant.DiesBy {
 			results = append(results, TestResult{Name: t.Name, Max: t.Points})
@@ -151,6 +154,9 @@ func (w *workspace) runMutantOnce(ctx context.Context, p *prepared, f *Fate, run
 		}
 		if t.Name == f.Mutant.DiesBy && len(t.Failures) > 0 && f.Said.What == "" {
 			f.Said = t.Failures[0]
+			if i := slices.IndexFunc(t.Measures, func(m report.Measure) bool { return m.Name == report.Enough }); i >= 0 {
+				f.Enough = &t.Measures[i]
+			}
 		}
 	}
 	return nil

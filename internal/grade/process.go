@@ -2,6 +2,7 @@ package grade
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -18,6 +19,9 @@ const maxOutput = 4 << 20
 // drain is how long a process's pipes are read after it has ended.
 const drain = 2 * time.Second
 
+// watchEvery is how often a process's memory is looked at. A processor fills some 30 MiB meanwhile.
+const watchEvery = 20 * time.Millisecond
+
 // command is a process to run: in a group of its own, with a limit of real time
 // and of output, and with no input.
 type command struct {
@@ -26,6 +30,8 @@ type command struct {
 	dir      string
 	env      []string
 	limit    time.Duration
+	limits   limits
+	cage     *cage            // nil: not confined
 	receiver *report.Receiver // nil: no results channel
 	each     func(report.Event)
 }
@@ -37,6 +43,7 @@ type outcome struct {
 	stderr  []byte
 	stopped string // why the grader stopped it: one phrase; "" if it ended by itself
 	real    time.Duration
+	cpu     time.Duration // processor time
 	events  []report.Event
 	channel error // what is wrong with the results channel
 }
@@ -48,21 +55,28 @@ func (g *Grader) process(ctx context.Context, c command) (outcome, error) {
 	defer cancel()
 	cmd := exec.CommandContext(timed, c.path, c.args...)
 	cmd.Dir, cmd.Env, cmd.WaitDelay = c.dir, c.env, drain
-	flood := &output{stop: cancel}
+	stop := &stopper{end: cancel}
+	flood := &output{stop: func() { stop.stop(fmt.Sprintf("printed more than %d MiB", maxOutput>>20)) }}
 	cmd.Stdout, cmd.Stderr = flood.stream(false), flood.stream(true)
 	ownGroup(cmd)
 	cmd.Cancel = func() error { return killGroup(cmd.Process) }
 	if c.receiver != nil {
 		c.receiver.Attach(cmd)
 	}
+	confined, err := g.box.confine(cmd, c)
+	defer confined.close()
 	began := time.Now()
-	err := cmd.Start()
+	if err == nil {
+		err = cmd.Start()
+		confined.started()
+	}
 	if c.receiver != nil {
 		c.receiver.Started()
 	}
 	if err != nil {
 		return outcome{}, fmt.Errorf("grade: %w", err)
 	}
+	unwatch := stop.watch(cmd.Process.Pid, c.limits.memory)
 	var out outcome
 	var collected sync.WaitGroup
 	if c.receiver != nil {
@@ -70,27 +84,84 @@ func (g *Grader) process(ctx context.Context, c command) (outcome, error) {
 	}
 	err = cmd.Wait()
 	out.real = time.Since(began)
+	unwatch()
 	killGroup(cmd.Process) // a process that it started must not outlive it
+	said := confined.ended()
 	if c.receiver != nil {
 		c.receiver.Ended()
 	}
 	collected.Wait()
 
 	out.exit = cmd.ProcessState.ExitCode()
-	over := flood.take(&out)
+	out.cpu = cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()
+	flood.take(&out)
+	out.stopped = stop.reason()
 	switch {
-	case over:
-		out.stopped = fmt.Sprintf("printed more than %d MiB", maxOutput>>20)
+	case out.stopped != "":
 	case ctx.Err() != nil:
 		return out, ctx.Err()
 	case timed.Err() != nil:
 		out.stopped = fmt.Sprintf("not done after %v of real time", c.limit)
+	case said != launched:
+		return out, fmt.Errorf("grade: a process can not be confined: %s", plain(cmp.Or(said, "its launcher was killed")))
 	case err != nil && !errors.Is(err, exec.ErrWaitDelay):
 		if _, exited := errors.AsType[*exec.ExitError](err); !exited {
 			return out, fmt.Errorf("grade: %w", err)
 		}
+		out.stopped = c.limits.ranInto(out)
 	}
 	return out, nil
+}
+
+// stopper ends a process before its time, for the first reason that is found.
+type stopper struct {
+	mu  sync.Mutex
+	why string
+	end func()
+}
+
+func (s *stopper) stop(why string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.why == "" {
+		s.why = why
+		s.end()
+	}
+}
+
+func (s *stopper) reason() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.why
+}
+
+// watch stops a process that, with its descendants, holds more memory than it may. The
+// function that it returns ends the watch.
+func (s *stopper) watch(pid int, most int64) (unwatch func()) {
+	if most <= 0 {
+		return func() {}
+	}
+	over := make(chan struct{})
+	var watching sync.WaitGroup
+	watching.Go(func() {
+		tick := time.NewTicker(watchEvery)
+		defer tick.Stop()
+		for {
+			select {
+			case <-over:
+				return
+			case <-tick.C:
+				if resident(pid) > most {
+					s.stop("used more than " + size(most) + " of memory")
+					return
+				}
+			}
+		}
+	})
+	return func() {
+		close(over)
+		watching.Wait()
+	}
 }
 
 // output keeps what a process prints, up to a limit for both streams together.
@@ -98,7 +169,6 @@ type output struct {
 	mu   sync.Mutex
 	all  bytes.Buffer
 	err  bytes.Buffer
-	over bool
 	stop func() // ends the process
 }
 
@@ -109,7 +179,6 @@ func (o *output) stream(isErr bool) writerFunc {
 		defer o.mu.Unlock()
 		room := maxOutput - o.all.Len()
 		if len(p) > room {
-			o.over = true
 			o.stop()
 		}
 		kept := p[:min(len(p), room)]
@@ -121,13 +190,12 @@ func (o *output) stream(isErr bool) writerFunc {
 	}
 }
 
-// take hands over what was kept, and whether it was too much. Writers that come
-// later, from a process that survives its pipes, change nothing that was taken.
-func (o *output) take(out *outcome) (over bool) {
+// take hands over what was kept. Writers that come later, from a process
+// that survives its pipes, change nothing that was taken.
+func (o *output) take(out *outcome) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	out.output, out.stderr = bytes.Clone(o.all.Bytes()), bytes.Clone(o.err.Bytes())
-	return o.over
 }
 
 type writerFunc func(p []byte) (int, error)

@@ -21,7 +21,8 @@ type Result struct {
 	Version   int        `json:"version"`
 	Grader    string     `json:"grader"`
 	Go        string     `json:"go"`
-	Isolation int        `json:"isolation"` // see IsolationLevel
+	Isolation int        `json:"isolation"`          // the level that held for every test, see IsolationGate
+	Barriers  []string   `json:"barriers,omitempty"` // what held beyond the gate and the channel
 	Source    SourceName `json:"source"`
 	// Submission is whose work this is, in a batch; nil elsewhere.
 	Submission *SubmissionName `json:"submission,omitempty"`
@@ -137,7 +138,7 @@ func (r *Result) WriteJSON(w io.Writer) error {
 // newResult is the result before anything has run: every expected test is
 // there and has failed, so that what never reports scores nothing.
 func newResult(goVersion string, source Source, selected []course.Selected) *Result {
-	r := &Result{Version: ResultVersion, Grader: Version, Go: goVersion, Isolation: IsolationLevel,
+	r := &Result{Version: ResultVersion, Grader: Version, Go: goVersion, Isolation: IsolationGate,
 		Source: SourceName{Kind: source.Kind}, Labs: []LabResult{}}
 	switch source.Kind {
 	case Submission:

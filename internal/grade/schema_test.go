@@ -21,7 +21,7 @@ import (
 func TestSchemaAcceptsEveryField(t *testing.T) {
 	full := Result{}
 	fillIn(reflect.ValueOf(&full).Elem())
-	full.Version, full.Isolation, full.Source.Kind = ResultVersion, IsolationLevel, Submission
+	full.Version, full.Isolation, full.Source.Kind = ResultVersion, IsolationOS, Submission
 	full.Labs[0].Base[0].Kind = Solution
 	full.Tests(func(_ *LabResult, _ *PartResult, test *TestResult) {
 		test.Status = report.Fail
@@ -56,16 +56,33 @@ func TestSchemaRefuses(t *testing.T) {
 	}
 }
 
+// The same of run.json.
+func TestRunSchema(t *testing.T) {
+	full := RunInfo{}
+	fillIn(reflect.ValueOf(&full).Elem())
+	full.Version = RunVersion
+	text, err := json.Marshal(full)
+	require.NoError(t, err)
+	require.Empty(t, validateText(t, "run", text))
+	text, err = json.Marshal(RunInfo{Version: RunVersion})
+	require.NoError(t, err)
+	require.Equal(t, []string{"/parts: want array, got null", "/submissions: want array, got null"}, slices.Sorted(slices.Values(validateText(t, "run", text))))
+}
+
 // validate holds a result's JSON against schemas/results.schema.json.
 func validate(t *testing.T, r *Result) []string {
-	text, err := os.ReadFile("../../schemas/results.schema.json")
+	var out bytes.Buffer
+	require.NoError(t, r.WriteJSON(&out))
+	return validateText(t, "results", out.Bytes())
+}
+
+func validateText(t *testing.T, name string, written []byte) []string {
+	text, err := os.ReadFile("../../schemas/" + name + ".schema.json")
 	require.NoError(t, err)
 	var root map[string]any
 	require.NoError(t, json.Unmarshal(text, &root))
-	var out bytes.Buffer
-	require.NoError(t, r.WriteJSON(&out))
 	var value any
-	require.NoError(t, json.Unmarshal(out.Bytes(), &value))
+	require.NoError(t, json.Unmarshal(written, &value))
 	v := validator{defs: root["$defs"].(map[string]any)}
 	v.check("", root, value)
 	return v.problems
@@ -174,7 +191,7 @@ func fillIn(v reflect.Value) {
 		v.SetString("text")
 	case reflect.Float64:
 		v.SetFloat(1.5)
-	case reflect.Int:
+	case reflect.Int, reflect.Int64:
 		v.SetInt(3)
 	case reflect.Uint64:
 		v.SetUint(81)

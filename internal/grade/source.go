@@ -33,6 +33,7 @@ const (
 type Source struct {
 	Kind   SourceKind
 	Dir    string // Submission: its directory
+	Held   Held   // Submission: its files, if they were read already; Dir only names it then
 	Mutant Mutant // MutantKind
 
 	// Base is where the labs come from that a graded lab builds on: Solution for the reference, so that a bug
@@ -72,6 +73,9 @@ func (s Source) read(c *course.Course, selected []course.Selected, lab course.La
 		files.Text[s.Mutant.File], err = s.Mutant.apply(files.Text[s.Mutant.File])
 		return files, err
 	case Submission:
+		if s.Held != nil {
+			return s.Held[lab.ID], nil
+		}
 		return readSubmission(s.Dir, selected, lab)
 	}
 	return Files{}, fmt.Errorf("grade: unknown source %q", s.Kind)

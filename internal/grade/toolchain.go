@@ -10,8 +10,9 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
-	"slices"
 	"strings"
+
+	"distlabs/internal/course"
 )
 
 // toolchain is the Go that builds, and the caches that all builds share.
@@ -70,9 +71,9 @@ func systemEnv() []string {
 //
 // Not -overlay: with -cover it silently compiles the file that it should
 // replace (golang/go issue 73802).
-func testArgs(binary, dir string) []string {
+func testArgs(binary, dir string, race bool) []string {
 	// -s: no tables for debuggers, which nobody starts here; linking is a third faster.
-	return []string{"test", "-c", "-race", "-trimpath", "-buildvcs=false", "-ldflags=-s", "-o", binary, "./" + dir}
+	return []string{"test", "-c", fmt.Sprintf("-race=%t", race), "-trimpath", "-buildvcs=false", "-ldflags=-s", "-o", binary, "./" + dir}
 }
 
 // modulesMissing is what go says when a build needs a module that is not in the cache: builds have no network.
@@ -96,9 +97,9 @@ const maxCompileErrors = 10
 
 var compileError = regexp.MustCompile(`^(?:\./)?([^\s:]+\.go):\d+(:\d+)?: .+`)
 
-// compileErrors picks the errors in the given folders from the output of a
+// compileErrors picks the errors in the lab's own folder from the output of a
 // failed build. An error anywhere else is not the student's, and is returned as one.
-func compileErrors(dirs []string, output string) ([]string, error) {
+func compileErrors(lab course.Lab, output string) ([]string, error) {
 	var list []string
 	for line := range strings.Lines(output) {
 		line = plain(strings.TrimSpace(line))
@@ -106,8 +107,7 @@ func compileErrors(dirs []string, output string) ([]string, error) {
 		if match == nil {
 			continue
 		}
-		file := filepath.ToSlash(match[1])
-		if !slices.ContainsFunc(dirs, func(dir string) bool { return strings.HasPrefix(file, dir+"/") }) {
+		if !strings.HasPrefix(filepath.ToSlash(match[1]), lab.Dir()+"/") {
 			return nil, errors.New(line)
 		}
 		list = append(list, strings.TrimPrefix(line, "./"))

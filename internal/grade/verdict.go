@@ -20,6 +20,9 @@ type verdict struct {
 	lab  course.Lab
 	test string
 	out  outcome
+
+	traces string            // the folder in which the process recorded runs
+	kept   map[string]string // where they are now, by name; others are gone
 }
 
 // fill writes the verdict into t.
@@ -151,7 +154,7 @@ var scratchPath = regexp.MustCompile(`\S*/(labs/\d\d-[a-z0-9-]+/[\w.-]+)`)
 // knows them, and the command that shows it again.
 func (v verdict) finish(f *report.Failure) {
 	f.Where = scratchPath.ReplaceAllString(f.Where, "$1")
-	f.Diagram, f.History = v.kept(f.Diagram), v.kept(f.History)
+	f.Diagram, f.History = v.diagram(f.Diagram), v.diagram(f.History)
 	if f.Test == "" {
 		f.Test = v.test
 	}
@@ -162,15 +165,16 @@ func (v verdict) finish(f *report.Failure) {
 	}
 }
 
-// kept is the path of a recorded run as the course's root sees it, or "" if it
-// will be gone with the scratch workspace.
-func (v verdict) kept(path string) string {
+// diagram is the path of a recorded run as the course's root sees it, or "" if it was not kept.
+func (v verdict) diagram(path string) string {
 	if !filepath.IsAbs(path) {
 		return path
 	}
-	if rel, err := filepath.Rel(v.w.dir, path); err == nil && filepath.IsLocal(rel) {
+	name, err := filepath.Rel(v.traces, path)
+	if err != nil || v.kept[name] == "" {
 		return ""
 	}
+	path = v.kept[name]
 	if rel, err := filepath.Rel(v.w.g.course.Root, path); err == nil && filepath.IsLocal(rel) {
 		return filepath.ToSlash(rel)
 	}

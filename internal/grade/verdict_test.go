@@ -85,8 +85,11 @@ func TestVerdict(t *testing.T) {
 }
 
 func TestRecordedRunsThatAreGoneAreNotNamed(t *testing.T) {
-	v := verdict{w: &workspace{g: &Grader{course: &course.Course{Root: "/c"}}, dir: "/tmp/s"}}
-	require.Equal(t, "", v.kept("/tmp/s/traces/a.html"))
-	require.Equal(t, "labs/01-echo/.labs/a.html", v.kept("/c/labs/01-echo/.labs/a.html"))
-	require.Equal(t, "/elsewhere/a.html", v.kept("/elsewhere/a.html"))
+	v := verdict{w: &workspace{g: &Grader{course: &course.Course{Root: "/c"}}}, traces: "/tmp/s/own/traces",
+		kept: map[string]string{"a.html": "/c/labs/01-echo/.labs/a.html", "b.html": "/elsewhere/b.html"}}
+	require.Equal(t, "labs/01-echo/.labs/a.html", v.diagram("/tmp/s/own/traces/a.html"))
+	require.Equal(t, "/elsewhere/b.html", v.diagram("/tmp/s/own/traces/b.html"))
+	require.Equal(t, "", v.diagram("/tmp/s/own/traces/c.html"))
+	require.Equal(t, "", v.diagram("/elsewhere/a.html"))
+	require.Equal(t, "labs/01-echo/.labs/a.html", v.diagram("labs/01-echo/.labs/a.html"))
 }

@@ -10,9 +10,11 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"distlabs/internal/course"
+	"distlabs/internal/report"
 )
 
 // buildLimit ends a build that hangs; the first one fills the build cache.
@@ -26,7 +28,9 @@ type workspace struct {
 	g      *Grader
 	dir    string
 	course string // the copy's root, inside dir
+	view   string // an empty folder, inside dir
 	labs   map[string]*prepared
+	plain  bool // build without the race detector: to search, not to judge
 }
 
 // prepared is one lab of a workspace.
@@ -36,7 +40,8 @@ type prepared struct {
 	notes   []string
 	refused string
 	compile []string
-	binary  string // "" until it is built
+	binary  string                         // "" until it is built
+	hang    atomic.Pointer[report.Failure] // of a test's process that was stopped before any test began
 }
 
 // assemble copies the course, reads the source's files for the selected labs,
@@ -84,16 +89,36 @@ func (g *Grader) assembleSome(src Source, selected, some []course.Selected) (*wo
 	if err != nil {
 		return nil, fmt.Errorf("grade: %w", err)
 	}
-	w := &workspace{g: g, dir: dir, course: filepath.Join(dir, "course"), labs: map[string]*prepared{}}
-	if err := w.fill(src, selected, some); err != nil {
+	w := &workspace{g: g, dir: dir, course: filepath.Join(dir, "course"), view: filepath.Join(dir, "view"), labs: map[string]*prepared{}}
+	err = w.fill(src, selected, some)
+	if err == nil && g.box.user {
+		err = w.share()
+	}
+	if err != nil {
 		w.remove()
 		return nil, err
 	}
 	return w, nil
 }
 
+// share lets the users of the tests' processes read the copy of the course, whatever this user's umask is.
+func (w *workspace) share() error {
+	if err := os.Chmod(w.dir, 0o711); err != nil {
+		return fmt.Errorf("grade: %w", err)
+	}
+	return filepath.WalkDir(w.course, func(path string, e fs.DirEntry, err error) error {
+		switch {
+		case err != nil:
+			return err
+		case e.IsDir():
+			return os.Chmod(path, 0o755)
+		}
+		return os.Chmod(path, 0o644)
+	})
+}
+
 func (w *workspace) fill(src Source, selected, some []course.Selected) error {
-	for _, sub := range []string{"home", "tmp", "traces"} {
+	for _, sub := range []string{"home", "tmp", "view"} {
 		if err := os.MkdirAll(filepath.Join(w.dir, sub), 0o777); err != nil {
 			return fmt.Errorf("grade: %w", err)
 		}
@@ -136,7 +161,7 @@ func (w *workspace) lay(src Source, selected []course.Selected, lab course.Lab, 
 		return nil
 	}
 	refused := files.Refused
-	if refused == "" {
+	if refused == "" && !w.g.gateOpen {
 		refused = gate(lab, files.Text)
 	}
 	if refused != "" {
@@ -164,6 +189,9 @@ func (g *Grader) needs(lab course.Lab) []course.Lab {
 	return labs
 }
 
+// graders are the packages under internal that grade: no lab is built from them.
+var graders = []string{"advice", "class", "course", "export", "autograder", "filelock", "grade", "handout", "learn", "selfcheck", "watch"}
+
 // copyCourse copies what a lab's test binary is built from. Solutions and the
 // grader itself stay out of a submission's sight.
 func (w *workspace) copyCourse() error {
@@ -182,7 +210,7 @@ func (w *workspace) copyCourse() error {
 		return err
 	}
 	for _, p := range packages {
-		if !p.IsDir() || p.Name() == "course" || p.Name() == "grade" {
+		if !p.IsDir() || slices.Contains(graders, p.Name()) {
 			continue
 		}
 		if err := copyTree(root, w.course, "internal/"+p.Name(), ours); err != nil {
@@ -235,10 +263,10 @@ func copyFile(from, to, name string) error {
 	return os.WriteFile(filepath.Join(to, name), text, 0o666)
 }
 
-// build makes the lab's test binary, unless the lab was refused. A compile error
-// in the lab's folder is a refusal too; the error is any other failure.
+// build makes the lab's test binary, unless the lab was refused. A build that fails although the
+// pristine lab's does not is a refusal too; the error is any other failure.
 func (w *workspace) build(ctx context.Context, p *prepared) error {
-	if p.refused != "" {
+	if p.refused != "" || p.binary != "" {
 		return nil
 	}
 	release, err := w.g.slot(ctx)
@@ -247,53 +275,83 @@ func (w *workspace) build(ctx context.Context, p *prepared) error {
 	}
 	defer release()
 	binary := filepath.Join(w.dir, p.lab.ID+".test")
-	compile := command{
-		path: w.g.tools.command(), args: testArgs(binary, p.lab.Dir()), dir: w.course,
-		env:   w.g.tools.env(filepath.Join(w.dir, "home"), filepath.Join(w.dir, "tmp")),
-		limit: buildLimit,
-	}
-	out, err := w.g.process(ctx, compile)
-	if err == nil && out.exit != 0 && bytes.Contains(out.output, []byte(modulesMissing)) {
-		if err := w.g.tools.fetchModules(ctx, w.g.course.Root); err != nil {
-			return err
-		}
-		out, err = w.g.process(ctx, compile)
-	}
+	out, err := w.compile(ctx, p.lab, binary)
 	if err != nil {
 		return err
 	}
-	if out.exit == 0 {
+	if out.exit == 0 && out.stopped == "" {
 		p.binary = binary
-		return nil
+		return os.Chmod(binary, 0o755)
 	}
-	if out.stopped != "" {
-		return fmt.Errorf("grade: building %s: %s", p.lab.ID, out.stopped)
+	os.Remove(binary)
+	fault := "the build was stopped: it " + out.stopped
+	if out.stopped == "" {
+		if p.compile, err = compileErrors(p.lab, string(out.output)); err == nil {
+			p.refused = "does not compile: " + p.compile[0]
+			return nil
+		}
+		fault = err.Error()
+		if strings.HasSuffix(fault, ": signal: killed") {
+			fault = fmt.Sprintf("the build was stopped: it used more than %v of processor time", w.g.building.cpu)
+		}
 	}
-	p.compile, err = compileErrors(p.dirs(), string(out.output))
-	if err != nil {
-		return fmt.Errorf("grade: building %s failed (try grade doctor): %w", p.lab.ID, err)
+	sound, err := w.pristineBuilds(ctx, p.lab)
+	switch {
+	case err != nil:
+		return err
+	case !sound:
+		return fmt.Errorf("grade: building %s failed (try grade doctor): %s", p.lab.ID, fault)
 	}
-	p.refused = "does not compile: " + p.compile[0]
-	if !strings.HasPrefix(p.compile[0], p.lab.Dir()+"/") {
+	p.refused = "does not compile: " + fault
+	if p.standsOn(fault) {
 		p.refused += " (--base reference builds on the reference's)"
 	}
 	return nil
 }
 
-// dirs lists the folders in which a compile error is the source's: the lab's, and those of the labs that
-// it builds on, unless they are the reference's.
-func (p *prepared) dirs() []string {
-	dirs := []string{p.lab.Dir()}
-	for _, b := range p.base {
-		if b.Kind != Solution {
-			dirs = append(dirs, course.Lab{ID: b.Lab}.Dir())
-		}
+// standsOn reports whether a compile error is in a lab that this one builds on.
+func (p *prepared) standsOn(fault string) bool {
+	return slices.ContainsFunc(p.base, func(b BaseResult) bool { return strings.HasPrefix(fault, course.Lab{ID: b.Lab}.Dir()+"/") })
+}
+
+// compile runs the go command, once more if it lacked modules.
+func (w *workspace) compile(ctx context.Context, lab course.Lab, binary string) (outcome, error) {
+	compile := command{
+		path: w.g.tools.command(), args: testArgs(binary, lab.Dir(), !w.plain), dir: w.course,
+		env:   w.g.tools.env(filepath.Join(w.dir, "home"), filepath.Join(w.dir, "tmp")),
+		limit: buildLimit, limits: w.g.building,
 	}
-	return dirs
+	out, err := w.g.process(ctx, compile)
+	if err == nil && out.exit != 0 && bytes.Contains(out.output, []byte(modulesMissing)) {
+		if err := w.g.tools.fetchModules(ctx, w.g.course.Root); err != nil {
+			return out, err
+		}
+		out, err = w.g.process(ctx, compile)
+	}
+	return out, err
+}
+
+// pristineBuilds tells whose fault it is that a build failed without a compile error in the lab's files: the
+// submission's, if the lab as it was handed out builds.
+func (w *workspace) pristineBuilds(ctx context.Context, lab course.Lab) (bool, error) {
+	whole, err := w.g.course.Select(lab.ID)
+	if err != nil {
+		return false, err
+	}
+	clean, err := w.g.assemble(Source{Kind: WorkingTree}, whole)
+	if err != nil {
+		return false, err
+	}
+	defer clean.remove()
+	if err := clean.stubs(); err != nil {
+		return false, err
+	}
+	out, err := clean.compile(ctx, lab, filepath.Join(clean.dir, "pristine.test"))
+	return err == nil && out.exit == 0 && out.stopped == "", err
 }
 
 func (w *workspace) remove() {
 	if w != nil {
-		os.RemoveAll(w.dir)
+		removeAll(w.dir)
 	}
 }

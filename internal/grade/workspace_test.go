@@ -63,7 +63,7 @@ func TestEnvironmentsAreClean(t *testing.T) {
 	w := &workspace{g: g, dir: "/s", course: "/s/course"}
 	for name, env := range map[string][]string{
 		"build": g.tools.env("/s/home", "/s/tmp"),
-		"test":  w.testEnv("/s/traces", Run{}),
+		"test":  w.testEnv("/s", Run{}),
 	} {
 		t.Run(name, func(t *testing.T) {
 			for _, v := range env {
@@ -88,7 +88,7 @@ func TestEnvironmentsAreClean(t *testing.T) {
 
 // A compile error counts against the submission only if it is in the lab's folder.
 func TestCompileErrors(t *testing.T) {
-	lab := []string{"labs/01-echo"}
+	lab := course.Lab{ID: "01-echo"}
 	got, err := compileErrors(lab, "# distlabs/labs/01-echo\nlabs/01-echo/echo.go:4:2: undefined: x\n\tlabs/01-echo/echo_test.go:9:1: too many errors\x1b\n")
 	require.NoError(t, err)
 	require.Equal(t, []string{"labs/01-echo/echo.go:4:2: undefined: x", "labs/01-echo/echo_test.go:9:1: too many errors?"}, got)

@@ -77,6 +77,7 @@ func (s *Sim) live(r *runner, observe func(labrpc.Event), suppress func(labrpc.F
 	if inner := suppress; inner != nil {
 		suppress = func(f labrpc.Fault) bool { return !s.stop.Load() && inner(f) }
 	}
+	s.suppress = suppress
 	s.began = time.Now()
 	channel.Send(report.Event{Kind: report.Seed, Test: r.t.Name(), Seed: s.Seed, Bubble: s.bubble.Load()})
 	if !r.alone {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -31,11 +32,12 @@ func (r *runner) explain(out *outcome) report.Failure {
 	}
 	n, lines := trace.ShortFaults(run)
 	f.Faults = faultLine(n, lines)
-	if m, ok := r.minimise(out); ok && len(f.Notes) == 0 && m.all > 0 {
+	if m, ok := r.minimise(out); ok && len(f.Notes) == 0 && m.faults+m.steps > 0 {
 		less, short := r.recordWith(out.seed, func(fault labrpc.Fault) bool { return !m.keep[fault] })
 		if less.failure != nil {
 			f.What, f.Seen, f.Where = less.failure.What, less.failure.Seen, less.failure.Where
 			f.Faults = m.line(short)
+			r.enough = &m
 			out, run = less, short
 		}
 	}
@@ -104,11 +106,19 @@ func (r *runner) divergence() report.Failure {
 
 // line says which faults of how many are enough.
 func (m minimal) line(run *trace.Run) string {
-	kept := len(m.keep)
-	if kept == 0 {
-		return fmt.Sprintf("it fails without the network's too (%d in this seed): the run below has none of them", m.all)
+	faults, steps := m.kept()
+	own := ""
+	if m.steps > 0 {
+		own = fmt.Sprintf("; so are %d of the test's %d steps that can be left out", steps, m.steps)
+	}
+	switch {
+	case faults == 0 && m.faults == 0:
+		return "none" + own
+	case faults == 0:
+		return fmt.Sprintf("it fails without the network's too (%d in this seed): the run below has none of them", m.faults) + own
 	}
 	_, lines := trace.ShortFaults(run)
+	lines = append(lines, m.late()...)
 	shown := strings.Join(lines[:min(len(lines), 4)], "; ")
 	if len(lines) > 4 {
 		shown += "; …"
@@ -120,7 +130,22 @@ func (m minimal) line(run *trace.Run) string {
 	if shown != "" {
 		shown = ": " + shown
 	}
-	return fmt.Sprintf("%d of %d are enough%s%s", kept, m.all, more, shown)
+	return fmt.Sprintf("%d of %d are enough%s%s%s", faults, m.faults, more, shown, own)
+}
+
+// late lists the messages that must be late, which is no event of its own in the record.
+func (m minimal) late() (lines []string) {
+	for f := range m.keep {
+		if f.Kind == labrpc.FaultLate || f.Kind == labrpc.FaultReorder {
+			name := f.Method
+			if f.Of == labrpc.Reply {
+				name += " reply"
+			}
+			lines = append(lines, fmt.Sprintf("%v→%v %s #%d late", f.From, f.To, name, f.Number))
+		}
+	}
+	slices.Sort(lines)
+	return lines
 }
 
 // faultLine says what the network had done by then: how much, and the last of it.

@@ -14,7 +14,7 @@
 // # Seeds
 //
 // A plain run takes the seeds 1 to Config.Seeds. LABS_SEED=81 takes just that one; LABS_SEEDS takes a number of seeds (20: 1
-// to 20), a range (5-30) or a list (3,9). With LABS_SOAK set, every seed runs twice and both runs must be
+// to 20), a range (5-30) or a list (3,9). LABS_EXTRA_SEEDS is a list of seeds to run besides these. With LABS_SOAK set, every seed runs twice and both runs must be
 // the same to the last event; no failure stops the others.
 //
 // A failing seed is run again with a recorder, so that passing runs pay for nothing; the record and a page that
@@ -72,6 +72,7 @@ func (d done) Run() int {
 // are processors. It reports the failure of the lowest failing seed and starts no further one.
 func Run(t *testing.T, cfg Config, body func(s *Sim)) {
 	t.Helper()
+	skipIfExploring(t)
 	r := newRunner(t, cfg, body)
 	r.run()
 }
@@ -80,6 +81,7 @@ func Run(t *testing.T, cfg Config, body func(s *Sim)) {
 // one seed unless LABS_SEEDS asks for more.
 func Once(t *testing.T, body func(s *Sim)) {
 	t.Helper()
+	skipIfExploring(t)
 	r := newRunner(t, Config{Seeds: 1}, body)
 	r.alone = true
 	r.run()

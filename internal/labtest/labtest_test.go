@@ -16,10 +16,10 @@ func TestMain(m *testing.M) { Main(m) }
 
 func TestChosenSeeds(t *testing.T) {
 	for _, test := range []struct {
-		name, seed, seeds string
-		want              []uint64
-		chosen            bool
-		err               string
+		name, seed, seeds, extra string
+		want                     []uint64
+		chosen                   bool
+		err                      string
 	}{
 		{name: "the default", want: []uint64{1, 2, 3}},
 		{name: "one seed", seed: "81", want: []uint64{81}, chosen: true},
@@ -28,6 +28,10 @@ func TestChosenSeeds(t *testing.T) {
 		{name: "a range", seeds: "5-7", want: []uint64{5, 6, 7}, chosen: true},
 		{name: "a list", seeds: "9,3", want: []uint64{9, 3}, chosen: true},
 		{name: "a list of ranges", seeds: "9,3-4", want: []uint64{9, 3, 4}, chosen: true},
+		{name: "more than the test's own", extra: "18446744073709551615,2", want: []uint64{1, 2, 3, 18446744073709551615}},
+		{name: "more than a range", seeds: "5-6", extra: "9", want: []uint64{5, 6, 9}, chosen: true},
+		{name: "one seed and no more", seed: "81", extra: "9", want: []uint64{81}, chosen: true},
+		{name: "no numbers more", extra: "9;3", err: `LABS_EXTRA_SEEDS="9;3"`},
 		{name: "no number", seed: "x", err: `LABS_SEED="x" is not a seed`},
 		{name: "half a range", seeds: "3-", err: `LABS_SEEDS="3-"`},
 		{name: "an empty range", seeds: "7-5", err: `the range "7-5" is empty or too long`},
@@ -35,6 +39,7 @@ func TestChosenSeeds(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			t.Setenv("LABS_SEED", test.seed)
 			t.Setenv("LABS_SEEDS", test.seeds)
+			t.Setenv("LABS_EXTRA_SEEDS", test.extra)
 			got, chosen, err := chosenSeeds(3)
 			if test.err != "" {
 				require.ErrorContains(t, err, test.err)

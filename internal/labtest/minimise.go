@@ -1,8 +1,12 @@
 package labtest
 
 import (
+	"encoding/json"
+	"fmt"
 	"os"
+	"path/filepath"
 	"regexp"
+	"slices"
 	"time"
 
 	"distlabs/internal/report"
@@ -16,25 +20,103 @@ const (
 	minimiseTime = 15 * time.Second
 )
 
+// faultStep is a step of the test's own: see Sim.Step.
+const faultStep labrpc.FaultKind = "step"
+
 // A minimal is what minimising a failure found.
 type minimal struct {
-	all     int                   // faults of the failing run
-	keep    map[labrpc.Fault]bool // those that are enough for the same rule to break
-	partial bool                  // the budget ended before no single fault could be left out
+	faults, steps int                   // of the failing run
+	keep          map[labrpc.Fault]bool // those that are enough for the same rule to break
+	partial       bool                  // the budget ended before no single one could be left out
 }
 
-// minimise finds few faults of a failing run that still break the same rule, by delta debugging (Zeller and
-// Hildebrandt 2002): it runs the seed with ever fewer of them. Each fault can be left out without changing any other
-// message's fate. It reports false if the failure is none that faults could explain.
+// kept returns how many faults, and how many steps, are enough.
+func (m minimal) kept() (faults, steps int) {
+	for f := range m.keep {
+		if f.Kind == faultStep {
+			steps++
+		} else {
+			faults++
+		}
+	}
+	return faults, steps
+}
+
+// minimising reports whether failures are to be minimised.
+func minimising() bool { return os.Getenv("LABS_MINIMISE") != "0" }
+
+// minimise finds few faults of a failing run, and few steps of its test, that still break the same rule, by delta debugging
+// (Zeller and Hildebrandt 2002): it runs the seed with ever fewer of them. Each fault can be left out without changing any
+// other message's fate. It reports false if the failure is none that faults could explain.
+//
+// Where the budget ends first, a later run goes on from what was reached.
 func (r *runner) minimise(out *outcome) (minimal, bool) {
-	if os.Getenv("LABS_MINIMISE") == "0" || out.failure.Kind != report.Rule && out.failure.Kind != report.Limit {
+	if !minimising() || out.failure.Kind != report.Rule && out.failure.Kind != report.Limit {
 		return minimal{}, false
 	}
-	faults := r.faultsOf(out.seed)
-	m := &minimiser{r: r, want: out, until: time.Now().Add(minimiseTime)}
-	kept := m.reduce(faults)
-	res := minimal{all: len(faults), keep: set(kept), partial: m.spent()}
-	return res, true
+	all := r.faultsOf(out.seed)
+	faults, steps := split(all)
+	m := minimal{faults: len(faults), steps: len(steps)}
+	b := &budget{runs: minimiseRuns, until: time.Now().Add(minimiseTime)}
+	fails := func(only []labrpc.Fault) bool {
+		b.runs--
+		keep := set(only)
+		got := r.runWith(out.seed, nil, func(f labrpc.Fault) bool { return !keep[f] })
+		return sameRule(got.failure, out.failure)
+	}
+	if saved := r.reached(out.seed); len(saved) > 0 && fails(saved) {
+		faults, steps = split(saved)
+	}
+	faults = reduce(faults, func(some []labrpc.Fault) bool { return fails(slices.Concat(some, steps)) }, b.spent)
+	if before := len(steps); before > 0 {
+		steps = reduce(steps, func(some []labrpc.Fault) bool { return fails(slices.Concat(faults, some)) }, b.spent)
+		if len(steps) < before { // fewer steps may need fewer faults
+			faults, steps = split(reduce(slices.Concat(faults, steps), fails, b.spent))
+		}
+	}
+	kept := slices.Concat(faults, steps)
+	m.keep, m.partial = set(kept), b.spent()
+	r.reach(out.seed, kept, m.partial)
+	return m, true
+}
+
+// split parts the faults from the test's steps.
+func split(all []labrpc.Fault) (faults, steps []labrpc.Fault) {
+	for _, f := range all {
+		if f.Kind == faultStep {
+			steps = append(steps, f)
+		} else {
+			faults = append(faults, f)
+		}
+	}
+	return faults, steps
+}
+
+// reached returns what an earlier run, whose budget ended, had reached for a seed; nil if there was none.
+func (r *runner) reached(seed uint64) (kept []labrpc.Fault) {
+	dir, _ := traceDir()
+	text, err := os.ReadFile(filepath.Join(dir, r.reachedName(seed)))
+	if err != nil || json.Unmarshal(text, &kept) != nil {
+		return nil
+	}
+	return kept
+}
+
+// reach keeps what was reached if there is more to do. Without the file, a later run begins anew.
+func (r *runner) reach(seed uint64, kept []labrpc.Fault, partial bool) {
+	dir, _ := traceDir()
+	path := filepath.Join(dir, r.reachedName(seed))
+	if !partial {
+		os.Remove(path)
+		return
+	}
+	if text, err := json.Marshal(kept); err == nil && os.MkdirAll(dir, 0o755) == nil {
+		os.WriteFile(path, text, 0o644)
+	}
+}
+
+func (r *runner) reachedName(seed uint64) string {
+	return fmt.Sprintf("%s-%d.partial.json", r.t.Name(), seed)
 }
 
 // faultsOf lists the faults of a seed, in the order in which they happened.
@@ -46,21 +128,16 @@ func (r *runner) faultsOf(seed uint64) (faults []labrpc.Fault) {
 	return faults
 }
 
-type minimiser struct {
-	r     *runner
-	want  *outcome
+// A budget is what minimising may still cost.
+type budget struct {
 	runs  int
 	until time.Time
 }
 
-func (m *minimiser) spent() bool { return m.runs >= minimiseRuns || time.Now().After(m.until) }
+func (b *budget) spent() bool { return b.runs <= 0 || time.Now().After(b.until) }
 
-// fails runs the seed with only these faults, and reports whether the same rule breaks.
-func (m *minimiser) fails(only []labrpc.Fault) bool {
-	m.runs++
-	keep := set(only)
-	out := m.r.runWith(m.want.seed, nil, func(f labrpc.Fault) bool { return !keep[f] })
-	got, want := out.failure, m.want.failure
+// sameRule reports whether two failures are the same rule, broken in the same way.
+func sameRule(got, want *report.Failure) bool {
 	return got != nil && got.Kind == want.Kind && got.Rule == want.Rule && shape(got.What) == shape(want.What)
 }
 
@@ -70,19 +147,19 @@ var numbers = regexp.MustCompile(`[0-9][0-9.]*(ns|µs|ms|s|m|h)?`)
 // do with each other, and the sentence tells them apart.
 func shape(what string) string { return numbers.ReplaceAllString(what, "#") }
 
-// reduce is the algorithm ddmin, complements only: it leaves out ever smaller parts, until
-// no single fault can be left out.
-func (m *minimiser) reduce(faults []labrpc.Fault) []labrpc.Fault {
-	if len(faults) == 0 || m.fails(nil) {
+// reduce is the algorithm ddmin, complements only: it leaves out ever smaller parts of what fails, until
+// no single thing can be left out or the budget is spent.
+func reduce[T any](all []T, fails func([]T) bool, spent func() bool) []T {
+	if len(all) == 0 || fails(nil) {
 		return nil
 	}
-	for parts := 2; len(faults) > 1 && !m.spent(); {
-		size := (len(faults) + parts - 1) / parts
+	for parts := 2; len(all) > 1 && !spent(); {
+		size := (len(all) + parts - 1) / parts
 		reduced := false
-		for from := 0; from < len(faults) && !m.spent(); from += size {
-			rest := without(faults, from, min(from+size, len(faults)))
-			if m.fails(rest) {
-				faults, reduced = rest, true
+		for from := 0; from < len(all) && !spent(); from += size {
+			rest := without(all, from, min(from+size, len(all)))
+			if fails(rest) {
+				all, reduced = rest, true
 				parts = max(parts-1, 2)
 				break
 			}
@@ -91,14 +168,14 @@ func (m *minimiser) reduce(faults []labrpc.Fault) []labrpc.Fault {
 			if size == 1 {
 				break
 			}
-			parts = min(2*parts, len(faults))
+			parts = min(2*parts, len(all))
 		}
 	}
-	return faults
+	return all
 }
 
-func without(faults []labrpc.Fault, from, to int) []labrpc.Fault {
-	return append(append([]labrpc.Fault{}, faults[:from]...), faults[to:]...)
+func without[T any](all []T, from, to int) []T {
+	return append(append([]T{}, all[:from]...), all[to:]...)
 }
 
 func set(faults []labrpc.Fault) map[labrpc.Fault]bool {

@@ -27,6 +27,7 @@ type runner struct {
 	outcomes []*outcome
 	diverged []uint64
 	stop     bool
+	enough   *minimal // of the failure that was explained
 }
 
 func newRunner(t *testing.T, cfg Config, body func(*Sim)) *runner {
@@ -45,12 +46,19 @@ func (r *runner) run() {
 		r.t.Fatal(err)
 	}
 	r.runAll(seeds)
-	result := r.result(chosen)
+	r.end(r.result(chosen), began, races, seeds)
+}
+
+// end reports the result. races is how many data races there were before the test.
+func (r *runner) end(result *report.Result, began time.Time, races int, seeds []uint64) {
+	r.t.Helper()
 	result.Real = time.Since(began)
 	result.Races = raceErrors()
 	if result.Races > races {
-		result.Status = report.Fail
 		result.Failures = append(result.Failures, r.raceFailure(seeds))
+	}
+	if len(result.Failures) > 0 {
+		result.Status = report.Fail
 	}
 	channel.Send(report.Event{Kind: report.End, Test: r.t.Name(), Result: result})
 	for _, f := range result.Failures {
@@ -150,10 +158,14 @@ func (r *runner) result(chosen bool) *report.Result {
 	switch {
 	case first != nil:
 		res.Failures = append(res.Failures, r.explain(first))
+		if m := r.enough; m != nil {
+			faults, _ := m.kept()
+			res.Measures = append(res.Measures, report.Measure{Name: report.Enough, Value: float64(faults), Unit: fmt.Sprintf("of %d", m.faults)})
+		}
 	case len(r.diverged) > 0:
 		res.Failures = append(res.Failures, r.divergence())
 	case !chosen:
-		if f, ok := r.vacuous(bites); ok {
+		if f, ok := r.vacuous(bites, fmt.Sprintf("%d seeds", len(r.outcomes))); ok {
 			res.Failures = append(res.Failures, f)
 		}
 	}
@@ -164,7 +176,7 @@ func (r *runner) result(chosen bool) *report.Result {
 }
 
 // vacuous checks that what the test is about has happened in some seed.
-func (r *runner) vacuous(bites map[string]bool) (report.Failure, bool) {
+func (r *runner) vacuous(bites map[string]bool, runs string) (report.Failure, bool) {
 	var missing []string
 	for _, what := range r.cfg.MustBite {
 		if !bites[what] {
@@ -176,8 +188,8 @@ func (r *runner) vacuous(bites map[string]bool) (report.Failure, bool) {
 	}
 	return report.Failure{
 		Test: r.t.Name(), Kind: report.Vacuous,
-		What: fmt.Sprintf("the test could not do its work: in none of %d seeds was it seen that %s",
-			len(r.outcomes), strings.Join(missing, ", nor that ")),
+		What: fmt.Sprintf("the test could not do its work: in none of %s was it seen that %s",
+			runs, strings.Join(missing, ", nor that ")),
 		Rule:   "a test counts only if what it is about has happened: does your code send what the handout says, so that the test knows it?",
 		Replay: place().Replay(r.t.Name()),
 	}, true

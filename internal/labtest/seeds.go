@@ -3,12 +3,34 @@ package labtest
 import (
 	"fmt"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 )
 
-// chosenSeeds returns the seeds to run, and whether the environment chose them.
+// chosenSeeds returns the seeds to run, and whether the environment chose them. What LABS_EXTRA_SEEDS adds
+// chooses nothing: the test's own list is still all there, and so is what must have happened in it.
 func chosenSeeds(n int) (seeds []uint64, chosen bool, err error) {
+	if os.Getenv("LABS_SEED") != "" {
+		return listedSeeds(n)
+	}
+	seeds, chosen, err = listedSeeds(n)
+	if v := os.Getenv("LABS_EXTRA_SEEDS"); v != "" && err == nil {
+		for one := range strings.SplitSeq(v, ",") {
+			seed, err := strconv.ParseUint(one, 10, 64)
+			if err != nil {
+				return nil, false, fmt.Errorf("LABS_EXTRA_SEEDS=%q: %w; give a list of seeds (3,9)", v, err)
+			}
+			if !slices.Contains(seeds, seed) {
+				seeds = append(seeds, seed)
+			}
+		}
+	}
+	return seeds, chosen, err
+}
+
+// listedSeeds returns the seeds of LABS_SEED or LABS_SEEDS, or else the test's own, 1 to n.
+func listedSeeds(n int) (seeds []uint64, chosen bool, err error) {
 	if v := os.Getenv("LABS_SEED"); v != "" {
 		seed, err := strconv.ParseUint(v, 10, 64)
 		if err != nil {

@@ -41,6 +41,13 @@ type Sim struct {
 	stop   atomic.Bool                    // set with failure
 	net    atomic.Pointer[labrpc.Network] // Net, for the watchdog
 
+	suppress func(labrpc.Fault) bool // faults and steps that are left out; nil for none
+	steps    uint64                  // how many Step has counted
+
+	exploring bool // the checks are asked between the steps of a schedule
+	checks    []func() *Violation
+	where     string // of the test, if exploring
+
 	mu       sync.Mutex
 	failure  *report.Failure // the first one
 	failedAt time.Duration
@@ -97,6 +104,15 @@ func (s *Sim) Until(limit time.Duration, cond func() bool) bool {
 	return ok
 }
 
+// Step does a piece of the test's own work that the test's rules do not depend on, such as one request of a client: when a
+// failure is minimised, it is left out if the rule breaks without it. It belongs to the body's goroutine.
+func (s *Sim) Step(what string, f func()) {
+	s.steps++
+	if s.suppress == nil || !s.suppress(labrpc.Fault{Kind: faultStep, Method: what, Number: s.steps}) {
+		f()
+	}
+}
+
 // WaitFor is Until, and fails with v if cond does not hold in time.
 func (s *Sim) WaitFor(limit time.Duration, v Violation, cond func() bool) {
 	if !s.Until(limit, cond) {
@@ -106,6 +122,10 @@ func (s *Sim) WaitFor(limit time.Duration, v Violation, cond func() bool) {
 
 // Always calls check after every step of the run, at a quiet moment, until it returns a violation.
 func (s *Sim) Always(check func() *Violation) {
+	if s.exploring {
+		s.checks = append(s.checks, check)
+		return
+	}
 	where := callerInTest()
 	s.Net.OnStep(func() bool {
 		v := check()

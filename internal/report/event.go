@@ -67,6 +67,9 @@ type Measure struct {
 	Bound string  `json:"bound,omitempty"` // what the specification allows, as text: ≤ 300ms
 }
 
+// Enough is the name of a failed test's measure: how many faults are enough for the failure, of how many.
+const Enough = "faults that are enough"
+
 const keySize = 32
 
 // sign returns the event as a signed line, without the newline.

@@ -60,8 +60,11 @@ func newRaftCluster(s *labtest.Sim, options raftClusterOptions) *raftCluster {
 }
 
 // start begins an incarnation of a server and of the application on it.
-func (c *raftCluster) start(id labrpc.NodeID) {
-	node := c.s.Start(id)
+func (c *raftCluster) start(id labrpc.NodeID) { c.boot(c.s.Start(id)) }
+
+// boot begins them on a node that has been started.
+func (c *raftCluster) boot(node *labrpc.Node) {
+	id := node.ID()
 	app := &testApplication{node: node, inc: c.s.Net.Incarnation(id), w: c.w, options: c.options, ready: make(chan struct{})}
 	app.raft = StartRaft(node, c.servers, app.apply)
 	close(app.ready)

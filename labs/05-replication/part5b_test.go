@@ -315,7 +315,7 @@ func TestPartitionsComeAndGo5B(t *testing.T) {
 		c := newRaftCluster(s, raftClusterOptions{})
 		before := c.waitForLeaderOf(healBound)
 		for range 12 {
-			c.submitToLeaders()
+			s.Step("commands", c.submitToLeaders)
 			switch s.Rand().IntN(4) {
 			case 0:
 				if leader := c.leader(); leader != 0 {
@@ -331,7 +331,7 @@ func TestPartitionsComeAndGo5B(t *testing.T) {
 				s.Net.Heal()
 			}
 			s.Run(time.Duration(s.Rand().IntN(900)) * time.Millisecond)
-			c.submitToLeaders()
+			s.Step("commands", c.submitToLeaders)
 			if leader := c.leader(); leader != 0 && leader != before {
 				s.Bite("the lead changed")
 			}

@@ -217,7 +217,7 @@ func (c *raftCluster) shake(rounds int) {
 			s.Net.Isolate(c.any())
 		}
 		for range 3 {
-			c.submitToLeaders()
+			s.Step("commands", c.submitToLeaders)
 			s.Run(time.Duration(s.Rand().IntN(200)) * time.Millisecond)
 		}
 		for _, id := range c.servers {

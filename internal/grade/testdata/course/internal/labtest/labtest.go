@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -66,9 +67,18 @@ func seeds() []uint64 {
 	if n == 0 {
 		n = 10
 	}
+	first := 1
+	if search := strings.Split(os.Getenv("LABS_EXPLORE"), ":"); len(search) == 3 {
+		n, _ = strconv.Atoi(search[1])
+		first, _ = strconv.Atoi(search[2])
+	}
 	var list []uint64
 	for i := range n {
-		list = append(list, uint64(i+1))
+		list = append(list, uint64(first+i))
+	}
+	for _, extra := range strings.FieldsFunc(os.Getenv("LABS_EXTRA_SEEDS"), func(r rune) bool { return r == ',' }) {
+		seed, _ := strconv.ParseUint(extra, 10, 64)
+		list = append(list, seed)
 	}
 	return list
 }
@@ -91,6 +101,9 @@ func failure(test string, seed uint64, wrong string) report.Failure {
 	f := report.Failure{Test: test, Kind: report.Rule, Where: "echo_test.go:1", What: wrong, Seed: seed}
 	if wrong == "vacuous" {
 		f.Kind = report.Vacuous
+	}
+	if os.Getenv("LABS_EXPLORE") != "" {
+		f.Replay = fmt.Sprintf("LABS_SEED=%d LABS_SCHEDULE=w go test -race -run '%s$'", seed, test)
 	}
 	if dir := os.Getenv("LABS_TRACE_DIR"); dir != "" {
 		f.Diagram = filepath.Join(dir, fmt.Sprintf("%s-%d.html", test, seed))

@@ -1,0 +1,1 @@
+../../labs/05-replication/schedules_test.go

@@ -1,0 +1,214 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"distlabs/internal/class"
+	"distlabs/internal/course"
+	"distlabs/internal/grade"
+)
+
+// batchFlags are the flags of grade batch.
+type batchFlags struct {
+	out       string
+	labs      []string
+	resume    bool
+	jobs      int
+	seeds     int
+	timeout   time.Duration
+	secret    string
+	hidden    int
+	shard     string
+	shards    int
+	isolation int
+}
+
+func batchCommand() *cobra.Command {
+	var f batchFlags
+	cmd := &cobra.Command{
+		Use:   "batch FOLDER | ARCHIVE ... | ROSTER.csv",
+		Short: "Grade a class: one folder a submission, resumable",
+		Long: `Grade the submissions of a class into a run directory.
+
+A class is a folder with a folder or an archive (zip, tar, tar.gz) for each
+submission, as Moodle and Canvas pack them too; or several folders or archives;
+or a CSV file with the columns id, name and path. Each submission gets a folder,
+whole or not at all: RUN/submissions/ID/results.json. What can not be graded,
+such as a corrupt archive, gets a result with the reason.
+
+The work can be interrupted in any way at any moment. With --resume the same
+command grades only what is missing, or what depends on something that has
+changed since: the submission, the labs, the grader, the Go version, the seeds.
+
+With --seed-secret each submission gets further seeds, derived from the secret
+and the submission: the same whenever it is graded again, and not to be known
+without the secret. --shard 2/8 grades an eighth of the class; in a Kubernetes
+Indexed Job or a Slurm array the shard is taken from the environment.
+grade merge puts shards together.
+
+Exit status: 0 all are graded, whatever their marks; 3 some could not be, and
+are named.`,
+		Example: `  grade batch handed-in --labs 04 --out run
+  grade batch handed-in --labs 04 --out run --resume
+  grade batch roster.csv --labs 04 --out run --seed-secret secret
+  grade batch handed-in --labs 04 --out run-2 --shard 2/8`,
+		RunE: action(func(cmd *cobra.Command, args []string) error { return f.run(cmd, args) }),
+	}
+	flags := cmd.Flags()
+	flags.StringVar(&f.out, "out", "", "the run `directory` to write")
+	flags.StringSliceVar(&f.labs, "labs", nil, "labs or parts to grade (default: all)")
+	flags.BoolVar(&f.resume, "resume", false, "go on with the run that is in the directory")
+	flags.IntVar(&f.jobs, "jobs", 0, "processes at a time (default: one per core)")
+	flags.IntVar(&f.seeds, "seeds", 0, "seeds per test (default: what each test asks for)")
+	flags.DurationVar(&f.timeout, "timeout", grade.DefaultTimeout, "real time per test")
+	flags.StringVar(&f.secret, "seed-secret", "", "derive hidden seeds from the secret in this `file`")
+	flags.IntVar(&f.hidden, "hidden-seeds", 5, "how many hidden seeds each test gets, with --seed-secret")
+	flags.StringVar(&f.shard, "shard", "", "grade only this part of the class: `i/n`, i from 1")
+	flags.IntVar(&f.shards, "shards", 0, "how many shards, if the environment tells only which one, from 0")
+	flags.IntVar(&f.isolation, "require-isolation", 0, "refuse to run below this isolation `level`, 1 to 3 (docs/isolation.md)")
+	cmd.MarkFlagRequired("out")
+	cmd.MarkFlagsMutuallyExclusive("shard", "shards")
+	return cmd
+}
+
+func (f batchFlags) run(cmd *cobra.Command, args []string) error {
+	c, selected, err := open(f.labs)
+	if err != nil {
+		return err
+	}
+	found, o, err := f.options(args, selected)
+	if err != nil {
+		return asked(err)
+	}
+	progress := &classStatus{w: cmd.ErrOrStderr(), live: isTerminal(cmd.ErrOrStderr()), every: 30 * time.Second}
+	o.Progress = progress.step
+	p := newPrinter(cmd.OutOrStdout())
+	if len(found.Ignored) > 0 {
+		p.printf("note: no submissions: %s\n", oneLine(join(found.Ignored)))
+	}
+	if o.Shard != nil {
+		p.printf("shard %s of %d submissions\n", o.Shard, len(found.Submissions))
+	}
+	return f.grade(cmd, c, found, o, progress, p)
+}
+
+func (f batchFlags) grade(cmd *cobra.Command, c *course.Course, found *class.Class, o class.Options, progress *classStatus, p *printer) error {
+	var summary class.Summary
+	demand := grade.Options{Jobs: f.jobs, RequireIsolation: f.isolation}
+	err := withOptions(cmd, c, demand, newStatus(io.Discard, 0), func(g *grade.Grader) (err error) {
+		summary, err = class.Grade(cmd.Context(), g, found, o)
+		progress.clear()
+		return err
+	})
+	if err != nil {
+		if cmd.Context().Err() != nil && summary.Total > 0 {
+			fmt.Fprintf(cmd.ErrOrStderr(), "%d of %d submissions are graded; the same command with --resume does the rest\n", summary.Done, summary.Total)
+		}
+		return asked(err)
+	}
+	p.printf("%d of %d submissions graded into %s", summary.Done, summary.Total, f.out)
+	if summary.Ungraded > 0 {
+		p.printf(", %d with a reason in place of a grade", summary.Ungraded)
+	}
+	if summary.Kept > 0 {
+		p.printf(", %d of them before", summary.Kept)
+	}
+	p.printf("\n")
+	if n := summary.Done - summary.Kept; n > 0 {
+		p.printf("%s in all; %s of processor time a submission\n", short(summary.Real), seconds(summary.CPU.Seconds()/float64(n)))
+	}
+	if err := summary.Err(); err != nil {
+		return &exitError{code: exitInfrastructure, err: fmt.Errorf("%d of %d submissions could not be graded (--resume tries again):\n%w", summary.Failed, summary.Total, err)}
+	}
+	return nil
+}
+
+// options reads the flags and finds the class.
+func (f batchFlags) options(args []string, selected []course.Selected) (*class.Class, class.Options, error) {
+	o := class.Options{Out: f.out, Resume: f.resume, Selected: selected, Run: grade.Run{Seeds: f.seeds, Timeout: f.timeout}}
+	switch {
+	case f.out == "":
+		return nil, o, usage(errors.New("--out is empty"))
+	case f.isolation < 0 || f.isolation > grade.IsolationContainer:
+		return nil, o, usage(fmt.Errorf("--require-isolation %d: there are the levels 1 to %d", f.isolation, grade.IsolationContainer))
+	case f.jobs < 0 || f.seeds < 0 || f.timeout <= 0 || f.hidden < 1 || f.shards < 0:
+		return nil, o, usage(errors.New("--jobs, --seeds and --shards must not be below zero, --timeout and --hidden-seeds must be above"))
+	}
+	var err error
+	if f.shard != "" {
+		o.Shard, err = class.ParseShard(f.shard)
+	} else {
+		o.Shard, err = class.ShardFrom(os.Getenv, f.shards)
+	}
+	if err != nil {
+		return nil, o, err
+	}
+	if f.secret != "" {
+		if o.Secret, err = class.ReadSecret(f.secret, f.out, f.hidden); err != nil {
+			return nil, o, err
+		}
+	}
+	found, err := class.Find(args)
+	return found, o, err
+}
+
+// asked gives an error about what was asked the status of one.
+func asked(err error) error {
+	if errors.Is(err, class.ErrUsage) {
+		return usage(err)
+	}
+	return err
+}
+
+// classStatus tells how far a class is: on a terminal in one line that is
+// redrawn, elsewhere in a line now and then.
+type classStatus struct {
+	w     io.Writer
+	live  bool
+	every time.Duration
+	last  time.Time
+}
+
+func (s *classStatus) step(p class.Progress) {
+	now := time.Now()
+	if s.last.IsZero() {
+		s.last = now
+	}
+	text := fmt.Sprintf("%d of %d submissions done", p.Done+p.Failed, p.Total)
+	if p.Ungraded > 0 {
+		text += fmt.Sprintf(", %d not gradable", p.Ungraded)
+	}
+	if p.Failed > 0 {
+		text += fmt.Sprintf(", %d failed", p.Failed)
+	}
+	if p.Left > 0 {
+		text += fmt.Sprintf(" · about %s left", short(p.Left))
+	}
+	switch {
+	case s.live:
+		fmt.Fprintf(s.w, "\r\x1b[K%.78s", text+" · "+p.ID)
+	case now.Sub(s.last) >= s.every:
+		s.last = now
+		fmt.Fprintln(s.w, text)
+	}
+}
+
+func (s *classStatus) clear() {
+	if s.live {
+		fmt.Fprint(s.w, "\r\x1b[K")
+	}
+}
+
+// short is a duration to the second, or to a tenth below ten.
+func short(d time.Duration) string {
+	if d < 10*time.Second {
+		return seconds(d.Seconds())
+	}
+	return d.Round(time.Second).String()
+}

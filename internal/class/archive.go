@@ -1,0 +1,248 @@
+package class
+
+import (
+	"archive/tar"
+	"archive/zip"
+	"bytes"
+	"compress/gzip"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"slices"
+	"strings"
+)
+
+// The bounds of an archive. They are far above an honest submission's, and low
+// enough for all that is in flight to fit in memory.
+const (
+	maxArchive  = 16 << 20  // bytes of the archive itself
+	maxEntries  = 10_000    // entries in it
+	maxUnpacked = 256 << 20 // bytes that are unpacked to get at the files
+	maxText     = 1 << 20   // bytes of one permitted file
+	maxMarks    = 200       // other files of which the name is kept, for the notes
+)
+
+var archiveEndings = []string{".zip", ".tar", ".tar.gz", ".tgz"}
+
+// otherEndings are those of archives that are not read: a submission, with a reason.
+var otherEndings = []string{".rar", ".7z", ".tar.bz2", ".tbz2", ".tar.xz", ".txz", ".tar.zst", ".gz", ".bz2", ".xz"}
+
+func ending(name string) string {
+	name = strings.ToLower(name)
+	for _, e := range append(slices.Clone(archiveEndings), otherEndings...) {
+		if strings.HasSuffix(name, e) {
+			return e
+		}
+	}
+	return ""
+}
+
+func isArchive(name string) bool       { return ending(name) != "" }
+func withoutEnding(name string) string { return name[:len(name)-len(ending(name))] }
+
+// bad is what is wrong with a submission: one sentence. It is no error of ours.
+type bad string
+
+func (b bad) Error() string { return string(b) }
+
+func badf(format string, args ...any) error { return bad(fmt.Sprintf(format, args...)) }
+
+// unpacker writes the permitted files of an archive below a folder, and an
+// empty file for the name of every other Go file. It goes by names: wherever
+// the archive says that its files lie, none is written elsewhere.
+type unpacker struct {
+	to       *os.Root
+	permits  []string
+	entries  int
+	unpacked int64
+	marks    int
+	taken    map[string]string // permitted files by folded path
+}
+
+// unpack reads an archive; errors of type bad are about it.
+func unpack(text []byte, name string, to *os.Root, permits []string) error {
+	u := &unpacker{to: to, permits: permits, taken: map[string]string{}}
+	switch e := ending(name); {
+	case e == "":
+		return badf("the file is no archive: want %s", strings.Join(archiveEndings, ", "))
+	case bytes.HasPrefix(text, []byte("PK")):
+		return u.zip(text)
+	case bytes.HasPrefix(text, []byte{0x1f, 0x8b}):
+		z, err := gzip.NewReader(bytes.NewReader(text))
+		if err != nil {
+			return badf("the archive is corrupt: %v", err)
+		}
+		return u.tar(z)
+	case e == ".tar":
+		return u.tar(bytes.NewReader(text))
+	case len(text) == 0:
+		return bad("the archive is empty")
+	case slices.Contains(otherEndings, e):
+		return badf("a %s archive is not read: want %s", e, strings.Join(archiveEndings, ", "))
+	}
+	return badf("the archive is corrupt: its contents are not those of a %s file", ending(name))
+}
+
+func (u *unpacker) zip(text []byte) error {
+	z, err := zip.NewReader(bytes.NewReader(text), int64(len(text)))
+	if err != nil && !errors.Is(err, zip.ErrInsecurePath) {
+		return badf("the archive is corrupt: %v", err)
+	}
+	for _, f := range z.File {
+		err := u.entry(f.Name, f.Mode(), func() (io.ReadCloser, error) { return f.Open() })
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (u *unpacker) tar(r io.Reader) error {
+	limited := &limitedReader{r: r, left: maxUnpacked}
+	t := tar.NewReader(limited)
+	for {
+		h, err := t.Next()
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil && !errors.Is(err, tar.ErrInsecurePath) {
+			return u.broken(err)
+		}
+		switch h.Typeflag {
+		case tar.TypeXGlobalHeader:
+			continue
+		case tar.TypeLink:
+			err = u.link(h.Name, h.Linkname)
+		case tar.TypeReg, tar.TypeDir, tar.TypeSymlink, tar.TypeGNUSparse:
+			err = u.entry(h.Name, h.FileInfo().Mode(), func() (io.ReadCloser, error) { return io.NopCloser(t), nil })
+		default:
+			err = u.entry(h.Name, fs.ModeIrregular, nil)
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+func (u *unpacker) link(name, target string) error {
+	if hiddenPath(name) {
+		return nil
+	}
+	return badf("the archive's %q is a link to %q: links are not followed", name, target)
+}
+
+func (u *unpacker) broken(err error) error {
+	if b, ok := errors.AsType[bad](err); ok {
+		return b
+	}
+	return badf("the archive is corrupt: %v", err)
+}
+
+// entry takes one entry of an archive.
+func (u *unpacker) entry(name string, mode fs.FileMode, open func() (io.ReadCloser, error)) error {
+	if u.entries++; u.entries > maxEntries {
+		return badf("the archive has more than %d entries", maxEntries)
+	}
+	// Windows programs write their own separators, whatever the format says.
+	name = strings.ReplaceAll(name, `\`, "/")
+	if path.IsAbs(name) || len(name) > 1 && name[1] == ':' || slices.Contains(strings.Split(name, "/"), "..") {
+		return badf("the archive's entry %q leads out of its folder", name)
+	}
+	name = path.Clean(name)
+	base := path.Base(name)
+	switch {
+	case hiddenPath(name) || mode.IsDir():
+		return nil
+	case mode&fs.ModeSymlink != 0:
+		return badf("the archive's %q is a symbolic link: links are not followed", name)
+	case !mode.IsRegular():
+		return badf("the archive's %q is not a regular file", name)
+	case slices.Contains(u.permits, base):
+		return u.take(name, open)
+	case strings.EqualFold(path.Ext(base), ".go"):
+		if err := u.clash(name); err != nil {
+			return err
+		}
+		if u.marks++; u.marks <= maxMarks {
+			u.write(name, nil) // a name that can not be written is no loss
+		}
+	}
+	return nil
+}
+
+// clash refuses two names of which one could stand for the other: readers of
+// archives differ in which they would take.
+func (u *unpacker) clash(name string) error {
+	folded := strings.ToLower(name)
+	other, twice := u.taken[folded]
+	switch {
+	case twice && other == name:
+		return badf("the archive has %q twice", name)
+	case twice:
+		return badf("the archive has %q and %q, which differ in case only", other, name)
+	}
+	if len(u.taken) < maxEntries {
+		u.taken[folded] = name
+	}
+	return nil
+}
+
+// take writes a permitted file.
+func (u *unpacker) take(name string, open func() (io.ReadCloser, error)) error {
+	if err := u.clash(name); err != nil {
+		return err
+	}
+	f, err := open()
+	if err != nil {
+		return u.broken(err)
+	}
+	defer f.Close()
+	text, err := io.ReadAll(io.LimitReader(f, maxText+1))
+	if err != nil {
+		return u.broken(err)
+	}
+	if len(text) > maxText {
+		return badf("the archive's %q is larger than %d bytes", name, maxText)
+	}
+	if u.unpacked += int64(len(text)); u.unpacked > maxUnpacked {
+		return badf("the archive holds more than %d MiB", maxUnpacked>>20)
+	}
+	if err := u.write(name, text); err != nil {
+		return badf("the archive's %q can not be unpacked: %v", name, err)
+	}
+	return nil
+}
+
+func (u *unpacker) write(name string, text []byte) error {
+	name = filepath.FromSlash(name)
+	if err := u.to.MkdirAll(filepath.Dir(name), 0o777); err != nil {
+		return err
+	}
+	return u.to.WriteFile(name, text, 0o666)
+}
+
+// hiddenPath reports whether a part of the path is a file system's own affair.
+func hiddenPath(name string) bool {
+	return slices.ContainsFunc(strings.Split(strings.ReplaceAll(name, `\`, "/"), "/"), func(part string) bool {
+		return part != "." && part != ".." && hidden(part)
+	})
+}
+
+// limitedReader fails, where io.LimitReader would end as if all were well.
+type limitedReader struct {
+	r    io.Reader
+	left int64
+}
+
+func (l *limitedReader) Read(p []byte) (int, error) {
+	if l.left <= 0 {
+		return 0, badf("the archive unpacks to more than %d MiB", maxUnpacked>>20)
+	}
+	n, err := l.r.Read(p[:min(int64(len(p)), l.left)])
+	l.left -= int64(n)
+	return n, err
+}

@@ -1,0 +1,7 @@
+package echo
+
+func Echo(s string) string {
+	for s != "never" {
+	}
+	return s
+}

@@ -1,0 +1,3 @@
+package echo
+
+func Echo(string) string { return "?" }
