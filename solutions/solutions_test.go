@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync/atomic"
 	"testing"
 
@@ -15,6 +16,7 @@ import (
 
 	"distlabs/internal/course"
 	"distlabs/internal/grade"
+	"distlabs/internal/report"
 )
 
 // grader is shared by all tests, so that together they run no more processes
@@ -93,12 +95,17 @@ func TestStubsScoreNothing(t *testing.T) {
 			for _, test := range part.Tests {
 				if test.Points != 0 {
 					t.Errorf("%s gives a stub %d points", test.Name, test.Points)
-				} else if !test.Kills() {
+				} else if !test.Kills() && !searchedInVain(test) {
 					t.Errorf("%s does not find the stub wrong: %s\n%s", test.Name, test.Status, explain(test))
 				}
 			}
 		}
 	})
+}
+
+// searchedInVain reports whether a search of schedules says that it could not do its work: it asks for no progress, and a stub makes none.
+func searchedInVain(t grade.TestResult) bool {
+	return strings.Contains(t.Name, "AnySchedule") && t.Status == report.Fail && t.Failures[0].Kind == report.Vacuous
 }
 
 // Mutants die by the test that they name.

@@ -50,7 +50,7 @@ func (r *random) Begin() (uint64, bool) {
 func (r *random) Pick(_ int, choices []Choice) int {
 	i := -1
 	if r.rand.Float64() < r.faulty {
-		i = pickFault(r.rand, choices, r.last)
+		i = r.pickFault(choices)
 	}
 	if i < 0 {
 		i = pickWhere(r.rand, choices, func(c Choice) bool { return !c.IsFault() })
@@ -59,15 +59,39 @@ func (r *random) Pick(_ int, choices []Choice) int {
 	return i
 }
 
-// pickFault draws a fault, every other time one at the node where something has just happened, if there is one: what a node
-// has done and not yet saved or sent is what a crash loses. It returns -1 if no fault is possible.
-func pickFault(r *rand.Rand, choices []Choice, last labrpc.NodeID) int {
-	if r.IntN(4) > 0 {
-		if i := pickWhere(r, choices, func(c Choice) bool { return c.IsFault() && c.Node == last }); i >= 0 {
+// pickFault draws a fault: first its sort, each as often as the bounds permit it, then one of that sort, mostly at the node
+// where something has just happened, if there is one: what a node has done and not yet saved or sent is what a crash
+// loses. It returns -1 if no fault is possible.
+func (r *random) pickFault(choices []Choice) int {
+	sorts := [...]struct {
+		often  int
+		wanted func(Act) bool
+	}{
+		{2 * r.bounds.Losses, func(a Act) bool { return a == Lose }},
+		{2 * r.bounds.Copies, func(a Act) bool { return a == Copy }},
+		{r.bounds.Crashes, func(a Act) bool { return a == Crash }},
+		{r.bounds.Crashes, func(a Act) bool { return a == CrashBefore || a == CrashAfter }},
+	}
+	n := 2 * (r.bounds.Losses + r.bounds.Copies + r.bounds.Crashes)
+	if n == 0 {
+		return -1
+	}
+	n = r.rand.IntN(n)
+	for _, sort := range sorts {
+		if n -= sort.often; n >= 0 {
+			continue
+		}
+		if r.rand.IntN(4) > 0 {
+			if i := pickWhere(r.rand, choices, func(c Choice) bool { return sort.wanted(c.Act) && c.Node == r.last }); i >= 0 {
+				return i
+			}
+		}
+		if i := pickWhere(r.rand, choices, func(c Choice) bool { return sort.wanted(c.Act) }); i >= 0 {
 			return i
 		}
+		break
 	}
-	return pickWhere(r, choices, Choice.IsFault)
+	return pickWhere(r.rand, choices, Choice.IsFault)
 }
 
 // pickWhere draws one of the choices that are wanted, with equal probability each; -1 if there is none.

@@ -62,6 +62,7 @@ type Run struct {
 	first    int      // of the Seeds; 0: from the first on
 	env      []string // more of the test's environment
 	minimise bool     // also where nobody will look at the run
+	silent   bool     // that a test fails is enough: no second run, no record
 	mutant   int      // which of a shared build's mutants runs; 0: none
 }
 

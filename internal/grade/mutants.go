@@ -129,7 +129,7 @@ func (g *Grader) RunMutant(ctx context.Context, m Mutant, run MutantRun) (Fate, 
 // runMutantOnce runs the tests of a mutant and counts the kills.
 func (w *workspace) runMutantOnce(ctx context.Context, p *prepared, f *Fate, run MutantRun) error {
 	var results []TestResult
-	run.minimise = run.Minimise
+	run.minimise, run.silent = run.Minimise, !run.Minimise
 	for _, t := range p.lab.Tests() {
 		if !run.NamedOnly || t.Name == f.Mutant.DiesBy {
 			results = append(results, TestResult{Name: t.Name, Max: t.Points})

@@ -121,6 +121,9 @@ func (w *workspace) testEnv(own string, run Run) []string {
 	if run.Record {
 		env = append(env, "LABS_RECORD=1")
 	}
+	if run.silent {
+		env = append(env, "LABS_EXPLAIN=0")
+	}
 	if run.Traces == nil && !run.minimise { // nobody will look at the run: do not search for the faults that suffice
 		env = append(env, "LABS_MINIMISE=0")
 	}

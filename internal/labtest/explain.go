@@ -22,7 +22,7 @@ import (
 func (r *runner) explain(out *outcome) report.Failure {
 	f := *out.failure
 	f.Test, f.Replay = r.t.Name(), r.replay(out.seed)
-	if out.abandoned || r.alone || f.Kind == report.Leak {
+	if out.abandoned || r.alone || f.Kind == report.Leak || os.Getenv("LABS_EXPLAIN") == "0" {
 		return f
 	}
 	again, run := r.record(out.seed)

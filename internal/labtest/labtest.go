@@ -20,7 +20,7 @@
 // A failing seed is run again with a recorder, so that passing runs pay for nothing; the record and a page that
 // draws it go to the folder .labs beside the test, or to LABS_TRACE_DIR. (LABS_RECORD=1
 // keeps those of passing seeds too.) Then it is run with ever fewer faults, to show the few that
-// suffice: at most 300 runs, or 15 seconds; LABS_MINIMISE=0 leaves that out.
+// suffice: at most 300 runs, or 15 seconds; LABS_MINIMISE=0 leaves that out, and LABS_EXPLAIN=0 all of it.
 package labtest
 
 import (
