@@ -37,6 +37,10 @@ var pictures = []struct {
 	{lab: "03", test: "TestCausalAnswerAfterQuestion3D", seed: "1"},
 	{lab: "04", test: "TestElectsALeader4C", seed: "1", shown: view.Picture{From: 200 * time.Millisecond, To: 254 * time.Millisecond}},
 	{lab: "05", test: "TestAgreesInOrder5A", seed: "1", shown: view.Picture{From: 560 * time.Millisecond, To: 626 * time.Millisecond}},
+	{lab: "06", test: "TestReadsCostNoEntries6A", seed: "1", shown: view.Picture{
+		Nodes: []labrpc.NodeID{1, 2, 3, 4}, From: 755 * time.Millisecond, To: 835 * time.Millisecond, Routine: true,
+		Match: regexp.MustCompile(`(n4→n1|n1→n4) Get|ReadIndex|Confirm`),
+	}},
 }
 
 // The picture of each handout is what the reference does now, to the byte: a seed gives one run, and a run one picture.
