@@ -50,7 +50,7 @@ func (r *Raft) requestVote(from labrpc.NodeID, req VoteRequest) VoteReply {
 	}
 	m := r.step(&pb.Message{
 		Type: pb.MsgVote.Enum(), From: new(uint64(req.Candidate)), Term: new(uint64(req.Term)),
-		Index: new(uint64(req.LastLogIndex)), LogTerm: new(uint64(req.LastLogTerm)),
+		Index: new(uint64(req.LastLogIndex)), LogTerm: new(uint64(max(req.LastLogTerm, 0))), // a term below 0 is older than any, too
 	})
 	granted := m != nil && !m.GetReject()
 	if granted {

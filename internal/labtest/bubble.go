@@ -27,6 +27,7 @@ type outcome struct {
 	failedAt  time.Duration
 	nodes     []labrpc.NodeID
 	page      func(io.Writer) error // Violation.Page
+	scripted  bool                  // the body itself asked for what it did not get
 	bites     map[string]bool
 	measures  map[string]report.Measure
 	virtual   time.Duration
@@ -58,7 +59,7 @@ func (r *runner) runWith(seed uint64, observe func(labrpc.Event), suppress func(
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	out := &outcome{
-		seed: seed, failure: s.failure, failedAt: s.failedAt, nodes: s.nodes, page: s.page,
+		seed: seed, failure: s.failure, failedAt: s.failedAt, nodes: s.nodes, page: s.page, scripted: s.scripted,
 		bites: s.bites, measures: s.measures, abandoned: !finished,
 	}
 	if finished {

@@ -64,7 +64,7 @@ func TestExploreFindsShortensReplays(t *testing.T) {
 	for _, strategy := range []Strategy{Random, PCT, DepthFirst} {
 		t.Run(string(strategy), func(t *testing.T) {
 			t.Setenv("LABS_TRACE_DIR", t.TempDir())
-			space := Space{Nodes: 3, Depth: 12, Crashes: 1, Losses: 1, Copies: 1, Strategy: strategy, Schedules: 20_000}
+			space := Space{Nodes: 3, Depth: 12, Crashes: 1, Losses: 1, Strategy: strategy, Schedules: 20_000}
 			x, f := explored(t, space, order(false))
 			require.NotNil(t, f)
 			require.Empty(t, f.Notes)

@@ -54,18 +54,19 @@ func (r *runner) minimise(out *outcome) (minimal, bool) {
 	if !minimising() || out.failure.Kind != report.Rule && out.failure.Kind != report.Limit {
 		return minimal{}, false
 	}
-	all := r.faultsOf(out.seed)
-	faults, steps := split(all)
+	faults, steps := split(r.faultsOf(out.seed))
 	m := minimal{faults: len(faults), steps: len(steps)}
+	faults, premise := out.removable(faults)
 	b := &budget{runs: minimiseRuns, until: time.Now().Add(minimiseTime)}
 	fails := func(only []labrpc.Fault) bool {
 		b.runs--
-		keep := set(only)
+		keep := set(slices.Concat(only, premise))
 		got := r.runWith(out.seed, nil, func(f labrpc.Fault) bool { return !keep[f] })
 		return sameRule(got.failure, out.failure)
 	}
 	if saved := r.reached(out.seed); len(saved) > 0 && fails(saved) {
 		faults, steps = split(saved)
+		faults, _ = out.removable(faults)
 	}
 	faults = reduce(faults, func(some []labrpc.Fault) bool { return fails(slices.Concat(some, steps)) }, b.spent)
 	if before := len(steps); before > 0 {
@@ -74,10 +75,28 @@ func (r *runner) minimise(out *outcome) (minimal, bool) {
 			faults, steps = split(reduce(slices.Concat(faults, steps), fails, b.spent))
 		}
 	}
-	kept := slices.Concat(faults, steps)
+	kept := slices.Concat(premise, faults, steps)
 	m.keep, m.partial = set(kept), b.spent()
 	r.reach(out.seed, kept, m.partial)
 	return m, true
+}
+
+// removable parts the faults that may be left out from those that are the premise of the failure. Where the test's own script
+// asked for something, such as a leader on one side of a cut, then its cuts, crashes, pauses and jumps of clocks are why it could ask: without
+// them the same words would fail for no fault of the student. What is wrong at any moment of any run needs no such reason.
+func (out *outcome) removable(faults []labrpc.Fault) (these, premise []labrpc.Fault) {
+	if !out.scripted {
+		return faults, nil
+	}
+	for _, f := range faults {
+		switch f.Kind {
+		case labrpc.FaultCut, labrpc.FaultCrash, labrpc.FaultPause, labrpc.FaultClock:
+			premise = append(premise, f)
+		default:
+			these = append(these, f)
+		}
+	}
+	return these, premise
 }
 
 // split parts the faults from the test's steps.

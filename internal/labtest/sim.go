@@ -53,6 +53,7 @@ type Sim struct {
 	failedAt time.Duration
 	nodes    []labrpc.NodeID // Violation.Nodes
 	page     func(io.Writer) error
+	scripted bool
 	bites    map[string]bool
 	measures map[string]report.Measure
 }
@@ -162,6 +163,7 @@ func (s *Sim) failWith(kind report.Kind, v Violation, where string) {
 	if first {
 		s.failure = &report.Failure{Kind: kind, Where: where, What: v.What, Rule: v.Rule, Seen: v.Seen, Seed: s.Seed}
 		s.failedAt, s.nodes, s.page = s.now(), v.Nodes, v.Page
+		s.scripted = v.Page == nil && (goroutineID() == s.body || kind == report.Limit)
 	}
 	s.mu.Unlock()
 	s.stop.Store(true)
