@@ -167,8 +167,14 @@ func (net *Network) Pause(id NodeID, d time.Duration) {
 func (h *host) resume() {
 	h.pausedUntil = 0
 	h.net.emit(Event{Kind: EventResumed, Node: h.id})
-	for _, d := range h.backlog {
-		h.net.schedule(0, d)
+	for i, d := range h.backlog {
+		// One at a time, as anything else arrives: what two of them begin must not end at one instant, for the order in which a node's
+		// goroutines wake at one instant no seed decides.
+		gap := time.Duration(i)
+		if !h.net.virtual {
+			gap = 0
+		}
+		h.net.schedule(gap, d)
 	}
 	h.backlog = nil
 }
