@@ -11,6 +11,8 @@
 //		})
 //	}
 //
+// A test calls Run, Once or Explore once, and not in a t.Run of its own: the grader expects one result under the test's name.
+//
 // # Seeds
 //
 // A plain run takes the seeds 1 to Config.Seeds. LABS_SEED=81 takes just that one; LABS_SEEDS takes a number of seeds (20: 1
