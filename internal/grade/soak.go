@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"strings"
 	"sync/atomic"
 
 	"golang.org/x/sync/errgroup"
@@ -116,8 +115,8 @@ func (t *TestResult) join(chunks []*TestResult) {
 			at := slices.IndexFunc(t.Measures, func(o report.Measure) bool { return o.Name == m.Name })
 			if at < 0 {
 				t.Measures = append(t.Measures, m)
-			} else if least := strings.HasPrefix(m.Bound, "≥") || strings.HasPrefix(m.Bound, ">"); least == (m.Value < t.Measures[at].Value) {
-				t.Measures[at].Value = m.Value
+			} else {
+				t.Measures[at].Value = m.Worse(t.Measures[at].Value)
 			}
 		}
 	}

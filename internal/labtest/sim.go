@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -197,11 +196,7 @@ func (s *Sim) Measure(name string, value float64, unit, bound string) {
 // worst keeps the worse of two values of one measure.
 func worst(all map[string]report.Measure, m report.Measure) {
 	if old, ok := all[m.Name]; ok {
-		if strings.HasPrefix(m.Bound, "≥") || strings.HasPrefix(m.Bound, ">") {
-			m.Value = min(m.Value, old.Value)
-		} else {
-			m.Value = max(m.Value, old.Value)
-		}
+		m.Value = m.Worse(old.Value)
 	}
 	all[m.Name] = m
 }

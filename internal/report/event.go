@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 )
 
@@ -69,6 +70,14 @@ type Measure struct {
 
 // Enough is the name of a failed test's measure: how many faults are enough for the failure, of how many.
 const Enough = "faults that are enough"
+
+// Worse returns the worse of two values of one measure: the lower if the bound begins with ≥ or >, else the higher.
+func (m Measure) Worse(value float64) float64 {
+	if strings.HasPrefix(m.Bound, "≥") || strings.HasPrefix(m.Bound, ">") {
+		return min(m.Value, value)
+	}
+	return max(m.Value, value)
+}
 
 const keySize = 32
 
