@@ -59,8 +59,13 @@ func (l limits) ranInto(out outcome) string {
 	case l.data > 0 && (said("ThreadSanitizer failed to allocate") || said("ThreadSanitizer: out of memory") || said("fatal error: runtime: out of memory") ||
 		said("fatal error: runtime: cannot allocate memory")):
 		return "used more than " + size(l.memory) + " of memory"
-	case out.exit < 0 && l.cpu > 0 && out.cpu+100*time.Millisecond >= l.cpu: // two clocks
+	case out.exit < 0 && l.spent(out):
 		return fmt.Sprintf("used more than %v of processor time", l.cpu)
 	}
 	return ""
+}
+
+// spent reports whether a process and those that it waited for used all the processor time that each may have.
+func (l limits) spent(out outcome) bool {
+	return l.cpu > 0 && out.cpu+100*time.Millisecond >= l.cpu // two clocks
 }

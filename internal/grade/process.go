@@ -30,6 +30,7 @@ type command struct {
 	dir      string
 	env      []string
 	limit    time.Duration
+	begin    time.Duration // limit of real time until the first event, where there is a receiver
 	limits   limits
 	cage     *cage            // nil: not confined
 	receiver *report.Receiver // nil: no results channel
@@ -80,7 +81,9 @@ func (g *Grader) process(ctx context.Context, c command) (outcome, error) {
 	var out outcome
 	var collected sync.WaitGroup
 	if c.receiver != nil {
-		collected.Go(func() { out.events, out.channel = c.receiver.Collect(c.each) })
+		event, done := stop.untilBegun(c.begin, c.each)
+		defer done()
+		collected.Go(func() { out.events, out.channel = c.receiver.Collect(event) })
 	}
 	err = cmd.Wait()
 	out.real = time.Since(began)

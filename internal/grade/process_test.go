@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"golang.org/x/sync/semaphore"
 )
 
 func shell(script string) command {
@@ -77,4 +78,19 @@ func TestProcessIsInterrupted(t *testing.T) {
 	_, err := new(Grader).process(ctx, shell("sleep 600"))
 	require.ErrorIs(t, err, context.Canceled)
 	require.Less(t, time.Since(began), 30*time.Second)
+}
+
+// A build that something else kills, as a machine short of memory does, is no fault of the submission's.
+func TestKilledBuildIsNoVerdict(t *testing.T) {
+	for _, script := range []string{"kill -9 $$", "echo 'distlabs/internal/labtest: compile: signal: killed'; exit 1"} {
+		g := fixture(t)
+		g.slots, g.building = semaphore.NewWeighted(1), limits{cpu: time.Minute}
+		g.tools.Root = t.TempDir()
+		require.NoError(t, os.Mkdir(filepath.Join(g.tools.Root, "bin"), 0o755))
+		require.NoError(t, os.WriteFile(g.tools.command(), []byte("#!/bin/sh\n"+script+"\n"), 0o755))
+		selected, err := g.course.Select("01")
+		require.NoError(t, err)
+		_, err = g.Grade(t.Context(), Source{Kind: Solution}, selected, Run{})
+		require.ErrorIs(t, err, ErrKilled, script)
+	}
 }

@@ -18,6 +18,9 @@ const patience = 4
 // by the harness long before.
 func starved(out outcome, run Run) bool {
 	limit := timeoutOf(run)
+	if len(out.events) == 0 {
+		limit = beginningOf(run)
+	}
 	return !run.Soak && out.real >= limit && out.cpu < limit/2
 }
 
@@ -39,6 +42,6 @@ func (g *Grader) unhurried(ctx context.Context, c command, run Run) (outcome, er
 	limit := timeoutOf(run) * patience
 	c.args = slices.Clone(c.args)
 	c.args[slices.Index(c.args, "-test.timeout")+1] = limit.String()
-	c.limit = limit + grace
+	c.limit, c.begin = limit+grace, c.begin*patience
 	return g.process(ctx, c)
 }

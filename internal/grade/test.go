@@ -84,7 +84,7 @@ func (w *workspace) testCommand(p *prepared, test string, run Run, own string) c
 			"-test.timeout", run.Timeout.String()},
 		dir:   filepath.Join(w.course, "labs", p.lab.ID),
 		env:   w.testEnv(own, run),
-		limit: run.Timeout + grace, limits: w.g.testLimits(run),
+		limit: run.Timeout + grace, begin: beginningOf(run), limits: w.g.testLimits(run),
 		cage: &cage{scratch: w.view, own: own, exec: p.binary, read: []string{w.course, p.binary}},
 	}
 }

@@ -263,6 +263,9 @@ func copyFile(from, to, name string) error {
 	return os.WriteFile(filepath.Join(to, name), text, 0o666)
 }
 
+// ErrKilled is why a build ended that nothing is known to be wrong with.
+var ErrKilled = errors.New("the build was killed, and not by the grader: was there enough memory? Try again, with fewer --jobs")
+
 // build makes the lab's test binary, unless the lab was refused. A build that fails although the
 // pristine lab's does not is a refusal too; the error is any other failure.
 func (w *workspace) build(ctx context.Context, p *prepared) error {
@@ -291,7 +294,10 @@ func (w *workspace) build(ctx context.Context, p *prepared) error {
 			return nil
 		}
 		fault = err.Error()
-		if strings.HasSuffix(fault, ": signal: killed") {
+		if out.exit < 0 || strings.HasSuffix(fault, ": signal: killed") { // the go command, or what it started
+			if !w.g.building.spent(out) {
+				return fmt.Errorf("grade: building %s: %w", p.lab.ID, ErrKilled)
+			}
 			fault = fmt.Sprintf("the build was stopped: it used more than %v of processor time", w.g.building.cpu)
 		}
 	}
