@@ -57,7 +57,9 @@
 //   - a select with several cases ready at once;
 //   - the global functions of math/rand: use [Node.Rand];
 //   - two goroutines of one node that wake at the same instant, as two timers set together for the same
-//     length do, and race for a lock.
+//     length do, and race for a lock;
+//   - two goroutines of one node in the same instant, one of which sends while the other makes the very write at which a
+//     test crashes the node ([Network.CrashAtWrite]): the message may be out by then, or not.
 //
 // # Data races
 //

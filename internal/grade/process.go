@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"os/exec"
+	"runtime"
 	"sync"
 	"time"
 
@@ -19,8 +20,11 @@ const maxOutput = 4 << 20
 // drain is how long a process's pipes are read after it has ended.
 const drain = 2 * time.Second
 
-// watchEvery is how often a process's memory is looked at. A processor fills some 30 MiB meanwhile.
+// watchEvery is how often a process's memory is looked at, at most.
 const watchEvery = 20 * time.Millisecond
+
+// fill is how many bytes of memory a processor fills in a second, at most.
+const fill = 8 << 30
 
 // command is a process to run: in a group of its own, with a limit of real time
 // and of output, and with no input.
@@ -147,17 +151,19 @@ func (s *stopper) watch(pid int, most int64) (unwatch func()) {
 	over := make(chan struct{})
 	var watching sync.WaitGroup
 	watching.Go(func() {
-		tick := time.NewTicker(watchEvery)
-		defer tick.Stop()
+		look := time.NewTimer(watchEvery)
+		defer look.Stop()
 		for {
 			select {
 			case <-over:
 				return
-			case <-tick.C:
-				if resident(pid) > most {
+			case <-look.C:
+				held := resident(pid)
+				if held > most {
 					s.stop("used more than " + size(most) + " of memory")
 					return
 				}
+				look.Reset(nextLook(most - held))
 			}
 		}
 	})
@@ -165,6 +171,11 @@ func (s *stopper) watch(pid int, most int64) (unwatch func()) {
 		close(over)
 		watching.Wait()
 	}
+}
+
+// nextLook is how long a process needs, with all processors, to fill so much memory: until then it need not be looked at.
+func nextLook(room int64) time.Duration {
+	return max(watchEvery, time.Duration(float64(room)/fill/float64(runtime.NumCPU())*float64(time.Second)))
 }
 
 // output keeps what a process prints, up to a limit for both streams together.

@@ -49,6 +49,10 @@ type raftClusterOptions struct {
 	SnapshotSize  int // bytes that a snapshot has at least
 }
 
+// snapshotTime is how long the application needs for a snapshot. So its writes come in a moment of their own: in that of the
+// commit, the server also sends, and whether it did before a crash at one of the writes would be up to the Go scheduler.
+const snapshotTime = 20 * time.Microsecond
+
 func newRaftCluster(s *labtest.Sim, options raftClusterOptions) *raftCluster {
 	c := &raftCluster{s: s, servers: s.Net.Nodes(), rafts: map[labrpc.NodeID]*Raft{}, options: options}
 	c.w = watchRafts(s, len(c.servers))
@@ -112,6 +116,7 @@ func (app *testApplication) apply(a Applied) {
 	if app.options.SnapshotEvery > 0 && app.since >= app.options.SnapshotEvery {
 		app.since = 0
 		<-app.ready
+		time.Sleep(snapshotTime)
 		app.raft.Snapshot(a.Index, append(slices.Clone(app.state), make([]byte, app.options.SnapshotSize)...))
 	}
 }
