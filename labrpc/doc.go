@@ -59,7 +59,9 @@
 //   - two goroutines of one node that wake at the same instant, as two timers set together for the same
 //     length do, and race for a lock;
 //   - two goroutines of one node in the same instant, one of which sends while the other makes the very write at which a
-//     test crashes the node ([Network.CrashAtWrite]): the message may be out by then, or not.
+//     test crashes the node ([Network.CrashAtWrite]): the message may be out by then, or not;
+//   - two goroutines of one node that make the same Call, to the byte, in the same instant: only one of the two requests
+//     may be lost or late, and either goroutine may be its caller.
 //
 // # Data races
 //

@@ -53,6 +53,9 @@ func (b *basketStore) start(id labrpc.NodeID) {
 	b.baskets[id] = consistency.NewBasket(b.s.Start(id), consistency.BasketOptions{
 		Policy: b.policy, Members: slices.Clone(b.members), Timeout: basketTimeout, Gossip: basketGossip,
 	})
+	// A request made at once would ask again whenever gossip is due: two goroutines would send the
+	// same message at one instant, and the Go scheduler would choose which of them gets the reply.
+	b.s.Run(time.Microsecond)
 }
 
 // A basketCall is a request under way, or answered.
