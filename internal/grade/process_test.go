@@ -6,6 +6,7 @@ import (
 	"context"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"strings"
 	"syscall"
@@ -93,4 +94,12 @@ func TestKilledBuildIsNoVerdict(t *testing.T) {
 		_, err = g.Grade(t.Context(), Source{Kind: Solution}, selected, Run{})
 		require.ErrorIs(t, err, ErrKilled, script)
 	}
+}
+
+// Memory is looked at before all processors together could have filled what is left of it.
+func TestNextLook(t *testing.T) {
+	require.Equal(t, watchEvery, nextLook(0))
+	room := int64(runtime.NumCPU()) * fill
+	require.Equal(t, time.Second, nextLook(room))
+	require.Equal(t, 500*time.Millisecond, nextLook(room/2))
 }
