@@ -26,7 +26,9 @@ func beginningOf(run Run) time.Duration {
 // untilBegun stops a process whose test has not begun within the limit. The function event is for
 // the process's events, and hands them on to each; done is for its end.
 func (s *stopper) untilBegun(limit time.Duration, each func(report.Event)) (event func(report.Event), done func() bool) {
-	timer := time.AfterFunc(limit, func() { s.stop(fmt.Sprintf("it had not begun after %v of real time", limit)) })
+	timer := time.AfterFunc(limit, func() {
+		s.stop(fmt.Sprintf("it had not begun after %v of real time: does an init function, or what a package variable is set to, never end?", limit))
+	})
 	return func(e report.Event) {
 		timer.Stop()
 		if each != nil {
