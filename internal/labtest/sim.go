@@ -1,6 +1,7 @@
 package labtest
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -18,6 +19,10 @@ type Violation struct {
 	Rule  string          // the rule, with its number in the README or its source
 	Seen  []string        // the evidence, a line each
 	Nodes []labrpc.NodeID // whom it concerns: the others are left out of the printed record
+
+	// At is when the rule was broken, for a check that finds it only later, in the history of the run: there the printed
+	// record ends. 0 is now.
+	At time.Duration
 
 	// Page, if not nil, writes a page of its own about the failure, kept beside the diagram. It is called at most
 	// once, outside the bubble.
@@ -161,8 +166,8 @@ func (s *Sim) failWith(kind report.Kind, v Violation, where string) {
 	first := s.failure == nil
 	if first {
 		s.failure = &report.Failure{Kind: kind, Where: where, What: v.What, Rule: v.Rule, Seen: v.Seen, Seed: s.Seed}
-		s.failedAt, s.nodes, s.page = s.now(), v.Nodes, v.Page
-		s.scripted = v.Page == nil && (goroutineID() == s.body || kind == report.Limit)
+		s.failedAt, s.nodes, s.page = cmp.Or(v.At, s.now()), v.Nodes, v.Page
+		s.scripted = v.At == 0 && (goroutineID() == s.body || kind == report.Limit)
 	}
 	s.mu.Unlock()
 	s.stop.Store(true)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"maps"
 	"math/rand/v2"
 	"slices"
@@ -174,7 +175,8 @@ func (v *market) checkHistory() {
 			What:  fmt.Sprintf("no order of the commands explains this answer: %s", tale(wrong.Op)),
 			Rule:  ruleMoment,
 			Seen:  evidence(wrong),
-			Nodes: append([]labrpc.NodeID{labrpc.NodeID(wrong.Op.Client)}, v.servers...),
+			Nodes: append([]labrpc.NodeID{labrpc.NodeID(wrong.Op.Client)}, v.servers...), At: wrong.Op.Return,
+			Page: func(w io.Writer) error { return linear.Page(w, keyModel, wrong, tale, linear.Options{}) },
 		})
 	case err != nil:
 		v.s.Failf("none: this is a mistake in the test, not in your code", "the history could not be checked: %v", err)

@@ -274,7 +274,7 @@ func (b *basketStore) linearizable() {
 		}
 		b.s.Fail(labtest.Violation{
 			What: fmt.Sprintf("no order of the operations explains this one: %v", v.Op),
-			Rule: ruleNoLies, Seen: quorumTail(seen),
+			Rule: ruleNoLies, Seen: quorumTail(seen), At: v.Op.Return,
 			Page: func(w io.Writer) error { return linear.Page(w, basketModel, v, nil, linear.Options{}) },
 		})
 	case err != nil:

@@ -248,7 +248,7 @@ func (g *gossipGroup) converged(keys ...string) {
 			panic(err) // as above
 		}
 		if v != nil {
-			g.s.Fail(labtest.Violation{What: v.Sentence, Rule: ruleGoesOn, Seen: v.Lines()})
+			g.s.Fail(labtest.Violation{What: v.Sentence, Rule: ruleGoesOn, Seen: v.Lines(), At: v.At()})
 		}
 	}
 }

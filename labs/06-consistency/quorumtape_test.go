@@ -91,7 +91,7 @@ func (t *quorumTape) check() {
 		t.q.s.Fail(labtest.Violation{
 			What: fmt.Sprintf("no order of the operations explains this one: %v", v.Op),
 			Rule: "at QUORUM, reads and writes are linearizable (rules 24, 25 and 27)",
-			Seen: quorumTail(seen),
+			Seen: quorumTail(seen), At: v.Op.Return,
 			Page: func(w io.Writer) error { return linear.Page(w, quorumRegister, v, nil, linear.Options{}) },
 		})
 	} else if err != nil {

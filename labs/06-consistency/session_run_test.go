@@ -244,7 +244,7 @@ func (t *sessionTape) judge(rule string, v *history.Violation, err error) {
 			}
 		}
 	}
-	t.c.s.Fail(labtest.Violation{What: v.Sentence, Rule: rule, Seen: v.Lines(), Nodes: t.c.s.Net.Nodes()})
+	t.c.s.Fail(labtest.Violation{What: v.Sentence, Rule: rule, Seen: v.Lines(), Nodes: t.c.s.Net.Nodes(), At: v.At()})
 }
 
 // lag cuts a server off from the other servers; clients reach it.

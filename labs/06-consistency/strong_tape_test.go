@@ -157,7 +157,7 @@ func (c *strongCluster) checkStrong() {
 			c.s.Fail(labtest.Violation{
 				What: fmt.Sprintf("%v read %s=%s from %v at %v, and %v had refused to write that at %v",
 					op.Client, op.Key, op.Value, op.Server, brief(op.Return), put.Server, brief(put.Return)),
-				Rule: ruleRefused, Nodes: append([]labrpc.NodeID{op.Client, put.Client}, c.servers...),
+				Rule: ruleRefused, Nodes: append([]labrpc.NodeID{op.Client, put.Client}, c.servers...), At: op.Return,
 			})
 		}
 	}
@@ -169,7 +169,7 @@ func (c *strongCluster) checkStrong() {
 			What:  strongSentence(wrong),
 			Rule:  ruleStrong,
 			Seen:  strongEvidence(wrong),
-			Nodes: append([]labrpc.NodeID{wrong.Op.In.Client}, c.servers...),
+			Nodes: append([]labrpc.NodeID{wrong.Op.In.Client}, c.servers...), At: wrong.Op.Return,
 			Page: func(w io.Writer) error {
 				return linear.Page(w, strongModel, wrong, strongDescribe, linear.Options{})
 			},

@@ -101,6 +101,17 @@ type Violation struct {
 // String returns the sentence.
 func (v *Violation) String() string { return v.Sentence }
 
+// At is when the last of the operations that the sentence names was over.
+func (v *Violation) At() time.Duration {
+	var at time.Duration
+	for _, op := range v.Ops {
+		if !op.Indeterminate {
+			at = max(at, op.Return)
+		}
+	}
+	return at
+}
+
 // Lines tells of the minimal part, an operation a line.
 func (v *Violation) Lines() []string {
 	lines := make([]string, len(v.Minimal))

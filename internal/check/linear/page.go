@@ -32,9 +32,9 @@ func Page[S comparable, I, O any](w io.Writer, m Model[S, I, O], v *Violation[I,
 			next, ok := m.Step(state.(S), in.(Op[I, O]).In, out.(*O))
 			return ok, next
 		},
-		// Porcupine puts these into its tooltips as they are, and a student's program may have chosen the values.
-		DescribeOperation: func(in, _ any) string { return html.EscapeString(describe(in.(Op[I, O]))) },
-		DescribeState:     func(state any) string { return html.EscapeString(fmt.Sprint(state)) },
+		DescribeOperation: func(in, _ any) string { return describe(in.(Op[I, O])) },
+		// Porcupine sets operations as text, but states as HTML, and a student's program may have chosen the values.
+		DescribeState: func(state any) string { return html.EscapeString(fmt.Sprint(state)) },
 	}
 	var history []porcupine.Operation
 	for _, op := range v.Before {

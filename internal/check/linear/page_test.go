@@ -28,10 +28,27 @@ func TestPage(t *testing.T) {
 		require.NoError(t, err)
 		text := page.String()
 		require.Contains(t, text, "html")
-		require.Contains(t, text, `\u0026lt;script\u0026gt;read\u0026lt;/script\u0026gt;`)
+		require.Contains(t, text, `\u003cscript\u003eread\u003c/script\u003e`) // a string of the page's own script
 		require.NotContains(t, text, "<script>read")
 	}
 	var page bytes.Buffer
 	require.NoError(t, linear.Page(&page, register, v, nil, linear.Options{}))
 	require.Contains(t, page.String(), "client 3: read = 1, from 40ms to 50ms")
+}
+
+// A state that a program chose is not run by the browser either.
+func TestPageEscapesStates(t *testing.T) {
+	last := linear.Model[string, string, string]{Step: func(state, in string, out *string) (string, bool) {
+		return in, out == nil || *out == state
+	}}
+	history := []linear.Op[string, string]{
+		{Client: 1, Key: "k", In: "<img src=x>", Return: time.Second},
+		{Client: 1, Key: "k", In: "b", Out: "?", Call: 2 * time.Second, Return: 3 * time.Second},
+	}
+	var v *linear.Violation[string, string]
+	require.True(t, errors.As(linear.Check(last, history, linear.Options{}), &v))
+	var page bytes.Buffer
+	require.NoError(t, linear.Page(&page, last, v, func(linear.Op[string, string]) string { return "op" }, linear.Options{}))
+	require.Contains(t, page.String(), `\u0026lt;img src=x\u0026gt;`)
+	require.NotContains(t, page.String(), "img src=x\\u003e")
 }
