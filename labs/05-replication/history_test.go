@@ -27,6 +27,15 @@ type testimony struct {
 	Returned bool
 }
 
+// String tells who asked for what, and when.
+func (r testimony) String() string {
+	called := r.Call.Round(time.Millisecond)
+	if !r.Returned {
+		return fmt.Sprintf("%v of %v (from %v, no answer)", r.Errand, r.Customer, called)
+	}
+	return fmt.Sprintf("%v of %v (from %v to %v)", r.Errand, r.Customer, called, r.Return.Round(time.Millisecond))
+}
+
 // note keeps a testimony: a second one of the same call replaces the first.
 func (v *market) note(_ time.Duration, r testimony) {
 	v.mu.Lock()
@@ -243,17 +252,24 @@ func (v *market) checkEvents(events []Event) {
 		case !known || r.Errand.Key != e.Key:
 			v.s.Failf(ruleMoment, "revision %d is %s, which nobody asked for", e.Revision, eventText(e))
 		case first[e.Data] != 0:
-			v.s.Failf(ruleOnce, "%v of %v was carried out twice, as revisions %d and %d", r.Errand, r.Customer, first[e.Data], e.Revision)
+			v.failOn(r, ruleOnce, "%v was carried out twice, as revisions %d and %d", r, first[e.Data], e.Revision)
 		case r.Err == "ErrExists" || r.Err == "ErrConflict":
-			v.s.Failf(ruleChecked, "%v of %v returned %s, and was carried out as revision %d", r.Errand, r.Customer, r.Err, e.Revision)
+			v.failOn(r, ruleChecked, "%v returned %s, and was carried out as revision %d", r, r.Err, e.Revision)
 		case r.Returned && r.Err == "" && r.Yield.Revision != e.Revision:
-			v.s.Failf(ruleRevisions, "%v of %v returned revision %d, and was carried out as revision %d", r.Errand, r.Customer, r.Yield.Revision, e.Revision)
+			v.failOn(r, ruleRevisions, "%v returned revision %d, and was carried out as revision %d", r, r.Yield.Revision, e.Revision)
 		}
 		first[e.Data] = e.Revision
 		delete(byRevision, e.Revision)
 	}
 	for _, revision := range slices.Sorted(maps.Keys(byRevision)) {
 		r := byRevision[revision]
-		v.s.Failf(ruleMoment, "%v of %v returned revision %d, and no such change was made", r.Errand, r.Customer, revision)
+		v.failOn(r, ruleMoment, "%v returned revision %d, and no such change was made", r, revision)
 	}
+}
+
+// failOn is about a command that may have returned long ago.
+func (v *market) failOn(r testimony, rule, format string, args ...any) {
+	v.s.Fail(labtest.Violation{
+		What: fmt.Sprintf(format, args...), Rule: rule, At: r.Return, Nodes: append([]labrpc.NodeID{r.Customer}, v.servers...),
+	})
 }
