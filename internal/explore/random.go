@@ -59,9 +59,8 @@ func (r *random) Pick(_ int, choices []Choice) int {
 	return i
 }
 
-// pickFault draws a fault: first its sort, each as often as the bounds permit it, then one of that sort, mostly at the node
-// where something has just happened, if there is one: what a node has done and not yet saved or sent is what a crash
-// loses. It returns -1 if no fault is possible.
+// pickFault draws a fault: first its sort, each as often as the bounds permit it, then one of that sort, mostly near. It
+// returns -1 if no fault is possible.
 func (r *random) pickFault(choices []Choice) int {
 	sorts := [...]struct {
 		often  int
@@ -81,17 +80,23 @@ func (r *random) pickFault(choices []Choice) int {
 		if n -= sort.often; n >= 0 {
 			continue
 		}
-		if r.rand.IntN(4) > 0 {
-			if i := pickWhere(r.rand, choices, func(c Choice) bool { return sort.wanted(c.Act) && c.Node == r.last }); i >= 0 {
-				return i
-			}
-		}
-		if i := pickWhere(r.rand, choices, func(c Choice) bool { return sort.wanted(c.Act) }); i >= 0 {
+		if i := pickNear(r.rand, choices, r.last, func(c Choice) bool { return sort.wanted(c.Act) }); i >= 0 {
 			return i
 		}
 		break
 	}
 	return pickWhere(r.rand, choices, Choice.IsFault)
+}
+
+// pickNear is pickWhere, but mostly for a choice at the node where something has just happened, if there is one: what a
+// node has done and not yet saved or sent is what a crash loses.
+func pickNear(r *rand.Rand, choices []Choice, last labrpc.NodeID, wanted func(Choice) bool) int {
+	if r.IntN(4) > 0 {
+		if i := pickWhere(r, choices, func(c Choice) bool { return wanted(c) && c.Node == last }); i >= 0 {
+			return i
+		}
+	}
+	return pickWhere(r, choices, wanted)
 }
 
 // pickWhere draws one of the choices that are wanted, with equal probability each; -1 if there is none.
