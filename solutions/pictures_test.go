@@ -12,10 +12,10 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"distlabs/internal/course"
-	"distlabs/internal/grade"
-	"distlabs/internal/trace"
-	"distlabs/internal/view"
+	"distlabs/internal/grading/course"
+	"distlabs/internal/grading/grade"
+	"distlabs/internal/harness/trace"
+	"distlabs/internal/harness/view"
 	"distlabs/labrpc"
 )
 

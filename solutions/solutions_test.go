@@ -14,9 +14,9 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"distlabs/internal/course"
-	"distlabs/internal/grade"
-	"distlabs/internal/report"
+	"distlabs/internal/grading/course"
+	"distlabs/internal/grading/grade"
+	"distlabs/internal/harness/report"
 )
 
 // grader is shared by all tests, so that together they run no more processes

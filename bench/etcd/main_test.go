@@ -1,1 +1,9 @@
-../../labs/05-replication/main_test.go
+package replication
+
+import (
+	"testing"
+
+	"distlabs/internal/harness/labtest"
+)
+
+func TestMain(m *testing.M) { labtest.Main(m) }

@@ -1,1 +1,348 @@
-../../labs/05-replication/market_test.go
+package replication
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"distlabs/internal/harness/labtest"
+	"distlabs/labrpc"
+)
+
+const (
+	ruleMoment     = "a command is carried out at one moment between its call and its return (rule 20)"
+	ruleOnce       = "a command is carried out once, however often it is repeated (rule 21)"
+	ruleReturns    = "a command returns within 20s, if a majority of the servers can be reached (rule 22)"
+	ruleRevisions  = "the store counts its changes: 1, 2, 3, … (rule 23)"
+	ruleChecked    = "create and compare-and-set check and change in one step, and an error means that nothing was changed (rule 24)"
+	ruleWatch      = "a watch sees every change after its revision, in order, once, within 10s if its client can reach a majority of the servers (rule 25)"
+	ruleForgotten  = "a watch from before the last ServerOptions.History changes returns ErrForgotten (rule 26)"
+	ruleSession    = "a session lives while its client can reach a majority of the servers, and ends within TTL and 10s of the client's silence (rule 27)"
+	ruleOwned      = "a session's keys go with it (rule 28)"
+	ruleWholeStore = "a snapshot holds the keys, the sessions and the changes (rule 29)"
+)
+
+const (
+	commandLimit = 20 * time.Second // rule 22
+	watchLimit   = 10 * time.Second // rule 25
+	sessionSlack = 10 * time.Second // rule 27
+)
+
+// A market is a store on the first nodes, and customers on those after them.
+type market struct {
+	s       *labtest.Sim
+	epoch   time.Time
+	opts    ServerOptions
+	servers []labrpc.NodeID
+
+	mu      sync.Mutex
+	running map[labrpc.NodeID]*Server
+	history []testimony
+}
+
+// newService starts that many servers; the other nodes are for customers.
+func newMarket(s *labtest.Sim, servers int, opts ServerOptions) *market {
+	v := &market{s: s, epoch: time.Now(), servers: s.Net.Nodes()[:servers], running: map[labrpc.NodeID]*Server{}}
+	opts.Servers = v.servers
+	v.opts = opts
+	v.startDown()
+	return v
+}
+
+// startDown begins an incarnation of every server that is down.
+func (v *market) startDown() {
+	for _, id := range v.servers {
+		if !v.s.Net.Up(id) {
+			srv := StartServer(v.s.Start(id), v.opts)
+			v.mu.Lock()
+			v.running[id] = srv
+			v.mu.Unlock()
+		}
+	}
+}
+
+// status returns what the Raft of a server says; of none that is down.
+func (v *market) status(id labrpc.NodeID) (Status, bool) {
+	v.mu.Lock()
+	srv := v.running[id]
+	v.mu.Unlock()
+	if !v.s.Net.Up(id) || srv == nil || srv.Raft() == nil {
+		return Status{}, false
+	}
+	return srv.Raft().Status(), true
+}
+
+// leader returns the server that a majority follows, itself included; 0 if there is none.
+func (v *market) leader() labrpc.NodeID {
+	for _, id := range v.servers {
+		st, up := v.status(id)
+		if !up || st.Role != Leader {
+			continue
+		}
+		follow := 0
+		for _, o := range v.servers {
+			if other, up := v.status(o); up && other.Term == st.Term && (o == id || other.Leader == id) {
+				follow++
+			}
+		}
+		if follow > len(v.servers)/2 {
+			return id
+		}
+	}
+	return 0
+}
+
+// waitForLeader waits for a leader other than the given one.
+func (v *market) waitForLeader(other labrpc.NodeID) labrpc.NodeID {
+	v.s.WaitFor(commandLimit, labtest.Violation{
+		What: "no server leads, though a majority is up and connected", Rule: ruleReturns,
+	}, func() bool { return v.leader() != 0 && v.leader() != other })
+	return v.leader()
+}
+
+// others returns all nodes but the given ones.
+func (v *market) others(not ...labrpc.NodeID) []labrpc.NodeID {
+	var all []labrpc.NodeID
+	for _, id := range v.s.Net.Nodes() {
+		out := false
+		for _, n := range not {
+			out = out || n == id
+		}
+		if !out {
+			all = append(all, id)
+		}
+	}
+	return all
+}
+
+// moveLeader makes a server other than the present leader lead, and heals the network.
+func (v *market) moveLeader() labrpc.NodeID {
+	old := v.waitForLeader(0)
+	v.s.Net.Isolate(old)
+	leader := v.waitForLeader(old)
+	v.s.Net.Heal()
+	return leader
+}
+
+// A customer uses the store from a node of its own.
+type customer struct {
+	v    *market
+	id   labrpc.NodeID
+	node *labrpc.Node
+	opts ClientOptions
+
+	mu     sync.Mutex
+	client *Client // nil until it is connected
+}
+
+// visit starts a node and connects it, with a session that dies after ttl of silence.
+func (v *market) visit(id labrpc.NodeID, ttl time.Duration) *customer {
+	c := &customer{v: v, id: id, node: v.s.Start(id), opts: ClientOptions{Servers: v.servers, TTL: ttl}}
+	_, err := setOut(c, "Connect", func(ctx context.Context, _ *Client) (bool, error) {
+		client, err := Connect(ctx, c.node, c.opts)
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		c.client = client
+		return true, err
+	}).wait()
+	if err != "" {
+		v.s.Failf(ruleReturns, "%v: Connect returned %s, want no error", id, err)
+	}
+	return c
+}
+
+func (c *customer) connected() *Client {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.client
+}
+
+// A souvenir is what a call of the client brought back, and when.
+type souvenir[T any] struct {
+	Value T
+	Err   string // "", or the name of the error
+	At    time.Duration
+}
+
+// A later is a call that is under way.
+type later[T any] struct {
+	c    *customer
+	what string
+
+	mu   sync.Mutex
+	done bool
+	got  souvenir[T]
+}
+
+// start begins a call on the customer's node.
+func setOut[T any](c *customer, what string, f func(ctx context.Context, client *Client) (T, error)) *later[T] {
+	l := &later[T]{c: c, what: what}
+	go func() {
+		value, err := f(c.node.Context(), c.connected())
+		tellTest(c, souvenir[T]{Value: value, Err: errorName(err), At: time.Since(c.v.epoch)}, func(_ time.Duration, got souvenir[T]) {
+			l.mu.Lock()
+			defer l.mu.Unlock()
+			l.done, l.got = true, got
+		})
+	}()
+	return l
+}
+
+// tellTest hands a value to the test, unless the customer's node is down.
+func tellTest[T any](c *customer, value T, sink func(time.Duration, T)) {
+	// The one other error is of a type that cannot travel, which would be a mistake in the test.
+	if err := labrpc.Tell(c.node, value, sink); err != nil && !errors.Is(err, labrpc.ErrDown) {
+		c.v.s.Failf("none: this is a mistake in the test", "Tell: %v", err)
+	}
+}
+
+func (l *later[T]) returned() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.done
+}
+
+// wait returns what the call returned: it must, in time.
+func (l *later[T]) wait() (T, string) {
+	l.c.v.s.WaitFor(commandLimit, labtest.Violation{
+		What:  fmt.Sprintf("%v: %s has not returned after %v", l.c.id, l.what, commandLimit),
+		Rule:  ruleReturns,
+		Nodes: append([]labrpc.NodeID{l.c.id}, l.c.v.servers...),
+	}, l.returned)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.got.Value, l.got.Err
+}
+
+// errorName is how an error travels to the test.
+func errorName(err error) string {
+	for _, known := range []struct {
+		err  error
+		name string
+	}{
+		{ErrExists, "ErrExists"}, {ErrConflict, "ErrConflict"}, {ErrExpired, "ErrExpired"}, {ErrForgotten, "ErrForgotten"},
+		{context.Canceled, "context.Canceled"}, {context.DeadlineExceeded, "context.DeadlineExceeded"}, {labrpc.ErrDown, "ErrDown"},
+	} {
+		if errors.Is(err, known.err) {
+			return known.name
+		}
+	}
+	if err != nil {
+		return fmt.Sprintf("error %q", err)
+	}
+	return ""
+}
+
+// An errand is a command as a test writes it.
+type errand struct {
+	Op   string // "get", "put", "create", "own", "set" or "delete"
+	Key  string
+	Data string
+	At   int // for "set": the revision
+}
+
+func (e errand) String() string {
+	switch e.Op {
+	case "put", "create":
+		return fmt.Sprintf("%s(%s, %q)", e.Op, e.Key, e.Data)
+	case "own":
+		return fmt.Sprintf("create-ephemeral(%s, %q)", e.Key, e.Data)
+	case "set":
+		return fmt.Sprintf("compare-and-set(%s, %q, at %d)", e.Key, e.Data, e.At)
+	}
+	return fmt.Sprintf("%s(%s)", e.Op, e.Key)
+}
+
+// A yield is what a command gave: of a get the value, of others the revision.
+type yield struct {
+	Data     string
+	Revision int
+}
+
+// run carries out the errand.
+func (e errand) run(ctx context.Context, c *Client) (y yield, err error) {
+	switch e.Op {
+	case "get":
+		var value Value
+		value, err = c.Get(ctx, e.Key)
+		y = yield{Data: value.Data, Revision: value.Revision}
+	case "put":
+		y.Revision, err = c.Put(ctx, e.Key, e.Data)
+	case "create":
+		y.Revision, err = c.Create(ctx, e.Key, e.Data)
+	case "own":
+		y.Revision, err = c.CreateEphemeral(ctx, e.Key, e.Data)
+	case "set":
+		y.Revision, err = c.CompareAndSet(ctx, e.Key, e.Data, e.At)
+	case "delete":
+		err = c.Delete(ctx, e.Key)
+	}
+	return y, err
+}
+
+// start begins a command.
+func (c *customer) start(e errand) *later[yield] {
+	return setOut(c, e.String(), e.run)
+}
+
+// does runs a command, which must have that error ("" for none).
+func (c *customer) does(e errand, wantErr, rule string) yield {
+	y, err := c.start(e).wait()
+	if err != wantErr {
+		c.v.s.Failf(rule, "%v: %v returned %s, want %s", c.id, e, orNil(err), orNil(wantErr))
+	}
+	return y
+}
+
+// must runs a command that must not fail.
+func (c *customer) must(e errand) yield { return c.does(e, "", ruleReturns) }
+
+// sees gets a key, which must have that value; "" for no such key.
+func (c *customer) sees(key, want, rule string) Value {
+	y := c.must(errand{Op: "get", Key: key})
+	if y.Data != want || (y.Revision == 0) != (want == "") {
+		c.v.s.Failf(rule, "%v: get(%s) = %q at revision %d, want %s", c.id, key, y.Data, y.Revision, orNothing(want))
+	}
+	return Value{Data: y.Data, Revision: y.Revision}
+}
+
+func orNil(err string) string {
+	if err == "" {
+		return "no error"
+	}
+	return err
+}
+
+func orNothing(data string) string {
+	if data == "" {
+		return "no such key (revision 0)"
+	}
+	return fmt.Sprintf("%q", data)
+}
+
+// A letterbox keeps copies of the requests that one node sends.
+type letterbox struct {
+	mu   sync.Mutex
+	kept []labrpc.Message
+}
+
+// collect returns an interceptor that keeps what the node sends.
+func (l *letterbox) collect(from labrpc.NodeID) func(*labrpc.Message) labrpc.Verdict {
+	return func(m *labrpc.Message) labrpc.Verdict {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		if m.From == from && m.Kind != labrpc.Reply {
+			l.kept = append(l.kept, *m)
+		}
+		return labrpc.Pass
+	}
+}
+
+func (l *letterbox) letters() []labrpc.Message {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return slices.Clone(l.kept)
+}

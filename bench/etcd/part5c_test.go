@@ -1,1 +1,236 @@
-../../labs/05-replication/part5c_test.go
+package replication
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"distlabs/internal/harness/labtest"
+	"distlabs/labrpc"
+)
+
+// A server that was down knows its term and its vote: it gives no second one (§5.6).
+// The watcher holds each new incarnation against what the last one has said.
+func TestVoteSurvives5C(t *testing.T) {
+	labtest.Run(t, labtest.Config{Nodes: 5, Seeds: raftSeeds, Link: calmLink}, func(s *labtest.Sim) {
+		p := newPuppets(s)
+		p.vote(VoteRequest{Term: 5, Candidate: 2}, true, "nobody has its vote")
+		p.restart()
+		p.vote(VoteRequest{Term: 5, Candidate: 3}, false, "before it crashed it voted for n2 in term 5")
+		p.vote(VoteRequest{Term: 5, Candidate: 2}, true, "it has voted for n2, which asks again")
+		p.restart()
+		p.vote(VoteRequest{Term: 4, Candidate: 3}, false, "it was in term 5 before it crashed")
+	})
+}
+
+// So does a candidate: it has voted for itself.
+func TestOwnVoteSurvives5C(t *testing.T) {
+	cfg := labtest.Config{Nodes: 5, Seeds: raftSeeds, Link: calmLink}
+	labtest.Run(t, cfg, func(s *labtest.Sim) {
+		p := newPuppets(s)
+		p.electorate(func(labrpc.NodeID, VoteRequest) bool { return false })
+		p.expect(2*time.Second, ruleLeader, "n1 hears of no leader and does not stand for election", func() bool { return p.status().Role == Candidate })
+		s.Run(5 * time.Millisecond)
+		term := p.status().Term
+		p.restart()
+		p.vote(VoteRequest{Term: term, Candidate: 3}, false, fmt.Sprintf("before it crashed it stood itself in term %d", term))
+	})
+}
+
+// A term that a server has heard of, from whomever, is not forgotten (§5.6).
+func TestTermSurvives5C(t *testing.T) {
+	labtest.Run(t, labtest.Config{Nodes: 5, Seeds: raftSeeds, Link: calmLink}, func(s *labtest.Sim) {
+		p := newPuppets(s)
+		p.append(2, AppendRequest{Term: 3, Entries: entriesOf(1)}, true)
+		p.restart()
+		p.append(3, AppendRequest{Term: 2}, false)
+		p.vote(VoteRequest{Term: 7, Candidate: 4}, false, "its log is empty")
+		p.restart()
+		p.append(2, AppendRequest{Term: 6}, false)
+		p.vote(VoteRequest{Term: 6, Candidate: 5, LastLogIndex: 9, LastLogTerm: 5}, false, "it was in term 7 before it crashed")
+		p.vote(VoteRequest{Term: 7, Candidate: 5, LastLogIndex: 9, LastLogTerm: 5}, true, "it has refused n4 in term 7, and voted for nobody")
+	})
+}
+
+// Entries that a server has accepted are on its disk, and those that it removed are
+// not (§5.6).
+func TestLogSurvives5C(t *testing.T) {
+	labtest.Run(t, labtest.Config{Nodes: 5, Seeds: raftSeeds, Link: calmLink}, func(s *labtest.Sim) {
+		p := newPuppets(s)
+		p.append(2, AppendRequest{Term: 1, Entries: entriesOf(1, 1, 1, 1)}, true)
+		p.restart()
+		p.expectTerms(1, 1, 1, 1)
+		p.append(3, AppendRequest{Term: 2, PrevLogIndex: 1, PrevLogTerm: 1, Entries: entriesOf(2)}, true)
+		p.restart()
+		p.expectTerms(1, 2)
+		p.append(3, AppendRequest{Term: 2, PrevLogIndex: 2, PrevLogTerm: 2, Entries: entriesOf(2, 2), Commit: 3}, true)
+		p.append(3, AppendRequest{Term: 2, PrevLogIndex: 4, PrevLogTerm: 2, Entries: entriesOf(2), Commit: 5}, true)
+		p.restart()
+		p.expectTerms(1, 2, 2, 2, 2)
+	})
+}
+
+// Between any two writes: n1 crashes before or after its k-th write since it was
+// last started, for each k, while it votes, accepts, and replaces entries. What
+// it was asked when it crashed, it is asked again.
+func TestCrashBetweenAnyTwoWrites5C(t *testing.T) {
+	cfg := labtest.Config{Nodes: 5, Seeds: raftSeeds, Link: calmLink, MustBite: []string{"n1 crashed at a write"}}
+	labtest.Run(t, cfg, func(s *labtest.Sim) {
+		p := newPuppets(s)
+		for write := 1; write <= 10; write++ {
+			for _, after := range []bool{false, true} {
+				s.Net.Mark("a crash at write %d, after: %v", write, after)
+				base := p.status().Term
+				crash := func() { s.Net.CrashAtWrite(1, labrpc.CrashPoint{Write: s.Net.Writes(1) + write, After: after}) }
+				crash()
+				for _, step := range []AppendRequest{
+					{Term: base + 1, Leader: 2, Entries: entriesOf(base+1, base+1, base+1)},
+					{Term: base + 2, Leader: 3, PrevLogIndex: 1, PrevLogTerm: base + 1, Entries: entriesOf(base+2, base+2)},
+					{Term: base + 3, Leader: 4, Entries: entriesOf(base+3, base+3, base+3, base+3)},
+				} {
+					if p.askAgain(func() bool { return puppetAppend(p, step) }) {
+						s.Bite("n1 crashed at a write")
+						crash()
+					}
+					p.askAgain(func() bool {
+						return puppetVote(p, VoteRequest{Term: step.Term, Candidate: step.Leader, LastLogIndex: 9, LastLogTerm: step.Term})
+					})
+				}
+				p.expectTerms(base+3, base+3, base+3, base+3)
+			}
+		}
+	})
+}
+
+// An answer is worth what is on the disk when it leaves. n1 crashes at the moment
+// when its answer is on the wire.
+func TestDiskBeforeAnswer5C(t *testing.T) {
+	cfg := labtest.Config{Nodes: 5, Seeds: raftSeeds, Link: calmLink, MustBite: []string{"n1 crashed just after it answered"}}
+	labtest.Run(t, cfg, func(s *labtest.Sim) {
+		p := newPuppets(s)
+		answers := func(method string) labrpc.Match {
+			return labrpc.Match{From: 1, Method: method, Kind: labrpc.Reply}
+		}
+		crashAfter := func(method string) {
+			before := s.Net.Stats(answers(method)).Sent
+			s.WaitFor(100*time.Millisecond, labtest.Violation{What: "n1 does not answer", Rule: ruleAnswer},
+				func() bool { return s.Net.Stats(answers(method)).Sent > before })
+			s.Bite("n1 crashed just after it answered")
+			p.restart()
+		}
+		puppetTell[AppendReply](p, 2, 1, "AppendEntries", AppendRequest{Term: 1, Leader: 2, Entries: entriesOf(1, 1)})
+		crashAfter("AppendEntries")
+		p.expectTerms(1, 1)
+		puppetTell[AppendReply](p, 2, 1, "AppendEntries", AppendRequest{Term: 1, Leader: 2, PrevLogIndex: 2, PrevLogTerm: 1, Entries: entriesOf(1)})
+		crashAfter("AppendEntries")
+		p.expectTerms(1, 1, 1)
+		puppetTell[VoteReply](p, 3, 1, "RequestVote", VoteRequest{Term: 2, Candidate: 3, LastLogIndex: 3, LastLogTerm: 1})
+		crashAfter("RequestVote")
+		p.vote(VoteRequest{Term: 2, Candidate: 4, LastLogIndex: 3, LastLogTerm: 1}, false, "it has voted for n3 in term 2")
+	})
+}
+
+// All servers crash at once, in the middle of work, again and again. What was
+// committed is, and is applied again from the first entry on.
+func TestAllCrash5C(t *testing.T) {
+	cfg := labtest.Config{Nodes: 5, Seeds: raftSeeds, MustBite: []string{"entries were on their way at the crash"}}
+	labtest.Run(t, cfg, func(s *labtest.Sim) {
+		c := newRaftCluster(s, raftClusterOptions{})
+		for range 4 {
+			index := c.agree(c.servers...)
+			leader := c.waitForLeader()
+			for range 5 {
+				c.submit(leader)
+			}
+			s.Run(time.Duration(s.Rand().IntN(40)) * time.Millisecond)
+			if c.rafts[leader].Status().CommitIndex < lastIndexOf(c.rafts[leader].Status()) {
+				s.Bite("entries were on their way at the crash")
+			}
+			c.crash(c.servers...)
+			s.Run(100 * time.Millisecond)
+			c.startAll()
+			c.waitForLeader()
+			s.Run(100 * time.Millisecond)
+			c.agree(c.servers...)
+			c.waitApplied(agreeBound, ruleAgree, index, c.servers...)
+		}
+		c.converge()
+	})
+}
+
+// A bare majority has an entry that is committed: the leader and two of five. They
+// crash as soon as it is, and are started again; the entry is still on three.
+func TestBareMajorityCrashes5C(t *testing.T) {
+	labtest.Run(t, labtest.Config{Nodes: 5, Seeds: raftSeeds}, func(s *labtest.Sim) {
+		c := newRaftCluster(s, raftClusterOptions{})
+		c.agree(c.servers...)
+		for range 3 {
+			leader := c.waitForLeader()
+			away := c.but(leader)[:2]
+			c.onlyStand(c.but(away...)...)
+			for _, id := range away {
+				s.Net.Isolate(id)
+			}
+			_, index := c.submit(leader)
+			c.waitApplied(agreeBound, ruleAgree, index, leader)
+			c.crash(leader)
+			c.crash(c.but(append(away, leader)...)[s.Rand().IntN(2)])
+			s.Run(50 * time.Millisecond)
+			c.startAll()
+			s.Run(50 * time.Millisecond)
+			s.Net.Heal()
+			c.waitForLeaderOf(healBound)
+			c.agree(c.servers...)
+		}
+		c.converge()
+	})
+}
+
+// Servers crash at chosen writes and come back, one and two at a time, with loss
+// and cuts: figure 3 holds at every step, over all incarnations.
+func TestCrashesComeAndGo5C(t *testing.T) {
+	cfg := labtest.Config{Nodes: 5, Seeds: raftSeeds, Link: labrpc.FairLoss(0.05), MustBite: []string{"a server crashed at a write"}}
+	labtest.Run(t, cfg, func(s *labtest.Sim) {
+		c := newRaftCluster(s, raftClusterOptions{})
+		c.waitForLeaderOf(healBound)
+		c.shake(15)
+		c.converge()
+	})
+}
+
+// shake lets servers crash at writes, links break and both come back, while
+// commands are submitted.
+func (c *raftCluster) shake(rounds int) {
+	s := c.s
+	for range rounds {
+		for range 1 + s.Rand().IntN(2) {
+			id := c.any()
+			if leader := c.leader(); leader != 0 && s.Rand().IntN(3) == 0 {
+				id = leader
+			}
+			if s.Net.Up(id) {
+				at := labrpc.CrashPoint{Write: s.Net.Writes(id) + 1 + s.Rand().IntN(4), After: s.Rand().IntN(2) == 0}
+				s.Net.CrashAtWrite(id, at)
+			}
+		}
+		if s.Rand().IntN(3) == 0 {
+			s.Net.Isolate(c.any())
+		}
+		for range 3 {
+			s.Step("commands", c.submitToLeaders)
+			s.Run(time.Duration(s.Rand().IntN(200)) * time.Millisecond)
+		}
+		for _, id := range c.servers {
+			if !s.Net.Up(id) {
+				s.Bite("a server crashed at a write")
+				if s.Rand().IntN(2) == 0 {
+					c.start(id)
+				}
+			}
+		}
+		if s.Rand().IntN(2) == 0 {
+			s.Net.Heal()
+			c.startAll()
+		}
+	}
+}

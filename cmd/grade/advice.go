@@ -5,9 +5,9 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"distlabs/internal/advice"
-	"distlabs/internal/course"
-	"distlabs/internal/grade"
+	"distlabs/internal/grading/course"
+	"distlabs/internal/grading/grade"
+	"distlabs/internal/learning/advice"
 )
 
 func adviceCommand() *cobra.Command {

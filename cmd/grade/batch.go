@@ -9,9 +9,9 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"distlabs/internal/class"
-	"distlabs/internal/course"
-	"distlabs/internal/grade"
+	"distlabs/internal/grading/class"
+	"distlabs/internal/grading/course"
+	"distlabs/internal/grading/grade"
 )
 
 // batchFlags are the flags of grade batch.

@@ -15,9 +15,9 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/stretchr/testify/require"
 
-	"distlabs/internal/class"
-	"distlabs/internal/course"
-	"distlabs/internal/grade"
+	"distlabs/internal/grading/class"
+	"distlabs/internal/grading/course"
+	"distlabs/internal/grading/grade"
 )
 
 // A grader that is killed at any moment has lost nothing that was finished, and left nothing
@@ -69,7 +69,7 @@ func TestKilledAtAnyMoment(t *testing.T) {
 
 // newClass hands in eight submissions: references, stubs, a wrong one, an essay, a corrupt archive.
 func newClass(t *testing.T, dir string) {
-	course := "../../internal/grade/testdata/course"
+	course := "../../internal/grading/grade/testdata/course"
 	for id, from := range map[string]string{"ada": "solutions", "barbara": "labs", "edsger": "solutions", "grace": "labs", "leslie": "solutions", "tony": "solutions"} {
 		for _, name := range []string{"echo.go", "shout.go"} {
 			text, err := os.ReadFile(filepath.Join(course, from, "01-echo", name))

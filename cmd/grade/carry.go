@@ -5,7 +5,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"distlabs/internal/learn"
+	"distlabs/internal/learning/learn"
 )
 
 func carryCommand() *cobra.Command {

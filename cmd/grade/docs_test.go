@@ -10,8 +10,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"distlabs/internal/course"
-	"distlabs/internal/grade"
+	"distlabs/internal/grading/course"
+	"distlabs/internal/grading/grade"
 )
 
 var (
@@ -60,7 +60,7 @@ func TestDocumentedGradeCommands(t *testing.T) {
 		for _, line := range gradeLine.FindAllStringSubmatch(text, -1) {
 			args := standIn(t, labs, file, strings.Fields(line[1]))
 			if len(args) > 0 && args[0] == "carry" {
-				continue // there is no lab 05 in the small course; internal/learn carries in the real one
+				continue // there is no lab 05 in the small course; internal/learning/learn carries in the real one
 			}
 			if command := strings.Join(args, " "); !seen[command] {
 				seen[command] = true

@@ -10,8 +10,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"distlabs/internal/course"
-	"distlabs/internal/grade"
+	"distlabs/internal/grading/course"
+	"distlabs/internal/grading/grade"
 )
 
 // exploreFlags are the flags of grade explore.

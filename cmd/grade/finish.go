@@ -1,9 +1,9 @@
 package main
 
 import (
-	"distlabs/internal/course"
-	"distlabs/internal/grade"
-	"distlabs/internal/learn"
+	"distlabs/internal/grading/course"
+	"distlabs/internal/grading/grade"
+	"distlabs/internal/learning/learn"
 )
 
 // printFinish records what passed in a student's own run, and says so when a lab

@@ -8,7 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"distlabs/internal/autograder"
+	"distlabs/internal/grading/autograder"
 )
 
 func gradescopeZipCommand() *cobra.Command {

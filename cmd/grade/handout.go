@@ -5,8 +5,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"distlabs/internal/course"
-	"distlabs/internal/handout"
+	"distlabs/internal/grading/course"
+	"distlabs/internal/grading/handout"
 )
 
 func handoutCommand() *cobra.Command {

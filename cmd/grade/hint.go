@@ -5,8 +5,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"distlabs/internal/course"
-	"distlabs/internal/learn"
+	"distlabs/internal/grading/course"
+	"distlabs/internal/learning/learn"
 )
 
 func hintCommand() *cobra.Command {

@@ -5,7 +5,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"distlabs/internal/grade"
+	"distlabs/internal/grading/grade"
 )
 
 func listCommand() *cobra.Command {

@@ -19,8 +19,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"distlabs/internal/course"
-	"distlabs/internal/grade"
+	"distlabs/internal/grading/course"
+	"distlabs/internal/grading/grade"
 )
 
 // The exit statuses. A submission that was graded is a success whatever its marks.

@@ -16,7 +16,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 	"github.com/stretchr/testify/require"
 
-	"distlabs/internal/grade"
+	"distlabs/internal/grading/grade"
 )
 
 func TestMain(m *testing.M) {
@@ -115,14 +115,14 @@ func interrupt(ts *testscript.TestScript, neg bool, args []string) {
 
 // newCourse lays out the grader's own course, with the real results channel.
 func newCourse(dir string) error {
-	if err := os.CopyFS(dir, os.DirFS("../../internal/grade/testdata/course")); err != nil {
+	if err := os.CopyFS(dir, os.DirFS("../../internal/grading/grade/testdata/course")); err != nil {
 		return err
 	}
-	channel := filepath.Join(dir, "internal", "report")
+	channel := filepath.Join(dir, "internal", "harness", "report")
 	if err := os.MkdirAll(channel, 0o777); err != nil {
 		return err
 	}
-	sources, err := filepath.Glob("../../internal/report/*.go")
+	sources, err := filepath.Glob("../../internal/harness/report/*.go")
 	if err != nil {
 		return err
 	}

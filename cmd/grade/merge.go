@@ -6,7 +6,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"distlabs/internal/class"
+	"distlabs/internal/grading/class"
 )
 
 func mergeCommand() *cobra.Command {

@@ -8,8 +8,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"distlabs/internal/course"
-	"distlabs/internal/grade"
+	"distlabs/internal/grading/course"
+	"distlabs/internal/grading/grade"
 )
 
 func mutantsCommand() *cobra.Command {

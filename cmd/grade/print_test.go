@@ -7,8 +7,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"distlabs/internal/grade"
-	"distlabs/internal/report"
+	"distlabs/internal/grading/grade"
+	"distlabs/internal/harness/report"
 )
 
 // The status line is redrawn in place, fits a terminal and says how far it is.

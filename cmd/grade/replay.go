@@ -12,10 +12,10 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"distlabs/internal/course"
-	"distlabs/internal/grade"
-	"distlabs/internal/trace"
-	"distlabs/internal/view"
+	"distlabs/internal/grading/course"
+	"distlabs/internal/grading/grade"
+	"distlabs/internal/harness/trace"
+	"distlabs/internal/harness/view"
 )
 
 // replayFlags are the flags of grade replay.

@@ -12,8 +12,8 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
-	"distlabs/internal/export"
-	"distlabs/internal/grade"
+	"distlabs/internal/grading/export"
+	"distlabs/internal/grading/grade"
 )
 
 // The forms of a report: of one result, of a class, or of both.

@@ -5,7 +5,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"distlabs/internal/learn"
+	"distlabs/internal/learning/learn"
 )
 
 func resetCommand() *cobra.Command {

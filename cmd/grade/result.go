@@ -4,8 +4,8 @@ import (
 	"fmt"
 	"strings"
 
-	"distlabs/internal/grade"
-	"distlabs/internal/report"
+	"distlabs/internal/grading/grade"
+	"distlabs/internal/harness/report"
 )
 
 // printResult prints the table of parts, then what failed: the first in full,

@@ -11,9 +11,9 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"distlabs/internal/course"
-	"distlabs/internal/grade"
-	"distlabs/internal/learn"
+	"distlabs/internal/grading/course"
+	"distlabs/internal/grading/grade"
+	"distlabs/internal/learning/learn"
 )
 
 // runFlags are the flags of grade run.

@@ -6,8 +6,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"distlabs/internal/grade"
-	"distlabs/internal/selfcheck"
+	"distlabs/internal/grading/grade"
+	"distlabs/internal/grading/selfcheck"
 )
 
 func selfcheckCommand() *cobra.Command {

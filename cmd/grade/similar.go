@@ -3,8 +3,8 @@ package main
 import (
 	"github.com/spf13/cobra"
 
-	"distlabs/internal/class"
-	"distlabs/internal/grade"
+	"distlabs/internal/grading/class"
+	"distlabs/internal/grading/grade"
 )
 
 func similarCommand() *cobra.Command {

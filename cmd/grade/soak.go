@@ -8,7 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"distlabs/internal/grade"
+	"distlabs/internal/grading/grade"
 )
 
 func soakCommand() *cobra.Command {

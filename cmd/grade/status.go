@@ -5,9 +5,9 @@ import (
 	"io"
 	"strings"
 
-	"distlabs/internal/course"
-	"distlabs/internal/grade"
-	"distlabs/internal/report"
+	"distlabs/internal/grading/course"
+	"distlabs/internal/grading/grade"
+	"distlabs/internal/harness/report"
 )
 
 // status is one line on the terminal that tells how far the work is. It is

@@ -12,8 +12,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"distlabs/internal/trace"
-	"distlabs/internal/view"
+	"distlabs/internal/harness/trace"
+	"distlabs/internal/harness/view"
 	"distlabs/labrpc"
 )
 

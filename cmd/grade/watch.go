@@ -6,9 +6,9 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"distlabs/internal/course"
-	"distlabs/internal/learn"
-	"distlabs/internal/watch"
+	"distlabs/internal/grading/course"
+	"distlabs/internal/learning/learn"
+	"distlabs/internal/learning/watch"
 )
 
 // watchAction is grade without a command: watch mode in a terminal, elsewhere a

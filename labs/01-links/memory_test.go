@@ -7,7 +7,7 @@ import (
 	"sync/atomic"
 	"testing"
 
-	"distlabs/internal/labtest"
+	"distlabs/internal/harness/labtest"
 	"distlabs/labrpc"
 )
 

@@ -4,7 +4,7 @@ import (
 	"testing"
 	"time"
 
-	"distlabs/internal/labtest"
+	"distlabs/internal/harness/labtest"
 	"distlabs/labrpc"
 	. "distlabs/labs/02-failure-detection"
 )

@@ -8,8 +8,8 @@ import (
 	"testing"
 	"time"
 
-	"distlabs/internal/check/happened"
-	"distlabs/internal/labtest"
+	"distlabs/internal/harness/check/happened"
+	"distlabs/internal/harness/labtest"
 	"distlabs/labrpc"
 	clocks "distlabs/labs/03-clocks"
 )

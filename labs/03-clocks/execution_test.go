@@ -6,8 +6,8 @@ import (
 	"sync"
 	"time"
 
-	"distlabs/internal/check/happened"
-	"distlabs/internal/labtest"
+	"distlabs/internal/harness/check/happened"
+	"distlabs/internal/harness/labtest"
 	"distlabs/labrpc"
 )
 

@@ -7,7 +7,7 @@ import (
 	"strings"
 	"sync"
 
-	"distlabs/internal/labtest"
+	"distlabs/internal/harness/labtest"
 	"distlabs/labrpc"
 
 	"pgregory.net/rapid"

@@ -6,7 +6,7 @@ import (
 	"testing"
 	"time"
 
-	"distlabs/internal/labtest"
+	"distlabs/internal/harness/labtest"
 	"distlabs/labrpc"
 	clocks "distlabs/labs/03-clocks"
 

@@ -6,7 +6,7 @@ import (
 	"sync"
 	"time"
 
-	"distlabs/internal/labtest"
+	"distlabs/internal/harness/labtest"
 	"distlabs/labrpc"
 	. "distlabs/labs/04-election"
 )

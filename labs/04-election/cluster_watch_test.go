@@ -3,7 +3,7 @@ package election_test
 import (
 	"fmt"
 
-	"distlabs/internal/labtest"
+	"distlabs/internal/harness/labtest"
 	"distlabs/labrpc"
 	. "distlabs/labs/04-election"
 )

@@ -2,7 +2,7 @@ package election_test
 
 import (
 	"context"
-	"distlabs/internal/labtest"
+	"distlabs/internal/harness/labtest"
 	"distlabs/labrpc"
 	. "distlabs/labs/04-election"
 	"errors"

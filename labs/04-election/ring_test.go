@@ -7,7 +7,7 @@ import (
 	"testing"
 	"time"
 
-	"distlabs/internal/labtest"
+	"distlabs/internal/harness/labtest"
 	"distlabs/labrpc"
 	. "distlabs/labs/04-election"
 )

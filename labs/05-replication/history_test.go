@@ -11,8 +11,8 @@ import (
 	"sync/atomic"
 	"time"
 
-	"distlabs/internal/check/linear"
-	"distlabs/internal/labtest"
+	"distlabs/internal/harness/check/linear"
+	"distlabs/internal/harness/labtest"
 	"distlabs/labrpc"
 )
 

@@ -8,7 +8,7 @@ import (
 	"sync"
 	"time"
 
-	"distlabs/internal/labtest"
+	"distlabs/internal/harness/labtest"
 )
 
 // A lookout is what a watch has told so far. Each event is checked as it comes.

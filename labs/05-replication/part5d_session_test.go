@@ -5,7 +5,7 @@ import (
 	"testing"
 	"time"
 
-	"distlabs/internal/labtest"
+	"distlabs/internal/harness/labtest"
 )
 
 // gone waits until a watch has told that the key was deleted; it may take that long.

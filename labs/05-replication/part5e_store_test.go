@@ -5,7 +5,7 @@ import (
 	"testing"
 	"time"
 
-	"distlabs/internal/labtest"
+	"distlabs/internal/harness/labtest"
 )
 
 func closeClient(ctx context.Context, client *Client) (bool, error) {

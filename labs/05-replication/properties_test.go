@@ -4,7 +4,7 @@ import (
 	"bytes"
 	"fmt"
 
-	"distlabs/internal/labtest"
+	"distlabs/internal/harness/labtest"
 	"distlabs/labrpc"
 )
 

@@ -6,7 +6,7 @@ import (
 	"strings"
 	"time"
 
-	"distlabs/internal/labtest"
+	"distlabs/internal/harness/labtest"
 	"distlabs/labrpc"
 )
 

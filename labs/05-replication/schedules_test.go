@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"testing"
 
-	"distlabs/internal/labtest"
+	"distlabs/internal/harness/labtest"
 	"distlabs/labrpc"
 )
 

@@ -5,7 +5,7 @@ import (
 	"sync"
 	"time"
 
-	"distlabs/internal/labtest"
+	"distlabs/internal/harness/labtest"
 	"distlabs/labrpc"
 )
 

@@ -9,8 +9,8 @@ import (
 	"sync"
 	"time"
 
-	"distlabs/internal/check/linear"
-	"distlabs/internal/labtest"
+	"distlabs/internal/harness/check/linear"
+	"distlabs/internal/harness/labtest"
 	"distlabs/labrpc"
 	consistency "distlabs/labs/06-consistency"
 )

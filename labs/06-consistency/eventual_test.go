@@ -8,10 +8,10 @@ import (
 	"strings"
 	"time"
 
-	"distlabs/internal/check/eventual"
-	"distlabs/internal/check/history"
-	"distlabs/internal/check/session"
-	"distlabs/internal/labtest"
+	"distlabs/internal/harness/check/eventual"
+	"distlabs/internal/harness/check/history"
+	"distlabs/internal/harness/check/session"
+	"distlabs/internal/harness/labtest"
 	"distlabs/labrpc"
 	consistency "distlabs/labs/06-consistency"
 )

@@ -3,7 +3,7 @@ package consistency_test
 import (
 	"testing"
 
-	"distlabs/internal/labtest"
+	"distlabs/internal/harness/labtest"
 )
 
 func TestMain(m *testing.M) { labtest.Main(m) }

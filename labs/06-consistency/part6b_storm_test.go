@@ -5,9 +5,9 @@ import (
 	"testing"
 	"time"
 
-	"distlabs/internal/check/history"
-	"distlabs/internal/check/linear"
-	"distlabs/internal/labtest"
+	"distlabs/internal/harness/check/history"
+	"distlabs/internal/harness/check/linear"
+	"distlabs/internal/harness/labtest"
 )
 
 // Three sessions read and write and move from server to server, on links that lose messages, while servers crash and are cut

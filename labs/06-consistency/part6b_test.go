@@ -5,8 +5,8 @@ import (
 	"testing"
 	"time"
 
-	"distlabs/internal/check/sequential"
-	"distlabs/internal/labtest"
+	"distlabs/internal/harness/check/sequential"
+	"distlabs/internal/harness/labtest"
 )
 
 // A session reads from whatever server it likes, and no server asks another one. One that is alone with the

@@ -6,8 +6,8 @@ import (
 	"testing"
 	"time"
 
-	"distlabs/internal/check/sequential"
-	"distlabs/internal/labtest"
+	"distlabs/internal/harness/check/sequential"
+	"distlabs/internal/harness/labtest"
 	"distlabs/labrpc"
 	consistency "distlabs/labs/06-consistency"
 )

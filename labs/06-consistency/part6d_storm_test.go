@@ -5,7 +5,7 @@ import (
 	"testing"
 	"time"
 
-	"distlabs/internal/labtest"
+	"distlabs/internal/harness/labtest"
 	"distlabs/labrpc"
 	consistency "distlabs/labs/06-consistency"
 )

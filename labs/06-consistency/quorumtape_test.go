@@ -5,8 +5,8 @@ import (
 	"fmt"
 	"io"
 
-	"distlabs/internal/check/linear"
-	"distlabs/internal/labtest"
+	"distlabs/internal/harness/check/linear"
+	"distlabs/internal/harness/labtest"
 	"distlabs/labrpc"
 	consistency "distlabs/labs/06-consistency"
 )

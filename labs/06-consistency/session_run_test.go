@@ -7,10 +7,10 @@ import (
 	"strings"
 	"time"
 
-	"distlabs/internal/check/history"
-	"distlabs/internal/check/sequential"
-	"distlabs/internal/check/session"
-	"distlabs/internal/labtest"
+	"distlabs/internal/harness/check/history"
+	"distlabs/internal/harness/check/sequential"
+	"distlabs/internal/harness/check/session"
+	"distlabs/internal/harness/labtest"
 	"distlabs/labrpc"
 	"distlabs/labs/06-consistency"
 )

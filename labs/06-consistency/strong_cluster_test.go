@@ -7,7 +7,7 @@ import (
 	"sync"
 	"time"
 
-	"distlabs/internal/labtest"
+	"distlabs/internal/harness/labtest"
 	"distlabs/labrpc"
 	"distlabs/labs/05-replication"
 	"distlabs/labs/06-consistency"

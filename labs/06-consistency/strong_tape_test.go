@@ -7,8 +7,8 @@ import (
 	"slices"
 	"time"
 
-	"distlabs/internal/check/linear"
-	"distlabs/internal/labtest"
+	"distlabs/internal/harness/check/linear"
+	"distlabs/internal/harness/labtest"
 	"distlabs/labrpc"
 	"distlabs/labs/06-consistency"
 )

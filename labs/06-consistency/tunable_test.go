@@ -9,7 +9,7 @@ import (
 	"sync"
 	"time"
 
-	"distlabs/internal/labtest"
+	"distlabs/internal/harness/labtest"
 	"distlabs/labrpc"
 	consistency "distlabs/labs/06-consistency"
 )

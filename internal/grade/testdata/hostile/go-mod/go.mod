@@ -1,7 +1,0 @@
-module distlabs
-
-go 1.26.0
-
-replace distlabs/internal/report => ./vendor/report
-
-toolchain go9.99.9

@@ -1,0 +1,348 @@
+package class
+
+import (
+	"archive/tar"
+	"archive/zip"
+	"bytes"
+	"compress/gzip"
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"distlabs/internal/grading/course"
+	"distlabs/internal/grading/grade"
+)
+
+// fixture returns the grader's own small course.
+func fixture(t *testing.T) (*reader, []course.Selected) {
+	root, err := filepath.Abs("../grade/testdata/course")
+	require.NoError(t, err)
+	c, err := course.Load(root)
+	require.NoError(t, err)
+	g, err := grade.New(context.Background(), c, grade.Options{})
+	require.NoError(t, err)
+	t.Cleanup(func() { g.Close() })
+	selected, err := c.Select("01")
+	require.NoError(t, err)
+	return newReader(g, selected), selected
+}
+
+type entry struct {
+	name, text string
+	link       string // a symbolic link to this
+	hard       bool   // link is a hard link
+	mode       os.FileMode
+}
+
+func zipped(t *testing.T, entries ...entry) []byte {
+	var b bytes.Buffer
+	z := zip.NewWriter(&b)
+	for _, e := range entries {
+		h := &zip.FileHeader{Name: e.name, Method: zip.Deflate}
+		h.SetMode(0o644 | e.mode)
+		text := e.text
+		if e.link != "" {
+			h.SetMode(os.ModeSymlink | 0o777)
+			text = e.link
+		}
+		w, err := z.CreateHeader(h)
+		require.NoError(t, err)
+		_, err = w.Write([]byte(text))
+		require.NoError(t, err)
+	}
+	require.NoError(t, z.Close())
+	return b.Bytes()
+}
+
+func tarred(t *testing.T, compress bool, entries ...entry) []byte {
+	var plain, packed bytes.Buffer
+	w := tar.NewWriter(&plain)
+	for _, e := range entries {
+		h := &tar.Header{Name: e.name, Mode: 0o644, Size: int64(len(e.text)), Typeflag: tar.TypeReg}
+		switch {
+		case e.hard:
+			h.Typeflag, h.Linkname = tar.TypeLink, e.link
+		case e.link != "":
+			h.Typeflag, h.Linkname = tar.TypeSymlink, e.link
+		case e.mode&os.ModeNamedPipe != 0:
+			h.Typeflag = tar.TypeFifo
+		}
+		require.NoError(t, w.WriteHeader(h))
+		_, err := w.Write([]byte(e.text))
+		require.NoError(t, err)
+	}
+	require.NoError(t, w.Close())
+	if !compress {
+		return plain.Bytes()
+	}
+	z := gzip.NewWriter(&packed)
+	_, err := z.Write(plain.Bytes())
+	require.NoError(t, err)
+	require.NoError(t, z.Close())
+	return packed.Bytes()
+}
+
+// bomb is a small archive of one huge file before the lab's own.
+func bomb(t *testing.T) []byte {
+	const block, times = 16 << 20, maxUnpacked/(16<<20) + 1
+	pack := func(text []byte) []byte {
+		var b bytes.Buffer
+		z := gzip.NewWriter(&b)
+		_, err := z.Write(text)
+		require.NoError(t, err)
+		require.NoError(t, z.Close())
+		return b.Bytes()
+	}
+	var head bytes.Buffer
+	require.NoError(t, tar.NewWriter(&head).WriteHeader(&tar.Header{Name: "movie.mp4", Mode: 0o644, Size: block * times, Typeflag: tar.TypeReg}))
+	// Members of a gzip file follow one another: the zeros need to be packed only once.
+	return slices.Concat(pack(head.Bytes()), bytes.Repeat(pack(make([]byte, block)), times), pack(tarred(t, false, echo)))
+}
+
+var echo, shout = entry{name: "echo.go", text: "package echo"}, entry{name: "shout.go", text: "package echo // shout"}
+
+func at(dir string, e entry) entry { e.name = dir + e.name; return e }
+
+// Of an archive, however packed, the permitted files are taken and nothing else.
+func TestArchivesThatAreRead(t *testing.T) {
+	r, _ := fixture(t)
+	for _, tc := range []struct {
+		name, file string
+		text       []byte
+		note       string
+	}{
+		{name: "files at the root", file: "a.zip", text: zipped(t, echo, shout)},
+		{name: "a folder around them", file: "a.zip", text: zipped(t, at("ada-lab1/", echo), at("ada-lab1/", shout))},
+		{name: "two folders around them", file: "a.zip", text: zipped(t, at("x/y/", echo), at("x/y/", shout))},
+		{name: "the lab's folder", file: "a.zip", text: zipped(t, at("labs/01-echo/", echo), at("labs/01-echo/", shout))},
+		{name: "the repository in a folder", file: "a.zip", text: zipped(t, at("repo/labs/01-echo/", echo), at("repo/labs/01-echo/", shout), entry{name: "repo/go.mod", text: "module evil"})},
+		{name: "a Mac's shadows", file: "a.zip", text: zipped(t, echo, at("__MACOSX/._", echo), shout, entry{name: ".DS_Store"})},
+		{name: "Windows separators", file: "a.zip", text: zipped(t, at(`ada\`, echo), at(`ada\`, shout))},
+		{name: "dots in front", file: "a.tar", text: tarred(t, false, at("./", echo), at("./", shout))},
+		{name: "tar", file: "a.tar", text: tarred(t, false, echo, shout)},
+		{name: "tar.gz", file: "a.tar.gz", text: tarred(t, true, echo, shout)},
+		{name: "tgz", file: "a.TGZ", text: tarred(t, true, echo, shout)},
+		{name: "another file", file: "a.zip", text: zipped(t, echo, shout, entry{name: "helper.go", text: "package echo"}), note: "helper.go is not among the lab's files: ignored"},
+		{name: "a test of theirs", file: "a.zip", text: zipped(t, echo, shout, entry{name: "echo_test.go", text: "package echo"}), note: "echo_test.go is a test file, and tests are ours: ignored"},
+		{name: "links where nobody looks", file: "a.tar", text: tarred(t, false, echo, shout, entry{name: ".git/x", link: "/etc/passwd"})},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			path := filepath.Join(t.TempDir(), tc.file)
+			require.NoError(t, os.WriteFile(path, tc.text, 0o666))
+			held, why, err := r.read(Submission{RunSubmission: grade.RunSubmission{ID: "a", Path: path}, form: formArchive})
+			require.NoError(t, err)
+			require.Empty(t, why)
+			files := held["01-echo"]
+			require.Empty(t, files.Refused)
+			require.Equal(t, map[string][]byte{"echo.go": []byte(echo.text), "shout.go": []byte(shout.text)}, files.Text)
+			if tc.note == "" {
+				require.Empty(t, files.Notes)
+			} else {
+				require.Equal(t, []string{tc.note}, files.Notes)
+			}
+		})
+	}
+}
+
+// What an archive can do wrong is a reason, and touches nothing.
+func TestArchivesThatAreRefused(t *testing.T) {
+	r, _ := fixture(t)
+	many := make([]entry, maxEntries+1)
+	for i := range many {
+		many[i].name = fmt.Sprint(i)
+	}
+	for _, tc := range []struct {
+		name, file string
+		text       []byte
+		want       string
+	}{
+		{"a way out", "a.zip", zipped(t, echo, at("../../", shout)), `the archive's entry "../../shout.go" leads out of its folder`},
+		{"a way out in the middle", "a.zip", zipped(t, at("a/../../", echo)), `leads out of its folder`},
+		{"a way out by Windows", "a.zip", zipped(t, at(`..\..\`, echo)), `leads out of its folder`},
+		{"an absolute name", "a.tar", tarred(t, false, at("/etc/", echo)), `the archive's entry "/etc/echo.go" leads out of its folder`},
+		{"a drive", "a.zip", zipped(t, at(`C:\`, echo)), `leads out of its folder`},
+		{"a symbolic link", "a.zip", zipped(t, entry{name: "echo.go", link: "/etc/passwd"}), `the archive's "echo.go" is a symbolic link: links are not followed`},
+		{"a linked folder", "a.tar", tarred(t, false, entry{name: "x", link: "/"}, at("x/", echo)), `the archive's "x" is a symbolic link`},
+		{"a hard link", "a.tar.gz", tarred(t, true, entry{name: "echo.go", link: "/etc/passwd", hard: true}), `is a link to "/etc/passwd": links are not followed`},
+		{"a pipe", "a.tar", tarred(t, false, entry{name: "echo.go", mode: os.ModeNamedPipe}), `the archive's "echo.go" is not a regular file`},
+		{"a file twice", "a.zip", zipped(t, echo, echo), `the archive has "echo.go" twice`},
+		{"two cases", "a.zip", zipped(t, echo, entry{name: "Echo.go", text: "package evil"}), `the archive has "echo.go" and "Echo.go", which differ in case only`},
+		{"a large file", "a.zip", zipped(t, entry{name: "echo.go", text: strings.Repeat("x", maxText+1)}), `the archive's "echo.go" is larger than 1048576 bytes`},
+		{"a bomb", "a.tar.gz", bomb(t), `the archive unpacks to more than 256 MiB`},
+		{"too many", "a.zip", zipped(t, many...), `the archive has more than 10000 entries`},
+		{"a large archive", "a.zip", make([]byte, maxArchive+1), `the archive is larger than 16 MiB`},
+		{"half an archive", "a.zip", zipped(t, echo)[:40], `the archive is corrupt: `},
+		{"half a tar", "a.tar.gz", tarred(t, true, entry{name: "echo.go", text: strings.Repeat("package echo\n", 99)})[:60], `the archive is corrupt: `},
+		{"an empty file", "a.zip", nil, `the archive is empty`},
+		{"another format", "a.rar", []byte("Rar!"), `a .rar archive is not read: want .zip, .tar, .tar.gz, .tgz`},
+		{"another format in disguise", "a.zip", []byte("Rar!"), `the archive is corrupt: its contents are not those of a .zip file`},
+		{"nothing of the lab", "a.zip", zipped(t, entry{name: "essay.md"}), `the submission has none of the files that are graded (echo.go, shout.go)`},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			path := filepath.Join(t.TempDir(), tc.file)
+			require.NoError(t, os.WriteFile(path, tc.text, 0o666))
+			_, why, err := r.read(Submission{RunSubmission: grade.RunSubmission{ID: "a", Path: path}, form: formArchive})
+			require.NoError(t, err)
+			require.Contains(t, why, tc.want)
+		})
+	}
+	left, err := filepath.Glob(filepath.Join(os.TempDir(), "grade-*", "held-*"))
+	require.NoError(t, err)
+	require.Empty(t, left)
+}
+
+// Every kind of class gives each submission an id that can name a folder.
+func TestFind(t *testing.T) {
+	dir := t.TempDir()
+	for _, name := range []string{"plain/echo.go", "Ada Lovelace_12_assignsubmission_file_/echo.zip", "hopperg_LATE_7_99_lab.zip",
+		"hamilton_8_100_echo.go", "hamilton_8_101_shout-1.go", "Émilie du Châtelet/echo.go", "x.tar.gz", "y.rar", "notes.txt", ".git/config", "__MACOSX/a.zip"} {
+		path := filepath.Join(dir, name)
+		require.NoError(t, os.MkdirAll(filepath.Dir(path), 0o777))
+		require.NoError(t, os.WriteFile(path, []byte(echo.text), 0o666))
+	}
+	c, err := Find([]string{dir})
+	require.NoError(t, err)
+	var got []string
+	for _, s := range c.Submissions {
+		got = append(got, s.ID)
+		require.Regexp(t, idForm, s.ID)
+	}
+	require.Equal(t, []string{"Ada_Lovelace_12", "hamilton_8", "hopperg_7", "plain", "x", "y", "Émilie_du_Châtelet"}, got)
+	require.Equal(t, "Ada Lovelace", c.Submissions[0].Name)
+	require.Equal(t, []string{"notes.txt"}, c.Ignored)
+
+	r, _ := fixture(t)
+	held, why, err := r.read(c.Submissions[1])
+	require.NoError(t, err)
+	require.Empty(t, why)
+	require.Len(t, held["01-echo"].Text, 2, "both of a student's loose files")
+
+	several, err := Find([]string{filepath.Join(dir, "plain"), filepath.Join(dir, "x.tar.gz")})
+	require.NoError(t, err)
+	require.Len(t, several.Submissions, 2)
+}
+
+func TestRosterRefuses(t *testing.T) {
+	for _, tc := range []struct{ name, text, want string }{
+		{"no columns", "student,file\n", `want columns named id, name and path`},
+		{"an id that leads out", "id,path\n../x,a\n", `r.csv:2: the id "../x" can not name a folder`},
+		{"an id twice", "id,path\na,\nA,\n", `two submissions are called "A" and "a"`},
+		{"a quote that never ends", "id,path\n\"a,b\n", "r.csv: "},
+		{"nobody", "id,path\n", "no submissions in"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			path := filepath.Join(t.TempDir(), "r.csv")
+			require.NoError(t, os.WriteFile(path, []byte(tc.text), 0o666))
+			_, err := Find([]string{path})
+			require.ErrorIs(t, err, ErrUsage)
+			require.ErrorContains(t, err, tc.want)
+		})
+	}
+}
+
+// A submission's folder is there whole or not at all, also while it is replaced.
+func TestStoreIsAtomic(t *testing.T) {
+	dir := t.TempDir()
+	s, err := openStore(dir, grade.RunInfo{Version: grade.RunVersion, Key: "k"}, false)
+	require.NoError(t, err)
+	defer s.close()
+	done := make(chan struct{})
+	seen := make(chan error, 1)
+	go func() {
+		for {
+			select {
+			case <-done:
+				seen <- nil
+				return
+			default:
+			}
+			entries, err := os.ReadDir(s.run.ResultDir("a"))
+			if err == nil && len(entries) != 2 && len(entries) != 0 {
+				seen <- fmt.Errorf("half a result: %v", entries)
+				return
+			}
+			if text, err := os.ReadFile(filepath.Join(s.run.ResultDir("a"), grade.ResultsFile)); err == nil && !json.Valid(text) {
+				seen <- fmt.Errorf("half a file: %q", text)
+				return
+			}
+		}
+	}()
+	for i := range 50 {
+		result := &grade.Result{Version: grade.ResultVersion, Go: strings.Repeat("x", 100_000)}
+		require.NoError(t, s.put("a", result, grade.ResultKey{Run: "k", Submission: fmt.Sprint(i)}))
+		require.True(t, s.has("a", grade.ResultKey{Run: "k", Submission: fmt.Sprint(i)}))
+	}
+	close(done)
+	require.NoError(t, <-seen)
+	left, err := filepath.Glob(filepath.Join(dir, ".*-*"))
+	require.NoError(t, err)
+	require.Empty(t, left)
+
+	_, err = openStore(dir, s.run.Info, true)
+	require.ErrorIs(t, err, ErrUsage)
+	require.ErrorContains(t, err, "another grader is writing")
+}
+
+func TestShardFrom(t *testing.T) {
+	slurm := func(id, low, count, step string) map[string]string {
+		return map[string]string{"SLURM_ARRAY_TASK_ID": id, "SLURM_ARRAY_TASK_MIN": low, "SLURM_ARRAY_TASK_COUNT": count, "SLURM_ARRAY_TASK_STEP": step}
+	}
+	for _, tc := range []struct {
+		name  string
+		env   map[string]string
+		count int
+		want  string
+		err   string
+	}{
+		{name: "no engine", want: "<nil>"},
+		{name: "Kubernetes", env: map[string]string{"JOB_COMPLETION_INDEX": "0", "JOB_COMPLETIONS": "4"}, want: "1/4"},
+		{name: "Kubernetes, counted by us", env: map[string]string{"JOB_COMPLETION_INDEX": "3"}, count: 4, want: "4/4"},
+		{name: "Kubernetes, not counted", env: map[string]string{"JOB_COMPLETION_INDEX": "3"}, err: "set JOB_COMPLETIONS, or give --shards"},
+		{name: "Kubernetes, too high", env: map[string]string{"JOB_COMPLETION_INDEX": "4", "JOB_COMPLETIONS": "4"}, err: "none of 4 tasks"},
+		{name: "Slurm from 0", env: slurm("7", "0", "8", "1"), want: "8/8"},
+		{name: "Slurm from 1", env: slurm("1", "1", "8", "1"), want: "1/8"},
+		{name: "Slurm in steps", env: slurm("5", "1", "4", "2"), want: "3/4"},
+		{name: "Slurm off the steps", env: slurm("4", "1", "4", "2"), err: "none of 4 tasks numbered from 1 in steps of 2"},
+		{name: "Slurm, one task again", env: slurm("3", "3", "1", "1"), count: 8, want: "4/8"},
+		{name: "a count for no engine", count: 8, err: "elsewhere give --shard i/8"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			got, err := ShardFrom(func(name string) string { return tc.env[name] }, tc.count)
+			if tc.err != "" {
+				require.ErrorIs(t, err, ErrUsage)
+				require.ErrorContains(t, err, tc.err)
+				return
+			}
+			require.NoError(t, err)
+			require.Equal(t, tc.want, fmt.Sprint(got))
+		})
+	}
+}
+
+// Every submission is in one shard, and shards are about equal.
+func TestShardsCoverTheClass(t *testing.T) {
+	var info grade.RunInfo
+	for i := range 11 {
+		info.Submissions = append(info.Submissions, grade.RunSubmission{ID: fmt.Sprint(i)})
+	}
+	seen := map[string]int{}
+	for i := range 4 {
+		info.Shard = &grade.Shard{Index: i + 1, Count: 4}
+		mine := info.Mine()
+		require.InDelta(t, 11.0/4, len(mine), 1)
+		for _, s := range mine {
+			seen[s.ID]++
+		}
+	}
+	require.Len(t, seen, 11)
+	for id, n := range seen {
+		require.Equal(t, 1, n, id)
+	}
+}

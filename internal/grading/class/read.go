@@ -1,0 +1,175 @@
+package class
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+
+	"distlabs/internal/grading/course"
+	"distlabs/internal/grading/grade"
+)
+
+// reader reads submissions of the selected labs.
+type reader struct {
+	g        *grade.Grader
+	selected []course.Selected
+	permits  []string
+}
+
+func newReader(g *grade.Grader, selected []course.Selected) *reader {
+	return &reader{g: g, selected: selected, permits: g.Permits(selected)}
+}
+
+// read reads the permitted files of a submission. If it can not be graded why
+// says so, in a sentence; the error is about this machine.
+func (r *reader) read(s Submission) (held grade.Held, why string, err error) {
+	scratch, err := r.g.Scratch()
+	if err != nil {
+		return nil, "", err
+	}
+	defer os.RemoveAll(scratch)
+	held, err = r.hold(s, scratch)
+	if b, ok := errors.AsType[bad](err); ok {
+		return grade.Held{}, string(b), nil
+	}
+	if err == nil && held.Empty() {
+		return held, r.nothing(), nil
+	}
+	return held, "", err
+}
+
+func (r *reader) nothing() string {
+	return "the submission has none of the files that are graded (" + strings.Join(r.permits, ", ") + ")"
+}
+
+func (r *reader) hold(s Submission, scratch string) (grade.Held, error) {
+	switch s.form {
+	case formNothing:
+		if s.Path == "" {
+			return nil, bad("nothing was handed in")
+		}
+		return nil, badf("nothing was handed in: there is no %s", s.Path)
+	case formArchive:
+		return r.archive(s.Path, scratch)
+	case formLoose:
+		if err := r.loose(s.Path, scratch); err != nil {
+			return nil, err
+		}
+		return r.g.Hold(scratch, r.selected)
+	}
+	return r.folder(s.Path, scratch, true)
+}
+
+// folder reads a folder: the lab's files in it, or in the one folder that it
+// holds, or in the one archive.
+func (r *reader) folder(dir, scratch string, archives bool) (grade.Held, error) {
+	for range maxWrappers {
+		held, err := r.g.Hold(dir, r.selected)
+		if err != nil || !held.Empty() {
+			return held, err
+		}
+		entries, err := os.ReadDir(dir)
+		if err != nil {
+			return nil, badf("the submission's folder can not be listed")
+		}
+		var folders, packed []string
+		for _, e := range entries {
+			switch {
+			case hidden(e.Name()):
+			case e.IsDir():
+				folders = append(folders, filepath.Join(dir, e.Name()))
+			case e.Type().IsRegular() && isArchive(e.Name()):
+				packed = append(packed, filepath.Join(dir, e.Name()))
+			}
+		}
+		switch {
+		case archives && len(packed) == 1:
+			return r.archive(packed[0], scratch)
+		case len(folders) != 1:
+			return held, nil
+		}
+		dir = folders[0]
+	}
+	return r.g.Hold(dir, r.selected)
+}
+
+// maxWrappers is how many folders may lie around a submission's own.
+const maxWrappers = 3
+
+func (r *reader) archive(path, scratch string) (grade.Held, error) {
+	text, err := readBounded(path)
+	if err != nil {
+		return nil, err
+	}
+	to, err := os.OpenRoot(scratch)
+	if err != nil {
+		return nil, fmt.Errorf("class: %w", err)
+	}
+	defer to.Close()
+	if err := unpack(text, path, to, r.permits); err != nil {
+		return nil, err
+	}
+	return r.folder(scratch, "", false)
+}
+
+// readBounded reads an archive into memory.
+func readBounded(path string) ([]byte, error) {
+	info, err := os.Stat(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, bad("the archive is gone")
+	}
+	if err == nil && !info.Mode().IsRegular() {
+		return nil, bad("the archive is not a regular file")
+	}
+	if err != nil {
+		return nil, fmt.Errorf("class: %w", err)
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, fmt.Errorf("class: %w", err)
+	}
+	defer f.Close()
+	text, err := io.ReadAll(io.LimitReader(f, maxArchive+1))
+	if err != nil {
+		return nil, fmt.Errorf("class: %w", err)
+	}
+	if len(text) > maxArchive {
+		return nil, badf("the archive is larger than %d MiB", maxArchive>>20)
+	}
+	return text, nil
+}
+
+// again is what Canvas adds to the name of a file that was handed in once more.
+var again = regexp.MustCompile(`-\d+\.go$`)
+
+// loose copies the permitted ones of the files that share a prefix, under the
+// names that the student gave them.
+func (r *reader) loose(pattern, scratch string) error {
+	to, err := os.OpenRoot(scratch)
+	if err != nil {
+		return fmt.Errorf("class: %w", err)
+	}
+	defer to.Close()
+	entries, err := os.ReadDir(filepath.Dir(pattern))
+	if err != nil {
+		return fmt.Errorf("class: %w", err)
+	}
+	u := &unpacker{to: to, permits: r.permits, taken: map[string]string{}}
+	for _, e := range entries {
+		m := canvasName.FindStringSubmatch(e.Name())
+		if m == nil || m[1]+"_*"+m[2]+"_*" != filepath.Base(pattern) || isArchive(e.Name()) {
+			continue
+		}
+		name := again.ReplaceAllString(m[4], ".go")
+		open := func() (io.ReadCloser, error) { return os.Open(filepath.Join(filepath.Dir(pattern), e.Name())) }
+		if err := u.entry(name, e.Type(), open); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,161 @@
+// Package selfcheck holds a lab to what its author promises: its page agrees
+// with lab.yaml, its stubs earn nothing, its reference earns everything, and
+// its known-wrong solutions die by the tests that they name.
+//
+// That lab.yaml and the test files agree is checked whenever a course is loaded.
+package selfcheck
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"sync"
+
+	"golang.org/x/sync/errgroup"
+
+	"distlabs/internal/grading/course"
+	"distlabs/internal/grading/grade"
+)
+
+// Check is one promise of one lab.
+type Check struct {
+	Lab      string
+	Promise  string   // "stubs earn nothing"
+	Problems []string // a sentence each; none if the promise holds
+}
+
+// OK reports whether the promise holds.
+func (c Check) OK() bool { return len(c.Problems) == 0 }
+
+// Options say how a course is checked; the zero value takes no mutant.
+type Options struct {
+	Mutants int            // so many of each lab's mutants, spread over them; below 0: all
+	Run     grade.Run      // of every test
+	Each    func(Check)    // told of each check as it is done
+	Course  *course.Course //
+	Grader  *grade.Grader  //
+	Labs    []course.Selected
+}
+
+// Run checks the labs one after another. The error is about this machine or
+// ctx; what is wrong with a lab is in the checks.
+func Run(ctx context.Context, o Options) error {
+	for _, s := range o.Labs {
+		whole, err := o.Course.Select(s.Lab.ID)
+		if err != nil {
+			return err
+		}
+		o.Each(Page(o.Course, s.Lab))
+		for _, check := range []func(context.Context, Options, course.Selected) (Check, error){stubs, reference, mutants} {
+			c, err := check(ctx, o, whole[0])
+			if err != nil {
+				return err
+			}
+			c.Lab = s.Lab.ID
+			o.Each(c)
+		}
+	}
+	return nil
+}
+
+// stubs grades the lab as students receive it.
+func stubs(ctx context.Context, o Options, s course.Selected) (Check, error) {
+	c := Check{Promise: "stubs earn nothing"}
+	result, err := o.Grader.Grade(ctx, grade.Stubs(), []course.Selected{s}, o.Run)
+	if err != nil {
+		return c, err
+	}
+	c.Problems = refusals(result)
+	result.Tests(func(lab *grade.LabResult, _ *grade.PartResult, t *grade.TestResult) {
+		switch {
+		case lab.Refused != "":
+		case t.Points > 0:
+			c.Problems = append(c.Problems, fmt.Sprintf("%s gives the stub %d points", t.Name, t.Points))
+		case !t.Kills():
+			c.Problems = append(c.Problems, fmt.Sprintf("%s does not find the stub wrong: %s", t.Name, said(t)))
+		}
+	})
+	return c, nil
+}
+
+// reference grades the solution.
+func reference(ctx context.Context, o Options, s course.Selected) (Check, error) {
+	c := Check{Promise: "the reference earns everything"}
+	result, err := o.Grader.Grade(ctx, grade.Source{Kind: grade.Solution}, []course.Selected{s}, o.Run)
+	if err != nil {
+		return c, err
+	}
+	c.Problems = refusals(result)
+	result.Tests(func(lab *grade.LabResult, _ *grade.PartResult, t *grade.TestResult) {
+		if lab.Refused == "" && t.Points < t.Max {
+			c.Problems = append(c.Problems, fmt.Sprintf("%s fails: %s", t.Name, said(t)))
+		}
+	})
+	return c, nil
+}
+
+// mutants runs a sample of the lab's known-wrong solutions, or all.
+func mutants(ctx context.Context, o Options, s course.Selected) (Check, error) {
+	all, err := grade.Mutants(o.Course, s.Lab)
+	if err != nil {
+		return Check{Promise: "mutants apply to the reference", Problems: []string{err.Error()}}, nil
+	}
+	chosen := spread(all, o.Mutants)
+	c := Check{Promise: fmt.Sprintf("mutants die by the test that they name (%d of %d)", len(chosen), len(all))}
+	if len(all) == 0 {
+		c.Problems = []string{"there are none: nothing shows that the tests notice anything"}
+	}
+	problems := make([]string, len(chosen))
+	var group errgroup.Group
+	group.SetLimit(2 * o.Grader.Jobs()) // some have a build of their own on disk while they live
+	var failed sync.Once
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	for i, m := range chosen {
+		group.Go(func() error {
+			fate, err := o.Grader.RunMutant(ctx, m, grade.MutantRun{Run: o.Run, NamedOnly: true})
+			switch {
+			case err != nil:
+				failed.Do(cancel)
+				return err
+			case fate.Invalid != "":
+				problems[i] = fmt.Sprintf("%s can not be run: %s", m.Name, fate.Invalid)
+			case !fate.Dead():
+				problems[i] = fmt.Sprintf("%s survives %s: %s", m.Name, m.DiesBy, m.Wrong)
+			}
+			return nil
+		})
+	}
+	err = group.Wait()
+	c.Problems = append(c.Problems, slices.DeleteFunc(problems, func(p string) bool { return p == "" })...)
+	return c, err
+}
+
+// spread takes n of a list, evenly, and always the same; all if n is below 0.
+func spread[T any](list []T, n int) []T {
+	if n < 0 || n >= len(list) {
+		return list
+	}
+	var chosen []T
+	for i := range n {
+		chosen = append(chosen, list[i*len(list)/n])
+	}
+	return chosen
+}
+
+func refusals(r *grade.Result) []string {
+	var list []string
+	for _, lab := range r.Labs {
+		if lab.Refused != "" {
+			list = append(list, lab.Refused)
+		}
+	}
+	return list
+}
+
+func said(t *grade.TestResult) string {
+	if len(t.Failures) == 0 {
+		return string(t.Status)
+	}
+	return t.Failures[0].What
+}

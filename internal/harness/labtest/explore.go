@@ -1,0 +1,170 @@
+package labtest
+
+import (
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"distlabs/internal/harness/explore"
+	"distlabs/internal/harness/report"
+	"distlabs/labrpc"
+)
+
+// A Space is what [Explore] searches. The zero value has no nodes; of the rest, zero stands for the default.
+type Space struct {
+	Nodes int
+	// Depth is the longest schedule, in steps: messages that arrive, times that pass, faults. 40.
+	Depth int
+	// How many faults of each kind one schedule may have. A crash is one at a quiet moment or at a disk write; the node
+	// starts again at once.
+	Losses, Copies, Crashes int
+	// Patience is how long one step may wait for a timer, in virtual time: longer than the longest timer of a node. 1s.
+	Patience time.Duration
+	// Strategy and Schedules are what a plain run does. pct, 300.
+	Strategy  Strategy
+	Schedules int
+	// MustBite is Config.MustBite.
+	MustBite []string
+}
+
+// Strategy names how schedules are chosen; see package explore.
+type Strategy string
+
+// The strategies.
+const (
+	Random     Strategy = "random"
+	PCT        Strategy = "pct"
+	DepthFirst Strategy = "depth-first"
+	// Sampled is for comparison: no schedules, but links that lose and delay by the seed, as in [Run], and as many
+	// crashes at random moments.
+	Sampled Strategy = "sampled"
+	// Own is the one that the test's Space names.
+	Own Strategy = "own"
+)
+
+// pctChanges is how many changes of order PCT makes in a schedule, faults aside.
+const pctChanges = 3
+
+// A Scenario is a small system whose schedules are searched: a few nodes that do one thing.
+type Scenario struct {
+	// Start begins the student's server on a node, at first and after each crash. It must not wait.
+	Start func(node *labrpc.Node)
+	// State describes what is seen of the system at a quiet moment, so that distinct states can be counted.
+	// It may be nil.
+	State func(see func(values ...int))
+	// Act, if not nil, is asked before each step and may do something by itself, such as a client's request, in a goroutine
+	// if it waits; it reports whether it did.
+	Act func() bool
+	// Over, if not nil, ends a schedule.
+	Over func() bool
+	// Arrives, if not nil, is called for each message that is about to arrive. The next check sees what its receiver did about it.
+	Arrives func(m Arrival)
+}
+
+// An Arrival is a message that is about to arrive. A reply may come too late for its caller to notice.
+type Arrival struct {
+	From, To labrpc.NodeID
+	Kind     labrpc.MessageKind
+	Body     any
+}
+
+// Explore searches schedules of the scenario that setup makes, each in a bubble of its own with a fresh network: the
+// network holds every message, and what happens next is a choice. Rules are checked after every step: by [Sim.Always], by
+// interceptors, by Tell. setup may register those, but must not wait.
+//
+// What it finds is an ordinary failure, shortened to steps none of which can be left out; LABS_SCHEDULE, which is printed
+// with it, takes just those again. LABS_EXPLORE=STRATEGY:SCHEDULES[:FIRST SEED] says how to search; with it,
+// tests of other sorts are skipped.
+func Explore(t *testing.T, space Space, setup func(s *Sim) Scenario) {
+	t.Helper()
+	x := newExploration(t, space, setup)
+	x.run()
+}
+
+// exploring reports whether only schedules are to be searched.
+func exploring() bool { return os.Getenv("LABS_EXPLORE") != "" }
+
+func skipIfExploring(t *testing.T) {
+	t.Helper()
+	if exploring() {
+		const why = "LABS_EXPLORE is set, and this test searches no schedules"
+		channel.Send(report.Event{Kind: report.Start, Test: t.Name()})
+		channel.Send(report.Event{Kind: report.End, Test: t.Name(), Result: &report.Result{Status: report.Skip, SkipReason: why}})
+		t.Skip(why)
+	}
+}
+
+// withDefaults fills in what is zero.
+func (space Space) withDefaults() Space {
+	if space.Depth == 0 {
+		space.Depth = 40
+	}
+	if space.Patience == 0 {
+		space.Patience = time.Second
+	}
+	if space.Strategy == "" {
+		space.Strategy = PCT
+	}
+	if space.Schedules == 0 {
+		space.Schedules = 300
+	}
+	return space
+}
+
+func (space Space) bounds() explore.Bounds {
+	return explore.Bounds{Depth: space.Depth, Losses: space.Losses, Copies: space.Copies, Crashes: space.Crashes}
+}
+
+// A search is what the environment asks for.
+type search struct {
+	strategy  Strategy
+	schedules int
+	first     uint64 // seed
+	script    []explore.Token
+}
+
+// chosenSearch returns what to search, and whether the environment chose it.
+func chosenSearch(space Space) (s search, chosen bool, err error) {
+	s = search{strategy: space.Strategy, schedules: space.Schedules, first: 1}
+	seeds, chosen, err := chosenSeeds(space.Schedules)
+	if err != nil {
+		return s, false, err
+	}
+	if chosen { // as many schedules as seeds, from the first on
+		s.first, s.schedules = seeds[0], len(seeds)
+	}
+	if v := os.Getenv("LABS_SCHEDULE"); v != "" {
+		s.script, err = explore.Parse(v)
+		return s, true, err
+	}
+	v := os.Getenv("LABS_EXPLORE")
+	if v == "" {
+		return s, chosen, nil
+	}
+	wrong := fmt.Errorf("LABS_EXPLORE=%q: want a strategy (%s, %s, %s, %s or %s), a number of schedules and, if you like, the first seed: pct:5000:1",
+		v, Own, Random, PCT, DepthFirst, Sampled)
+	fields := strings.Split(v, ":")
+	if len(fields) < 2 || len(fields) > 3 {
+		return s, false, wrong
+	}
+	s.strategy = Strategy(fields[0])
+	switch s.strategy {
+	case Own:
+		s.strategy = space.Strategy
+	case Random, PCT, DepthFirst, Sampled:
+	default:
+		return s, false, wrong
+	}
+	if s.schedules, err = strconv.Atoi(fields[1]); err != nil || s.schedules < 1 {
+		return s, false, wrong
+	}
+	if len(fields) == 3 {
+		if s.first, err = strconv.ParseUint(fields[2], 10, 64); err != nil {
+			return s, false, wrong
+		}
+	}
+	return s, true, nil
+}

@@ -1,0 +1,272 @@
+package labtest
+
+import (
+	"fmt"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"distlabs/internal/harness/report"
+	"distlabs/labrpc"
+)
+
+func TestMain(m *testing.M) { Main(m) }
+
+func TestChosenSeeds(t *testing.T) {
+	for _, test := range []struct {
+		name, seed, seeds, extra string
+		want                     []uint64
+		chosen                   bool
+		err                      string
+	}{
+		{name: "the default", want: []uint64{1, 2, 3}},
+		{name: "one seed", seed: "81", want: []uint64{81}, chosen: true},
+		{name: "one seed beats several", seed: "81", seeds: "2", want: []uint64{81}, chosen: true},
+		{name: "a number of seeds", seeds: "2", want: []uint64{1, 2}, chosen: true},
+		{name: "a range", seeds: "5-7", want: []uint64{5, 6, 7}, chosen: true},
+		{name: "a list", seeds: "9,3", want: []uint64{9, 3}, chosen: true},
+		{name: "a list of ranges", seeds: "9,3-4", want: []uint64{9, 3, 4}, chosen: true},
+		{name: "more than the test's own", extra: "18446744073709551615,2", want: []uint64{1, 2, 3, 18446744073709551615}},
+		{name: "more than a range", seeds: "5-6", extra: "9", want: []uint64{5, 6, 9}, chosen: true},
+		{name: "one seed and no more", seed: "81", extra: "9", want: []uint64{81}, chosen: true},
+		{name: "no numbers more", extra: "9;3", err: `LABS_EXTRA_SEEDS="9;3"`},
+		{name: "no number", seed: "x", err: `LABS_SEED="x" is not a seed`},
+		{name: "half a range", seeds: "3-", err: `LABS_SEEDS="3-"`},
+		{name: "an empty range", seeds: "7-5", err: `the range "7-5" is empty or too long`},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Setenv("LABS_SEED", test.seed)
+			t.Setenv("LABS_SEEDS", test.seeds)
+			t.Setenv("LABS_EXTRA_SEEDS", test.extra)
+			got, chosen, err := chosenSeeds(3)
+			if test.err != "" {
+				require.ErrorContains(t, err, test.err)
+				return
+			}
+			require.NoError(t, err)
+			require.Equal(t, test.want, got)
+			require.Equal(t, test.chosen, chosen)
+		})
+	}
+}
+
+// Of a measure over several seeds the worst counts, whichever side of its bound that is.
+func TestWorstMeasure(t *testing.T) {
+	all := map[string]report.Measure{}
+	for _, v := range []float64{2, 5, 3} {
+		worst(all, report.Measure{Name: "detection time", Value: v, Bound: "≤ 6ms"})
+		worst(all, report.Measure{Name: "throughput", Value: v, Bound: "≥ 1/s"})
+	}
+	require.Equal(t, 5.0, all["detection time"].Value)
+	require.Equal(t, 2.0, all["throughput"].Value)
+}
+
+func TestPlainText(t *testing.T) {
+	require.Equal(t, "Not equal: expected: 1 actual  : 2 after a vote",
+		plainText("\n\tError Trace:\tx_test.go:3\n\tError:      \tNot equal: \n\texpected: 1\n\tactual  : 2\n\tTest: TestX\n\tMessages:   \tafter a vote"))
+}
+
+// runnerOf is a runner whose failures this test looks at instead of printing them.
+func runnerOf(t *testing.T, cfg Config, body func(*Sim)) *report.Result {
+	r := newRunner(t, cfg, body)
+	seeds, chosen, err := chosenSeeds(r.cfg.Seeds)
+	require.NoError(t, err)
+	r.runAll(seeds)
+	return r.result(chosen)
+}
+
+// A fresh bubble, network and random source a seed; nothing of one seed reaches the next.
+func TestSeedsAreSeparate(t *testing.T) {
+	var mu sync.Mutex
+	drawn := map[uint64][]int{}
+	body := func(s *Sim) {
+		require.Equal(s, 0, s.Net.Stats(labrpc.Match{}).Sent)
+		require.Equal(s, 2, len(s.Net.Nodes()))
+		require.Less(s, s.Net.Now(), time.Second)
+		s.Run(time.Hour / 100)
+		mu.Lock()
+		defer mu.Unlock()
+		drawn[s.Seed] = append(drawn[s.Seed], s.Rand().IntN(1_000_000))
+	}
+	for range 2 {
+		res := runnerOf(t, Config{Nodes: 2, Seeds: 4}, body)
+		require.Equal(t, report.Pass, res.Status)
+		require.Equal(t, 4, res.Seeds)
+		require.Greater(t, res.Virtual, 4*time.Hour/100)
+	}
+	require.Len(t, drawn, 4)
+	for seed, two := range drawn {
+		require.Equal(t, two[0], two[1], "seed %d draws the same every time", seed)
+	}
+	require.NotEqual(t, drawn[1], drawn[2])
+}
+
+// The lowest failing seed is reported, whichever finished first, and no seed after it is begun for nothing.
+func TestFirstFailureFirst(t *testing.T) {
+	t.Setenv("LABS_TRACE_DIR", t.TempDir())
+	res := runnerOf(t, Config{Nodes: 1, Seeds: 500}, func(s *Sim) {
+		s.Run(time.Second)
+		if s.Seed >= 3 {
+			s.Failf("rule 1", "seed %d fails", s.Seed)
+		}
+	})
+	require.Equal(t, report.Fail, res.Status)
+	require.Len(t, res.Failures, 1)
+	require.Equal(t, "seed 3 fails", res.Failures[0].What)
+	require.Equal(t, uint64(3), res.Failures[0].Seed)
+	require.Less(t, res.Seeds, 50)
+}
+
+// What must have bitten is asked of the default seeds only: one chosen seed may well miss it.
+func TestMustBite(t *testing.T) {
+	cfg := Config{Nodes: 1, Seeds: 3, MustBite: []string{"seed two ran"}}
+	body := func(s *Sim) {
+		if s.Seed == 2 {
+			s.Bite("seed two ran")
+		}
+	}
+	require.Equal(t, report.Pass, runnerOf(t, cfg, body).Status)
+	cfg.Seeds = 1
+	res := runnerOf(t, cfg, body)
+	require.Equal(t, report.Fail, res.Status)
+	require.Equal(t, report.Vacuous, res.Failures[0].Kind)
+	t.Setenv("LABS_SEED", "1")
+	require.Equal(t, report.Pass, runnerOf(t, cfg, body).Status)
+}
+
+// A soak goes on after failures, and finds the seeds that do not replay.
+func TestSoak(t *testing.T) {
+	t.Setenv("LABS_SOAK", "1")
+	t.Setenv("LABS_SEEDS", "20")
+	t.Setenv("LABS_TRACE_DIR", t.TempDir())
+	var mu sync.Mutex
+	runs := map[uint64]int{}
+	res := runnerOf(t, Config{Nodes: 2}, func(s *Sim) {
+		mu.Lock()
+		runs[s.Seed]++
+		n := runs[s.Seed]
+		mu.Unlock()
+		node := s.Start(1)
+		s.Run(time.Second)
+		if s.Seed == 7 {
+			node.Logf("run %d", n) // differs from run to run
+			s.Run(time.Second)
+		}
+		if s.Seed == 3 || s.Seed == 9 {
+			s.Failf("rule 1", "always fails")
+		}
+	})
+	require.Equal(t, 20, res.Seeds)
+	require.Equal(t, []uint64{3, 9}, res.Failed)
+	require.Equal(t, []uint64{7}, slices.Clip(res.Diverged))
+	require.Equal(t, 2, runs[1])
+}
+
+// Always sees every step: a state that lasts from one delivery to the next is not missed.
+func TestAlwaysSeesEveryStep(t *testing.T) {
+	t.Setenv("LABS_TRACE_DIR", t.TempDir())
+	res := runnerOf(t, Config{Nodes: 2, Seeds: 1, Link: labrpc.Link{Latency: labrpc.Fixed(time.Millisecond)}}, func(s *Sim) {
+		var mu sync.Mutex
+		state := 0
+		a, b := s.Start(1), s.Start(2)
+		labrpc.Receive(b, "set", func(_ labrpc.NodeID, v int) {
+			mu.Lock()
+			defer mu.Unlock()
+			state = v
+		})
+		s.Always(func() *Violation {
+			mu.Lock()
+			defer mu.Unlock()
+			if state == 500 {
+				return &Violation{What: "the state was 500", Rule: "never 500"}
+			}
+			return nil
+		})
+		go func() {
+			for i := range 1000 {
+				labrpc.Send(a, 2, "set", i)
+				time.Sleep(2 * time.Microsecond)
+			}
+		}()
+		s.Run(time.Minute)
+	})
+	require.Equal(t, []uint64{1}, res.Failed)
+	require.Equal(t, "the state was 500", res.Failures[0].What)
+	require.NotEmpty(t, res.Failures[0].Trace)
+	require.FileExists(t, res.Failures[0].Diagram)
+}
+
+// A body without a network still has virtual time.
+func TestOnce(t *testing.T) {
+	began := time.Now()
+	Once(t, func(s *Sim) {
+		s.Run(9 * time.Minute)
+		require.Nil(s, s.Net)
+	})
+	require.Less(t, time.Since(began), 5*time.Minute)
+}
+
+// A failure that needs two faults of many is shown with those two. If it was the script that asked, what the script
+// did to the network stays.
+func TestMinimise(t *testing.T) {
+	t.Setenv("LABS_TRACE_DIR", t.TempDir())
+	for _, tc := range []struct {
+		name   string
+		always bool // whether the rule holds at any moment of any run
+		faults string
+		what   string
+	}{
+		{name: "a rule of every run", always: true, faults: `^[23] of \d\d are enough: .*cut n1→n2 at 1.050s`,
+			what: "message 21 and at least 3 others were lost, 4 in all"},
+		{name: "a wish of the script", faults: `^5 of \d\d are enough: cut n3 \| n1 n2 at 0.550s; cut n1→n2 at 1.050s; n3 crashed at `,
+			what: "message 21 and at least 3 others were lost, 4 in all"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			res := runnerOf(t, Config{Nodes: 3, Seeds: 1, Link: labrpc.FairLoss(0.3)}, func(s *Sim) {
+				heard, over := map[int]bool{}, false
+				s.Always(func() *Violation {
+					if lost := 40 - len(heard); tc.always && over && !heard[21] && lost > 3 {
+						return &Violation{Rule: "rule 1", What: fmt.Sprintf("message 21 and at least 3 others were lost, %d in all", lost)}
+					}
+					return nil
+				})
+				loseSome(s, heard)
+				over = true
+				s.Logf("all is sent")
+				s.Run(time.Second)
+				if lost := 40 - len(heard); !heard[21] && lost > 3 {
+					s.Failf("rule 1", "message 21 and at least 3 others were lost, %d in all", lost)
+				}
+			})
+			require.Len(t, res.Failures, 1)
+			f := res.Failures[0]
+			require.Regexp(t, tc.faults, f.Faults)
+			require.Equal(t, tc.what, f.What)
+		})
+	}
+}
+
+// loseSome sends 40 numbered messages from n1 to n2 over links that lose some, while n3 is cut off and crashes, and so is n2 for two.
+func loseSome(s *Sim, heard map[int]bool) {
+	a, b := s.Start(1), s.Start(2)
+	s.Start(3)
+	labrpc.Receive(b, "n", func(_ labrpc.NodeID, n int) {
+		labrpc.Tell(b, n, func(_ time.Duration, n int) { heard[n] = true })
+	})
+	for i := range 40 {
+		labrpc.Send(a, 2, "n", i)
+		s.Run(50 * time.Millisecond)
+		switch i {
+		case 10:
+			s.Net.Isolate(3)
+		case 20:
+			s.Net.Cut(1, 2)
+		case 22:
+			s.Net.Heal()
+			s.Net.Crash(3)
+		}
+	}
+}

@@ -1,0 +1,215 @@
+package labtest
+
+import (
+	"fmt"
+	"maps"
+	"os"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"distlabs/internal/harness/report"
+	"distlabs/internal/harness/trace"
+)
+
+// A runner runs one test over its seeds.
+type runner struct {
+	t     *testing.T
+	cfg   Config
+	body  func(*Sim)
+	alone bool // without a network
+	soak  bool
+
+	mu       sync.Mutex
+	outcomes []*outcome
+	diverged []uint64
+	stop     bool
+	enough   *minimal // of the failure that was explained
+}
+
+func newRunner(t *testing.T, cfg Config, body func(*Sim)) *runner {
+	if cfg.Seeds == 0 {
+		cfg.Seeds = defaultSeeds
+	}
+	return &runner{t: t, cfg: cfg, body: body, soak: os.Getenv("LABS_SOAK") != ""}
+}
+
+func (r *runner) run() {
+	r.t.Helper()
+	began, races := time.Now(), raceErrors()
+	channel.Send(report.Event{Kind: report.Start, Test: r.t.Name()})
+	seeds, chosen, err := chosenSeeds(r.cfg.Seeds)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	r.runAll(seeds)
+	r.end(r.result(chosen), began, races, seeds)
+}
+
+// end reports the result. races is how many data races there were before the test.
+func (r *runner) end(result *report.Result, began time.Time, races int, seeds []uint64) {
+	r.t.Helper()
+	result.Real = time.Since(began)
+	result.Races = raceErrors()
+	if result.Races > races {
+		result.Failures = append(result.Failures, r.raceFailure(seeds))
+	}
+	if len(result.Failures) > 0 {
+		result.Status = report.Fail
+	}
+	channel.Send(report.Event{Kind: report.End, Test: r.t.Name(), Result: result})
+	for _, f := range result.Failures {
+		if f.Kind != report.Race { // the supervisor has the detector's report
+			fmt.Fprint(r.t.Output(), f.Text())
+		}
+	}
+	if result.Status == report.Fail {
+		r.t.FailNow()
+	}
+}
+
+// runAll runs the seeds, in order, on as many goroutines as there are processors.
+func (r *runner) runAll(seeds []uint64) {
+	next := make(chan uint64)
+	var workers sync.WaitGroup
+	for range min(runtime.GOMAXPROCS(0), len(seeds)) {
+		workers.Go(func() {
+			for seed := range next {
+				if !r.stopped() {
+					r.runOne(seed)
+				}
+			}
+		})
+	}
+	for _, seed := range seeds {
+		next <- seed
+	}
+	close(next)
+	workers.Wait()
+	slices.SortFunc(r.outcomes, func(a, b *outcome) int { return slices.Index(seeds, a.seed) - slices.Index(seeds, b.seed) })
+}
+
+// stopped reports whether a failure has made further seeds pointless.
+func (r *runner) stopped() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.stop
+}
+
+// runOne runs one seed, twice in a soak.
+func (r *runner) runOne(seed uint64) {
+	var first trace.Digest
+	observe := first.Observe
+	if !r.soak {
+		observe = nil
+	}
+	out := r.runSeed(seed, observe)
+	if recording() {
+		r.keep(out)
+	}
+	same := true
+	if r.soak && !out.abandoned {
+		var second trace.Digest
+		again := r.runSeed(seed, second.Observe)
+		same = first.Sum() == second.Sum() && sameFailure(out.failure, again.failure)
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.outcomes = append(r.outcomes, out)
+	if !same {
+		r.diverged = append(r.diverged, seed)
+	}
+	if out.failure != nil && !r.soak || out.abandoned {
+		r.stop = true
+	}
+}
+
+func sameFailure(a, b *report.Failure) bool {
+	if a == nil || b == nil {
+		return a == b
+	}
+	return a.What == b.What && a.Rule == b.Rule
+}
+
+// result sums up the seeds, and explains the first failure.
+func (r *runner) result(chosen bool) *report.Result {
+	res := &report.Result{Status: report.Pass, Seeds: len(r.outcomes), Diverged: r.diverged}
+	bites, measures := map[string]bool{}, map[string]report.Measure{}
+	var first *outcome
+	for _, out := range r.outcomes {
+		res.Virtual += out.virtual
+		maps.Copy(bites, out.bites)
+		for _, m := range out.measures {
+			worst(measures, m)
+		}
+		if out.failure != nil {
+			res.Failed = append(res.Failed, out.seed)
+			if first == nil {
+				first = out
+			}
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(measures)) {
+		res.Measures = append(res.Measures, measures[name])
+	}
+	switch {
+	case first != nil:
+		res.Failures = append(res.Failures, r.explain(first))
+		if m := r.enough; m != nil {
+			faults, _ := m.kept()
+			res.Measures = append(res.Measures, report.Measure{Name: report.Enough, Value: float64(faults), Unit: fmt.Sprintf("of %d", m.faults)})
+		}
+	case len(r.diverged) > 0:
+		res.Failures = append(res.Failures, r.divergence())
+	case !chosen:
+		if f, ok := r.vacuous(bites, fmt.Sprintf("%d seeds", len(r.outcomes))); ok {
+			res.Failures = append(res.Failures, f)
+		}
+	}
+	if len(res.Failures) > 0 {
+		res.Status = report.Fail
+	}
+	return res
+}
+
+// vacuous checks that what the test is about has happened in some seed.
+func (r *runner) vacuous(bites map[string]bool, runs string) (report.Failure, bool) {
+	var missing []string
+	for _, what := range r.cfg.MustBite {
+		if !bites[what] {
+			missing = append(missing, what)
+		}
+	}
+	if len(missing) == 0 {
+		return report.Failure{}, false
+	}
+	return report.Failure{
+		Test: r.t.Name(), Kind: report.Vacuous,
+		What: fmt.Sprintf("the test could not do its work: in none of %s was it seen that %s",
+			runs, strings.Join(missing, ", nor that ")),
+		Rule:   "a test counts only if what it is about has happened: does your code send what the handout says, so that the test knows it?",
+		Replay: place().Replay(r.t.Name()),
+	}, true
+}
+
+// raceFailure names the seeds during which the race detector spoke.
+func (r *runner) raceFailure(seeds []uint64) report.Failure {
+	f := report.Failure{
+		Test: r.t.Name(), Kind: report.Race,
+		What: "the race detector saw two goroutines touch one variable",
+		Rule: "two goroutines may touch one variable only under a lock or through a channel (Go memory model)",
+	}
+	if len(seeds) > 0 {
+		f.Seed = seeds[0]
+		f.Replay = r.replay(seeds[0])
+	}
+	return f
+}
+
+// replay is the command that runs one seed of this test again.
+func (r *runner) replay(seed uint64) string {
+	return place().ReplaySeed(r.t.Name(), seed)
+}

@@ -1,0 +1,9 @@
+package spin
+
+import (
+	"testing"
+
+	"distlabs/internal/harness/labtest"
+)
+
+func TestMain(m *testing.M) { labtest.Main(m) }

@@ -1,0 +1,19 @@
+package vacuous
+
+import (
+	"testing"
+	"time"
+
+	"distlabs/internal/harness/labtest"
+	"distlabs/labrpc"
+)
+
+func TestIt(t *testing.T) {
+	labtest.Run(t, labtest.Config{Nodes: 2, Seeds: 3, MustBite: []string{"a message was lost"}}, func(s *labtest.Sim) {
+		s.StartAll(Start)
+		s.Run(time.Second)
+		if s.Net.Stats(labrpc.Match{}).Lost > 0 {
+			s.Bite("a message was lost")
+		}
+	})
+}

@@ -1,0 +1,64 @@
+package labtest
+
+import (
+	"fmt"
+	"time"
+
+	"distlabs/internal/harness/report"
+)
+
+// How long, in real time, virtual time may stand still before the stacks are looked at; and before the
+// verdict falls on what a busy machine could also cause.
+const (
+	patience     = time.Second
+	lastPatience = 10 * time.Second
+	giveUp       = 90 * time.Second
+)
+
+// watch waits outside the bubble until the run is over, and reports false if
+// it never will be: virtual time stands still. Such a bubble is abandoned.
+func (s *Sim) watch(over <-chan struct{}) bool {
+	tick := time.NewTicker(patience / 4)
+	defer tick.Stop()
+	last, since := s.progress(), time.Now()
+	for {
+		select {
+		case <-over:
+			return true
+		case <-tick.C:
+		}
+		if now := s.progress(); now != last {
+			last, since = now, time.Now()
+			continue
+		}
+		if still := time.Since(since); still > patience && s.diagnose(still) {
+			return false
+		}
+	}
+}
+
+func (s *Sim) progress() uint64 {
+	n := s.beats.Load()
+	if net := s.net.Load(); net != nil {
+		n += net.Steps()
+	}
+	return n
+}
+
+// diagnose looks for the reason why virtual time stands still. A mutex held across a wait shows at once; a loop that never waits
+// looks like one that has a lot to do, and gets more time.
+func (s *Sim) diagnose(still time.Duration) bool {
+	f, ok := report.Diagnose(allStacks(), s.bubble.Load(), source())
+	switch {
+	case ok && f.Kind != report.Spin, ok && still > lastPatience:
+		s.failWith(f.Kind, Violation{What: f.What, Rule: f.Rule, Seen: f.Seen}, f.Where)
+		return true
+	case still > giveUp:
+		s.failWith(report.Spin, Violation{
+			What: fmt.Sprintf("virtual time has stood still for %v of real time", still.Round(time.Second)),
+			Rule: "every goroutine waits now and then: with a timer, a channel or a condition",
+		}, "")
+		return true
+	}
+	return false
+}

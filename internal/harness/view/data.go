@@ -1,0 +1,138 @@
+package view
+
+import (
+	"encoding/json"
+	"strconv"
+	"time"
+
+	"distlabs/internal/harness/report"
+	"distlabs/internal/harness/trace"
+	"distlabs/labrpc"
+)
+
+// payload is what the page's script reads.
+type payload struct {
+	Title      string      `json:"title"`
+	Runs       []runData   `json:"runs"`
+	Difference *difference `json:"difference,omitempty"`
+}
+
+type difference struct {
+	Steps [2]int           `json:"steps"` // index in each run; -1 where it has none
+	At    [2]time.Duration `json:"at"`
+	Text  string           `json:"text"`
+}
+
+// runData is a run by columns: the page of 20 000 steps is then 2 MB and not 9, and is parsed in milliseconds.
+type runData struct {
+	Test    string           `json:"test"`
+	Module  string           `json:"module"`
+	Seed    string           `json:"seed"` // a JavaScript number holds 53 bits of 64
+	Nodes   int              `json:"nodes"`
+	Steps   int              `json:"steps"`
+	Broke   *time.Duration   `json:"broke"` // when the rule broke
+	Failure *report.Failure  `json:"failure"`
+	Faults  []string         `json:"faults"`
+	Strings []string         `json:"strings"` // what the columns' indexes mean; the first is ""
+	Columns map[string][]int `json:"columns"` // a column of zeroes is left out
+	Snips   map[string]*snip `json:"snips"`   // by Event.Source
+}
+
+// encode prepares a run for the page.
+func (o Options) encode(run *trace.Run) runData {
+	n, faults := trace.ShortFaults(run)
+	h := run.Header
+	d := runData{
+		Test: h.Test, Module: h.Module, Seed: strconv.FormatUint(h.Seed, 10), Nodes: h.Nodes, Steps: len(run.Steps),
+		Faults: append(make([]string, 0, n), faults...), Columns: map[string][]int{}, Snips: o.snips(run),
+	}
+	d.Failure, d.Broke = failureOf(run)
+	table := &stringTable{index: map[string]int{"": 0}, list: []string{""}}
+	column := func(name string, value func(i int, s *trace.Step) int) {
+		values, any := make([]int, len(run.Steps)), false
+		for i := range run.Steps {
+			values[i] = value(i, &run.Steps[i])
+			any = any || values[i] != 0
+		}
+		if any {
+			d.Columns[name] = values
+		}
+	}
+	text := func(name string, value func(s *trace.Step) string) {
+		column(name, func(_ int, s *trace.Step) int { return table.add(value(s)) })
+	}
+	column("at", func(_ int, s *trace.Step) int { return int(s.At) })
+	column("node", func(_ int, s *trace.Step) int { return int(s.Node) })
+	column("inc", func(_ int, s *trace.Step) int { return s.Inc })
+	column("msg", func(_ int, s *trace.Step) int { return int(s.Msg) })
+	column("copy", func(_ int, s *trace.Step) int { return s.Copy })
+	column("from", func(_ int, s *trace.Step) int { return int(s.From) })
+	column("to", func(_ int, s *trace.Step) int { return int(s.To) })
+	column("number", func(_ int, s *trace.Step) int { return int(s.Number) })
+	column("replyTo", func(_ int, s *trace.Step) int { return int(s.ReplyTo) })
+	text("kind", func(s *trace.Step) string { return string(s.Kind) })
+	text("message", func(s *trace.Step) string { return string(s.Message) })
+	text("method", func(s *trace.Step) string { return s.Method })
+	text("type", func(s *trace.Step) string { return s.Type })
+	text("body", func(s *trace.Step) string { return s.Body })
+	text("source", func(s *trace.Step) string { return s.Source })
+	text("reason", func(s *trace.Step) string { return s.Reason })
+	text("name", func(s *trace.Step) string { return s.Name })
+	text("value", func(s *trace.Step) string { return s.Value })
+	routine := findRoutine(run)
+	column("routine", func(i int, _ *trace.Step) int {
+		if routine[i] {
+			return 1
+		}
+		return 0
+	})
+	d.Strings = table.list
+	return d
+}
+
+// stringTable gives every string a number.
+type stringTable struct {
+	index map[string]int
+	list  []string
+}
+
+func (t *stringTable) add(s string) int {
+	i, ok := t.index[s]
+	if !ok {
+		i = len(t.list)
+		t.index[s] = i
+		t.list = append(t.list, s)
+	}
+	return i
+}
+
+// failureOf returns how the run failed and when. A failure whose moment nobody
+// recorded broke at the last thing that a node did: a test stops when it has seen enough.
+func failureOf(run *trace.Run) (*report.Failure, *time.Duration) {
+	var f *report.Failure
+	if raw := run.Header.Failure; len(raw) > 0 {
+		f = &report.Failure{}
+		if err := json.Unmarshal(raw, f); err != nil || f.What == "" {
+			f.What = string(raw)
+		}
+	}
+	if v := run.Header.Violation; v != nil {
+		at := v.At
+		return f, &at
+	}
+	if f == nil {
+		return nil, nil
+	}
+	for i := len(run.Steps) - 1; i >= 0; i-- {
+		if s := &run.Steps[i]; s.Node != 0 && !closing(s) {
+			at := s.At
+			return f, &at
+		}
+	}
+	return f, nil
+}
+
+// closing reports whether the step is one of the crashes by which a network ends.
+func closing(s *trace.Step) bool {
+	return s.Kind == labrpc.EventCrashed && s.Reason == "network closed"
+}

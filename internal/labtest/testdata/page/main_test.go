@@ -1,9 +1,0 @@
-package page
-
-import (
-	"testing"
-
-	"distlabs/internal/labtest"
-)
-
-func TestMain(m *testing.M) { labtest.Main(m) }

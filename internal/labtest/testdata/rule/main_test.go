@@ -1,9 +1,0 @@
-package rule
-
-import (
-	"testing"
-
-	"distlabs/internal/labtest"
-)
-
-func TestMain(m *testing.M) { labtest.Main(m) }

@@ -1,0 +1,74 @@
+package advice
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/bluekeyes/go-gitdiff/gitdiff"
+	"github.com/stretchr/testify/require"
+	"golang.org/x/tools/go/analysis/analysistest"
+	"golang.org/x/tools/go/packages"
+
+	"distlabs/internal/grading/course"
+)
+
+// Each folder of testdata/src has what an analyzer must find, in want comments, and
+// what is right and looks like it.
+func TestAnalyzers(t *testing.T) {
+	for _, a := range Analyzers {
+		t.Run(a.Name, func(t *testing.T) { analysistest.Run(t, analysistest.TestData(), a, a.Name) })
+	}
+}
+
+// Whoever does it right is left alone: no reference and no alternative gets any
+// advice.
+func TestNothingToSayAboutWhatIsRight(t *testing.T) {
+	root, err := course.Root(".")
+	require.NoError(t, err)
+	var dirs []string
+	for _, pattern := range []string{"solutions/[0-9]*-*", "solutions/*/alternative"} {
+		found, err := filepath.Glob(filepath.Join(root, pattern))
+		require.NoError(t, err)
+		require.NotEmpty(t, found)
+		for _, dir := range found {
+			dir, err := filepath.Rel(root, dir)
+			require.NoError(t, err)
+			dirs = append(dirs, dir)
+		}
+	}
+	all, err := Check(t.Context(), root, dirs...)
+	require.NoError(t, err)
+	for _, a := range all {
+		t.Error(a)
+	}
+}
+
+// Known-wrong solutions that an analyzer is about do get its advice.
+func TestFindsItInMutants(t *testing.T) {
+	root, err := course.Root(".")
+	require.NoError(t, err)
+	for _, tc := range []struct{ lab, mutant, want string }{
+		{"04-election", "raft-lock-across-call", "r.mu, locked at raft.go:"},
+		{"04-election", "raft-outlives-its-node", "this loop goes on when its node has crashed"},
+		{"03-clocks", "3a-serves-package-time", "a moment of time.Now leaves this node, in a message or a record"},
+	} {
+		t.Run(tc.mutant, func(t *testing.T) {
+			dir := filepath.Join("solutions", tc.lab)
+			text, err := os.ReadFile(filepath.Join(root, dir, "mutants", tc.mutant+".patch"))
+			require.NoError(t, err)
+			patches, _, err := gitdiff.Parse(bytes.NewReader(text))
+			require.NoError(t, err)
+			path := filepath.Join(root, filepath.FromSlash(patches[0].NewName))
+			reference, err := os.ReadFile(path)
+			require.NoError(t, err)
+			var mutant bytes.Buffer
+			require.NoError(t, gitdiff.Apply(&mutant, bytes.NewReader(reference), patches[0]))
+			all, err := check(&packages.Config{Context: t.Context(), Dir: root, Overlay: map[string][]byte{path: mutant.Bytes()}}, []string{dir})
+			require.NoError(t, err)
+			require.Len(t, all, 1)
+			require.Contains(t, all[0].String(), tc.want)
+		})
+	}
+}

@@ -1,0 +1,70 @@
+package learn
+
+import (
+	"fmt"
+
+	"distlabs/internal/grading/course"
+)
+
+// Hint is one hint of a part, gentlest first.
+type Hint struct {
+	Text   string
+	Number int // from 1
+	Of     int // how many the part has
+}
+
+// Left is how many hints come after this one.
+func (h Hint) Left() int { return h.Of - h.Number }
+
+// NextHint gives the part's next hint and remembers that it was given. After the
+// last the error says so (IsNoMoreHints).
+func NextHint(c *course.Course, part course.Part) (Hint, error) {
+	var shown int
+	_, err := Update(c.Root, func(p *Progress) {
+		shown = min(p.Hints[part.ID], len(part.Hints))
+		if shown < len(part.Hints) {
+			p.Hints[part.ID] = shown + 1
+		}
+	})
+	if err != nil {
+		return Hint{}, err
+	}
+	if shown == len(part.Hints) {
+		return Hint{}, noMoreHints{part}
+	}
+	return Hint{Text: part.Hints[shown], Number: shown + 1, Of: len(part.Hints)}, nil
+}
+
+// Hints lists the part's hints that were given already, or all of them.
+func Hints(c *course.Course, part course.Part, all bool) ([]Hint, error) {
+	p, err := Load(c.Root)
+	if err != nil {
+		return nil, err
+	}
+	n := min(p.Hints[part.ID], len(part.Hints))
+	if all {
+		n = len(part.Hints)
+	}
+	var hints []Hint
+	for i, text := range part.Hints[:n] {
+		hints = append(hints, Hint{Text: text, Number: i + 1, Of: len(part.Hints)})
+	}
+	return hints, nil
+}
+
+// noMoreHints says that all hints of a part were given.
+type noMoreHints struct{ part course.Part }
+
+func (e noMoreHints) Error() string {
+	if len(e.part.Hints) == 0 {
+		return fmt.Sprintf("learn: %s has no hints: read the rules in the lab's README once more", e.part.ID)
+	}
+	return fmt.Sprintf("learn: that was the last of %s's %d hints: grade hint %s --again repeats them, grade solution %s --spoil shows the reference",
+		e.part.ID, len(e.part.Hints), e.part.ID, e.part.ID)
+}
+
+// IsNoMoreHints reports whether the error says that all hints were given.
+func IsNoMoreHints(err error) bool {
+	_, ok := err.(noMoreHints)
+	return ok
+}

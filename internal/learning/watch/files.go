@@ -1,0 +1,130 @@
+package watch
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/fsnotify/fsnotify"
+
+	"distlabs/internal/grading/course"
+	"distlabs/internal/learning/learn"
+)
+
+// patience is when files are looked at.
+type patience struct {
+	// settle is how long no more is written before files are looked at: an editor
+	// may save in several writes, or write another file and rename it.
+	settle time.Duration
+	// poll is how often files are looked at in any case. Where the system's
+	// notification works it finds nothing new; on network drives and in some
+	// containers it is all that there is.
+	poll time.Duration
+}
+
+var usual = patience{settle: 60 * time.Millisecond, poll: time.Second}
+
+// stamp tells one state of a file from another.
+type stamp struct {
+	size     int64
+	modified time.Time
+}
+
+// Files calls saved with the students' files that were saved, after each time that
+// some were, until the context ends.
+func Files(ctx context.Context, c *course.Course, saved func([]learn.File)) {
+	usual.files(ctx, c, saved)
+}
+
+func (p patience) files(ctx context.Context, c *course.Course, saved func([]learn.File)) {
+	events, wake := notification(c)
+	if events != nil {
+		defer events.Close()
+	}
+	last := stamps(c)
+	ticker := time.NewTicker(p.poll)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+		case <-wake:
+			p.settled(ctx, wake)
+		}
+		now := stamps(c)
+		if files := changed(c, last, now); len(files) > 0 {
+			saved(files)
+		}
+		for f, s := range now { // a file that is missing is being replaced: keep what it was
+			last[f] = s
+		}
+	}
+}
+
+// notification is the system's, of the labs' folders: a file that is replaced
+// by another of its name would be watched no more. It is nil where there is none.
+func notification(c *course.Course) (*fsnotify.Watcher, <-chan fsnotify.Event) {
+	w, err := fsnotify.NewWatcher()
+	if err != nil {
+		return nil, nil
+	}
+	for _, lab := range c.Labs {
+		if err := w.Add(filepath.Join(c.Root, filepath.FromSlash(lab.Dir()))); err != nil {
+			w.Close()
+			return nil, nil
+		}
+	}
+	go func() {
+		for range w.Errors { // an overflow, say: polling makes good for it
+		}
+	}()
+	return w, w.Events
+}
+
+// settled waits until nothing has been written for a moment, but not for ever.
+func (p patience) settled(ctx context.Context, wake <-chan fsnotify.Event) {
+	limit := time.After(10 * p.settle)
+	for {
+		select {
+		case _, open := <-wake:
+			if !open {
+				return
+			}
+		case <-time.After(p.settle):
+			return
+		case <-limit:
+			return
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// stamps is the state of every file that a student edits.
+func stamps(c *course.Course) map[learn.File]stamp {
+	now := map[learn.File]stamp{}
+	for _, lab := range c.Labs {
+		for _, name := range lab.Files() {
+			info, err := os.Stat(filepath.Join(c.Root, filepath.FromSlash(lab.Dir()), name))
+			if err == nil {
+				now[learn.File{Lab: lab.ID, Name: name}] = stamp{info.Size(), info.ModTime()}
+			}
+		}
+	}
+	return now
+}
+
+// changed lists, in the order of the course, the files that are not what they were.
+func changed(c *course.Course, last, now map[learn.File]stamp) (files []learn.File) {
+	for _, lab := range c.Labs {
+		for _, name := range lab.Files() {
+			f := learn.File{Lab: lab.ID, Name: name}
+			if s, there := now[f]; there && s != last[f] {
+				files = append(files, f)
+			}
+		}
+	}
+	return files
+}

@@ -1,0 +1,101 @@
+package watch
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"distlabs/internal/learning/learn"
+)
+
+// Every way in which editors save is one message, with the file's name.
+func TestFilesSeesEverySave(t *testing.T) {
+	c := testCourse(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	saved := make(chan []learn.File, 100)
+	over := make(chan bool)
+	long := patience{settle: time.Second, poll: time.Hour} // a busy machine pauses between two writes, too
+	go func() {
+		defer close(over)
+		long.files(ctx, c, func(files []learn.File) { saved <- files })
+	}()
+	dir := filepath.Join(c.Root, "labs", "01-echo")
+	path := filepath.Join(dir, "echo.go")
+	write := func(path, text string) { require.NoError(t, os.WriteFile(path, []byte(text), 0o666)) }
+	time.Sleep(300 * time.Millisecond) // until it watches
+	for _, tc := range []struct {
+		name string
+		save func()
+	}{
+		{"in place", func() { write(path, "package echo // 1") }},
+		{"in several writes", func() {
+			write(path, "")
+			time.Sleep(10 * time.Millisecond)
+			write(path, "package echo // 22")
+		}},
+		{"by renaming over it", func() {
+			write(path+".tmp", "package echo // 333")
+			require.NoError(t, os.Rename(path+".tmp", path))
+		}},
+		{"with a backup, as vim does", func() {
+			require.NoError(t, os.Rename(path, path+"~"))
+			time.Sleep(10 * time.Millisecond)
+			write(path, "package echo // 4444")
+			require.NoError(t, os.Remove(path+"~"))
+		}},
+	} {
+		tc.save()
+		select {
+		case files := <-saved:
+			require.Equal(t, []learn.File{{Lab: "01-echo", Name: "echo.go"}}, files, tc.name)
+		case <-time.After(20 * time.Second):
+			t.Fatal("not seen: " + tc.name)
+		}
+	}
+	write(filepath.Join(dir, "notes.txt"), "no file of the lab")
+	time.Sleep(2 * long.settle)
+	cancel()
+	<-over
+	require.Empty(t, saved, "one message a save")
+}
+
+// Where the system tells nothing, looking finds it: the file's folder stays as it is, and what the file links to is
+// written in another, as on a drive of the network.
+func TestFilesPolls(t *testing.T) {
+	c := testCourse(t)
+	path, other := filepath.Join(c.Root, "labs", "02-count", "count.go"), filepath.Join(t.TempDir(), "count.go")
+	require.NoError(t, os.Rename(path, other))
+	require.NoError(t, os.Symlink(other, path))
+	ctx, cancel := context.WithCancel(t.Context())
+	saved, over := make(chan []learn.File, 100), make(chan bool)
+	go func() {
+		defer close(over)
+		patience{settle: time.Millisecond, poll: 10 * time.Millisecond}.files(ctx, c, func(files []learn.File) { saved <- files })
+	}()
+	time.Sleep(100 * time.Millisecond) // until it watches
+	require.NoError(t, os.WriteFile(other, []byte("package count // another"), 0o666))
+	select {
+	case files := <-saved:
+		require.Equal(t, []learn.File{{Lab: "02-count", Name: "count.go"}}, files)
+	case <-time.After(20 * time.Second):
+		t.Fatal("not seen")
+	}
+	cancel()
+	<-over
+}
+
+// A file that is missing is about to come back.
+func TestChanged(t *testing.T) {
+	c := testCourse(t)
+	before := stamps(c)
+	require.Empty(t, changed(c, before, stamps(c)))
+	path := filepath.Join(c.Root, "labs", "02-count", "count.go")
+	require.NoError(t, os.Chtimes(path, time.Time{}, time.Now().Add(time.Minute)))
+	require.Equal(t, []learn.File{{Lab: "02-count", Name: "count.go"}}, changed(c, before, stamps(c)))
+	require.NoError(t, os.Remove(path))
+	require.Empty(t, changed(c, before, stamps(c)), "it is about to come back")
+}

@@ -1,0 +1,262 @@
+package watch
+
+import (
+	"errors"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"charm.land/lipgloss/v2"
+	"github.com/stretchr/testify/require"
+
+	"distlabs/internal/grading/course"
+	"distlabs/internal/grading/grade"
+	"distlabs/internal/harness/report"
+	"distlabs/internal/learning/learn"
+)
+
+// testCourse is 1A (echo.go), 1B (echo.go, shout.go), 2A (count.go).
+func testCourse(t *testing.T) *course.Course {
+	dir := t.TempDir()
+	require.NoError(t, os.CopyFS(dir, os.DirFS("../../grading/grade/testdata/course")))
+	c, err := course.Load(dir)
+	require.NoError(t, err)
+	c.Labs[0].Parts[1].Files = []string{"echo.go", "shout.go"}
+	return c
+}
+
+func progressWith(passed ...string) learn.Progress {
+	p := learn.Progress{Version: 1, Hints: map[string]int{}, Passed: map[string]string{}}
+	for _, id := range passed {
+		p.Passed[id] = "x"
+	}
+	return p
+}
+
+// starts names the parts that the effects run; "" if none.
+func starts(effects []Effect) string {
+	var ids []string
+	for _, e := range effects {
+		if e, ok := e.(Start); ok {
+			for _, p := range e.Selected.Parts {
+				ids = append(ids, p.ID)
+			}
+		}
+	}
+	return strings.Join(ids, " ")
+}
+
+var noon = time.Date(2026, 1, 1, 12, 0, 0, 0, time.UTC)
+
+func save(m Model, lab string, files ...string) (Model, []Effect) {
+	msg := Saved{At: noon}
+	for _, f := range files {
+		msg.Files = append(msg.Files, learn.File{Lab: lab, Name: f})
+	}
+	return m.Update(msg)
+}
+
+func press(m Model, keys ...Key) (Model, []Effect) {
+	var effects []Effect
+	for _, k := range keys {
+		var more []Effect
+		m, more = m.Update(Pressed{Key: k, At: noon})
+		effects = append(effects, more...)
+	}
+	return m, effects
+}
+
+// ended is what the last run says at its end: the parts named have passed, the
+// tests of the others failed.
+func ended(m Model, passed ...string) (Model, []Effect) {
+	r := &grade.Result{Max: 1}
+	lab := grade.LabResult{ID: m.lab.ID}
+	ok := true
+	for _, p := range m.run.parts {
+		part := grade.PartResult{ID: p.ID}
+		for _, t := range p.Tests {
+			test := grade.TestResult{Name: t.Name, Max: t.Points, Status: report.Pass}
+			if !strings.Contains(strings.Join(passed, " "), p.ID) {
+				ok = false
+				test.Status = report.Fail
+				test.Failures = []report.Failure{{What: t.Name + " is wrong", Where: "x_test.go:7", Diagram: "labs/x.html"}}
+			}
+			part.Tests = append(part.Tests, test)
+		}
+		lab.Parts = append(lab.Parts, part)
+	}
+	r.Labs = []grade.LabResult{lab}
+	if ok {
+		r.Points = 1
+	}
+	progress := progressWith()
+	for id := range m.progress.Passed {
+		progress.Passed[id] = "x"
+	}
+	for _, id := range passed {
+		progress.Passed[id] = "x"
+	}
+	return m.Update(Ended{Run: m.runs, Result: r, Progress: progress, At: noon.Add(1500 * time.Millisecond)})
+}
+
+func text(m Model, s Screen) string { return strings.Join(m.View(s), "\n") }
+
+func TestBeginsWhereOneStopped(t *testing.T) {
+	c := testCourse(t)
+	p := progressWith("1A")
+	_, effects := New(c, p).Init(noon)
+	require.Equal(t, "1B", starts(effects), "the first that has not passed")
+	p.At = "2A"
+	_, effects = New(c, p).Init(noon)
+	require.Equal(t, "2A", starts(effects))
+	require.Len(t, effects, 1, "nothing new to remember")
+}
+
+func TestSavedFileRunsWhatItAffects(t *testing.T) {
+	c := testCourse(t)
+	for _, tc := range []struct {
+		name   string
+		at     string
+		passed []string
+		lab    string
+		files  []string
+		want   string
+	}{
+		{name: "the part that one is at", at: "1A", lab: "01-echo", files: []string{"echo.go"}, want: "1A"},
+		{name: "and what passed before with that file", at: "1B", passed: []string{"1A"}, lab: "01-echo", files: []string{"echo.go"}, want: "1B 1A"},
+		{name: "but not what the file is no part of", at: "1B", passed: []string{"1A"}, lab: "01-echo", files: []string{"shout.go"}, want: "1B"},
+		{name: "the part that one turns to", at: "1A", lab: "01-echo", files: []string{"shout.go"}, want: "1B"},
+		{name: "in another lab too", at: "1A", passed: []string{"1A"}, lab: "02-count", files: []string{"count.go"}, want: "2A"},
+		{name: "only passed ones: again", at: "2A", passed: []string{"1A", "1B"}, lab: "01-echo", files: []string{"shout.go"}, want: "1B"},
+		{name: "a file of nobody", at: "1A", lab: "01-echo", files: []string{"other.go"}, want: ""},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			p := progressWith(tc.passed...)
+			p.At = tc.at
+			m, effects := save(New(c, p), tc.lab, tc.files...)
+			require.Equal(t, tc.want, starts(effects))
+			if tc.want != "" {
+				require.Contains(t, text(m, Screen{}), "please wait: running "+strings.ReplaceAll(tc.want, " ", ", "))
+			}
+		})
+	}
+}
+
+func TestAnotherSaveTakesTheRunsPlace(t *testing.T) {
+	m, _ := New(testCourse(t), progressWith()).Init(noon)
+	first := m.runs
+	m, effects := save(m, "01-echo", "echo.go")
+	require.Equal(t, Stop{}, effects[0])
+	require.Equal(t, "1A", starts(effects))
+	// What the first run still says is nobody's business.
+	before := text(m, Screen{})
+	m, _ = m.Update(Stepped{Run: first, Step: grade.Progress{Stage: grade.StageTested}})
+	m, _ = m.Update(Ended{Run: first, Err: errors.New("no")})
+	require.Equal(t, before, text(m, Screen{}))
+	m, _ = m.Update(Stepped{Run: m.runs, Step: grade.Progress{Stage: grade.StageTested}})
+	m, _ = m.Update(Stepped{Run: m.runs, Step: grade.Progress{Stage: grade.StageTest, Test: "TestNothingMore1A"}})
+	require.Contains(t, text(m, Screen{}), "1 of 2 tests done · TestNothingMore1A")
+}
+
+func TestNeverAdvancesByItself(t *testing.T) {
+	m, _ := New(testCourse(t), progressWith()).Init(noon)
+	m, effects := ended(m, "1A")
+	require.Empty(t, effects)
+	require.Equal(t, "1A", m.part.ID)
+	require.Contains(t, text(m, Screen{}), "passed: all 2 tests")
+	require.Contains(t, text(m, Screen{}), "1A passes (1.5s)")
+	require.Contains(t, text(m, Screen{}), "1/3  [1A] 1B ")
+	m, effects = press(m, "n")
+	require.Equal(t, "1B", starts(effects))
+	require.Contains(t, effects, Remember{At: "1B"})
+	m, _ = ended(m)
+	m, effects = press(m, "n")
+	require.Empty(t, effects)
+	require.Contains(t, text(m, Screen{}), "1B has not passed yet")
+}
+
+func TestShowsTheFirstFailure(t *testing.T) {
+	m, _ := New(testCourse(t), progressWith()).Init(noon)
+	m, _ = ended(m)
+	require.Contains(t, text(m, Screen{}), "failed: TestEchoes1A (40 points)\nx_test.go:7: TestEchoes1A is wrong\n    diagram: labs/x.html\n")
+	require.NotContains(t, text(m, Screen{}), "TestNothingMore1A")
+	m, effects := press(m, "t")
+	require.Equal(t, []Effect{Open{Path: "labs/x.html"}}, effects)
+	m, _ = m.Update(Told{Text: "opened it"})
+	require.Contains(t, text(m, Screen{}), "opened it")
+	m, _ = m.Update(Advised{Run: m.runs, Advice: []string{"do not"}})
+	require.Contains(t, text(m, Screen{}), "advice: do not")
+
+	m, effects = press(m, "r")
+	require.Equal(t, "1A", starts(effects))
+	m, _ = m.Update(Ended{Run: m.runs, Result: &grade.Result{Max: 1, Labs: []grade.LabResult{{Refused: "does not compile: x", Compile: []string{"x", "y"}}}}})
+	require.Contains(t, text(m, Screen{}), "not run: does not compile: x\n    y\n")
+	m, _ = press(m, "t")
+	require.Contains(t, text(m, Screen{}), "no failure, so no diagram")
+	m, _ = press(m, "r")
+	m, _ = m.Update(Ended{Run: m.runs, Err: errors.New("no C compiler")})
+	require.Contains(t, text(m, Screen{}), "the run did not come to an end: no C compiler")
+}
+
+func TestHints(t *testing.T) {
+	m, _ := New(testCourse(t), progressWith()).Init(noon)
+	m, _ = ended(m)
+	m, effects := press(m, "h")
+	require.Equal(t, []Effect{GiveHint{Part: m.part}}, effects)
+	m, _ = m.Update(Hinted{Part: "1A", Hint: learn.Hint{Text: "Look.", Number: 1, Of: 2}})
+	require.Contains(t, text(m, Screen{}), "hint 1 of 2: Look.")
+	m, _ = m.Update(Hinted{Part: "1B", Hint: learn.Hint{Text: "Late.", Number: 1, Of: 2}})
+	require.NotContains(t, text(m, Screen{}), "Late.")
+	m, _ = press(m, "r")
+	m, _ = ended(m)
+	require.Contains(t, text(m, Screen{}), "Look.", "hints stay while one is at the part")
+	m, _ = save(m, "01-echo", "shout.go")
+	m, _ = ended(m)
+	require.NotContains(t, text(m, Screen{}), "Look.")
+}
+
+func TestList(t *testing.T) {
+	m, _ := New(testCourse(t), progressWith("1A")).Init(noon)
+	m, _ = ended(m)
+	m, effects := press(m, "l")
+	require.Empty(t, effects)
+	require.Contains(t, text(m, Screen{}), "  done  1A   70 points  Say it again\n>       1B   30 points  Shout\n        2A  100 points")
+	m, effects = press(m, KeyUp, KeyUp, KeyUp, "j", KeyDown, KeyDown, KeyDown, KeyEnter)
+	require.Equal(t, "2A", starts(effects))
+	require.NotContains(t, text(m, Screen{}), ">")
+	m, _ = press(m, "l", KeyEsc)
+	require.False(t, m.list)
+	_, effects = press(m, "l", "q")
+	require.Equal(t, []Effect{Stop{}, Quit{}}, effects)
+}
+
+// Whatever the window, all but what there is to read fits into a line each, and the
+// end of the screen stays where it is.
+func TestNarrowWindows(t *testing.T) {
+	m, _ := New(testCourse(t), progressWith("1A")).Init(noon)
+	running := m
+	m, _ = ended(m)
+	list, _ := press(m, "l")
+	for width := 10; width < 120; width++ {
+		s := Screen{Width: width, Height: 12, Colour: width%2 == 0}
+		for name, m := range map[string]Model{"running": running, "list": list} {
+			require.True(t, fits(m.View(s), s), "%s at width %d:\n%s", name, width, text(m, s))
+		}
+		lines := m.View(s)
+		for _, line := range lines[len(lines)-3:] {
+			require.LessOrEqual(t, lipgloss.Width(line), width)
+		}
+	}
+}
+
+func TestColours(t *testing.T) {
+	m, _ := New(testCourse(t), progressWith("1A")).Init(noon)
+	m, _ = ended(m)
+	require.NotContains(t, text(m, Screen{Width: 80}), "\x1b")
+	coloured := text(m, Screen{Width: 80, Colour: true})
+	require.Contains(t, coloured, "\x1b[31m")
+	// Nothing but red, green and bold: white, yellow or a light tone would vanish on a light background, and a
+	// background of ours would not fit another theme.
+	require.NotRegexp(t, `\x1b\[(\d+;)*(30|33|37|9\d|4[0-8]|10\d)m`, coloured)
+}
