@@ -180,7 +180,7 @@ func ExampleNetwork_Partition() {
 		net.Heal()
 		net.Cut(1, 2)
 		fmt.Println(net.Connected(1, 2), net.Connected(2, 1))
-		net.Mend(1, 2)
+		net.HealBoth(1, 2)
 		fmt.Println(net.Connected(1, 2))
 	})
 	// Output:

@@ -80,8 +80,8 @@ func (net *Network) Partition(groups ...[]NodeID) {
 	})
 }
 
-// Mend undoes every cut between a and b.
-func (net *Network) Mend(a, b NodeID) {
+// HealBoth undoes every cut between a and b.
+func (net *Network) HealBoth(a, b NodeID) {
 	net.lock()
 	defer net.mu.Unlock()
 	net.mend(net.linkState(a, b))

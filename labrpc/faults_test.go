@@ -76,7 +76,7 @@ func TestCuts(t *testing.T) {
 		l.send(1, 3, "f")
 		require.Equal(t, []string{"n1→n2 e"}, l.arrived(), "those in no group are one more group")
 
-		l.Mend(1, 3)
+		l.HealBoth(1, 3)
 		l.send(1, 3, "g")
 		l.send(2, 3, "h")
 		require.Equal(t, []string{"n1→n3 g"}, l.arrived())
@@ -364,8 +364,8 @@ func TestWrongUse(t *testing.T) {
 
 		require.NoError(t, labrpc.Send(n1, 2, "nota", note{}))
 		l.Run(time.Second)
-		require.Len(t, l.Problems(), 1)
-		require.Contains(t, l.Problems()[0], `n1→n2 nota: no such method`)
+		require.Len(t, l.Misuses(), 1)
+		require.Contains(t, l.Misuses()[0], `n1→n2 nota: no such method`)
 		require.Panics(t, func() { labrpc.Handle(n2, "double", func(labrpc.NodeID, int) int { return 0 }) })
 
 		timeout, cancel := context.WithTimeout(ctx, time.Second)

@@ -229,16 +229,16 @@ func (net *Network) Mark(format string, args ...any) {
 	net.emit(Event{Kind: EventMarked, Value: fmt.Sprintf(format, args...)})
 }
 
-// Problems returns what student code did wrong in its use of the network where no
+// Misuses returns what student code did wrong in its use of the network where no
 // error value could tell it: one-way messages that met no handler or a handler
 // of another type, each once, in order.
-func (net *Network) Problems() []string {
+func (net *Network) Misuses() []string {
 	net.lock()
 	defer net.mu.Unlock()
 	return append([]string(nil), net.problems...)
 }
 
-// problem keeps a sentence for Problems, once. The caller holds net.mu.
+// problem keeps a sentence for Misuses, once. The caller holds net.mu.
 func (net *Network) problem(format string, args ...any) {
 	s := fmt.Sprintf(format, args...)
 	for _, p := range net.problems {

@@ -18,7 +18,7 @@ type Scheduler interface {
 	// it is delivered.
 	//
 	// Next is called one at a time. Unlike an observer, it may call those methods of the network that do not wait, such
-	// as [Network.Crash] and [Network.Start]; what a node does about that is seen at the next quiet moment: see Look.
+	// as [Network.Crash] and [Network.Start]; what a node does about that is seen at the next quiet moment: see Settle.
 	Next(pending []Pending) Step
 }
 
@@ -48,8 +48,8 @@ type Do int
 
 // What may happen.
 const (
-	// Look lets everything run until it waits, and asks again.
-	Look Do = iota
+	// Settle lets everything run until it waits, and asks again.
+	Settle Do = iota
 	// Deliver brings the message to its receiver.
 	Deliver
 	// DeliverCopy does too, and keeps the message pending: it will arrive twice, or be lost the second time.
@@ -86,7 +86,7 @@ func (net *Network) choose(items []*item, idle time.Duration) (wait time.Duratio
 		return 0, true
 	}
 	switch step.Do {
-	case Look:
+	case Settle:
 	case Wait:
 		limit := max(step.Limit, 1)
 		net.waitUntil = net.now() + limit

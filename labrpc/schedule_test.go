@@ -100,7 +100,7 @@ func TestSchedulerCrashes(t *testing.T) {
 		s.list = []func([]labrpc.Pending) labrpc.Step{
 			func([]labrpc.Pending) labrpc.Step {
 				start(net.Restart(2))
-				return labrpc.Step{Do: labrpc.Look}
+				return labrpc.Step{Do: labrpc.Settle}
 			},
 			do(labrpc.Step{Do: labrpc.Deliver}),
 			do(labrpc.Step{Do: labrpc.Deliver}),

@@ -236,7 +236,7 @@ func (c *raftCluster) elect(id labrpc.NodeID) {
 		Nodes: c.servers,
 	}, func() bool { return c.leader() == id })
 	for _, o := range cut {
-		c.s.Net.Mend(old, o)
+		c.s.Net.HealBoth(old, o)
 	}
 }
 

@@ -15,7 +15,7 @@ import (
 // own term on a majority, the older one is committed too, and there is nothing to
 // see.
 func TestFigure85B(t *testing.T) {
-	cfg := labtest.Config{Nodes: 5, Seeds: raftSeeds, MustBite: []string{"two leaders' entries stood at one index"}}
+	cfg := labtest.Config{Nodes: 5, Seeds: raftSeeds, MustCover: []string{"two leaders' entries stood at one index"}}
 	labtest.Run(t, cfg, func(s *labtest.Sim) {
 		c := newRaftCluster(s, raftClusterOptions{})
 		c.agree(c.servers...)
@@ -35,12 +35,12 @@ func TestFigure85B(t *testing.T) {
 		}
 		c.submit(s5)
 		if holdsEntry(c.rafts[s2].Status(), index, old) && lastIndexOf(c.rafts[s5].Status()) >= index {
-			s.Bite("two leaders' entries stood at one index")
+			s.Cover("two leaders' entries stood at one index")
 		}
 
 		// (c) s1 leads again, and brings its entry to s3: that is a majority.
 		for _, id := range []labrpc.NodeID{s1, s2} {
-			s.Net.Mend(id, s3)
+			s.Net.HealBoth(id, s3)
 		}
 		c.onlyWin(s1)
 		if !s.Until(healBound, func() bool {

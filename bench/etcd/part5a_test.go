@@ -87,7 +87,7 @@ func TestSlowFollowersDelayNobody5A(t *testing.T) {
 // leader took meanwhile is committed or replaced after the heal (§5.3). The
 // watcher counts the holders of each committed entry.
 func TestNoAgreementWithoutAMajority5A(t *testing.T) {
-	cfg := labtest.Config{Nodes: 4, Seeds: raftSeeds, MustBite: []string{"a leader took a command that it could not commit"}}
+	cfg := labtest.Config{Nodes: 4, Seeds: raftSeeds, MustCover: []string{"a leader took a command that it could not commit"}}
 	labtest.Run(t, cfg, func(s *labtest.Sim) {
 		c := newRaftCluster(s, raftClusterOptions{})
 		c.agree(c.servers...)
@@ -95,7 +95,7 @@ func TestNoAgreementWithoutAMajority5A(t *testing.T) {
 		friend := c.but(leader)[s.Rand().IntN(3)]
 		s.Net.Partition([]labrpc.NodeID{leader, friend}, c.but(leader, friend))
 		if c.rafts[leader].Status().Role == Leader {
-			s.Bite("a leader took a command that it could not commit")
+			s.Cover("a leader took a command that it could not commit")
 		}
 		before := c.rafts[leader].Status().CommitIndex
 		_, index := c.submit(leader)

@@ -82,7 +82,7 @@ func TestVotesForTheNewerLog5B(t *testing.T) {
 // A vote that was given for one term does not count in the next, however late it
 // arrives (§5.2).
 func TestLateVoteDoesNotCount5B(t *testing.T) {
-	cfg := labtest.Config{Nodes: 5, Seeds: raftSeeds, Link: calmLink, MustBite: []string{"votes of an earlier term arrived while n1 stood"}}
+	cfg := labtest.Config{Nodes: 5, Seeds: raftSeeds, Link: calmLink, MustCover: []string{"votes of an earlier term arrived while n1 stood"}}
 	labtest.Run(t, cfg, func(s *labtest.Sim) {
 		p := newPuppets(s)
 		first := 0 // the term of the first election
@@ -93,7 +93,7 @@ func TestLateVoteDoesNotCount5B(t *testing.T) {
 		first = p.status().Term
 		p.expect(2*time.Second, ruleLeader, "n1 was not elected and does not stand again", stands)
 		if held.Deliver(func(m labrpc.Message) bool { return m.Body.(VoteReply).Granted }) > 0 {
-			s.Bite("votes of an earlier term arrived while n1 stood")
+			s.Cover("votes of an earlier term arrived while n1 stood")
 		}
 		s.Run(10 * time.Millisecond)
 		if st := p.status(); st.Role == Leader {
@@ -105,7 +105,7 @@ func TestLateVoteDoesNotCount5B(t *testing.T) {
 // With half of four votes nobody leads (§5.2): two servers of four can talk, and
 // the watcher counts the votes of each leader.
 func TestHalfTheVotesMakeNoLeader5B(t *testing.T) {
-	cfg := labtest.Config{Nodes: 4, Seeds: raftSeeds, MustBite: []string{"a candidate had two votes of four"}}
+	cfg := labtest.Config{Nodes: 4, Seeds: raftSeeds, MustCover: []string{"a candidate had two votes of four"}}
 	labtest.Run(t, cfg, func(s *labtest.Sim) {
 		s.Net.Partition([]labrpc.NodeID{1, 2}, []labrpc.NodeID{3, 4})
 		c := newRaftCluster(s, raftClusterOptions{})
@@ -116,7 +116,7 @@ func TestHalfTheVotesMakeNoLeader5B(t *testing.T) {
 				s.Failf(ruleElection, "%v leads term %d at %v, and can talk to one of three others", id, st.Term, briefTime(s.Net.Now()))
 			}
 			if o := st.VotedFor; o != 0 && o != id {
-				s.Bite("a candidate had two votes of four")
+				s.Cover("a candidate had two votes of four")
 			}
 		}
 		c.converge()
@@ -164,7 +164,7 @@ func TestHigherTermDeposes5B(t *testing.T) {
 // has in this one. n1 leads, is deposed and loses entries, and leads again; then
 // the acknowledgements of the entries that it lost arrive.
 func TestLateReplyDoesNotCount5B(t *testing.T) {
-	cfg := labtest.Config{Nodes: 5, Seeds: raftSeeds, Link: calmLink, MustBite: []string{"acknowledgements of an earlier term arrived"}}
+	cfg := labtest.Config{Nodes: 5, Seeds: raftSeeds, Link: calmLink, MustCover: []string{"acknowledgements of an earlier term arrived"}}
 	labtest.Run(t, cfg, func(s *labtest.Sim) {
 		p := newPuppets(s)
 		p.electorate(func(labrpc.NodeID, VoteRequest) bool { return true })
@@ -184,7 +184,7 @@ func TestLateReplyDoesNotCount5B(t *testing.T) {
 		}
 		before := p.status().CommitIndex
 		if held.Deliver(late) > 0 {
-			s.Bite("acknowledgements of an earlier term arrived")
+			s.Cover("acknowledgements of an earlier term arrived")
 		}
 		s.Run(5 * time.Millisecond)
 		if got := p.status().CommitIndex; got > before {
@@ -197,7 +197,7 @@ func TestLateReplyDoesNotCount5B(t *testing.T) {
 // acknowledgement that arrives later takes nothing back. f acknowledges five
 // entries, then an older reply says three; with another's five that is a majority.
 func TestOlderReplyTakesNothingBack5B(t *testing.T) {
-	cfg := labtest.Config{Nodes: 5, Seeds: raftSeeds, MustBite: []string{"a reply was overtaken"}}
+	cfg := labtest.Config{Nodes: 5, Seeds: raftSeeds, MustCover: []string{"a reply was overtaken"}}
 	labtest.Run(t, cfg, func(s *labtest.Sim) {
 		c := newRaftCluster(s, raftClusterOptions{})
 		c.agree(c.servers...)
@@ -224,7 +224,7 @@ func TestOlderReplyTakesNothingBack5B(t *testing.T) {
 		replies[f].Deliver(acknowledges(five))
 		s.Run(20 * time.Millisecond)
 		if replies[f].Deliver(acknowledges(three)) > 0 {
-			s.Bite("a reply was overtaken")
+			s.Cover("a reply was overtaken")
 		}
 		s.Run(20 * time.Millisecond)
 		replies[g].Release()
@@ -242,7 +242,7 @@ func TestOlderReplyTakesNothingBack5B(t *testing.T) {
 // A leader that was cut off with its own entries, and one that took its place, each
 // several times over: all logs become one (§5.3).
 func TestRejoiningLeaderConverges5B(t *testing.T) {
-	cfg := labtest.Config{Nodes: 5, Seeds: raftSeeds, MustBite: []string{"a deposed leader lost entries"}}
+	cfg := labtest.Config{Nodes: 5, Seeds: raftSeeds, MustCover: []string{"a deposed leader lost entries"}}
 	labtest.Run(t, cfg, func(s *labtest.Sim) {
 		c := newRaftCluster(s, raftClusterOptions{})
 		c.agree(c.servers...)
@@ -259,7 +259,7 @@ func TestRejoiningLeaderConverges5B(t *testing.T) {
 			}
 			s.Run(200 * time.Millisecond)
 			if lastIndexOf(c.rafts[leader].Status()) < lost {
-				s.Bite("a deposed leader lost entries")
+				s.Cover("a deposed leader lost entries")
 			}
 			s.Net.Heal()
 		}
@@ -272,7 +272,7 @@ func TestRejoiningLeaderConverges5B(t *testing.T) {
 // of the even ones; n2 leads.
 func TestBackUpSkipsTerms5B(t *testing.T) {
 	const terms, each = 6, 10
-	cfg := labtest.Config{Nodes: 5, Seeds: raftSeeds, Link: calmLink, MustBite: []string{"n2 led"}}
+	cfg := labtest.Config{Nodes: 5, Seeds: raftSeeds, Link: calmLink, MustCover: []string{"n2 led"}}
 	labtest.Run(t, cfg, func(s *labtest.Sim) {
 		p := newPuppetStage(s, 2)
 		for i := range terms {
@@ -296,7 +296,7 @@ func TestBackUpSkipsTerms5B(t *testing.T) {
 		toN1 := labrpc.Match{From: 2, To: 1, Method: "AppendEntries", Kind: labrpc.Request}
 		s.WaitFor(healBound, labtest.Violation{What: "n2 has the newest log, and does not lead", Rule: ruleLeader},
 			func() bool { return p.c.rafts[2].Status().Role == Leader })
-		s.Bite("n2 led")
+		s.Cover("n2 led")
 		before := s.Net.Stats(toN1).Sent
 		s.WaitFor(healBound, labtest.Violation{What: fmt.Sprintf("n1 has not the log of n2 that leads, %v later", healBound), Rule: ruleConverge}, func() bool {
 			a, b := p.c.rafts[1].Status(), p.c.rafts[2].Status()
@@ -310,7 +310,7 @@ func TestBackUpSkipsTerms5B(t *testing.T) {
 // Cuts that come and go, between any two and around leaders, with loss: whatever
 // happens, figure 3 holds, and in the end all logs are one.
 func TestPartitionsComeAndGo5B(t *testing.T) {
-	cfg := labtest.Config{Nodes: 5, Seeds: raftSeeds, Link: labrpc.FairLoss(0.05), MustBite: []string{"the lead changed"}}
+	cfg := labtest.Config{Nodes: 5, Seeds: raftSeeds, Link: labrpc.FairLoss(0.05), MustCover: []string{"the lead changed"}}
 	labtest.Run(t, cfg, func(s *labtest.Sim) {
 		c := newRaftCluster(s, raftClusterOptions{})
 		before := c.waitForLeaderOf(healBound)
@@ -333,7 +333,7 @@ func TestPartitionsComeAndGo5B(t *testing.T) {
 			s.Run(time.Duration(s.Rand().IntN(900)) * time.Millisecond)
 			s.Step("commands", c.submitToLeaders)
 			if leader := c.leader(); leader != 0 && leader != before {
-				s.Bite("the lead changed")
+				s.Cover("the lead changed")
 			}
 		}
 		c.converge()

@@ -74,7 +74,7 @@ func TestLogSurvives5C(t *testing.T) {
 // last started, for each k, while it votes, accepts, and replaces entries. What
 // it was asked when it crashed, it is asked again.
 func TestCrashBetweenAnyTwoWrites5C(t *testing.T) {
-	cfg := labtest.Config{Nodes: 5, Seeds: raftSeeds, Link: calmLink, MustBite: []string{"n1 crashed at a write"}}
+	cfg := labtest.Config{Nodes: 5, Seeds: raftSeeds, Link: calmLink, MustCover: []string{"n1 crashed at a write"}}
 	labtest.Run(t, cfg, func(s *labtest.Sim) {
 		p := newPuppets(s)
 		for write := 1; write <= 10; write++ {
@@ -89,7 +89,7 @@ func TestCrashBetweenAnyTwoWrites5C(t *testing.T) {
 					{Term: base + 3, Leader: 4, Entries: entriesOf(base+3, base+3, base+3, base+3)},
 				} {
 					if p.askAgain(func() bool { return puppetAppend(p, step) }) {
-						s.Bite("n1 crashed at a write")
+						s.Cover("n1 crashed at a write")
 						crash()
 					}
 					p.askAgain(func() bool {
@@ -105,7 +105,7 @@ func TestCrashBetweenAnyTwoWrites5C(t *testing.T) {
 // An answer is worth what is on the disk when it leaves. n1 crashes at the moment
 // when its answer is on the wire.
 func TestDiskBeforeAnswer5C(t *testing.T) {
-	cfg := labtest.Config{Nodes: 5, Seeds: raftSeeds, Link: calmLink, MustBite: []string{"n1 crashed just after it answered"}}
+	cfg := labtest.Config{Nodes: 5, Seeds: raftSeeds, Link: calmLink, MustCover: []string{"n1 crashed just after it answered"}}
 	labtest.Run(t, cfg, func(s *labtest.Sim) {
 		p := newPuppets(s)
 		answers := func(method string) labrpc.Match {
@@ -115,7 +115,7 @@ func TestDiskBeforeAnswer5C(t *testing.T) {
 			before := s.Net.Stats(answers(method)).Sent
 			s.WaitFor(100*time.Millisecond, labtest.Violation{What: "n1 does not answer", Rule: ruleAnswer},
 				func() bool { return s.Net.Stats(answers(method)).Sent > before })
-			s.Bite("n1 crashed just after it answered")
+			s.Cover("n1 crashed just after it answered")
 			p.restart()
 		}
 		puppetTell[AppendReply](p, 2, 1, "AppendEntries", AppendRequest{Term: 1, Leader: 2, Entries: entriesOf(1, 1)})
@@ -133,7 +133,7 @@ func TestDiskBeforeAnswer5C(t *testing.T) {
 // All servers crash at once, in the middle of work, again and again. What was
 // committed is, and is applied again from the first entry on.
 func TestAllCrash5C(t *testing.T) {
-	cfg := labtest.Config{Nodes: 5, Seeds: raftSeeds, MustBite: []string{"entries were on their way at the crash"}}
+	cfg := labtest.Config{Nodes: 5, Seeds: raftSeeds, MustCover: []string{"entries were on their way at the crash"}}
 	labtest.Run(t, cfg, func(s *labtest.Sim) {
 		c := newRaftCluster(s, raftClusterOptions{})
 		for range 4 {
@@ -144,7 +144,7 @@ func TestAllCrash5C(t *testing.T) {
 			}
 			s.Run(time.Duration(s.Rand().IntN(40)) * time.Millisecond)
 			if c.rafts[leader].Status().CommitIndex < lastIndexOf(c.rafts[leader].Status()) {
-				s.Bite("entries were on their way at the crash")
+				s.Cover("entries were on their way at the crash")
 			}
 			c.crash(c.servers...)
 			s.Run(100 * time.Millisecond)
@@ -189,7 +189,7 @@ func TestBareMajorityCrashes5C(t *testing.T) {
 // Servers crash at chosen writes and come back, one and two at a time, with loss
 // and cuts: figure 3 holds at every step, over all incarnations.
 func TestCrashesComeAndGo5C(t *testing.T) {
-	cfg := labtest.Config{Nodes: 5, Seeds: raftSeeds, Link: labrpc.FairLoss(0.05), MustBite: []string{"a server crashed at a write"}}
+	cfg := labtest.Config{Nodes: 5, Seeds: raftSeeds, Link: labrpc.FairLoss(0.05), MustCover: []string{"a server crashed at a write"}}
 	labtest.Run(t, cfg, func(s *labtest.Sim) {
 		c := newRaftCluster(s, raftClusterOptions{})
 		c.waitForLeaderOf(healBound)
@@ -222,7 +222,7 @@ func (c *raftCluster) shake(rounds int) {
 		}
 		for _, id := range c.servers {
 			if !s.Net.Up(id) {
-				s.Bite("a server crashed at a write")
+				s.Cover("a server crashed at a write")
 				if s.Rand().IntN(2) == 0 {
 					c.start(id)
 				}

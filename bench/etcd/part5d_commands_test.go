@@ -54,7 +54,7 @@ func TestCommands5D(t *testing.T) {
 // (rule 20), and the changes that were made must be theirs, each once (rules 21 and 23).
 func TestLinearizable5D(t *testing.T) {
 	const lost, midway = "a message was lost", "a leader crashed with a command under way"
-	cfg := labtest.Config{Nodes: 6, Seeds: 20, Link: labrpc.FairLoss(0.03), MustBite: []string{lost, midway}}
+	cfg := labtest.Config{Nodes: 6, Seeds: 20, Link: labrpc.FairLoss(0.03), MustCover: []string{lost, midway}}
 	labtest.Run(t, cfg, func(s *labtest.Sim) {
 		v := newMarket(s, 3, ServerOptions{})
 		var stop atomic.Bool
@@ -67,7 +67,7 @@ func TestLinearizable5D(t *testing.T) {
 			switch round % 4 {
 			case 0, 3:
 				if v.underWay() {
-					s.Bite(midway)
+					s.Cover(midway)
 				}
 				s.Net.Crash(leader)
 			case 1:
@@ -92,7 +92,7 @@ func TestLinearizable5D(t *testing.T) {
 		v.checkHistory()
 		v.checkEvents(v.allEvents(shopping[0].c))
 		if s.Net.Stats(labrpc.Match{}).Lost > 0 {
-			s.Bite(lost)
+			s.Cover(lost)
 		}
 	})
 }
@@ -121,7 +121,7 @@ func (v *market) allEvents(c *customer) []Event {
 // one, which must know (rule 21).
 func TestOnceAcrossLeaders5D(t *testing.T) {
 	const bite = "the leader crashed after it had carried out a command that nobody has heard of"
-	labtest.Run(t, labtest.Config{Nodes: 5, Seeds: 20, MustBite: []string{bite}}, func(s *labtest.Sim) {
+	labtest.Run(t, labtest.Config{Nodes: 5, Seeds: 20, MustCover: []string{bite}}, func(s *labtest.Sim) {
 		v := newMarket(s, 3, ServerOptions{})
 		a, b := v.visit(4, longLife), v.visit(5, longLife)
 		for i, at := 0, 0; i < 3; i++ {
@@ -138,7 +138,7 @@ func TestOnceAcrossLeaders5D(t *testing.T) {
 				s.Failf(ruleReturns, "%v: a command that reaches the leader is not carried out, because its answer cannot come back", a.id)
 			}
 			if !set.returned() {
-				s.Bite(bite)
+				s.Cover(bite)
 			}
 			s.Net.Crash(leader)
 			s.Net.Heal()
@@ -157,7 +157,7 @@ func TestOnceAcrossLeaders5D(t *testing.T) {
 // other commands have been carried out since (rule 21).
 func TestLateCopies5D(t *testing.T) {
 	const bite = "an old request reached a server"
-	labtest.Run(t, labtest.Config{Nodes: 5, Seeds: 20, MustBite: []string{bite}}, func(s *labtest.Sim) {
+	labtest.Run(t, labtest.Config{Nodes: 5, Seeds: 20, MustCover: []string{bite}}, func(s *labtest.Sim) {
 		v := newMarket(s, 3, ServerOptions{})
 		var mail letterbox
 		s.Net.Intercept(mail.collect(4))
@@ -171,7 +171,7 @@ func TestLateCopies5D(t *testing.T) {
 			for _, id := range v.servers {
 				old.To = id
 				if s.Net.Inject(old) == nil {
-					s.Bite(bite)
+					s.Cover(bite)
 				}
 			}
 		}
@@ -188,7 +188,7 @@ func TestLateCopies5D(t *testing.T) {
 // that place. It must not take that one's answer for its own (rules 20, 21).
 func TestAnswerIsForTheCommand5D(t *testing.T) {
 	const bite = "the entry of a command was replaced by another"
-	labtest.Run(t, labtest.Config{Nodes: 5, Seeds: 20, MustBite: []string{bite}}, func(s *labtest.Sim) {
+	labtest.Run(t, labtest.Config{Nodes: 5, Seeds: 20, MustCover: []string{bite}}, func(s *labtest.Sim) {
 		v := newMarket(s, 3, ServerOptions{})
 		a, b := v.visit(4, longLife), v.visit(5, longLife)
 		a.must(errand{Op: "put", Key: "x", Data: "1"})
@@ -205,7 +205,7 @@ func TestAnswerIsForTheCommand5D(t *testing.T) {
 		st, _ := v.status(old)
 		now, _ := v.status(v.leader())
 		if last(st) > last(before) && now.CommitIndex >= last(st) {
-			s.Bite(bite)
+			s.Cover(bite)
 		}
 		s.Net.Heal()
 		if _, err := put.wait(); err != "" {
@@ -218,7 +218,7 @@ func TestAnswerIsForTheCommand5D(t *testing.T) {
 // A deposed leader that does not know of it must not tell its clients what was true once (rule 20).
 func TestNoStaleRead5D(t *testing.T) {
 	const bite = "a deposed leader was asked for a value that has changed"
-	labtest.Run(t, labtest.Config{Nodes: 5, Seeds: 20, MustBite: []string{bite}}, func(s *labtest.Sim) {
+	labtest.Run(t, labtest.Config{Nodes: 5, Seeds: 20, MustCover: []string{bite}}, func(s *labtest.Sim) {
 		v := newMarket(s, 3, ServerOptions{})
 		a, b := v.visit(4, longLife), v.visit(5, longLife)
 		a.must(errand{Op: "put", Key: "x", Data: "1"})
@@ -229,7 +229,7 @@ func TestNoStaleRead5D(t *testing.T) {
 		get := a.start(errand{Op: "get", Key: "x"})
 		s.Run(2 * time.Second)
 		if st, up := v.status(old); up && st.Role == Leader {
-			s.Bite(bite)
+			s.Cover(bite)
 		}
 		s.Net.Heal()
 		if y, err := get.wait(); err != "" || y.Data != "2" {

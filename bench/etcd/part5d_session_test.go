@@ -68,7 +68,7 @@ func (c *customer) closes() {
 // lead (rule 27).
 func TestSessionLivesOn5D(t *testing.T) {
 	const bite, deposed = "a server led for the second time", "a leader was cut off from the other servers and not from the client"
-	labtest.Run(t, labtest.Config{Nodes: 5, Seeds: 20, MustBite: []string{bite, deposed}}, func(s *labtest.Sim) {
+	labtest.Run(t, labtest.Config{Nodes: 5, Seeds: 20, MustCover: []string{bite, deposed}}, func(s *labtest.Sim) {
 		const ttl = 2 * time.Second
 		v := newMarket(s, 3, ServerOptions{})
 		a, b := v.visit(4, ttl), v.visit(5, longLife)
@@ -79,7 +79,7 @@ func TestSessionLivesOn5D(t *testing.T) {
 		for range 4 {
 			leader := int(v.moveLeader())
 			if led[leader] {
-				s.Bite(bite)
+				s.Cover(bite)
 			}
 			led[leader] = true
 			s.Run(2 * ttl)
@@ -87,7 +87,7 @@ func TestSessionLivesOn5D(t *testing.T) {
 		}
 		old := v.waitForLeader(0)
 		v.alone(old)
-		s.Bite(deposed)
+		s.Cover(deposed)
 		v.waitForLeader(old)
 		s.Run(4 * ttl)
 		b.sees("own", "1", ruleSession)

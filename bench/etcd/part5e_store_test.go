@@ -16,7 +16,7 @@ func closeClient(ctx context.Context, client *Client) (bool, error) {
 // they would have told it: the keys and whose they are, the last answer of each client, and the changes (rule 29).
 func TestSnapshotOfTheStore5E(t *testing.T) {
 	const bite = "a server was sent a snapshot in place of a command whose client still asks"
-	labtest.Run(t, labtest.Config{Nodes: 6, Seeds: 20, MustBite: []string{bite}}, func(s *labtest.Sim) {
+	labtest.Run(t, labtest.Config{Nodes: 6, Seeds: 20, MustCover: []string{bite}}, func(s *labtest.Sim) {
 		const every, ttl = 10, 3 * time.Second
 		v := newMarket(s, 3, ServerOptions{SnapshotEvery: every})
 		a, b, c := v.visit(4, longLife), v.visit(5, longLife), v.visit(6, ttl)
@@ -60,7 +60,7 @@ func TestSnapshotOfTheStore5E(t *testing.T) {
 			}
 		}
 		if !set.returned() {
-			s.Bite(bite)
+			s.Cover(bite)
 		}
 		s.Net.Heal()
 		if _, err := set.wait(); err != "" {

@@ -51,7 +51,7 @@ func recordBytes(disk *labrpc.Disk) int {
 // A server that was away for longer than the others keep their logs gets the
 // leader's snapshot, and then goes on as all do (§7). The budget counts snapshots.
 func TestLaggardGetsASnapshot5E(t *testing.T) {
-	cfg := labtest.Config{Nodes: 3, Seeds: raftSeeds, MustBite: []string{"a snapshot was sent"}}
+	cfg := labtest.Config{Nodes: 3, Seeds: raftSeeds, MustCover: []string{"a snapshot was sent"}}
 	labtest.Run(t, cfg, func(s *labtest.Sim) {
 		c := newRaftCluster(s, raftClusterOptions{SnapshotEvery: 5, SnapshotSize: 500})
 		c.agree(c.servers...)
@@ -70,7 +70,7 @@ func TestLaggardGetsASnapshot5E(t *testing.T) {
 			c.waitApplied(electionBound, ruleConverge, index, lag)
 			sent := s.Net.Stats(labrpc.Match{Method: "InstallSnapshot", Kind: labrpc.Request, To: lag}).Sent - before
 			if c.rafts[lag].Status().SnapshotIndex > 0 && s.Net.Stats(labrpc.Match{Method: "InstallSnapshot", To: lag}).Sent > 0 {
-				s.Bite("a snapshot was sent")
+				s.Cover("a snapshot was sent")
 			}
 			c.budget("snapshots sent to one laggard", float64(sent), 4)
 			c.agree(c.servers...)
@@ -175,7 +175,7 @@ func TestEdgeOfTheSnapshot5E(t *testing.T) {
 // belong: n1 takes snapshots, its own and a leader's that contradicts its log, and
 // crashes before or after the k-th write of it, for each k.
 func TestCrashWithinASnapshot5E(t *testing.T) {
-	cfg := labtest.Config{Nodes: 5, Seeds: raftSeeds, Link: calmLink, MustBite: []string{"n1 crashed as it took a snapshot", "n1 crashed as it was sent a snapshot"}}
+	cfg := labtest.Config{Nodes: 5, Seeds: raftSeeds, Link: calmLink, MustCover: []string{"n1 crashed as it took a snapshot", "n1 crashed as it was sent a snapshot"}}
 	labtest.Run(t, cfg, func(s *labtest.Sim) {
 		write, after := 1+int(s.Seed-1)/2%10, s.Seed%2 == 0
 		p := newPuppets(s)
@@ -184,7 +184,7 @@ func TestCrashWithinASnapshot5E(t *testing.T) {
 		s.Run(0)
 		crash()
 		if !p.take(4) {
-			s.Bite("n1 crashed as it took a snapshot")
+			s.Cover("n1 crashed as it took a snapshot")
 			p.restart()
 		}
 		if st := p.status(); lastIndexOf(st) != 6 || st.SnapshotIndex != 4 && st.SnapshotIndex != 0 {
@@ -198,7 +198,7 @@ func TestCrashWithinASnapshot5E(t *testing.T) {
 		p.commits(append(entriesOf(1, 1, 1, 1), entriesOf(2, 2, 2)...))
 		crash()
 		if !p.install(p.snapshot(3, 2, 7)) {
-			s.Bite("n1 crashed as it was sent a snapshot")
+			s.Cover("n1 crashed as it was sent a snapshot")
 			p.restart()
 			st := p.status()
 			for i, e := range st.Log {
@@ -248,14 +248,14 @@ func TestAllRestartFromSnapshots5E(t *testing.T) {
 func TestSnapshotsComeAndGo5E(t *testing.T) {
 	cfg := labtest.Config{
 		Nodes: 5, Seeds: raftSeeds, Link: labrpc.FairLoss(0.05),
-		MustBite: []string{"a server crashed at a write", "a snapshot was sent"},
+		MustCover: []string{"a server crashed at a write", "a snapshot was sent"},
 	}
 	labtest.Run(t, cfg, func(s *labtest.Sim) {
 		c := newRaftCluster(s, raftClusterOptions{SnapshotEvery: 3})
 		c.waitForLeaderOf(healBound)
 		c.shake(15)
 		if s.Net.Stats(labrpc.Match{Method: "InstallSnapshot"}).Sent > 0 {
-			s.Bite("a snapshot was sent")
+			s.Cover("a snapshot was sent")
 		}
 		c.converge()
 		for _, id := range c.servers {

@@ -35,7 +35,7 @@ repetition, 1 if one survives, 3 if a patch does not apply or does not compile.`
 			if run.Repeat < 1 || run.Timeout <= 0 || jobs < 0 {
 				return usage(errors.New("--repeat and --timeout must be above zero, --jobs not below"))
 			}
-			var fates []grade.Fate
+			var fates []grade.MutantResult
 			err = withGrader(cmd, c, jobs, newStatus(cmd.ErrOrStderr(), 0), func(g *grade.Grader) error {
 				fates, err = g.RunMutants(cmd.Context(), selected, run)
 				return err
@@ -60,7 +60,7 @@ repetition, 1 if one survives, 3 if a patch does not apply or does not compile.`
 }
 
 // printEnough prints how many faults are enough for each mutant's failure, and the median.
-func printEnough(p *printer, fates []grade.Fate) {
+func printEnough(p *printer, fates []grade.MutantResult) {
 	t := table{head: []string{"mutant", "faults that are enough"}}
 	var all []float64
 	for _, f := range fates {
@@ -77,7 +77,7 @@ func printEnough(p *printer, fates []grade.Fate) {
 }
 
 // printFates prints the kill matrix of each lab and what went wrong.
-func printFates(p *printer, selected []course.Selected, fates []grade.Fate) error {
+func printFates(p *printer, selected []course.Selected, fates []grade.MutantResult) error {
 	survived, invalid := 0, 0
 	for _, s := range selected {
 		t := table{head: []string{s.Lab.ID, "part", "dies by", "killed", "also killed by"}}
@@ -122,7 +122,7 @@ func printFates(p *printer, selected []course.Selected, fates []grade.Fate) erro
 	return nil
 }
 
-func fateRow(p *printer, lab course.Lab, f grade.Fate) []string {
+func fateRow(p *printer, lab course.Lab, f grade.MutantResult) []string {
 	if f.Invalid != "" {
 		return []string{f.Mutant.Name, f.Part, f.Mutant.DiesBy, p.bad("not run"), ""}
 	}

@@ -24,13 +24,13 @@ const (
 // arrives (rule 1).
 func TestDeliversDespiteLoss1A(t *testing.T) {
 	const lost = "a packet was lost"
-	cfg := labtest.Config{Nodes: 3, Link: labrpc.FairLoss(0.8), Limit: time.Hour, MustBite: []string{lost}}
+	cfg := labtest.Config{Nodes: 3, Link: labrpc.FairLoss(0.8), Limit: time.Hour, MustCover: []string{lost}}
 	labtest.Run(t, cfg, func(s *labtest.Sim) {
 		m := stubborn(s)
 		m.sendAll(4)
 		m.arrives(30*time.Minute, ruleDelivered)
 		if m.packets(0, 0).Lost > 0 {
-			s.Bite(lost)
+			s.Cover(lost)
 		}
 	})
 }
@@ -53,7 +53,7 @@ func TestKeepsTrying1A(t *testing.T) {
 // message, whenever the link sends them.
 func TestFirstRetriesAreSoon1A(t *testing.T) {
 	const three = "the first three packets were lost"
-	labtest.Run(t, labtest.Config{Nodes: 2, MustBite: []string{three}}, func(s *labtest.Sim) {
+	labtest.Run(t, labtest.Config{Nodes: 2, MustCover: []string{three}}, func(s *labtest.Sim) {
 		var mu sync.Mutex
 		dropped := 0
 		s.Net.Intercept(func(p *labrpc.Message) labrpc.Verdict {
@@ -63,7 +63,7 @@ func TestFirstRetriesAreSoon1A(t *testing.T) {
 				return labrpc.Pass
 			}
 			if dropped++; dropped == 3 {
-				s.Bite(three)
+				s.Cover(three)
 			}
 			return labrpc.Drop
 		})
@@ -106,14 +106,14 @@ func TestBacksOff1A(t *testing.T) {
 // Silence: for twenty seconds all acknowledgements are lost. When they pass again, the link comes to rest (rule 4).
 func TestStopsOnceAcknowledged1A(t *testing.T) {
 	const lost = "an answer of n2 was lost"
-	labtest.Run(t, labtest.Config{Nodes: 2, MustBite: []string{lost}}, func(s *labtest.Sim) {
+	labtest.Run(t, labtest.Config{Nodes: 2, MustCover: []string{lost}}, func(s *labtest.Sim) {
 		m := stubborn(s)
 		s.Net.Cut(2, 1)
 		m.sendMany(1, 2, 5)
 		m.arrives(15*time.Second, ruleDelivered)
 		s.Run(20 * time.Second)
 		if m.packets(2, 1).Lost > 0 {
-			s.Bite(lost)
+			s.Cover(lost)
 		}
 		s.Net.Heal()
 		s.Run(time.Minute)
@@ -132,14 +132,14 @@ func TestStopsOnceAcknowledged1A(t *testing.T) {
 // the message is sent again.
 func TestAcknowledgesWhatWasDelivered1A(t *testing.T) {
 	const slow = "deliver was busy for half a minute"
-	labtest.Run(t, labtest.Config{Nodes: 2, MustBite: []string{slow}}, func(s *labtest.Sim) {
+	labtest.Run(t, labtest.Config{Nodes: 2, MustCover: []string{slow}}, func(s *labtest.Sim) {
 		m := stubborn(s, func() { time.Sleep(40 * time.Second) })
 		m.sendMany(1, 2, 1)
 		m.arrives(5*time.Second, ruleDelivered)
 		s.Run(8 * time.Second)
 		before := m.packets(1, 2).Sent
 		s.Run(25 * time.Second)
-		s.Bite(slow)
+		s.Cover(slow)
 		if m.packets(1, 2).Sent == before {
 			s.Fail(labtest.Violation{
 				What: "n1 no longer sends its message again after 8s, though n2's deliver has not returned for half a minute: the message was acknowledged too early",
@@ -169,7 +169,7 @@ func TestPeersApart1A(t *testing.T) {
 // at once, and lose the first packet.
 func TestKeepsItsOwnCopy1A(t *testing.T) {
 	const again = "the message had to be sent again"
-	labtest.Run(t, labtest.Config{Nodes: 2, MustBite: []string{again}}, func(s *labtest.Sim) {
+	labtest.Run(t, labtest.Config{Nodes: 2, MustCover: []string{again}}, func(s *labtest.Sim) {
 		m := stubborn(s)
 		m.authentic = "the caller may change msg when Send has returned (rule 6)"
 		s.Net.Cut(1, 2)
@@ -179,7 +179,7 @@ func TestKeepsItsOwnCopy1A(t *testing.T) {
 		s.Run(time.Second)
 		copy(buffer, "<wrong>")
 		if m.packets(1, 2).Lost > 0 {
-			s.Bite(again)
+			s.Cover(again)
 		}
 		s.Net.Heal()
 		m.arrives(15*time.Second, ruleDelivered)

@@ -20,17 +20,17 @@ const (
 // Loss, duplication and reordering on every link, and every message arrives once (rule 7).
 func TestExactlyOnce1B(t *testing.T) {
 	const lost, twice = "a packet was lost", "a packet arrived twice"
-	cfg := labtest.Config{Nodes: 3, Link: labrpc.FairLoss(0.4), MustBite: []string{lost, twice}}
+	cfg := labtest.Config{Nodes: 3, Link: labrpc.FairLoss(0.4), MustCover: []string{lost, twice}}
 	labtest.Run(t, cfg, func(s *labtest.Sim) {
 		m := reliable(s)
 		m.sendAll(10)
 		m.arrives(5*time.Minute, ruleOnce)
 		s.Run(30 * time.Second) // for the late duplicates
 		if m.packets(0, 0).Lost > 0 {
-			s.Bite(lost)
+			s.Cover(lost)
 		}
 		if m.packets(0, 0).Duplicated > 0 {
-			s.Bite(twice)
+			s.Cover(twice)
 		}
 	})
 }
@@ -82,7 +82,7 @@ func TestSlowApplication1B(t *testing.T) {
 // many others after it (rule 7).
 func TestLateDuplicate1B(t *testing.T) {
 	const late = "an old packet came again"
-	labtest.Run(t, labtest.Config{Nodes: 2, MustBite: []string{late}}, func(s *labtest.Sim) {
+	labtest.Run(t, labtest.Config{Nodes: 2, MustCover: []string{late}}, func(s *labtest.Sim) {
 		var old packetLog
 		s.Net.Intercept(old.record)
 		m := reliable(s)
@@ -97,7 +97,7 @@ func TestLateDuplicate1B(t *testing.T) {
 		}
 		for _, p := range old.packets() {
 			if p.To == 2 {
-				s.Bite(late)
+				s.Cover(late)
 			}
 			_ = s.Net.Inject(p) // as it was, so it can travel
 		}

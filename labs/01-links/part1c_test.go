@@ -78,14 +78,14 @@ func (w *windowWatch) full() bool {
 // Loss and reordering on every link, and all messages arrive in their order (rule 9).
 func TestOrder1C(t *testing.T) {
 	const lost = "a packet was lost"
-	cfg := labtest.Config{Nodes: 3, Link: labrpc.FairLoss(0.3), MustBite: []string{lost}}
+	cfg := labtest.Config{Nodes: 3, Link: labrpc.FairLoss(0.3), MustCover: []string{lost}}
 	labtest.Run(t, cfg, func(s *labtest.Sim) {
 		m := inOrder(ordered(s))
 		m.sendAll(25)
 		m.arrives(5*time.Minute, ruleOrder)
 		s.Run(30 * time.Second)
 		if m.packets(0, 0).Lost > 0 {
-			s.Bite(lost)
+			s.Cover(lost)
 		}
 	})
 }
@@ -94,7 +94,7 @@ func TestOrder1C(t *testing.T) {
 // a window may be sent (rule 10), and when it comes, the rest follows.
 func TestNothingPassesAGap1C(t *testing.T) {
 	const past = "a later message reached n2 before the missing one"
-	labtest.Run(t, labtest.Config{Nodes: 2, MustBite: []string{past}}, func(s *labtest.Sim) {
+	labtest.Run(t, labtest.Config{Nodes: 2, MustCover: []string{past}}, func(s *labtest.Sim) {
 		missing := s.Rand().IntN(20)
 		var mu sync.Mutex
 		lost := true
@@ -105,7 +105,7 @@ func TestNothingPassesAGap1C(t *testing.T) {
 			defer mu.Unlock()
 			n := numberIn(p.Body)
 			if n > missing && lost {
-				s.Bite(past)
+				s.Cover(past)
 			}
 			if n == missing && lost {
 				return labrpc.Drop
@@ -126,7 +126,7 @@ func TestNothingPassesAGap1C(t *testing.T) {
 // would fill the memory of its machine (rule 10).
 func TestSlowApplication1C(t *testing.T) {
 	const full = "the window was full"
-	labtest.Run(t, labtest.Config{Nodes: 2, MustBite: []string{full}}, func(s *labtest.Sim) {
+	labtest.Run(t, labtest.Config{Nodes: 2, MustCover: []string{full}}, func(s *labtest.Sim) {
 		var calls atomic.Int64
 		m := inOrder(ordered(s, func() {
 			if calls.Add(1) == 1 {
@@ -138,7 +138,7 @@ func TestSlowApplication1C(t *testing.T) {
 		m.sendMany(1, 2, 4*Window)
 		s.Run(4 * time.Second)
 		if w.full() {
-			s.Bite(full)
+			s.Cover(full)
 		}
 		m.arrives(2*time.Minute, ruleSlides)
 	})
@@ -150,7 +150,7 @@ func TestFiveTimesStopAndWait1C(t *testing.T) {
 	const messages = 400
 	const roundTrip, factor = 100 * time.Millisecond, 5
 	const lost = "every tenth packet was lost"
-	cfg := labtest.Config{Nodes: 2, Link: labrpc.Link{Latency: labrpc.Fixed(roundTrip / 2)}, MustBite: []string{lost}}
+	cfg := labtest.Config{Nodes: 2, Link: labrpc.Link{Latency: labrpc.Fixed(roundTrip / 2)}, MustCover: []string{lost}}
 	labtest.Run(t, cfg, func(s *labtest.Sim) {
 		m := inOrder(ordered(s))
 		s.Net.Intercept(everyTenth(s, lost))
@@ -183,7 +183,7 @@ func everyTenth(s *labtest.Sim, bite string) func(*labrpc.Message) labrpc.Verdic
 		}
 		n = 0
 		unlucky[name] = true
-		s.Bite(bite)
+		s.Cover(bite)
 		return labrpc.Drop
 	}
 }

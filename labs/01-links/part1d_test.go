@@ -66,14 +66,14 @@ func inject(s *labtest.Sim, forgeries []labrpc.Message) int {
 // Without an adversary, the link is a reliable one (rules 12 and 13).
 func TestGenuine1D(t *testing.T) {
 	const lost = "a packet was lost"
-	cfg := labtest.Config{Nodes: 3, Link: labrpc.FairLoss(0.3), MustBite: []string{lost}}
+	cfg := labtest.Config{Nodes: 3, Link: labrpc.FairLoss(0.3), MustCover: []string{lost}}
 	labtest.Run(t, cfg, func(s *labtest.Sim) {
 		m := authenticated(s)
 		m.sendAll(8)
 		m.arrives(5*time.Minute, ruleGenuine)
 		s.Run(30 * time.Second)
 		if m.packets(0, 0).Lost > 0 {
-			s.Bite(lost)
+			s.Cover(lost)
 		}
 	})
 }
@@ -82,7 +82,7 @@ func TestGenuine1D(t *testing.T) {
 // content, the numbers, the MAC; and once more with each of its parts empty, as a MAC could be. None of that may be delivered (rule 12), and all that is genuine must be (rule 14).
 func TestAltered1D(t *testing.T) {
 	const bite = "an altered message was sent"
-	labtest.Run(t, labtest.Config{Nodes: 2, MustBite: []string{bite}}, func(s *labtest.Sim) {
+	labtest.Run(t, labtest.Config{Nodes: 2, MustCover: []string{bite}}, func(s *labtest.Sim) {
 		var seen packetLog
 		s.Net.Intercept(seen.record)
 		m := authenticated(s)
@@ -92,7 +92,7 @@ func TestAltered1D(t *testing.T) {
 		seen.stop()
 		for _, p := range seen.packets() {
 			if inject(s, made(forgeries(p))) > 0 {
-				s.Bite(bite)
+				s.Cover(bite)
 			}
 		}
 		m.sendMany(1, 2, 10)
@@ -106,7 +106,7 @@ func TestAltered1D(t *testing.T) {
 // the messages arrive (rules 12 and 14).
 func TestAlteredOnTheWay1D(t *testing.T) {
 	const bite = "a packet was altered on its way"
-	labtest.Run(t, labtest.Config{Nodes: 2, MustBite: []string{bite}}, func(s *labtest.Sim) {
+	labtest.Run(t, labtest.Config{Nodes: 2, MustCover: []string{bite}}, func(s *labtest.Sim) {
 		r := s.Rand()
 		var honest atomic.Bool
 		s.Net.Intercept(func(p *labrpc.Message) labrpc.Verdict {
@@ -114,7 +114,7 @@ func TestAlteredOnTheWay1D(t *testing.T) {
 			if honest.Load() || len(all) == 0 {
 				return labrpc.Pass
 			}
-			s.Bite(bite)
+			s.Cover(bite)
 			p.Body = all[r.IntN(len(all))]().Body
 			return labrpc.Replace
 		})
@@ -131,7 +131,7 @@ func TestAlteredOnTheWay1D(t *testing.T) {
 // The adversary repeats all that it has seen, at once and much later (rule 13).
 func TestReplayed1D(t *testing.T) {
 	const bite = "a packet was replayed"
-	labtest.Run(t, labtest.Config{Nodes: 2, MustBite: []string{bite}}, func(s *labtest.Sim) {
+	labtest.Run(t, labtest.Config{Nodes: 2, MustCover: []string{bite}}, func(s *labtest.Sim) {
 		var seen packetLog
 		s.Net.Intercept(seen.record)
 		m := authenticated(s)
@@ -139,7 +139,7 @@ func TestReplayed1D(t *testing.T) {
 		m.sendMany(2, 1, 5)
 		m.arrives(time.Minute, ruleGenuine)
 		if inject(s, seen.packets()) > 0 {
-			s.Bite(bite)
+			s.Cover(bite)
 		}
 		for i := range 100 {
 			m.send(1, 2, numberedText(100+i))
@@ -154,7 +154,7 @@ func TestReplayed1D(t *testing.T) {
 // The adversary throws what n1 has sent to n2 back at n1, as if n2 had said it. Both know the key (rule 12).
 func TestReflected1D(t *testing.T) {
 	const bite = "a packet was thrown back"
-	labtest.Run(t, labtest.Config{Nodes: 2, MustBite: []string{bite}}, func(s *labtest.Sim) {
+	labtest.Run(t, labtest.Config{Nodes: 2, MustCover: []string{bite}}, func(s *labtest.Sim) {
 		var seen packetLog
 		s.Net.Intercept(seen.record)
 		m := authenticated(s)
@@ -167,7 +167,7 @@ func TestReflected1D(t *testing.T) {
 			back = append(back, p)
 		}
 		if inject(s, back) > 0 {
-			s.Bite(bite)
+			s.Cover(bite)
 		}
 		m.sendMany(2, 1, 5)
 		m.arrives(time.Minute, ruleTrace)
@@ -179,7 +179,7 @@ func TestReflected1D(t *testing.T) {
 // so on through all senders and receivers (rule 12).
 func TestReattributed1D(t *testing.T) {
 	const bite = "a packet of n3 came under the name of n1"
-	labtest.Run(t, labtest.Config{Nodes: 3, MustBite: []string{bite}}, func(s *labtest.Sim) {
+	labtest.Run(t, labtest.Config{Nodes: 3, MustCover: []string{bite}}, func(s *labtest.Sim) {
 		var seen packetLog
 		s.Net.Intercept(seen.record)
 		m := authenticated(s)
@@ -197,7 +197,7 @@ func TestReattributed1D(t *testing.T) {
 				}
 			}
 			if p.From == 3 && p.To == 2 {
-				s.Bite(bite)
+				s.Cover(bite)
 			}
 		}
 		inject(s, moved)
@@ -212,7 +212,7 @@ func TestReattributed1D(t *testing.T) {
 // both names (rule 12).
 func TestInsider1D(t *testing.T) {
 	const bite = "n3 has sent what it sealed as n1"
-	labtest.Run(t, labtest.Config{Nodes: 3, MustBite: []string{bite}}, func(s *labtest.Sim) {
+	labtest.Run(t, labtest.Config{Nodes: 3, MustCover: []string{bite}}, func(s *labtest.Sim) {
 		var lab packetLog
 		s.Net.Intercept(lab.record)
 		m := newMailroom(s)
@@ -233,7 +233,7 @@ func TestInsider1D(t *testing.T) {
 			for _, name := range []labrpc.NodeID{1, 3} {
 				p.From = name
 				if p.To == 2 && inject(s, []labrpc.Message{p}) > 0 {
-					s.Bite(bite)
+					s.Cover(bite)
 				}
 			}
 		}
@@ -248,7 +248,7 @@ func TestInsider1D(t *testing.T) {
 // messages from n2, and sends n1 whatever can be made of the acknowledgements that it has seen before.
 func TestForgedAcknowledgement1D(t *testing.T) {
 	const bite = "an altered answer of n2 was sent to n1"
-	labtest.Run(t, labtest.Config{Nodes: 2, MustBite: []string{bite}}, func(s *labtest.Sim) {
+	labtest.Run(t, labtest.Config{Nodes: 2, MustCover: []string{bite}}, func(s *labtest.Sim) {
 		var seen packetLog
 		s.Net.Intercept(seen.record)
 		m := authenticated(s)
@@ -264,7 +264,7 @@ func TestForgedAcknowledgement1D(t *testing.T) {
 		s.Run(time.Second)
 		for _, p := range seen.packets() {
 			if p.From == 2 {
-				s.Bite(bite)
+				s.Cover(bite)
 			}
 			p.From, p.To = 2, 1 // also what n1 sent itself
 			inject(s, append(made(singleChanges(p)), p))
@@ -279,7 +279,7 @@ func TestForgedAcknowledgement1D(t *testing.T) {
 // that is genuine arrives as if nothing were (rule 14).
 func TestFlood1D(t *testing.T) {
 	const bite = "a message was sent under the flood"
-	labtest.Run(t, labtest.Config{Nodes: 2, MustBite: []string{bite}}, func(s *labtest.Sim) {
+	labtest.Run(t, labtest.Config{Nodes: 2, MustCover: []string{bite}}, func(s *labtest.Sim) {
 		var seen packetLog
 		s.Net.Intercept(seen.record)
 		m := authenticated(s)
@@ -295,7 +295,7 @@ func TestFlood1D(t *testing.T) {
 			}
 			m.send(1, 2, numberedText(10+i))
 			m.send(2, 1, numberedText(10+i))
-			s.Bite(bite)
+			s.Cover(bite)
 			s.Run(50 * time.Millisecond)
 		}
 		m.arrives(5*time.Second, ruleTrace)

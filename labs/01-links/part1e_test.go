@@ -188,7 +188,7 @@ func (p *post) promises() int {
 // Without crashes, loss and duplication are no trouble (rules 15 and 16).
 func TestApplied1E(t *testing.T) {
 	const lost = "a packet was lost"
-	cfg := labtest.Config{Nodes: 3, Link: labrpc.FairLoss(0.3), MustBite: []string{lost}}
+	cfg := labtest.Config{Nodes: 3, Link: labrpc.FairLoss(0.3), MustCover: []string{lost}}
 	labtest.Run(t, cfg, func(s *labtest.Sim) {
 		p := newPost(s)
 		p.start()
@@ -204,7 +204,7 @@ func TestApplied1E(t *testing.T) {
 		p.arrives(2 * time.Minute)
 		s.Run(30 * time.Second)
 		if s.Net.Stats(labrpc.Match{}).Lost > 0 {
-			s.Bite(lost)
+			s.Cover(lost)
 		}
 	})
 }
@@ -250,7 +250,7 @@ func TestRestartedSenderIsHeard1E(t *testing.T) {
 // sender that has not heard its acknowledgement. It knows them (rule 16), and says so, until the sender rests (rule 4).
 func TestRestartedReceiverRemembers1E(t *testing.T) {
 	const bite = "an old packet reached the new incarnation"
-	labtest.Run(t, labtest.Config{Nodes: 2, MustBite: []string{bite}}, func(s *labtest.Sim) {
+	labtest.Run(t, labtest.Config{Nodes: 2, MustCover: []string{bite}}, func(s *labtest.Sim) {
 		var seen packetLog
 		s.Net.Intercept(seen.record)
 		p := newPost(s)
@@ -265,7 +265,7 @@ func TestRestartedReceiverRemembers1E(t *testing.T) {
 		p.start()
 		for _, old := range seen.packets() {
 			if old.To == 2 && s.Net.Inject(old) == nil {
-				s.Bite(bite)
+				s.Cover(bite)
 			}
 		}
 		s.Run(10 * time.Second)
@@ -285,7 +285,7 @@ func TestRestartedReceiverRemembers1E(t *testing.T) {
 // promised other messages since, gets them again. They say nothing about these (rule 15).
 func TestLateAcknowledgement1E(t *testing.T) {
 	const late = "an old answer reached the new incarnation"
-	labtest.Run(t, labtest.Config{Nodes: 2, MustBite: []string{late}}, func(s *labtest.Sim) {
+	labtest.Run(t, labtest.Config{Nodes: 2, MustCover: []string{late}}, func(s *labtest.Sim) {
 		var seen packetLog
 		s.Net.Intercept(seen.record)
 		p := newPost(s)
@@ -305,7 +305,7 @@ func TestLateAcknowledgement1E(t *testing.T) {
 		s.Run(time.Second)
 		for _, old := range seen.packets() {
 			if old.To == 1 && s.Net.Inject(old) == nil {
-				s.Bite(late)
+				s.Cover(late)
 			}
 		}
 		s.Run(5 * time.Second)
@@ -337,7 +337,7 @@ func crashAtEveryWrite(s *labtest.Sim, victim labrpc.NodeID, bite string) {
 			if !reached {
 				break
 			}
-			s.Bite(bite)
+			s.Cover(bite)
 		}
 	}
 	p.send(1, 2)
@@ -349,7 +349,7 @@ func crashAtEveryWrite(s *labtest.Sim, victim labrpc.NodeID, bite string) {
 // twice (rules 15, 16, 17).
 func TestCrashAtEveryWrite1E(t *testing.T) {
 	const bite = "a node crashed at a write"
-	labtest.Run(t, labtest.Config{Nodes: 2, Limit: 3 * time.Hour, MustBite: []string{bite}}, func(s *labtest.Sim) {
+	labtest.Run(t, labtest.Config{Nodes: 2, Limit: 3 * time.Hour, MustCover: []string{bite}}, func(s *labtest.Sim) {
 		crashAtEveryWrite(s, 2, bite)
 	})
 }
@@ -357,14 +357,14 @@ func TestCrashAtEveryWrite1E(t *testing.T) {
 // The same on links that lose and double packets, so that packets of every kind come again and again.
 func TestCrashAtEveryWriteUnderLoss1E(t *testing.T) {
 	const bite = "a node crashed at a write"
-	cfg := labtest.Config{Nodes: 2, Link: labrpc.FairLoss(0.2), Limit: 3 * time.Hour, MustBite: []string{bite}}
+	cfg := labtest.Config{Nodes: 2, Link: labrpc.FairLoss(0.2), Limit: 3 * time.Hour, MustCover: []string{bite}}
 	labtest.Run(t, cfg, func(s *labtest.Sim) { crashAtEveryWrite(s, 1, bite) })
 }
 
 // Three nodes crash when they like, several at once, in the middle of everything (rules 15, 16, 17).
 func TestRandomCrashes1E(t *testing.T) {
 	const bite = "a node crashed while messages were under way"
-	cfg := labtest.Config{Nodes: 3, Link: labrpc.FairLoss(0.2), Limit: time.Hour, MustBite: []string{bite}}
+	cfg := labtest.Config{Nodes: 3, Link: labrpc.FairLoss(0.2), Limit: time.Hour, MustCover: []string{bite}}
 	labtest.Run(t, cfg, func(s *labtest.Sim) {
 		p := newPost(s)
 		r := s.Rand()
@@ -377,7 +377,7 @@ func TestRandomCrashes1E(t *testing.T) {
 			}
 			s.Run(time.Duration(r.IntN(60)) * time.Millisecond)
 			if len(p.missing()) > 0 {
-				s.Bite(bite)
+				s.Cover(bite)
 			}
 			for _, id := range s.Net.Nodes() {
 				switch r.IntN(4) {

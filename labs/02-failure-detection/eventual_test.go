@@ -91,7 +91,7 @@ func TestLearnsWhatNoFixedTimeoutKnows2C(t *testing.T) {
 	lengths := []time.Duration{400 * time.Millisecond, time.Second, 2 * time.Second}
 	config := labtest.Config{Nodes: 3, Seeds: 3}
 	for _, length := range lengths {
-		config.MustBite = append(config.MustBite, wrongAfterAll(length))
+		config.MustCover = append(config.MustCover, wrongAfterAll(length))
 	}
 	labtest.Run(t, config, func(s *labtest.Sim) {
 		kind := s.Seed % 3
@@ -104,7 +104,7 @@ func TestLearnsWhatNoFixedTimeoutKnows2C(t *testing.T) {
 		c.settled, c.eventually = gst+settle2C, "from one minute after GST on, no correct peer is suspected (rule 10)"
 		s.Run(gst + 2*settle2C)
 		if fixed.wrong() > 0 {
-			s.Bite(wrongAfterAll(fixed.length))
+			s.Cover(wrongAfterAll(fixed.length))
 		}
 		s.Measure("mistakes before GST", float64(c.mistakes(0, gst)), "", "")
 		s.Measure("mistakes in the minute after GST", float64(c.mistakes(gst, gst+settle2C)), "", "")

@@ -54,7 +54,7 @@ func TestCrashIsSuspectedInTime2B(t *testing.T) {
 // has been told to bear. The rest arrives as early or as late as it may.
 func TestToleratesLostBeats2B(t *testing.T) {
 	const tolerate = 3
-	config := labtest.Config{Nodes: 4, Link: labrpc.Synchronous(delay2B), MustBite: []string{"a beat was lost"}}
+	config := labtest.Config{Nodes: 4, Link: labrpc.Synchronous(delay2B), MustCover: []string{"a beat was lost"}}
 	labtest.Run(t, config, func(s *labtest.Sim) {
 		first := uint64(s.Rand().IntN(tolerate + 1)) // which message of each link is the first to arrive
 		sent := map[pair]uint64{}
@@ -64,7 +64,7 @@ func TestToleratesLostBeats2B(t *testing.T) {
 			if (sent[link]+first+uint64(m.From+2*m.To))%(tolerate+1) == 0 {
 				return labrpc.Pass
 			}
-			s.Bite("a beat was lost")
+			s.Cover("a beat was lost")
 			return labrpc.Drop
 		})
 		c := newHeartbeats(s, tolerate)
@@ -124,7 +124,7 @@ func TestBeatsKeepTime2B(t *testing.T) {
 // A network that makes copies may deliver one at any time. We take down all that
 // n2 sends and, once it has crashed, deliver it again.
 func TestOldBeatsProveNothing2B(t *testing.T) {
-	config := labtest.Config{Nodes: 3, Link: labrpc.Synchronous(delay2B), MustBite: []string{"an old beat came again"}}
+	config := labtest.Config{Nodes: 3, Link: labrpc.Synchronous(delay2B), MustCover: []string{"an old beat came again"}}
 	labtest.Run(t, config, func(s *labtest.Sim) {
 		old := record(s, 2)
 		c := newHeartbeats(s, 0)
@@ -184,7 +184,7 @@ func (r *recorder) replay(s *labtest.Sim, n int) {
 			if err := s.Net.Inject(m); err != nil {
 				s.Failf("what was sent can be sent again", "Inject: %v", err)
 			}
-			s.Bite("an old beat came again")
+			s.Cover("an old beat came again")
 		}
 	}
 }

@@ -13,7 +13,7 @@ var links2E = labrpc.Synchronous(delay2E)
 // A node is back long before its silence could be noticed. All others must learn that its
 // earlier incarnation is over, in the bound that a crash for ever has.
 func TestQuickRestartIsSeen2E(t *testing.T) {
-	labtest.Run(t, labtest.Config{Nodes: 4, Link: links2E, MustBite: []string{"a node was back within a delay"}}, func(s *labtest.Sim) {
+	labtest.Run(t, labtest.Config{Nodes: 4, Link: links2E, MustCover: []string{"a node was back within a delay"}}, func(s *labtest.Sim) {
 		c := newCensus(s)
 		c.expectRunning()
 		for range 6 {
@@ -24,7 +24,7 @@ func TestQuickRestartIsSeen2E(t *testing.T) {
 			end := s.Net.Now()
 			s.Run(time.Duration(1 + s.Rand().Int64N(int64(delay2E))))
 			c.start(id)
-			s.Bite("a node was back within a delay")
+			s.Cover("a node was back within a delay")
 			c.expectOver(saw, end)
 			c.expectRunning()
 		}
@@ -60,7 +60,7 @@ func TestSilentIncarnationIsOver2E(t *testing.T) {
 // over, neither revive it nor end its successor; those of the successor do not
 // hide that it has ended too.
 func TestOldIncarnationsProveNothing2E(t *testing.T) {
-	labtest.Run(t, labtest.Config{Nodes: 3, Link: links2E, MustBite: []string{"an old beat came again"}}, func(s *labtest.Sim) {
+	labtest.Run(t, labtest.Config{Nodes: 3, Link: links2E, MustCover: []string{"an old beat came again"}}, func(s *labtest.Sim) {
 		old := record(s, 2)
 		c := newCensus(s)
 		c.expectRunning()
@@ -96,7 +96,7 @@ func TestOldIncarnationsProveNothing2E(t *testing.T) {
 // whichever write the node crashes at. An incarnation that crashed at
 // a write may have been seen; if so, it is seen to be over like any other.
 func TestIncarnationsRise2E(t *testing.T) {
-	config := labtest.Config{Nodes: 3, Link: links2E, MustBite: []string{"a node crashed at a disk write"}}
+	config := labtest.Config{Nodes: 3, Link: links2E, MustCover: []string{"a node crashed at a disk write"}}
 	labtest.Run(t, config, func(s *labtest.Sim) {
 		c := newCensus(s)
 		c.expectRunning()
@@ -115,7 +115,7 @@ func TestIncarnationsRise2E(t *testing.T) {
 					c.expectRunning()
 					continue
 				}
-				s.Bite("a node crashed at a disk write")
+				s.Cover("a node crashed at a disk write")
 				end = s.Net.Now()
 				s.Run(delay2E + time.Millisecond)
 				seen := c.witnesses(2) // of either incarnation: both are over

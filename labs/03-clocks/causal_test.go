@@ -73,7 +73,7 @@ func (g *group) broadcast(id labrpc.NodeID) int {
 	post := g.sent
 	g.log = append(g.log, broadcastEvent{Node: id, Post: post, Broadcast: true, At: g.s.Net.Now()})
 	if g.outruns(id) {
-		g.s.Bite(wasOutrun)
+		g.s.Cover(wasOutrun)
 	}
 	g.mu.Unlock()
 	g.members[id-1].c.Broadcast(strconv.Itoa(post))
@@ -200,7 +200,7 @@ func (g *group) allSoon() {
 // n1 asks, n2 answers what it has delivered, n3 has the answer before the question.
 func TestCausalAnswerAfterQuestion3D(t *testing.T) {
 	const late = "the question was held back on its way to n3"
-	labtest.Run(t, labtest.Config{Nodes: 3, MustBite: []string{late, wasOutrun}}, func(s *labtest.Sim) {
+	labtest.Run(t, labtest.Config{Nodes: 3, MustCover: []string{late, wasOutrun}}, func(s *labtest.Sim) {
 		g := newGroup(s)
 		held := s.Net.Hold(labrpc.Match{From: 1, To: 3})
 		question := g.broadcast(1)
@@ -209,7 +209,7 @@ func TestCausalAnswerAfterQuestion3D(t *testing.T) {
 		g.soon(1, answer)
 		s.Run(time.Second)
 		if len(held.Messages()) > 0 {
-			s.Bite(late)
+			s.Cover(late)
 		}
 		held.Release()
 		g.allSoon()
@@ -220,7 +220,7 @@ func TestCausalAnswerAfterQuestion3D(t *testing.T) {
 // sets all of them free, with no message after it.
 func TestCausalReversed3D(t *testing.T) {
 	const reversed = "messages arrived in reverse"
-	labtest.Run(t, labtest.Config{Nodes: 3, MustBite: []string{reversed}}, func(s *labtest.Sim) {
+	labtest.Run(t, labtest.Config{Nodes: 3, MustCover: []string{reversed}}, func(s *labtest.Sim) {
 		g := newGroup(s)
 		held := s.Net.Hold(labrpc.Match{To: 3})
 		for i := range 6 {
@@ -236,7 +236,7 @@ func TestCausalReversed3D(t *testing.T) {
 			held.Deliver(func(m labrpc.Message) bool {
 				return m.From == last.From && m.Method == last.Method && m.Kind == last.Kind && m.Number == last.Number
 			})
-			s.Bite(reversed)
+			s.Cover(reversed)
 			s.Run(100 * time.Millisecond)
 		}
 		held.Release()
@@ -248,7 +248,7 @@ func TestCausalReversed3D(t *testing.T) {
 // not happen after them: it need not wait, at whoever it arrives.
 func TestCausalConcurrentNeedNotWait3D(t *testing.T) {
 	const slow = "messages of n1 were under way all the time"
-	labtest.Run(t, labtest.Config{Nodes: 4, MustBite: []string{slow}}, func(s *labtest.Sim) {
+	labtest.Run(t, labtest.Config{Nodes: 4, MustCover: []string{slow}}, func(s *labtest.Sim) {
 		g := newGroup(s)
 		held := s.Net.Hold(labrpc.Match{From: 1})
 		first, second := g.broadcast(1), g.broadcast(1)
@@ -264,7 +264,7 @@ func TestCausalConcurrentNeedNotWait3D(t *testing.T) {
 			}
 		}
 		if len(held.Messages()) > 0 {
-			s.Bite(slow)
+			s.Cover(slow)
 		}
 		held.Release()
 		g.allSoon()
@@ -275,7 +275,7 @@ func TestCausalConcurrentNeedNotWait3D(t *testing.T) {
 // messages overtake each other a lot.
 func TestCausalOrder3D(t *testing.T) {
 	link := labrpc.Link{Latency: labrpc.Uniform(time.Millisecond, longLatency)}
-	labtest.Run(t, labtest.Config{Nodes: 4, Link: link, MustBite: []string{wasOutrun}}, func(s *labtest.Sim) {
+	labtest.Run(t, labtest.Config{Nodes: 4, Link: link, MustCover: []string{wasOutrun}}, func(s *labtest.Sim) {
 		g := newGroup(s)
 		for range 60 {
 			g.broadcast(labrpc.NodeID(1 + s.Rand().IntN(4)))

@@ -200,10 +200,10 @@ func (x *execution[T]) random(n int, longest time.Duration, check func(history[T
 	h := x.check(check)
 	concurrent, caused := h.concurrent()
 	if concurrent {
-		x.s.Bite(wasConcurrent)
+		x.s.Cover(wasConcurrent)
 	}
 	if caused {
-		x.s.Bite(wasCaused)
+		x.s.Cover(wasCaused)
 	}
 }
 

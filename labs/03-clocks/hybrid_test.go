@@ -111,7 +111,7 @@ func TestHybridCases3E(t *testing.T) {
 // drift, and are set forward and back.
 func TestHybridOnTheNetwork3E(t *testing.T) {
 	const back = "a wall clock was set back"
-	cfg := labtest.Config{Nodes: 4, Link: unruly, MustBite: []string{wasConcurrent, wasCaused, back}}
+	cfg := labtest.Config{Nodes: 4, Link: unruly, MustCover: []string{wasConcurrent, wasCaused, back}}
 	labtest.Run(t, cfg, func(s *labtest.Sim) {
 		for _, id := range s.Net.Nodes() {
 			s.Net.SetClock(id, time.Duration(s.Rand().Int64N(int64(100*time.Millisecond)))-50*time.Millisecond, 400*s.Rand().Float64()-200)
@@ -122,7 +122,7 @@ func TestHybridOnTheNetwork3E(t *testing.T) {
 			s.Net.JumpClock(id, time.Duration(s.Rand().Int64N(int64(200*time.Millisecond)))-150*time.Millisecond)
 		}
 		s.Net.JumpClock(3, -100*time.Millisecond)
-		s.Bite(back)
+		s.Cover(back)
 		x.random(60, 10*time.Millisecond, checkHybrid)
 	})
 }
@@ -132,7 +132,7 @@ func TestHybridOnTheNetwork3E(t *testing.T) {
 // 200 letters a second; so no more than 200 events can share a wall time.
 func TestHybridCounterStaysSmall3E(t *testing.T) {
 	const apart = "a node's wall clock was behind a stamp that it received"
-	cfg := labtest.Config{Nodes: 4, Seeds: 3, MustBite: []string{apart}}
+	cfg := labtest.Config{Nodes: 4, Seeds: 3, MustCover: []string{apart}}
 	labtest.Run(t, cfg, func(s *labtest.Sim) {
 		for _, id := range s.Net.Nodes() {
 			s.Net.SetClock(id, time.Duration(id-1)*100*time.Millisecond/3, 0)
@@ -149,7 +149,7 @@ func TestHybridCounterStaysSmall3E(t *testing.T) {
 		for _, e := range x.recorded() {
 			ahead := time.Duration(e.Stamp.Wall - e.Wall)
 			if ahead > 0 {
-				s.Bite(apart)
+				s.Cover(apart)
 			}
 			s.Measure("largest counter", float64(e.Stamp.Logical), "", "≤ 200")
 			s.Measure("largest distance from the wall clock", float64(ahead.Microseconds())/1000, "ms", "≤ 100ms")

@@ -88,7 +88,7 @@ func TestLamportSmallExecutions3C(t *testing.T) {
 // Rules 9 and 10 hold on the network, whose letters overtake each other; and the
 // total order extends the order in which things happened.
 func TestLamportOnTheNetwork3C(t *testing.T) {
-	cfg := labtest.Config{Nodes: 4, Link: unruly, MustBite: []string{wasConcurrent, wasCaused}}
+	cfg := labtest.Config{Nodes: 4, Link: unruly, MustCover: []string{wasConcurrent, wasCaused}}
 	labtest.Run(t, cfg, func(s *labtest.Sim) {
 		x := newExecution(s, func(node *labrpc.Node) clock[clocks.Stamp] { return lamportClock(node.ID()) })
 		x.random(150, 10*time.Millisecond, func(h history[clocks.Stamp]) *labtest.Violation {

@@ -83,7 +83,7 @@ func (tn *tenant) watchTo(then time.Duration, meanwhile func()) {
 // and runs too fast or too slow. The lease does not notice.
 func TestLeaseEndsOnTime3B(t *testing.T) {
 	const forward, back = "the wall clock was set forward", "the wall clock was set back"
-	labtest.Run(t, labtest.Config{Nodes: 1, MustBite: []string{forward, back}}, func(s *labtest.Sim) {
+	labtest.Run(t, labtest.Config{Nodes: 1, MustCover: []string{forward, back}}, func(s *labtest.Sim) {
 		node := s.Start(1)
 		s.Net.SetClock(1, time.Hour, 200_000*s.Rand().Float64()-100_000)
 		for range 3 {
@@ -96,7 +96,7 @@ func TestLeaseEndsOnTime3B(t *testing.T) {
 				}
 				by := time.Duration(s.Rand().Int64N(int64(2*time.Hour))) - time.Hour
 				s.Net.JumpClock(1, by)
-				s.Bite(map[bool]string{true: forward, false: back}[by > 0])
+				s.Cover(map[bool]string{true: forward, false: back}[by > 0])
 				tn.check()
 			}
 			tn.watchTo(tn.end, jump)

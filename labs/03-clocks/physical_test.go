@@ -138,13 +138,13 @@ func (k *timekeeping) follow(d time.Duration, rule string) {
 // message is lost.
 func TestFollowsTheServer3A(t *testing.T) {
 	const lost = "a message was lost"
-	cfg := labtest.Config{Nodes: 2, Link: labrpc.FairLoss(0.2), MustBite: []string{lost}}
+	cfg := labtest.Config{Nodes: 2, Link: labrpc.FairLoss(0.2), MustCover: []string{lost}}
 	labtest.Run(t, cfg, func(s *labtest.Sim) {
 		k := newTimekeeping(s, skew(s))
 		s.Run(settled)
 		k.follow(5*time.Minute, ruleFollows)
 		if s.Net.Stats(labrpc.Match{}).Lost > 0 {
-			s.Bite(lost)
+			s.Cover(lost)
 		}
 	})
 }
@@ -154,7 +154,7 @@ func TestFollowsTheServer3A(t *testing.T) {
 // eight is not.
 func TestBestOfTheWindow3A(t *testing.T) {
 	const slow = "an exchange was lopsided"
-	labtest.Run(t, labtest.Config{Nodes: 2, MustBite: []string{slow}}, func(s *labtest.Sim) {
+	labtest.Run(t, labtest.Config{Nodes: 2, MustCover: []string{slow}}, func(s *labtest.Sim) {
 		phase := time.Duration(s.Rand().Int64N(int64(24 * time.Second)))
 		congested := func(sent time.Duration) bool { return (sent+phase)%(24*time.Second) < 18*time.Second }
 		s.Net.SetLink(1, 2, labrpc.Link{Latency: labrpc.Uniform(4*time.Millisecond, 6*time.Millisecond)})
@@ -167,7 +167,7 @@ func TestBestOfTheWindow3A(t *testing.T) {
 		began := time.Now().Add(-s.Net.Now())
 		s.Net.Intercept(func(m *labrpc.Message) labrpc.Verdict {
 			if m.From == 2 && congested(time.Since(began)) {
-				s.Bite(slow)
+				s.Cover(slow)
 			}
 			return labrpc.Pass
 		})
@@ -181,7 +181,7 @@ func TestBestOfTheWindow3A(t *testing.T) {
 // seconds, and then forward by three. The client's goes forward all the time, and is right soon.
 func TestNeverGoesBack3A(t *testing.T) {
 	const back = "the clock was ahead of its server's"
-	labtest.Run(t, labtest.Config{Nodes: 2, Seeds: 5, MustBite: []string{back}}, func(s *labtest.Sim) {
+	labtest.Run(t, labtest.Config{Nodes: 2, Seeds: 5, MustCover: []string{back}}, func(s *labtest.Sim) {
 		k := newTimekeeping(s, 8*time.Second)
 		w := &watch{k: k}
 		w.look()
@@ -190,7 +190,7 @@ func TestNeverGoesBack3A(t *testing.T) {
 				s.Net.JumpClock(1, step)
 			}
 			if k.err() > time.Second {
-				s.Bite(back)
+				s.Cover(back)
 			}
 			for began := s.Net.Now(); s.Net.Now() < began+settled; {
 				s.Run(100 * time.Millisecond)
@@ -226,11 +226,11 @@ func (w *watch) look() {
 // each errs by at most 9.5 ms, both together by 5.3 ppm of an hour.
 func TestDriftOverAnHour3A(t *testing.T) {
 	const apart = "the two clocks ran apart by more than 20 ppm"
-	cfg := labtest.Config{Nodes: 2, Limit: 2 * time.Hour, MustBite: []string{apart}}
+	cfg := labtest.Config{Nodes: 2, Limit: 2 * time.Hour, MustCover: []string{apart}}
 	labtest.Run(t, cfg, func(s *labtest.Sim) {
 		k := newTimekeeping(s, skew(s))
 		if math.Abs(k.drift) > 20 {
-			s.Bite(apart)
+			s.Cover(apart)
 		}
 		s.Run(time.Hour)
 		got := k.clock.Drift()

@@ -133,7 +133,7 @@ func TestVectorSmallExecutions3D(t *testing.T) {
 // Rules 12 and 13 hold for every two events on the network, whose letters overtake
 // each other.
 func TestVectorOnTheNetwork3D(t *testing.T) {
-	cfg := labtest.Config{Nodes: 4, Link: unruly, MustBite: []string{wasConcurrent, wasCaused}}
+	cfg := labtest.Config{Nodes: 4, Link: unruly, MustCover: []string{wasConcurrent, wasCaused}}
 	labtest.Run(t, cfg, func(s *labtest.Sim) {
 		newClock := func(node *labrpc.Node) clock[clocks.Vector] { return vectorClock(node.ID(), cfg.Nodes) }
 		newExecution(s, newClock).random(120, 10*time.Millisecond, func(h history[clocks.Vector]) *labtest.Violation {

@@ -16,7 +16,7 @@ import (
 // hour ahead, and tells nobody anything.
 func TestLateWriteIsRefused4E(t *testing.T) {
 	const late = "a write arrived after one with a newer lease"
-	labtest.Run(t, labtest.Config{Nodes: 4, MustBite: []string{late}}, func(s *labtest.Sim) {
+	labtest.Run(t, labtest.Config{Nodes: 4, MustCover: []string{late}}, func(s *labtest.Sim) {
 		o := newOffice(s)
 		s.Net.SetClock(alice, time.Hour, 100)
 		first := o.acquires(alice)
@@ -30,7 +30,7 @@ func TestLateWriteIsRefused4E(t *testing.T) {
 			o.restartStore()
 		}
 		if _, done := write.result(); !done {
-			s.Bite(late)
+			s.Cover(late)
 		}
 		o.wants(ruleFence, "n3 wakes up, n4 has written under a newer lease, and n3's write arrives", o.returns(ruleFence, write), ErrStale)
 		o.holds(ruleFence, File{"b", 3})
@@ -46,7 +46,7 @@ func TestOneHolderAtATime4E(t *testing.T) {
 		slow    = "a grant was seconds on its way"
 		crashed = "the lessor crashed while the lease was held"
 	)
-	cfg := labtest.Config{Nodes: 5, Seeds: 20, Link: labrpc.Link{Latency: labrpc.Uniform(time.Millisecond, 4*time.Second)}, MustBite: []string{slow, crashed}}
+	cfg := labtest.Config{Nodes: 5, Seeds: 20, Link: labrpc.Link{Latency: labrpc.Uniform(time.Millisecond, 4*time.Second)}, MustCover: []string{slow, crashed}}
 	labtest.Run(t, cfg, func(s *labtest.Sim) {
 		o := newOffice(s)
 		stop := make(chan struct{})
@@ -56,7 +56,7 @@ func TestOneHolderAtATime4E(t *testing.T) {
 				for {
 					begun := time.Now()
 					if _, err := o.acquire(id, ttl); err == nil && time.Since(begun) > 4*time.Second {
-						s.Bite(slow)
+						s.Cover(slow)
 					}
 					select {
 					case <-time.After(pause * time.Millisecond):
@@ -79,7 +79,7 @@ func TestOneHolderAtATime4E(t *testing.T) {
 			default:
 				o.mu.Lock()
 				if s.Net.Now()-o.last < ttl {
-					s.Bite(crashed)
+					s.Cover(crashed)
 				}
 				o.mu.Unlock()
 				o.restartLessor()
@@ -121,7 +121,7 @@ func (o *office) granted() {
 // The lessor crashes in the moment of a grant, and around the write of it (rules 25 and 24). The office checks the tokens.
 func TestTokensGrow4E(t *testing.T) {
 	const crashed = "the lessor crashed at a write"
-	labtest.Run(t, labtest.Config{Nodes: 4, Link: steadyLink, MustBite: []string{crashed}}, func(s *labtest.Sim) {
+	labtest.Run(t, labtest.Config{Nodes: 4, Link: steadyLink, MustCover: []string{crashed}}, func(s *labtest.Sim) {
 		o := newOffice(s)
 		s.Run(2 * ttl) // now the lease is free
 		for range 3 {  // the answer has just left
@@ -145,7 +145,7 @@ func TestTokensGrow4E(t *testing.T) {
 			s.Net.CrashAtWrite(lessorNode, labrpc.CrashPoint{Write: s.Net.Writes(lessorNode) + 1 + i/2, After: i%2 == 0})
 			_, _ = o.acquire(alice, time.Second)
 			if !s.Net.Up(lessorNode) {
-				s.Bite(crashed)
+				s.Cover(crashed)
 			}
 			o.restartLessor()
 			o.acquires(bob)
@@ -157,7 +157,7 @@ func TestTokensGrow4E(t *testing.T) {
 // The store crashes around every write. What it has confirmed is there, tokens among it (rules 27 and 29).
 func TestStoreSurvivesCrash4E(t *testing.T) {
 	const crashed = "the store crashed at a write"
-	labtest.Run(t, labtest.Config{Nodes: 4, Link: steadyLink, MustBite: []string{crashed}}, func(s *labtest.Sim) {
+	labtest.Run(t, labtest.Config{Nodes: 4, Link: steadyLink, MustCover: []string{crashed}}, func(s *labtest.Sim) {
 		o := newOffice(s)
 		lease := func(token int) Lease { return Lease{Token: token} }
 		write := func(token int, value string) error {
@@ -174,7 +174,7 @@ func TestStoreSurvivesCrash4E(t *testing.T) {
 			value := fmt.Sprint("w", i)
 			confirmed := write(token, value) == nil
 			if !s.Net.Up(storeNode) {
-				s.Bite(crashed)
+				s.Cover(crashed)
 			}
 			o.restartStore()
 			after, written := o.read(), File{value, before.Version + 1}

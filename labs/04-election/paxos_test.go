@@ -15,7 +15,7 @@ import (
 // who asks later, and it is always the same (rule 18).
 func TestChoosesOne4D(t *testing.T) {
 	const rivals = "two values were carried by ballots"
-	cfg := labtest.Config{Nodes: 5, Link: labrpc.FairLoss(0.1), Seeds: 20, MustBite: []string{rivals}}
+	cfg := labtest.Config{Nodes: 5, Link: labrpc.FairLoss(0.1), Seeds: 20, MustCover: []string{rivals}}
 	labtest.Run(t, cfg, func(s *labtest.Sim) {
 		y := newSynod(s)
 		y.start(s.Net.Nodes()...)
@@ -40,7 +40,7 @@ func TestChoosesOne4D(t *testing.T) {
 			carried[v] = true
 		}
 		if len(carried) > 1 {
-			s.Bite(rivals)
+			s.Cover(rivals)
 		}
 	})
 }
@@ -107,7 +107,7 @@ func (q questioner) accept(b Ballot, value labrpc.NodeID, want bool) {
 // that nothing which was said is forgotten.
 func TestAcceptorSurvivesCrash4D(t *testing.T) {
 	const crashed = "the acceptor crashed at a write"
-	labtest.Run(t, labtest.Config{Nodes: 3, Link: steadyLink, MustBite: []string{crashed}}, func(s *labtest.Sim) {
+	labtest.Run(t, labtest.Config{Nodes: 3, Link: steadyLink, MustCover: []string{crashed}}, func(s *labtest.Sim) {
 		y := newSynod(s)
 		y.start(1)
 		q := questioner{y, s.Start(2)}
@@ -138,7 +138,7 @@ func TestAcceptorSurvivesCrash4D(t *testing.T) {
 			go asked(round)
 			s.Run(10 * time.Millisecond)
 			if !s.Net.Up(1) {
-				s.Bite(crashed)
+				s.Cover(crashed)
 			}
 			y.restart(1)
 			s.Run(time.Millisecond)
@@ -185,14 +185,14 @@ func TestProposerTakesTheHighest4D(t *testing.T) {
 // A proposer crashes while its value is on its way, and then proposes another (rule 19).
 func TestNoBallotTwice4D(t *testing.T) {
 	const crashed = "a proposer crashed with a value on its way"
-	labtest.Run(t, labtest.Config{Nodes: 5, Seeds: 20, MustBite: []string{crashed}}, func(s *labtest.Sim) {
+	labtest.Run(t, labtest.Config{Nodes: 5, Seeds: 20, MustCover: []string{crashed}}, func(s *labtest.Sim) {
 		y := newSynod(s)
 		y.start(s.Net.Nodes()...)
 		values := s.Net.Hold(labrpc.Match{From: 1, Method: "Accept", Kind: labrpc.Request})
 		y.propose(1, 4, time.Minute)
 		s.WaitFor(proposeLimit, *violation(ruleReturns, "n1 proposes n4, and after %v it has asked nobody to accept it", proposeLimit),
 			func() bool { return len(values.Messages()) > 0 })
-		s.Bite(crashed)
+		s.Cover(crashed)
 		lucky := labrpc.NodeID(2 + s.Rand().IntN(4))
 		values.Deliver(func(m labrpc.Message) bool { return m.To == lucky })
 		s.Run(30 * time.Millisecond)
@@ -234,7 +234,7 @@ func TestNeedsAMajority4D(t *testing.T) {
 // 18 to 21 at every step; when the trouble is over, one proposer learns the value (rule 23).
 func TestSafeInAStorm4D(t *testing.T) {
 	const crashed = "a node crashed"
-	cfg := labtest.Config{Nodes: 5, Link: labrpc.FairLoss(0.2), Seeds: 20, MustBite: []string{crashed}}
+	cfg := labtest.Config{Nodes: 5, Link: labrpc.FairLoss(0.2), Seeds: 20, MustCover: []string{crashed}}
 	labtest.Run(t, cfg, func(s *labtest.Sim) {
 		y := newSynod(s)
 		y.start(s.Net.Nodes()...)
@@ -256,7 +256,7 @@ func TestSafeInAStorm4D(t *testing.T) {
 			s.Run(time.Duration(1 + s.Rand().Int64N(int64(100*time.Millisecond))))
 			for _, id := range s.Net.Nodes() {
 				if !s.Net.Up(id) && s.Rand().IntN(3) == 0 {
-					s.Bite(crashed)
+					s.Cover(crashed)
 					y.start(id)
 				}
 			}

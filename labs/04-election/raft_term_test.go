@@ -130,12 +130,12 @@ func TestStaleLeaderStepsDown4C(t *testing.T) {
 		"a leader heard of a new term from its leader",
 		"a leader heard of a new term from a candidate",
 	}
-	labtest.Run(t, labtest.Config{Nodes: 5, Seeds: raftSeeds + 4, MustBite: ways}, func(s *labtest.Sim) {
+	labtest.Run(t, labtest.Config{Nodes: 5, Seeds: raftSeeds + 4, MustCover: ways}, func(s *labtest.Sim) {
 		c := startAll(s)
 		old, term := c.waitForLeader(soon)
 		s.Net.Isolate(old)
 		fresh, newer := c.waitForLeader(soon, c.others(old)...)
-		s.Bite(ways[s.Seed%3])
+		s.Cover(ways[s.Seed%3])
 		limit := 500 * time.Millisecond
 		switch s.Seed % 3 {
 		case 0:

@@ -132,7 +132,7 @@ func TestHalfIsNoMajority4C(t *testing.T) {
 // Everything arrives twice, and two of five are up: two voters are no majority, however often they say so (rule 12).
 func TestCountsEachVoterOnce4C(t *testing.T) {
 	const twice = "an answer arrived twice"
-	cfg := labtest.Config{Nodes: 5, Seeds: raftSeeds, MustBite: []string{twice}}
+	cfg := labtest.Config{Nodes: 5, Seeds: raftSeeds, MustCover: []string{twice}}
 	cfg.Link = labrpc.Reliable()
 	cfg.Link.Duplicate = 1
 	labtest.Run(t, cfg, func(s *labtest.Sim) {
@@ -140,7 +140,7 @@ func TestCountsEachVoterOnce4C(t *testing.T) {
 		c.start(1, 2)
 		s.Run(3 * time.Second)
 		if s.Net.Stats(labrpc.Match{Kind: labrpc.Reply}).Duplicated > 0 {
-			s.Bite(twice)
+			s.Cover(twice)
 		}
 		c.start(3)
 		c.waitForLeader(soon)
@@ -151,7 +151,7 @@ func TestCountsEachVoterOnce4C(t *testing.T) {
 // nothing there (rule 12).
 func TestOldVotesDoNotCount4C(t *testing.T) {
 	const late = "a candidate of a later term received the votes of an earlier one"
-	cfg := labtest.Config{Nodes: 3, Link: steadyLink, Seeds: raftSeeds, MustBite: []string{late}}
+	cfg := labtest.Config{Nodes: 3, Link: steadyLink, Seeds: raftSeeds, MustCover: []string{late}}
 	labtest.Run(t, cfg, func(s *labtest.Sim) {
 		c := newCluster(s)
 		votes := s.Net.Hold(labrpc.Match{To: 1, Method: "RequestVote", Kind: labrpc.Reply})
@@ -176,7 +176,7 @@ func TestOldVotesDoNotCount4C(t *testing.T) {
 			term := c.state(1).Term
 			s.Until(time.Second, func() bool { st := c.state(1); return st.Term > term && st.Role == Candidate })
 			if st := c.state(1); st.Term > term && st.Role == Candidate && votes.Deliver(granted) > 0 {
-				s.Bite(late)
+				s.Cover(late)
 			}
 			s.Run(100 * time.Millisecond) // the cluster counts the votes
 			asked.Release()
@@ -194,7 +194,7 @@ func TestThreeOutcomes4C(t *testing.T) {
 		nobody  = "time passed in candidacies and nobody won"
 		another = "a candidate heard from the leader of its own term"
 	)
-	cfg := labtest.Config{Nodes: 5, Seeds: raftSeeds, MustBite: []string{nobody, another}}
+	cfg := labtest.Config{Nodes: 5, Seeds: raftSeeds, MustCover: []string{nobody, another}}
 	labtest.Run(t, cfg, func(s *labtest.Sim) {
 		c := newCluster(s)
 		// n1 stands first, and nobody hears it: so another wins.
@@ -213,7 +213,7 @@ func TestThreeOutcomes4C(t *testing.T) {
 		})
 		after := c.state(1)
 		if before.Role == Candidate && c.leaderOf(before.Term) != 0 {
-			s.Bite(another)
+			s.Cover(another)
 			if after.Term == before.Term && (after.Role != Follower || after.Leader != c.leaderOf(after.Term)) {
 				s.Failf(ruleAnother, "n1 stands in term %d, hears from %v, which leads this term, and is %v", before.Term, c.leaderOf(before.Term), after)
 			}
@@ -226,7 +226,7 @@ func TestThreeOutcomes4C(t *testing.T) {
 		requests := s.Net.Hold(labrpc.Match{Method: "RequestVote", Kind: labrpc.Request})
 		v := *violation(rulePatience, "nobody leads since term %v, nobody is heard, and in %v not all servers stand three times", term, soon)
 		s.WaitFor(soon, v, func() bool { return c.lowest() >= term+3 })
-		s.Bite(nobody)
+		s.Cover(nobody)
 		requests.Discard(nil)
 		requests.Release()
 		c.waitForLeader(soon)
@@ -256,7 +256,7 @@ func TestOneLeaderPerTerm4C(t *testing.T) {
 		crashed = "a server crashed"
 		deposed = "a leader was cut off"
 	)
-	cfg := labtest.Config{Nodes: 5, Link: labrpc.FairLoss(0.1), Seeds: raftSeeds, MustBite: []string{crashed, deposed}}
+	cfg := labtest.Config{Nodes: 5, Link: labrpc.FairLoss(0.1), Seeds: raftSeeds, MustCover: []string{crashed, deposed}}
 	labtest.Run(t, cfg, func(s *labtest.Sim) {
 		c := startAll(s)
 		for range 25 {
@@ -269,7 +269,7 @@ func TestOneLeaderPerTerm4C(t *testing.T) {
 			case 2:
 				s.Net.Isolate(id)
 				if c.state(id).Role == Leader {
-					s.Bite(deposed)
+					s.Cover(deposed)
 				}
 			case 3:
 				s.Net.Cut(id, id%5+1)
@@ -282,7 +282,7 @@ func TestOneLeaderPerTerm4C(t *testing.T) {
 			for _, id := range s.Net.Nodes() {
 				if !s.Net.Up(id) && s.Rand().IntN(2) == 0 {
 					c.start(id)
-					s.Bite(crashed)
+					s.Cover(crashed)
 				}
 			}
 		}

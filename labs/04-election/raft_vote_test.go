@@ -100,7 +100,7 @@ func TestVoteAtEveryCrashPoint4C(t *testing.T) {
 		before = "n1 crashed before a write"
 		after  = "n1 crashed after a write"
 	)
-	cfg := labtest.Config{Nodes: 4, Link: steadyLink, Seeds: raftSeeds, MustBite: []string{before, after}}
+	cfg := labtest.Config{Nodes: 4, Link: steadyLink, Seeds: raftSeeds, MustCover: []string{before, after}}
 	labtest.Run(t, cfg, func(s *labtest.Sim) {
 		c := newCluster(s)
 		c.start(1)
@@ -116,7 +116,7 @@ func TestVoteAtEveryCrashPoint4C(t *testing.T) {
 				go tryToAsk[VoteReply](young.node, 1, "RequestVote", VoteRequest{Term: term + 1, Candidate: young.node.ID()})
 				s.Run(20 * time.Millisecond)
 				if !s.Net.Up(1) {
-					s.Bite(map[bool]string{false: before, true: after}[late])
+					s.Cover(map[bool]string{false: before, true: after}[late])
 				}
 				c.restart(1)
 				for _, q := range p {
@@ -135,7 +135,7 @@ func TestVoteAtEveryCrashPoint4C(t *testing.T) {
 // the other: it has voted, for itself (rule 10).
 func TestCandidateKeepsItsVote4C(t *testing.T) {
 	const asked = "a candidate that had crashed was asked by its rival"
-	cfg := labtest.Config{Nodes: 3, Seeds: raftSeeds, MustBite: []string{asked}}
+	cfg := labtest.Config{Nodes: 3, Seeds: raftSeeds, MustCover: []string{asked}}
 	labtest.Run(t, cfg, func(s *labtest.Sim) {
 		c := startAll(s)
 		held := s.Net.Hold(labrpc.Match{Method: "RequestVote", Kind: labrpc.Request})
@@ -151,7 +151,7 @@ func TestCandidateKeepsItsVote4C(t *testing.T) {
 			return ok && b.Term == term && (m.From == one && m.To == other || m.From == other && m.To == one)
 		}
 		if held.Deliver(toEachOther) > 0 {
-			s.Bite(asked)
+			s.Cover(asked)
 		}
 		s.Run(100 * time.Millisecond) // the cluster counts the votes
 		held.Release()

@@ -16,9 +16,9 @@ func TestAnySchedule4C(t *testing.T) {
 		contested = "two servers stood in one term"
 		crashed   = "a server crashed"
 	)
-	space := labtest.Space{
+	space := labtest.SearchSpace{
 		Nodes: 3, Depth: 30, Losses: 1, Copies: 1, Crashes: 2,
-		Strategy: labtest.Random, MustBite: []string{contested, crashed}, // docs/exploring.md has the measurement
+		Strategy: labtest.Random, MustCover: []string{contested, crashed}, // docs/exploring.md has the measurement
 	}
 	labtest.Explore(t, space, func(s *labtest.Sim) labtest.Scenario {
 		c := newCluster(s)
@@ -30,7 +30,7 @@ func TestAnySchedule4C(t *testing.T) {
 					return violation(ruleTerms, "%v has received a request of term %d and is %v", id, due[id], st)
 				}
 				if st.Role == Candidate && c.voteOf(id, st.Term) == id && c.standIn(st.Term) > 1 {
-					s.Bite(contested)
+					s.Cover(contested)
 				}
 			}
 			return nil
@@ -38,7 +38,7 @@ func TestAnySchedule4C(t *testing.T) {
 		return labtest.Scenario{
 			Start: func(node *labrpc.Node) {
 				if c.boot(node) {
-					s.Bite(crashed)
+					s.Cover(crashed)
 				}
 				delete(due, node.ID())
 			},
@@ -48,7 +48,7 @@ func TestAnySchedule4C(t *testing.T) {
 					see(st.Term, int(st.Role), int(st.Leader))
 				}
 			},
-			Arrives: func(m labtest.Arrival) {
+			OnDelivery: func(m labtest.Arrival) {
 				switch b := m.Body.(type) {
 				case VoteRequest:
 					due[m.To] = max(due[m.To], b.Term)
@@ -89,9 +89,9 @@ func TestAnySchedule4D(t *testing.T) {
 		rivals  = "two values were carried by ballots"
 		crashed = "a node crashed"
 	)
-	space := labtest.Space{
+	space := labtest.SearchSpace{
 		Nodes: 3, Depth: 40, Losses: 1, Copies: 1, Crashes: 1,
-		Strategy: labtest.PCT, MustBite: []string{rivals, crashed},
+		Strategy: labtest.PCT, MustCover: []string{rivals, crashed},
 	}
 	labtest.Explore(t, space, func(s *labtest.Sim) labtest.Scenario {
 		y := newSynod(s)
@@ -100,7 +100,7 @@ func TestAnySchedule4D(t *testing.T) {
 				id := node.ID()
 				value := id
 				if y.boot(node) {
-					s.Bite(crashed)
+					s.Cover(crashed)
 					value = 3 // something new: so a ballot that is used again carries two values
 				}
 				if id != 3 {
@@ -115,7 +115,7 @@ func TestAnySchedule4D(t *testing.T) {
 					carried[v] = true
 				}
 				if len(carried) > 1 {
-					s.Bite(rivals)
+					s.Cover(rivals)
 				}
 				for _, id := range s.Net.Nodes() {
 					st := y.nodes[id].Acceptor()

@@ -40,11 +40,11 @@ func TestCountsTogether4E(t *testing.T) {
 		conflict = "a swap was refused"
 		each     = 10
 	)
-	labtest.Run(t, labtest.Config{Nodes: 5, MustBite: []string{conflict}}, func(s *labtest.Sim) {
+	labtest.Run(t, labtest.Config{Nodes: 5, MustCover: []string{conflict}}, func(s *labtest.Sim) {
 		o := newOffice(s)
 		var counting []*try
 		for _, id := range []labrpc.NodeID{alice, bob, 5} {
-			counting = append(counting, start(func() error { return o.count(id, each, func() { s.Bite(conflict) }) }))
+			counting = append(counting, start(func() error { return o.count(id, each, func() { s.Cover(conflict) }) }))
 		}
 		for _, c := range counting {
 			s.WaitFor(time.Minute, *violation(ruleSwap, "three clients count to %d together, and are not done after a minute", 3*each), func() bool {

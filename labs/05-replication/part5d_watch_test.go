@@ -40,7 +40,7 @@ func (w *lookout) tells(want []Event) {
 // off; those that begin later start from where they say (rule 25).
 func TestWatchAcrossLeaders5D(t *testing.T) {
 	const bite = "changes were made while the watching client was cut off"
-	labtest.Run(t, labtest.Config{Nodes: 7, Seeds: 20, MustBite: []string{bite}}, func(s *labtest.Sim) {
+	labtest.Run(t, labtest.Config{Nodes: 7, Seeds: 20, MustCover: []string{bite}}, func(s *labtest.Sim) {
 		v := newMarket(s, 3, ServerOptions{})
 		a, b, c, d := v.visit(4, longLife), v.visit(5, longLife), v.visit(6, longLife), v.visit(7, longLife)
 		views := []*lookout{b.watches("", 0), c.watches("in/", 0), d.watches("in/x", 4)}
@@ -63,7 +63,7 @@ func TestWatchAcrossLeaders5D(t *testing.T) {
 		all = append(all, a.writes(3, "in/x", "out")...)
 		s.Net.Crash(v.waitForLeader(0))
 		all = append(all, a.writes(3, "in/y")...)
-		s.Bite(bite)
+		s.Cover(bite)
 		s.Run(3 * time.Second)
 		s.Net.Heal()
 		v.startDown()
@@ -83,7 +83,7 @@ func TestWatchAcrossLeaders5D(t *testing.T) {
 // that one catches up. It must not begin anew from where the second one is (rule 25).
 func TestWatchTurnsToALateServer5D(t *testing.T) {
 	const bite = "the only server that a watch could reach was behind what the watch had told"
-	labtest.Run(t, labtest.Config{Nodes: 5, Seeds: 20, MustBite: []string{bite}}, func(s *labtest.Sim) {
+	labtest.Run(t, labtest.Config{Nodes: 5, Seeds: 20, MustCover: []string{bite}}, func(s *labtest.Sim) {
 		v := newMarket(s, 3, ServerOptions{})
 		a, b := v.visit(4, longLife), v.visit(5, longLife)
 		leader := v.waitForLeader(0)
@@ -101,10 +101,10 @@ func TestWatchTurnsToALateServer5D(t *testing.T) {
 			}
 		}
 		s.Run(6 * time.Second)
-		s.Bite(bite)
+		s.Cover(bite)
 		for _, id := range v.servers {
 			if id != late {
-				s.Net.Mend(late, id)
+				s.Net.HealBoth(late, id)
 			}
 		}
 		s.Run(5 * time.Second)
@@ -118,7 +118,7 @@ func TestWatchTurnsToALateServer5D(t *testing.T) {
 // must hear of what the majority does (rule 25).
 func TestWatchTurnsAway5D(t *testing.T) {
 	const bite = "changes were made while a server was cut off that only clients could reach"
-	labtest.Run(t, labtest.Config{Nodes: 5, Seeds: 20, MustBite: []string{bite}}, func(s *labtest.Sim) {
+	labtest.Run(t, labtest.Config{Nodes: 5, Seeds: 20, MustCover: []string{bite}}, func(s *labtest.Sim) {
 		v := newMarket(s, 3, ServerOptions{})
 		a, b := v.visit(4, longLife), v.visit(5, longLife)
 		w := b.watches("", 0)
@@ -127,7 +127,7 @@ func TestWatchTurnsAway5D(t *testing.T) {
 			v.alone(id)
 			v.waitForLeader(id)
 			all = append(all, a.writes(2, "x")...)
-			s.Bite(bite)
+			s.Cover(bite)
 			w.tells(all)
 			s.Net.Heal()
 			s.Run(time.Second)

@@ -15,18 +15,18 @@ func TestAnySchedule5B(t *testing.T) {
 		committed = "a command was committed"
 		crashed   = "a server crashed"
 	)
-	space := labtest.Space{Nodes: 3, Depth: 60, Losses: 1, Copies: 1, Crashes: 1, MustBite: []string{committed, crashed}}
+	space := labtest.SearchSpace{Nodes: 3, Depth: 60, Losses: 1, Copies: 1, Crashes: 1, MustCover: []string{committed, crashed}}
 	labtest.Explore(t, space, func(s *labtest.Sim) labtest.Scenario {
 		c := &raftCluster{s: s, servers: s.Net.Nodes(), rafts: map[labrpc.NodeID]*Raft{}, w: watchRafts(s, space.Nodes)}
 		told := map[int]bool{} // the terms whose leader has a command
 		return labtest.Scenario{
 			Start: func(node *labrpc.Node) {
 				if c.rafts[node.ID()] != nil {
-					s.Bite(crashed)
+					s.Cover(crashed)
 				}
 				c.boot(node)
 			},
-			Act: func() bool {
+			BeforeStep: func() bool {
 				for _, id := range c.servers {
 					raft := c.rafts[id]
 					if st := raft.Status(); st.Role == Leader && !told[st.Term] && len(told) < 3 {
@@ -43,7 +43,7 @@ func TestAnySchedule5B(t *testing.T) {
 					st := c.rafts[id].Status()
 					see(st.Term, int(st.Role), int(st.Leader), st.CommitIndex, lastIndexOf(st))
 					if st.CommitIndex > 0 {
-						s.Bite(committed)
+						s.Cover(committed)
 					}
 				}
 			},

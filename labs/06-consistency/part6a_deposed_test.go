@@ -13,7 +13,7 @@ import (
 // the client asks of the two, it must not hear what was true once (rule 1).
 func TestDeposedLeader6A(t *testing.T) {
 	const bite = "a deposed leader that did not know of it was asked for a value that had changed"
-	labtest.Run(t, labtest.Config{Nodes: 7, Seeds: 20, MustBite: []string{bite}}, func(s *labtest.Sim) {
+	labtest.Run(t, labtest.Config{Nodes: 7, Seeds: 20, MustCover: []string{bite}}, func(s *labtest.Sim) {
 		c := newStrongCluster(s, 5)
 		a, b := c.clients[0], c.clients[1]
 		old, others := c.cast()
@@ -28,7 +28,7 @@ func TestDeposedLeader6A(t *testing.T) {
 		leader := c.waitForLeader(old)
 		c.writes(b, leader, "x", "2")
 		if c.leads(old) {
-			s.Bite(bite)
+			s.Cover(bite)
 		}
 		asked := []*strongOp{
 			c.read(a, old, "Get", "x"), c.read(a, others[0], "Get", "x"), c.read(a, old, "LogGet", "x"), c.read(a, others[0], "LogGet", "x"),
@@ -87,7 +87,7 @@ func (r *rival) wins() {
 // confirmed for one read says nothing for the next (rule 1).
 func TestConfirmsEachRead6A(t *testing.T) {
 	const bite = "a leader read within 50ms of its deposition"
-	cfg := labtest.Config{Nodes: 5, Seeds: 20, Link: strongLink, MustBite: []string{bite}}
+	cfg := labtest.Config{Nodes: 5, Seeds: 20, Link: strongLink, MustCover: []string{bite}}
 	labtest.Run(t, cfg, func(s *labtest.Sim) {
 		c := newStrongCluster(s, 3)
 		a, b := c.clients[0], c.clients[1]
@@ -100,7 +100,7 @@ func TestConfirmsEachRead6A(t *testing.T) {
 		r.wins()
 		c.writes(b, r.new, "x", "2")
 		if c.leads(r.old) && s.Net.Now()-last.Return < 50*time.Millisecond {
-			s.Bite(bite)
+			s.Cover(bite)
 		}
 		for range 3 {
 			c.answered(c.read(a, r.old, "Get", "x"))
@@ -121,7 +121,7 @@ func (c *strongCluster) skewClocks() {
 // late confirmation was given before that: it serves the first read, not the second (rule 1).
 func TestLateConfirmation6A(t *testing.T) {
 	const bite = "a read was confirmed by answers from before another had written"
-	cfg := labtest.Config{Nodes: 5, Seeds: 20, Link: strongLink, MustBite: []string{bite}}
+	cfg := labtest.Config{Nodes: 5, Seeds: 20, Link: strongLink, MustCover: []string{bite}}
 	labtest.Run(t, cfg, func(s *labtest.Sim) {
 		c := newStrongCluster(s, 3)
 		a, b := c.clients[0], c.clients[1]
@@ -145,7 +145,7 @@ func TestLateConfirmation6A(t *testing.T) {
 		late.Release()
 		c.answered(first, second)
 		if first.Done && first.Value == "1" {
-			s.Bite(bite)
+			s.Cover(bite)
 		}
 		c.checkStrong()
 	})

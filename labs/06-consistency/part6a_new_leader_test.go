@@ -15,7 +15,7 @@ import (
 // before it reads, for its own clients and for those of its followers (rule 1).
 func TestNewLeaderReads6A(t *testing.T) {
 	const bite = "a new leader was asked for a write that it did not know to be committed"
-	cfg := labtest.Config{Nodes: 5, Seeds: 20, Link: strongLink, MustBite: []string{bite}}
+	cfg := labtest.Config{Nodes: 5, Seeds: 20, Link: strongLink, MustCover: []string{bite}}
 	labtest.Run(t, cfg, func(s *labtest.Sim) {
 		c := newStrongCluster(s, 3)
 		a, b := c.clients[0], c.clients[1]
@@ -39,7 +39,7 @@ func TestNewLeaderReads6A(t *testing.T) {
 		reads = append(reads, c.read(b, leader, "Get", "x"), c.read(b, leader, "LogGet", "x"))
 		s.Run(30 * time.Millisecond)
 		if st := c.status(leader); st.Role == replication.Leader && st.CommitIndex < second.Index {
-			s.Bite(bite)
+			s.Cover(bite)
 		}
 		// Now it has answers, and finds out; the third server goes on not knowing, for a while.
 		stage.noNews(third)
@@ -106,7 +106,7 @@ func (g *stage) calm() {
 // has no index to give (rule 1).
 func TestFollowerOfAnOldLeader6A(t *testing.T) {
 	const bite = "a follower asked a server that leads no more, and knew nothing of what was written since"
-	cfg := labtest.Config{Nodes: 7, Seeds: 20, Link: strongLink, MustBite: []string{bite}}
+	cfg := labtest.Config{Nodes: 7, Seeds: 20, Link: strongLink, MustCover: []string{bite}}
 	labtest.Run(t, cfg, func(s *labtest.Sim) {
 		c := newStrongCluster(s, 5)
 		a, b := c.clients[0], c.clients[1]
@@ -128,7 +128,7 @@ func TestFollowerOfAnOldLeader6A(t *testing.T) {
 		get := c.read(a, follower, "Get", "x")
 		s.Run(5 * time.Millisecond)
 		if c.status(follower).Leader == old && !c.leads(old) {
-			s.Bite(bite)
+			s.Cover(bite)
 		}
 		c.answered(get)
 		c.checkStrong()

@@ -13,7 +13,7 @@ import (
 // done, whatever stands at that index (rules 1 and 2).
 func TestPutIsItsOwn6A(t *testing.T) {
 	const bite = "another write was committed in the place of one that a client waited for"
-	labtest.Run(t, labtest.Config{Nodes: 5, Seeds: 20, Link: strongLink, MustBite: []string{bite}}, func(s *labtest.Sim) {
+	labtest.Run(t, labtest.Config{Nodes: 5, Seeds: 20, Link: strongLink, MustCover: []string{bite}}, func(s *labtest.Sim) {
 		c := newStrongCluster(s, 3)
 		a, b := c.clients[0], c.clients[1]
 		old := c.waitForLeader(0)
@@ -28,7 +28,7 @@ func TestPutIsItsOwn6A(t *testing.T) {
 		get := c.read(a, old, "LogGet", "x")
 		s.Run(20 * time.Millisecond)
 		if taken := lastIndex(c.status(old)); c.leads(old) && taken <= last && !ours.Over {
-			s.Bite(bite)
+			s.Cover(bite)
 		}
 		s.Net.Heal()
 		c.answered(ours, get)
@@ -42,7 +42,7 @@ func TestPutIsItsOwn6A(t *testing.T) {
 // that it never will be, for then the links mend (rules 2 and 3).
 func TestUnknownIsNoRefusal6A(t *testing.T) {
 	const bite = "a write that nobody could promise was done in the end"
-	labtest.Run(t, labtest.Config{Nodes: 5, Seeds: 20, MustBite: []string{bite}}, func(s *labtest.Sim) {
+	labtest.Run(t, labtest.Config{Nodes: 5, Seeds: 20, MustCover: []string{bite}}, func(s *labtest.Sim) {
 		c := newStrongCluster(s, 3)
 		a, b := c.clients[0], c.clients[1]
 		leader, others := c.cast()
@@ -61,7 +61,7 @@ func TestUnknownIsNoRefusal6A(t *testing.T) {
 		s.Net.Heal()
 		leader = c.waitForLeader(0)
 		if c.done(c.read(b, leader, "LogGet", "x")).Value == "2" && !put.Refused {
-			s.Bite(bite)
+			s.Cover(bite)
 		}
 		c.checkStrong()
 		c.inherits(a, b)

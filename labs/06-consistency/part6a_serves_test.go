@@ -64,7 +64,7 @@ func TestGetAtEveryServer6A(t *testing.T) {
 // A Get at a follower that has not heard of a write yet must not go without it (rule 1).
 func TestGetWaitsForApply6A(t *testing.T) {
 	const bite = "a follower that lacked a write was asked for it"
-	labtest.Run(t, labtest.Config{Nodes: 5, Seeds: 20, Link: strongLink, MustBite: []string{bite}}, func(s *labtest.Sim) {
+	labtest.Run(t, labtest.Config{Nodes: 5, Seeds: 20, Link: strongLink, MustCover: []string{bite}}, func(s *labtest.Sim) {
 		c := newStrongCluster(s, 3)
 		a, b := c.clients[0], c.clients[1]
 		leader, others := c.cast()
@@ -75,7 +75,7 @@ func TestGetWaitsForApply6A(t *testing.T) {
 		get := c.read(b, others[0], "Get", "x")
 		s.Until(60*time.Millisecond, func() bool { return get.Over })
 		if c.status(others[0]).LastApplied < put.Index {
-			s.Bite(bite)
+			s.Cover(bite)
 		}
 		held.Release()
 		c.done(get)

@@ -23,7 +23,7 @@ func TestLinearizable6A(t *testing.T) {
 		deposed = "a deposed leader that did not know of it was asked by a client"
 		hidden  = "a write without an answer was read"
 	)
-	cfg := labtest.Config{Nodes: 6, Seeds: 20, MustBite: []string{lost, deposed, hidden}}
+	cfg := labtest.Config{Nodes: 6, Seeds: 20, MustCover: []string{lost, deposed, hidden}}
 	labtest.Run(t, cfg, func(s *labtest.Sim) {
 		c := newStrongCluster(s, 3)
 		c.looseLinks()
@@ -35,7 +35,7 @@ func TestLinearizable6A(t *testing.T) {
 		for round := range 4 {
 			c.strike(round)
 			if c.deposedIsAsked(time.Duration(1000+s.Rand().IntN(800)) * time.Millisecond) {
-				s.Bite(deposed)
+				s.Cover(deposed)
 			}
 			s.Net.Heal()
 			c.startDown()
@@ -51,10 +51,10 @@ func TestLinearizable6A(t *testing.T) {
 			c.sees(c.clients[1], id, "Get", "x", "the end")
 		}
 		if s.Net.Stats(labrpc.Match{}).Lost > 0 {
-			s.Bite(lost)
+			s.Cover(lost)
 		}
 		if c.readHidden() {
-			s.Bite(hidden)
+			s.Cover(hidden)
 		}
 	})
 }

@@ -18,7 +18,7 @@ func TestSequential6B(t *testing.T) {
 		stale  = "a history was not linearizable"
 		hidden = "a write without an answer was read"
 	)
-	cfg := labtest.Config{Nodes: 6, Seeds: 20, MustBite: []string{stale, hidden}}
+	cfg := labtest.Config{Nodes: 6, Seeds: 20, MustCover: []string{stale, hidden}}
 	labtest.Run(t, cfg, func(s *labtest.Sim) {
 		c := newStrongCluster(s, 3)
 		c.looseLinks()
@@ -40,10 +40,10 @@ func TestSequential6B(t *testing.T) {
 		}
 		storm.tape.check()
 		if !storm.tape.linearizable() {
-			s.Bite(stale)
+			s.Cover(stale)
 		}
 		if storm.tape.readHidden() {
-			s.Bite(hidden)
+			s.Cover(hidden)
 		}
 	})
 }

@@ -49,7 +49,7 @@ func TestReadsLocally6B(t *testing.T) {
 // linearizable, and is accepted: it is sequentially consistent (rules 8 and 10).
 func TestStaleReadIsAccepted6B(t *testing.T) {
 	const bite = "a read returned an old value after a new one had been written, and sequential consistency allowed it"
-	labtest.Run(t, labtest.Config{Nodes: 5, Seeds: 20, MustBite: []string{bite}}, func(s *labtest.Sim) {
+	labtest.Run(t, labtest.Config{Nodes: 5, Seeds: 20, MustCover: []string{bite}}, func(s *labtest.Sim) {
 		c := newStrongCluster(s, 3)
 		tape := &sessionTape{c: c}
 		leader, others := c.cast()
@@ -62,7 +62,7 @@ func TestStaleReadIsAccepted6B(t *testing.T) {
 		got := tape.gets(reader, ruleLocal, "x")
 		tape.check()
 		if v, err := sequential.Check(tape.history(), sequential.Options{}); got == "1" && v == nil && err == nil && !tape.linearizable() {
-			s.Bite(bite)
+			s.Cover(bite)
 		}
 		s.Net.Heal()
 		c.settles()
@@ -77,7 +77,7 @@ func TestStaleReadIsAccepted6B(t *testing.T) {
 // sees its write or nothing; and when the server has caught up, its write (rules 9 and 11).
 func TestReadsItsWrites6B(t *testing.T) {
 	const bite = "a session asked a server that lacked its write"
-	labtest.Run(t, labtest.Config{Nodes: 4, Seeds: 20, MustBite: []string{bite}}, func(s *labtest.Sim) {
+	labtest.Run(t, labtest.Config{Nodes: 4, Seeds: 20, MustCover: []string{bite}}, func(s *labtest.Sim) {
 		c := newStrongCluster(s, 3)
 		tape := &sessionTape{c: c}
 		leader, others := c.cast()
@@ -88,7 +88,7 @@ func TestReadsItsWrites6B(t *testing.T) {
 		c.lag(others[0])
 		tape.puts(run, "x", "2")
 		if last := c.status(leader).CommitIndex; c.status(others[0]).LastApplied < last {
-			s.Bite(bite)
+			s.Cover(bite)
 		}
 		tape.returns(tape.get(run, "x", 1500*time.Millisecond))
 		tape.check()
@@ -125,7 +125,7 @@ type laggardOptions struct {
 
 func movesToALaggard(t *testing.T, opts laggardOptions) {
 	const bite = "a session read what the server to which it then moved lacked"
-	labtest.Run(t, labtest.Config{Nodes: 5, Seeds: 20, MustBite: []string{bite}}, func(s *labtest.Sim) {
+	labtest.Run(t, labtest.Config{Nodes: 5, Seeds: 20, MustCover: []string{bite}}, func(s *labtest.Sim) {
 		c := newStrongCluster(s, 3)
 		tape := &sessionTape{c: c}
 		leader, others := c.cast()
@@ -143,7 +143,7 @@ func movesToALaggard(t *testing.T, opts laggardOptions) {
 		writes(opts.after)
 		reader.moves(leader)
 		if got := tape.gets(reader, ruleLocal, opts.reads); strings.HasSuffix(opts.after[len(opts.after)-1], "="+got) {
-			s.Bite(bite)
+			s.Cover(bite)
 		}
 		reader.moves(others[0])
 		tape.returns(tape.get(reader, opts.then, 1500*time.Millisecond))
@@ -159,7 +159,7 @@ func movesToALaggard(t *testing.T, opts laggardOptions) {
 // first what it wrote, then what it read (rules 8 and 9).
 func TestTokenGoesOn6B(t *testing.T) {
 	const bite = "a session went on with a server that lacked what it had seen"
-	labtest.Run(t, labtest.Config{Nodes: 6, Seeds: 20, MustBite: []string{bite}}, func(s *labtest.Sim) {
+	labtest.Run(t, labtest.Config{Nodes: 6, Seeds: 20, MustCover: []string{bite}}, func(s *labtest.Sim) {
 		c := newStrongCluster(s, 3)
 		tape := &sessionTape{c: c}
 		leader, others := c.cast()
@@ -169,7 +169,7 @@ func TestTokenGoesOn6B(t *testing.T) {
 		c.lag(others[0])
 		tape.puts(wrote, "x", "2")
 		if got := tape.gets(read, ruleLocal, "x"); got == "2" {
-			s.Bite(bite)
+			s.Cover(bite)
 		}
 		for _, first := range []*sessionRun{wrote, read} {
 			second := tape.goesOn(first, c.clients[2], others[0])
@@ -188,7 +188,7 @@ func TestTokenGoesOn6B(t *testing.T) {
 // what another has written since (rule 13).
 func TestWritesOnce6B(t *testing.T) {
 	const bite = "a write was carried out, and its answer lost"
-	labtest.Run(t, labtest.Config{Nodes: 5, Seeds: 20, MustBite: []string{bite}}, func(s *labtest.Sim) {
+	labtest.Run(t, labtest.Config{Nodes: 5, Seeds: 20, MustCover: []string{bite}}, func(s *labtest.Sim) {
 		c := newStrongCluster(s, 3)
 		tape := &sessionTape{c: c}
 		leader, others := c.cast()
@@ -204,7 +204,7 @@ func TestWritesOnce6B(t *testing.T) {
 			}
 		}
 		if !put.Over {
-			s.Bite(bite)
+			s.Cover(bite)
 		}
 		tape.puts(b, "x", "3")
 		s.Run(500 * time.Millisecond)

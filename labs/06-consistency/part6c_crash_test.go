@@ -13,7 +13,7 @@ import (
 func TestCountsEachAddOnce6C(t *testing.T) {
 	const duplicated = "messages arrived twice"
 	link := labrpc.Link{Latency: labrpc.Uniform(time.Millisecond, 60*time.Millisecond), Duplicate: 0.7}
-	labtest.Run(t, labtest.Config{Nodes: 5, Link: link, MustBite: []string{duplicated}}, func(s *labtest.Sim) {
+	labtest.Run(t, labtest.Config{Nodes: 5, Link: link, MustCover: []string{duplicated}}, func(s *labtest.Sim) {
 		g := newGossipGroup(s)
 		for round := range 3 {
 			s.Net.Partition([]labrpc.NodeID{1, 2, labrpc.NodeID(3 + round)})
@@ -28,7 +28,7 @@ func TestCountsEachAddOnce6C(t *testing.T) {
 			g.settle(10*gossipPeriod, s.Net.Nodes()...)
 		}
 		if s.Net.Stats(labrpc.Match{}).Duplicated > 0 {
-			s.Bite(duplicated)
+			s.Cover(duplicated)
 		}
 	})
 }
@@ -41,7 +41,7 @@ func TestCrashAtEveryWrite6C(t *testing.T) {
 		updating = "n1 crashed in the middle of an update"
 		merging  = "n1 crashed in the middle of taking over what others had"
 	)
-	labtest.Run(t, labtest.Config{Nodes: 3, MustBite: []string{updating, merging}}, func(s *labtest.Sim) {
+	labtest.Run(t, labtest.Config{Nodes: 3, MustCover: []string{updating, merging}}, func(s *labtest.Sim) {
 		g := newGossipGroup(s)
 		for round := range 8 {
 			g.settle(gossipSettles, 1, 2, 3)
@@ -54,7 +54,7 @@ func TestCrashAtEveryWrite6C(t *testing.T) {
 				func() bool { return g.add(1, "total", 5) },
 			} {
 				if !update() {
-					s.Bite(updating)
+					s.Cover(updating)
 					g.restart(1)
 					break
 				}
@@ -75,7 +75,7 @@ func TestCrashAtEveryWrite6C(t *testing.T) {
 			s.Net.Heal()
 			s.Run(10 * gossipPeriod)
 			if !s.Net.Up(1) {
-				s.Bite(merging)
+				s.Cover(merging)
 				g.restart(1)
 			}
 			s.Net.CrashAtWrite(1, labrpc.CrashPoint{})
@@ -106,7 +106,7 @@ func TestRecoveredUpdateCounts6C(t *testing.T) {
 		found   = "n1 had an update when it started again that it had not acknowledged"
 		merging = "n1 crashed in the middle of taking over what had overwritten it"
 	)
-	labtest.Run(t, labtest.Config{Nodes: 3, Seeds: 5, MustBite: []string{found, merging}}, func(s *labtest.Sim) {
+	labtest.Run(t, labtest.Config{Nodes: 3, Seeds: 5, MustCover: []string{found, merging}}, func(s *labtest.Sim) {
 		g := newGossipGroup(s)
 		for round := range 4 {
 			g.settle(gossipSettles, 1, 2, 3)
@@ -116,7 +116,7 @@ func TestRecoveredUpdateCounts6C(t *testing.T) {
 			if !g.put(1, "y") {
 				g.restart(1)
 				if g.updates[1] > before {
-					s.Bite(found)
+					s.Cover(found)
 				}
 			}
 			s.Net.CrashAtWrite(1, labrpc.CrashPoint{})
@@ -128,7 +128,7 @@ func TestRecoveredUpdateCounts6C(t *testing.T) {
 			s.Net.Heal()
 			s.Run(10 * gossipPeriod)
 			if !s.Net.Up(1) {
-				s.Bite(merging)
+				s.Cover(merging)
 				g.restart(1)
 			}
 			s.Net.CrashAtWrite(1, labrpc.CrashPoint{})

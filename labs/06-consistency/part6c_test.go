@@ -58,7 +58,7 @@ func TestConverges6C(t *testing.T) {
 		lost    = "messages were lost"
 	)
 	keys := []string{"x", "y", "z"}
-	cfg := labtest.Config{Nodes: 5, Link: labrpc.FairLoss(0.2), MustBite: []string{divided, crashed, lost}}
+	cfg := labtest.Config{Nodes: 5, Link: labrpc.FairLoss(0.2), MustCover: []string{divided, crashed, lost}}
 	labtest.Run(t, cfg, func(s *labtest.Sim) {
 		g := newGossipGroup(s)
 		for step := range 120 {
@@ -90,17 +90,17 @@ func TestConverges6C(t *testing.T) {
 				g.counts(id, "total")
 			}
 			if !ok {
-				s.Bite(crashed)
+				s.Cover(crashed)
 				s.Run(50 * time.Millisecond)
 				g.restart(id)
 			}
 			if 20 <= step && step < 40 && id > 2 {
-				s.Bite(divided)
+				s.Cover(divided)
 			}
 			s.Run(time.Duration(s.Rand().IntN(80)) * time.Millisecond)
 		}
 		if s.Net.Stats(labrpc.Match{}).Lost > 0 {
-			s.Bite(lost)
+			s.Cover(lost)
 		}
 		s.Net.Heal()
 		s.Net.SetLinks(labrpc.Reliable())
@@ -120,7 +120,7 @@ func TestConverges6C(t *testing.T) {
 // rule forbids it here. That is what is given up for an answer at once.
 func TestAnswersAlone6C(t *testing.T) {
 	const weaker = "the clients saw what is not sequentially consistent, and it was accepted"
-	labtest.Run(t, labtest.Config{Nodes: 3, Seeds: 3, MustBite: []string{weaker}}, func(s *labtest.Sim) {
+	labtest.Run(t, labtest.Config{Nodes: 3, Seeds: 3, MustCover: []string{weaker}}, func(s *labtest.Sim) {
 		g := newGossipGroup(s)
 		for _, id := range s.Net.Nodes() {
 			s.Net.Isolate(id)
@@ -145,7 +145,7 @@ func TestAnswersAlone6C(t *testing.T) {
 			panic(err)
 		}
 		if v != nil {
-			s.Bite(weaker)
+			s.Cover(weaker)
 		}
 		s.Net.Heal()
 		g.settle(gossipSettles, s.Net.Nodes()...)
@@ -166,7 +166,7 @@ func TestHearsay6C(t *testing.T) {
 		g.get(2, "x")
 		g.delete(2, "gone")
 		s.Net.Stop(1)
-		s.Net.Mend(2, 3)
+		s.Net.HealBoth(2, 3)
 		s.Run(gossipSettles)
 		if got, want := g.replicas[3].Version()[1], g.updates[1]; got != want {
 			s.Failf(ruleConverges, "n3 has %d of the %d updates of n1 at %v: n2 has them, and can talk to n3", got, want, s.Net.Now())

@@ -42,7 +42,7 @@ func TestReadRepair6D(t *testing.T) {
 // A repair is under way for a long time. Meanwhile its replica gets a newer value.
 func TestRepairIsLate6D(t *testing.T) {
 	const late = "a store arrived after a newer one"
-	labtest.Run(t, labtest.Config{Nodes: 9, MustBite: []string{late}}, func(s *labtest.Sim) {
+	labtest.Run(t, labtest.Config{Nodes: 9, MustCover: []string{late}}, func(s *labtest.Sim) {
 		q := newQuorumStore(s, 3)
 		q.put(7, "x", all)
 		q.reaches(6, 1, 2, 3)
@@ -55,7 +55,7 @@ func TestRepairIsLate6D(t *testing.T) {
 		q.reaches(7, q.replicas...)
 		newer := q.put(8, "x", all)
 		if len(held.Messages()) > 0 {
-			s.Bite(late)
+			s.Cover(late)
 		}
 		held.Release()
 		s.Run(2 * quorumTimeout)
@@ -72,7 +72,7 @@ func TestRepairIsLate6D(t *testing.T) {
 // return the old one, whomever it meets.
 func TestReadsDoNotGoBack6D(t *testing.T) {
 	const seen = "a read met a write that was half done"
-	labtest.Run(t, labtest.Config{Nodes: 9, MustBite: []string{seen}}, func(s *labtest.Sim) {
+	labtest.Run(t, labtest.Config{Nodes: 9, MustCover: []string{seen}}, func(s *labtest.Sim) {
 		q := newQuorumStore(s, 3)
 		q.put(7, "x", all)
 		s.Run(2 * quorumTimeout)
@@ -86,7 +86,7 @@ func TestReadsDoNotGoBack6D(t *testing.T) {
 		s.Net.Crash(6)
 		half := q.peek(1, "x")
 		if half.Value == "half" {
-			s.Bite(seen)
+			s.Cover(seen)
 		}
 
 		slow := s.Net.Hold(labrpc.Match{From: 7, Method: "Store", Kind: labrpc.Request})
@@ -121,7 +121,7 @@ func TestSessionReads6D(t *testing.T) {
 			if cell, err := q.wait(call); err == nil {
 				s.Failf(ruleAtLeast, "%s returns %s at %v, and only n1, which is cut off, has anything as new", call.what, quorumCell(cell), s.Net.Now())
 			}
-			s.Net.Mend(1, 7)
+			s.Net.HealBoth(1, 7)
 			q.want(ruleAtLeast, q.goGet(7, "x", consistency.ReadOptions{Level: level, AtLeast: wrote.Stamp}), wrote, "n1 has it, and answers in 80ms")
 		}
 		// At least the old is satisfied by the old, at once.
@@ -190,7 +190,7 @@ func TestAgeCountsFromTheQuestion6D(t *testing.T) {
 		bound = 2 * time.Second
 		slow  = "an answer was 900ms on its way, while a write was acknowledged"
 	)
-	labtest.Run(t, labtest.Config{Nodes: 8, MustBite: []string{slow}}, func(s *labtest.Sim) {
+	labtest.Run(t, labtest.Config{Nodes: 8, MustCover: []string{slow}}, func(s *labtest.Sim) {
 		q := newQuorumStore(s, 2)
 		old := q.put(6, "x", all)
 		s.Run(2 * quorumTimeout)
@@ -200,7 +200,7 @@ func TestAgeCountsFromTheQuestion6D(t *testing.T) {
 		newer := q.put(6, "x", quorum)
 		s.Run(850*time.Millisecond - (s.Net.Now() - call.began - 50*time.Millisecond))
 		if len(held.Messages()) >= 3 && !call.done() {
-			s.Bite(slow)
+			s.Cover(slow)
 		}
 		held.Deliver(func(m labrpc.Message) bool {
 			cell, ok := m.Body.(consistency.Cell)

@@ -68,7 +68,7 @@ func TestLaterWriteIsNewer6D(t *testing.T) {
 // something else, without having met the replica that has the first.
 func TestNoStampTwice6D(t *testing.T) {
 	const half = "a write was on one replica when its coordinator crashed"
-	labtest.Run(t, labtest.Config{Nodes: 8, MustBite: []string{half}}, func(s *labtest.Sim) {
+	labtest.Run(t, labtest.Config{Nodes: 8, MustCover: []string{half}}, func(s *labtest.Sim) {
 		q := newQuorumStore(s, 2)
 		q.put(6, "x", all)
 		s.Run(2 * quorumTimeout)
@@ -81,7 +81,7 @@ func TestNoStampTwice6D(t *testing.T) {
 		held.Release()
 		s.Net.Crash(6)
 		if q.peek(1, "x").Value == "half" {
-			s.Bite(half)
+			s.Cover(half)
 		}
 		q.start(6)
 		q.reaches(6, 2, 3, 4, 5)

@@ -14,7 +14,7 @@ import (
 // for is there; what is older does not come back.
 func TestHolderSurvivesCrash6D(t *testing.T) {
 	const crashed = "a replica crashed in the middle of a store"
-	labtest.Run(t, labtest.Config{Nodes: 3, Seeds: 4, MustBite: []string{crashed}}, func(s *labtest.Sim) {
+	labtest.Run(t, labtest.Config{Nodes: 3, Seeds: 4, MustCover: []string{crashed}}, func(s *labtest.Sim) {
 		q := newQuorumStore(s, 1)
 		keys := []string{"x", "y"}
 		had := map[string]consistency.Cell{}
@@ -29,7 +29,7 @@ func TestHolderSurvivesCrash6D(t *testing.T) {
 				s.Failf(ruleHolds, "n1 does not answer a store at %v", s.Net.Now())
 			}
 			if !s.Net.Up(1) {
-				s.Bite(crashed)
+				s.Cover(crashed)
 				q.start(1)
 			}
 			if answered && quorumCompare(cell.Stamp, had[key].Stamp) > 0 {
@@ -64,7 +64,7 @@ func TestQuorumsInAStorm6D(t *testing.T) {
 		stale   = "a read at ONE was behind what was acknowledged"
 		unknown = "a write failed, and may have happened"
 	)
-	cfg := labtest.Config{Nodes: 9, Link: labrpc.FairLoss(0.1), MustBite: []string{stale, unknown}}
+	cfg := labtest.Config{Nodes: 9, Link: labrpc.FairLoss(0.1), MustCover: []string{stale, unknown}}
 	labtest.Run(t, cfg, func(s *labtest.Sim) {
 		q := newQuorumStore(s, 3)
 		tape := &quorumTape{q: q}
@@ -99,7 +99,7 @@ func TestQuorumsInAStorm6D(t *testing.T) {
 			weak := q.goGet(q.first+labrpc.NodeID(s.Rand().IntN(3)), "x", consistency.ReadOptions{Level: one})
 			floor := acknowledged
 			if cell, err := q.wait(weak); err == nil && cell.Stamp.Counter < floor {
-				s.Bite(stale)
+				s.Cover(stale)
 			}
 			for _, call := range calls {
 				cell, err := tape.finish(call)
@@ -107,7 +107,7 @@ func TestQuorumsInAStorm6D(t *testing.T) {
 				case err == nil:
 					acknowledged = max(acknowledged, cell.Stamp.Counter)
 				case tape.wrote(call):
-					s.Bite(unknown)
+					s.Cover(unknown)
 				}
 			}
 			tape.check()

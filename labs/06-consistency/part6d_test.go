@@ -94,7 +94,7 @@ func (q *quorumStore) survives(call *quorumCall, level consistency.Level, left i
 // levels allow; and those that have the value answer last.
 func TestAcknowledgedIsSeen6D(t *testing.T) {
 	const narrow = "a write had not reached all replicas"
-	labtest.Run(t, labtest.Config{Nodes: 8, Seeds: 6, MustBite: []string{narrow}}, func(s *labtest.Sim) {
+	labtest.Run(t, labtest.Config{Nodes: 8, Seeds: 6, MustCover: []string{narrow}}, func(s *labtest.Sim) {
 		n := 4 + int(s.Seed%2)
 		q := newQuorumStoreOf(s, n, 2)
 		writer, reader := q.first, q.first+1
@@ -114,7 +114,7 @@ func TestAcknowledgedIsSeen6D(t *testing.T) {
 			}
 			wrote := q.put(writer, key, levels[0])
 			if q.peek(q.replicas[n-1], key) != wrote {
-				s.Bite(narrow)
+				s.Cover(narrow)
 			}
 			q.want(ruleOverlap, q.goGet(reader, key, consistency.ReadOptions{Level: levels[1]}), wrote, "that was acknowledged before")
 		}
@@ -125,7 +125,7 @@ func TestAcknowledgedIsSeen6D(t *testing.T) {
 // returns the old value; and that is no fault. Once the network is whole, the write gets there.
 func TestOneMayBeStale6D(t *testing.T) {
 	const stale = "a read at ONE returned what had been overwritten, and it was accepted"
-	labtest.Run(t, labtest.Config{Nodes: 8, MustBite: []string{stale}}, func(s *labtest.Sim) {
+	labtest.Run(t, labtest.Config{Nodes: 8, MustCover: []string{stale}}, func(s *labtest.Sim) {
 		q := newQuorumStore(s, 2)
 		old := q.put(7, "x", all)
 		q.reaches(6, 1)
@@ -133,7 +133,7 @@ func TestOneMayBeStale6D(t *testing.T) {
 		wrote := q.put(6, "x", one)
 		switch got := q.get(7, "x", consistency.ReadOptions{Level: one}); got.Value {
 		case old.Value:
-			s.Bite(stale)
+			s.Cover(stale)
 		case wrote.Value:
 			s.Failf(ruleMayBeStale, "a read at ONE returns %s, which the only replica that it can reach does not have", quorumCell(got))
 		default:
@@ -170,7 +170,7 @@ func TestOneMayBeStale6D(t *testing.T) {
 // and twice: many answers, and not enough replicas. Three of them, as slow, are enough.
 func TestCountsReplicasNotAnswers6D(t *testing.T) {
 	const twice = "a replica answered one request several times"
-	cfg := labtest.Config{Nodes: 8, MustBite: []string{twice}}
+	cfg := labtest.Config{Nodes: 8, MustCover: []string{twice}}
 	labtest.Run(t, cfg, func(s *labtest.Sim) {
 		q := newQuorumStore(s, 2)
 		q.put(7, "x", all)
@@ -185,7 +185,7 @@ func TestCountsReplicasNotAnswers6D(t *testing.T) {
 			s.Failf(ruleLevels, "a read at QUORUM succeeds at %v, and two of five replicas can be reached: n4 and n5, whose answers come more than once", s.Net.Now())
 		}
 		if replies := s.Net.Stats(labrpc.Match{From: 4, To: 6, Kind: labrpc.Reply}); replies.Sent > 1 {
-			s.Bite(twice)
+			s.Cover(twice)
 		}
 		// The read of a write's stamp gets three answers, the write itself two.
 		q.reaches(6, 3, 4, 5)

@@ -68,7 +68,7 @@ func TestCPHalf6E(t *testing.T) {
 // right: in one order of all, one of the two adds is the first.
 func TestCPReadsAgree6E(t *testing.T) {
 	const apart = "two members had each an item that the other had not"
-	labtest.Run(t, labtest.Config{Nodes: 5, MustBite: []string{apart}}, func(s *labtest.Sim) {
+	labtest.Run(t, labtest.Config{Nodes: 5, MustCover: []string{apart}}, func(s *labtest.Sim) {
 		b := newBasketStore(s, consistency.CP, 1, 2, 3, 4, 5)
 		for _, id := range b.members {
 			s.Net.Isolate(id)
@@ -90,7 +90,7 @@ func TestCPReadsAgree6E(t *testing.T) {
 		if !okOne && !okOther {
 			s.Failf(ruleServed, "%v and %v are refused, and each can talk to three of five", one, other)
 		}
-		s.Bite(apart)
+		s.Cover(apart)
 		b.linearizable()
 	})
 }
@@ -99,7 +99,7 @@ func TestCPReadsAgree6E(t *testing.T) {
 // return it; then every later reader must, whomever it meets.
 func TestCPReadsDoNotGoBack6E(t *testing.T) {
 	const seen = "a read returned what had not been acknowledged"
-	labtest.Run(t, labtest.Config{Nodes: 5, MustBite: []string{seen}}, func(s *labtest.Sim) {
+	labtest.Run(t, labtest.Config{Nodes: 5, MustCover: []string{seen}}, func(s *labtest.Sim) {
 		b := newBasketStore(s, consistency.CP, 1, 2, 3, 4, 5)
 		s.Net.Isolate(1)
 		_, _ = b.wait(b.goAdd(1))
@@ -110,7 +110,7 @@ func TestCPReadsDoNotGoBack6E(t *testing.T) {
 		s.Net.Heal()
 		s.Net.Isolate(1)
 		if ok && len(first) > 0 {
-			s.Bite(seen)
+			s.Cover(seen)
 		}
 		second := b.mustRead(4)
 		for _, item := range first {
@@ -147,7 +147,7 @@ func TestCPInAStorm6E(t *testing.T) {
 		refused = "a request was refused"
 		unknown = "an add that was refused happened all the same"
 	)
-	cfg := labtest.Config{Nodes: 5, Link: labrpc.FairLoss(0.1), MustBite: []string{refused, unknown}}
+	cfg := labtest.Config{Nodes: 5, Link: labrpc.FairLoss(0.1), MustCover: []string{refused, unknown}}
 	labtest.Run(t, cfg, func(s *labtest.Sim) {
 		b := newBasketStore(s, consistency.CP, 1, 2, 3, 4, 5)
 		for round := range 16 {
@@ -174,7 +174,7 @@ func TestCPInAStorm6E(t *testing.T) {
 			}
 			for _, call := range calls {
 				if _, ok := b.wait(call); !ok {
-					s.Bite(refused)
+					s.Cover(refused)
 				}
 			}
 			s.Run(time.Duration(s.Rand().IntN(60)) * time.Millisecond)
@@ -194,7 +194,7 @@ func TestCPInAStorm6E(t *testing.T) {
 		s.Run(basketSettles)
 		b.reconciled()
 		if items := b.mustRead(1); len(items) > len(b.acknowledged) {
-			s.Bite(unknown)
+			s.Cover(unknown)
 		}
 		b.linearizable()
 	})

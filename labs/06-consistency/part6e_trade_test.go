@@ -15,7 +15,7 @@ import (
 // once, with what it has; and what it has added it has.
 func TestAPAnswers6E(t *testing.T) {
 	const stale = "a read lacked what had been acknowledged elsewhere, and it was accepted"
-	labtest.Run(t, labtest.Config{Nodes: 5, Seeds: 5, MustBite: []string{stale}}, func(s *labtest.Sim) {
+	labtest.Run(t, labtest.Config{Nodes: 5, Seeds: 5, MustCover: []string{stale}}, func(s *labtest.Sim) {
 		b := newBasketStore(s, consistency.AP, 1, 2, 3, 4, 5)
 		for _, id := range b.members {
 			s.Net.Isolate(id)
@@ -29,7 +29,7 @@ func TestAPAnswers6E(t *testing.T) {
 					s.Failf(ruleAlways, "AP: %v: it returns %v, without %q, which this member has acknowledged", call, items, item)
 				}
 				if b.missing(call, items) != "" {
-					s.Bite(stale)
+					s.Cover(stale)
 				}
 			}
 			s.Net.Crash(3)
@@ -46,7 +46,7 @@ func TestAPAnswers6E(t *testing.T) {
 // acknowledged; some hear of others only through a third. When it heals, nothing is lost.
 func TestAPReconciles6E(t *testing.T) {
 	const crashed = "a member crashed in the middle of an add"
-	labtest.Run(t, labtest.Config{Nodes: 5, Link: labrpc.FairLoss(0.1), MustBite: []string{crashed}}, func(s *labtest.Sim) {
+	labtest.Run(t, labtest.Config{Nodes: 5, Link: labrpc.FairLoss(0.1), MustCover: []string{crashed}}, func(s *labtest.Sim) {
 		b := newBasketStore(s, consistency.AP, 1, 2, 3, 4, 5)
 		for round := range 4 {
 			s.Net.Partition([]labrpc.NodeID{1, labrpc.NodeID(2 + round%3)}, []labrpc.NodeID{5})
@@ -57,7 +57,7 @@ func TestAPReconciles6E(t *testing.T) {
 				}
 				_, _ = b.wait(b.goAdd(id))
 				if !s.Net.Up(id) {
-					s.Bite(crashed)
+					s.Cover(crashed)
 				}
 				s.Net.Crash(id)
 				b.start(id)
@@ -98,7 +98,7 @@ func TestTrade6E(t *testing.T) {
 		refused = "CP refused"
 		stale   = "AP answered with what was out of date"
 	)
-	labtest.Run(t, labtest.Config{Nodes: 10, MustBite: []string{refused, stale}}, func(s *labtest.Sim) {
+	labtest.Run(t, labtest.Config{Nodes: 10, MustCover: []string{refused, stale}}, func(s *labtest.Sim) {
 		stores := []*basketStore{
 			newBasketStore(s, consistency.CP, 1, 2, 3, 4, 5),
 			newBasketStore(s, consistency.AP, 6, 7, 8, 9, 10),
@@ -133,10 +133,10 @@ func TestTrade6E(t *testing.T) {
 		}
 		cp, ap := tally[consistency.CP], tally[consistency.AP]
 		if cp.answered < cp.asked {
-			s.Bite(refused)
+			s.Cover(refused)
 		}
 		if ap.stale > 0 {
-			s.Bite(stale)
+			s.Cover(stale)
 		}
 		s.Measure("2 of 5 cut off: requests answered, CP", cp.availability(), "%", "≥ 60")
 		s.Measure("2 of 5 cut off: requests answered, AP", ap.availability(), "%", "≥ 100")

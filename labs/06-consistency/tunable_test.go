@@ -207,7 +207,7 @@ func quorumCompare(a, b consistency.Stamp) int {
 // reaches leaves a coordinator only the links to the given replicas.
 func (q *quorumStore) reaches(via labrpc.NodeID, ids ...labrpc.NodeID) {
 	for _, id := range q.replicas {
-		q.s.Net.Mend(via, id)
+		q.s.Net.HealBoth(via, id)
 		if !slices.Contains(ids, id) {
 			q.s.Net.CutBoth(via, id)
 		}

@@ -45,7 +45,7 @@ func (g *Grader) FirstFailure(ctx context.Context, s course.Selected, run Run) (
 func (w *workspace) untilFailure(ctx context.Context, p *prepared, result *Result, run Run) error {
 	var tests []*TestResult
 	result.Tests(func(_ *LabResult, _ *PartResult, t *TestResult) { tests = append(tests, t) })
-	race := &raceToFail{first: len(tests), cancel: make([]context.CancelFunc, len(tests))}
+	race := &firstFailure{first: len(tests), cancel: make([]context.CancelFunc, len(tests))}
 	defer race.end()
 	var all errgroup.Group
 	all.SetLimit(w.g.jobs)
@@ -78,15 +78,15 @@ func (w *workspace) untilFailure(ctx context.Context, p *prepared, result *Resul
 	return ctx.Err()
 }
 
-// raceToFail knows the first test, in order, that has failed.
-type raceToFail struct {
+// firstFailure knows the first test, in order, that has failed.
+type firstFailure struct {
 	mu     sync.Mutex
 	first  int // number of tests: none
 	cancel []context.CancelFunc
 }
 
 // begin returns the context of test i, unless a test before it has failed.
-func (r *raceToFail) begin(ctx context.Context, i int) (context.Context, bool) {
+func (r *firstFailure) begin(ctx context.Context, i int) (context.Context, bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if i > r.first {
@@ -98,7 +98,7 @@ func (r *raceToFail) begin(ctx context.Context, i int) (context.Context, bool) {
 }
 
 // failed stops all tests after i.
-func (r *raceToFail) failed(i int) {
+func (r *firstFailure) failed(i int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.first = min(r.first, i)
@@ -109,7 +109,7 @@ func (r *raceToFail) failed(i int) {
 	}
 }
 
-func (r *raceToFail) end() {
+func (r *firstFailure) end() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for _, cancel := range r.cancel {

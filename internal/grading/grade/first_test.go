@@ -10,7 +10,7 @@ import (
 // The first failure is the first in order, whichever came first in time: a test
 // before it goes on, those after it are over.
 func TestRaceToFail(t *testing.T) {
-	r := &raceToFail{first: 5, cancel: make([]context.CancelFunc, 5)}
+	r := &firstFailure{first: 5, cancel: make([]context.CancelFunc, 5)}
 	t.Cleanup(r.end)
 	earlier, ok := r.begin(t.Context(), 0)
 	require.True(t, ok)

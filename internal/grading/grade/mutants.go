@@ -19,8 +19,8 @@ type MutantRun struct {
 	Minimise  bool // look for the faults that are enough for each failure
 }
 
-// Fate is what became of one mutant.
-type Fate struct {
+// MutantResult is what became of one mutant.
+type MutantResult struct {
 	Mutant  Mutant
 	Part    string          // of the test that it names
 	Alone   bool            // it has a build of its own, not one shared with others
@@ -32,7 +32,7 @@ type Fate struct {
 }
 
 // Dead reports whether the named test killed the mutant in every repetition.
-func (f Fate) Dead() bool {
+func (f MutantResult) Dead() bool {
 	return f.Invalid == "" && f.Runs > 0 && f.Killed[f.Mutant.DiesBy] == f.Runs
 }
 
@@ -49,12 +49,12 @@ func (t TestResult) Kills() bool {
 // RunMutants runs every mutant whose named test is selected, and reports them
 // in the order of labs and names. The error is about this checkout or machine,
 // such as a patch that does not apply.
-func (g *Grader) RunMutants(ctx context.Context, selected []course.Selected, run MutantRun) ([]Fate, error) {
+func (g *Grader) RunMutants(ctx context.Context, selected []course.Selected, run MutantRun) ([]MutantResult, error) {
 	mutants, err := g.mutantsOf(selected)
 	if err != nil {
 		return nil, err
 	}
-	fates := make([]Fate, len(mutants))
+	fates := make([]MutantResult, len(mutants))
 	var all errgroup.Group
 	all.SetLimit(2 * g.jobs) // each keeps a binary of some MiB on disk while it lives
 	ctx, cancel := context.WithCancel(ctx)
@@ -91,12 +91,12 @@ func (g *Grader) mutantsOf(selected []course.Selected) ([]Mutant, error) {
 }
 
 // RunMutant builds one mutant once, together with others where that can be, and runs its tests as often as asked.
-func (g *Grader) RunMutant(ctx context.Context, m Mutant, run MutantRun) (Fate, error) {
+func (g *Grader) RunMutant(ctx context.Context, m Mutant, run MutantRun) (MutantResult, error) {
 	whole, err := g.course.Select(m.Lab)
 	if err != nil {
-		return Fate{}, err
+		return MutantResult{}, err
 	}
-	fate := Fate{Mutant: m, Part: m.Part(whole[0].Lab), Killed: map[string]int{}}
+	fate := MutantResult{Mutant: m, Part: m.Part(whole[0].Lab), Killed: map[string]int{}}
 	together, err := g.sharedBuild(ctx, whole[0].Lab)
 	if err != nil {
 		return fate, err
@@ -127,7 +127,7 @@ func (g *Grader) RunMutant(ctx context.Context, m Mutant, run MutantRun) (Fate, 
 }
 
 // runMutantOnce runs the tests of a mutant and counts the kills.
-func (w *workspace) runMutantOnce(ctx context.Context, p *prepared, f *Fate, run MutantRun) error {
+func (w *workspace) runMutantOnce(ctx context.Context, p *prepared, f *MutantResult, run MutantRun) error {
 	var results []TestResult
 	run.minimise, run.silent = run.Minimise, !run.Minimise
 	for _, t := range p.lab.Tests() {

@@ -68,7 +68,7 @@ func (b sandbox) probe(ctx context.Context, scratch string) error {
 	out, err := g.process(ctx, command{
 		path: "/proc/self/exe", args: nil, dir: p.Own, env: []string{probeEnv + "=" + string(text)},
 		limit: 30 * time.Second, limits: g.testLimits(Run{Timeout: time.Minute}),
-		cage: &cage{scratch: view, own: p.Own, exec: "/proc/self/exe"},
+		sandboxedProcess: &sandboxedProcess{scratch: view, own: p.Own, exec: "/proc/self/exe"},
 	})
 	switch {
 	case err != nil:

@@ -29,16 +29,16 @@ const fill = 8 << 30
 // command is a process to run: in a group of its own, with a limit of real time
 // and of output, and with no input.
 type command struct {
-	path     string
-	args     []string
-	dir      string
-	env      []string
-	limit    time.Duration
-	begin    time.Duration // limit of real time until the first event, where there is a receiver
-	limits   limits
-	cage     *cage            // nil: not confined
-	receiver *report.Receiver // nil: no results channel
-	each     func(report.Event)
+	path             string
+	args             []string
+	dir              string
+	env              []string
+	limit            time.Duration
+	begin            time.Duration // limit of real time until the first event, where there is a receiver
+	limits           limits
+	sandboxedProcess *sandboxedProcess // nil: not confined
+	receiver         *report.Receiver  // nil: no results channel
+	each             func(report.Event)
 }
 
 // outcome is how a process ended.

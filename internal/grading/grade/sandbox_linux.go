@@ -49,13 +49,13 @@ func (b sandbox) confine(cmd *exec.Cmd, c command) (_ *confined, err error) {
 		return nil, fmt.Errorf("grade: %w", err)
 	}
 	l := launch{Path: cmd.Path, Args: cmd.Args, Env: cmd.Env, Dir: cmd.Dir, Rlimit: c.limits.kernel()}
-	if c.cage == nil || !b.user && !b.namespaces {
+	if c.sandboxedProcess == nil || !b.user && !b.namespaces {
 		delete(l.Rlimit, unix.RLIMIT_NPROC) // it would count all that this user runs
 	}
-	if c.cage != nil {
+	if c.sandboxedProcess != nil {
 		k.cookie = rand.Text()
 		l.Env = append(l.Env, cookieEnv+"="+k.cookie)
-		if err := k.cage(&l, cmd, c.cage); err != nil {
+		if err := k.sandboxedProcess(&l, cmd, c.sandboxedProcess); err != nil {
 			return nil, err
 		}
 	}
@@ -71,16 +71,16 @@ func (b sandbox) confine(cmd *exec.Cmd, c command) (_ *confined, err error) {
 	return k, nil
 }
 
-// cage is what a confined process sees of the file system.
-type cage struct {
+// sandboxedProcess is what a confined process sees of the file system.
+type sandboxedProcess struct {
 	scratch string   // an empty folder, for the launcher
 	read    []string // files and folders
 	own     string   // a folder that is the process's own
 	exec    string   // the program, which read holds too
 }
 
-// cage adds the barriers of a test's process to its launch.
-func (k *confined) cage(l *launch, cmd *exec.Cmd, c *cage) error {
+// sandboxedProcess adds the barriers of a test's process to its launch.
+func (k *confined) sandboxedProcess(l *launch, cmd *exec.Cmd, c *sandboxedProcess) error {
 	for _, path := range system {
 		if _, err := os.Stat(path); err == nil {
 			l.Read = append(l.Read, path)

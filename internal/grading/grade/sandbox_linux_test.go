@@ -22,7 +22,7 @@ func BenchmarkSandbox(b *testing.B) {
 			own, view := b.TempDir(), filepath.Join(b.TempDir(), "view")
 			require.NoError(b, os.Mkdir(view, 0o755))
 			c := command{path: "/bin/true", dir: "/", limit: time.Minute, limits: g.testLimits(Run{Timeout: time.Minute}),
-				cage: &cage{scratch: view, own: own, exec: "/bin/true", read: []string{"/bin/true"}}}
+				sandboxedProcess: &sandboxedProcess{scratch: view, own: own, exec: "/bin/true", read: []string{"/bin/true"}}}
 			began := processorTime()
 			for b.Loop() {
 				out, err := g.process(b.Context(), c)
@@ -57,7 +57,7 @@ func confinedShell(t *testing.T, script string) (*Grader, command) {
 	require.True(t, box.launcher, "%v", box)
 	g := &Grader{box: box}
 	return g, command{path: shell, args: []string{"-c", script}, dir: own, limit: time.Minute, limits: g.testLimits(Run{Timeout: time.Minute}),
-		cage: &cage{scratch: view, own: own, exec: shell, read: []string{shell}}}
+		sandboxedProcess: &sandboxedProcess{scratch: view, own: own, exec: shell, read: []string{shell}}}
 }
 
 // Each limit ends what goes beyond it, and is named.
@@ -92,7 +92,7 @@ func TestLimitsAreKept(t *testing.T) {
 // A program that can not be confined is not run, and that is the machine's fault.
 func TestNothingRunsUnconfined(t *testing.T) {
 	g, c := confinedShell(t, "echo it runs > ../it-runs")
-	c.cage.read = append(c.cage.read, "/there/is/no/such/file")
+	c.sandboxedProcess.read = append(c.sandboxedProcess.read, "/there/is/no/such/file")
 	_, err := g.process(t.Context(), c)
 	require.ErrorContains(t, err, "a process can not be confined: ")
 	require.ErrorContains(t, err, "/there/is/no/such/file")
@@ -114,7 +114,7 @@ func TestDescriptorsAreNotInherited(t *testing.T) {
 func TestKilledGraderLeavesNothing(t *testing.T) {
 	if dir := os.Getenv("GRADE_TEST_KILLED"); dir != "" {
 		g, c := confinedShell(t, "echo here > here; read never < fifo")
-		c.dir, c.cage.own = dir, dir
+		c.dir, c.sandboxedProcess.own = dir, dir
 		require.NoError(t, unix.Mkfifo(filepath.Join(dir, "fifo"), 0o666))
 		require.NoError(t, os.Chmod(filepath.Join(dir, "fifo"), 0o666))
 		g.process(t.Context(), c)

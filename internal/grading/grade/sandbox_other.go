@@ -12,8 +12,8 @@ func ServeSandbox() {}
 
 type confined struct{}
 
-// cage is what a confined process sees of the file system.
-type cage struct {
+// sandboxedProcess is what a confined process sees of the file system.
+type sandboxedProcess struct {
 	scratch string
 	read    []string
 	own     string

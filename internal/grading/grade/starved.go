@@ -9,8 +9,8 @@ import (
 	"distlabs/internal/harness/report"
 )
 
-// patience is how many times as long a test may take the second time.
-const patience = 4
+// retryFactor is how many times as long a test may take the second time.
+const retryFactor = 4
 
 // starved reports whether a test ran out of real time and had used little of
 // it: the machine was busy with something else, and a grade must not depend on
@@ -31,17 +31,17 @@ func timeoutOf(run Run) time.Duration {
 	return run.Timeout
 }
 
-// unhurried runs a test's process once more, with more real time and no more of the processor's.
-func (g *Grader) unhurried(ctx context.Context, c command, run Run) (outcome, error) {
+// rerunWithMoreTime runs a test's process once more, with more real time and no more of the processor's.
+func (g *Grader) rerunWithMoreTime(ctx context.Context, c command, run Run) (outcome, error) {
 	receiver, err := report.NewReceiver()
 	if err != nil {
 		return outcome{}, fmt.Errorf("grade: %w", err)
 	}
 	defer receiver.Close()
 	c.receiver = receiver
-	limit := timeoutOf(run) * patience
+	limit := timeoutOf(run) * retryFactor
 	c.args = slices.Clone(c.args)
 	c.args[slices.Index(c.args, "-test.timeout")+1] = limit.String()
-	c.limit, c.begin = limit+grace, c.begin*patience
+	c.limit, c.begin = limit+grace, c.begin*retryFactor
 	return g.process(ctx, c)
 }

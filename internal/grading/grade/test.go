@@ -43,7 +43,7 @@ func (w *workspace) test(ctx context.Context, p *prepared, t *TestResult, run Ru
 	}
 	out, err := w.g.process(ctx, c)
 	if err == nil && starved(out, run) {
-		out, err = w.g.unhurried(ctx, c, run)
+		out, err = w.g.rerunWithMoreTime(ctx, c, run)
 	}
 	if err != nil {
 		return err
@@ -85,7 +85,7 @@ func (w *workspace) testCommand(p *prepared, test string, run Run, own string) c
 		dir:   filepath.Join(w.course, "labs", p.lab.ID),
 		env:   w.testEnv(own, run),
 		limit: run.Timeout + grace, begin: beginningOf(run), limits: w.g.testLimits(run),
-		cage: &cage{scratch: w.view, own: own, exec: p.binary, read: []string{w.course, p.binary}},
+		sandboxedProcess: &sandboxedProcess{scratch: w.view, own: own, exec: p.binary, read: []string{w.course, p.binary}},
 	}
 }
 

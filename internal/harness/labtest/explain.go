@@ -105,7 +105,7 @@ func (r *runner) divergence() report.Failure {
 }
 
 // line says which faults of how many are enough.
-func (m minimal) line(run *trace.Run) string {
+func (m minimized) line(run *trace.Run) string {
 	faults, steps := m.kept()
 	own := ""
 	if m.steps > 0 {
@@ -134,7 +134,7 @@ func (m minimal) line(run *trace.Run) string {
 }
 
 // late lists the messages that must be late, which is no event of its own in the record.
-func (m minimal) late() (lines []string) {
+func (m minimized) late() (lines []string) {
 	for f := range m.keep {
 		if f.Kind == labrpc.FaultLate || f.Kind == labrpc.FaultReorder {
 			name := f.Method

@@ -17,7 +17,7 @@ import (
 // An exploration is one test that searches schedules.
 type exploration struct {
 	runner // for the form of its failures
-	space  Space
+	space  SearchSpace
 	setup  func(*Sim) Scenario
 	where  string // of the test
 	search search
@@ -34,10 +34,10 @@ type exploration struct {
 	exhausted int // depth up to which all schedules were tried
 }
 
-func newExploration(t *testing.T, space Space, setup func(*Sim) Scenario) *exploration {
+func newExploration(t *testing.T, space SearchSpace, setup func(*Sim) Scenario) *exploration {
 	space = space.withDefaults()
 	return &exploration{
-		runner: runner{t: t, cfg: Config{Nodes: space.Nodes, MustBite: space.MustBite}},
+		runner: runner{t: t, cfg: Config{Nodes: space.Nodes, MustCover: space.MustCover}},
 		space:  space, setup: setup, where: callerInTest(),
 		bites: map[string]bool{}, measures: map[string]report.Measure{}, seen: map[uint64]struct{}{},
 	}
@@ -303,8 +303,8 @@ func (x *exploration) sample() *outcome {
 		x.storm(s, scenario)
 	}
 	arrives := func(e labrpc.Event) {
-		if e.Kind == labrpc.EventDelivered && scenario.Arrives != nil {
-			scenario.Arrives(Arrival{From: e.From, To: e.To, Kind: e.Message, Body: e.Body})
+		if e.Kind == labrpc.EventDelivered && scenario.OnDelivery != nil {
+			scenario.OnDelivery(Arrival{From: e.From, To: e.To, Kind: e.Message, Body: e.Body})
 		}
 	}
 	for ; x.schedules < x.search.schedules; x.schedules++ {

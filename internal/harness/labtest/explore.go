@@ -13,21 +13,21 @@ import (
 	"distlabs/labrpc"
 )
 
-// A Space is what [Explore] searches. The zero value has no nodes; of the rest, zero stands for the default.
-type Space struct {
+// A SearchSpace is what [Explore] searches. The zero value has no nodes; of the rest, zero stands for the default.
+type SearchSpace struct {
 	Nodes int
 	// Depth is the longest schedule, in steps: messages that arrive, times that pass, faults. 40.
 	Depth int
 	// How many faults of each kind one schedule may have. A crash is one at a quiet moment or at a disk write; the node
 	// starts again at once.
 	Losses, Copies, Crashes int
-	// Patience is how long one step may wait for a timer, in virtual time: longer than the longest timer of a node. 1s.
-	Patience time.Duration
+	// MaxWait is how long one step may wait for a timer, in virtual time: longer than the longest timer of a node. 1s.
+	MaxWait time.Duration
 	// Strategy and Schedules are what a plain run does. pct, 300.
 	Strategy  Strategy
 	Schedules int
-	// MustBite is Config.MustBite.
-	MustBite []string
+	// MustCover is Config.MustCover.
+	MustCover []string
 }
 
 // Strategy names how schedules are chosen; see package explore.
@@ -41,7 +41,7 @@ const (
 	// Sampled is for comparison: no schedules, but links that lose and delay by the seed, as in [Run], and as many
 	// crashes at random moments.
 	Sampled Strategy = "sampled"
-	// Own is the one that the test's Space names.
+	// Own is the one that the test's SearchSpace names.
 	Own Strategy = "own"
 )
 
@@ -55,13 +55,13 @@ type Scenario struct {
 	// State describes what is seen of the system at a quiet moment, so that distinct states can be counted.
 	// It may be nil.
 	State func(see func(values ...int))
-	// Act, if not nil, is asked before each step and may do something by itself, such as a client's request, in a goroutine
+	// BeforeStep, if not nil, is asked before each step and may do something by itself, such as a client's request, in a goroutine
 	// if it waits; it reports whether it did.
-	Act func() bool
-	// Over, if not nil, ends a schedule.
-	Over func() bool
-	// Arrives, if not nil, is called for each message that is about to arrive. The next check sees what its receiver did about it.
-	Arrives func(m Arrival)
+	BeforeStep func() bool
+	// Done, if not nil, ends a schedule.
+	Done func() bool
+	// OnDelivery, if not nil, is called for each message that is about to arrive. The next check sees what its receiver did about it.
+	OnDelivery func(m Arrival)
 }
 
 // An Arrival is a message that is about to arrive. A reply may come too late for its caller to notice.
@@ -78,7 +78,7 @@ type Arrival struct {
 // What it finds is an ordinary failure, shortened to steps none of which can be left out; LABS_SCHEDULE, which is printed
 // with it, takes just those again. LABS_EXPLORE=STRATEGY:SCHEDULES[:FIRST SEED] says how to search; with it,
 // tests of other sorts are skipped.
-func Explore(t *testing.T, space Space, setup func(s *Sim) Scenario) {
+func Explore(t *testing.T, space SearchSpace, setup func(s *Sim) Scenario) {
 	t.Helper()
 	x := newExploration(t, space, setup)
 	x.run()
@@ -98,12 +98,12 @@ func skipIfExploring(t *testing.T) {
 }
 
 // withDefaults fills in what is zero.
-func (space Space) withDefaults() Space {
+func (space SearchSpace) withDefaults() SearchSpace {
 	if space.Depth == 0 {
 		space.Depth = 40
 	}
-	if space.Patience == 0 {
-		space.Patience = time.Second
+	if space.MaxWait == 0 {
+		space.MaxWait = time.Second
 	}
 	if space.Strategy == "" {
 		space.Strategy = PCT
@@ -114,7 +114,7 @@ func (space Space) withDefaults() Space {
 	return space
 }
 
-func (space Space) bounds() explore.Bounds {
+func (space SearchSpace) bounds() explore.Bounds {
 	return explore.Bounds{Depth: space.Depth, Losses: space.Losses, Copies: space.Copies, Crashes: space.Crashes}
 }
 
@@ -127,7 +127,7 @@ type search struct {
 }
 
 // chosenSearch returns what to search, and whether the environment chose it.
-func chosenSearch(space Space) (s search, chosen bool, err error) {
+func chosenSearch(space SearchSpace) (s search, chosen bool, err error) {
 	s = search{strategy: space.Strategy, schedules: space.Schedules, first: 1}
 	seeds, chosen, err := chosenSeeds(space.Schedules)
 	if err != nil {

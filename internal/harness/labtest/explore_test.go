@@ -46,7 +46,7 @@ func order(crashToo bool) func(*Sim) Scenario {
 }
 
 // explored is an exploration whose failure the test looks at instead of printing it.
-func explored(t *testing.T, space Space, setup func(*Sim) Scenario) (*exploration, *report.Failure) {
+func explored(t *testing.T, space SearchSpace, setup func(*Sim) Scenario) (*exploration, *report.Failure) {
 	x := newExploration(t, space, setup)
 	search, _, err := chosenSearch(x.space)
 	require.NoError(t, err)
@@ -64,7 +64,7 @@ func TestExploreFindsShortensReplays(t *testing.T) {
 	for _, strategy := range []Strategy{Random, PCT, DepthFirst} {
 		t.Run(string(strategy), func(t *testing.T) {
 			t.Setenv("LABS_TRACE_DIR", t.TempDir())
-			space := Space{Nodes: 3, Depth: 12, Crashes: 1, Losses: 1, Strategy: strategy, Schedules: 20_000}
+			space := SearchSpace{Nodes: 3, Depth: 12, Crashes: 1, Losses: 1, Strategy: strategy, Schedules: 20_000}
 			x, f := explored(t, space, order(false))
 			require.NotNil(t, f)
 			require.Empty(t, f.Notes)
@@ -94,7 +94,7 @@ func TestExploreFindsShortensReplays(t *testing.T) {
 // A fault that the failure needs stays, and the node starts again after it.
 func TestExploreKeepsTheFault(t *testing.T) {
 	t.Setenv("LABS_TRACE_DIR", t.TempDir())
-	_, f := explored(t, Space{Nodes: 3, Depth: 12, Crashes: 1, Schedules: 20_000}, order(true))
+	_, f := explored(t, SearchSpace{Nodes: 3, Depth: 12, Crashes: 1, Schedules: 20_000}, order(true))
 	require.NotNil(t, f)
 	require.Contains(t, f.Faults, "1, in 4 steps of ")
 	require.Contains(t, f.Faults, "crashes and starts again")
@@ -102,7 +102,7 @@ func TestExploreKeepsTheFault(t *testing.T) {
 
 // Depth-first says honestly how far it came: four messages to one node have 24 orders, and their beginnings.
 func TestExploreExhausts(t *testing.T) {
-	x, f := explored(t, Space{Nodes: 2, Depth: 4, Strategy: DepthFirst, Schedules: 100_000}, func(s *Sim) Scenario {
+	x, f := explored(t, SearchSpace{Nodes: 2, Depth: 4, Strategy: DepthFirst, Schedules: 100_000}, func(s *Sim) Scenario {
 		return Scenario{Start: func(n *labrpc.Node) {
 			labrpc.Receive(n, "say", func(labrpc.NodeID, int) {})
 			if n.ID() == 1 {
@@ -125,7 +125,7 @@ func TestExploreExhausts(t *testing.T) {
 // A soak takes each schedule twice, goes on after a failure, and tells a schedule that does not replay.
 func TestExploreSoak(t *testing.T) {
 	t.Setenv("LABS_TRACE_DIR", t.TempDir())
-	space := Space{Nodes: 3, Depth: 12, Crashes: 1, Schedules: 100}
+	space := SearchSpace{Nodes: 3, Depth: 12, Crashes: 1, Schedules: 100}
 	x := newExploration(t, space, order(false))
 	x.search, x.soak = search{strategy: Random, schedules: 100, first: 1}, true
 	out, c := x.hunt()
@@ -152,7 +152,7 @@ func TestExploreSoak(t *testing.T) {
 // Two explorations of one test are the same, schedule by schedule.
 func TestExploreIsDeterministic(t *testing.T) {
 	run := func(strategy Strategy) (int, int, int) {
-		x, _ := explored(t, Space{Nodes: 3, Depth: 9, Crashes: 1, Losses: 2, Strategy: strategy, Schedules: 200}, order(true))
+		x, _ := explored(t, SearchSpace{Nodes: 3, Depth: 9, Crashes: 1, Losses: 2, Strategy: strategy, Schedules: 200}, order(true))
 		return x.schedules, x.steps, len(x.seen)
 	}
 	t.Setenv("LABS_TRACE_DIR", t.TempDir())
@@ -165,7 +165,7 @@ func TestExploreIsDeterministic(t *testing.T) {
 }
 
 func TestChosenSearch(t *testing.T) {
-	space := Space{}.withDefaults()
+	space := SearchSpace{}.withDefaults()
 	for _, test := range []struct {
 		name, explore, schedule, seed, seeds string
 		want                                 search

@@ -47,9 +47,9 @@ type Config struct {
 	Limit time.Duration
 	// CountBytes makes the network count bytes (labrpc.Options).
 	CountBytes bool
-	// MustBite lists what must have happened, as told by Sim.Bite, in at least one of the seeds of a plain run;
+	// MustCover lists what must have happened, as told by Sim.Cover, in at least one of the seeds of a plain run;
 	// otherwise the test proves nothing, and fails.
-	MustBite []string
+	MustCover []string
 }
 
 const (

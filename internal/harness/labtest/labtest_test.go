@@ -122,10 +122,10 @@ func TestFirstFailureFirst(t *testing.T) {
 
 // What must have bitten is asked of the default seeds only: one chosen seed may well miss it.
 func TestMustBite(t *testing.T) {
-	cfg := Config{Nodes: 1, Seeds: 3, MustBite: []string{"seed two ran"}}
+	cfg := Config{Nodes: 1, Seeds: 3, MustCover: []string{"seed two ran"}}
 	body := func(s *Sim) {
 		if s.Seed == 2 {
-			s.Bite("seed two ran")
+			s.Cover("seed two ran")
 		}
 	}
 	require.Equal(t, report.Pass, runnerOf(t, cfg, body).Status)

@@ -23,15 +23,15 @@ const (
 // faultStep is a step of the test's own: see Sim.Step.
 const faultStep labrpc.FaultKind = "step"
 
-// A minimal is what minimising a failure found.
-type minimal struct {
+// A minimized is what minimising a failure found.
+type minimized struct {
 	faults, steps int                   // of the failing run
 	keep          map[labrpc.Fault]bool // those that are enough for the same rule to break
 	partial       bool                  // the budget ended before no single one could be left out
 }
 
 // kept returns how many faults, and how many steps, are enough.
-func (m minimal) kept() (faults, steps int) {
+func (m minimized) kept() (faults, steps int) {
 	for f := range m.keep {
 		if f.Kind == faultStep {
 			steps++
@@ -50,12 +50,12 @@ func minimising() bool { return os.Getenv("LABS_MINIMISE") != "0" }
 // other message's fate. It reports false if the failure is none that faults could explain.
 //
 // Where the budget ends first, a later run goes on from what was reached.
-func (r *runner) minimise(out *outcome) (minimal, bool) {
+func (r *runner) minimise(out *outcome) (minimized, bool) {
 	if !minimising() || out.failure.Kind != report.Rule && out.failure.Kind != report.Limit {
-		return minimal{}, false
+		return minimized{}, false
 	}
 	faults, steps := split(r.faultsOf(out.seed))
-	m := minimal{faults: len(faults), steps: len(steps)}
+	m := minimized{faults: len(faults), steps: len(steps)}
 	faults, premise := out.removable(faults)
 	b := &budget{runs: minimiseRuns, until: time.Now().Add(minimiseTime)}
 	fails := func(only []labrpc.Fault) bool {

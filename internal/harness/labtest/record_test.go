@@ -14,8 +14,8 @@ import (
 	"distlabs/labrpc"
 )
 
-// chatter is a body of some thousand messages, which passes.
-func chatter(s *Sim) {
+// exchangeMessages is a body of some thousand messages, which passes.
+func exchangeMessages(s *Sim) {
 	s.StartAll(func(node *labrpc.Node) {
 		labrpc.Receive(node, "beat", func(labrpc.NodeID, int) {})
 		go func() {
@@ -40,20 +40,20 @@ func TestRecordOfAPassingSeed(t *testing.T) {
 	t.Setenv("LABS_TRACE_DIR", dir)
 	t.Setenv("LABS_SEED", "3")
 	cfg := Config{Nodes: 3, Link: labrpc.FairLoss(0.2)}
-	require.Equal(t, report.Pass, runnerOf(t, cfg, chatter).Status)
+	require.Equal(t, report.Pass, runnerOf(t, cfg, exchangeMessages).Status)
 	left, err := os.ReadDir(dir)
 	require.NoError(t, err)
 	require.Empty(t, left, "without LABS_RECORD nothing is kept")
 
 	t.Setenv("LABS_RECORD", "1")
-	require.Equal(t, report.Pass, runnerOf(t, cfg, chatter).Status)
+	require.Equal(t, report.Pass, runnerOf(t, cfg, exchangeMessages).Status)
 	require.FileExists(t, filepath.Join(dir, t.Name()+"-3.html"))
 	file, err := os.Open(filepath.Join(dir, t.Name()+"-3.jsonl"))
 	require.NoError(t, err)
 	defer file.Close()
 	kept, err := trace.Read(file)
 	require.NoError(t, err)
-	_, again := newRunner(t, cfg, chatter).record(3)
+	_, again := newRunner(t, cfg, exchangeMessages).record(3)
 	_, differ := trace.Diff(kept, again)
 	require.False(t, differ)
 	require.Nil(t, kept.Header.Violation)
@@ -80,9 +80,9 @@ func TestPassingRunsPayForNoRecord(t *testing.T) {
 		}
 		return time.Since(began) / 5
 	}
-	plain := func() { newRunner(t, cfg, chatter).runWith(3, nil, nil) }
-	passing := func() { require.Equal(t, report.Pass, runnerOf(t, cfg, chatter).Status) }
-	recorded := func() { newRunner(t, cfg, chatter).record(3) }
+	plain := func() { newRunner(t, cfg, exchangeMessages).runWith(3, nil, nil) }
+	passing := func() { require.Equal(t, report.Pass, runnerOf(t, cfg, exchangeMessages).Status) }
+	recorded := func() { newRunner(t, cfg, exchangeMessages).record(3) }
 	bare, harness, record := allocated(plain), allocated(passing), allocated(recorded)
 	t.Logf("allocations: %d bare, %d as a passing run, %d with a record", bare, harness, record)
 	t.Logf("time: %v bare, %v as a passing run, %v with a record", seconds(plain), seconds(passing), seconds(recorded))

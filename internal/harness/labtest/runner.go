@@ -27,7 +27,7 @@ type runner struct {
 	outcomes []*outcome
 	diverged []uint64
 	stop     bool
-	enough   *minimal // of the failure that was explained
+	enough   *minimized // of the failure that was explained
 }
 
 func newRunner(t *testing.T, cfg Config, body func(*Sim)) *runner {
@@ -178,7 +178,7 @@ func (r *runner) result(chosen bool) *report.Result {
 // vacuous checks that what the test is about has happened in some seed.
 func (r *runner) vacuous(bites map[string]bool, runs string) (report.Failure, bool) {
 	var missing []string
-	for _, what := range r.cfg.MustBite {
+	for _, what := range r.cfg.MustCover {
 		if !bites[what] {
 			missing = append(missing, what)
 		}

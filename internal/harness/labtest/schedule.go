@@ -15,7 +15,7 @@ import (
 // A schedule is one run of a scenario: the scheduler of its network.
 type schedule struct {
 	s        *Sim
-	space    *Space
+	space    *SearchSpace
 	strategy explore.Strategy
 	scenario Scenario
 	seen     map[uint64]struct{} // states, of all schedules; nil where they are not counted
@@ -95,14 +95,14 @@ func (c *schedule) Next(pending []labrpc.Pending) labrpc.Step {
 		c.starts += 10 * time.Microsecond
 		return labrpc.Step{Do: labrpc.Wait, Limit: c.starts}
 	case c.restart():
-		return labrpc.Step{Do: labrpc.Look}
-	case !c.holds() || c.scenario.Over != nil && c.scenario.Over():
+		return labrpc.Step{Do: labrpc.Settle}
+	case !c.holds() || c.scenario.Done != nil && c.scenario.Done():
 		return c.finish()
-	case c.scenario.Act != nil && c.scenario.Act():
-		return labrpc.Step{Do: labrpc.Look}
+	case c.scenario.BeforeStep != nil && c.scenario.BeforeStep():
+		return labrpc.Step{Do: labrpc.Settle}
 	}
 	c.count(pending)
-	waited := c.waits && c.s.Net.Now()-c.waited >= c.space.Patience
+	waited := c.waits && c.s.Net.Now()-c.waited >= c.space.MaxWait
 	c.waits = false
 	if c.depth >= c.space.Depth || waited && len(pending) == 0 {
 		return c.finish()
@@ -123,7 +123,7 @@ func (c *schedule) Next(pending []labrpc.Pending) labrpc.Step {
 func (c *schedule) finish() labrpc.Step {
 	c.over = true
 	close(c.done)
-	return labrpc.Step{Do: labrpc.Look}
+	return labrpc.Step{Do: labrpc.Settle}
 }
 
 // restart starts the nodes that are down, and reports whether there were any.
@@ -195,22 +195,22 @@ func (c *schedule) take(i int, pending []labrpc.Pending) labrpc.Step {
 	switch choice.Act {
 	case explore.Wait:
 		c.waits, c.waited = true, net.Now()
-		return labrpc.Step{Do: labrpc.Wait, Limit: c.space.Patience}
+		return labrpc.Step{Do: labrpc.Wait, Limit: c.space.MaxWait}
 	case explore.Lose:
 		c.used[0]++
 		return labrpc.Step{Do: labrpc.Lose, Message: message}
 	case explore.Crash:
 		c.used[2]++
 		net.Crash(choice.Node)
-		return labrpc.Step{Do: labrpc.Look}
+		return labrpc.Step{Do: labrpc.Settle}
 	case explore.CrashBefore, explore.CrashAfter:
 		c.used[2]++
 		net.CrashAtWrite(choice.Node, labrpc.CrashPoint{Write: net.Writes(choice.Node) + 1, After: choice.Act == explore.CrashAfter})
-		return labrpc.Step{Do: labrpc.Look}
+		return labrpc.Step{Do: labrpc.Settle}
 	}
-	if c.scenario.Arrives != nil {
+	if c.scenario.OnDelivery != nil {
 		p := &pending[message]
-		c.scenario.Arrives(Arrival{From: p.From, To: p.To, Kind: p.Kind, Body: p.Body()})
+		c.scenario.OnDelivery(Arrival{From: p.From, To: p.To, Kind: p.Kind, Body: p.Body()})
 	}
 	if choice.Act == explore.Copy {
 		c.used[1]++

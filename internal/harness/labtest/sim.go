@@ -180,8 +180,9 @@ func (s *Sim) check() {
 	}
 }
 
-// Bite tells that something happened without which the test would prove nothing; see Config.MustBite.
-func (s *Sim) Bite(what string) {
+// Cover records that the situation under test occurred. A test whose required situations never occur is vacuous and
+// fails: see Config.MustCover.
+func (s *Sim) Cover(what string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.bites[what] = true

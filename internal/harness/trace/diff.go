@@ -43,31 +43,31 @@ func Diff(a, b *Run) (Difference, bool) {
 			return Difference{Step: i, At: s.At, One: s.sentence()}, true
 		}
 		x, y := &a.Steps[i], &b.Steps[i]
-		if x.essence() != y.essence() {
+		if x.comparison() != y.comparison() {
 			d := Difference{Step: i, At: min(x.At, y.At)}
-			d.One, d.Other = contrast(x, y)
+			d.One, d.Other = describeDifference(x, y)
 			return d, true
 		}
 	}
 	return Difference{}, false
 }
 
-// essence is what of a step Diff compares.
-type essence struct {
+// comparison is what of a step Diff compares.
+type comparison struct {
 	event     labrpc.Event // without Body, which may be no type that == takes
 	typ, body string
 }
 
-func (s *Step) essence() essence {
-	e := essence{event: s.Event, typ: s.Type, body: s.Body}
+func (s *Step) comparison() comparison {
+	e := comparison{event: s.Event, typ: s.Type, body: s.Body}
 	e.event.Seq, e.event.Source, e.event.Body = 0, "", nil
 	return e
 }
 
-// contrast describes two different steps so that the descriptions differ, and
+// describeDifference describes two different steps so that the descriptions differ, and
 // no longer than that needs: first what happened, then the time, then the
 // content of the message, then its numbers.
-func contrast(x, y *Step) (one, other string) {
+func describeDifference(x, y *Step) (one, other string) {
 	one, other = x.sentence(), y.sentence()
 	switch {
 	case one != other:
@@ -75,7 +75,7 @@ func contrast(x, y *Step) (one, other string) {
 	case x.At != y.At:
 		return fmt.Sprintf("%s at %ss", one, seconds(x.At, 6)), fmt.Sprintf("at %ss", seconds(y.At, 6))
 	case x.Body != y.Body:
-		p, q := partingWords(goLike(x.Body), goLike(y.Body))
+		p, q := differingText(goLike(x.Body), goLike(y.Body))
 		return one + " with " + p, "with " + q
 	case x.Type != y.Type:
 		return one + " as " + printable(x.Type), "as " + printable(y.Type)
@@ -91,8 +91,8 @@ func (s *Step) numbers() string {
 		s.Msg, s.Number, s.Copy, s.ReplyTo, s.Inc)
 }
 
-// partingWords cuts from two different texts the word where they part: "Term:3" and "Term:4".
-func partingWords(p, q string) (string, string) {
+// differingText cuts from two different texts the word where they part: "Term:3" and "Term:4".
+func differingText(p, q string) (string, string) {
 	part := 0
 	for part < len(p) && part < len(q) && p[part] == q[part] {
 		part++

@@ -153,7 +153,7 @@ func TestCompareWithShorter(t *testing.T) {
 func TestCompareSeeds(t *testing.T) {
 	bad := badElection(t, 3)
 	good := sample(t, sampleOptions{seed: bad.Header.Seed + 1, nodes: 3, length: 4 * time.Second})
-	want, differ := trace.Part(bad, good)
+	want, differ := trace.Diverge(bad, good)
 	require.True(t, differ)
 	require.NotEqual(t, want.At[0], want.At[1])
 	var page bytes.Buffer

@@ -93,7 +93,7 @@ func writeText(w io.Writer, run, other *trace.Run, shown Picture) error {
 	if other == nil {
 		return Text(w, run, trace.Options{Fold: !shown.Routine, Last: allRows, From: shown.From, Until: shown.To, Nodes: shown.Nodes})
 	}
-	p, differ := trace.Part(run, other)
+	p, differ := trace.Diverge(run, other)
 	if !differ {
 		_, err := fmt.Fprintf(w, "the two runs are the same, to the last of %d steps\n", len(run.Steps))
 		return err

@@ -55,7 +55,7 @@ func TestLargeRunOpensQuickly(t *testing.T) {
 func TestPoorRuns(t *testing.T) {
 	empty := trace.NewRecorder(trace.Header{}).Run()
 	open(t, pageOf(t, empty), "").press(kb.ArrowDown)
-	s := newScribe(trace.Header{Test: "TestQuiet", Nodes: 2})
+	s := newLogWriter(trace.Header{Test: "TestQuiet", Nodes: 2})
 	s.start(2)
 	s.event(labrpc.Event{Kind: labrpc.EventDelivered, Node: 1, Msg: 9, From: 2, To: 1, Method: "sent before the record began"})
 	s.event(labrpc.Event{Kind: labrpc.EventLost, Msg: 8, From: 2, To: 1, Method: "so was this", Reason: "loss"})

@@ -14,8 +14,8 @@ type streamKey struct {
 	method   string
 }
 
-// A moment is what one node did at one instant.
-type moment struct {
+// A nodeInstant is what one node did at one instant.
+type nodeInstant struct {
 	node labrpc.NodeID
 	at   int64
 }
@@ -28,8 +28,8 @@ type moment struct {
 // beside the cut or the crash.
 func findRoutine(run *trace.Run) []bool {
 	r := &routine{
-		run: run, same: make([]bool, len(run.Steps)), dull: map[uint64]bool{},
-		news: map[moment]bool{}, partner: map[uint64]uint64{},
+		run: run, same: make([]bool, len(run.Steps)), routineMsgs: map[uint64]bool{},
+		changedAt: map[nodeInstant]bool{}, partner: map[uint64]uint64{},
 	}
 	r.compare()
 	r.judge()
@@ -41,11 +41,11 @@ func findRoutine(run *trace.Run) []bool {
 }
 
 type routine struct {
-	run     *trace.Run
-	same    []bool            // notes, logs: they say what the last one said
-	dull    map[uint64]bool   // messages that nobody need see
-	news    map[moment]bool   // somebody did something new then
-	partner map[uint64]uint64 // of a request its reply
+	run         *trace.Run
+	same        []bool               // notes, logs: they say what the last one said
+	routineMsgs map[uint64]bool      // messages that nobody need see
+	changedAt   map[nodeInstant]bool // somebody did something new then
+	partner     map[uint64]uint64    // of a request its reply
 }
 
 // compare finds what repeats, and when there was news.
@@ -53,18 +53,18 @@ func (r *routine) compare() {
 	bodies, values := map[streamKey]string{}, map[string]string{}
 	for i := range r.run.Steps {
 		s := &r.run.Steps[i]
-		now := moment{s.Node, int64(s.At)}
+		now := nodeInstant{s.Node, int64(s.At)}
 		switch s.Kind {
 		case labrpc.EventSent:
 			key := streamKey{s.From, s.To, s.Message, s.Method}
 			old, known := bodies[key]
 			bodies[key] = s.Body
-			r.dull[s.Msg] = known && old == s.Body
+			r.routineMsgs[s.Msg] = known && old == s.Body
 			if s.ReplyTo != 0 {
 				r.partner[s.ReplyTo] = s.Msg
 			}
-			if !r.dull[s.Msg] && s.Message != labrpc.Reply {
-				r.news[now] = true
+			if !r.routineMsgs[s.Msg] && s.Message != labrpc.Reply {
+				r.changedAt[now] = true
 			}
 		case labrpc.EventNoted, labrpc.EventLogged:
 			key := strings.Join([]string{s.Node.String(), string(s.Kind), s.Name}, "\x00")
@@ -72,7 +72,7 @@ func (r *routine) compare() {
 			values[key] = s.Value
 			r.same[i] = known && old == s.Value
 			if !r.same[i] {
-				r.news[now] = true
+				r.changedAt[now] = true
 			}
 		case labrpc.EventStarted:
 			for _, kind := range []labrpc.EventKind{labrpc.EventNoted, labrpc.EventLogged} {
@@ -91,27 +91,27 @@ func forget(values map[string]string, prefix string) {
 	}
 }
 
-// judge takes back what is dull of messages that moved somebody or met a fault, and
+// judge takes back what is routineMsgs of messages that moved somebody or met a fault, and
 // of their requests or replies.
 func (r *routine) judge() {
 	for i := range r.run.Steps {
 		s := &r.run.Steps[i]
 		switch s.Kind {
 		case labrpc.EventDelivered:
-			if r.news[moment{s.Node, int64(s.At)}] {
-				r.dull[s.Msg] = false
+			if r.changedAt[nodeInstant{s.Node, int64(s.At)}] {
+				r.routineMsgs[s.Msg] = false
 			}
 		case labrpc.EventLost:
 			if s.Reason == "loss" || s.Reason == "dropped by the test" {
-				r.dull[s.Msg] = false
+				r.routineMsgs[s.Msg] = false
 			}
 		case labrpc.EventDuplicated, labrpc.EventHeld, labrpc.EventAltered:
-			r.dull[s.Msg] = false
+			r.routineMsgs[s.Msg] = false
 		}
 	}
 	for request, reply := range r.partner {
-		both := r.dull[request] && r.dull[reply]
-		r.dull[request], r.dull[reply] = both, both
+		both := r.routineMsgs[request] && r.routineMsgs[reply]
+		r.routineMsgs[request], r.routineMsgs[reply] = both, both
 	}
 }
 
@@ -122,9 +122,9 @@ func (r *routine) of(i int) bool {
 	case labrpc.EventNoted, labrpc.EventLogged:
 		return r.same[i]
 	case labrpc.EventWrote:
-		return !r.news[moment{s.Node, int64(s.At)}] && r.answersDull(i)
+		return !r.changedAt[nodeInstant{s.Node, int64(s.At)}] && r.answersDull(i)
 	}
-	return s.Msg != 0 && r.dull[s.Msg]
+	return s.Msg != 0 && r.routineMsgs[s.Msg]
 }
 
 // answersDull reports whether the node did this because of a routine message.
@@ -132,7 +132,7 @@ func (r *routine) answersDull(i int) bool {
 	s := &r.run.Steps[i]
 	for k := i - 1; k >= 0 && r.run.Steps[k].At == s.At; k-- {
 		if before := &r.run.Steps[k]; before.Node == s.Node && before.Kind == labrpc.EventDelivered {
-			return r.dull[before.Msg]
+			return r.routineMsgs[before.Msg]
 		}
 	}
 	return false

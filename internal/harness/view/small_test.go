@@ -12,18 +12,18 @@ import (
 	"distlabs/labrpc"
 )
 
-// A scribe writes a run by hand, event by event.
-type scribe struct {
+// A logWriter writes a run by hand, event by event.
+type logWriter struct {
 	rec *trace.Recorder
 	seq uint64
 	msg uint64
 	at  time.Duration
 }
 
-func newScribe(h trace.Header) *scribe { return &scribe{rec: trace.NewRecorder(h)} }
+func newLogWriter(h trace.Header) *logWriter { return &logWriter{rec: trace.NewRecorder(h)} }
 
 // event records e at the present moment.
-func (s *scribe) event(e labrpc.Event) {
+func (s *logWriter) event(e labrpc.Event) {
 	s.seq++
 	e.Seq, e.At = s.seq, s.at
 	if e.Node != 0 && e.Inc == 0 {
@@ -32,20 +32,20 @@ func (s *scribe) event(e labrpc.Event) {
 	s.rec.Observe(e)
 }
 
-func (s *scribe) wait(d time.Duration) { s.at += d }
+func (s *logWriter) wait(d time.Duration) { s.at += d }
 
-func (s *scribe) start(nodes int) {
+func (s *logWriter) start(nodes int) {
 	for n := 1; n <= nodes; n++ {
 		s.event(labrpc.Event{Kind: labrpc.EventStarted, Node: labrpc.NodeID(n)})
 	}
 }
 
-func (s *scribe) note(node labrpc.NodeID, name, value string) {
+func (s *logWriter) note(node labrpc.NodeID, name, value string) {
 	s.event(labrpc.Event{Kind: labrpc.EventNoted, Node: node, Name: name, Value: value})
 }
 
 // send records the sending of a message and returns it, to be delivered or lost.
-func (s *scribe) send(from, to labrpc.NodeID, method string, body any) labrpc.Event {
+func (s *logWriter) send(from, to labrpc.NodeID, method string, body any) labrpc.Event {
 	s.msg++
 	e := labrpc.Event{Kind: labrpc.EventSent, Node: from, Msg: s.msg, From: from, To: to, Method: method,
 		Message: labrpc.OneWay, Number: s.msg, Body: body, Source: "view/sample_test.go:81"}
@@ -53,12 +53,12 @@ func (s *scribe) send(from, to labrpc.NodeID, method string, body any) labrpc.Ev
 	return e
 }
 
-func (s *scribe) deliver(e labrpc.Event) {
+func (s *logWriter) deliver(e labrpc.Event) {
 	e.Kind, e.Node, e.Source = labrpc.EventDelivered, e.To, ""
 	s.event(e)
 }
 
-func (s *scribe) lose(e labrpc.Event, reason string) {
+func (s *logWriter) lose(e labrpc.Event, reason string) {
 	e.Kind, e.Node, e.Source, e.Reason = labrpc.EventLost, 0, "", reason
 	s.event(e)
 }
@@ -71,7 +71,7 @@ type vote struct {
 // small is a run with one of nearly everything, short enough to read.
 func small(t testing.TB) *trace.Run {
 	t.Helper()
-	s := newScribe(trace.Header{Module: "./labs/04-election", Test: "TestVotes4A", Seed: 7, Nodes: 3})
+	s := newLogWriter(trace.Header{Module: "./labs/04-election", Test: "TestVotes4A", Seed: 7, Nodes: 3})
 	s.start(3)
 	s.note(1, "role", "follower")
 	s.wait(10 * time.Millisecond)
@@ -128,7 +128,7 @@ var evil = []string{
 // hostile is a run in which every string is one of the evil ones.
 func hostile(t testing.TB) *trace.Run {
 	t.Helper()
-	s := newScribe(trace.Header{Module: evil[0], Test: evil[0], Seed: 1<<64 - 1, Nodes: 3})
+	s := newLogWriter(trace.Header{Module: evil[0], Test: evil[0], Seed: 1<<64 - 1, Nodes: 3})
 	s.start(3)
 	for _, x := range evil {
 		s.wait(time.Millisecond)
@@ -152,7 +152,7 @@ func hostile(t testing.TB) *trace.Run {
 
 // large is a run of ten nodes and as many events as asked, of every common kind.
 func large(events int) *trace.Run {
-	s := newScribe(trace.Header{Test: "TestLarge", Seed: 1, Nodes: 10})
+	s := newLogWriter(trace.Header{Test: "TestLarge", Seed: 1, Nodes: 10})
 	s.start(10)
 	for k := 0; int(s.seq) < events; k++ {
 		from := labrpc.NodeID(k%10 + 1)

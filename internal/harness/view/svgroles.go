@@ -20,8 +20,8 @@ var (
 	noRole   = regexp.MustCompile(`^-?\d|^(true|false)$`)
 )
 
-// A tenure is the time in which a node's role was one and the same.
-type tenure struct {
+// A roleSpan is the time in which a node's role was one and the same.
+type roleSpan struct {
 	node     labrpc.NodeID
 	value    string
 	from, to time.Duration
@@ -29,9 +29,9 @@ type tenure struct {
 
 // drawRoles colours the lanes by what each node noted as its role, if the nodes note one: the commonest stays plain.
 func (p *picture) drawRoles() {
-	tenures := tenuresOf(p.run)
+	spans := roleSpansOf(p.run)
 	held := map[string]time.Duration{}
-	for _, t := range tenures {
+	for _, t := range spans {
 		if noRole.MatchString(t.value) {
 			return
 		}
@@ -46,7 +46,7 @@ func (p *picture) drawRoles() {
 	slices.SortFunc(values, func(a, b string) int { // what a leader does matters most: it gets the first colour
 		return cmp.Or(cmp.Compare(rank(leading, a), rank(leading, b)), cmp.Compare(a, b))
 	})
-	for _, t := range tenures {
+	for _, t := range spans {
 		k, top, bottom := slices.Index(values, t.value), p.at(t.from), p.at(min(t.to, p.opts.To))
 		if _, drawn := p.place[t.node]; k >= 0 && drawn && bottom > top {
 			p.add(`<line class="r%d" x1="%.1f" y1="%.1f" x2="%.1f" y2="%.1f"/>`, k, p.x(t.node), top, p.x(t.node), bottom)
@@ -61,9 +61,9 @@ func rank(first *regexp.Regexp, s string) int {
 	return 1
 }
 
-// tenuresOf lists who had which role when. A crash ends a role.
-func tenuresOf(run *trace.Run) []tenure {
-	var out []tenure
+// roleSpansOf lists who had which role when. A crash ends a role.
+func roleSpansOf(run *trace.Run) []roleSpan {
+	var out []roleSpan
 	last := map[labrpc.NodeID]int{} // of out, plus one
 	end := time.Duration(0)
 	for i := range run.Steps {
@@ -78,7 +78,7 @@ func tenuresOf(run *trace.Run) []tenure {
 		}
 		last[s.Node] = 0
 		if begins {
-			out = append(out, tenure{node: s.Node, value: s.Value, from: s.At})
+			out = append(out, roleSpan{node: s.Node, value: s.Value, from: s.At})
 			last[s.Node] = len(out)
 		}
 	}

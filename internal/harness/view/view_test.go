@@ -93,7 +93,7 @@ func TestPolicyNamesTheScript(t *testing.T) {
 
 // What says nothing new is routine; what moved somebody, met a fault of its own, or belongs to such a message is not.
 func TestRoutine(t *testing.T) {
-	s := newScribe(trace.Header{Nodes: 3})
+	s := newLogWriter(trace.Header{Nodes: 3})
 	s.start(3)
 	beat := func(term int, arrive func(labrpc.Event)) (first int) {
 		s.wait(10 * time.Millisecond)

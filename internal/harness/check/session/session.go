@@ -149,7 +149,7 @@ func witnesses(ops []history.Op) []history.Op {
 		return ops // and Check will say so
 	}
 	bad := map[int]bool{}
-	b := newBook(ix, Options{Guarantees: MonotonicReads})
+	b := newConstraints(ix, Options{Guarantees: MonotonicReads})
 	for _, client := range ix.Clients() {
 		order := b.follows.Clone()
 		bad[ix.Ops[client[0]].Client] = !b.explains(order, client) || order.Cyclic()

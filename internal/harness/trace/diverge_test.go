@@ -29,25 +29,25 @@ func TestPartOfTwoSeeds(t *testing.T) {
 		return s.rec.Run()
 	}
 	a := tell(1, 10*time.Millisecond, "follower", 1)
-	p, differ := Part(a, tell(2, 7*time.Millisecond, "leader", 1))
+	p, differ := Diverge(a, tell(2, 7*time.Millisecond, "leader", 1))
 	require.True(t, differ)
 	require.Equal(t, [2]time.Duration{30 * time.Millisecond, 21 * time.Millisecond}, p.At)
 	require.Equal(t, "n2 noted role = follower at 0.030s in A, n2 noted role = leader at 0.021s in B", p.Text)
 	require.Equal(t, "leader", tell(2, 7*time.Millisecond, "leader", 1).Steps[p.Step[1]].Value)
 
 	// Where the stories are alike, whom they sent what counts; where that is alike too, the first step of all.
-	p, differ = Part(a, tell(2, 7*time.Millisecond, "follower", 2))
+	p, differ = Diverge(a, tell(2, 7*time.Millisecond, "follower", 2))
 	require.True(t, differ)
 	require.Equal(t, "n1 sent Ask to n2 at 0.014s in B, and nothing of the kind in A", p.Text)
 	require.Equal(t, -1, p.Step[0])
-	p, differ = Part(a, tell(2, 7*time.Millisecond, "follower", 1))
+	p, differ = Diverge(a, tell(2, 7*time.Millisecond, "follower", 1))
 	require.True(t, differ)
 	require.Equal(t, [2]int{2, 2}, p.Step)
 
 	// Runs of one seed part at the first step that differs; a run does not part from itself.
-	p, differ = Part(a, tell(1, 10*time.Millisecond, "leader", 1))
+	p, differ = Diverge(a, tell(1, 10*time.Millisecond, "leader", 1))
 	require.True(t, differ)
 	require.Equal(t, [2]int{6, 6}, p.Step)
-	_, differ = Part(a, a)
+	_, differ = Diverge(a, a)
 	require.False(t, differ)
 }

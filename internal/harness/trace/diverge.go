@@ -8,31 +8,31 @@ import (
 	"distlabs/labrpc"
 )
 
-// A Parting is where two runs begin to tell different stories. Index 0 is the one run, 1 the other.
-type Parting struct {
+// A Divergence is where two runs begin to tell different stories. Index 0 is the one run, 1 the other.
+type Divergence struct {
 	Step [2]int           // the steps that differ; -1 in a run that has none there
 	At   [2]time.Duration // when; of a run that has no such step, the time of the other's
 	Text string           // one sentence
 }
 
-// Part returns where two runs part, and whether they do. Runs of one seed part at the first step that [Diff] finds.
+// Diverge returns where two runs diverge, and whether they do. Runs of one seed part at the first step that [Diff] finds.
 //
 // Runs of two seeds have no step in common: each message takes another time. What is compared then is each
 // node's own story, without times and messages: what it noted that was new, that it started, crashed, paused. Only
 // where all stories are alike is whom a node sent what taken in, and only where those are alike too, every step.
-func Part(a, b *Run) (Parting, bool) {
+func Diverge(a, b *Run) (Divergence, bool) {
 	if a.Header.Seed != b.Header.Seed {
 		for _, told := range []func(*Run) []bool{(*Run).news, (*Run).newsAndSends} {
-			if p, differ := partStories(a, b, told); differ {
+			if p, differ := compareStories(a, b, told); differ {
 				return p, true
 			}
 		}
 	}
 	d, differ := Diff(a, b)
 	if !differ {
-		return Parting{}, false
+		return Divergence{}, false
 	}
-	p := Parting{Step: [2]int{-1, -1}, At: [2]time.Duration{d.At, d.At}, Text: d.String()}
+	p := Divergence{Step: [2]int{-1, -1}, At: [2]time.Duration{d.At, d.At}, Text: d.String()}
 	for k, r := range []*Run{a, b} {
 		if d.Step < len(r.Steps) {
 			p.Step[k], p.At[k] = d.Step, r.Steps[d.Step].At
@@ -41,13 +41,13 @@ func Part(a, b *Run) (Parting, bool) {
 	return p, true
 }
 
-// partStories returns the first difference of the nodes' stories; told chooses the steps that belong to them.
-func partStories(a, b *Run, told func(*Run) []bool) (Parting, bool) {
+// compareStories returns the first difference of the nodes' stories; told chooses the steps that belong to them.
+func compareStories(a, b *Run, told func(*Run) []bool) (Divergence, bool) {
 	one, other := stories(a, told), stories(b, told)
-	var first Parting
+	var first Divergence
 	found := false
 	for n := range max(len(one), len(other)) {
-		p, differ := partStory(a, b, storyOf(one, n), storyOf(other, n))
+		p, differ := compareStory(a, b, storyOf(one, n), storyOf(other, n))
 		if differ && (!found || min(p.At[0], p.At[1]) < min(first.At[0], first.At[1])) {
 			first, found = p, true
 		}
@@ -55,26 +55,26 @@ func partStories(a, b *Run, told func(*Run) []bool) (Parting, bool) {
 	return first, found
 }
 
-func partStory(a, b *Run, x, y []int) (Parting, bool) {
+func compareStory(a, b *Run, x, y []int) (Divergence, bool) {
 	for k := range max(len(x), len(y)) {
 		switch {
 		case k >= len(x):
 			s := &b.Steps[y[k]]
-			return Parting{Step: [2]int{-1, y[k]}, At: [2]time.Duration{s.At, s.At},
+			return Divergence{Step: [2]int{-1, y[k]}, At: [2]time.Duration{s.At, s.At},
 				Text: fmt.Sprintf("%s at %s in B, and nothing of the kind in A", shorten(s.sentence(), maxSentence), Seconds(s.At))}, true
 		case k >= len(y):
 			s := &a.Steps[x[k]]
-			return Parting{Step: [2]int{x[k], -1}, At: [2]time.Duration{s.At, s.At},
+			return Divergence{Step: [2]int{x[k], -1}, At: [2]time.Duration{s.At, s.At},
 				Text: fmt.Sprintf("%s at %s in A, and nothing of the kind in B", shorten(s.sentence(), maxSentence), Seconds(s.At))}, true
 		}
 		s, t := &a.Steps[x[k]], &b.Steps[y[k]]
 		if s.sentence() == t.sentence() {
 			continue
 		}
-		return Parting{Step: [2]int{x[k], y[k]}, At: [2]time.Duration{s.At, t.At}, Text: fmt.Sprintf("%s at %s in A, %s at %s in B",
+		return Divergence{Step: [2]int{x[k], y[k]}, At: [2]time.Duration{s.At, t.At}, Text: fmt.Sprintf("%s at %s in A, %s at %s in B",
 			shorten(s.sentence(), maxSentence), Seconds(s.At), shorten(t.sentence(), maxSentence), Seconds(t.At))}, true
 	}
-	return Parting{}, false
+	return Divergence{}, false
 }
 
 // stories are the told steps of each node, by its number; those of the test and the network are at 0.

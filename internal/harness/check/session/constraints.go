@@ -6,9 +6,9 @@ import (
 	"distlabs/internal/harness/check/history"
 )
 
-// A book has what the guarantees force in every execution that explains the
+// A constraints has what the guarantees force in every execution that explains the
 // history.
-type book struct {
+type constraints struct {
 	ix   *history.Index
 	opts Options
 	// follows has what writes follow reads and monotonic writes force: if a comes before b, then
@@ -17,8 +17,8 @@ type book struct {
 	writes  map[string][]int
 }
 
-func newBook(ix *history.Index, opts Options) *book {
-	b := &book{ix: ix, opts: opts, follows: history.NewOrder(len(ix.Ops)), writes: ix.Writes()}
+func newConstraints(ix *history.Index, opts Options) *constraints {
+	b := &constraints{ix: ix, opts: opts, follows: history.NewOrder(len(ix.Ops)), writes: ix.Writes()}
 	for w, op := range ix.Ops {
 		if op.Kind != history.Write {
 			continue
@@ -38,7 +38,7 @@ func newBook(ix *history.Index, opts Options) *book {
 
 // hold reports whether the guarantees hold.
 func hold(ix *history.Index, opts Options) bool {
-	b := newBook(ix, opts)
+	b := newConstraints(ix, opts)
 	start := b.follows.Clone()
 	if opts.LinearWrites {
 		ix.RealTime(start)
@@ -58,7 +58,7 @@ func hold(ix *history.Index, opts Options) bool {
 // explains adds to an order of the writes what the reads of a client force: all
 // writes of the key that the read must find are before the one that it
 // returned. It reports false if a read found nothing where something must be.
-func (b *book) explains(order *history.Order, client [2]int) bool {
+func (b *constraints) explains(order *history.Order, client [2]int) bool {
 	for r := client[0]; r < client[1]; r++ {
 		if b.ix.Ops[r].Kind != history.Read {
 			continue
@@ -78,7 +78,7 @@ func (b *book) explains(order *history.Order, client [2]int) bool {
 
 // reason returns why the write must be in the database that the read met: the
 // operation of its client, or the read itself, which brings it along; or Nothing.
-func (b *book) reason(w, r int) int {
+func (b *constraints) reason(w, r int) int {
 	for e := r; e >= 0 && b.ix.Ops[e].Client == b.ix.Ops[r].Client; e-- {
 		if brings := b.brings(e, r); brings != history.Nothing && (brings == w || b.follows.Has(w, brings)) {
 			return e
@@ -89,7 +89,7 @@ func (b *book) reason(w, r int) int {
 
 // brings returns the write that must be in the database of the read r on account
 // of the operation e, or Nothing.
-func (b *book) brings(e, r int) int {
+func (b *constraints) brings(e, r int) int {
 	switch {
 	case e == r:
 		return b.ix.From[r]
@@ -116,7 +116,7 @@ func explain(ops []history.Op, opts Options) *history.Violation {
 		panic(fmt.Sprintf("session: a part of a history is none: %v", err))
 	}
 	v.Sentence = fmt.Sprintf("no order of the writes has %s: %s", model, history.Tell(minimal))
-	b := newBook(ix, opts)
+	b := newConstraints(ix, opts)
 	order := b.follows.Clone()
 	if opts.LinearWrites {
 		ix.RealTime(order)
@@ -144,7 +144,7 @@ func explain(ops []history.Op, opts Options) *history.Violation {
 
 // sentence tells that the read r must have found the write w, for the operation
 // e has brought it; "" if that is no short story.
-func (b *book) sentence(e, w, r int) string {
+func (b *constraints) sentence(e, w, r int) string {
 	read, write, cause := b.ix.Ops[r], b.ix.Ops[w], b.ix.Ops[e]
 	who := fmt.Sprintf("client %d %s", read.Client, read.Deed())
 	brought := b.brings(e, r)
