@@ -17,11 +17,12 @@ import (
 
 // Mutant is one wrong idea: a patch against one file of a lab's reference.
 type Mutant struct {
-	Name   string // the patch's name without .patch
-	Lab    string // id of the lab
-	Wrong  string // what is wrong, as the header says it
-	DiesBy string // the test that must notice
-	File   string // the file of the reference that it changes
+	Name   string   // the patch's name without .patch
+	Lab    string   // id of the lab
+	Wrong  string   // what is wrong, as the header says it
+	DiesBy string   // the test that must notice
+	Breaks []string // the clauses of the lab's rules that it breaks: 12a
+	File   string   // the file of the reference that it changes
 
 	patch *gitdiff.File
 }
@@ -37,6 +38,9 @@ func (m Mutant) Part(lab course.Lab) string {
 }
 
 var diesBy = regexp.MustCompile(`(?m)^dies by: *(\S+)[ \t]*$`)
+
+// breaks names the clauses of rules.yaml that a mutant breaks: "breaks: 12a, 14".
+var breaks = regexp.MustCompile(`(?m)^breaks: *([0-9a-z, ]+?)[ \t]*$`)
 
 // Mutants reads the patches of a lab in the order of their names. Every patch
 // must have a header and apply to the reference exactly.
@@ -87,7 +91,10 @@ func parseMutant(lab course.Lab, name string, text []byte) (Mutant, error) {
 	}
 	m := Mutant{Name: name, Lab: lab.ID}
 	match := diesBy.FindAllStringSubmatch(header, -1)
-	m.Wrong = strings.Join(strings.Fields(diesBy.ReplaceAllString(header, "")), " ")
+	for _, clauses := range breaks.FindAllStringSubmatch(header, -1) {
+		m.Breaks = append(m.Breaks, strings.FieldsFunc(clauses[1], func(r rune) bool { return r == ',' || r == ' ' })...)
+	}
+	m.Wrong = strings.Join(strings.Fields(breaks.ReplaceAllString(diesBy.ReplaceAllString(header, ""), "")), " ")
 	switch {
 	case m.Wrong == "":
 		return Mutant{}, fmt.Errorf("has no header that says what is wrong")
