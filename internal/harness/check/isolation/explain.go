@@ -13,7 +13,7 @@ func (ix *index) sentence(e edge) string {
 	case SessionOrder:
 		return fmt.Sprintf("%s came before %s in session %d (session order)", from, to, a.Session)
 	case RealTime:
-		return fmt.Sprintf("%s returned at %s, before %s was called at %s (real time)", from, stamp(a.Return), to, stamp(b.Call))
+		return fmt.Sprintf("%s returned at %s, before %s was called at %s (real time)", from, ix.when(a.Return), to, ix.when(b.Call))
 	}
 	info := &ix.keys[e.key]
 	switch e.kind {
@@ -33,8 +33,13 @@ func (ix *index) sentence(e edge) string {
 	return fmt.Sprintf("%s before %s's %s (%s)", ix.readBefore(e), to, ix.firstWrite(e.to, e.key), e.kind)
 }
 
-// stamp prints a time to the microsecond.
-func stamp(d time.Duration) string { return fmt.Sprintf("%.6gs", d.Seconds()) }
+// when prints a time to the microsecond.
+func (ix *index) when(d time.Duration) string {
+	if ix.h.When != nil {
+		return ix.h.When(d)
+	}
+	return fmt.Sprintf("%.6gs", d.Seconds())
+}
 
 func (ix *index) writesOf(t, k int32) (values []int64) {
 	for _, op := range ix.h.Txns[t].Ops {

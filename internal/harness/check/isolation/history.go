@@ -96,6 +96,8 @@ type History struct {
 	Txns []Txn
 	// Value, if not nil, prints a value: a history that is read from a file may stand for values other than numbers.
 	Value func(int64) string
+	// When, if not nil, prints a time: a history that is read from a file may count entries instead.
+	When func(time.Duration) string
 }
 
 func (h *History) value(v int64) string {

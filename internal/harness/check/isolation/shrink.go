@@ -64,7 +64,7 @@ func (s *shrinker) find(h *History) (Anomaly, bool) {
 }
 
 func part(h *History, keep func(t int) bool) *History {
-	p := &History{Value: h.Value}
+	p := &History{Value: h.Value, When: h.When}
 	for t := range h.Txns {
 		if keep(t) {
 			p.Txns = append(p.Txns, h.Txns[t])
