@@ -118,7 +118,7 @@ func TestMalformed(t *testing.T) {
 	for _, row := range []struct{ text, want string }{
 		{"", "the file has no operations"},
 		{"hello", `line 1: an operation is a map and begins with {, not with 'h'`},
-		{"{:process 0, :type :invoke, :f :read}\n{:process 0, :type :ok, :f :read", "line 2: the file ends within the operation that begins on line 2"},
+		{"{:process 0, :type :invoke, :f :read}\n{:process 0, :type :ok, :f :read", "line 2: the file ends within the operation that begins here"},
 		{"[{:process 0, :type :invoke, :f :read}\n", "line 2: the file ends within the list of operations: ']' is missing"},
 		{"{:process 0, :type :invoke, :f :read]", "line 1: ']' closes nothing"},
 		{"{:process 0, :type :invoke, :f}", "line 1: not EDN: "},

@@ -136,7 +136,7 @@ func (s *splitter) element(c byte) (element, error) {
 		var err error
 		if c, err = s.read(); err != nil {
 			if errors.Is(err, io.EOF) {
-				return e, s.fail("the file ends within the operation that begins on line %d", e.line)
+				return e, &errSyntax{e.line, "the file ends within the operation that begins here"}
 			}
 			return e, err
 		}
@@ -148,7 +148,7 @@ func (s *splitter) literal(e *element, begins byte) error {
 	for {
 		c, err := s.read()
 		if err != nil {
-			return s.fail("the file ends within the operation that begins on line %d", e.line)
+			return &errSyntax{e.line, "the file ends within the operation that begins here"}
 		}
 		e.text = append(e.text, c)
 		switch {
@@ -158,7 +158,7 @@ func (s *splitter) literal(e *element, begins byte) error {
 			return nil
 		case begins == '"' && c == '\\':
 			if c, err = s.read(); err != nil {
-				return s.fail("the file ends within a string")
+				return &errSyntax{e.line, "the file ends within the operation that begins here"}
 			}
 			e.text = append(e.text, c)
 		}

@@ -10,7 +10,7 @@ import (
 )
 
 // storeHistories is how many histories of each store are checked.
-const storeHistories = 500
+const storeHistories = 120
 
 // A store of a known level never has a history below its level, and over many histories it shows that it is not better.
 func TestKnowsTheLevelOfAStore(t *testing.T) {
