@@ -14,6 +14,8 @@ import (
 
 func mutantsCommand() *cobra.Command {
 	var run grade.MutantRun
+	var chosen generatedFlags
+	var generated bool
 	var jobs int
 	cmd := &cobra.Command{
 		Use:   "mutants [lab or part ...]",
@@ -25,6 +27,10 @@ which test must notice. The kill matrix shows which tests noticed each mutant;
 the named one has a column of its own. A test that only found itself vacuous
 has noticed nothing.
 
+With --generated, run mutants that nobody wrote instead: one edit each, derived from
+the syntax of the reference (see docs/generated-mutants.md). Each must be killed by some
+test, or be listed in solutions/<lab>/equivalent.yaml.
+
 Exit status: 0 if each mutant dies by the test that it names in every
 repetition, 1 if one survives, 3 if a patch does not apply or does not compile.`,
 		RunE: action(func(cmd *cobra.Command, args []string) error {
@@ -34,6 +40,9 @@ repetition, 1 if one survives, 3 if a patch does not apply or does not compile.`
 			}
 			if run.Repeat < 1 || run.Timeout <= 0 || jobs < 0 {
 				return usage(errors.New("--repeat and --timeout must be above zero, --jobs not below"))
+			}
+			if generated {
+				return runGenerated(cmd, c, selected, chosen, jobs)
 			}
 			var fates []grade.MutantResult
 			err = withGrader(cmd, c, jobs, newStatus(cmd.ErrOrStderr(), 0), func(g *grade.Grader) error {
@@ -56,6 +65,8 @@ repetition, 1 if one survives, 3 if a patch does not apply or does not compile.`
 	flags.BoolVar(&run.Minimise, "minimise", false, "look for the faults that are enough for each failure, and print how many")
 	flags.DurationVar(&run.Timeout, "timeout", grade.DefaultTimeout, "real time per test")
 	flags.IntVar(&jobs, "jobs", 0, "processes at a time (default: one per core)")
+	flags.BoolVar(&generated, "generated", false, "run mutants that are derived from the reference's syntax")
+	chosen.add(cmd)
 	return cmd
 }
 
