@@ -25,14 +25,15 @@ func mutantsCommand() *cobra.Command {
 The header of a patch says what is wrong and, in a line "dies by: TestName",
 which test must notice. The kill matrix shows which tests noticed each mutant;
 the named one has a column of its own. A test that only found itself vacuous
-has noticed nothing.
+has noticed nothing. Where the header names the clauses that the mutant breaks
+("breaks: 12a"), the failure must cite the rule of one of them.
 
 With --generated, run mutants that nobody wrote instead: one edit each, derived from
 the syntax of the reference (see docs/generated-mutants.md). Each must be killed by some
 test, or be listed in solutions/<lab>/equivalent.yaml.
 
-Exit status: 0 if each mutant dies by the test that it names in every
-repetition, 1 if one survives, 3 if a patch does not apply or does not compile.`,
+Exit status: 0 if each mutant dies by the test that it names, under a rule that it
+breaks, in every repetition, 1 if one does not, 3 if a patch does not apply or does not compile.`,
 		RunE: action(func(cmd *cobra.Command, args []string) error {
 			c, selected, err := open(args)
 			if err != nil {
@@ -99,7 +100,7 @@ func printFates(p *printer, selected []course.Selected, fates []grade.MutantResu
 			switch {
 			case f.Invalid != "":
 				invalid++
-			case !f.Dead():
+			case !f.Convicted():
 				survived++
 			}
 			t.add(fateRow(p, s.Lab, f)...)
@@ -120,9 +121,12 @@ func printFates(p *printer, selected []course.Selected, fates []grade.MutantResu
 			if f.Said.What != "" {
 				p.printf("    it said (%s): %s\n", f.Said.Kind, oneLine(f.Said.What))
 			}
+		case f.Astray != "":
+			p.printf("\n%s %s: %s\n    killed by %s under %s\n    it said: %s\n    %s\n", p.bad("astray:"), f.Mutant.Name,
+				f.Mutant.Wrong, f.Mutant.DiesBy, f.Astray, oneLine(f.Said.What), oneLine(f.Said.Rule))
 		}
 	}
-	p.printf("\nmutants: %d, %d dead by the named test, %d survived, %d could not be run\n",
+	p.printf("\nmutants: %d, %d dead by the named test, under a rule that they break; %d not; %d could not be run\n",
 		len(fates), len(fates)-survived-invalid, survived, invalid)
 	switch {
 	case invalid > 0:
@@ -138,7 +142,7 @@ func fateRow(p *printer, lab course.Lab, f grade.MutantResult) []string {
 		return []string{f.Mutant.Name, f.Part, f.Mutant.DiesBy, p.bad("not run"), ""}
 	}
 	count := fmt.Sprintf("%d/%d", f.Killed[f.Mutant.DiesBy], f.Runs)
-	if f.Dead() {
+	if f.Convicted() {
 		count = p.good(count)
 	} else {
 		count = p.bad(count)

@@ -28,6 +28,7 @@ type MutantResult struct {
 	Runs    int             // repetitions
 	Killed  map[string]int  // by test: how many repetitions killed it
 	Said    report.Failure  // the named test's first failure, even one that is no kill
+	Astray  string          // of the first kill by the named test that is about no rule that the mutant breaks: "rule 27, want rule 12"
 	Enough  *report.Measure // with MutantRun.Minimise: how many faults are enough for it; nil if that is not about faults
 }
 
@@ -35,6 +36,9 @@ type MutantResult struct {
 func (f MutantResult) Dead() bool {
 	return f.Invalid == "" && f.Runs > 0 && f.Killed[f.Mutant.DiesBy] == f.Runs
 }
+
+// Convicted reports whether the named test killed the mutant in every repetition, each time under a rule that the mutant breaks.
+func (f MutantResult) Convicted() bool { return f.Dead() && f.Astray == "" }
 
 // Kills reports whether a test's result kills a mutant. A test that found itself
 // vacuous, or a harness that tripped over itself, has noticed nothing.
@@ -151,6 +155,9 @@ func (w *workspace) runMutantOnce(ctx context.Context, p *prepared, f *MutantRes
 	for _, t := range results {
 		if t.Kills() {
 			f.Killed[t.Name]++
+			if t.Name == f.Mutant.DiesBy && f.Astray == "" {
+				f.Astray = f.Mutant.astray(t.Failures[0])
+			}
 		}
 		if t.Name == f.Mutant.DiesBy && len(t.Failures) > 0 && f.Said.What == "" {
 			f.Said = t.Failures[0]

@@ -90,6 +90,8 @@ type TestResult struct {
 	Skipped  string           `json:"skipped,omitempty"` // why, when Status is skip
 	Failures []report.Failure `json:"failures,omitempty"`
 	Measures []report.Measure `json:"measures,omitempty"`
+
+	Uncovered []string `json:"-"` // in a chunk of a soak: what the test must cover and did not
 }
 
 // Passed reports whether every selected test passed.

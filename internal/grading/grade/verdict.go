@@ -32,7 +32,7 @@ func (v verdict) fill(t *TestResult) {
 	if result != nil {
 		t.Seeds, t.Failed, t.Diverged = result.Seeds, result.Failed, result.Diverged
 		t.Virtual, t.Real = result.Virtual.Seconds(), result.Real.Seconds()
-		t.Measures = result.Measures
+		t.Measures, t.Uncovered = result.Measures, result.Uncovered
 		t.Failures = result.Failures
 	}
 	if f, broken := v.broken(result); broken {
