@@ -53,6 +53,7 @@ type Run struct {
 	Soak    bool          // every seed twice, and on after a failure
 	Procs   int           // processors a process; 0: one, which is faster in a bubble
 	Timeout time.Duration // real time a test; 0: DefaultTimeout
+	Plain   bool          // build without the race detector, which takes most of the time
 	Record  bool          // keep the record of every run in Traces, and not only of a failing one
 
 	// Traces says where the recorded runs of a lab's failing tests are kept, as
@@ -125,6 +126,9 @@ func (g *Grader) Grade(ctx context.Context, src Source, selected []course.Select
 	var all errgroup.Group
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
+	for i := range selected {
+		each[i].plain = run.Plain
+	}
 	for i := range selected {
 		all.Go(func() error {
 			err := each[i].gradeLab(ctx, &result.Labs[i], selected[i], run)

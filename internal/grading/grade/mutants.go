@@ -50,6 +50,13 @@ func (t TestResult) Kills() bool {
 	return kind != report.Vacuous && kind != report.Malformed
 }
 
+// FindsWrong reports whether a test that was given a stub finds it wrong. A search of schedules asks for nothing to happen, and
+// with a stub nothing does: all that it can say is that it is vacuous, which earns nothing.
+func (t TestResult) FindsWrong() bool {
+	searches := slices.ContainsFunc(t.Measures, func(m report.Measure) bool { return m.Name == report.Schedules })
+	return t.Kills() || searches && t.Status == report.Fail && t.Failures[0].Kind == report.Vacuous
+}
+
 // RunMutants runs every mutant whose named test is selected, and reports them
 // in the order of labs and names. The error is about this checkout or machine,
 // such as a patch that does not apply.
