@@ -277,6 +277,9 @@ func (m *maker) constant(e ast.Expr, parent ast.Node) bool {
 // isInside reports whether a constant is part of a larger one, or is none of the program's behaviour: a capacity, a
 // key of a literal, a case of an enumeration.
 func (m *maker) isInside(e ast.Expr, parent ast.Node) bool {
+	if larger, ok := parent.(ast.Expr); ok && m.info.Types[larger].Value != nil {
+		return true
+	}
 	switch p := parent.(type) {
 	case *ast.CallExpr:
 		return m.builtin(p) == "make" || p.Fun == e
