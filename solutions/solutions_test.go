@@ -16,6 +16,10 @@ import (
 
 	"distlabs/internal/grading/course"
 	"distlabs/internal/grading/grade"
+	"distlabs/internal/grading/prove"
+	"distlabs/internal/grading/result"
+	"distlabs/internal/grading/sandbox"
+	"distlabs/internal/grading/submission"
 )
 
 // grader is shared by all tests, so that together they run no more processes
@@ -23,10 +27,11 @@ import (
 var (
 	labs   *course.Course
 	grader *grade.Grader
+	prover *prove.Prover
 )
 
 func TestMain(m *testing.M) {
-	grade.ServeSandbox()
+	sandbox.Serve()
 	os.Exit(run(m))
 }
 
@@ -43,17 +48,18 @@ func run(m *testing.M) int {
 		return 1
 	}
 	defer grader.Close()
+	prover = prove.New(grader)
 	return m.Run()
 }
 
 // The reference of every lab has full marks.
 func TestReferencesHaveFullMarks(t *testing.T) {
 	forEachLab(t, func(t *testing.T, s course.Selected) {
-		requireFullMarks(t, s, grade.Source{Kind: grade.Solution}, grade.Run{})
+		requireFullMarks(t, s, submission.Source{Kind: course.Solution}, grade.Run{})
 	})
 }
 
-func requireFullMarks(t *testing.T, s course.Selected, src grade.Source, run grade.Run) {
+func requireFullMarks(t *testing.T, s course.Selected, src submission.Source, run grade.Run) {
 	lab := gradeLab(t, src, s, run)
 	require.Equal(t, course.PointsPerLab, lab.Max)
 	for _, part := range lab.Parts {
@@ -70,7 +76,7 @@ func requireFullMarks(t *testing.T, s course.Selected, src grade.Source, run gra
 // each day another one of them runs with the race detector, and the others without.
 func TestAlternativesHaveFullMarks(t *testing.T) {
 	forEachLab(t, func(t *testing.T, s course.Selected) {
-		all, err := grade.Alternatives(labs, s.Lab)
+		all, err := prove.Alternatives(labs, s.Lab)
 		require.NoError(t, err)
 		if len(all) == 0 {
 			t.Skip("this lab has no alternative")
@@ -94,9 +100,9 @@ func TestStubsScoreNothing(t *testing.T) {
 		for _, name := range s.Lab.Files() {
 			require.FileExists(t, filepath.Join(stubs, name), "copy the stub here, so that grade reset can restore it")
 		}
-		parts := gradeLab(t, grade.Source{Kind: grade.Submission, Dir: stubs}, s, grade.Run{}).Parts
+		parts := gradeLab(t, submission.Source{Kind: course.Submission, Path: stubs}, s, grade.Run{}).Parts
 		if len(s.Lab.Imports) > 0 {
-			parts = append(parts, gradeLab(t, grade.Source{Kind: grade.Submission, Dir: stubs, Base: grade.Solution}, s, grade.Run{}).Parts...)
+			parts = append(parts, gradeLab(t, submission.Source{Kind: course.Submission, Path: stubs, Base: course.Solution}, s, grade.Run{}).Parts...)
 		}
 		for _, part := range parts {
 			for _, test := range part.Tests {
@@ -113,7 +119,7 @@ func TestStubsScoreNothing(t *testing.T) {
 // Mutants die by the test that they name.
 func TestMutantsDie(t *testing.T) {
 	forEachLab(t, func(t *testing.T, s course.Selected) {
-		mutants, err := grade.Mutants(labs, s.Lab)
+		mutants, err := prove.Mutants(labs, s.Lab)
 		require.NoError(t, err)
 		require.NotEmpty(t, mutants, "a lab without mutants proves nothing about its tests")
 		var alone atomic.Int64
@@ -123,7 +129,7 @@ func TestMutantsDie(t *testing.T) {
 		for _, m := range mutants {
 			t.Run(m.Name, func(t *testing.T) {
 				t.Parallel()
-				fate, err := grader.RunMutant(t.Context(), m, grade.MutantRun{NamedOnly: true})
+				fate, err := prover.RunMutant(t.Context(), m, prove.MutantRun{NamedOnly: true})
 				require.NoError(t, err)
 				require.Empty(t, fate.Invalid)
 				require.True(t, fate.Dead(), "%s\n%s does not notice; it said: %s", m.Wrong, m.DiesBy, fate.Said.Text())
@@ -148,16 +154,16 @@ func forEachLab(t *testing.T, test func(t *testing.T, s course.Selected)) {
 	}
 }
 
-func gradeLab(t *testing.T, src grade.Source, s course.Selected, run grade.Run) grade.LabResult {
-	result, err := grader.Grade(t.Context(), src, []course.Selected{s}, run)
+func gradeLab(t *testing.T, src submission.Source, s course.Selected, run grade.Run) result.Lab {
+	graded, err := grader.Grade(t.Context(), src, []course.Selected{s}, run)
 	require.NoError(t, err)
-	lab := result.Labs[0]
+	lab := graded.Labs[0]
 	require.Empty(t, lab.Refused, "%v", lab.Compile)
 	return lab
 }
 
 // explain is the first failure of a test in full.
-func explain(t grade.TestResult) string {
+func explain(t result.Test) string {
 	if len(t.Failures) == 0 {
 		return t.Skipped
 	}

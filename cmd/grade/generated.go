@@ -11,12 +11,13 @@ import (
 
 	"distlabs/internal/grading/course"
 	"distlabs/internal/grading/grade"
+	"distlabs/internal/grading/prove"
 	"distlabs/internal/grading/prove/generate"
 )
 
 // generatedFlags say which generated mutants are run, and what is printed.
 type generatedFlags struct {
-	grade.GeneratedRun
+	prove.GeneratedRun
 	all bool
 }
 
@@ -59,10 +60,10 @@ func runGenerated(cmd *cobra.Command, c *course.Course, selected []course.Select
 	if err := f.check(selected); err != nil {
 		return usage(err)
 	}
-	var all []grade.Generated
+	var all []prove.Generated
 	err := withGrader(cmd, c, jobs, newStatus(cmd.ErrOrStderr(), 0), func(g *grade.Grader) error {
 		for _, s := range selected {
-			one, err := g.RunGenerated(cmd.Context(), s.Lab, f.GeneratedRun)
+			one, err := prove.New(g).RunGenerated(cmd.Context(), s.Lab, f.GeneratedRun)
 			if err != nil {
 				return err
 			}
@@ -87,15 +88,15 @@ func runGenerated(cmd *cobra.Command, c *course.Course, selected []course.Select
 }
 
 // printGenerated prints what became of one lab's mutants: a table of files, and each mutant that is not accounted for.
-func printGenerated(p *printer, g grade.Generated, verbose bool) {
+func printGenerated(p *printer, g prove.Generated, verbose bool) {
 	for _, m := range g.Mutants {
 		switch {
-		case verbose && m.Fate == grade.Killed:
+		case verbose && m.Fate == prove.Killed:
 			p.printf("%s %s:%d %s by %s: %s\n", p.good("killed:"), m.File, m.Line, m.Operator, m.By, oneLine(m.Failure.What))
 			p.printf("    %s\n    %s\n    %s\n", m.Before, arrow(m), m.Failure.Rule)
-		case verbose && m.Fate == grade.NotCompiled:
+		case verbose && m.Fate == prove.NotCompiled:
 			p.printf("not compiled: %s:%d %s: %s\n", m.File, m.Line, m.Operator, oneLine(m.Wrong))
-		case m.Fate == grade.Survived && m.Equivalent == "":
+		case m.Fate == prove.Survived && m.Equivalent == "":
 			why := ""
 			if m.Unreached {
 				why = " (no test reaches this line)"
@@ -106,18 +107,18 @@ func printGenerated(p *printer, g grade.Generated, verbose bool) {
 	}
 	for _, m := range g.Wrongly() {
 		what := "does not compile"
-		if m.Fate == grade.Killed {
+		if m.Fate == prove.Killed {
 			what = "is killed by " + m.By
 		}
-		p.printf("%s %s lists a mutant that %s: remove the entry\n    %s\n", p.bad("not equivalent:"), grade.EquivalentsFile(g.Lab), what, m.Key)
+		p.printf("%s %s lists a mutant that %s: remove the entry\n    %s\n", p.bad("not equivalent:"), prove.EquivalentsFile(g.Lab), what, m.Key)
 	}
 	for _, e := range g.Unknown {
-		p.printf("%s %s:%d: no generated mutant has this key: remove the entry, or correct it\n    %s\n", p.bad("unknown:"), grade.EquivalentsFile(g.Lab), e.Line, e.Mutant)
+		p.printf("%s %s:%d: no generated mutant has this key: remove the entry, or correct it\n    %s\n", p.bad("unknown:"), prove.EquivalentsFile(g.Lab), e.Line, e.Mutant)
 	}
 	t := table{head: []string{g.Lab.ID, "mutants", "killed", "survived", "equivalent", "not compiled"}}
 	for _, file := range g.Lab.Files() {
 		one := g
-		one.Mutants = slices.DeleteFunc(slices.Clone(g.Mutants), func(m grade.GeneratedMutant) bool { return m.File != file })
+		one.Mutants = slices.DeleteFunc(slices.Clone(g.Mutants), func(m prove.GeneratedMutant) bool { return m.File != file })
 		if len(one.Mutants) > 0 {
 			t.add(counts(p, file, one)...)
 		}
@@ -125,15 +126,15 @@ func printGenerated(p *printer, g grade.Generated, verbose bool) {
 	p.table(t)
 }
 
-func arrow(m grade.GeneratedMutant) string {
+func arrow(m prove.GeneratedMutant) string {
 	if m.After == "" {
 		return "=> (nothing)"
 	}
 	return "=> " + m.After
 }
 
-func counts(p *printer, name string, g grade.Generated) []string {
-	killed, survived, broken := g.Count(grade.Killed), g.Count(grade.Survived), g.Count(grade.NotCompiled)
+func counts(p *printer, name string, g prove.Generated) []string {
+	killed, survived, broken := g.Count(prove.Killed), g.Count(prove.Survived), g.Count(prove.NotCompiled)
 	equivalent := len(g.Mutants) - killed - survived - broken
 	alive := strconv.Itoa(survived)
 	if survived > 0 {
@@ -143,11 +144,11 @@ func counts(p *printer, name string, g grade.Generated) []string {
 }
 
 // printScores prints how many of the mutants that an observer can tell from the reference were killed.
-func printScores(p *printer, all []grade.Generated) {
+func printScores(p *printer, all []prove.Generated) {
 	p.printf("\n")
 	killed, alive := 0, 0
 	for _, g := range all {
-		k, s := g.Count(grade.Killed), g.Count(grade.Survived)
+		k, s := g.Count(prove.Killed), g.Count(prove.Survived)
 		killed, alive = killed+k, alive+s
 		sample := ""
 		if len(g.Mutants) < g.All {

@@ -7,7 +7,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"distlabs/internal/grading/course"
-	"distlabs/internal/grading/grade"
+	"distlabs/internal/grading/prove"
+	"distlabs/internal/grading/workspace"
 )
 
 func listCommand() *cobra.Command {
@@ -52,7 +53,7 @@ func listRules(p *printer, c *course.Course, selected []course.Selected) error {
 		if err != nil {
 			return err
 		}
-		mutants, err := grade.Mutants(c, s.Lab)
+		mutants, err := prove.Mutants(c, s.Lab)
 		if err != nil {
 			return err
 		}
@@ -88,7 +89,7 @@ func doctorCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			checks, err := grade.Doctor(cmd.Context(), c.Root)
+			checks, err := workspace.Doctor(cmd.Context(), c.Root)
 			if err != nil {
 				return err
 			}

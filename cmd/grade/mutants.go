@@ -10,10 +10,11 @@ import (
 
 	"distlabs/internal/grading/course"
 	"distlabs/internal/grading/grade"
+	"distlabs/internal/grading/prove"
 )
 
 func mutantsCommand() *cobra.Command {
-	var run grade.MutantRun
+	var run prove.MutantRun
 	var chosen generatedFlags
 	var generated bool
 	var jobs int
@@ -45,9 +46,9 @@ breaks, in every repetition, 1 if one does not, 3 if a patch does not apply or d
 			if generated {
 				return runGenerated(cmd, c, selected, chosen, jobs)
 			}
-			var fates []grade.MutantResult
+			var fates []prove.MutantResult
 			err = withGrader(cmd, c, jobs, newStatus(cmd.ErrOrStderr(), 0), func(g *grade.Grader) error {
-				fates, err = g.RunMutants(cmd.Context(), selected, run)
+				fates, err = prove.New(g).RunMutants(cmd.Context(), selected, run)
 				return err
 			})
 			if err != nil {
@@ -72,7 +73,7 @@ breaks, in every repetition, 1 if one does not, 3 if a patch does not apply or d
 }
 
 // printEnough prints how many faults are enough for each mutant's failure, and the median.
-func printEnough(p *printer, fates []grade.MutantResult) {
+func printEnough(p *printer, fates []prove.MutantResult) {
 	t := table{head: []string{"mutant", "faults that are enough"}}
 	var all []float64
 	for _, f := range fates {
@@ -89,7 +90,7 @@ func printEnough(p *printer, fates []grade.MutantResult) {
 }
 
 // printFates prints the kill matrix of each lab and what went wrong.
-func printFates(p *printer, selected []course.Selected, fates []grade.MutantResult) error {
+func printFates(p *printer, selected []course.Selected, fates []prove.MutantResult) error {
 	survived, invalid := 0, 0
 	for _, s := range selected {
 		t := table{head: []string{s.Lab.ID, "part", "dies by", "killed", "also killed by"}}
@@ -137,7 +138,7 @@ func printFates(p *printer, selected []course.Selected, fates []grade.MutantResu
 	return nil
 }
 
-func fateRow(p *printer, lab course.Lab, f grade.MutantResult) []string {
+func fateRow(p *printer, lab course.Lab, f prove.MutantResult) []string {
 	if f.Invalid != "" {
 		return []string{f.Mutant.Name, f.Part, f.Mutant.DiesBy, p.bad("not run"), ""}
 	}

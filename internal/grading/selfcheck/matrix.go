@@ -14,7 +14,8 @@ import (
 	"strings"
 
 	"distlabs/internal/grading/course"
-	"distlabs/internal/grading/grade"
+	"distlabs/internal/grading/prove"
+	"distlabs/internal/grading/result"
 )
 
 // Matrix checks the lab's rules without running anything: README.md and rules.yaml have the same numbers, the messages of the
@@ -46,7 +47,7 @@ func Matrix(c *course.Course, lab course.Lab) Check {
 		return check
 	}
 	check.Problems = append(check.Problems, sameNumbers(numbers, rules)...)
-	mutants, err := grade.Mutants(c, lab)
+	mutants, err := prove.Mutants(c, lab)
 	if err != nil {
 		return check // the check of the mutants says so
 	}
@@ -133,7 +134,7 @@ func citedByTests(dir string) ([]citation, error) {
 }
 
 // broken holds the headers of the mutants against the rules.
-func broken(rules course.Rules, mutants []grade.Mutant) (problems []string) {
+func broken(rules course.Rules, mutants []prove.Mutant) (problems []string) {
 	for _, m := range mutants {
 		if unknown := m.Unknown(rules); len(unknown) > 0 {
 			problems = append(problems, fmt.Sprintf("mutant %s breaks %s, which rules.yaml does not have", m.Name, strings.Join(unknown, ", ")))
@@ -153,7 +154,7 @@ func broken(rules course.Rules, mutants []grade.Mutant) (problems []string) {
 }
 
 // breakers lists the mutants that break a clause, and that name one of its tests.
-func breakers(clause course.Clause, mutants []grade.Mutant) (list []grade.Mutant) {
+func breakers(clause course.Clause, mutants []prove.Mutant) (list []prove.Mutant) {
 	for _, m := range mutants {
 		if slices.Contains(m.Breaks, clause.ID) && slices.Contains(clause.Tests, m.DiesBy) {
 			list = append(list, m)
@@ -163,7 +164,7 @@ func breakers(clause course.Clause, mutants []grade.Mutant) (list []grade.Mutant
 }
 
 // held checks the clauses of which all mutants were run: one of them must have died under the clause's own rule.
-func held(rules course.Rules, all []grade.Mutant, fates []grade.MutantResult) Check {
+func held(rules course.Rules, all []prove.Mutant, fates []prove.MutantResult) Check {
 	var c Check
 	judged := 0
 	for _, rule := range rules {
@@ -190,12 +191,12 @@ func held(rules course.Rules, all []grade.Mutant, fates []grade.MutantResult) Ch
 }
 
 // uncited lists the failures of a result that cite a rule which README.md does not have.
-func uncited(c *course.Course, lab course.Lab, r *grade.Result) (problems []string) {
+func uncited(c *course.Course, lab course.Lab, r *result.Result) (problems []string) {
 	numbers, err := ruleNumbers(c, lab)
 	if err != nil {
 		return nil // Matrix has said so
 	}
-	r.Tests(func(_ *grade.LabResult, _ *grade.PartResult, t *grade.TestResult) {
+	r.Tests(func(_ *result.Lab, _ *result.Part, t *result.Test) {
 		for _, f := range t.Failures {
 			for _, rule := range course.Cited(f.Rule) {
 				if !slices.Contains(numbers, rule) {

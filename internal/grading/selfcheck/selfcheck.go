@@ -16,6 +16,9 @@ import (
 
 	"distlabs/internal/grading/course"
 	"distlabs/internal/grading/grade"
+	"distlabs/internal/grading/prove"
+	"distlabs/internal/grading/result"
+	"distlabs/internal/grading/submission"
 )
 
 // Check is one promise of one lab.
@@ -65,13 +68,13 @@ func Run(ctx context.Context, o Options) error {
 // stubs grades the lab as students receive it.
 func stubs(ctx context.Context, o Options, s course.Selected) ([]Check, error) {
 	c := Check{Promise: "stubs earn nothing"}
-	result, err := o.Grader.Grade(ctx, grade.Stubs(), []course.Selected{s}, o.Run)
+	graded, err := o.Grader.Grade(ctx, submission.Stubs(), []course.Selected{s}, o.Run)
 	if err != nil {
 		return nil, err
 	}
-	said := Check{Promise: "what tests say of stubs cites rules that README.md has", Problems: uncited(o.Course, s.Lab, result)}
-	c.Problems = refusals(result)
-	result.Tests(func(lab *grade.LabResult, _ *grade.PartResult, t *grade.TestResult) {
+	said := Check{Promise: "what tests say of stubs cites rules that README.md has", Problems: uncited(o.Course, s.Lab, graded)}
+	c.Problems = refusals(graded)
+	graded.Tests(func(lab *result.Lab, _ *result.Part, t *result.Test) {
 		switch {
 		case lab.Refused != "":
 		case t.Points > 0:
@@ -86,12 +89,12 @@ func stubs(ctx context.Context, o Options, s course.Selected) ([]Check, error) {
 // reference grades the solution.
 func reference(ctx context.Context, o Options, s course.Selected) ([]Check, error) {
 	c := Check{Promise: "the reference earns everything"}
-	result, err := o.Grader.Grade(ctx, grade.Source{Kind: grade.Solution}, []course.Selected{s}, o.Run)
+	graded, err := o.Grader.Grade(ctx, submission.Source{Kind: course.Solution}, []course.Selected{s}, o.Run)
 	if err != nil {
 		return nil, err
 	}
-	c.Problems = refusals(result)
-	result.Tests(func(lab *grade.LabResult, _ *grade.PartResult, t *grade.TestResult) {
+	c.Problems = refusals(graded)
+	graded.Tests(func(lab *result.Lab, _ *result.Part, t *result.Test) {
 		if lab.Refused == "" && t.Points < t.Max {
 			c.Problems = append(c.Problems, fmt.Sprintf("%s fails: %s", t.Name, says(t)))
 		}
@@ -101,7 +104,7 @@ func reference(ctx context.Context, o Options, s course.Selected) ([]Check, erro
 
 // alternatives grades the lab's other correct solutions, the patches among them without the race detector.
 func alternatives(ctx context.Context, o Options, s course.Selected) ([]Check, error) {
-	all, err := grade.Alternatives(o.Course, s.Lab)
+	all, err := prove.Alternatives(o.Course, s.Lab)
 	c := Check{Promise: fmt.Sprintf("the alternatives earn everything (%d)", len(all))}
 	if err != nil {
 		c.Problems = []string{err.Error()}
@@ -109,14 +112,14 @@ func alternatives(ctx context.Context, o Options, s course.Selected) ([]Check, e
 	for _, a := range all {
 		run := o.Run
 		run.Plain = a.Patch
-		result, err := o.Grader.Grade(ctx, a.Source, []course.Selected{s}, run)
+		graded, err := o.Grader.Grade(ctx, a.Source, []course.Selected{s}, run)
 		if err != nil {
 			return nil, err
 		}
-		for _, refused := range refusals(result) {
+		for _, refused := range refusals(graded) {
 			c.Problems = append(c.Problems, a.Name+": "+refused)
 		}
-		result.Tests(func(lab *grade.LabResult, _ *grade.PartResult, t *grade.TestResult) {
+		graded.Tests(func(lab *result.Lab, _ *result.Part, t *result.Test) {
 			if lab.Refused == "" && t.Points < t.Max {
 				c.Problems = append(c.Problems, fmt.Sprintf("%s: %s fails: %s", a.Name, t.Name, says(t)))
 			}
@@ -127,7 +130,7 @@ func alternatives(ctx context.Context, o Options, s course.Selected) ([]Check, e
 
 // mutants runs a sample of the lab's known-wrong solutions, or all.
 func mutants(ctx context.Context, o Options, s course.Selected) ([]Check, error) {
-	all, err := grade.Mutants(o.Course, s.Lab)
+	all, err := prove.Mutants(o.Course, s.Lab)
 	if err != nil {
 		return []Check{{Promise: "mutants apply to the reference", Problems: []string{err.Error()}}}, nil
 	}
@@ -136,15 +139,16 @@ func mutants(ctx context.Context, o Options, s course.Selected) ([]Check, error)
 	if len(all) == 0 {
 		c.Problems = []string{"there are none: nothing shows that the tests notice anything"}
 	}
-	problems, fates := make([]string, len(chosen)), make([]grade.MutantResult, len(chosen))
+	prover := prove.New(o.Grader)
+	problems, fates := make([]string, len(chosen)), make([]prove.MutantResult, len(chosen))
 	var group errgroup.Group
-	group.SetLimit(2 * o.Grader.Jobs()) // some have a build of their own on disk while they live
+	group.SetLimit(2 * o.Grader.Builder().Jobs()) // some have a build of their own on disk while they live
 	var failed sync.Once
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	for i, m := range chosen {
 		group.Go(func() error {
-			fate, err := o.Grader.RunMutant(ctx, m, grade.MutantRun{Run: o.Run, NamedOnly: true})
+			fate, err := prover.RunMutant(ctx, m, prove.MutantRun{Run: o.Run, NamedOnly: true})
 			fates[i] = fate
 			switch {
 			case err != nil:
@@ -183,7 +187,7 @@ func spread[T any](list []T, n int) []T {
 	return chosen
 }
 
-func refusals(r *grade.Result) []string {
+func refusals(r *result.Result) []string {
 	var list []string
 	for _, lab := range r.Labs {
 		if lab.Refused != "" {
@@ -193,7 +197,7 @@ func refusals(r *grade.Result) []string {
 	return list
 }
 
-func says(t *grade.TestResult) string {
+func says(t *result.Test) string {
 	if len(t.Failures) == 0 {
 		return string(t.Status)
 	}
