@@ -30,7 +30,7 @@ has noticed nothing. Where the header names the clauses that the mutant breaks
 ("breaks: 12a"), the failure must cite the rule of one of them.
 
 With --generated, run mutants that nobody wrote instead: one edit each, derived from
-the syntax of the reference (see docs/generated-mutants.md). Each must be killed by some
+the syntax of the reference (see docs/proving-the-tests.md). Each must be killed by some
 test, or be listed in solutions/<lab>/equivalent.yaml.
 
 Exit status: 0 if each mutant dies by the test that it names, under a rule that it
