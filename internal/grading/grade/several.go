@@ -22,6 +22,7 @@ type Several struct {
 	Passed  []string    // those that ended before the first failure, or were skipped
 	Failure result.Test // the first test that did not pass; its Status is report.Pass if all did
 	CPU     time.Duration
+	Starved bool // it was stopped for the real time that it took, and had little of the processor's
 }
 
 // Several runs tests of the lab in one process, in the order of the source, until one fails. It is for our own code only: a test may
@@ -40,11 +41,12 @@ func (r *Runner) Several(ctx context.Context, tests []string, run Run, bound Bou
 	c := r.command("("+strings.Join(tests, "|")+")", bound.Real, run, sandbox.Limits{Memory: DefaultMemory, CPU: bound.CPU}, own)
 	c.Args = append(c.Args, "-test.failfast")
 	c.Confine = nil
-	out, err := reporting(ctx, r.g.builder.Box(), c, min(beginning, bound.Real), func(report.Event) {})
+	out, err := reporting(ctx, r.g.builder.Box(), c, bound.Real, func(report.Event) {})
 	if err != nil {
 		return end, err
 	}
 	end.CPU, end.Failure.Status = out.CPU, report.Pass
+	end.Starved = out.Stopped != "" && out.CPU < bound.CPU/4
 	if culprit := end.follow(out, tests); culprit != "" {
 		end.Failure = result.Test{Name: culprit}
 		end.Passed = slices.DeleteFunc(end.Passed, func(t string) bool { return t == culprit })
