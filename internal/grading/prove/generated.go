@@ -293,7 +293,7 @@ func (m *GeneratedMutant) try(ctx context.Context, runner *grade.Runner, tests [
 		}
 		run := grade.Run{Silent: true, Env: []string{generate.NumberEnv + "=" + strconv.Itoa(number)}}
 		ended, err := runner.Several(ctx, names, run, bound)
-		if err == nil && ended.Starved { // by a machine that has much else to do, or it waits for ever
+		if err == nil && ended.Starved { // by a machine that has much else to do, or it waits forever
 			bound.Real *= 4
 			ended, err = runner.Several(ctx, names, run, bound)
 		}

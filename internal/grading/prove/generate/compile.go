@@ -12,7 +12,7 @@ import (
 )
 
 // Compiles reports, for each of the mutants, what the compiler finds wrong with it: "" if nothing. A variable or an import that
-// the mutant alone leaves without use is not wrong: whoever makes the mistake by hand removes it too.
+// the mutant alone leaves without use is not wrong: a person who makes the mistake removes it too.
 func (p *Package) Compiles(mutants []Mutant) []string {
 	found := make([]string, len(mutants))
 	var all errgroup.Group
