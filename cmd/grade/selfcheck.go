@@ -18,9 +18,9 @@ func selfcheckCommand() *cobra.Command {
 		Use:   "selfcheck [lab ...]",
 		Short: "For authors: check that labs keep their promises",
 		Long: `Check what the author of a lab promises: README.md has the headings of every lab and
-the points of lab.yaml, the stubs earn nothing, the reference earns everything,
-and known-wrong solutions die by the tests that they name: a sample, spread over
-them, or with --all every one.
+the points of lab.yaml, the stubs earn nothing, the reference and the alternatives earn everything,
+known-wrong solutions die by the tests that they name and under the rules that they break (a
+sample, spread over them, or with --all every one), and each clause of rules.yaml is held so.
 
 Exit status: 0 if every promise is kept, 1 if not.`,
 		Example: `  grade selfcheck 04

@@ -43,7 +43,7 @@ func TestWorkspaceHoldsTheSource(t *testing.T) {
 	}))
 	require.Equal(t, []string{
 		"go.mod", "internal/harness/labtest/labtest.go",
-		"labs/01-echo/echo.go", "labs/01-echo/echo_test.go", "labs/01-echo/lab.yaml", "labs/01-echo/shout.go",
+		"labs/01-echo/echo.go", "labs/01-echo/echo_test.go", "labs/01-echo/lab.yaml", "labs/01-echo/rules.yaml", "labs/01-echo/shout.go",
 		"labs/02-count/count.go", "labs/02-count/count_test.go", "labs/02-count/lab.yaml",
 	}, names)
 	got, err := os.ReadFile(filepath.Join(w.Root, "labs/01-echo/shout.go"))
