@@ -139,6 +139,9 @@ func (x *exploration) hunt() (found *outcome, its *schedule) {
 		if found == nil {
 			found, its, x.last = out, c, nil
 		}
+		if out.abandoned {
+			x.last = nil // its network may still use the slices
+		}
 		if !x.soak || out.abandoned {
 			break
 		}
