@@ -12,6 +12,7 @@ import (
 	"distlabs/internal/grading/class"
 	"distlabs/internal/grading/course"
 	"distlabs/internal/grading/grade"
+	"distlabs/internal/grading/sandbox"
 )
 
 // batchFlags are the flags of grade batch.
@@ -139,13 +140,13 @@ func (f batchFlags) options(args []string, selected []course.Selected) (*class.C
 		return nil, o, usage(fmt.Errorf("--base %q is neither own nor reference", f.base))
 	case f.out == "":
 		return nil, o, usage(errors.New("--out is empty"))
-	case f.isolation < 0 || f.isolation > grade.IsolationContainer:
-		return nil, o, usage(fmt.Errorf("--require-isolation %d: there are the levels 1 to %d", f.isolation, grade.IsolationContainer))
+	case f.isolation < 0 || f.isolation > sandbox.IsolationContainer:
+		return nil, o, usage(fmt.Errorf("--require-isolation %d: there are the levels 1 to %d", f.isolation, sandbox.IsolationContainer))
 	case f.jobs < 0 || f.seeds < 0 || f.timeout <= 0 || f.hidden < 1 || f.shards < 0:
 		return nil, o, usage(errors.New("--jobs, --seeds and --shards must not be below zero, --timeout and --hidden-seeds must be above"))
 	}
 	if f.base == "reference" {
-		o.Base = grade.Solution
+		o.Base = course.Solution
 	}
 	var err error
 	if f.shard != "" {

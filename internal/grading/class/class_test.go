@@ -5,7 +5,6 @@ import (
 	"archive/zip"
 	"bytes"
 	"compress/gzip"
-	"context"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -17,21 +16,22 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"distlabs/internal/grading/course"
-	"distlabs/internal/grading/grade"
+	"distlabs/internal/grading/result"
+	"distlabs/internal/grading/workspace"
 )
 
 // fixture returns the grader's own small course.
 func fixture(t *testing.T) (*reader, []course.Selected) {
-	root, err := filepath.Abs("../grade/testdata/course")
+	root, err := filepath.Abs("../course/testdata/course")
 	require.NoError(t, err)
 	c, err := course.Load(root)
 	require.NoError(t, err)
-	g, err := grade.New(context.Background(), c, grade.Options{})
+	scratch, err := workspace.NewScratch()
 	require.NoError(t, err)
-	t.Cleanup(func() { g.Close() })
+	t.Cleanup(func() { scratch.Remove() })
 	selected, err := c.Select("01")
 	require.NoError(t, err)
-	return newReader(g, selected), selected
+	return newReader(c, scratch, selected), selected
 }
 
 type entry struct {
@@ -136,7 +136,7 @@ func TestArchivesThatAreRead(t *testing.T) {
 		t.Run(tc.name, func(t *testing.T) {
 			path := filepath.Join(t.TempDir(), tc.file)
 			require.NoError(t, os.WriteFile(path, tc.text, 0o666))
-			held, why, err := r.read(Submission{RunSubmission: grade.RunSubmission{ID: "a", Path: path}, form: formArchive})
+			held, why, err := r.read(Submission{RunSubmission: result.RunSubmission{ID: "a", Path: path}, form: formArchive})
 			require.NoError(t, err)
 			require.Empty(t, why)
 			files := held["01-echo"]
@@ -188,7 +188,7 @@ func TestArchivesThatAreRefused(t *testing.T) {
 		t.Run(tc.name, func(t *testing.T) {
 			path := filepath.Join(t.TempDir(), tc.file)
 			require.NoError(t, os.WriteFile(path, tc.text, 0o666))
-			_, why, err := r.read(Submission{RunSubmission: grade.RunSubmission{ID: "a", Path: path}, form: formArchive})
+			_, why, err := r.read(Submission{RunSubmission: result.RunSubmission{ID: "a", Path: path}, form: formArchive})
 			require.NoError(t, err)
 			require.Contains(t, why, tc.want)
 		})
@@ -250,7 +250,7 @@ func TestRosterRefuses(t *testing.T) {
 // A submission's folder is there whole or not at all, also while it is replaced.
 func TestStoreIsAtomic(t *testing.T) {
 	dir := t.TempDir()
-	s, err := openStore(dir, grade.RunInfo{Version: grade.RunVersion, Key: "k"}, false)
+	s, err := openStore(dir, result.RunInfo{Version: result.RunVersion, Key: "k"}, false)
 	require.NoError(t, err)
 	defer s.close()
 	done := make(chan struct{})
@@ -268,16 +268,16 @@ func TestStoreIsAtomic(t *testing.T) {
 				seen <- fmt.Errorf("half a result: %v", entries)
 				return
 			}
-			if text, err := os.ReadFile(filepath.Join(s.run.ResultDir("a"), grade.ResultsFile)); err == nil && !json.Valid(text) {
+			if text, err := os.ReadFile(filepath.Join(s.run.ResultDir("a"), result.ResultsFile)); err == nil && !json.Valid(text) {
 				seen <- fmt.Errorf("half a file: %q", text)
 				return
 			}
 		}
 	}()
 	for i := range 50 {
-		result := &grade.Result{Version: grade.ResultVersion, Go: strings.Repeat("x", 100_000)}
-		require.NoError(t, s.put("a", result, grade.ResultKey{Run: "k", Submission: fmt.Sprint(i)}))
-		require.True(t, s.has("a", grade.ResultKey{Run: "k", Submission: fmt.Sprint(i)}))
+		graded := &result.Result{Version: result.Version, Go: strings.Repeat("x", 100_000)}
+		require.NoError(t, s.put("a", graded, result.Key{Run: "k", Submission: fmt.Sprint(i)}))
+		require.True(t, s.has("a", result.Key{Run: "k", Submission: fmt.Sprint(i)}))
 	}
 	close(done)
 	require.NoError(t, <-seen)
@@ -328,13 +328,13 @@ func TestShardFrom(t *testing.T) {
 
 // Every submission is in one shard, and shards are about equal.
 func TestShardsCoverTheClass(t *testing.T) {
-	var info grade.RunInfo
+	var info result.RunInfo
 	for i := range 11 {
-		info.Submissions = append(info.Submissions, grade.RunSubmission{ID: fmt.Sprint(i)})
+		info.Submissions = append(info.Submissions, result.RunSubmission{ID: fmt.Sprint(i)})
 	}
 	seen := map[string]int{}
 	for i := range 4 {
-		info.Shard = &grade.Shard{Index: i + 1, Count: 4}
+		info.Shard = &result.Shard{Index: i + 1, Count: 4}
 		mine := info.Mine()
 		require.InDelta(t, 11.0/4, len(mine), 1)
 		for _, s := range mine {

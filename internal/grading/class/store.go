@@ -11,13 +11,13 @@ import (
 	"strings"
 
 	"distlabs/internal/grading/filelock"
-	"distlabs/internal/grading/grade"
+	"distlabs/internal/grading/result"
 )
 
 // store is a run directory that is being written. Its lock goes with the
 // process, however that ends.
 type store struct {
-	run  *grade.RunDir
+	run  *result.RunDir
 	lock *os.File
 }
 
@@ -29,11 +29,11 @@ const (
 )
 
 // openStore makes or, with resume, goes on with a run directory.
-func openStore(dir string, info grade.RunInfo, resume bool) (*store, error) {
+func openStore(dir string, info result.RunInfo, resume bool) (*store, error) {
 	if err := os.MkdirAll(filepath.Join(dir, "submissions"), 0o777); err != nil {
 		return nil, fmt.Errorf("class: %w", err)
 	}
-	s := &store{run: &grade.RunDir{Dir: dir, Info: info}}
+	s := &store{run: &result.RunDir{Dir: dir, Info: info}}
 	var err error
 	if s.lock, err = filelock.Take(filepath.Join(dir, lockFile)); errors.Is(err, filelock.ErrTaken) {
 		return nil, usage("another grader is writing to %s", dir)
@@ -49,9 +49,9 @@ func openStore(dir string, info grade.RunInfo, resume bool) (*store, error) {
 }
 
 func (s *store) begin(resume bool) error {
-	before, err := grade.ReadRun(s.run.Dir)
+	before, err := result.ReadRun(s.run.Dir)
 	switch {
-	case errors.Is(err, grade.ErrNoRun): // nothing was begun here
+	case errors.Is(err, result.ErrNoRun): // nothing was begun here
 	case err != nil:
 		return err
 	case !resume:
@@ -66,7 +66,7 @@ func (s *store) begin(resume bool) error {
 	if err != nil {
 		return fmt.Errorf("class: %w", err)
 	}
-	return replaceFile(s.run.Dir, grade.RunFile, append(text, '\n'))
+	return replaceFile(s.run.Dir, result.RunFile, append(text, '\n'))
 }
 
 // sweep removes what an earlier process did not finish.
@@ -88,8 +88,8 @@ func (s *store) sweep() error {
 func (s *store) close() error { return s.lock.Close() }
 
 // has reports whether the run has this very result. One that can not be read is none.
-func (s *store) has(id string, key grade.ResultKey) bool {
-	have, err := s.run.ResultKey(id)
+func (s *store) has(id string, key result.Key) bool {
+	have, err := s.run.Key(id)
 	if err != nil || have != key {
 		return false
 	}
@@ -99,16 +99,16 @@ func (s *store) has(id string, key grade.ResultKey) bool {
 
 // put stores a result, whole or not at all: its folder is made elsewhere, is on
 // the disk before it is moved, and is moved in one step.
-func (s *store) put(id string, result *grade.Result, key grade.ResultKey) error {
+func (s *store) put(id string, graded *result.Result, key result.Key) error {
 	var text bytes.Buffer
-	if err := result.WriteJSON(&text); err != nil {
+	if err := graded.WriteJSON(&text); err != nil {
 		return err
 	}
 	keyText, err := json.MarshalIndent(key, "", "  ")
 	if err != nil {
 		return fmt.Errorf("class: %w", err)
 	}
-	return s.putFiles(id, map[string][]byte{grade.ResultsFile: text.Bytes(), grade.KeyFile: append(keyText, '\n')})
+	return s.putFiles(id, map[string][]byte{result.ResultsFile: text.Bytes(), result.KeyFile: append(keyText, '\n')})
 }
 
 func (s *store) putFiles(id string, files map[string][]byte) error {

@@ -3,9 +3,11 @@ package grade
 import (
 	"os"
 	"testing"
+
+	"distlabs/internal/grading/sandbox"
 )
 
 func TestMain(m *testing.M) {
-	ServeSandbox()
+	sandbox.Serve()
 	os.Exit(m.Run())
 }

@@ -1,12 +1,7 @@
 package grade
 
 import (
-	"context"
-	"fmt"
-	"slices"
 	"time"
-
-	"distlabs/internal/harness/report"
 )
 
 // retryFactor is how many times as long a test may take the second time.
@@ -21,7 +16,7 @@ func starved(out outcome, run Run) bool {
 	if len(out.events) == 0 {
 		limit = beginningOf(run)
 	}
-	return !run.Soak && out.real >= limit && out.cpu < limit/2
+	return !run.Soak && out.Real >= limit && out.CPU < limit/2
 }
 
 func timeoutOf(run Run) time.Duration {
@@ -29,19 +24,4 @@ func timeoutOf(run Run) time.Duration {
 		return DefaultTimeout
 	}
 	return run.Timeout
-}
-
-// rerunWithMoreTime runs a test's process once more, with more real time and no more of the processor's.
-func (g *Grader) rerunWithMoreTime(ctx context.Context, c command, run Run) (outcome, error) {
-	receiver, err := report.NewReceiver()
-	if err != nil {
-		return outcome{}, fmt.Errorf("grade: %w", err)
-	}
-	defer receiver.Close()
-	c.receiver = receiver
-	limit := timeoutOf(run) * retryFactor
-	c.args = slices.Clone(c.args)
-	c.args[slices.Index(c.args, "-test.timeout")+1] = limit.String()
-	c.limit, c.begin = limit+grace, c.begin*retryFactor
-	return g.process(ctx, c)
 }

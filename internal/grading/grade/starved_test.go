@@ -6,6 +6,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"distlabs/internal/grading/sandbox"
 	"distlabs/internal/harness/report"
 )
 
@@ -29,7 +30,7 @@ func TestStarved(t *testing.T) {
 		{name: "a soak takes what it takes", real: 2 * s, cpu: 0, run: Run{Timeout: 2 * s, Soak: true}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			out := outcome{real: tc.real, cpu: tc.cpu, events: began}
+			out := outcome{Outcome: sandbox.Outcome{Real: tc.real, CPU: tc.cpu}, events: began}
 			if tc.unbegun {
 				out.events = nil
 			}

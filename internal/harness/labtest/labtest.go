@@ -47,8 +47,8 @@ type Config struct {
 	Limit time.Duration
 	// CountBytes makes the network count bytes (labrpc.Options).
 	CountBytes bool
-	// MustCover lists what must have happened, as told by Sim.Cover, in at least one of the seeds of a plain run;
-	// otherwise the test proves nothing, and fails.
+	// MustCover lists what must have happened, as told by Sim.Cover, in at least one of the seeds, unless the
+	// environment chose fewer than Seeds; otherwise the test proves nothing, and fails. A soak counts all its seeds together.
 	MustCover []string
 }
 

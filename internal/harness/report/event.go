@@ -58,6 +58,9 @@ type Result struct {
 	Measures   []Measure     `json:"measures,omitempty"`
 	SkipReason string        `json:"skipReason,omitempty"`
 
+	// Uncovered is, in one process of a soak, what the test must cover and did not: it is vacuous if no process covered it.
+	Uncovered []string `json:"uncovered,omitempty"`
+
 	// Races is runtime.RaceErrors at the end of the test: the reports of the
 	// race detector up to this number were made by this test or an earlier one.
 	Races int `json:"races,omitempty"`
@@ -73,6 +76,9 @@ type Measure struct {
 
 // Enough is the name of a failed test's measure: how many faults are enough for the failure, of how many.
 const Enough = "faults that are enough"
+
+// Schedules is the name of a measure that only a search of schedules has: how many it ran.
+const Schedules = "schedules"
 
 // Worse returns the worse of two values of one measure: the lower if the bound begins with ≥ or >, else the higher.
 func (m Measure) Worse(value float64) float64 {
