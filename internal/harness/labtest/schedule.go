@@ -55,7 +55,7 @@ func (x *exploration) runSchedule(c *schedule, seed uint64, observe func(labrpc.
 		defer s.explainBubble()
 		synctest.Test(x.t, func(*testing.T) { s.liveScheduled(c, x.setup, observe) })
 	}()
-	finished := s.watch(over)
+	finished := s.watch(over, x.until)
 	c.stop()
 	s.mu.Lock()
 	defer s.mu.Unlock()
