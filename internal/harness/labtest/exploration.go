@@ -140,6 +140,10 @@ func (x *exploration) hunt() (found *outcome, its *schedule) {
 		x.failed = append(x.failed, seed)
 		if found == nil {
 			found, its, x.last = out, c, nil
+			x.tell(out)
+		}
+		if out.abandoned {
+			x.last = nil // its network may still use the slices
 		}
 		if !x.soak || out.abandoned {
 			break
@@ -185,6 +189,8 @@ func (x *exploration) explain(out *outcome, c *schedule) report.Failure {
 	if out.abandoned || f.Kind == report.Leak {
 		return f
 	}
+	x.until = time.Now().Add(explainTime)
+	defer func() { x.until = time.Time{} }()
 	again, _ := x.runScript(out.seed, c.tokens, nil)
 	if !sameFailure(&f, again.failure) {
 		f.Notes = append(f.Notes, "this schedule does not replay the same: see One seed, one run in labrpc's documentation")

@@ -80,6 +80,7 @@ type Arrival struct {
 // tests of other sorts are skipped.
 func Explore(t *testing.T, space SearchSpace, setup func(s *Sim) Scenario) {
 	t.Helper()
+	skipIfSpoilt(t)
 	x := newExploration(t, space, setup)
 	x.run()
 }

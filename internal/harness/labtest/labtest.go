@@ -75,6 +75,7 @@ func (d done) Run() int {
 func Run(t *testing.T, cfg Config, body func(s *Sim)) {
 	t.Helper()
 	skipIfExploring(t)
+	skipIfSpoilt(t)
 	r := newRunner(t, cfg, body)
 	r.run()
 }
@@ -84,6 +85,7 @@ func Run(t *testing.T, cfg Config, body func(s *Sim)) {
 func Once(t *testing.T, body func(s *Sim)) {
 	t.Helper()
 	skipIfExploring(t)
+	skipIfSpoilt(t)
 	r := newRunner(t, Config{Seeds: 1}, body)
 	r.alone = true
 	r.run()

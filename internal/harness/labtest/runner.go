@@ -22,6 +22,9 @@ type runner struct {
 	alone bool // without a network
 	soak  bool
 
+	told  bool      // that there is a failure
+	until time.Time // when runs that explain a failure must be over; zero before
+
 	mu       sync.Mutex
 	outcomes []*outcome
 	diverged []uint64
@@ -54,16 +57,17 @@ func (r *runner) end(result *report.Result, began time.Time, races int, seeds []
 	result.Real = time.Since(began)
 	result.Races = raceErrors()
 	if result.Races > races {
-		result.Failures = append(result.Failures, r.raceFailure(seeds))
+		result.Failures = append(result.Failures, r.raceFailures(seeds)...)
 	}
 	if len(result.Failures) > 0 {
 		result.Status = report.Fail
 	}
 	channel.Send(report.Event{Kind: report.End, Test: r.t.Name(), Result: result})
 	for _, f := range result.Failures {
-		if f.Kind != report.Race { // the supervisor has the detector's report
-			fmt.Fprint(r.t.Output(), f.Text())
-		}
+		fmt.Fprint(r.t.Output(), f.Text())
+	}
+	if why := r.spoils(result.Failures); why != "" {
+		fmt.Fprintf(r.t.Output(), "    the other tests of this run are skipped: %s\n", why)
 	}
 	if result.Status == report.Fail {
 		r.t.FailNow()
@@ -123,7 +127,20 @@ func (r *runner) runOne(seed uint64) {
 	}
 	if out.failure != nil && !r.soak || out.abandoned {
 		r.stop = true
+		r.tell(out)
 	}
+}
+
+// tell says on the results channel that there is a failure, before it is explained: if the process is stopped meanwhile, its
+// parent has it. The caller holds r.mu, or is alone.
+func (r *runner) tell(out *outcome) {
+	if out.failure == nil || r.told || r.soak {
+		return
+	}
+	r.told = true
+	f := *out.failure
+	f.Test, f.Replay = r.t.Name(), r.replay(out.seed)
+	channel.Send(report.Event{Kind: report.Found, Test: f.Test, Seed: out.seed, Failure: &f})
 }
 
 func sameFailure(a, b *report.Failure) bool {
@@ -185,20 +202,6 @@ func (r *runner) uncovered(bites map[string]bool) (missing []string) {
 		}
 	}
 	return missing
-}
-
-// raceFailure names the seeds during which the race detector spoke.
-func (r *runner) raceFailure(seeds []uint64) report.Failure {
-	f := report.Failure{
-		Test: r.t.Name(), Kind: report.Race,
-		What: "the race detector saw two goroutines touch one variable",
-		Rule: "two goroutines may touch one variable only under a lock or through a channel (Go memory model)",
-	}
-	if len(seeds) > 0 {
-		f.Seed = seeds[0]
-		f.Replay = r.replay(seeds[0])
-	}
-	return f
 }
 
 // replay is the command that runs one seed of this test again.

@@ -19,6 +19,7 @@ type EventKind string
 const (
 	Start EventKind = "start" // a test begins
 	Seed  EventKind = "seed"  // a test begins a seed, in a synctest bubble
+	Found EventKind = "found" // a test has failed and is being explained; Failure is set
 	End   EventKind = "end"   // a test is over; Result is set
 	Done  EventKind = "done"  // all tests are over
 )
@@ -31,6 +32,8 @@ type Event struct {
 	Seed   uint64    `json:"seed,omitempty"`
 	Bubble uint64    `json:"bubble,omitempty"` // number of the synctest bubble, 0 if unknown
 	Result *Result   `json:"result,omitempty"`
+	// Failure is what is known of a failure before it is explained, in case that the process is stopped meanwhile.
+	Failure *Failure `json:"failure,omitempty"`
 }
 
 // Status is how a test came out.
