@@ -23,14 +23,14 @@ func onceAlone(t *testing.T, body func(s *labtest.Sim)) {
 	})
 }
 
-// weigh fails if things that happen stay on the heap: n of them have happened, and do makes more of them happen. The
+// checkMemoryGrowth fails if things that happen stay on the heap: n of them have happened, and do makes more of them happen. The
 // allowance is a byte for each, and 16 KiB for good measure; the smallest set of numbers in Go takes eight times
 // as much. What is remembered is on the heap, however the link is built.
 //
 // Something else in the process may be at work, such as another seed, so a bad result is tried again: a leak
 // stays, all else passes. Each try makes three times as many of what there is, since maps grow by doubling: a leak
 // can hide in a map that has just grown, but not for long.
-func weigh(s *labtest.Sim, things string, n int, rule string, do func(n int)) {
+func checkMemoryGrowth(s *labtest.Sim, things string, n int, rule string, do func(n int)) {
 	var more int
 	var growth int64
 	for range 3 {

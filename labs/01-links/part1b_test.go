@@ -106,7 +106,7 @@ func TestLateDuplicate1B(t *testing.T) {
 }
 
 // What a link remembers is bounded (rule 8): nine thousand messages, or a hundred thousand in a soak, to two peers in
-// turn, with a few under way at a time and one packet in twenty coming twice. We weigh what two thirds of them leave
+// turn, with a few under way at a time and one packet in twenty coming twice. We checkMemoryGrowth what two thirds of them leave
 // behind. Then the very first packets come again (rule 7).
 func TestMemoryIsBounded1B(t *testing.T) {
 	const batch = 40
@@ -148,7 +148,7 @@ func TestMemoryIsBounded1B(t *testing.T) {
 		send(batch)
 		old.stop()
 		send(first)
-		weigh(s, "messages", first, ruleMemory, send)
+		checkMemoryGrowth(s, "messages", first, ruleMemory, send)
 		for _, p := range old.packets() {
 			_ = net.Inject(p) // as it was, so it can travel
 		}

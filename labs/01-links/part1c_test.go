@@ -19,8 +19,8 @@ const (
 	ruleFast   = "five times as fast as stop-and-wait (rule 11)"
 )
 
-// inOrder makes the mailroom check that numbered texts come in their order, on every route.
-func inOrder(m *mailroom) *mailroom {
+// inOrder makes the linkCluster check that numbered texts come in their order, on every route.
+func inOrder(m *linkCluster) *linkCluster {
 	next := map[route]int{}
 	m.arrived = func(r route, text string) {
 		if want := numberedText(next[r]); text != want {
@@ -33,7 +33,7 @@ func inOrder(m *mailroom) *mailroom {
 
 // A windowWatch checks that a sender respects the window of one route (rule 10).
 type windowWatch struct {
-	m     *mailroom
+	m     *linkCluster
 	route route
 
 	mu       sync.Mutex
@@ -41,7 +41,7 @@ type windowWatch struct {
 	furthest int // the highest number on the wire
 }
 
-func watchWindow(m *mailroom, from, to labrpc.NodeID) *windowWatch {
+func watchWindow(m *linkCluster, from, to labrpc.NodeID) *windowWatch {
 	w := &windowWatch{m: m, route: route{from, to}, furthest: -1}
 	m.returned = func(r route) {
 		if r == w.route {
@@ -164,7 +164,7 @@ func TestFiveTimesStopAndWait1C(t *testing.T) {
 
 // everyTenth loses one packet of ten, the next one instead if it has just lost the same: a run of bad
 // luck for one message would measure that and not the window.
-func everyTenth(s *labtest.Sim, bite string) func(*labrpc.Message) labrpc.Verdict {
+func everyTenth(s *labtest.Sim, situation string) func(*labrpc.Message) labrpc.Verdict {
 	var mu sync.Mutex
 	n := s.Rand().IntN(10)
 	unlucky := map[string]bool{}
@@ -183,7 +183,7 @@ func everyTenth(s *labtest.Sim, bite string) func(*labrpc.Message) labrpc.Verdic
 		}
 		n = 0
 		unlucky[name] = true
-		s.Cover(bite)
+		s.Cover(situation)
 		return labrpc.Drop
 	}
 }

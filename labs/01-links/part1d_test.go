@@ -36,15 +36,15 @@ func keysOf(id labrpc.NodeID, n int) map[labrpc.NodeID][]byte {
 	return keys
 }
 
-// startAuthentic starts one node of a mailroom.
-func (m *mailroom) startAuthentic(id labrpc.NodeID, keys map[labrpc.NodeID][]byte) {
+// startAuthentic starts one node of a linkCluster.
+func (m *linkCluster) startAuthentic(id labrpc.NodeID, keys map[labrpc.NodeID][]byte) {
 	n := m.s.Start(id)
 	m.links[id] = NewAuthenticated(n, keys, m.deliver(n))
 }
 
-// authenticated opens a mailroom with an authenticated link on every node.
-func authenticated(s *labtest.Sim) *mailroom {
-	m := newMailroom(s)
+// authenticated opens a linkCluster with an authenticated link on every node.
+func authenticated(s *labtest.Sim) *linkCluster {
+	m := newLinkCluster(s)
 	m.once, m.authentic = ruleReplay, ruleForgery
 	for _, id := range s.Net.Nodes() {
 		m.startAuthentic(id, keysOf(id, len(s.Net.Nodes())))
@@ -81,8 +81,8 @@ func TestGenuine1D(t *testing.T) {
 // The adversary sends every packet that it saw again with one thing changed, for every thing that can be changed: the
 // content, the numbers, the MAC; and once more with each of its parts empty, as a MAC could be. None of that may be delivered (rule 12), and all that is genuine must be (rule 14).
 func TestAltered1D(t *testing.T) {
-	const bite = "an altered message was sent"
-	labtest.Run(t, labtest.Config{Nodes: 2, MustCover: []string{bite}}, func(s *labtest.Sim) {
+	const situation = "an altered message was sent"
+	labtest.Run(t, labtest.Config{Nodes: 2, MustCover: []string{situation}}, func(s *labtest.Sim) {
 		var seen packetLog
 		s.Net.Intercept(seen.record)
 		m := authenticated(s)
@@ -92,7 +92,7 @@ func TestAltered1D(t *testing.T) {
 		seen.stop()
 		for _, p := range seen.packets() {
 			if inject(s, made(forgeries(p))) > 0 {
-				s.Cover(bite)
+				s.Cover(situation)
 			}
 		}
 		m.sendMany(1, 2, 10)
@@ -105,8 +105,8 @@ func TestAltered1D(t *testing.T) {
 // For ten seconds the adversary alters every packet on its way. Then it tires, and
 // the messages arrive (rules 12 and 14).
 func TestAlteredOnTheWay1D(t *testing.T) {
-	const bite = "a packet was altered on its way"
-	labtest.Run(t, labtest.Config{Nodes: 2, MustCover: []string{bite}}, func(s *labtest.Sim) {
+	const situation = "a packet was altered on its way"
+	labtest.Run(t, labtest.Config{Nodes: 2, MustCover: []string{situation}}, func(s *labtest.Sim) {
 		r := s.Rand()
 		var honest atomic.Bool
 		s.Net.Intercept(func(p *labrpc.Message) labrpc.Verdict {
@@ -114,7 +114,7 @@ func TestAlteredOnTheWay1D(t *testing.T) {
 			if honest.Load() || len(all) == 0 {
 				return labrpc.Pass
 			}
-			s.Cover(bite)
+			s.Cover(situation)
 			p.Body = all[r.IntN(len(all))]().Body
 			return labrpc.Replace
 		})
@@ -130,8 +130,8 @@ func TestAlteredOnTheWay1D(t *testing.T) {
 
 // The adversary repeats all that it has seen, at once and much later (rule 13).
 func TestReplayed1D(t *testing.T) {
-	const bite = "a packet was replayed"
-	labtest.Run(t, labtest.Config{Nodes: 2, MustCover: []string{bite}}, func(s *labtest.Sim) {
+	const situation = "a packet was replayed"
+	labtest.Run(t, labtest.Config{Nodes: 2, MustCover: []string{situation}}, func(s *labtest.Sim) {
 		var seen packetLog
 		s.Net.Intercept(seen.record)
 		m := authenticated(s)
@@ -139,7 +139,7 @@ func TestReplayed1D(t *testing.T) {
 		m.sendMany(2, 1, 5)
 		m.arrives(time.Minute, ruleGenuine)
 		if inject(s, seen.packets()) > 0 {
-			s.Cover(bite)
+			s.Cover(situation)
 		}
 		for i := range 100 {
 			m.send(1, 2, numberedText(100+i))
@@ -153,8 +153,8 @@ func TestReplayed1D(t *testing.T) {
 
 // The adversary throws what n1 has sent to n2 back at n1, as if n2 had said it. Both know the key (rule 12).
 func TestReflected1D(t *testing.T) {
-	const bite = "a packet was thrown back"
-	labtest.Run(t, labtest.Config{Nodes: 2, MustCover: []string{bite}}, func(s *labtest.Sim) {
+	const situation = "a packet was thrown back"
+	labtest.Run(t, labtest.Config{Nodes: 2, MustCover: []string{situation}}, func(s *labtest.Sim) {
 		var seen packetLog
 		s.Net.Intercept(seen.record)
 		m := authenticated(s)
@@ -167,7 +167,7 @@ func TestReflected1D(t *testing.T) {
 			back = append(back, p)
 		}
 		if inject(s, back) > 0 {
-			s.Cover(bite)
+			s.Cover(situation)
 		}
 		m.sendMany(2, 1, 5)
 		m.arrives(time.Minute, ruleTrace)
@@ -178,8 +178,8 @@ func TestReflected1D(t *testing.T) {
 // The adversary takes what n3 says and puts n1's name on it, takes what n1 says to n2 to n3, and
 // so on through all senders and receivers (rule 12).
 func TestReattributed1D(t *testing.T) {
-	const bite = "a packet of n3 came under the name of n1"
-	labtest.Run(t, labtest.Config{Nodes: 3, MustCover: []string{bite}}, func(s *labtest.Sim) {
+	const situation = "a packet of n3 came under the name of n1"
+	labtest.Run(t, labtest.Config{Nodes: 3, MustCover: []string{situation}}, func(s *labtest.Sim) {
 		var seen packetLog
 		s.Net.Intercept(seen.record)
 		m := authenticated(s)
@@ -197,7 +197,7 @@ func TestReattributed1D(t *testing.T) {
 				}
 			}
 			if p.From == 3 && p.To == 2 {
-				s.Cover(bite)
+				s.Cover(situation)
 			}
 		}
 		inject(s, moved)
@@ -211,13 +211,13 @@ func TestReattributed1D(t *testing.T) {
 // let n3 play n1 in its own laboratory: an n1 that seals with n3's keys. What it says, n3 then sends to n2 under
 // both names (rule 12).
 func TestInsider1D(t *testing.T) {
-	const bite = "n3 has sent what it sealed as n1"
-	labtest.Run(t, labtest.Config{Nodes: 3, MustCover: []string{bite}}, func(s *labtest.Sim) {
+	const situation = "n3 has sent what it sealed as n1"
+	labtest.Run(t, labtest.Config{Nodes: 3, MustCover: []string{situation}}, func(s *labtest.Sim) {
 		var lab packetLog
 		s.Net.Intercept(lab.record)
-		m := newMailroom(s)
+		m := newLinkCluster(s)
 		m.once, m.authentic = ruleReplay, "n3's keys let nobody speak as n1 (rule 12)"
-		m.liars[3] = true // it may say in its own name what it likes
+		m.byzantine[3] = true // it may say in its own name what it likes
 		m.startAuthentic(1, map[labrpc.NodeID][]byte{2: key(2, 3), 3: key(1, 3)})
 		for i := range 3 {
 			m.links[1].Send(2, fmt.Appendf(nil, "n3 says as n1: %d", i))
@@ -233,7 +233,7 @@ func TestInsider1D(t *testing.T) {
 			for _, name := range []labrpc.NodeID{1, 3} {
 				p.From = name
 				if p.To == 2 && inject(s, []labrpc.Message{p}) > 0 {
-					s.Cover(bite)
+					s.Cover(situation)
 				}
 			}
 		}
@@ -247,8 +247,8 @@ func TestInsider1D(t *testing.T) {
 // A forged acknowledgement must not silence a message (rule 14). The adversary keeps five
 // messages from n2, and sends n1 whatever can be made of the acknowledgements that it has seen before.
 func TestForgedAcknowledgement1D(t *testing.T) {
-	const bite = "an altered answer of n2 was sent to n1"
-	labtest.Run(t, labtest.Config{Nodes: 2, MustCover: []string{bite}}, func(s *labtest.Sim) {
+	const situation = "an altered answer of n2 was sent to n1"
+	labtest.Run(t, labtest.Config{Nodes: 2, MustCover: []string{situation}}, func(s *labtest.Sim) {
 		var seen packetLog
 		s.Net.Intercept(seen.record)
 		m := authenticated(s)
@@ -264,7 +264,7 @@ func TestForgedAcknowledgement1D(t *testing.T) {
 		s.Run(time.Second)
 		for _, p := range seen.packets() {
 			if p.From == 2 {
-				s.Cover(bite)
+				s.Cover(situation)
 			}
 			p.From, p.To = 2, 1 // also what n1 sent itself
 			inject(s, append(made(singleChanges(p)), p))
@@ -278,8 +278,8 @@ func TestForgedAcknowledgement1D(t *testing.T) {
 // A flood of forgeries, hundreds a second in the name of each, while n1 and n2 talk: all
 // that is genuine arrives as if nothing were (rule 14).
 func TestFlood1D(t *testing.T) {
-	const bite = "a message was sent under the flood"
-	labtest.Run(t, labtest.Config{Nodes: 2, MustCover: []string{bite}}, func(s *labtest.Sim) {
+	const situation = "a message was sent under the flood"
+	labtest.Run(t, labtest.Config{Nodes: 2, MustCover: []string{situation}}, func(s *labtest.Sim) {
 		var seen packetLog
 		s.Net.Intercept(seen.record)
 		m := authenticated(s)
@@ -295,7 +295,7 @@ func TestFlood1D(t *testing.T) {
 			}
 			m.send(1, 2, numberedText(10+i))
 			m.send(2, 1, numberedText(10+i))
-			s.Cover(bite)
+			s.Cover(situation)
 			s.Run(50 * time.Millisecond)
 		}
 		m.arrives(5*time.Second, ruleTrace)
@@ -339,7 +339,7 @@ func TestFloodLeavesNoMemory1D(t *testing.T) {
 			talk()
 		}
 		send(first)
-		weigh(s, "forgeries", first, ruleFlood, send)
+		checkMemoryGrowth(s, "forgeries", first, ruleFlood, send)
 		runtime.KeepAlive(links)
 	})
 }

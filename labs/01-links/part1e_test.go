@@ -20,19 +20,19 @@ const (
 	ruleShown   = "what State has shown is never lost (rule 17)"
 )
 
-// An office is a node of these tests: its link is replaced at every restart.
-type office struct {
+// An durableNode is a node of these tests: its link is replaced at every restart.
+type durableNode struct {
 	link  *Durable        // nil while the node is down
 	shown map[string]bool // what its state has shown: "n1 says <00001>"
 }
 
-// A post runs durable links on all nodes, crashes and restarts them, and reads
+// A durableCluster runs durable links on all nodes, crashes and restarts them, and reads
 // their states at every step.
-type post struct {
+type durableCluster struct {
 	s *labtest.Sim
 
 	mu       sync.Mutex
-	offices  map[labrpc.NodeID]*office
+	nodes  map[labrpc.NodeID]*durableNode
 	promised map[labrpc.NodeID]map[string]bool // by receiver: true if Send returned nil, false if it returned an error
 	number   int
 }
@@ -44,10 +44,10 @@ func logLine(state []byte, from labrpc.NodeID, msg []byte) []byte {
 
 func line(from labrpc.NodeID, text string) string { return fmt.Sprintf("%v says %s", from, text) }
 
-func newPost(s *labtest.Sim) *post {
-	p := &post{s: s, offices: map[labrpc.NodeID]*office{}, promised: map[labrpc.NodeID]map[string]bool{}}
+func newDurableCluster(s *labtest.Sim) *durableCluster {
+	p := &durableCluster{s: s, nodes: map[labrpc.NodeID]*durableNode{}, promised: map[labrpc.NodeID]map[string]bool{}}
 	for _, id := range s.Net.Nodes() {
-		p.offices[id] = &office{shown: map[string]bool{}}
+		p.nodes[id] = &durableNode{shown: map[string]bool{}}
 		p.promised[id] = map[string]bool{}
 	}
 	s.Always(p.check)
@@ -55,7 +55,7 @@ func newPost(s *labtest.Sim) *post {
 }
 
 // start begins an incarnation of every node that is down.
-func (p *post) start() {
+func (p *durableCluster) start() {
 	for _, id := range p.s.Net.Nodes() {
 		if !p.s.Net.Up(id) {
 			node := p.s.Start(id)
@@ -64,14 +64,14 @@ func (p *post) start() {
 				p.s.Failf(ruleShown, "NewDurable failed on %v: %v", id, err)
 			}
 			p.mu.Lock()
-			p.offices[id].link = link
+			p.nodes[id].link = link
 			p.mu.Unlock()
 		}
 	}
 }
 
 // crash takes nodes down.
-func (p *post) crash(ids ...labrpc.NodeID) {
+func (p *durableCluster) crash(ids ...labrpc.NodeID) {
 	for _, id := range ids {
 		p.s.Net.Crash(id)
 	}
@@ -79,9 +79,9 @@ func (p *post) crash(ids ...labrpc.NodeID) {
 }
 
 // send sends one message, with a text of its own.
-func (p *post) send(from, to labrpc.NodeID) {
+func (p *durableCluster) send(from, to labrpc.NodeID) {
 	p.mu.Lock()
-	link := p.offices[from].link
+	link := p.nodes[from].link
 	p.number++
 	text := numberedText(p.number)
 	p.mu.Unlock()
@@ -97,11 +97,11 @@ func (p *post) send(from, to labrpc.NodeID) {
 }
 
 // check reads the state of every node that is up (rules 16 and 17).
-func (p *post) check() *labtest.Violation {
+func (p *durableCluster) check() *labtest.Violation {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for _, id := range p.s.Net.Nodes() {
-		o := p.offices[id]
+		o := p.nodes[id]
 		if o.link == nil || !p.s.Net.Up(id) {
 			continue
 		}
@@ -112,7 +112,7 @@ func (p *post) check() *labtest.Violation {
 	return nil
 }
 
-func (p *post) checkState(id labrpc.NodeID, o *office, state []byte) *labtest.Violation {
+func (p *durableCluster) checkState(id labrpc.NodeID, o *durableNode, state []byte) *labtest.Violation {
 	fail := func(rule, format string, args ...any) *labtest.Violation {
 		return &labtest.Violation{What: fmt.Sprintf(format, args...), Rule: rule}
 	}
@@ -136,12 +136,12 @@ func (p *post) checkState(id labrpc.NodeID, o *office, state []byte) *labtest.Vi
 }
 
 // missing lists what was promised and is not applied.
-func (p *post) missing() []string {
+func (p *durableCluster) missing() []string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	var all []string
 	for _, id := range p.s.Net.Nodes() {
-		o := p.offices[id]
+		o := p.nodes[id]
 		if o.link == nil || !p.s.Net.Up(id) {
 			continue
 		}
@@ -156,7 +156,7 @@ func (p *post) missing() []string {
 }
 
 // arrives waits until every promise is kept. All nodes are up.
-func (p *post) arrives(limit time.Duration) {
+func (p *durableCluster) arrives(limit time.Duration) {
 	if p.promises() == 0 {
 		p.s.Failf(rulePromise, "no Send has promised anything, though its node was up")
 	}
@@ -171,7 +171,7 @@ func (p *post) arrives(limit time.Duration) {
 }
 
 // promises counts what was promised.
-func (p *post) promises() int {
+func (p *durableCluster) promises() int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	n := 0
@@ -190,7 +190,7 @@ func TestApplied1E(t *testing.T) {
 	const lost = "a packet was lost"
 	cfg := labtest.Config{Nodes: 3, Link: labrpc.FairLoss(0.3), MustCover: []string{lost}}
 	labtest.Run(t, cfg, func(s *labtest.Sim) {
-		p := newPost(s)
+		p := newDurableCluster(s)
 		p.start()
 		for range 5 {
 			for _, from := range s.Net.Nodes() {
@@ -213,7 +213,7 @@ func TestApplied1E(t *testing.T) {
 // promise, with nobody to remind it (rule 15).
 func TestPromiseOutlivesACrash1E(t *testing.T) {
 	labtest.Run(t, labtest.Config{Nodes: 2}, func(s *labtest.Sim) {
-		p := newPost(s)
+		p := newDurableCluster(s)
 		p.start()
 		s.Net.Isolate(1)
 		for range 3 {
@@ -230,7 +230,7 @@ func TestPromiseOutlivesACrash1E(t *testing.T) {
 // A restarted sender says something new; that must not pass for something old (rule 16).
 func TestRestartedSenderIsHeard1E(t *testing.T) {
 	labtest.Run(t, labtest.Config{Nodes: 2}, func(s *labtest.Sim) {
-		p := newPost(s)
+		p := newDurableCluster(s)
 		p.start()
 		for range 4 {
 			for range 3 {
@@ -249,11 +249,11 @@ func TestRestartedSenderIsHeard1E(t *testing.T) {
 // A restarted receiver gets the old packets again: from the network, which kept copies, or from a
 // sender that has not heard its acknowledgement. It knows them (rule 16), and says so, until the sender rests (rule 4).
 func TestRestartedReceiverRemembers1E(t *testing.T) {
-	const bite = "an old packet reached the new incarnation"
-	labtest.Run(t, labtest.Config{Nodes: 2, MustCover: []string{bite}}, func(s *labtest.Sim) {
+	const situation = "an old packet reached the new incarnation"
+	labtest.Run(t, labtest.Config{Nodes: 2, MustCover: []string{situation}}, func(s *labtest.Sim) {
 		var seen packetLog
 		s.Net.Intercept(seen.record)
-		p := newPost(s)
+		p := newDurableCluster(s)
 		p.start()
 		s.Net.Cut(2, 1)
 		for range 3 {
@@ -265,7 +265,7 @@ func TestRestartedReceiverRemembers1E(t *testing.T) {
 		p.start()
 		for _, old := range seen.packets() {
 			if old.To == 2 && s.Net.Inject(old) == nil {
-				s.Cover(bite)
+				s.Cover(situation)
 			}
 		}
 		s.Run(10 * time.Second)
@@ -288,7 +288,7 @@ func TestLateAcknowledgement1E(t *testing.T) {
 	labtest.Run(t, labtest.Config{Nodes: 2, MustCover: []string{late}}, func(s *labtest.Sim) {
 		var seen packetLog
 		s.Net.Intercept(seen.record)
-		p := newPost(s)
+		p := newDurableCluster(s)
 		p.start()
 		for range 3 {
 			p.send(1, 2)
@@ -317,8 +317,8 @@ func TestLateAcknowledgement1E(t *testing.T) {
 // crashAtEveryWrite crashes the victim before its first write, then after it, before its second, and so on, until the work is
 // done without coming to that write; after each crash it restarts and finishes. Both nodes send in every
 // round, so the victim is both sender and receiver.
-func crashAtEveryWrite(s *labtest.Sim, victim labrpc.NodeID, bite string) {
-	p := newPost(s)
+func crashAtEveryWrite(s *labtest.Sim, victim labrpc.NodeID, situation string) {
+	p := newDurableCluster(s)
 	for _, after := range []bool{false, true} {
 		for write := 1; write <= 50; write++ { // nobody needs as many
 			p.crash(1, 2)
@@ -337,7 +337,7 @@ func crashAtEveryWrite(s *labtest.Sim, victim labrpc.NodeID, bite string) {
 			if !reached {
 				break
 			}
-			s.Cover(bite)
+			s.Cover(situation)
 		}
 	}
 	p.send(1, 2)
@@ -348,25 +348,25 @@ func crashAtEveryWrite(s *labtest.Sim, victim labrpc.NodeID, bite string) {
 // Between any two writes there is room for a crash, and after each of them nothing is lost and nothing is applied
 // twice (rules 15, 16, 17).
 func TestCrashAtEveryWrite1E(t *testing.T) {
-	const bite = "a node crashed at a write"
-	labtest.Run(t, labtest.Config{Nodes: 2, Limit: 3 * time.Hour, MustCover: []string{bite}}, func(s *labtest.Sim) {
-		crashAtEveryWrite(s, 2, bite)
+	const situation = "a node crashed at a write"
+	labtest.Run(t, labtest.Config{Nodes: 2, Limit: 3 * time.Hour, MustCover: []string{situation}}, func(s *labtest.Sim) {
+		crashAtEveryWrite(s, 2, situation)
 	})
 }
 
 // The same on links that lose and double packets, so that packets of every kind come again and again.
 func TestCrashAtEveryWriteUnderLoss1E(t *testing.T) {
-	const bite = "a node crashed at a write"
-	cfg := labtest.Config{Nodes: 2, Link: labrpc.FairLoss(0.2), Limit: 3 * time.Hour, MustCover: []string{bite}}
-	labtest.Run(t, cfg, func(s *labtest.Sim) { crashAtEveryWrite(s, 1, bite) })
+	const situation = "a node crashed at a write"
+	cfg := labtest.Config{Nodes: 2, Link: labrpc.FairLoss(0.2), Limit: 3 * time.Hour, MustCover: []string{situation}}
+	labtest.Run(t, cfg, func(s *labtest.Sim) { crashAtEveryWrite(s, 1, situation) })
 }
 
 // Three nodes crash when they like, several at once, in the middle of everything (rules 15, 16, 17).
 func TestRandomCrashes1E(t *testing.T) {
-	const bite = "a node crashed while messages were under way"
-	cfg := labtest.Config{Nodes: 3, Link: labrpc.FairLoss(0.2), Limit: time.Hour, MustCover: []string{bite}}
+	const situation = "a node crashed while messages were under way"
+	cfg := labtest.Config{Nodes: 3, Link: labrpc.FairLoss(0.2), Limit: time.Hour, MustCover: []string{situation}}
 	labtest.Run(t, cfg, func(s *labtest.Sim) {
-		p := newPost(s)
+		p := newDurableCluster(s)
 		r := s.Rand()
 		for range 15 {
 			p.start()
@@ -377,7 +377,7 @@ func TestRandomCrashes1E(t *testing.T) {
 			}
 			s.Run(time.Duration(r.IntN(60)) * time.Millisecond)
 			if len(p.missing()) > 0 {
-				s.Cover(bite)
+				s.Cover(situation)
 			}
 			for _, id := range s.Net.Nodes() {
 				switch r.IntN(4) {

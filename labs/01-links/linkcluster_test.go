@@ -20,23 +20,23 @@ type sender interface {
 
 type route struct{ from, to labrpc.NodeID }
 
-// A letter is what a link tells the test: it called deliver, or deliver is about to return.
-type letter struct {
+// A delivery is what a link tells the test: it called deliver, or deliver is about to return.
+type delivery struct {
 	From     labrpc.NodeID
 	Text     string
 	Returned bool
 }
 
-// A mailroom starts a link on every node, knows what was sent and sees what is delivered. It checks at every delivery
+// A linkCluster starts a link on every node, knows what was sent and sees what is delivered. It checks at every delivery
 // that the message was sent, and if the link promises so, that it has not been delivered before.
-type mailroom struct {
+type linkCluster struct {
 	s         *labtest.Sim
 	once      string                     // the rule against a second delivery; "" if there is none
 	authentic string                     // the rule against a delivery of what was not sent
 	arrived   func(r route, text string) // further checks, at every delivery that was not wrong
 	returned  func(r route)              // deliver is about to return
 	links     map[labrpc.NodeID]sender   // of the nodes that are started
-	liars     map[labrpc.NodeID]bool     // Byzantine nodes: what they are said to have sent does not matter
+	byzantine     map[labrpc.NodeID]bool     // Byzantine nodes: what they are said to have sent does not matter
 
 	mu   sync.Mutex
 	sent map[route]map[string]int
@@ -44,42 +44,42 @@ type mailroom struct {
 	owed map[labrpc.NodeID]int // how many messages each has yet to deliver
 }
 
-func newMailroom(s *labtest.Sim) *mailroom {
-	return &mailroom{
+func newLinkCluster(s *labtest.Sim) *linkCluster {
+	return &linkCluster{
 		s: s, authentic: "nothing is delivered that was not sent (rule 7)",
-		links: map[labrpc.NodeID]sender{}, liars: map[labrpc.NodeID]bool{},
+		links: map[labrpc.NodeID]sender{}, byzantine: map[labrpc.NodeID]bool{},
 		sent: map[route]map[string]int{}, got: map[route]map[string]int{}, owed: map[labrpc.NodeID]int{},
 	}
 }
 
-// stubborn, reliable and ordered open a mailroom with such a link on every node. work is what
+// stubborn, reliable and ordered open a linkCluster with such a link on every node. work is what
 // the application does with each message, on the link's goroutine.
-func stubborn(s *labtest.Sim, work ...func()) *mailroom {
-	m := newMailroom(s)
+func stubborn(s *labtest.Sim, work ...func()) *linkCluster {
+	m := newLinkCluster(s)
 	s.StartAll(func(n *labrpc.Node) { m.links[n.ID()] = NewStubborn(n, m.deliver(n, work...)) })
 	return m
 }
 
-func reliable(s *labtest.Sim, work ...func()) *mailroom {
-	m := newMailroom(s)
+func reliable(s *labtest.Sim, work ...func()) *linkCluster {
+	m := newLinkCluster(s)
 	m.once = "a message is delivered once (rule 7)"
 	s.StartAll(func(n *labrpc.Node) { m.links[n.ID()] = NewReliable(n, m.deliver(n, work...)) })
 	return m
 }
 
-func ordered(s *labtest.Sim, work ...func()) *mailroom {
-	m := newMailroom(s)
+func ordered(s *labtest.Sim, work ...func()) *linkCluster {
+	m := newLinkCluster(s)
 	m.once = "a message is delivered once (rules 7 and 9)"
 	s.StartAll(func(n *labrpc.Node) { m.links[n.ID()] = NewOrdered(n, m.deliver(n, work...)) })
 	return m
 }
 
 // deliver is the application of a node.
-func (m *mailroom) deliver(node *labrpc.Node, work ...func()) Deliver {
-	sink := func(_ time.Duration, l letter) { m.take(route{l.From, node.ID()}, l) }
-	tell := func(l letter) { _ = labrpc.Tell(node, l, sink) } // an error says that the node is down
+func (m *linkCluster) deliver(node *labrpc.Node, work ...func()) Deliver {
+	sink := func(_ time.Duration, l delivery) { m.take(route{l.From, node.ID()}, l) }
+	tell := func(l delivery) { _ = labrpc.Tell(node, l, sink) } // an error says that the node is down
 	return func(from labrpc.NodeID, msg []byte) {
-		l := letter{From: from, Text: string(msg)}
+		l := delivery{From: from, Text: string(msg)}
 		tell(l)
 		for _, f := range work {
 			f()
@@ -90,10 +90,10 @@ func (m *mailroom) deliver(node *labrpc.Node, work ...func()) Deliver {
 }
 
 // take notes a delivery. It runs at a quiet moment.
-func (m *mailroom) take(r route, l letter) {
+func (m *linkCluster) take(r route, l delivery) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.liars[r.from] {
+	if m.byzantine[r.from] {
 		return
 	}
 	if l.Returned {
@@ -120,7 +120,7 @@ func (m *mailroom) take(r route, l letter) {
 	}
 }
 
-func (m *mailroom) fail(r route, rule, format string, args ...any) {
+func (m *linkCluster) fail(r route, rule, format string, args ...any) {
 	m.s.Fail(labtest.Violation{What: fmt.Sprintf(format, args...), Rule: rule, Nodes: []labrpc.NodeID{r.from, r.to}})
 }
 
@@ -149,7 +149,7 @@ func shorten(text string) string {
 }
 
 // note says that a message is about to be sent.
-func (m *mailroom) note(r route, text string) {
+func (m *linkCluster) note(r route, text string) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	count(m.sent, r, text)
@@ -157,20 +157,20 @@ func (m *mailroom) note(r route, text string) {
 }
 
 // send sends one message.
-func (m *mailroom) send(from, to labrpc.NodeID, text string) {
+func (m *linkCluster) send(from, to labrpc.NodeID, text string) {
 	m.note(route{from, to}, text)
 	m.links[from].Send(to, []byte(text))
 }
 
 // sendMany sends n messages that say their number, from 0.
-func (m *mailroom) sendMany(from, to labrpc.NodeID, n int) {
+func (m *linkCluster) sendMany(from, to labrpc.NodeID, n int) {
 	for i := range n {
 		m.send(from, to, numberedText(i))
 	}
 }
 
 // sendAll sends n messages from every node to every other.
-func (m *mailroom) sendAll(n int) {
+func (m *linkCluster) sendAll(n int) {
 	for i := range n {
 		for _, from := range m.s.Net.Nodes() {
 			for _, to := range m.s.Net.Nodes() {
@@ -205,7 +205,7 @@ func numberIn(body any) int {
 }
 
 // missing counts what the given nodes have yet to deliver; all nodes, if none is given.
-func (m *mailroom) missing(at []labrpc.NodeID) int {
+func (m *linkCluster) missing(at []labrpc.NodeID) int {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	n := 0
@@ -218,7 +218,7 @@ func (m *mailroom) missing(at []labrpc.NodeID) int {
 }
 
 // arrives waits until everything sent is delivered: at the given nodes, or if none is given, everywhere.
-func (m *mailroom) arrives(limit time.Duration, rule string, at ...labrpc.NodeID) {
+func (m *linkCluster) arrives(limit time.Duration, rule string, at ...labrpc.NodeID) {
 	if m.s.Until(limit, func() bool { return m.missing(at) == 0 }) {
 		return
 	}
@@ -240,7 +240,7 @@ func (m *mailroom) arrives(limit time.Duration, rule string, at ...labrpc.NodeID
 }
 
 // missingOn counts what is sent on a route and not delivered. The caller holds m.mu.
-func (m *mailroom) missingOn(r route) (n int, first string) {
+func (m *linkCluster) missingOn(r route) (n int, first string) {
 	for _, text := range slices.Sorted(maps.Keys(m.sent[r])) {
 		if lack := m.sent[r][text] - m.got[r][text]; lack > 0 {
 			n += lack
@@ -260,6 +260,6 @@ func compareRoutes(a, b route) int {
 }
 
 // packets counts what travelled from one node to another; 0 stands for any.
-func (m *mailroom) packets(from, to labrpc.NodeID) labrpc.MethodStats {
+func (m *linkCluster) packets(from, to labrpc.NodeID) labrpc.MethodStats {
 	return m.s.Net.Stats(labrpc.Match{From: from, To: to})
 }
