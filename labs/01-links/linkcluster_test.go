@@ -1,11 +1,12 @@
 package links_test
 
 import (
-	"bytes"
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"distlabs/internal/harness/labtest"
@@ -13,74 +14,115 @@ import (
 	. "distlabs/labs/01-links"
 )
 
-// A sender is what all links but the durable one have in common.
+const ruleNoPacket = "a node delivers a message only after a packet with this message has reached it (rule 19)"
+
+// A sender is a link of any kind except the durable link.
 type sender interface {
 	Send(to labrpc.NodeID, msg []byte)
 }
 
+// An opener starts a link of one kind on every node. work is what the application does with each message.
+type opener func(s *labtest.Sim, work ...func()) *linkCluster
+
 type route struct{ from, to labrpc.NodeID }
 
-// A delivery is what a link tells the test: it called deliver, or deliver is about to return.
+// A delivery is what a node reports to the test: the link has called deliver, or deliver is about to return.
 type delivery struct {
 	From     labrpc.NodeID
 	Text     string
 	Returned bool
 }
 
-// A linkCluster starts a link on every node, knows what was sent and sees what is delivered. It checks at every delivery
-// that the message was sent, and if the link promises so, that it has not been delivered before.
+// A linkCluster runs a link on every node, and records the messages that were sent and delivered. It checks every
+// delivery: the message was sent, and a packet has arrived since. If the link promises so, the message was not
+// delivered before, and no other message of its sender is being delivered.
 type linkCluster struct {
-	s         *labtest.Sim
-	once      string                     // the rule against a second delivery; "" if there is none
-	authentic string                     // the rule against a delivery of what was not sent
-	arrived   func(r route, text string) // further checks, at every delivery that was not wrong
-	returned  func(r route)              // deliver is about to return
-	links     map[labrpc.NodeID]sender   // of the nodes that are started
-	byzantine     map[labrpc.NodeID]bool     // Byzantine nodes: what they are said to have sent does not matter
+	s          *labtest.Sim
+	once       string                     // the rule against a second delivery; "" if the link has no such rule
+	authentic  string                     // the rule against a delivery of a message that was not sent
+	oneAtATime string                     // the rule against overlapping deliveries of one sender; "" if there is none
+	arrived    func(r route, text string) // a further check, at every correct delivery
+	returned   func(r route)              // called when deliver is about to return
+	links      map[labrpc.NodeID]sender   // of the started nodes
+	byzantine  map[labrpc.NodeID]bool     // messages of these senders are not checked
+	wire       wire
+	answers    atomic.Bool // deliver answers every question
 
-	mu   sync.Mutex
-	sent map[route]map[string]int
-	got  map[route]map[string]int
-	owed map[labrpc.NodeID]int // how many messages each has yet to deliver
+	mu       sync.Mutex
+	number   int                        // of the last message that sendNew has sent
+	sent     map[route]map[string][]int // for each message and each time it was sent: the packets that had reached the receiver
+	got      map[route]map[string]int
+	missed   map[labrpc.NodeID]int // how many messages each node has not delivered
+	active   map[route]int         // how many calls of deliver are running
+	unproved []claim
+}
+
+// A claim is a delivery that needs a packet: more than before packets must have reached the receiver.
+type claim struct {
+	route  route
+	text   string
+	before int
 }
 
 func newLinkCluster(s *labtest.Sim) *linkCluster {
-	return &linkCluster{
-		s: s, authentic: "nothing is delivered that was not sent (rule 7)",
+	m := &linkCluster{
+		s: s, authentic: "a link delivers only messages that were sent (rule 7)",
 		links: map[labrpc.NodeID]sender{}, byzantine: map[labrpc.NodeID]bool{},
-		sent: map[route]map[string]int{}, got: map[route]map[string]int{}, owed: map[labrpc.NodeID]int{},
+		wire: wire{lose: map[int]int{}, withheld: map[int]bool{}},
+		sent: map[route]map[string][]int{}, got: map[route]map[string]int{},
+		missed: map[labrpc.NodeID]int{}, active: map[route]int{},
 	}
+	s.Net.Intercept(m.wire.see)
+	s.Always(m.checkClaims)
+	return m
 }
 
-// stubborn, reliable and ordered open a linkCluster with such a link on every node. work is what
-// the application does with each message, on the link's goroutine.
 func stubborn(s *labtest.Sim, work ...func()) *linkCluster {
 	m := newLinkCluster(s)
-	s.StartAll(func(n *labrpc.Node) { m.links[n.ID()] = NewStubborn(n, m.deliver(n, work...)) })
+	s.StartAll(func(n *labrpc.Node) { m.add(n.ID(), NewStubborn(n, m.deliver(n, work...))) })
 	return m
 }
 
 func reliable(s *labtest.Sim, work ...func()) *linkCluster {
 	m := newLinkCluster(s)
-	m.once = "a message is delivered once (rule 7)"
-	s.StartAll(func(n *labrpc.Node) { m.links[n.ID()] = NewReliable(n, m.deliver(n, work...)) })
+	m.once = "a message is delivered exactly once (rule 7)"
+	s.StartAll(func(n *labrpc.Node) { m.add(n.ID(), NewReliable(n, m.deliver(n, work...))) })
 	return m
 }
 
 func ordered(s *labtest.Sim, work ...func()) *linkCluster {
 	m := newLinkCluster(s)
-	m.once = "a message is delivered once (rules 7 and 9)"
-	s.StartAll(func(n *labrpc.Node) { m.links[n.ID()] = NewOrdered(n, m.deliver(n, work...)) })
+	m.once = "a message is delivered exactly once (rules 7 and 9)"
+	m.oneAtATime = "the messages of one sender are delivered one at a time (rule 9)"
+	s.StartAll(func(n *labrpc.Node) { m.add(n.ID(), NewOrdered(n, m.deliver(n, work...))) })
 	return m
 }
 
-// deliver is the application of a node.
+func (m *linkCluster) add(id labrpc.NodeID, link sender) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.links[id] = link
+}
+
+func (m *linkCluster) link(id labrpc.NodeID) sender {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.links[id]
+}
+
+// deliver is the application of a node. It overwrites the message in the end: the message is the application's to change.
 func (m *linkCluster) deliver(node *labrpc.Node, work ...func()) Deliver {
 	sink := func(_ time.Duration, l delivery) { m.take(route{l.From, node.ID()}, l) }
 	tell := func(l delivery) { _ = labrpc.Tell(node, l, sink) } // an error says that the node is down
 	return func(from labrpc.NodeID, msg []byte) {
 		l := delivery{From: from, Text: string(msg)}
+		for i := range msg {
+			msg[i] = '!'
+		}
 		tell(l)
+		if m.answers.Load() && strings.HasPrefix(l.Text, "question ") {
+			m.link(node.ID()).Send(from, fmt.Appendf(nil, "answer from %v to %v", node.ID(), from))
+		}
 		for _, f := range work {
 			f()
 		}
@@ -89,7 +131,7 @@ func (m *linkCluster) deliver(node *labrpc.Node, work ...func()) Deliver {
 	}
 }
 
-// take notes a delivery. It runs at a quiet moment.
+// take records a delivery. It runs at a quiet moment.
 func (m *linkCluster) take(r route, l delivery) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -97,38 +139,64 @@ func (m *linkCluster) take(r route, l delivery) {
 		return
 	}
 	if l.Returned {
+		m.active[r]--
 		if m.returned != nil {
 			m.returned(r)
 		}
 		return
 	}
+	if m.active[r]++; m.active[r] > 1 && m.oneAtATime != "" {
+		m.fail(r, m.oneAtATime, "%v delivered %q from %v while deliver was still running for an earlier message of %v",
+			r.to, shorten(l.Text), r.from, r.from)
+	}
 	sent, before := m.sent[r][l.Text], m.got[r][l.Text]
 	switch {
-	case sent == 0:
-		m.fail(r, m.authentic, "%v delivered %q as from %v, which never sent it there", r.to, shorten(l.Text), r.from)
-	case before >= sent && m.once != "":
-		m.fail(r, m.once, "%v delivered %q from %v %s, though it was sent %s",
-			r.to, shorten(l.Text), r.from, times(before+1), times(sent))
+	case len(sent) == 0:
+		m.fail(r, m.authentic, "%v delivered %q as from %v, but %v never sent this message to %v", r.to, shorten(l.Text), r.from, r.from, r.to)
+	case m.wire.withholds(l.Text):
+		m.fail(r, ruleNoPacket, "%v delivered %q from %v, but every packet with this message was lost", r.to, shorten(l.Text), r.from)
+	case before >= len(sent) && m.once != "":
+		m.fail(r, m.once, "%v delivered %q from %v %s, want %s: it was sent %s",
+			r.to, shorten(l.Text), r.from, times(before+1), times(len(sent)), times(len(sent)))
 	default:
-		if before < sent {
-			m.owed[r.to]--
+		m.unproved = append(m.unproved, claim{r, l.Text, sent[min(before, len(sent)-1)]})
+		if before < len(sent) {
+			m.missed[r.to]--
 		}
-		count(m.got, r, l.Text)
+		if m.got[r] == nil {
+			m.got[r] = map[string]int{}
+		}
+		m.got[r][l.Text]++
 		if m.arrived != nil {
 			m.arrived(r, l.Text)
 		}
 	}
 }
 
-func (m *linkCluster) fail(r route, rule, format string, args ...any) {
-	m.s.Fail(labtest.Violation{What: fmt.Sprintf(format, args...), Rule: rule, Nodes: []labrpc.NodeID{r.from, r.to}})
+// checkClaims compares the last deliveries with the packets that have reached the nodes (rule 19).
+func (m *linkCluster) checkClaims() *labtest.Violation {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if len(m.unproved) == 0 {
+		return nil
+	}
+	claims := m.unproved
+	m.unproved = nil
+	for _, c := range claims {
+		// An adversary's packets are in no statistics, so its victims prove nothing.
+		if m.s.Net.Stats(labrpc.Match{To: c.route.to}).Delivered <= c.before && !m.wire.forged.Load() {
+			return &labtest.Violation{
+				What:  fmt.Sprintf("%v delivered %q from %v, but no packet has reached %v since Send", c.route.to, shorten(c.text), c.route.from, c.route.to),
+				Rule:  ruleNoPacket,
+				Nodes: []labrpc.NodeID{c.route.from, c.route.to},
+			}
+		}
+	}
+	return nil
 }
 
-func count(in map[route]map[string]int, r route, text string) {
-	if in[r] == nil {
-		in[r] = map[string]int{}
-	}
-	in[r][text]++
+func (m *linkCluster) fail(r route, rule, format string, args ...any) {
+	m.s.Fail(labtest.Violation{What: fmt.Sprintf(format, args...), Rule: rule, Nodes: []labrpc.NodeID{r.from, r.to}})
 }
 
 func times(n int) string {
@@ -148,28 +216,54 @@ func shorten(text string) string {
 	return text
 }
 
-// note says that a message is about to be sent.
+// note records that a message is about to be sent.
 func (m *linkCluster) note(r route, text string) {
+	arrived := m.s.Net.Stats(labrpc.Match{To: r.to}).Delivered
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	count(m.sent, r, text)
-	m.owed[r.to]++
+	if m.sent[r] == nil {
+		m.sent[r] = map[string][]int{}
+	}
+	m.sent[r][text] = append(m.sent[r][text], arrived)
+	m.missed[r.to]++
 }
 
-// send sends one message.
+// send sends one message. It overwrites the buffer as soon as Send has returned (rule 6).
 func (m *linkCluster) send(from, to labrpc.NodeID, text string) {
 	m.note(route{from, to}, text)
-	m.links[from].Send(to, []byte(text))
+	buffer := []byte(text)
+	before := m.s.Net.Now()
+	m.link(from).Send(to, buffer)
+	if d := m.s.Net.Now() - before; d > 0 {
+		m.s.Failf(ruleAtOnce, "Send returned on %v after %v, want at once", from, d)
+	}
+	for i := range buffer {
+		buffer[i] = '?'
+	}
 }
 
-// sendMany sends n messages that say their number, from 0.
+// sendMany sends n numbered messages, from number 0.
 func (m *linkCluster) sendMany(from, to labrpc.NodeID, n int) {
 	for i := range n {
 		m.send(from, to, numberedText(i))
 	}
 }
 
-// sendAll sends n messages from every node to every other.
+// sendNew sends a message with a number that no other message of this cluster has, from 10000, and returns the number.
+func (m *linkCluster) sendNew(from, to labrpc.NodeID) int {
+	n := m.nextNumber()
+	m.send(from, to, numberedText(n))
+	return n
+}
+
+func (m *linkCluster) nextNumber() int {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.number++
+	return 10000 + m.number
+}
+
+// sendAll sends n messages from every node to every other node.
 func (m *linkCluster) sendAll(n int) {
 	for i := range n {
 		for _, from := range m.s.Net.Nodes() {
@@ -182,49 +276,27 @@ func (m *linkCluster) sendAll(n int) {
 	}
 }
 
-// numberedText is a message that can be found in a packet (rule 6).
-func numberedText(i int) string { return fmt.Sprintf("<%05d>", i) }
-
-// numberIn finds a numbered text in the encoding of a packet; -1 if there is none.
-func numberIn(body any) int {
-	data, err := labrpc.Marshal(body)
-	if err != nil {
-		return -1
-	}
-	for {
-		at := bytes.IndexByte(data, '<')
-		if at < 0 || len(data) < at+7 {
-			return -1
-		}
-		var n int
-		if _, err := fmt.Sscanf(string(data[at:at+7]), "<%05d>", &n); err == nil {
-			return n
-		}
-		data = data[at+1:]
-	}
-}
-
-// missing counts what the given nodes have yet to deliver; all nodes, if none is given.
+// missing counts the messages that the given nodes have not delivered. Without nodes, it counts those of all nodes.
 func (m *linkCluster) missing(at []labrpc.NodeID) int {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	n := 0
-	for to, owed := range m.owed {
+	for to, missed := range m.missed {
 		if len(at) == 0 || slices.Contains(at, to) {
-			n += owed
+			n += missed
 		}
 	}
 	return n
 }
 
-// arrives waits until everything sent is delivered: at the given nodes, or if none is given, everywhere.
+// arrives waits until the given nodes have delivered all messages to them. Without nodes, it waits for all nodes.
 func (m *linkCluster) arrives(limit time.Duration, rule string, at ...labrpc.NodeID) {
 	if m.s.Until(limit, func() bool { return m.missing(at) == 0 }) {
 		return
 	}
-	v := labtest.Violation{Rule: rule, What: fmt.Sprintf("%d messages are not delivered within %v", m.missing(at), limit)}
+	v := labtest.Violation{Rule: rule, What: fmt.Sprintf("%d messages were not delivered within %v", m.missing(at), limit)}
 	if m.missing(at) == 1 {
-		v.What = fmt.Sprintf("a message is not delivered within %v", limit)
+		v.What = fmt.Sprintf("a message was not delivered within %v", limit)
 	}
 	m.mu.Lock()
 	for _, r := range slices.SortedFunc(maps.Keys(m.sent), compareRoutes) {
@@ -239,14 +311,14 @@ func (m *linkCluster) arrives(limit time.Duration, rule string, at ...labrpc.Nod
 	m.s.Fail(v)
 }
 
-// missingOn counts what is sent on a route and not delivered. The caller holds m.mu.
+// missingOn counts the messages that were sent on a route and not delivered. The caller holds m.mu.
 func (m *linkCluster) missingOn(r route) (n int, first string) {
 	for _, text := range slices.Sorted(maps.Keys(m.sent[r])) {
-		if lack := m.sent[r][text] - m.got[r][text]; lack > 0 {
-			n += lack
-			if first == "" {
+		if lack := len(m.sent[r][text]) - m.got[r][text]; lack > 0 {
+			if n == 0 {
 				first = text
 			}
+			n += lack
 		}
 	}
 	return n, first
@@ -259,7 +331,7 @@ func compareRoutes(a, b route) int {
 	return int(a.to - b.to)
 }
 
-// packets counts what travelled from one node to another; 0 stands for any.
+// packets counts the packets from one node to another; 0 stands for any node.
 func (m *linkCluster) packets(from, to labrpc.NodeID) labrpc.MethodStats {
 	return m.s.Net.Stats(labrpc.Match{From: from, To: to})
 }
