@@ -4,7 +4,6 @@ import (
 	"runtime"
 	"sync/atomic"
 	"testing"
-	"time"
 
 	"distlabs/internal/harness/labtest"
 )
@@ -15,7 +14,7 @@ import (
 func onceAlone(t *testing.T, body func(s *labtest.Sim)) {
 	t.Helper()
 	var begun atomic.Bool
-	labtest.Run(t, labtest.Config{Seeds: 1, Limit: 100 * time.Hour}, func(s *labtest.Sim) {
+	labtest.Once(t, func(s *labtest.Sim) {
 		if !begun.Swap(true) {
 			body(s)
 		}

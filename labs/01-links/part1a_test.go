@@ -26,7 +26,7 @@ func TestDeliversDespiteLoss1A(t *testing.T) {
 // A partition lasts for ten minutes, again and again. The link does not give up (rule 1), and notices the end of each
 // partition soon (rule 3), even if the wall clock of its node was set back by hours.
 func TestKeepsTrying1A(t *testing.T) {
-	labtest.Run(t, labtest.Config{Nodes: 2, Limit: 2 * time.Hour}, func(s *labtest.Sim) {
+	labtest.Run(t, labtest.Config{Nodes: 2, Seeds: 4, Limit: 2 * time.Hour}, func(s *labtest.Sim) {
 		m := stubborn(s)
 		for range 3 {
 			s.Net.CutBoth(1, 2)

@@ -142,7 +142,7 @@ func TestAlteredOnTheWay1D(t *testing.T) {
 // The adversary repeats all packets that it has seen, at once and much later (rule 13).
 func TestReplayed1D(t *testing.T) {
 	const situation = "a packet was replayed"
-	labtest.Run(t, labtest.Config{Nodes: 2, MustCover: []string{situation}}, func(s *labtest.Sim) {
+	labtest.Run(t, labtest.Config{Nodes: 2, Seeds: 5, Limit: 3 * time.Hour, MustCover: []string{situation}}, func(s *labtest.Sim) {
 		var seen packetLog
 		s.Net.Intercept(seen.record)
 		m := authenticated(s)
@@ -157,6 +157,7 @@ func TestReplayed1D(t *testing.T) {
 		}
 		m.arrives(time.Minute, ruleTrace)
 		m.inject(seen.packets())
+		s.Run(idle)
 		m.inject(seen.packets())
 		s.Run(30 * time.Second)
 	})

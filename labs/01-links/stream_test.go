@@ -114,7 +114,7 @@ func (st *stream) sendUpTo(n int, pause time.Duration) {
 // check waits until all messages are delivered.
 func (st *stream) check(when string) {
 	st.net.RunUntil(time.Minute, func() bool { return st.tally.delivered() >= st.sent })
-	st.net.Run(20 * time.Second)
+	st.net.Run(5 * time.Second)
 	if got := st.tally.delivered(); got != st.sent {
 		st.s.Failf(st.rule, "%s, n2 has delivered %d of the %d messages that n1 sent it more than a minute before", when, got, st.sent)
 	}
@@ -130,12 +130,12 @@ func (st *stream) replay() {
 			st.s.Failf("", "the test could not send an old packet again: %v", err)
 		}
 	}
-	st.net.Run(20 * time.Second)
+	st.net.Run(5 * time.Second)
 }
 
 // testStream sends n messages from n1 to n2: more than a narrow number can count. With overtaken, all packets of the
-// first message are lost while n1 sends 2047 others. After 2048, 4096 and n messages, and after a day without
-// messages, the first packets arrive once more.
+// first message are lost while n1 sends 2047 others. After 256, 2048, 4096 and n messages, copies of the
+// first packets arrive.
 func testStream(t *testing.T, makeLink maker, rule string, n int, overtaken bool) {
 	t.Helper()
 	if os.Getenv("LABS_SOAK") != "" {
@@ -151,18 +151,13 @@ func testStream(t *testing.T, makeLink maker, rule string, n int, overtaken bool
 		st.check("at the start of the stream")
 		st.old.stop()
 		for _, total := range []int{256, 2048, 4096, 1 << 16, n} {
-			if total <= n {
+			if total >= st.sent && total <= n {
 				st.sendUpTo(total, time.Minute)
 				st.check(fmt.Sprintf("after %d messages", total))
 				st.replay()
 				st.check(fmt.Sprintf("when copies of the first packets arrived after %d messages", total))
 			}
 		}
-		st.net.Run(25 * time.Hour)
-		st.replay()
-		st.check("when copies of the first packets arrived after a day without messages")
-		st.sendUpTo(st.sent+100, time.Minute)
-		st.check("when n1 sent messages again after a day without messages")
 	})
 }
 
