@@ -89,7 +89,7 @@ type stream struct {
 func openStream(s *labtest.Sim, rule string, makeLink maker) *stream {
 	st := &stream{s: s, rule: rule, tally: newTally(), links: make([]sender, 3)}
 	st.wire.lose, st.wire.withheld = map[int]int{}, map[int]bool{}
-	st.net = labrpc.New(labrpc.Options{Seed: s.Seed, Nodes: 2, Link: labrpc.Link{Latency: labrpc.Fixed(time.Millisecond)}})
+	st.net = labrpc.New(labrpc.Options{Seed: s.Seed, Nodes: 2, Link: labrpc.Link{Latency: labrpc.Fixed(20 * time.Millisecond)}})
 	st.net.Intercept(func(p *labrpc.Message) labrpc.Verdict { // one interceptor: each costs a copy of every packet
 		_ = st.old.record(p)
 		return st.wire.see(p)
@@ -182,10 +182,10 @@ func (st *stream) overtake(total int) {
 // testConcurrentSends calls Send from 16 goroutines of two nodes at once, while deliver runs for many messages.
 func testConcurrentSends(t *testing.T, makeLink maker, once bool, order bool) {
 	t.Helper()
-	const rounds, callers, each = 3, 8, 25
+	const rounds, callers, each = 3, 8, 20
 	const rule = "all methods may be called by several goroutines at once (rule 18): every message is delivered"
 	onceAlone(t, func(s *labtest.Sim) {
-		net := labrpc.New(labrpc.Options{Seed: s.Seed, Nodes: 3})
+		net := labrpc.New(labrpc.Options{Seed: s.Seed, Nodes: 3, Link: labrpc.Link{Latency: labrpc.Fixed(5 * time.Millisecond)}})
 		defer net.Close()
 		all := newTally()
 		links := make([]sender, 4)
