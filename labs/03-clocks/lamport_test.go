@@ -21,18 +21,18 @@ const (
 	ruleLocking        = "rule 20: all methods may be called by several goroutines at once"
 )
 
-func lamportClock(id labrpc.NodeID) clock[clocks.Stamp] {
+func lamportClock(id labrpc.NodeID) clock[clocks.Timestamp] {
 	c := clocks.NewLamportClock(id)
-	return clock[clocks.Stamp]{tick: c.Tick, receive: c.Receive}
+	return clock[clocks.Timestamp]{tick: c.Tick, receive: c.Receive}
 }
 
 // checkLamport holds the stamps of an execution against rules 9 and 10.
-func checkLamport(h history[clocks.Stamp]) *labtest.Violation {
-	if v := h.ordered(ruleClockCondition, func(a, b clocks.Stamp) bool { return a.Time < b.Time }); v != nil {
+func checkLamport(h history[clocks.Timestamp]) *labtest.Violation {
+	if v := h.ordered(ruleClockCondition, func(a, b clocks.Timestamp) bool { return a.Time < b.Time }); v != nil {
 		return v
 	}
 	for i, e := range h.events {
-		if want := (clocks.Stamp{Time: uint64(h.order.Chain(i)), Node: e.Node}); e.Stamp != want {
+		if want := (clocks.Timestamp{Time: uint64(h.order.Chain(i)), Node: e.Node}); e.Stamp != want {
 			return &labtest.Violation{
 				What: fmt.Sprintf("%v, want %v", e, want), Rule: ruleLamportCount,
 				Seen: h.list(), Nodes: []labrpc.NodeID{e.Node},
@@ -90,12 +90,12 @@ func TestLamportSmallExecutions3C(t *testing.T) {
 func TestLamportOnTheNetwork3C(t *testing.T) {
 	cfg := labtest.Config{Nodes: 4, Link: unruly, MustCover: []string{wasConcurrent, wasCaused}}
 	labtest.Run(t, cfg, func(s *labtest.Sim) {
-		x := newExecution(s, func(node *labrpc.Node) clock[clocks.Stamp] { return lamportClock(node.ID()) })
-		x.random(150, 10*time.Millisecond, func(h history[clocks.Stamp]) *labtest.Violation {
+		x := newExecution(s, func(node *labrpc.Node) clock[clocks.Timestamp] { return lamportClock(node.ID()) })
+		x.random(150, 10*time.Millisecond, func(h history[clocks.Timestamp]) *labtest.Violation {
 			if v := checkLamport(h); v != nil {
 				return v
 			}
-			return h.ordered(ruleTotalOrder, clocks.Stamp.Before)
+			return h.ordered(ruleTotalOrder, clocks.Timestamp.Before)
 		})
 	})
 }
@@ -107,8 +107,8 @@ var unruly = labrpc.Link{Latency: labrpc.Uniform(time.Millisecond, 60*time.Milli
 // they came in.
 func TestLamportTotalOrder3C(t *testing.T) {
 	labtest.Once(t, func(s *labtest.Sim) {
-		stamp := rapid.Custom(func(t *rapid.T) clocks.Stamp {
-			return clocks.Stamp{
+		stamp := rapid.Custom(func(t *rapid.T) clocks.Timestamp {
+			return clocks.Timestamp{
 				Time: rapid.Uint64Range(1, 4).Draw(t, "time"),
 				Node: labrpc.NodeID(rapid.IntRange(1, 4).Draw(t, "node")),
 			}
@@ -129,7 +129,7 @@ func TestLamportTotalOrder3C(t *testing.T) {
 func TestLamportManyGoroutines3C(t *testing.T) {
 	labtest.Once(t, func(s *labtest.Sim) {
 		c := clocks.NewLamportClock(1)
-		stamps := atOnce(c.Tick, func() clocks.Stamp { return c.Receive(clocks.Stamp{Time: 1, Node: 2}) })
+		stamps := atOnce(c.Tick, func() clocks.Timestamp { return c.Receive(clocks.Timestamp{Time: 1, Node: 2}) })
 		times := map[uint64]bool{}
 		for _, st := range stamps {
 			if times[st.Time] {
@@ -138,7 +138,7 @@ func TestLamportManyGoroutines3C(t *testing.T) {
 			times[st.Time] = true
 		}
 		// The first receipt may skip 1.
-		latest := slices.MaxFunc(stamps, func(a, b clocks.Stamp) int { return int(a.Time) - int(b.Time) })
+		latest := slices.MaxFunc(stamps, func(a, b clocks.Timestamp) int { return int(a.Time) - int(b.Time) })
 		if n := uint64(len(stamps)); latest.Time < n || latest.Time > n+1 {
 			s.Failf(ruleLocking, "after %d events the clock is at %v, want %d or %d", n, latest, n, n+1)
 		}

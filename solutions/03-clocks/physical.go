@@ -15,7 +15,7 @@ import (
 // How a SyncedClock asks its server.
 const (
 	PollInterval = 4 * time.Second // from one question to the next
-	Patience     = time.Second     // how long it waits for an answer
+	ReplyTimeout = time.Second     // how long it waits for an answer
 	Window       = 8               // how many exchanges it remembers
 )
 
@@ -132,7 +132,7 @@ func (c *SyncedClock) poll() {
 
 // exchange asks once.
 func (c *SyncedClock) exchange() {
-	ctx, cancel := context.WithTimeout(c.node.Context(), Patience)
+	ctx, cancel := context.WithTimeout(c.node.Context(), ReplyTimeout)
 	defer cancel()
 	asked := c.node.Clock().Now()
 	reply, err := labrpc.Call[timeReply](ctx, c.node, c.server, "time", timeRequest{})

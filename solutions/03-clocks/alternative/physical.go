@@ -15,7 +15,7 @@ import (
 // How a SyncedClock asks its server.
 const (
 	PollInterval = 4 * time.Second
-	Patience     = 2 * time.Second
+	ReplyTimeout = 2 * time.Second
 	Window       = 8
 )
 
@@ -100,7 +100,7 @@ func (c *SyncedClock) take(a answer) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	now := c.node.Clock().Now()
-	if a.Question.Number <= c.newest || now.Sub(a.Question.Asked) > Patience {
+	if a.Question.Number <= c.newest || now.Sub(a.Question.Asked) > ReplyTimeout {
 		return
 	}
 	c.newest = a.Question.Number
