@@ -1,7 +1,6 @@
 package detector
 
 import (
-	"fmt"
 	"sync"
 	"time"
 
@@ -48,7 +47,6 @@ type Sign struct {
 type peerLife struct {
 	latest  Sign        // zero before the first
 	over    bool        // its incarnation is known to be over
-	ended   uint64      // no incarnation up to this runs any more: it is on the disk
 	silence *time.Timer // runs out when a newer sign is overdue
 }
 
@@ -60,8 +58,8 @@ func NewRecovery(node *labrpc.Node, opts RecoveryOptions) *Recovery {
 	for _, peer := range node.Peers() {
 		r.peers[peer] = &peerLife{}
 	}
-	if r.begin() != nil || r.recall() != nil {
-		return r // the node crashed while it wrote: nothing more happens
+	if err := r.begin(); err != nil {
+		return r // the node crashed while it wrote: it has nothing more to say
 	}
 	labrpc.Receive(node, "sign", r.hear)
 	go r.beat()
@@ -82,19 +80,6 @@ func (r *Recovery) begin() error {
 	r.incarnation++
 	return r.node.Disk().Save("incarnation", r.incarnation)
 }
-
-// recall reads which incarnations of the peers have ended, as far as this node
-// has reported it before it crashed.
-func (r *Recovery) recall() error {
-	for peer, p := range r.peers {
-		if _, err := r.node.Disk().Load(endedRecord(peer), &p.ended); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func endedRecord(peer labrpc.NodeID) string { return fmt.Sprintf("ended-%d", int(peer)) }
 
 // beat sends one sign a period to every peer, the first at once.
 func (r *Recovery) beat() {
@@ -118,9 +103,6 @@ func (r *Recovery) hear(from labrpc.NodeID, s Sign) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	p := r.peers[from]
-	if s.Incarnation <= p.ended {
-		return // an old copy
-	}
 	switch {
 	case s.Incarnation > p.latest.Incarnation:
 		r.bury(from)
@@ -154,10 +136,7 @@ func (r *Recovery) bury(peer labrpc.NodeID) {
 	if p.latest.Incarnation == 0 || p.over {
 		return
 	}
-	if r.node.Disk().Save(endedRecord(peer), p.latest.Incarnation) != nil {
-		return // this node is down
-	}
-	p.over, p.ended = true, p.latest.Incarnation
+	p.over = true
 	p.silence.Stop()
 	r.tell(Life{Peer: peer, Incarnation: p.latest.Incarnation, Over: true})
 }
