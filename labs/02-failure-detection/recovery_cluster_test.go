@@ -15,11 +15,10 @@ import (
 const (
 	delay2E = 20 * time.Millisecond // no message takes longer
 
-	ruleRise   = "an incarnation's number is greater than every earlier number of its node (rule 19)"
-	ruleOver   = "an incarnation that was reported as running is reported as ended at most Period + 2·Delay after its end (rule 20)"
-	ruleRuns   = "a running incarnation is reported as running at most Period + Delay after its start, and is not reported as ended (rule 20)"
-	ruleOnce   = "each incarnation is reported once as running, then once as ended; incarnation numbers only increase (rule 21)"
-	ruleRevive = "an incarnation that was reported as ended is never reported as running again, also after the reporting node has restarted (rule 21)"
+	ruleRise = "an incarnation's number is greater than every earlier number of its node (rule 19)"
+	ruleOver = "an incarnation that was reported as running is reported as ended at most Period + 2·Delay after its end (rule 20)"
+	ruleRuns = "a running incarnation is reported as running at most Period + Delay after its start, and is not reported as ended (rule 20)"
+	ruleOnce = "each incarnation is reported once as running, then once as ended; incarnation numbers only increase (rule 21)"
 )
 
 // A sawCall is one call of Saw.
@@ -48,7 +47,6 @@ type recoveryCluster struct {
 	seen    []sawCall
 	checked int
 	latest  map[pair]sawCall
-	buried  map[pair]uint64            // the greatest incarnation that was reported as ended, over all lives of the reporting node
 	numbers map[labrpc.NodeID][]uint64 // of all incarnations, oldest first
 	ended   map[labrpc.NodeID]time.Duration
 }
@@ -56,7 +54,7 @@ type recoveryCluster struct {
 // newRecoveries starts all nodes.
 func newRecoveries(s *labtest.Sim) *recoveryCluster {
 	c := &recoveryCluster{
-		s: s, spared: map[labrpc.NodeID]bool{}, latest: map[pair]sawCall{}, buried: map[pair]uint64{},
+		s: s, spared: map[labrpc.NodeID]bool{}, latest: map[pair]sawCall{},
 		numbers: map[labrpc.NodeID][]uint64{}, ended: map[labrpc.NodeID]time.Duration{},
 	}
 	s.Always(c.check)
@@ -124,9 +122,6 @@ func (c *recoveryCluster) check() *labtest.Violation {
 			return v
 		}
 		c.latest[pair{g.by, g.Peer}] = g
-		if g.Over {
-			c.buried[pair{g.by, g.Peer}] = g.Incarnation
-		}
 	}
 	return nil
 }
@@ -142,9 +137,6 @@ func (c *recoveryCluster) judge(g sawCall) *labtest.Violation {
 	switch {
 	case g.by == g.Peer:
 		v.What = fmt.Sprintf("%v reported itself at %v", g.by, brief(g.at))
-	case !g.Over && g.Incarnation <= c.buried[pair{g.by, g.Peer}]:
-		v.Rule = ruleRevive
-		v.Seen = append(v.Seen, fmt.Sprintf("%v had reported that incarnation %d of %v has ended", g.by, c.buried[pair{g.by, g.Peer}], g.Peer))
 	case !g.Over && (before.by != 0 && !before.Over || g.Incarnation <= before.Incarnation):
 		// A second one runs before the first is over, or an older one is back.
 	case g.Over && (g.Incarnation != before.Incarnation || before.Over):
