@@ -92,7 +92,7 @@ func TestCausalLongWait3D(t *testing.T) {
 
 // Broadcasts are counted without an end.
 func TestCausalManyMessages3D(t *testing.T) {
-	const n, step = 70_000, 1000 // more than 16 bits can count
+	const n, step = 5000, 500 // more than twelve bits can count
 	labtest.Run(t, labtest.Config{Nodes: 2, Link: labrpc.Link{Latency: labrpc.Fixed(time.Millisecond), InOrder: true}, Seeds: 1}, func(s *labtest.Sim) {
 		counts := make([]int, 2)
 		var mu sync.Mutex

@@ -159,7 +159,7 @@ func TestFollowsTheServer3A(t *testing.T) {
 // later ones: eight exchanges later that exchange must not count.
 func TestBestOfTheWindow3A(t *testing.T) {
 	const slow, set = "an exchange had a slow question and a fast answer", "a fast exchange became older than the last 8"
-	labtest.Run(t, labtest.Config{Nodes: 2, MustCover: []string{slow, set}}, func(s *labtest.Sim) {
+	labtest.Run(t, labtest.Config{Nodes: 2, Seeds: 5, MustCover: []string{slow, set}}, func(s *labtest.Sim) {
 		q := &questions{s: s, phase: s.Rand().IntN(clocks.Window)}
 		q.prepare()
 		k := newTimekeeping(s, skew(s))
@@ -225,7 +225,7 @@ func (q *questions) wait(n int) bool {
 // goes back, and is right soon.
 func TestNeverGoesBack3A(t *testing.T) {
 	const back = "Now was ahead of the server's clock"
-	labtest.Run(t, labtest.Config{Nodes: 2, Seeds: 5, Limit: time.Hour, MustCover: []string{back}}, func(s *labtest.Sim) {
+	labtest.Run(t, labtest.Config{Nodes: 2, Seeds: 3, Limit: time.Hour, MustCover: []string{back}}, func(s *labtest.Sim) {
 		k := newTimekeeping(s, 8*time.Second)
 		w := &watch{k: k}
 		w.look()
