@@ -15,46 +15,46 @@ import (
 const (
 	delay2E = 20 * time.Millisecond // no message takes longer
 
-	ruleRise = "an incarnation's number is greater than every earlier one of its node (rule 19)"
-	ruleOver = "every incarnation that was seen is seen to be over, a period and two delays after its end at the latest (rule 20)"
-	ruleRuns = "an incarnation that runs is seen after a period and a delay, and not said to be over (rule 20)"
-	ruleOnce = "of each incarnation: once that it runs, once that it is over; a later one has a greater number (rule 21)"
+	ruleRise = "an incarnation's number is greater than every earlier number of its node (rule 19)"
+	ruleOver = "an incarnation that was reported as running is reported as ended at most Period + 2·Delay after its end (rule 20)"
+	ruleRuns = "a running incarnation is reported as running at most Period + Delay after its start, and is not reported as ended (rule 20)"
+	ruleOnce = "each incarnation is reported once as running, then once as ended; incarnation numbers only increase (rule 21)"
 )
 
-// A sighting is one call of Saw.
-type sighting struct {
+// A sawCall is one call of Saw.
+type sawCall struct {
 	at time.Duration
 	by labrpc.NodeID
 	Life
 }
 
-func (g sighting) String() string {
+func (g sawCall) String() string {
 	what := "runs"
 	if g.Over {
-		what = "is over"
+		what = "has ended"
 	}
-	return fmt.Sprintf("%v says at %v that incarnation %d of %v %s", g.by, brief(g.at), g.Incarnation, g.Peer, what)
+	return fmt.Sprintf("%v reported at %v that incarnation %d of %v %s", g.by, brief(g.at), g.Incarnation, g.Peer, what)
 }
 
-// A census is a Recovery on every node, and the record of what they saw. It
+// A recoveryCluster is a Recovery on every node, and the record of what they saw. It
 // checks rule 21, and that no incarnation that runs is said to be over, at
 // every step.
-type census struct {
+type recoveryCluster struct {
 	s      *labtest.Sim
 	spared map[labrpc.NodeID]bool // runs on: minimising a failure left its crash out
 
 	mu      sync.Mutex
-	seen    []sighting
+	seen    []sawCall
 	checked int
-	latest  map[pair]sighting
+	latest  map[pair]sawCall
 	numbers map[labrpc.NodeID][]uint64 // of all incarnations, oldest first
 	ended   map[labrpc.NodeID]time.Duration
 }
 
-// newCensus starts all nodes.
-func newCensus(s *labtest.Sim) *census {
-	c := &census{
-		s: s, spared: map[labrpc.NodeID]bool{}, latest: map[pair]sighting{},
+// newRecoveries starts all nodes.
+func newRecoveries(s *labtest.Sim) *recoveryCluster {
+	c := &recoveryCluster{
+		s: s, spared: map[labrpc.NodeID]bool{}, latest: map[pair]sawCall{},
 		numbers: map[labrpc.NodeID][]uint64{}, ended: map[labrpc.NodeID]time.Duration{},
 	}
 	s.Always(c.check)
@@ -65,7 +65,7 @@ func newCensus(s *labtest.Sim) *census {
 }
 
 // start begins an incarnation, and checks its number against all those before.
-func (c *census) start(id labrpc.NodeID) {
+func (c *recoveryCluster) start(id labrpc.NodeID) {
 	node := c.s.Start(id)
 	delete(c.spared, id)
 	r := NewRecovery(node, RecoveryOptions{Period: period, Delay: delay2E, Saw: func(l Life) {
@@ -79,9 +79,9 @@ func (c *census) start(id labrpc.NodeID) {
 	}
 	if c.s.Net.Up(id) { // it did not crash at a write
 		delete(c.ended, id)
-		if number == 0 || len(c.numbers[id]) > 0 && number <= slices.Max(c.numbers[id]) {
+		if number == 0 || number <= c.number(id) {
 			c.s.Fail(labtest.Violation{
-				What:  fmt.Sprintf("Incarnation() = %d on %v at its start number %d, earlier %v", number, id, c.s.Net.Incarnation(id), c.numbers[id]),
+				What:  fmt.Sprintf("Incarnation() = %d on %v at its start number %d; earlier numbers were up to %d", number, id, c.s.Net.Incarnation(id), c.number(id)),
 				Rule:  ruleRise,
 				Nodes: []labrpc.NodeID{id},
 			})
@@ -91,7 +91,7 @@ func (c *census) start(id labrpc.NodeID) {
 }
 
 // crash ends an incarnation.
-func (c *census) crash(id labrpc.NodeID) {
+func (c *recoveryCluster) crash(id labrpc.NodeID) {
 	c.s.Net.Crash(id)
 	if c.spared[id] = c.s.Net.Up(id); c.spared[id] {
 		return
@@ -101,19 +101,18 @@ func (c *census) crash(id labrpc.NodeID) {
 	c.ended[id] = c.s.Net.Now()
 }
 
-func (c *census) take(at time.Duration, by labrpc.NodeID, l Life) {
+func (c *recoveryCluster) take(at time.Duration, by labrpc.NodeID, l Life) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.seen = append(c.seen, sighting{at: at, by: by, Life: l})
+	c.seen = append(c.seen, sawCall{at: at, by: by, Life: l})
 }
 
-// check holds the new sightings against the rules. Those that concern
-// different pairs at one instant may come in any order.
-func (c *census) check() *labtest.Violation {
+// check checks the new reports against the rules. The reports of one instant are sorted: they may arrive in any order.
+func (c *recoveryCluster) check() *labtest.Violation {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	fresh := c.seen[c.checked:]
-	slices.SortStableFunc(fresh, func(a, b sighting) int {
+	slices.SortStableFunc(fresh, func(a, b sawCall) int {
 		return cmp.Or(cmp.Compare(a.at, b.at), cmp.Compare(a.by, b.by), cmp.Compare(a.Peer, b.Peer))
 	})
 	c.checked = len(c.seen)
@@ -127,8 +126,8 @@ func (c *census) check() *labtest.Violation {
 	return nil
 }
 
-// judge holds one sighting against the rules. The caller holds c.mu.
-func (c *census) judge(g sighting) *labtest.Violation {
+// judge checks one report against the rules. The caller holds c.mu.
+func (c *recoveryCluster) judge(g sawCall) *labtest.Violation {
 	before := c.latest[pair{g.by, g.Peer}]
 	v := &labtest.Violation{What: g.String(), Rule: ruleOnce, Nodes: []labrpc.NodeID{g.by, g.Peer}}
 	if before.by != 0 {
@@ -137,13 +136,13 @@ func (c *census) judge(g sighting) *labtest.Violation {
 	gone, ended := c.ended[g.Peer]
 	switch {
 	case g.by == g.Peer:
-		v.What = fmt.Sprintf("%v speaks of itself at %v", g.by, brief(g.at))
+		v.What = fmt.Sprintf("%v reported itself at %v", g.by, brief(g.at))
 	case !g.Over && (before.by != 0 && !before.Over || g.Incarnation <= before.Incarnation):
 		// A second one runs before the first is over, or an older one is back.
 	case g.Over && (g.Incarnation != before.Incarnation || before.Over):
 		// The end of what was never seen, or the second end.
 	case g.Over && (!ended || g.at < gone) && g.Incarnation == c.number(g.Peer):
-		v.What, v.Rule = g.String()+", but it runs", ruleRuns
+		v.What, v.Rule = g.String()+", but the incarnation runs", ruleRuns
 	default:
 		return nil
 	}
@@ -151,7 +150,7 @@ func (c *census) judge(g sighting) *labtest.Violation {
 }
 
 // number is that of the node's last incarnation which came to run. The caller holds c.mu.
-func (c *census) number(id labrpc.NodeID) uint64 {
+func (c *recoveryCluster) number(id labrpc.NodeID) uint64 {
 	if n := c.numbers[id]; len(n) > 0 {
 		return n[len(n)-1]
 	}
@@ -159,10 +158,10 @@ func (c *census) number(id labrpc.NodeID) uint64 {
 }
 
 // witnesses are the live nodes that say that an incarnation of the node runs.
-func (c *census) witnesses(id labrpc.NodeID) []sighting {
+func (c *recoveryCluster) witnesses(id labrpc.NodeID) []sawCall {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	var all []sighting
+	var all []sawCall
 	for _, by := range others(c.s, id) {
 		if g := c.latest[pair{by, id}]; c.s.Net.Up(by) && g.by != 0 && !g.Over {
 			all = append(all, g)
@@ -172,7 +171,7 @@ func (c *census) witnesses(id labrpc.NodeID) []sighting {
 }
 
 // over reports whether the witness has said that what it saw is over.
-func (c *census) over(g sighting) bool {
+func (c *recoveryCluster) over(g sawCall) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	now := c.latest[pair{g.by, g.Peer}]
@@ -180,10 +179,10 @@ func (c *census) over(g sighting) bool {
 }
 
 // overAt is when the witness said that what it saw is over.
-func (c *census) overAt(g sighting) time.Duration {
+func (c *recoveryCluster) overAt(g sawCall) time.Duration {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	i := slices.IndexFunc(c.seen, func(o sighting) bool {
+	i := slices.IndexFunc(c.seen, func(o sawCall) bool {
 		return o.by == g.by && o.Peer == g.Peer && o.Incarnation == g.Incarnation && o.Over
 	})
 	if i < 0 {
@@ -194,7 +193,7 @@ func (c *census) overAt(g sighting) time.Duration {
 
 // expectOver waits until each witness has said that the incarnation it saw, which ended at that
 // time, is over.
-func (c *census) expectOver(witnesses []sighting, end time.Duration) {
+func (c *recoveryCluster) expectOver(witnesses []sawCall, end time.Duration) {
 	deadline := end + period + 2*delay2E + slack
 	for _, g := range witnesses {
 		if c.spared[g.Peer] {
@@ -202,7 +201,7 @@ func (c *census) expectOver(witnesses []sighting, end time.Duration) {
 		}
 		if !c.s.Until(max(deadline-c.s.Net.Now(), 1), func() bool { return c.over(g) }) {
 			c.s.Fail(labtest.Violation{
-				What:  fmt.Sprintf("%v has not said by %v that incarnation %d of %v is over", g.by, brief(c.s.Net.Now()), g.Incarnation, g.Peer),
+				What:  fmt.Sprintf("%[2]v had not reported by %[1]v that incarnation %[3]d of %[4]v has ended", brief(c.s.Net.Now()), g.by, g.Incarnation, g.Peer),
 				Rule:  ruleOver,
 				Seen:  []string{g.String(), fmt.Sprintf("%v crashed at %v", g.Peer, brief(end))},
 				Nodes: []labrpc.NodeID{g.by, g.Peer},
@@ -214,14 +213,14 @@ func (c *census) expectOver(witnesses []sighting, end time.Duration) {
 }
 
 // expectRunning waits until all live nodes say that all others run, by their right numbers.
-func (c *census) expectRunning() {
+func (c *recoveryCluster) expectRunning() {
 	deadline := c.s.Net.Now() + period + delay2E + slack
 	for _, by := range c.s.Net.Nodes() {
 		for _, about := range others(c.s, by) {
 			if !c.s.Net.Up(by) || !c.s.Net.Up(about) {
 				continue
 			}
-			seen := func() sighting {
+			seen := func() sawCall {
 				c.mu.Lock()
 				defer c.mu.Unlock()
 				return c.latest[pair{by, about}]
@@ -230,7 +229,7 @@ func (c *census) expectRunning() {
 			c.s.Until(max(deadline-c.s.Net.Now(), 1), func() bool { return seen().Incarnation == want && !seen().Over })
 			if g := seen(); g.Incarnation != want || g.Over {
 				v := labtest.Violation{
-					What:  fmt.Sprintf("%v has not said by %v that incarnation %d of %v runs", by, brief(c.s.Net.Now()), want, about),
+					What:  fmt.Sprintf("%v had not reported by %v that incarnation %d of %v runs", by, brief(c.s.Net.Now()), want, about),
 					Rule:  ruleRuns,
 					Nodes: []labrpc.NodeID{by, about},
 				}
