@@ -113,11 +113,15 @@ func TestAcceptorSurvivesCrash4D(t *testing.T) {
 		q.accept(Ballot{5, 2}, 2, true)
 		y.restart(1)
 		q.prepare(Ballot{6, 2}, true, AcceptorState{Accepted: Ballot{5, 2}, Value: 2})
+		value := func(round int) labrpc.NodeID { return labrpc.NodeID(1 + round/4%3) }
+		for id := range labrpc.NodeID(4) {
+			y.proposed[id] = true
+		}
 		asks := func(round int) {
 			if round%4 < 2 {
 				_, _ = tryToAsk[PrepareReply](q.node, 1, "Prepare", PrepareRequest{Ballot: Ballot{round, 2}})
 			} else {
-				_, _ = tryToAsk[AcceptReply](q.node, 1, "Accept", AcceptRequest{Ballot: Ballot{round, 2}, Value: 2})
+				_, _ = tryToAsk[AcceptReply](q.node, 1, "Accept", AcceptRequest{Ballot: Ballot{round, 2}, Value: value(round)})
 			}
 		}
 		for round := 10; round < 18; round++ { // at the instant of the reply
@@ -138,6 +142,8 @@ func TestAcceptorSurvivesCrash4D(t *testing.T) {
 			}
 			y.restart(1)
 			s.Run(time.Millisecond)
+			// A lower ballot: the acceptor may accept it if the crash came before the write, and must refuse it otherwise.
+			_, _ = tryToAsk[AcceptReply](q.node, 1, "Accept", AcceptRequest{Ballot: Ballot{round - 1, 3}, Value: value(round - 1)})
 		}
 		q.accept(Ballot{40, 2}, 2, true)
 	})
