@@ -197,8 +197,8 @@ func TestHigherReturns4A(t *testing.T) {
 	})
 }
 
-// A node starts, and no message of its reaches the others, and none of theirs reaches it. So neither can report the other
-// (rule 2). When the messages pass again, all agree (rule 1).
+// A node starts while it is isolated: no message passes between it and the others. So neither may report the other (rule 2). Then it
+// crashes and returns, connected, and all agree (rule 1).
 func TestLearnsFromMessages4A(t *testing.T) {
 	labtest.Run(t, labtest.Config{Nodes: 5, Link: synchronousLink}, func(s *labtest.Sim) {
 		c := newBullyCluster(s)
@@ -212,7 +212,9 @@ func TestLearnsFromMessages4A(t *testing.T) {
 		s.Net.Isolate(late)
 		c.start(late)
 		s.Run(30 * delay) // the cluster checks the reports
+		s.Net.Crash(late)
 		s.Net.Heal()
+		c.start(late)
 		c.agrees()
 	})
 }

@@ -48,7 +48,10 @@ func TestTermsSpread4C(t *testing.T) {
 		is(ruleTerms, State{Term: 9, Leader: 3}, "six heartbeats of term 9")
 		// A server that follows a leader may ignore candidates (rule 10): so n1 first times out.
 		c.waitForCampaign(1, "it receives no message")
-		last := 0
+		p[1].heartbeat(1, 50)
+		is(ruleTerms, State{Term: 50, Leader: 3}, "a heartbeat from n3, the leader of term 50,")
+		c.waitForCampaign(1, "it receives no message")
+		last := 50
 		for _, term := range []int{100, 1<<8 + 1, 1<<16 + 2, 1<<32 + 3} {
 			states(p[2].askVote(1, term).Term, term, "a candidate of a newer term")
 			is(ruleTerms, State{Term: term}, "n4 asked for its vote in a newer term,")

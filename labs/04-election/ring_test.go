@@ -167,9 +167,15 @@ func TestBestRing4B(t *testing.T) {
 		if s.Seed%2 == 0 {
 			c.rings[ringNodes].Elect()
 		} else {
-			for range 8 {
-				go c.rings[ringNodes].Elect()
+			begin := make(chan struct{})
+			for range 32 {
+				go func() {
+					<-begin
+					c.rings[ringNodes].Elect()
+				}()
 			}
+			s.Run(time.Millisecond)
+			close(begin)
 		}
 		c.agrees()
 		if n := c.messages(); n > 2*ringNodes {
