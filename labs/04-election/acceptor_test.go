@@ -30,9 +30,7 @@ func (q scriptedProposer) prepare(b Ballot, want bool, last AcceptorState) {
 
 // accept sends an Accept, and checks whether n1 accepts, and the state that it reports.
 func (q scriptedProposer) accept(b Ballot, value labrpc.NodeID, want bool) {
-	q.mu.Lock()
-	q.proposed[value] = true
-	q.mu.Unlock()
+	q.allow(value)
 	r := ask[AcceptReply](rulePromise, q.s, q.node, 1, "Accept", AcceptRequest{Ballot: b, Value: value})
 	if r.OK != want {
 		q.s.Failf(rulePromise, "n1 replied to Accept %v with OK = %v, want %v; its state is %+v", b, r.OK, want, r.State)
@@ -114,9 +112,7 @@ func TestAcceptorSurvivesCrash4D(t *testing.T) {
 		y.restart(1)
 		q.prepare(Ballot{6, 2}, true, AcceptorState{Accepted: Ballot{5, 2}, Value: 2})
 		value := func(round int) labrpc.NodeID { return labrpc.NodeID(1 + round/4%3) }
-		for id := range labrpc.NodeID(4) {
-			y.proposed[id] = true
-		}
+		y.allow(1, 2, 3)
 		asks := func(round int) {
 			if round%4 < 2 {
 				_, _ = tryToAsk[PrepareReply](q.node, 1, "Prepare", PrepareRequest{Ballot: Ballot{round, 2}})

@@ -133,7 +133,7 @@ func (y *paxosCluster) checkStates() *labtest.Violation {
 	return nil
 }
 
-// The caller of the following methods holds y.mu.
+// The caller of the next three methods holds y.mu.
 
 // learn records an acceptor's state.
 func (y *paxosCluster) learn(id labrpc.NodeID, st AcceptorState) *labtest.Violation {
@@ -189,6 +189,15 @@ func (y *paxosCluster) hasValue(b Ballot, value labrpc.NodeID) *labtest.Violatio
 	}
 	y.values[b] = value
 	return nil
+}
+
+// allow records values as proposed.
+func (y *paxosCluster) allow(values ...labrpc.NodeID) {
+	y.mu.Lock()
+	defer y.mu.Unlock()
+	for _, value := range values {
+		y.proposed[value] = true
+	}
 }
 
 // A proposal is one call of Propose.

@@ -66,9 +66,7 @@ func TestProposerTakesTheHighest4D(t *testing.T) {
 	}
 	labtest.Run(t, labtest.Config{Nodes: 5, Link: steadyLink, Seeds: 2 * len(cases)}, func(s *labtest.Sim) {
 		y := newPaxosCluster(s)
-		for id := range labrpc.NodeID(6) {
-			y.proposed[id] = true
-		}
+		y.allow(0, 1, 2, 3, 4, 5)
 		y.start(1)
 		c := cases[int(s.Seed)%len(cases)]
 		if c.own.Accepted.Round > 0 {
@@ -157,7 +155,7 @@ func TestCallsShareNoBallot4D(t *testing.T) {
 		const calls = 12
 		ctx, cancel := context.WithCancel(context.Background())
 		defer cancel()
-		y.proposed[1] = true
+		y.allow(1)
 		p, begin := y.nodes[1], make(chan struct{})
 		for range calls {
 			go func() {
