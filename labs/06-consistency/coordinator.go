@@ -9,7 +9,7 @@ import (
 
 // CoordinatorOptions configure a Coordinator.
 type CoordinatorOptions struct {
-	Replicas []labrpc.NodeID // the N nodes that run a Holder; the coordinator's own need not be one
+	Replicas []labrpc.NodeID // the N nodes that run a Replica; the coordinator's own need not be one
 	Timeout  time.Duration   // after which a request has failed
 	Retry    time.Duration   // after which a replica that has not answered is asked again; much shorter
 }
@@ -31,11 +31,11 @@ func NewCoordinator(node *labrpc.Node, opts CoordinatorOptions) *Coordinator {
 // the level says have the value on their disks. If they have not in Timeout, the
 // error wraps ErrUnavailable. The others go on being asked until then.
 //
-// Before that it asks as many replicas as the level says for the stamp that they
+// Before that it asks as many replicas as the level says for the timestamp that they
 // have: the write is newer than all that those have.
-func (c *Coordinator) Put(key, value string, level Level) (Stamp, error) {
-	// TODO(6D): find a stamp, and store.
-	return Stamp{}, errors.New("consistency: Put is yet to be written")
+func (c *Coordinator) Put(key, value string, level Level) (Timestamp, error) {
+	// TODO(6D): find a timestamp, and store.
+	return Timestamp{}, errors.New("consistency: Put is yet to be written")
 }
 
 // ReadOptions say what a Get must return. The zero value is a read at ONE.
@@ -43,7 +43,7 @@ type ReadOptions struct {
 	Level Level
 	// AtLeast is for a session: nothing older than what it has written and read is returned, whatever
 	// the level. Replicas are asked until one has that.
-	AtLeast Stamp
+	AtLeast Timestamp
 	// MaxStale, if not 0, allows to return what a majority had at some moment not longer ago than this: from memory,
 	// without any message, if this coordinator has read it; or else by a read at QUORUM, or at Level if that is more.
 	MaxStale time.Duration

@@ -37,7 +37,7 @@ const (
 // of a replica uses only that one, and has its number.
 type gossipGroup struct {
 	s        *labtest.Sim
-	replicas map[labrpc.NodeID]*consistency.Eventual
+	replicas map[labrpc.NodeID]*consistency.EventualStore
 	ops      []history.Op
 	adds     []gossipAdd
 	updates  map[labrpc.NodeID]uint64 // how many of each replica are certain
@@ -53,7 +53,7 @@ type gossipAdd struct {
 }
 
 func newGossipGroup(s *labtest.Sim) *gossipGroup {
-	g := &gossipGroup{s: s, replicas: map[labrpc.NodeID]*consistency.Eventual{}, updates: map[labrpc.NodeID]uint64{}}
+	g := &gossipGroup{s: s, replicas: map[labrpc.NodeID]*consistency.EventualStore{}, updates: map[labrpc.NodeID]uint64{}}
 	for _, id := range s.Net.Nodes() {
 		g.start(id)
 	}
@@ -61,7 +61,7 @@ func newGossipGroup(s *labtest.Sim) *gossipGroup {
 }
 
 func (g *gossipGroup) start(id labrpc.NodeID) {
-	g.replicas[id] = consistency.NewEventual(g.s.Start(id), consistency.EventualOptions{Gossip: gossipPeriod})
+	g.replicas[id] = consistency.NewEventualStore(g.s.Start(id), consistency.EventualOptions{Gossip: gossipPeriod})
 }
 
 // restart is for a replica that is down. What was not acknowledged before may have happened.

@@ -12,11 +12,11 @@ import (
 // A leader is cut off with one follower and a client, and does not know that another leads by now. Whatever
 // the client asks of the two, it must not hear what was true once (rule 1).
 func TestDeposedLeader6A(t *testing.T) {
-	const bite = "a deposed leader that did not know of it was asked for a value that had changed"
-	labtest.Run(t, labtest.Config{Nodes: 7, Seeds: 20, MustCover: []string{bite}}, func(s *labtest.Sim) {
+	const covered = "a deposed leader that did not know of it was asked for a value that had changed"
+	labtest.Run(t, labtest.Config{Nodes: 7, Seeds: 20, MustCover: []string{covered}}, func(s *labtest.Sim) {
 		c := newStrongCluster(s, 5)
 		a, b := c.clients[0], c.clients[1]
-		old, others := c.cast()
+		old, others := c.roles()
 		c.writes(a, old, "x", "1")
 		c.sees(a, old, "Get", "x", "1")
 		c.sees(a, others[0], "Get", "x", "1")
@@ -28,7 +28,7 @@ func TestDeposedLeader6A(t *testing.T) {
 		leader := c.waitForLeader(old)
 		c.writes(b, leader, "x", "2")
 		if c.leads(old) {
-			s.Cover(bite)
+			s.Cover(covered)
 		}
 		asked := []*strongOp{
 			c.read(a, old, "Get", "x"), c.read(a, others[0], "Get", "x"), c.read(a, old, "LogGet", "x"), c.read(a, others[0], "LogGet", "x"),
@@ -53,14 +53,14 @@ type rival struct {
 	c               *strongCluster
 	old, new, third labrpc.NodeID
 	asks            *labrpc.Held // the rival's requests for votes
-	quiet           *mute
+	quiet           *dropper
 }
 
 // newRival cuts the link between the old leader and the rival, until that stands.
 func newRival(c *strongCluster) *rival {
-	old, others := c.cast()
-	r := &rival{c: c, old: old, new: others[0], third: others[1], quiet: newMute(c.s)}
-	c.onlyWins(r.new)
+	old, others := c.roles()
+	r := &rival{c: c, old: old, new: others[0], third: others[1], quiet: newDropper(c.s)}
+	c.allowWinner(r.new)
 	r.asks = c.s.Net.Hold(labrpc.Match{From: r.new, Method: "RequestVote", Kind: labrpc.Request})
 	r.quiet.set(func(m *labrpc.Message) bool {
 		return m.From == r.old && m.To == r.new || m.From == r.new && m.To == r.old
@@ -86,8 +86,8 @@ func (r *rival) wins() {
 // The leader has just confirmed its lead, and read. A moment later another leads and writes. What was
 // confirmed for one read says nothing for the next (rule 1).
 func TestConfirmsEachRead6A(t *testing.T) {
-	const bite = "a leader read within 50ms of its deposition"
-	cfg := labtest.Config{Nodes: 5, Seeds: 20, Link: strongLink, MustCover: []string{bite}}
+	const covered = "a leader read within 50ms of its deposition"
+	cfg := labtest.Config{Nodes: 5, Seeds: 20, Link: strongLink, MustCover: []string{covered}}
 	labtest.Run(t, cfg, func(s *labtest.Sim) {
 		c := newStrongCluster(s, 3)
 		a, b := c.clients[0], c.clients[1]
@@ -100,7 +100,7 @@ func TestConfirmsEachRead6A(t *testing.T) {
 		r.wins()
 		c.writes(b, r.new, "x", "2")
 		if c.leads(r.old) && s.Net.Now()-last.Return < 50*time.Millisecond {
-			s.Cover(bite)
+			s.Cover(covered)
 		}
 		for range 3 {
 			c.answered(c.read(a, r.old, "Get", "x"))
@@ -120,8 +120,8 @@ func (c *strongCluster) skewClocks() {
 // A read waits for its confirmation, which is late. Meanwhile another leads and writes; then the next read comes. The
 // late confirmation was given before that: it serves the first read, not the second (rule 1).
 func TestLateConfirmation6A(t *testing.T) {
-	const bite = "a read was confirmed by answers from before another had written"
-	cfg := labtest.Config{Nodes: 5, Seeds: 20, Link: strongLink, MustCover: []string{bite}}
+	const covered = "a read was confirmed by answers from before another had written"
+	cfg := labtest.Config{Nodes: 5, Seeds: 20, Link: strongLink, MustCover: []string{covered}}
 	labtest.Run(t, cfg, func(s *labtest.Sim) {
 		c := newStrongCluster(s, 3)
 		a, b := c.clients[0], c.clients[1]
@@ -145,7 +145,7 @@ func TestLateConfirmation6A(t *testing.T) {
 		late.Release()
 		c.answered(first, second)
 		if first.Done && first.Value == "1" {
-			s.Cover(bite)
+			s.Cover(covered)
 		}
 		c.checkStrong()
 	})

@@ -16,7 +16,7 @@ func TestPutAndGet6A(t *testing.T) {
 	labtest.Run(t, labtest.Config{Nodes: 5, Seeds: 20}, func(s *labtest.Sim) {
 		c := newStrongCluster(s, 3)
 		a, b := c.clients[0], c.clients[1]
-		leader, others := c.cast()
+		leader, others := c.roles()
 		c.sees(a, leader, "Get", "x", "")
 		c.sees(a, leader, "LogGet", "x", "")
 		first := c.writes(a, leader, "x", "1")
@@ -47,7 +47,7 @@ func TestGetAtEveryServer6A(t *testing.T) {
 	labtest.Run(t, labtest.Config{Nodes: 7, Seeds: 20}, func(s *labtest.Sim) {
 		c := newStrongCluster(s, 5)
 		a, b := c.clients[0], c.clients[1]
-		leader, others := c.cast()
+		leader, others := c.roles()
 		for _, id := range others[:2] {
 			s.Net.Crash(id)
 		}
@@ -63,11 +63,11 @@ func TestGetAtEveryServer6A(t *testing.T) {
 
 // A Get at a follower that has not heard of a write yet must not go without it (rule 1).
 func TestGetWaitsForApply6A(t *testing.T) {
-	const bite = "a follower that lacked a write was asked for it"
-	labtest.Run(t, labtest.Config{Nodes: 5, Seeds: 20, Link: strongLink, MustCover: []string{bite}}, func(s *labtest.Sim) {
+	const covered = "a follower that lacked a write was asked for it"
+	labtest.Run(t, labtest.Config{Nodes: 5, Seeds: 20, Link: strongLink, MustCover: []string{covered}}, func(s *labtest.Sim) {
 		c := newStrongCluster(s, 3)
 		a, b := c.clients[0], c.clients[1]
-		leader, others := c.cast()
+		leader, others := c.roles()
 		c.writes(a, leader, "x", "1")
 		c.sees(b, others[0], "Get", "x", "1")
 		held := s.Net.Hold(labrpc.Match{To: others[0], Method: "AppendEntries"})
@@ -75,7 +75,7 @@ func TestGetWaitsForApply6A(t *testing.T) {
 		get := c.read(b, others[0], "Get", "x")
 		s.Until(60*time.Millisecond, func() bool { return get.Over })
 		if c.status(others[0]).LastApplied < put.Index {
-			s.Cover(bite)
+			s.Cover(covered)
 		}
 		held.Release()
 		c.done(get)
@@ -88,7 +88,7 @@ func TestReadsCostNoEntries6A(t *testing.T) {
 	labtest.Run(t, labtest.Config{Nodes: 5, Seeds: 20}, func(s *labtest.Sim) {
 		c := newStrongCluster(s, 3)
 		client := c.clients[0]
-		leader, _ := c.cast()
+		leader, _ := c.roles()
 		c.writes(client, leader, "x", "1")
 		for _, id := range c.servers {
 			c.sees(client, id, "Get", "x", "1") // now the term has its one entry
@@ -152,7 +152,7 @@ func (c *strongCluster) costs() strongCost {
 // sentToPeers counts the messages that a server has sent to others, Raft's own left out.
 func (c *strongCluster) sentToPeers(id labrpc.NodeID) int {
 	n := 0
-	for _, o := range c.but(id) {
+	for _, o := range c.except(id) {
 		n += c.s.Net.Stats(labrpc.Match{From: id, To: o}).Sent
 		for _, own := range []string{"AppendEntries", "RequestVote", "InstallSnapshot"} {
 			n -= c.s.Net.Stats(labrpc.Match{From: id, To: o, Method: own}).Sent

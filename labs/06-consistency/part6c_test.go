@@ -154,7 +154,7 @@ func TestAnswersAlone6C(t *testing.T) {
 }
 
 // n1 and n3 can talk to n2 only, in turns: what n1 has reaches n3 through n2, and back.
-func TestHearsay6C(t *testing.T) {
+func TestThroughOthers6C(t *testing.T) {
 	labtest.Run(t, labtest.Config{Nodes: 3}, func(s *labtest.Sim) {
 		g := newGossipGroup(s)
 		s.Net.CutBoth(1, 3)

@@ -117,20 +117,20 @@ func TestSessionReads6D(t *testing.T) {
 		for _, level := range []consistency.Level{one, quorum} {
 			s.Net.CutBoth(1, 7)
 			q.want(ruleMayBeStale, q.goGet(7, "x", consistency.ReadOptions{Level: one}), old, "the replicas that answer have nothing newer")
-			call := q.goGet(7, "x", consistency.ReadOptions{Level: level, AtLeast: wrote.Stamp})
+			call := q.goGet(7, "x", consistency.ReadOptions{Level: level, AtLeast: wrote.Timestamp})
 			if cell, err := q.wait(call); err == nil {
 				s.Failf(ruleAtLeast, "%s returns %s at %v, and only n1, which is cut off, has anything as new", call.what, quorumCell(cell), s.Net.Now())
 			}
 			s.Net.HealBoth(1, 7)
-			q.want(ruleAtLeast, q.goGet(7, "x", consistency.ReadOptions{Level: level, AtLeast: wrote.Stamp}), wrote, "n1 has it, and answers in 80ms")
+			q.want(ruleAtLeast, q.goGet(7, "x", consistency.ReadOptions{Level: level, AtLeast: wrote.Timestamp}), wrote, "n1 has it, and answers in 80ms")
 		}
 		// At least the old is satisfied by the old, at once.
 		s.Net.CutBoth(1, 7)
 		if got := q.get(7, "y", consistency.ReadOptions{Level: one}); got != (consistency.Cell{}) {
 			s.Failf(ruleOverlap, "a read of what was never written returns %s", quorumCell(got))
 		}
-		cell := q.get(7, "x", consistency.ReadOptions{Level: one, AtLeast: old.Stamp})
-		if quorumCompare(cell.Stamp, old.Stamp) < 0 {
+		cell := q.get(7, "x", consistency.ReadOptions{Level: one, AtLeast: old.Timestamp})
+		if quorumCompare(cell.Timestamp, old.Timestamp) < 0 {
 			s.Failf(ruleAtLeast, "a read returns %s, older than AtLeast, %s", quorumCell(cell), quorumCell(old))
 		}
 	})
@@ -157,7 +157,7 @@ func TestStalenessBound6D(t *testing.T) {
 			s.Failf(ruleStaleness, "a read with MaxStale sends %d messages at %v; what it has read at QUORUM half a second ago would do", n, s.Net.Now())
 		}
 		q.want(ruleAtLeast, q.withHealed(7, func() *quorumCall {
-			return q.goGet(7, "x", consistency.ReadOptions{MaxStale: bound, AtLeast: second.Stamp})
+			return q.goGet(7, "x", consistency.ReadOptions{MaxStale: bound, AtLeast: second.Timestamp})
 		}), second, "AtLeast says so")
 
 		// Beyond it, whatever the wall clock shows.

@@ -66,7 +66,7 @@ func TestLaterWriteIsNewer6D(t *testing.T) {
 
 // A coordinator crashes in the middle of a write, starts again, and writes
 // something else, without having met the replica that has the first.
-func TestNoStampTwice6D(t *testing.T) {
+func TestNoTimestampTwice6D(t *testing.T) {
 	const half = "a write was on one replica when its coordinator crashed"
 	labtest.Run(t, labtest.Config{Nodes: 8, MustCover: []string{half}}, func(s *labtest.Sim) {
 		q := newQuorumStore(s, 2)
@@ -88,18 +88,18 @@ func TestNoStampTwice6D(t *testing.T) {
 		q.put(6, "x", quorum)
 		s.Run(2 * quorumTimeout)
 		q.reaches(6, q.replicas...)
-		cells := map[consistency.Stamp]string{}
+		cells := map[consistency.Timestamp]string{}
 		for _, id := range q.replicas {
 			cell := q.peek(id, "x")
-			if other, ok := cells[cell.Stamp]; ok && other != cell.Value {
-				s.Failf("a stamp is given to one write only (rule 25)", "the stamp %d of %v is that of two writes, %q and %q, which no replica can order", cell.Stamp.Counter, cell.Stamp.Node, other, cell.Value)
+			if other, ok := cells[cell.Timestamp]; ok && other != cell.Value {
+				s.Failf("a timestamp is given to one write only (rule 25)", "the timestamp %d of %v is that of two writes, %q and %q, which no replica can order", cell.Timestamp.Counter, cell.Timestamp.Node, other, cell.Value)
 			}
-			cells[cell.Stamp] = cell.Value
+			cells[cell.Timestamp] = cell.Value
 		}
 	})
 }
 
-// Two writes through one coordinator at one time get two stamps: later, all
+// Two writes through one coordinator at one time get two timestamps: later, all
 // replicas have the same.
 func TestTwoWritesAtOnce6D(t *testing.T) {
 	labtest.Run(t, labtest.Config{Nodes: 7, Seeds: 5}, func(s *labtest.Sim) {
@@ -109,13 +109,13 @@ func TestTwoWritesAtOnce6D(t *testing.T) {
 		for range 4 {
 			calls = append(calls, q.goPut(6, "x", q.value(), quorum))
 		}
-		stamps := map[consistency.Stamp]string{}
+		timestamps := map[consistency.Timestamp]string{}
 		for _, call := range calls {
 			cell := q.mustDo(call)
-			if other, ok := stamps[cell.Stamp]; ok {
-				s.Failf("a stamp is given to one write only (rule 25)", "the writes of %q and of %q have the stamp %d of %v", other, cell.Value, cell.Stamp.Counter, cell.Stamp.Node)
+			if other, ok := timestamps[cell.Timestamp]; ok {
+				s.Failf("a timestamp is given to one write only (rule 25)", "the writes of %q and of %q have the timestamp %d of %v", other, cell.Value, cell.Timestamp.Counter, cell.Timestamp.Node)
 			}
-			stamps[cell.Stamp] = cell.Value
+			timestamps[cell.Timestamp] = cell.Value
 		}
 		s.Run(2 * quorumTimeout)
 		first := q.peek(1, "x")

@@ -24,19 +24,19 @@ var quorumSizes = map[int]map[consistency.Level]int{
 	5: {one: 1, quorum: 3, all: 5},
 }
 
-// How many of N each level takes, and which of two stamps is newer.
+// How many of N each level takes, and which of two timestamps is newer.
 func TestLevels6D(t *testing.T) {
 	labtest.Once(t, func(s *labtest.Sim) {
 		for n, sizes := range quorumSizes {
 			for level, want := range sizes {
-				if got := level.Of(n); got != want {
+				if got := level.Required(n); got != want {
 					s.Failf(ruleLevels, "%v of %d replicas is %d, want %d", level, n, got, want)
 				}
 			}
 		}
-		stamps := []consistency.Stamp{{}, {Counter: 1, Node: 2}, {Counter: 1, Node: 3}, {Counter: 2, Node: 1}, {Counter: 10, Node: 1}}
-		for i, a := range stamps {
-			for j, b := range stamps {
+		timestamps := []consistency.Timestamp{{}, {Counter: 1, Node: 2}, {Counter: 1, Node: 3}, {Counter: 2, Node: 1}, {Counter: 10, Node: 1}}
+		for i, a := range timestamps {
+			for j, b := range timestamps {
 				if got := a.Compare(b); cmp.Compare(got, 0) != cmp.Compare(i, j) {
 					s.Failf(ruleNewer, "%v.Compare(%v) = %d; by counter, then by node", a, b, got)
 				}
@@ -187,7 +187,7 @@ func TestCountsReplicasNotAnswers6D(t *testing.T) {
 		if replies := s.Net.Stats(labrpc.Match{From: 4, To: 6, Kind: labrpc.Reply}); replies.Sent > 1 {
 			s.Cover(twice)
 		}
-		// The read of a write's stamp gets three answers, the write itself two.
+		// The read of a write's timestamp gets three answers, the write itself two.
 		q.reaches(6, 3, 4, 5)
 		call := q.goPut(6, "x", q.value(), quorum)
 		stored := s.Net.Hold(labrpc.Match{To: 3, Method: "Store", Kind: labrpc.Request})

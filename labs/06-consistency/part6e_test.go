@@ -142,7 +142,7 @@ func TestCPSurvivesCrashes6E(t *testing.T) {
 }
 
 // Five members over bad links, divided and crashed: what the clients see is linearizable.
-func TestCPInAStorm6E(t *testing.T) {
+func TestCPUnderFaults6E(t *testing.T) {
 	const (
 		refused = "a request was refused"
 		unknown = "an add that was refused happened all the same"

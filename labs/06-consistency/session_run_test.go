@@ -70,26 +70,26 @@ func (op *sessionOp) String() string {
 	return fmt.Sprintf("%s, from %v to %v", what, brief(op.Invoke), brief(op.Return))
 }
 
-// A sessionTape is what all sessions of a test did.
-type sessionTape struct {
+// A sessionHistory is what all sessions of a test did.
+type sessionHistory struct {
 	c   *strongCluster
 	ops []*sessionOp
 }
 
 // opens begins a session on a client's node that reads from a server; one a node.
-func (t *sessionTape) opens(client, server labrpc.NodeID) *sessionRun {
+func (t *sessionHistory) opens(client, server labrpc.NodeID) *sessionRun {
 	return t.begin(int(client), client, server, 0)
 }
 
 // goesOn begins a session with the token of another one, which is over.
-func (t *sessionTape) goesOn(r *sessionRun, client, server labrpc.NodeID) *sessionRun {
+func (t *sessionHistory) goesOn(r *sessionRun, client, server labrpc.NodeID) *sessionRun {
 	return t.begin(r.number, client, server, r.token())
 }
 
-func (t *sessionTape) begin(number int, client, server labrpc.NodeID, token int) *sessionRun {
+func (t *sessionHistory) begin(number int, client, server labrpc.NodeID, token int) *sessionRun {
 	r := &sessionRun{c: t.c, number: number, client: client, server: server, jobs: make(chan func(*consistency.Session), 100)}
 	node := t.c.nodes[client]
-	opts := consistency.SessionOptions{Servers: append([]labrpc.NodeID{server}, t.c.but(server)...), Token: token}
+	opts := consistency.SessionOptions{Servers: append([]labrpc.NodeID{server}, t.c.except(server)...), Token: token}
 	go func() {
 		s := consistency.NewSession(node, opts)
 		for {
@@ -121,11 +121,11 @@ func (r *sessionRun) token() (token int) {
 }
 
 // get and put begin a call whose context ends after the limit.
-func (t *sessionTape) get(r *sessionRun, key string, limit time.Duration) *sessionOp {
+func (t *sessionHistory) get(r *sessionRun, key string, limit time.Duration) *sessionOp {
 	return t.call(r, history.Op{Kind: history.Read, Key: key}, limit)
 }
 
-func (t *sessionTape) put(r *sessionRun, key, value string, limit time.Duration) *sessionOp {
+func (t *sessionHistory) put(r *sessionRun, key, value string, limit time.Duration) *sessionOp {
 	return t.call(r, history.Op{Kind: history.Write, Key: key, Value: value}, limit)
 }
 
@@ -134,7 +134,7 @@ type sessionEnd struct {
 	Value, Err string
 }
 
-func (t *sessionTape) call(r *sessionRun, what history.Op, limit time.Duration) *sessionOp {
+func (t *sessionHistory) call(r *sessionRun, what history.Op, limit time.Duration) *sessionOp {
 	op := &sessionOp{Op: what, Limit: limit}
 	op.Client, op.Invoke = r.number, t.c.s.Net.Now()
 	op.Session = fmt.Sprintf("the session on %v, which reads from %v", r.client, r.server)
@@ -144,7 +144,7 @@ func (t *sessionTape) call(r *sessionRun, what history.Op, limit time.Duration) 
 	t.ops = append(t.ops, op)
 	node := t.c.nodes[r.client]
 	r.jobs <- func(s *consistency.Session) {
-		_ = labrpc.Tell(node, sessionCarryOut(node, s, what, limit), func(at time.Duration, e sessionEnd) {
+		_ = labrpc.Tell(node, sessionStep(node, s, what, limit), func(at time.Duration, e sessionEnd) {
 			op.Return, op.Over, op.Err = at, true, e.Err
 			if op.Kind == history.Read {
 				op.Value = e.Value
@@ -154,8 +154,8 @@ func (t *sessionTape) call(r *sessionRun, what history.Op, limit time.Duration) 
 	return op
 }
 
-// sessionCarryOut makes one call.
-func sessionCarryOut(node *labrpc.Node, s *consistency.Session, what history.Op, limit time.Duration) (e sessionEnd) {
+// sessionStep makes one call.
+func sessionStep(node *labrpc.Node, s *consistency.Session, what history.Op, limit time.Duration) (e sessionEnd) {
 	ctx, cancel := context.WithTimeout(node.Context(), limit)
 	defer cancel()
 	var err error
@@ -177,7 +177,7 @@ func sessionCarryOut(node *labrpc.Node, s *consistency.Session, what history.Op,
 }
 
 // returns waits until a call returns: at the latest a little after its context ends.
-func (t *sessionTape) returns(op *sessionOp) *sessionOp {
+func (t *sessionHistory) returns(op *sessionOp) *sessionOp {
 	if !t.c.s.Until(op.Invoke+op.Limit+contextSlack-t.c.s.Net.Now(), func() bool { return op.Over }) {
 		t.fail(ruleContext, op, fmt.Sprintf("%v, though its ctx ended at %v", op, brief(op.Invoke+op.Limit)))
 	}
@@ -188,7 +188,7 @@ func (t *sessionTape) returns(op *sessionOp) *sessionOp {
 }
 
 // gets reads a key: it must return in time, with a value. What value is for the checkers to judge.
-func (t *sessionTape) gets(r *sessionRun, rule, key string) string {
+func (t *sessionHistory) gets(r *sessionRun, rule, key string) string {
 	op := t.returns(t.get(r, key, servesLimit))
 	if op.Err != "" {
 		t.fail(rule, op, fmt.Sprintf("%v, want a value", op))
@@ -197,19 +197,19 @@ func (t *sessionTape) gets(r *sessionRun, rule, key string) string {
 }
 
 // puts writes a key: it must return nil in time.
-func (t *sessionTape) puts(r *sessionRun, key, value string) {
+func (t *sessionHistory) puts(r *sessionRun, key, value string) {
 	if op := t.returns(t.put(r, key, value, putLimit)); op.Err != "" {
 		t.fail(rulePutServes, op, op.String())
 	}
 }
 
-func (t *sessionTape) fail(rule string, op *sessionOp, what string) {
+func (t *sessionHistory) fail(rule string, op *sessionOp, what string) {
 	t.c.s.Fail(labtest.Violation{What: what, Rule: rule, Nodes: t.c.s.Net.Nodes()})
 }
 
 // history returns what the checkers judge. A read without a value says nothing; a write that returned ctx's error
 // was not carried out, says the session.
-func (t *sessionTape) history() []history.Op {
+func (t *sessionHistory) history() []history.Op {
 	var ops []history.Op
 	for _, op := range t.ops {
 		unknown := !op.Over || op.Err == "ErrUnknown"
@@ -222,7 +222,7 @@ func (t *sessionTape) history() []history.Op {
 }
 
 // check checks the session guarantees, whose breach has a shorter story, and then sequential consistency.
-func (t *sessionTape) check() {
+func (t *sessionHistory) check() {
 	ops := t.history()
 	v, err := session.Check(ops, session.Options{Guarantees: session.ReadYourWrites | session.MonotonicReads, LinearWrites: true})
 	t.judge(ruleSession, v, err)
@@ -230,7 +230,7 @@ func (t *sessionTape) check() {
 	t.judge(ruleSequential, v, err)
 }
 
-func (t *sessionTape) judge(rule string, v *history.Violation, err error) {
+func (t *sessionHistory) judge(rule string, v *history.Violation, err error) {
 	switch {
 	case err != nil:
 		t.c.s.Failf("none: this is a mistake in the test, not in your code", "the history could not be checked: %v", err)
@@ -248,8 +248,8 @@ func (t *sessionTape) judge(rule string, v *history.Violation, err error) {
 }
 
 // lag cuts a server off from the other servers; clients reach it.
-func (c *strongCluster) lag(id labrpc.NodeID) {
-	for _, o := range c.but(id) {
+func (c *strongCluster) disconnect(id labrpc.NodeID) {
+	for _, o := range c.except(id) {
 		c.s.Net.CutBoth(id, o)
 	}
 }

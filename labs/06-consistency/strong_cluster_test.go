@@ -56,7 +56,7 @@ func newStrongCluster(s *labtest.Sim, servers int) *strongCluster {
 		s: s, servers: all[:servers], clients: all[servers:],
 		nodes: map[labrpc.NodeID]*labrpc.Node{}, running: map[labrpc.NodeID]*consistency.Server{},
 	}
-	s.Net.Intercept(c.censor)
+	s.Net.Intercept(c.rewrite)
 	c.startDown()
 	for _, id := range c.clients {
 		c.nodes[id] = s.Start(id)
@@ -99,8 +99,8 @@ func (c *strongCluster) needLab05() {
 	}
 }
 
-// censor lets nobody win an election but who may.
-func (c *strongCluster) censor(m *labrpc.Message) labrpc.Verdict {
+// rewrite lets nobody win an election but who may.
+func (c *strongCluster) rewrite(m *labrpc.Message) labrpc.Verdict {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	req, ok := m.Body.(replication.VoteRequest)
@@ -113,8 +113,8 @@ func (c *strongCluster) censor(m *labrpc.Message) labrpc.Verdict {
 	return labrpc.Replace
 }
 
-// onlyWins lets one server win elections; 0 lets all.
-func (c *strongCluster) onlyWins(id labrpc.NodeID) {
+// allowWinner lets one server win elections; 0 lets all.
+func (c *strongCluster) allowWinner(id labrpc.NodeID) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.stands = id
@@ -188,14 +188,14 @@ func (c *strongCluster) settles() {
 }
 
 // but lists all servers except these.
-func (c *strongCluster) but(ids ...labrpc.NodeID) []labrpc.NodeID {
+func (c *strongCluster) except(ids ...labrpc.NodeID) []labrpc.NodeID {
 	return slices.DeleteFunc(slices.Clone(c.servers), func(id labrpc.NodeID) bool { return slices.Contains(ids, id) })
 }
 
 // cast returns the leader and the other servers, in a random order.
-func (c *strongCluster) cast() (leader labrpc.NodeID, others []labrpc.NodeID) {
+func (c *strongCluster) roles() (leader labrpc.NodeID, others []labrpc.NodeID) {
 	leader = c.waitForLeader(0)
-	others = c.but(leader)
+	others = c.except(leader)
 	c.s.Rand().Shuffle(len(others), func(i, j int) { others[i], others[j] = others[j], others[i] })
 	return leader, others
 }
@@ -232,15 +232,15 @@ func strongAsk[R, A any](c *strongCluster, from, to labrpc.NodeID, method string
 // brief is a time as a message shows it.
 func brief(d time.Duration) time.Duration { return d.Round(time.Millisecond) }
 
-// mute drops messages for as long as it is on.
-type mute struct {
+// dropper drops messages for as long as it is on.
+type dropper struct {
 	mu   sync.Mutex
 	drop func(m *labrpc.Message) bool
 }
 
-// newMute adds one to the network.
-func newMute(s *labtest.Sim) *mute {
-	q := &mute{}
+// newDropper adds one to the network.
+func newDropper(s *labtest.Sim) *dropper {
+	q := &dropper{}
 	s.Net.Intercept(func(m *labrpc.Message) labrpc.Verdict {
 		q.mu.Lock()
 		defer q.mu.Unlock()
@@ -253,7 +253,7 @@ func newMute(s *labtest.Sim) *mute {
 }
 
 // set drops what f says from now on; nil drops nothing.
-func (q *mute) set(f func(m *labrpc.Message) bool) {
+func (q *dropper) set(f func(m *labrpc.Message) bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.drop = f

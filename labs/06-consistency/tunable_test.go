@@ -37,7 +37,7 @@ type quorumStore struct {
 	s            *labtest.Sim
 	replicas     []labrpc.NodeID
 	first        labrpc.NodeID // of the coordinators
-	holders      map[labrpc.NodeID]*consistency.Holder
+	stores       map[labrpc.NodeID]*consistency.Replica
 	coordinators map[labrpc.NodeID]*consistency.Coordinator
 	probe        *labrpc.Node
 	writes       int
@@ -53,7 +53,7 @@ func newQuorumStoreOf(s *labtest.Sim, n, coordinators int) *quorumStore {
 	nodes := s.Net.Nodes()
 	q := &quorumStore{
 		s: s, replicas: nodes[:n], first: nodes[n],
-		holders: map[labrpc.NodeID]*consistency.Holder{}, coordinators: map[labrpc.NodeID]*consistency.Coordinator{},
+		stores: map[labrpc.NodeID]*consistency.Replica{}, coordinators: map[labrpc.NodeID]*consistency.Coordinator{},
 	}
 	for _, id := range nodes[:n+coordinators] {
 		q.start(id)
@@ -66,7 +66,7 @@ func newQuorumStoreOf(s *labtest.Sim, n, coordinators int) *quorumStore {
 func (q *quorumStore) start(id labrpc.NodeID) {
 	node := q.s.Start(id)
 	if id < q.first {
-		q.holders[id] = consistency.NewHolder(node)
+		q.stores[id] = consistency.NewReplica(node)
 		return
 	}
 	q.coordinators[id] = consistency.NewCoordinator(node, consistency.CoordinatorOptions{
@@ -119,18 +119,18 @@ func (q *quorumStore) crashed(call *quorumCall) bool {
 	return !q.s.Net.Up(call.via) || q.s.Net.Incarnation(call.via) != call.inc
 }
 
-// goPut begins a write. The cell of its answer has the stamp.
+// goPut begins a write. The cell of its answer has the timestamp.
 func (q *quorumStore) goPut(via labrpc.NodeID, key, value string, level consistency.Level) *quorumCall {
 	return q.call(via, fmt.Sprintf("put %s=%s at %v through %v", key, value, level, via), func(c *consistency.Coordinator) (consistency.Cell, error) {
-		stamp, err := c.Put(key, value, level)
-		return consistency.Cell{Value: value, Stamp: stamp}, err
+		timestamp, err := c.Put(key, value, level)
+		return consistency.Cell{Value: value, Timestamp: timestamp}, err
 	})
 }
 
 // goGet begins a read.
 func (q *quorumStore) goGet(via labrpc.NodeID, key string, opts consistency.ReadOptions) *quorumCall {
 	what := fmt.Sprintf("get %s at %v through %v", key, opts.Level, via)
-	if opts.AtLeast != (consistency.Stamp{}) {
+	if opts.AtLeast != (consistency.Timestamp{}) {
 		what += fmt.Sprintf(", at least %v", opts.AtLeast)
 	}
 	if opts.MaxStale != 0 {
@@ -196,11 +196,11 @@ func quorumCell(c consistency.Cell) string {
 	if c == (consistency.Cell{}) {
 		return "nothing"
 	}
-	return fmt.Sprintf("%q (stamp %d of %v)", c.Value, c.Stamp.Counter, c.Stamp.Node)
+	return fmt.Sprintf("%q (timestamp %d of %v)", c.Value, c.Timestamp.Counter, c.Timestamp.Node)
 }
 
-// quorumCompare is what Stamp.Compare is to be; the tests do not rely on that.
-func quorumCompare(a, b consistency.Stamp) int {
+// quorumCompare is what Timestamp.Compare is to be; the tests do not rely on that.
+func quorumCompare(a, b consistency.Timestamp) int {
 	return cmp.Or(cmp.Compare(a.Counter, b.Counter), cmp.Compare(a.Node, b.Node))
 }
 

@@ -11,7 +11,7 @@ import (
 
 // CoordinatorOptions configure a Coordinator.
 type CoordinatorOptions struct {
-	Replicas []labrpc.NodeID // the N nodes that run a Holder; the coordinator's own need not be one
+	Replicas []labrpc.NodeID // the N nodes that run a Replica; the coordinator's own need not be one
 	Timeout  time.Duration   // after which a request has failed
 	Retry    time.Duration   // after which a replica that has not answered is asked again; much shorter
 }
@@ -24,7 +24,7 @@ type Coordinator struct {
 	opts CoordinatorOptions
 
 	mu     sync.Mutex
-	last   uint64 // counter of the last stamp that was given
+	last   uint64 // counter of the last timestamp that was given
 	recent map[string]recent
 }
 
@@ -34,7 +34,7 @@ type recent struct {
 	asOf time.Time // when it was asked
 }
 
-const lastRecord = "last stamp"
+const lastRecord = "last timestamp"
 
 // NewCoordinator makes the node a coordinator. It returns at once. All that it
 // starts ends when node.Context() does.
@@ -48,39 +48,39 @@ func NewCoordinator(node *labrpc.Node, opts CoordinatorOptions) *Coordinator {
 // the level says have the value on their disks. If they have not in Timeout, the
 // error wraps ErrUnavailable. The others go on being asked until then.
 //
-// Before that it asks as many replicas as the level says for the stamp that they
+// Before that it asks as many replicas as the level says for the timestamp that they
 // have: the write is newer than all that those have.
-func (c *Coordinator) Put(key, value string, level Level) (Stamp, error) {
-	need := level.Of(len(c.opts.Replicas))
+func (c *Coordinator) Put(key, value string, level Level) (Timestamp, error) {
+	need := level.Required(len(c.opts.Replicas))
 	end := time.Now().Add(c.opts.Timeout)
 	ctx, cancel := context.WithDeadline(c.node.Context(), end)
 	defer cancel()
 	cells, err := askAll(ctx, c, "Fetch", FetchRequest{Key: key}, enough[Cell](need))
 	if err != nil {
-		return Stamp{}, fmt.Errorf("put %s at %v: %w", key, level, err)
+		return Timestamp{}, fmt.Errorf("put %s at %v: %w", key, level, err)
 	}
-	stamp, err := c.stamp(newest(cells).Stamp)
+	timestamp, err := c.timestamp(newest(cells).Timestamp)
 	if err != nil {
-		return Stamp{}, fmt.Errorf("put %s at %v: %w", key, level, err)
+		return Timestamp{}, fmt.Errorf("put %s at %v: %w", key, level, err)
 	}
-	if err := c.spread(end, key, Cell{Value: value, Stamp: stamp}, need); err != nil {
-		return Stamp{}, fmt.Errorf("put %s at %v: %w", key, level, err)
+	if err := c.spread(end, key, Cell{Value: value, Timestamp: timestamp}, need); err != nil {
+		return Timestamp{}, fmt.Errorf("put %s at %v: %w", key, level, err)
 	}
-	return stamp, nil
+	return timestamp, nil
 }
 
-// stamp returns a stamp that is newer than seen and than all that this
+// timestamp returns a timestamp that is newer than seen and than all that this
 // coordinator has given. It is on the disk first: an incarnation that gives
-// one twice gives two values one stamp.
-func (c *Coordinator) stamp(seen Stamp) (Stamp, error) {
+// one twice gives two values one timestamp.
+func (c *Coordinator) timestamp(seen Timestamp) (Timestamp, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	next := max(c.last, seen.Counter) + 1
 	if err := c.node.Disk().Save(lastRecord, next); err != nil {
-		return Stamp{}, err
+		return Timestamp{}, err
 	}
 	c.last = next
-	return Stamp{Counter: next, Node: c.node.ID()}, nil
+	return Timestamp{Counter: next, Node: c.node.ID()}, nil
 }
 
 // ReadOptions say what a Get must return. The zero value is a read at ONE.
@@ -88,7 +88,7 @@ type ReadOptions struct {
 	Level Level
 	// AtLeast is for a session: nothing older than what it has written and read is returned, whatever
 	// the level. Replicas are asked until one has that.
-	AtLeast Stamp
+	AtLeast Timestamp
 	// MaxStale, if not 0, allows to return what a majority had at some moment not longer ago than this: from memory,
 	// without any message, if this coordinator has read it; or else by a read at QUORUM, or at Level if that is more.
 	MaxStale time.Duration
@@ -110,9 +110,9 @@ func (c *Coordinator) Get(key string, opts ReadOptions) (Cell, error) {
 	end := asOf.Add(c.opts.Timeout)
 	ctx, cancel := context.WithDeadline(c.node.Context(), end)
 	defer cancel()
-	need := opts.Level.Of(len(c.opts.Replicas))
+	need := opts.Level.Required(len(c.opts.Replicas))
 	cells, err := askAll(ctx, c, "Fetch", FetchRequest{Key: key}, func(cells map[labrpc.NodeID]Cell) bool {
-		return len(cells) >= need && newest(cells).Stamp.Compare(opts.AtLeast) >= 0
+		return len(cells) >= need && newest(cells).Timestamp.Compare(opts.AtLeast) >= 0
 	})
 	if err != nil {
 		return Cell{}, fmt.Errorf("get %s at %v: %w", key, opts.Level, err)
@@ -123,7 +123,7 @@ func (c *Coordinator) Get(key string, opts ReadOptions) (Cell, error) {
 	}
 	for _, other := range cells {
 		// A write that is half done: without the repair, a read that saw it could be followed by one that does not.
-		if other.Stamp != cell.Stamp {
+		if other.Timestamp != cell.Timestamp {
 			if err := c.spread(end, key, cell, need); err != nil {
 				return Cell{}, fmt.Errorf("get %s at %v: %w", key, opts.Level, err)
 			}
@@ -147,7 +147,7 @@ func (c *Coordinator) remembered(key string, opts ReadOptions) (Cell, bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	r, ok := c.recent[key]
-	ok = ok && time.Since(r.asOf) <= opts.MaxStale && r.cell.Stamp.Compare(opts.AtLeast) >= 0
+	ok = ok && time.Since(r.asOf) <= opts.MaxStale && r.cell.Timestamp.Compare(opts.AtLeast) >= 0
 	return r.cell, ok
 }
 
@@ -156,7 +156,7 @@ func (c *Coordinator) remember(key string, r recent) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	old := c.recent[key]
-	if old.cell.Stamp.Compare(r.cell.Stamp) > 0 {
+	if old.cell.Timestamp.Compare(r.cell.Timestamp) > 0 {
 		r.cell = old.cell
 	}
 	if old.asOf.After(r.asOf) {
@@ -168,7 +168,7 @@ func (c *Coordinator) remember(key string, r recent) {
 func newest(cells map[labrpc.NodeID]Cell) Cell {
 	var best Cell
 	for _, cell := range cells {
-		if cell.Stamp.Compare(best.Stamp) > 0 {
+		if cell.Timestamp.Compare(best.Timestamp) > 0 {
 			best = cell
 		}
 	}

@@ -43,10 +43,10 @@ func (v VersionVector) Merge(o VersionVector) VersionVector {
 	return merged
 }
 
-// An Eventual is one replica of a store that takes writes everywhere, at once,
+// An EventualStore is one replica of a store that takes writes everywhere, at once,
 // whoever can be reached. All methods may be called by several goroutines at
 // once; none waits for the network.
-type Eventual struct {
+type EventualStore struct {
 	node *labrpc.Node
 	opts EventualOptions
 
@@ -85,10 +85,10 @@ type share struct {
 	Number      uint64 // which update of the replica was the last
 }
 
-// NewEventual makes the node a replica, with what an earlier incarnation left on
+// NewEventualStore makes the node a replica, with what an earlier incarnation left on
 // the disk. It returns at once. All that it starts ends when node.Context() does.
-func NewEventual(node *labrpc.Node, opts EventualOptions) *Eventual {
-	e := &Eventual{
+func NewEventualStore(node *labrpc.Node, opts EventualOptions) *EventualStore {
+	e := &EventualStore{
 		node: node, opts: opts, version: VersionVector{},
 		register: map[string]register{}, counter: map[string]map[labrpc.NodeID]share{},
 	}
@@ -107,7 +107,7 @@ const (
 // recover reads the disk. The records are written before the version vector that
 // tells of them, so this replica's own may be ahead of it. What is found there counts from
 // now on, so it must not depend on a record that somebody's newer write may replace.
-func (e *Eventual) recover() {
+func (e *EventualStore) recover() {
 	disk := e.node.Disk()
 	_, _ = disk.Load(versionRecord, &e.version)
 	me := e.node.ID()
@@ -136,16 +136,16 @@ func (e *Eventual) recover() {
 
 // Put writes a key. It returns nil when a crash of this replica cannot undo it.
 // An error (labrpc.ErrDown) says that this may or may not have happened.
-func (e *Eventual) Put(key, value string) error {
+func (e *EventualStore) Put(key, value string) error {
 	return e.write(key, register{Value: value})
 }
 
 // Delete removes a key, as a Put writes it.
-func (e *Eventual) Delete(key string) error {
+func (e *EventualStore) Delete(key string) error {
 	return e.write(key, register{Deleted: true})
 }
 
-func (e *Eventual) write(key string, r register) error {
+func (e *EventualStore) write(key string, r register) error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	me := e.node.ID()
@@ -158,7 +158,7 @@ func (e *Eventual) write(key string, r register) error {
 }
 
 // Get returns the value of a key, and whether there is one.
-func (e *Eventual) Get(key string) (string, bool) {
+func (e *EventualStore) Get(key string) (string, bool) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	r, ok := e.register[key]
@@ -167,7 +167,7 @@ func (e *Eventual) Get(key string) (string, bool) {
 
 // Add adds n, which may be negative, to a counter. It returns nil when a crash
 // of this replica cannot undo it; for an error see Put.
-func (e *Eventual) Add(counter string, n int) error {
+func (e *EventualStore) Add(counter string, n int) error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	me := e.node.ID()
@@ -186,7 +186,7 @@ func (e *Eventual) Add(counter string, n int) error {
 
 // Count returns the value of a counter: the sum of all adds that this replica
 // has.
-func (e *Eventual) Count(counter string) int {
+func (e *EventualStore) Count(counter string) int {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	sum := 0
@@ -198,14 +198,14 @@ func (e *Eventual) Count(counter string) int {
 
 // Version tells which updates this replica has. Every Put, Delete and Add is one
 // update of the replica that it was called at.
-func (e *Eventual) Version() VersionVector {
+func (e *EventualStore) Version() VersionVector {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	return maps.Clone(e.version)
 }
 
 // tick returns the time of a new write. The caller holds e.mu.
-func (e *Eventual) tick() hybridTime {
+func (e *EventualStore) tick() hybridTime {
 	now := hybridTime{Wall: e.node.Clock().Now().UnixNano(), Node: e.node.ID()}
 	if now.Wall <= e.clock.Wall {
 		now.Wall, now.Logical = e.clock.Wall, e.clock.Logical+1
@@ -215,14 +215,14 @@ func (e *Eventual) tick() hybridTime {
 }
 
 // hear moves the clock past a time that was seen. The caller holds e.mu.
-func (e *Eventual) hear(t hybridTime) {
+func (e *EventualStore) hear(t hybridTime) {
 	if e.clock.compare(t) < 0 {
 		e.clock = t
 	}
 }
 
 // keepRegister writes to the disk and then to memory. The caller holds e.mu.
-func (e *Eventual) keepRegister(key string, r register) error {
+func (e *EventualStore) keepRegister(key string, r register) error {
 	if err := e.node.Disk().Save(registerRecord+key, r); err != nil {
 		return err
 	}
@@ -232,7 +232,7 @@ func (e *Eventual) keepRegister(key string, r register) error {
 }
 
 // keepShare does the same. The caller holds e.mu.
-func (e *Eventual) keepShare(counter string, id labrpc.NodeID, s share) error {
+func (e *EventualStore) keepShare(counter string, id labrpc.NodeID, s share) error {
 	shares := maps.Clone(e.counter[counter])
 	if shares == nil {
 		shares = map[labrpc.NodeID]share{}
@@ -248,7 +248,7 @@ func (e *Eventual) keepShare(counter string, id labrpc.NodeID, s share) error {
 // keepVersion adds to the version vector. What it tells of is on the disk
 // already: the other way round, a crash in between would leave a replica that
 // never asks for what it lacks. The caller holds e.mu.
-func (e *Eventual) keepVersion(more VersionVector) error {
+func (e *EventualStore) keepVersion(more VersionVector) error {
 	merged := e.version.Merge(more)
 	if err := e.node.Disk().Save(versionRecord, merged); err != nil {
 		return err
@@ -270,7 +270,7 @@ type pullReply struct {
 }
 
 // gossip asks one replica after another, all of them in each round.
-func (e *Eventual) gossip() {
+func (e *EventualStore) gossip() {
 	ticker := time.NewTicker(e.opts.Gossip)
 	defer ticker.Stop()
 	var round []labrpc.NodeID
@@ -292,7 +292,7 @@ func (e *Eventual) gossip() {
 }
 
 // pull asks a replica for what is new. It gives up in time for the next.
-func (e *Eventual) pull(peer labrpc.NodeID) {
+func (e *EventualStore) pull(peer labrpc.NodeID) {
 	ctx, cancel := context.WithTimeout(e.node.Context(), e.opts.Gossip)
 	defer cancel()
 	reply, err := labrpc.Call[pullReply](ctx, e.node, peer, "Pull", pullRequest{Version: e.Version()})
@@ -304,7 +304,7 @@ func (e *Eventual) pull(peer labrpc.NodeID) {
 	e.merge(reply)
 }
 
-func (e *Eventual) pulled(_ labrpc.NodeID, req pullRequest) pullReply {
+func (e *EventualStore) pulled(_ labrpc.NodeID, req pullRequest) pullReply {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	reply := pullReply{Version: maps.Clone(e.version)}
@@ -335,7 +335,7 @@ func (e *Eventual) pulled(_ labrpc.NodeID, req pullRequest) pullReply {
 
 // merge takes over what is newer. It may be called for the same reply again, and
 // for replies in any order. The caller holds e.mu.
-func (e *Eventual) merge(reply pullReply) {
+func (e *EventualStore) merge(reply pullReply) {
 	if e.version.Includes(reply.Version) {
 		return
 	}

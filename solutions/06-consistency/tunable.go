@@ -23,8 +23,8 @@ const (
 	All
 )
 
-// Of returns the level's number of replicas, of n.
-func (l Level) Of(n int) int {
+// Required returns the level's number of replicas, of n.
+func (l Level) Required(n int) int {
 	switch l {
 	case Quorum:
 		return n/2 + 1
@@ -39,22 +39,22 @@ func (l Level) String() string {
 	return [...]string{"ONE", "QUORUM", "ALL"}[l]
 }
 
-// A Stamp orders the writes of a key: the greater is the newer. The zero Stamp is
+// A Timestamp orders the writes of a key: the greater is the newer. The zero Timestamp is
 // that of nothing.
-type Stamp struct {
+type Timestamp struct {
 	Counter uint64
 	Node    labrpc.NodeID // the coordinator, to tell equal counters apart
 }
 
 // Compare is negative if s is older than o, 0 if they are the same.
-func (s Stamp) Compare(o Stamp) int {
+func (s Timestamp) Compare(o Timestamp) int {
 	return cmp.Or(cmp.Compare(s.Counter, o.Counter), cmp.Compare(s.Node, o.Node))
 }
 
-// A Cell is a value with the stamp of its write; the zero Cell if there is none.
+// A Cell is a value with the timestamp of its write; the zero Cell if there is none.
 type Cell struct {
-	Value string
-	Stamp Stamp
+	Value     string
+	Timestamp Timestamp
 }
 
 // FetchRequest is the argument of "Fetch"; the reply is the replica's Cell.
@@ -71,8 +71,8 @@ type StoreRequest struct {
 // StoreReply says that the replica has the cell, or a newer one, on its disk.
 type StoreReply struct{}
 
-// A Holder is one of the N replicas: it holds cells.
-type Holder struct {
+// A Replica is one of the N replicas: it holds cells.
+type Replica struct {
 	node *labrpc.Node
 
 	mu    sync.Mutex
@@ -81,10 +81,10 @@ type Holder struct {
 
 const cellRecord = "cell/"
 
-// NewHolder makes the node a replica, with what an earlier incarnation left on
+// NewReplica makes the node a replica, with what an earlier incarnation left on
 // the disk.
-func NewHolder(node *labrpc.Node) *Holder {
-	h := &Holder{node: node, cells: map[string]Cell{}}
+func NewReplica(node *labrpc.Node) *Replica {
+	h := &Replica{node: node, cells: map[string]Cell{}}
 	for _, name := range node.Disk().Names() {
 		if key, ok := strings.CutPrefix(name, cellRecord); ok {
 			var c Cell
@@ -97,7 +97,7 @@ func NewHolder(node *labrpc.Node) *Holder {
 	return h
 }
 
-func (h *Holder) fetch(_ labrpc.NodeID, req FetchRequest) Cell {
+func (h *Replica) fetch(_ labrpc.NodeID, req FetchRequest) Cell {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	return h.cells[req.Key]
@@ -105,10 +105,10 @@ func (h *Holder) fetch(_ labrpc.NodeID, req FetchRequest) Cell {
 
 // store takes a cell over if it is newer. It answers in any case: what was asked
 // for is true then.
-func (h *Holder) store(_ labrpc.NodeID, req StoreRequest) StoreReply {
+func (h *Replica) store(_ labrpc.NodeID, req StoreRequest) StoreReply {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if req.Cell.Stamp.Compare(h.cells[req.Key].Stamp) > 0 {
+	if req.Cell.Timestamp.Compare(h.cells[req.Key].Timestamp) > 0 {
 		if h.node.Disk().Save(cellRecord+req.Key, req.Cell) == nil {
 			h.cells[req.Key] = req.Cell
 		}

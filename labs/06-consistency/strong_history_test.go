@@ -76,8 +76,8 @@ func (c *strongCluster) record(op *strongOp) {
 	c.ops = append(c.ops, op)
 }
 
-// tape returns what the clients did, by the calls.
-func (c *strongCluster) tape() []*strongOp {
+// hist returns what the clients did, by the calls.
+func (c *strongCluster) hist() []*strongOp {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return slices.Clone(c.ops)
@@ -142,7 +142,7 @@ var strongModel = linear.Model[string, *strongOp, string]{
 func (c *strongCluster) checkStrong() {
 	refused := map[string]*strongOp{}
 	var history []linear.Op[*strongOp, string]
-	for _, op := range c.tape() {
+	for _, op := range c.hist() {
 		if op.Refused {
 			refused[op.Key+"="+op.Value] = op
 		}
@@ -152,7 +152,7 @@ func (c *strongCluster) checkStrong() {
 			})
 		}
 	}
-	for _, op := range c.tape() {
+	for _, op := range c.hist() {
 		if put := refused[op.Key+"="+op.Value]; put != nil && op.Done && !op.write() {
 			c.s.Fail(labtest.Violation{
 				What: fmt.Sprintf("%v read %s=%s from %v at %v, and %v had refused to write that at %v",

@@ -11,8 +11,8 @@ import (
 	consistency "distlabs/labs/06-consistency"
 )
 
-// A quorumTape records what clients see of one key at QUORUM.
-type quorumTape struct {
+// A quorumHistory records what clients see of one key at QUORUM.
+type quorumHistory struct {
 	q     *quorumStore
 	calls []*quorumCall
 	ops   map[*quorumCall]*quorumOp
@@ -40,16 +40,16 @@ var quorumRegister = linear.Model[string, quorumAccess, string]{
 	},
 }
 
-func (t *quorumTape) put(client int, via labrpc.NodeID) *quorumCall {
+func (t *quorumHistory) put(client int, via labrpc.NodeID) *quorumCall {
 	value := t.q.value()
 	return t.record(client, quorumAccess{write: value}, t.q.goPut(via, "x", value, consistency.Quorum))
 }
 
-func (t *quorumTape) get(client int, via labrpc.NodeID) *quorumCall {
+func (t *quorumHistory) get(client int, via labrpc.NodeID) *quorumCall {
 	return t.record(client, quorumAccess{}, t.q.goGet(via, "x", consistency.ReadOptions{Level: consistency.Quorum}))
 }
 
-func (t *quorumTape) record(client int, in quorumAccess, call *quorumCall) *quorumCall {
+func (t *quorumHistory) record(client int, in quorumAccess, call *quorumCall) *quorumCall {
 	op := &quorumOp{Client: client, Key: "x", In: in, Call: call.began, Pending: true}
 	if t.ops == nil {
 		t.ops = map[*quorumCall]*quorumOp{}
@@ -62,7 +62,7 @@ func (t *quorumTape) record(client int, in quorumAccess, call *quorumCall) *quor
 
 // finish waits for a call, and puts its answer down. A write that failed may
 // still happen, for as long as one likes.
-func (t *quorumTape) finish(call *quorumCall) (consistency.Cell, error) {
+func (t *quorumHistory) finish(call *quorumCall) (consistency.Cell, error) {
 	cell, err := t.q.wait(call)
 	if op := t.ops[call]; err == nil {
 		op.Pending, op.Return = false, call.ended
@@ -73,10 +73,10 @@ func (t *quorumTape) finish(call *quorumCall) (consistency.Cell, error) {
 	return cell, err
 }
 
-func (t *quorumTape) wrote(call *quorumCall) bool { return t.ops[call].In.write != "" }
+func (t *quorumHistory) wrote(call *quorumCall) bool { return t.ops[call].In.write != "" }
 
 // check asks Porcupine.
-func (t *quorumTape) check() {
+func (t *quorumHistory) check() {
 	history := make([]quorumOp, len(t.order))
 	for i, op := range t.order {
 		history[i] = *op
