@@ -1,6 +1,7 @@
 package consistency_test
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"maps"
@@ -25,6 +26,7 @@ const (
 	ruleAnswersAt   = "every replica answers every request at once, with what it has (rule 15)"
 	ruleLastWriter  = "a write wins over all that its replica had when it was made, whatever the clocks show (rule 17)"
 	ruleLaterWins   = "of two concurrent writes the one with the later clock wins; the rest is chance, but the same everywhere (rule 17)"
+	ruleFarApart    = "a replica accepts every write, however far its time is from the replica's own wall clock (rule 17)"
 	ruleDeletes     = "a delete is a write: what it has removed does not come back (rule 18)"
 	ruleCounts      = "a counter is the sum of all acknowledged adds, each once (rule 19)"
 	ruleSurvives    = "no crash undoes what was acknowledged (rule 20)"
@@ -42,6 +44,7 @@ type gossipGroup struct {
 	adds     []gossipAdd
 	updates  map[labrpc.NodeID]uint64 // how many of each replica are certain
 	writes   int
+	period   time.Duration // of gossip; 0 for gossipPeriod
 }
 
 // A gossipAdd is an update of a counter.
@@ -61,7 +64,7 @@ func newGossipGroup(s *labtest.Sim) *gossipGroup {
 }
 
 func (g *gossipGroup) start(id labrpc.NodeID) {
-	g.replicas[id] = consistency.NewEventualStore(g.s.Start(id), consistency.EventualOptions{Gossip: gossipPeriod})
+	g.replicas[id] = consistency.NewEventualStore(g.s.Start(id), consistency.EventualOptions{Gossip: cmp.Or(g.period, gossipPeriod)})
 }
 
 // restart is for a replica that is down. What was not acknowledged before may have happened.

@@ -21,6 +21,12 @@ func TestNewLeaderReads6A(t *testing.T) {
 		a, b := c.clients[0], c.clients[1]
 		old, others := c.roles()
 		leader, third := others[0], others[1]
+		if s.Seed%2 == 0 {
+			// The new leader has led before. What it knew in its earlier term says nothing about the next one.
+			old, leader = leader, old
+			c.sees(b, leader, "Get", "x", "")
+			c.handOver(leader, old)
+		}
 		first := c.writes(a, old, "x", "1")
 		s.Until(servesLimit, func() bool {
 			return c.status(leader).LastApplied >= first.Index && c.status(third).LastApplied >= first.Index
@@ -52,7 +58,17 @@ func TestNewLeaderReads6A(t *testing.T) {
 	})
 }
 
-// A filter decides what servers learn from AppendEntries: less than a leader says, which is always true, or no answer.
+// handOver makes another server the leader.
+func (c *strongCluster) handOver(from, to labrpc.NodeID) {
+	c.allowWinner(to)
+	c.disconnect(from)
+	c.waitForLeader(from)
+	c.s.Net.Heal()
+	c.settles()
+	c.allowWinner(0)
+}
+
+// An appendFilter decides what servers learn from AppendEntries: less than a leader says, which is always true, or no answer.
 type appendFilter struct {
 	mu    sync.Mutex
 	known int           // no server hears that more than this is committed
@@ -118,11 +134,17 @@ func TestFollowerOfAnOldLeader6A(t *testing.T) {
 			s.Net.CutBoth(follower, id)
 		}
 		c.allowWinner(leader)
-		quiet := newDropper(s)
-		quiet.set(func(m *labrpc.Message) bool {
+		drops := newDropper(s)
+		drops.set(func(m *labrpc.Message) bool {
 			return m.Method == "AppendEntries" && (m.From == old && m.To == leader || m.From == leader && m.To == old)
 		})
-		// The old leader hears of the new term, and of nothing that is written in it.
+		// The old leader learns of the new term, but not of what is written in it.
+		if !s.Until(leaderLimit, func() bool { return c.leader() != 0 && c.leader() != old }) {
+			// With pre-votes (Ongaro's dissertation, §9.6) no other server starts an election while a majority has a leader.
+			drops.set(func(m *labrpc.Message) bool {
+				return m.Method == "AppendEntries" && m.To != follower && (m.From == old || m.From == leader && m.To == old)
+			})
+		}
 		c.waitForLeader(old)
 		c.writes(b, leader, "x", "2")
 		get := c.read(a, follower, "Get", "x")

@@ -9,16 +9,19 @@ import (
 	"distlabs/labrpc"
 )
 
-// A deposed leader has taken a write, and another leader's entries take its place in the log. It is not
-// done, whatever stands at that index (rules 1 and 2).
+// An isolated leader accepts writes: one before it is deposed, one after. Then the next leader's entries replace these
+// entries in the log. Neither write is done, whatever is applied at its index (rules 1 and 2).
 func TestPutIsItsOwn6A(t *testing.T) {
-	const covered = "another write was committed in the place of one that a client waited for"
+	const covered = "another write was committed at the index of one whose client was waiting, or the client had been told by then that it is not done"
 	labtest.Run(t, labtest.Config{Nodes: 5, Seeds: 20, Link: strongLink, MustCover: []string{covered}}, func(s *labtest.Sim) {
 		c := newStrongCluster(s, 3)
 		a, b := c.clients[0], c.clients[1]
 		old := c.waitForLeader(0)
 		c.writes(a, old, "x", "1")
 		s.Net.Partition([]labrpc.NodeID{old, a})
+		early := c.put(a, old, "x", "early")
+		s.Until(servesLimit, func() bool { return lastIndex(c.status(old)) > c.status(old).CommitIndex })
+		accepted := lastIndex(c.status(old))
 		leader := c.waitForLeader(old)
 		last := 0
 		for i := range 4 {
@@ -27,11 +30,11 @@ func TestPutIsItsOwn6A(t *testing.T) {
 		ours := c.put(a, old, "x", "a")
 		get := c.read(a, old, "LogGet", "x")
 		s.Run(20 * time.Millisecond)
-		if taken := lastIndex(c.status(old)); c.leads(old) && taken <= last && !ours.Over {
+		if c.leads(old) && lastIndex(c.status(old)) <= last && !ours.Over || accepted <= last && !early.Done {
 			s.Cover(covered)
 		}
 		s.Net.Heal()
-		c.answered(ours, get)
+		c.answered(early, ours, get)
 		leader = c.waitForLeader(0)
 		c.done(c.read(b, leader, "LogGet", "x"))
 		c.checkStrong()

@@ -2,6 +2,7 @@ package consistency_test
 
 import (
 	"fmt"
+	"math"
 	"slices"
 	"testing"
 	"time"
@@ -28,6 +29,8 @@ func TestVersionVectors6C(t *testing.T) {
 		{name: "a zero counts as nothing", a: vector{1: 2, 2: 0}, b: vector{1: 2}, aIncB: true, bIncA: true, together: vector{1: 2}},
 		{name: "more of one", a: vector{1: 3, 2: 1}, b: vector{1: 2, 2: 1}, aIncB: true, together: vector{1: 3, 2: 1}},
 		{name: "each has what the other lacks", a: vector{1: 9}, b: vector{2: 1}, together: vector{1: 9, 2: 1}},
+		{name: "numbers of more than 32 bits", a: vector{1: 1 << 32}, b: vector{1: 1}, aIncB: true, together: vector{1: 1 << 32}},
+		{name: "numbers of 64 bits", a: vector{1: math.MaxUint64, 2: 1}, b: vector{1: 5, 2: 1}, aIncB: true, together: vector{1: math.MaxUint64, 2: 1}},
 		{name: "concurrent, whatever the sums", a: vector{1: 3, 2: 1}, b: vector{1: 1, 2: 2}, together: vector{1: 3, 2: 2}},
 	}
 	labtest.Once(t, func(s *labtest.Sim) {

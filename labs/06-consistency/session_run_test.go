@@ -27,6 +27,7 @@ const (
 
 const (
 	putLimit     = time.Second            // rule 14
+	getLimit     = time.Second            // rule 11
 	contextSlack = 100 * time.Millisecond // rule 12
 	sessionLimit = 3 * time.Second        // of a call in a test that expects it to return
 )

@@ -3,7 +3,9 @@ package consistency_test
 import (
 	"context"
 	"fmt"
+	"reflect"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -19,6 +21,7 @@ const (
 	ruleAnswers  = "a server answers every request within 3s, if only to say that it cannot (rule 3)"
 	ruleServes   = "in a calm network with a leader that a majority follows, each request is Done within 500ms: Put and LogGet by the leader, Get by every server (rule 4)"
 	ruleLeader   = "who is not the leader refuses Put and does not serve LogGet; it names the leader if it knows one (rule 5)"
+	ruleIndex    = "the reply to a Put that is Done has the index of its entry in the log (rule 4)"
 	ruleNoEntry  = "a Get writes neither log nor disk, but for one entry a term (rule 6)"
 	ruleMessages = "a Get costs 2(n-1) messages between n servers, and 2 more if the leader was not asked (rule 7)"
 	ruleBase     = "6A and 6B stand on a lab 05 that works; without one, take the reference's: go run ./cmd/grade run 06 --base reference"
@@ -227,6 +230,16 @@ func strongAsk[R, A any](c *strongCluster, from, to labrpc.NodeID, method string
 		})
 	}()
 	return call
+}
+
+// ofRaft reports whether a message is lab 05's: its body's type is declared there. (A pre-vote, for
+// example, has a method that this lab cannot know.)
+func ofRaft(m *labrpc.Message) bool {
+	switch m.Method {
+	case "AppendEntries", "RequestVote", "InstallSnapshot":
+		return true
+	}
+	return m.Body != nil && strings.HasSuffix(reflect.TypeOf(m.Body).PkgPath(), "/labs/05-replication")
 }
 
 // brief is a time as a message shows it.

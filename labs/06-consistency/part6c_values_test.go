@@ -1,0 +1,244 @@
+package consistency_test
+
+import (
+	"math"
+	"sync"
+	"testing"
+	"time"
+
+	"distlabs/internal/harness/labtest"
+	"distlabs/labrpc"
+	consistency "distlabs/labs/06-consistency"
+)
+
+// Every Put and every Delete is a write: of the value that the key has, of the empty value, of a key without a value. Each wins over
+// a write that is concurrent and earlier (rule 17).
+func TestEveryWriteCounts6C(t *testing.T) {
+	labtest.Run(t, labtest.Config{Nodes: 3, Seeds: 5}, func(s *labtest.Sim) {
+		g := newGossipGroup(s)
+		for _, key := range []string{"equal", "empty", "deleted twice"} {
+			g.putValue(2, key, "old")
+		}
+		g.delete(2, "deleted twice")
+		g.settle(gossipSettles, 1, 2, 3)
+		s.Net.Isolate(1)
+		for _, key := range []string{"equal", "empty", "absent", "deleted twice"} {
+			g.put(1, key)
+		}
+		s.Run(time.Second)
+		g.putValue(2, "equal", "old")
+		g.putValue(2, "empty", "")
+		g.delete(2, "absent")
+		g.delete(2, "deleted twice")
+		s.Run(time.Second)
+		s.Net.Heal()
+		g.settle(gossipSettles, 1, 2, 3)
+		g.all(ruleLaterWins, "equal", "old")
+		g.all(ruleLaterWins, "absent", "")
+		g.all(ruleLaterWins, "deleted twice", "")
+		for _, id := range s.Net.Nodes() {
+			if got, ok := g.replicas[id].Get("empty"); got != "" || !ok {
+				s.Failf(ruleLaterWins, "%v: Get(\"empty\") = %q, %v at %v, want \"\", true: the empty value was put last", id, got, ok, s.Net.Now())
+			}
+		}
+		// The same the other way round: a value that is put again wins over a delete that was earlier and concurrent.
+		s.Net.Isolate(1)
+		g.delete(1, "equal")
+		s.Run(time.Second)
+		g.putValue(3, "equal", "old")
+		s.Net.Heal()
+		g.settle(gossipSettles, 1, 2, 3)
+		g.all(ruleLaterWins, "equal", "old")
+	})
+}
+
+// More writes than a byte, or 16 bits, can count, all while the wall clock of their replica is behind an earlier write: the last one wins (rule 17), the
+// Version counts them all (rule 21), and they reach the other replicas (rule 16).
+func TestManyWritesOfOneInstant6C(t *testing.T) {
+	for _, many := range []int{1<<16 + 10} {
+		labtest.Run(t, labtest.Config{Nodes: 3, Seeds: 1}, func(s *labtest.Sim) {
+			g := newGossipGroup(s)
+			s.Run(time.Second)
+			g.put(1, "y")
+			s.Net.JumpClock(1, -time.Hour)
+			write := func(n int) {
+				for range n {
+					if err := g.replicas[1].Put("x", "not the last"); err != nil {
+						s.Failf(ruleAnswersAt, "n1: Put returned the error %q", err)
+					}
+					g.updates[1]++
+				}
+				g.putValue(1, "x", g.value())
+			}
+			last := func() string { return g.ops[len(g.ops)-1].Value }
+			for _, total := range []int{250, 264, many - 20, many} {
+				write(total - int(g.updates[1]))
+				want := last()
+				g.settle(gossipSettles, 1, 2, 3)
+				g.all(ruleLastWriter, "x", want)
+			}
+		})
+	}
+}
+
+// Wall clocks that are wrong by days or by a century: what one replica writes the others accept, and a replica that has it overwrites
+// it (rules 16 and 17).
+func TestClocksFarApart6C(t *testing.T) {
+	labtest.Run(t, labtest.Config{Nodes: 3, Seeds: 5}, func(s *labtest.Sim) {
+		g := newGossipGroup(s)
+		for _, ahead := range []time.Duration{2 * time.Hour, 48 * time.Hour, 40 * 24 * time.Hour, 100 * 365 * 24 * time.Hour} {
+			s.Net.JumpClock(1, ahead)
+			s.Net.JumpClock(3, -ahead/8)
+			g.putValue(1, "x", "from the future")
+			g.add(1, "total", 1)
+			g.putValue(3, "y", "from the past")
+			g.settle(gossipSettles, 1, 2, 3)
+			g.all(ruleFarApart, "x", "from the future")
+			g.all(ruleFarApart, "y", "from the past")
+			s.Net.Crash(3)
+			g.restart(3)
+			g.putValue(3, "x", "later")
+			g.delete(1, "y")
+			g.settle(gossipSettles, 1, 2, 3)
+			g.all(ruleLastWriter, "x", "later")
+			g.all(ruleLastWriter, "y", "")
+		}
+	})
+}
+
+// Keys and values are any strings; a key and a counter of one name have nothing to do with each other; a crash changes nothing (rule 20).
+func TestAnyString6C(t *testing.T) {
+	labtest.Run(t, labtest.Config{Nodes: 3, Seeds: 2}, func(s *labtest.Sim) {
+		g := newGossipGroup(s)
+		for i, key := range anyStrings {
+			g.putValue(labrpc.NodeID(1+i%3), key, "value of "+key)
+			g.add(labrpc.NodeID(1+i%3), key, 1+i)
+		}
+		check := func() {
+			for i, key := range anyStrings {
+				g.all(ruleConverges, key, "value of "+key)
+				for _, id := range s.Net.Nodes() {
+					if got := g.replicas[id].Count(key); got != 1+i {
+						s.Failf(ruleCounts, "%v: Count(%.20q) = %d at %v, want %d", id, key, got, s.Net.Now(), 1+i)
+					}
+				}
+			}
+		}
+		g.settle(gossipSettles, 1, 2, 3)
+		check()
+		for _, id := range s.Net.Nodes() {
+			s.Net.Crash(id)
+			g.restart(id)
+		}
+		check()
+		for i, value := range anyStrings {
+			g.putValue(labrpc.NodeID(1+i%3), "key", value)
+			g.settle(gossipSettles, 1, 2, 3)
+			for _, id := range s.Net.Nodes() {
+				if got, ok := g.replicas[id].Get("key"); got != value || !ok {
+					s.Failf(ruleConverges, "%v: Get(\"key\") = %.20q, %v at %v, want %.20q, true", id, got, ok, s.Net.Now(), value)
+				}
+			}
+		}
+	})
+}
+
+// Numbers that need all the bits of an int, adds of zero, and adds that cancel each other (rule 19).
+func TestCountsLargeNumbers6C(t *testing.T) {
+	labtest.Run(t, labtest.Config{Nodes: 3, Seeds: 2}, func(s *labtest.Sim) {
+		g := newGossipGroup(s)
+		want := 0
+		for i, n := range []int{300, -70_000, 3 << 30, -5 << 32, 0, math.MaxInt / 2, -math.MaxInt / 2, -1, 1 << 53, 1} {
+			g.add(labrpc.NodeID(1+i%3), "total", n)
+			want += n
+			g.settle(gossipSettles, 1, 2, 3)
+			for _, id := range s.Net.Nodes() {
+				if got := g.replicas[id].Count("total"); got != want {
+					s.Failf(ruleCounts, "%v: Count(\"total\") = %d at %v, want %d", id, got, s.Net.Now(), want)
+				}
+			}
+		}
+		for i := range 300 {
+			g.add(labrpc.NodeID(1+i%3), "ones", 1)
+		}
+		g.settle(gossipSettles, 1, 2, 3)
+		if got := g.replicas[1].Count("ones"); got != 300 {
+			s.Failf(ruleCounts, "n1: Count(\"ones\") = %d at %v, want 300", got, s.Net.Now())
+		}
+		if got := g.replicas[2].Count("never added to"); got != 0 {
+			s.Failf(ruleCounts, "n2: Count of a counter without an add is %d, want 0", got)
+		}
+	})
+}
+
+// Eight goroutines update one replica at once. No add is lost, no two updates have one number (rules 15, 19 and 21).
+func TestManyAtOnce6C(t *testing.T) {
+	const goroutines, each = 8, 100
+	labtest.Run(t, labtest.Config{Nodes: 2, Seeds: 2}, func(s *labtest.Sim) {
+		g := newGossipGroup(s)
+		store := g.replicas[1]
+		var wg sync.WaitGroup
+		for i := range goroutines {
+			key := string(rune('a' + i))
+			wg.Go(func() {
+				for range each {
+					_ = store.Add("total", 1)
+					_ = store.Put(key, key)
+					_ = store.Delete("gone")
+					_ = store.Count("total")
+					_, _ = store.Get(key)
+					_ = store.Version()
+				}
+			})
+		}
+		wg.Wait()
+		g.updates[1] = 3 * goroutines * each
+		for range goroutines * each {
+			g.adds = append(g.adds, gossipAdd{at: 1, counter: "total", n: 1})
+		}
+		if got := store.Count("total"); got != goroutines*each {
+			s.Failf(ruleCounts, "%d goroutines of n1 each added 1 to a counter %d times, and its value is %d, want %d", goroutines, each, got, goroutines*each)
+		}
+		if got := store.Version()[1]; got != g.updates[1] {
+			s.Failf(ruleVersion, "%d goroutines of n1 made %d updates, but n1 counts %d in its Version", goroutines, g.updates[1], got)
+		}
+		g.settle(gossipSettles, 1, 2)
+		for i := range goroutines {
+			key := string(rune('a' + i))
+			g.all(ruleConverges, key, key)
+		}
+	})
+}
+
+// A version vector belongs to the caller who got it: to change it changes no replica and no other vector, and it does not change by itself
+// when there is another update (rule 21).
+func TestVersionIsACopy6C(t *testing.T) {
+	labtest.Run(t, labtest.Config{Nodes: 2, Seeds: 1}, func(s *labtest.Sim) {
+		g := newGossipGroup(s)
+		g.put(1, "x")
+		mine := g.replicas[1].Version()
+		g.put(1, "x")
+		if mine[1] != 1 {
+			s.Failf(ruleVersion, "a Version of n1 was {n1:1}, and is %s after another update, want it to stay as it was", gossipVector(mine))
+		}
+		if mine != nil {
+			mine[1], mine[2] = 99, 99
+		}
+		if got := g.replicas[1].Version(); got[1] != 2 || got[2] != 0 {
+			s.Failf(ruleVersion, "the caller of Version changed the map that it got, and now n1's own Version is %s, want {n1:2}", gossipVector(got))
+		}
+		g.put(2, "y")
+		g.settle(gossipSettles, 1, 2)
+		for _, pair := range [][2]consistency.VersionVector{{{1: 2}, nil}, {nil, {1: 2}}, {{1: 2}, {1: 1}}, {{1: 1}, {1: 2}}} {
+			merged := pair[0].Merge(pair[1])
+			if merged == nil {
+				s.Failf(ruleVersion, "Merge returned nil, want {n1:2}")
+				return
+			}
+			merged[1] = 99
+			if pair[0][1] == 99 || pair[1][1] == 99 {
+				s.Failf(ruleVersion, "the caller changed what Merge returned, and this changed a vector that was merged")
+			}
+		}
+	})
+}
