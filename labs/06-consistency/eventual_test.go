@@ -21,6 +21,8 @@ const (
 	gossipPeriod = 100 * time.Millisecond
 	// gossipSettles is the time in which all replicas that can talk have all updates.
 	gossipSettles = 40 * gossipPeriod
+	// updatesAtOnce is how many updates a replica may lack and still have all of them in that time.
+	updatesAtOnce = 5000
 
 	ruleConverges   = "40 gossip periods after the last update, all replicas that can talk to each other, directly or through others, have the same (rule 16)"
 	ruleAnswersAt   = "every replica answers every request at once, with what it has (rule 15)"

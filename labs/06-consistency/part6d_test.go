@@ -3,6 +3,7 @@ package consistency_test
 import (
 	"cmp"
 	"fmt"
+	"math"
 	"testing"
 	"time"
 
@@ -34,7 +35,8 @@ func TestLevels6D(t *testing.T) {
 				}
 			}
 		}
-		timestamps := []consistency.Timestamp{{}, {Counter: 1, Node: 2}, {Counter: 1, Node: 3}, {Counter: 2, Node: 1}, {Counter: 10, Node: 1}}
+		timestamps := []consistency.Timestamp{{}, {Counter: 1, Node: 2}, {Counter: 1, Node: 3}, {Counter: 2, Node: 1}, {Counter: 10, Node: 1}, {Counter: 300, Node: 1},
+			{Counter: 1 << 32, Node: 1}, {Counter: 1 << 32, Node: 300}, {Counter: 1<<32 + 1, Node: 1}, {Counter: math.MaxInt64, Node: 1}, {Counter: math.MaxUint64, Node: 1}}
 		for i, a := range timestamps {
 			for j, b := range timestamps {
 				if got := a.Compare(b); cmp.Compare(got, 0) != cmp.Compare(i, j) {
