@@ -1,6 +1,7 @@
 package consistency_test
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -39,6 +40,7 @@ type basketStore struct {
 	added        int
 	acknowledged []string
 	calls        []*basketCall
+	period       time.Duration // of gossip; 0 for basketGossip
 }
 
 func newBasketStore(s *labtest.Sim, policy consistency.Policy, members ...labrpc.NodeID) *basketStore {
@@ -51,7 +53,7 @@ func newBasketStore(s *labtest.Sim, policy consistency.Policy, members ...labrpc
 
 func (b *basketStore) start(id labrpc.NodeID) {
 	b.baskets[id] = consistency.NewBasket(b.s.Start(id), consistency.BasketOptions{
-		Policy: b.policy, Members: slices.Clone(b.members), Timeout: basketTimeout, Gossip: basketGossip,
+		Policy: b.policy, Members: slices.Clone(b.members), Timeout: basketTimeout, Gossip: cmp.Or(b.period, basketGossip),
 	})
 	// A request made at once would ask again whenever gossip is due: two goroutines would send the
 	// same message at one instant, and the Go scheduler would choose which of them gets the reply.
@@ -62,7 +64,8 @@ func (b *basketStore) start(id labrpc.NodeID) {
 type basketCall struct {
 	at    labrpc.NodeID
 	inc   int
-	item  string // "" for Items
+	item  string
+	reads bool // it is a call of Items
 	began time.Duration
 	known []string // what had been acknowledged by then
 
@@ -74,7 +77,7 @@ type basketCall struct {
 }
 
 func (c *basketCall) String() string {
-	if c.item == "" {
+	if c.reads {
 		return fmt.Sprintf("Items at %v, called at %v", c.at, c.began)
 	}
 	return fmt.Sprintf("Add(%q) at %v, called at %v", c.item, c.at, c.began)
@@ -89,13 +92,16 @@ func (c *basketCall) done() bool {
 // goAdd begins to add a new item.
 func (b *basketStore) goAdd(at labrpc.NodeID) *basketCall {
 	b.added++
-	item := fmt.Sprintf("%s-%03d", b.name, b.added)
+	return b.goAddItem(at, fmt.Sprintf("%s-%03d", b.name, b.added))
+}
+
+func (b *basketStore) goAddItem(at labrpc.NodeID, item string) *basketCall {
 	return b.call(&basketCall{at: at, item: item}, func(basket *consistency.Basket) ([]string, error) { return nil, basket.Add(item) })
 }
 
 // goItems begins to read.
 func (b *basketStore) goItems(at labrpc.NodeID) *basketCall {
-	return b.call(&basketCall{at: at}, (*consistency.Basket).Items)
+	return b.call(&basketCall{at: at, reads: true}, (*consistency.Basket).Items)
 }
 
 func (b *basketStore) call(call *basketCall, f func(*consistency.Basket) ([]string, error)) *basketCall {
@@ -133,7 +139,7 @@ func (b *basketStore) wait(call *basketCall) ([]string, bool) {
 	switch {
 	case !call.over:
 		return nil, false
-	case call.err == nil && call.item != "":
+	case call.err == nil && !call.reads:
 		if !slices.Contains(b.acknowledged, call.item) {
 			b.acknowledged = append(b.acknowledged, call.item)
 		}
@@ -152,7 +158,7 @@ func (b *basketStore) sound(call *basketCall) {
 		switch {
 		case i > 0 && call.items[i-1] >= item:
 			b.s.Failf(ruleInvents, "%v: %v: it returns %q before %q", b.policy, call, call.items[i-1], item)
-		case !slices.ContainsFunc(b.calls, func(c *basketCall) bool { return c.item == item }):
+		case !slices.ContainsFunc(b.calls, func(c *basketCall) bool { return !c.reads && c.item == item }):
 			b.s.Failf(ruleInvents, "%v: %v: it returns %q, which nobody has added", b.policy, call, item)
 		}
 	}
@@ -259,7 +265,7 @@ func (b *basketStore) linearizable() {
 		if call.over && call.err == nil {
 			op.Pending, op.Return, op.Out = false, call.ended, basketState(call.items)
 		}
-		if !op.Pending || call.item != "" {
+		if !op.Pending || !call.reads {
 			history = append(history, op)
 		}
 		call.mu.Unlock()

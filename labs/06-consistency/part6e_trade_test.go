@@ -167,7 +167,7 @@ func (t *basketTally) count(b *basketStore, call *basketCall) {
 		return
 	}
 	t.answered++
-	if call.item != "" {
+	if !call.reads {
 		return
 	}
 	t.reads++
