@@ -41,10 +41,10 @@ func TestPutIsItsOwn6A(t *testing.T) {
 	})
 }
 
-// A leader's entries reach everybody, and no acknowledgement comes back: it cannot tell a client that a write is done, nor
-// that it never will be, for then the links mend (rules 2 and 3).
+// A leader's entries reach everybody, but no acknowledgement comes back. It must not tell a client that a write is done, nor
+// that the write never will be: later the links heal (rules 2 and 3).
 func TestUnknownIsNoRefusal6A(t *testing.T) {
-	const covered = "a write that nobody could promise was done in the end"
+	const covered = "a write that was neither Done nor Refused took effect"
 	labtest.Run(t, labtest.Config{Nodes: 5, Seeds: 20, MustCover: []string{covered}}, func(s *labtest.Sim) {
 		c := newStrongCluster(s, 3)
 		a, b := c.clients[0], c.clients[1]
@@ -58,7 +58,7 @@ func TestUnknownIsNoRefusal6A(t *testing.T) {
 		c.answered(put, get, logGet)
 		for _, op := range []*strongOp{put, get, logGet} {
 			if op.Done {
-				s.Failf(ruleStrong, "%v, while no other server could answer %v: it cannot know that nobody else leads", op, leader)
+				s.Failf(ruleStrong, "%v, although no reply of another server could reach %v: it could not know whether it was still the leader", op, leader)
 			}
 		}
 		s.Net.Heal()

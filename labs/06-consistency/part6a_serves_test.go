@@ -34,7 +34,7 @@ func TestPutAndGet6A(t *testing.T) {
 			c.answered(put, get)
 			for _, op := range []*strongOp{put, get} {
 				if op.Done || op.write() != op.Refused || op.Leader != leader {
-					s.Failf(ruleLeader, "%v; it named %v as the leader, want it to turn the client away and name %v", op, op.Leader, leader)
+					s.Failf(ruleLeader, "%v; its reply named %v as the leader, want no service and %v as the leader", op, op.Leader, leader)
 				}
 			}
 		}
@@ -102,17 +102,17 @@ func TestReadsCostNoEntries6A(t *testing.T) {
 			}
 		})
 		if cost.term > 0 {
-			s.Failf(ruleBase, "your lab 05 does not work yet: the term went up by %d in a calm network with a leader", cost.term)
+			s.Failf(ruleBase, "your lab 05 does not work yet: the term rose by %d in a calm network with a leader", cost.term)
 		}
 		if cost.entries > 0 {
-			s.Failf(ruleNoEntry, "%d reads with Get made the log %d entries longer", 3*reads, cost.entries)
+			s.Failf(ruleNoEntry, "%d calls of Get added %d entries to the log, want none: each term has its entry already", 3*reads, cost.entries)
 		}
 		if cost.writes > 0 {
-			s.Failf(ruleNoEntry, "%d reads with Get wrote to the servers' disks %d times", 3*reads, cost.writes)
+			s.Failf(ruleNoEntry, "%d calls of Get caused %d writes to the disks of the servers, want none", 3*reads, cost.writes)
 		}
 		const budget = reads * (4 + 6 + 6)
 		if cost.messages > budget {
-			s.Failf(ruleMessages, "%d reads with Get, a third at each of 3 servers, cost %d messages between servers, want at most %d", 3*reads, cost.messages, budget)
+			s.Failf(ruleMessages, "%d calls of Get, a third of them at each of 3 servers, cost %d messages between servers, want at most %d", 3*reads, cost.messages, budget)
 		}
 		s.Measure("messages for a Get, of 3 servers", float64(cost.messages)/(3*reads), "messages", fmt.Sprintf("≤ %.1f", float64(budget)/(3*reads)))
 	})

@@ -116,6 +116,7 @@ func (r *sessionRun) cancelled(already bool, call func(ctx context.Context, s *c
 	over := false
 	node := r.c.nodes[r.client]
 	ctx, cancel := context.WithCancel(node.Context())
+	defer cancel()
 	if already {
 		cancel()
 	}
@@ -162,7 +163,7 @@ func TestUnknownIsNotSeen6B(t *testing.T) {
 		}
 		for _, id := range append(others, leader) {
 			run.moves(id)
-			hist.gets(run, ruleLocal, "x")
+			hist.gets(run, ruleUnseen, "x")
 		}
 		hist.puts(run, "x", "3")
 		hist.gets(run, ruleCatchesUp, "x")

@@ -94,7 +94,7 @@ func (m *sessionLoad) injectFault(round int) {
 // linearizable reports whether a hist is more than it must be.
 func (t *sessionHistory) linearizable() bool {
 	var ops []linear.Op[history.Op, string]
-	for _, op := range t.history() {
+	for _, op := range t.operations() {
 		ops = append(ops, linear.Op[history.Op, string]{
 			Client: op.Client, Key: op.Key, In: op, Out: op.Value, Call: op.Invoke, Return: op.Return, Pending: op.Indeterminate,
 		})
@@ -111,12 +111,12 @@ func (t *sessionHistory) linearizable() bool {
 // readHidden reports whether somebody read what a Put of unknown outcome wrote.
 func (t *sessionHistory) readHidden() bool {
 	unknown := map[string]bool{}
-	for _, op := range t.history() {
+	for _, op := range t.operations() {
 		if op.Indeterminate {
 			unknown[op.Key+"="+op.Value] = true
 		}
 	}
-	for _, op := range t.history() {
+	for _, op := range t.operations() {
 		if op.Kind == history.Read && unknown[op.Key+"="+op.Value] {
 			return true
 		}

@@ -29,7 +29,7 @@ func TestReadsLocally6B(t *testing.T) {
 			}
 		})
 		if cost.messages > 0 || cost.entries > 0 || cost.writes > 0 {
-			s.Failf(ruleLocal, "9 reads cost %d messages between servers, %d entries in the log and %d disk writes, want none",
+			s.Failf(ruleLocal, "9 calls of Get cost %d messages between servers, %d entries in the log and %d disk writes, want none",
 				cost.messages, cost.entries, cost.writes)
 		}
 		// Everybody else is out of reach.
@@ -61,13 +61,13 @@ func TestStaleReadIsAccepted6B(t *testing.T) {
 		hist.puts(writer, "x", "2")
 		got := hist.gets(reader, ruleLocal, "x")
 		hist.check()
-		if v, err := sequential.Check(hist.history(), sequential.Options{}); got == "1" && v == nil && err == nil && !hist.linearizable() {
+		if v, err := sequential.Check(hist.operations(), sequential.Options{}); got == "1" && v == nil && err == nil && !hist.linearizable() {
 			s.Cover(covered)
 		}
 		s.Net.Heal()
 		c.settles()
 		if got := hist.gets(reader, ruleLocal, "x"); got != "2" {
-			s.Failf(ruleLocal, "the session on %v read x=%q from %v, which has had x=2 since it was back with the others", c.clients[1], got, others[0])
+			s.Failf(ruleLocal, "the session on %v read x=%q from %v, although %[3]v had applied x=2 before", c.clients[1], got, others[0])
 		}
 		hist.check()
 	})
@@ -100,7 +100,7 @@ func TestReadsItsWrites6B(t *testing.T) {
 		s.Net.Heal()
 		c.settles()
 		if !s.Until(2*servesLimit, func() bool { return late.Over }) || late.Err != "" {
-			hist.fail(ruleCatchesUp, late, late.String()+", though its server has all that the others have")
+			hist.fail(ruleCatchesUp, late, late.String()+", although its server had applied all that the other servers had")
 		}
 		hist.check()
 	})
@@ -200,7 +200,7 @@ func TestWritesOnce6B(t *testing.T) {
 		put := hist.put(a, "x", "2", healLimit)
 		for end := s.Net.Now() + sessionLimit; hist.gets(b, ruleLocal, "x") != "2"; {
 			if s.Net.Now() > end {
-				hist.fail(rulePutServes, put, put.String()+", and nobody can read what it wrote")
+				hist.fail(rulePutServes, put, put.String()+", but no session can read its value")
 			}
 		}
 		if !put.Over {
@@ -211,7 +211,7 @@ func TestWritesOnce6B(t *testing.T) {
 		s.Net.Heal()
 		hist.returns(put)
 		if put.Err == "ctx" {
-			hist.fail(ruleOnce, put, put.String()+", which says that nothing was written; x=2 was read since")
+			hist.fail(ruleOnce, put, put.String()+", so it must not have written; but x=2 was read")
 		}
 		s.Run(2 * time.Second)
 		c.settles()
@@ -223,7 +223,7 @@ func TestWritesOnce6B(t *testing.T) {
 		// And with nobody to write to, ctx's error or ErrUnknown, in time.
 		s.Net.Isolate(c.clients[0])
 		if lost := hist.returns(hist.put(a, "x", "4", sessionLimit)); lost.Err == "" {
-			hist.fail(ruleOnce, lost, lost.String()+", though it could reach no server")
+			hist.fail(ruleOnce, lost, lost.String()+", although it could reach no server")
 		}
 	})
 }

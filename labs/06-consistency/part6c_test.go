@@ -13,7 +13,7 @@ import (
 	consistency "distlabs/labs/06-consistency"
 )
 
-// Which of two replicas lacks something, by their vectors alone.
+// Includes and Merge of version vectors, also with numbers of 64 bits (rule 21).
 func TestVersionVectors6C(t *testing.T) {
 	type vector = consistency.VersionVector
 	cases := []struct {
@@ -46,14 +46,14 @@ func TestVersionVectors6C(t *testing.T) {
 				s.Failf(ruleVersion, "%s: %s.Merge(%s) = %s", c.name, gossipVector(c.a), gossipVector(c.b), gossipVector(got))
 			}
 			if gossipVector(c.a)+gossipVector(c.b) != before {
-				s.Failf(ruleVersion, "Merge has changed what it merges, to %s and %s", gossipVector(c.a), gossipVector(c.b))
+				s.Failf(ruleVersion, "Merge changed its arguments, to %s and %s", gossipVector(c.a), gossipVector(c.b))
 			}
 		}
 	})
 }
 
-// Five replicas over bad links, divided, crashed now and then in the middle of a
-// write. All take writes all the time; when it is over, all have the same.
+// Five replicas over lossy links are partitioned and crash, some in the middle of a
+// write. All accept writes all the time. After the last fault, all have the same (rules 16 to 21).
 func TestConverges6C(t *testing.T) {
 	const (
 		divided = "both sides of a partition took writes"
@@ -133,13 +133,13 @@ func TestAnswersAlone6C(t *testing.T) {
 			mine, other := []string{"", "x", "y"}[id], []string{"", "y", "x"}[id]
 			g.put(id, mine)
 			if g.get(id, mine) == "" {
-				s.Failf(ruleAnswersAt, "%v has nothing in %s at %v, which it has just acknowledged", id, mine, s.Net.Now())
+				s.Failf(ruleAnswersAt, "%v has no value of %s at %v, although it has just acknowledged a Put of it", id, mine, s.Net.Now())
 			}
 			g.get(id, other)
 			g.add(id, "total", 2)
 			g.counts(id, "total")
 			if got := g.replicas[id].Count("total"); got != 2 {
-				s.Failf(ruleCounts, "%v counts %d at %v, after its own add of 2", id, got, s.Net.Now())
+				s.Failf(ruleCounts, "%v: Count(\"total\") = %d at %v, want 2, its own add", id, got, s.Net.Now())
 			}
 			s.Run(time.Second)
 		}
@@ -172,19 +172,19 @@ func TestThroughOthers6C(t *testing.T) {
 		s.Net.HealBoth(2, 3)
 		s.Run(gossipSettles)
 		if got, want := g.replicas[3].Version()[1], g.updates[1]; got != want {
-			s.Failf(ruleConverges, "n3 has %d of the %d updates of n1 at %v: n2 has them, and can talk to n3", got, want, s.Net.Now())
+			s.Failf(ruleConverges, "at %[3]v, n3 has %[1]d of the %[2]d updates of n1, want all: n2 has them and is connected to n3", got, want, s.Net.Now())
 		}
 		g.counts(3, "total")
 		if got := g.get(3, "x"); got == "" {
-			s.Failf(ruleConverges, "n3 has nothing in x at %v, though its version %s has the put of n1", s.Net.Now(), gossipVector(g.replicas[3].Version()))
+			s.Failf(ruleConverges, "n3 has no value of x at %v, although its Version %s counts the Put of n1", s.Net.Now(), gossipVector(g.replicas[3].Version()))
 		}
 		if got, ok := g.replicas[3].Get("gone"); ok {
-			s.Failf(ruleDeletes, "n3: Get(\"gone\") = %q, true at %v, and n2 has deleted it", got, s.Net.Now())
+			s.Failf(ruleDeletes, "n3: Get(\"gone\") = %q, true at %v, although n2 has deleted it", got, s.Net.Now())
 		}
 	})
 }
 
-// Those that are down or cut off hold nobody up.
+// Replicas that are down or cut off delay no other replica (rule 16).
 func TestDeadPeers6C(t *testing.T) {
 	labtest.Run(t, labtest.Config{Nodes: 5}, func(s *labtest.Sim) {
 		g := newGossipGroup(s)
@@ -204,7 +204,7 @@ func TestDeadPeers6C(t *testing.T) {
 		g.settle(gossipSettles, live...)
 		a, _ := g.replicas[live[0]].Get("x")
 		if b, _ := g.replicas[live[1]].Get("x"); a != b || a == "" {
-			s.Failf(ruleConverges, "%v has %q in x, %v has %q at %v", live[0], a, live[1], b, s.Net.Now())
+			s.Failf(ruleConverges, "%v: Get(\"x\") = %q and %v: Get(\"x\") = %q at %v, want the same value", live[0], a, live[1], b, s.Net.Now())
 		}
 	})
 }
@@ -235,10 +235,10 @@ func TestDigestsTravel6C(t *testing.T) {
 		messages, bytes := measure()
 		s.Measure("bytes a replica a gossip period, at rest", bytes/5/periods, "", fmt.Sprintf("≤ %d", atRest))
 		if bytes > 5*periods*atRest {
-			s.Failf(ruleGossipBytes, "5 replicas with the same 400 keys send %.0f bytes in %d gossip periods, want at most %d", bytes, periods, 5*periods*atRest)
+			s.Failf(ruleGossipBytes, "5 replicas with the same 400 keys sent %.0f bytes in %d gossip periods, want at most %d", bytes, periods, 5*periods*atRest)
 		}
 		if messages < periods {
-			s.Failf(ruleConverges, "5 replicas send %.0f messages in %d gossip periods: nobody compares itself with anybody", messages, periods)
+			s.Failf(ruleConverges, "the 5 replicas sent %.0f messages in %d gossip periods, want more: the replicas do not gossip", messages, periods)
 		}
 		for i := range 10 {
 			g.putValue(labrpc.NodeID(1+i%5), fmt.Sprintf("key %d", 40*i), fmt.Sprintf("new value %d", i))
@@ -248,7 +248,7 @@ func TestDigestsTravel6C(t *testing.T) {
 		most := 5*periods*atRest + 20*4*each
 		s.Measure("bytes for 20 updates in 50 periods", bytes, "", fmt.Sprintf("≤ %d", most))
 		if bytes > float64(most) {
-			s.Failf(ruleGossipBytes, "for 20 updates, 5 replicas with 400 keys send %.0f bytes in %d gossip periods, want at most %d", bytes, periods, most)
+			s.Failf(ruleGossipBytes, "for 20 updates, 5 replicas with 400 keys sent %.0f bytes in %d gossip periods, want at most %d", bytes, periods, most)
 		}
 		g.settle(0, s.Net.Nodes()...)
 		g.all(ruleConverges, "key 0", "new value 0")

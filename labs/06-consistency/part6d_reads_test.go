@@ -21,11 +21,11 @@ func TestReadRepair6D(t *testing.T) {
 		s.Net.Crash(6)
 		s.Run(time.Second)
 		q.reaches(7, 3, 4, 5)
-		q.want(ruleOverlap, q.goGet(7, "x", consistency.ReadOptions{Level: quorum}), wrote, "that was acknowledged before")
+		q.want(ruleOverlap, q.goGet(7, "x", consistency.ReadOptions{Level: quorum}), wrote, "its write had returned before the read began")
 		s.Run(quorumTimeout)
 		for _, id := range q.replicas {
 			if got := q.peek(id, "x"); got != wrote {
-				s.Failf(ruleRepairs, "%v has %s at %v, want %s: a read at QUORUM has met it", id, quorumCell(got), s.Net.Now(), quorumCell(wrote))
+				s.Failf(ruleRepairs, "%v has %s at %v, want %s: a Get at QUORUM has returned it", id, quorumCell(got), s.Net.Now(), quorumCell(wrote))
 			}
 		}
 		q.reaches(7, q.replicas...)
@@ -34,7 +34,7 @@ func TestReadRepair6D(t *testing.T) {
 		q.get(7, "x", consistency.ReadOptions{Level: all})
 		s.Run(quorumTimeout)
 		if n := s.Net.Stats(labrpc.Match{Method: "Store", Kind: labrpc.Request}).Sub(before).Sent; n > 0 {
-			s.Failf(ruleRepairs, "a read of what all replicas have sends %d stores", n)
+			s.Failf(ruleRepairs, "a Get of a cell that all replicas have sent %d Stores, want none", n)
 		}
 	})
 }
@@ -61,7 +61,7 @@ func TestRepairIsLate6D(t *testing.T) {
 		s.Run(2 * quorumTimeout)
 		for _, id := range q.replicas {
 			if got := q.peek(id, "x"); got != newer {
-				s.Failf(ruleHolds, "%v has %s at %v, want %s: what came later was older", id, quorumCell(got), s.Net.Now(), quorumCell(newer))
+				s.Failf(ruleHolds, "%v has %s at %v, want %s: the Store that arrived last had an older cell", id, quorumCell(got), s.Net.Now(), quorumCell(newer))
 			}
 		}
 	})
@@ -100,7 +100,7 @@ func TestReadsDoNotGoBack6D(t *testing.T) {
 		}
 		q.reaches(8, 3, 4, 5)
 		second := q.goGet(8, "x", consistency.ReadOptions{Level: quorum})
-		q.want(ruleRepairs, second, first, fmt.Sprintf("an earlier read at QUORUM has returned it, when n1 alone had it: its stores are still under way at %v", s.Net.Now()))
+		q.want(ruleRepairs, second, first, fmt.Sprintf("an earlier Get at QUORUM returned it while only n1 had it, and its Stores have not arrived at %v", s.Net.Now()))
 	})
 }
 
@@ -130,7 +130,7 @@ func TestSessionReads6D(t *testing.T) {
 			q.want(ruleAtLeast, q.goGet(7, key, consistency.ReadOptions{Level: level, AtLeast: wrote.Timestamp}), wrote, "n1 has it, and answers in 80ms")
 		}
 		if got := q.get(7, "y", consistency.ReadOptions{Level: one}); got != (consistency.Cell{}) {
-			s.Failf(ruleOverlap, "a read of what was never written returns %s", quorumCell(got))
+			s.Failf(ruleOverlap, "a Get of a key that was never written returned %s", quorumCell(got))
 		}
 	})
 }
@@ -144,20 +144,20 @@ func TestStalenessBound6D(t *testing.T) {
 		q := newQuorumStore(s, 2)
 		within := consistency.ReadOptions{MaxStale: bound}
 		first := q.put(6, "x", quorum)
-		q.want(ruleOverlap, q.goGet(7, "x", within), first, "it has not read it before, so a majority must be asked")
+		q.want(ruleOverlap, q.goGet(7, "x", within), first, "this coordinator has not read the key before, so it must ask a majority")
 		s.Run(quorumTimeout / 2)
 
 		// For nothing, as long as the bound allows; also when no one can be reached.
 		second := q.put(6, "x", quorum)
 		q.reaches(7)
 		sent := s.Net.Stats(labrpc.Match{From: 7}).Sent
-		q.want(ruleStaleness, q.goGet(7, "x", within), first, "that is what a majority had half a second ago, and no more is asked for")
+		q.want(ruleStaleness, q.goGet(7, "x", within), first, "a majority had it half a second ago, which is less than MaxStale, and no replica can be reached")
 		if n := s.Net.Stats(labrpc.Match{From: 7}).Sent - sent; n != 0 {
-			s.Failf(ruleStaleness, "a read with MaxStale sends %d messages at %v; what it has read at QUORUM half a second ago would do", n, s.Net.Now())
+			s.Failf(ruleStaleness, "a Get with MaxStale sent %d messages at %v, want none: its coordinator read the key at QUORUM half a second ago", n, s.Net.Now())
 		}
 		q.want(ruleAtLeast, q.withHealed(7, func() *quorumCall {
 			return q.goGet(7, "x", consistency.ReadOptions{MaxStale: bound, AtLeast: second.Timestamp})
-		}), second, "AtLeast says so")
+		}), second, "the cell in the memory of the coordinator is older than AtLeast")
 
 		// Beyond it, whatever the wall clock shows.
 		s.Run(bound + 100*time.Millisecond)
@@ -165,7 +165,7 @@ func TestStalenessBound6D(t *testing.T) {
 		s.Net.JumpClock(7, -bound)
 		call := q.goGet(7, "x", within)
 		if cell, err := q.wait(call); err == nil {
-			s.Failf(ruleStaleness, "%s returns %s at %v, and no replica can be reached", call.what, quorumCell(cell), s.Net.Now())
+			s.Failf(ruleStaleness, "%s returned %s at %v, although that is too old and no replica can be reached", call.what, quorumCell(cell), s.Net.Now())
 		}
 
 		// A read at ONE does not make it any younger.
@@ -174,11 +174,11 @@ func TestStalenessBound6D(t *testing.T) {
 		q.reaches(7)
 		call = q.goGet(7, "x", within)
 		if cell, err := q.wait(call); err == nil {
-			s.Failf(ruleStaleness, "%s returns %s at %v: after a read at ONE, nobody knows how old that is", call.what, quorumCell(cell), s.Net.Now())
+			s.Failf(ruleStaleness, "%s returned %s at %v, although only a Get at ONE has returned it recently, and no replica can be reached", call.what, quorumCell(cell), s.Net.Now())
 		}
 		q.reaches(7, q.replicas...)
 		s.Net.JumpClock(7, bound)
-		q.want(ruleStaleness, q.goGet(7, "x", within), third, "what it knew is too old")
+		q.want(ruleStaleness, q.goGet(7, "x", within), third, "the cell in the memory of the coordinator is too old")
 	})
 }
 
@@ -209,11 +209,11 @@ func TestAgeCountsFromTheQuestion6D(t *testing.T) {
 		held.Discard(nil)
 		held.Release()
 		if _, err := q.wait(call); err != nil {
-			s.Failf(ruleLevels, "%s fails, though the answers were under way for less than a second: %v", call.what, err)
+			s.Failf(ruleLevels, "%s failed, although the replies took less than a second: %v", call.what, err)
 		}
 		s.Run(bound - 700*time.Millisecond)
 		q.want(ruleStaleness, q.goGet(7, "x", consistency.ReadOptions{MaxStale: bound}), newer,
-			fmt.Sprintf("it was acknowledged more than %v ago; the answers that n7 has kept were given before that", bound))
+			fmt.Sprintf("its write returned more than %v ago; the cell that n7 remembers was sent before that", bound))
 	})
 }
 

@@ -23,7 +23,7 @@ func TestLaterWriteIsNewer6D(t *testing.T) {
 			wrote := q.put(via, "x", quorum)
 			reader := q.first + labrpc.NodeID((turn+1)%3)
 			q.reaches(reader, subsets[s.Rand().IntN(3)]...)
-			q.want(ruleNewer, q.goGet(reader, "x", consistency.ReadOptions{Level: quorum}), wrote, "that is the last write, whatever the clocks show")
+			q.want(ruleNewer, q.goGet(reader, "x", consistency.ReadOptions{Level: quorum}), wrote, "its write is the last one, whatever the wall clocks show")
 		}
 		// Of those that the second meets, only the slowest has what the first has written.
 		for _, id := range []labrpc.NodeID{6, 7, 8} {
@@ -39,7 +39,7 @@ func TestLaterWriteIsNewer6D(t *testing.T) {
 		s.Net.SetLink(3, 7, labrpc.Link{Latency: labrpc.Fixed(60 * time.Millisecond)})
 		last := q.put(7, "z", quorum)
 		q.reaches(8, 1, 2, 3)
-		q.want(ruleNewer, q.goGet(8, "z", consistency.ReadOptions{Level: quorum}), last, "that is the last write; three replicas have it, n3 among them")
+		q.want(ruleNewer, q.goGet(8, "z", consistency.ReadOptions{Level: quorum}), last, "its write is the last one; three replicas have it, n3 among them")
 
 		// ONE and ALL, and one coordinator on its own.
 		for _, id := range []labrpc.NodeID{6, 7, 8} {
@@ -57,10 +57,10 @@ func TestLaterWriteIsNewer6D(t *testing.T) {
 			q.reaches(6, q.replicas[turn+1])
 			wrote := q.put(6, "y", one)
 			s.Run(2 * quorumTimeout)
-			q.want(ruleNewer, q.goGet(7, "y", consistency.ReadOptions{Level: all}), wrote, "that is the coordinator's last write")
+			q.want(ruleNewer, q.goGet(7, "y", consistency.ReadOptions{Level: all}), wrote, "its write is the last one of this coordinator")
 		}
 		wrote := q.put(7, "y", all)
-		q.want(ruleNewer, q.goGet(8, "y", consistency.ReadOptions{Level: one}), wrote, "that is the last write, and was at ALL")
+		q.want(ruleNewer, q.goGet(8, "y", consistency.ReadOptions{Level: one}), wrote, "its write is the last one, and was at ALL")
 	})
 }
 
@@ -92,7 +92,7 @@ func TestNoTimestampTwice6D(t *testing.T) {
 		for _, id := range q.replicas {
 			cell := q.peek(id, "x")
 			if other, ok := cells[cell.Timestamp]; ok && other != cell.Value {
-				s.Failf("a timestamp is given to one write only (rule 25)", "the timestamp %d of %v is that of two writes, %q and %q, which no replica can order", cell.Timestamp.Counter, cell.Timestamp.Node, other, cell.Value)
+				s.Failf(ruleNewer, "two writes, of %[3]q and %[4]q, have the timestamp %[1]d of %[2]v", cell.Timestamp.Counter, cell.Timestamp.Node, other, cell.Value)
 			}
 			cells[cell.Timestamp] = cell.Value
 		}
@@ -113,7 +113,7 @@ func TestTwoWritesAtOnce6D(t *testing.T) {
 		for _, call := range calls {
 			cell := q.mustDo(call)
 			if other, ok := timestamps[cell.Timestamp]; ok {
-				s.Failf("a timestamp is given to one write only (rule 25)", "the writes of %q and of %q have the timestamp %d of %v", other, cell.Value, cell.Timestamp.Counter, cell.Timestamp.Node)
+				s.Failf(ruleNewer, "the writes of %q and of %q have the timestamp %d of %v", other, cell.Value, cell.Timestamp.Counter, cell.Timestamp.Node)
 			}
 			timestamps[cell.Timestamp] = cell.Value
 		}
@@ -121,7 +121,7 @@ func TestTwoWritesAtOnce6D(t *testing.T) {
 		first := q.peek(1, "x")
 		for _, id := range q.replicas {
 			if got := q.peek(id, "x"); got != first {
-				s.Failf(ruleReaches, "long after four writes at once, n1 has %s and %v has %s", quorumCell(first), id, quorumCell(got))
+				s.Failf(ruleReaches, "more than Timeout after four writes at once, n1 has %s but %v has %s", quorumCell(first), id, quorumCell(got))
 			}
 		}
 	})

@@ -31,7 +31,7 @@ func TestLevels6D(t *testing.T) {
 		for n, sizes := range quorumSizes {
 			for level, want := range sizes {
 				if got := level.Required(n); got != want {
-					s.Failf(ruleLevels, "%v of %d replicas is %d, want %d", level, n, got, want)
+					s.Failf(ruleLevels, "%v.Required(%d) = %d, want %d", level, n, got, want)
 				}
 			}
 		}
@@ -40,7 +40,7 @@ func TestLevels6D(t *testing.T) {
 		for i, a := range timestamps {
 			for j, b := range timestamps {
 				if got := a.Compare(b); cmp.Compare(got, 0) != cmp.Compare(i, j) {
-					s.Failf(ruleNewer, "%v.Compare(%v) = %d; by counter, then by node", a, b, got)
+					s.Failf(ruleNewer, "%v.Compare(%v) = %d, want the order by Counter, then by Node", a, b, got)
 				}
 			}
 		}
@@ -84,11 +84,11 @@ func (q *quorumStore) survives(call *quorumCall, level consistency.Level, left i
 	enough := left >= quorumSizes[n][level]
 	switch {
 	case enough && err != nil:
-		q.s.Failf(ruleLevels, "%s fails, with %d of %d replicas left: %v", call.what, left, n, err)
+		q.s.Failf(ruleLevels, "%s failed although %d of %d replicas can be reached: %v", call.what, left, n, err)
 	case !enough && err == nil:
-		q.s.Failf(ruleLevels, "%s succeeds with %s, and %d of %d replicas are left", call.what, quorumCell(cell), left, n)
+		q.s.Failf(ruleLevels, "%s returned %s, although only %d of %d replicas can be reached", call.what, quorumCell(cell), left, n)
 	case enough && cell.Value == "":
-		q.s.Failf(ruleOverlap, "%s returns nothing, and all replicas have a value", call.what)
+		q.s.Failf(ruleOverlap, "%s returned nothing, although all replicas have a value", call.what)
 	}
 }
 
@@ -118,13 +118,13 @@ func TestAcknowledgedIsSeen6D(t *testing.T) {
 			if q.peek(q.replicas[n-1], key) != wrote {
 				s.Cover(narrow)
 			}
-			q.want(ruleOverlap, q.goGet(reader, key, consistency.ReadOptions{Level: levels[1]}), wrote, "that was acknowledged before")
+			q.want(ruleOverlap, q.goGet(reader, key, consistency.ReadOptions{Level: levels[1]}), wrote, "its write had returned before the read began")
 		}
 	})
 }
 
-// The price of ONE: a read meets a replica that a write has not reached, and
-// returns the old value; and that is no fault. Once the network is whole, the write gets there.
+// The price of ONE: a read asks a replica that a write has not reached, and
+// returns the old value, which is allowed. When the links heal, the write arrives there (rules 23 and 26).
 func TestOneMayBeStale6D(t *testing.T) {
 	const stale = "a read at ONE returned what had been overwritten, and it was accepted"
 	labtest.Run(t, labtest.Config{Nodes: 8, MustCover: []string{stale}}, func(s *labtest.Sim) {
@@ -137,15 +137,15 @@ func TestOneMayBeStale6D(t *testing.T) {
 		case old.Value:
 			s.Cover(stale)
 		case wrote.Value:
-			s.Failf(ruleMayBeStale, "a read at ONE returns %s, which the only replica that it can reach does not have", quorumCell(got))
+			s.Failf(ruleMayBeStale, "a Get at ONE returned %s, but n2, the only replica that the coordinator can reach, does not have it", quorumCell(got))
 		default:
-			s.Failf(ruleMayBeStale, "a read at ONE returns %s, and n2 has %s", quorumCell(got), quorumCell(old))
+			s.Failf(ruleMayBeStale, "a Get at ONE returned %s, but n2, the only replica that the coordinator can reach, has %s", quorumCell(got), quorumCell(old))
 		}
 		// n1 can be asked, but no store arrives anywhere: then no replica has it, and ONE is not reached.
 		lost := s.Net.Hold(labrpc.Match{From: 6, Method: "Store", Kind: labrpc.Request})
 		call := q.goPut(6, "y", q.value(), one)
 		if _, err := q.wait(call); err == nil {
-			s.Failf(ruleLevels, "%s succeeds at %v, and no replica has it", call.what, call.ended)
+			s.Failf(ruleLevels, "%s succeeded at %v, although no replica has it", call.what, call.ended)
 		}
 		lost.Discard(nil)
 		lost.Release()
@@ -156,13 +156,13 @@ func TestOneMayBeStale6D(t *testing.T) {
 		call = q.goGet(7, "x", consistency.ReadOptions{Level: one})
 		q.mustDo(call)
 		if took := call.ended - call.began; took > quorumTimeout/4 {
-			s.Failf(ruleLevels, "%s takes %v; the first replica answers within 40ms", call.what, took)
+			s.Failf(ruleLevels, "%s took %v, although the first replica replied within 40ms", call.what, took)
 		}
 		q.reaches(6, q.replicas...)
 		s.Run(quorumTimeout)
 		for _, id := range q.replicas {
 			if got := q.peek(id, "x"); got.Value != wrote.Value {
-				s.Failf(ruleReaches, "%v has %s at %v, want %s: the coordinator can reach it, and Timeout is not over", id, quorumCell(got), s.Net.Now(), quorumCell(wrote))
+				s.Failf(ruleReaches, "%v has %s at %v, want %s: the coordinator was connected to it until Timeout", id, quorumCell(got), s.Net.Now(), quorumCell(wrote))
 			}
 		}
 	})
@@ -184,7 +184,7 @@ func TestCountsReplicasNotAnswers6D(t *testing.T) {
 		}
 		q.reaches(6, 4, 5)
 		if _, err := q.wait(q.goGet(6, "x", consistency.ReadOptions{Level: quorum})); err == nil {
-			s.Failf(ruleLevels, "a read at QUORUM succeeds at %v, and two of five replicas can be reached: n4 and n5, whose answers come more than once", s.Net.Now())
+			s.Failf(ruleLevels, "a Get at QUORUM succeeded at %v, although only two of five replicas can be reached: n4 and n5, which reply more than once", s.Net.Now())
 		}
 		if replies := s.Net.Stats(labrpc.Match{From: 4, To: 6, Kind: labrpc.Reply}); replies.Sent > 1 {
 			s.Cover(twice)
@@ -194,7 +194,7 @@ func TestCountsReplicasNotAnswers6D(t *testing.T) {
 		call := q.goPut(6, "x", q.value(), quorum)
 		stored := s.Net.Hold(labrpc.Match{To: 3, Method: "Store", Kind: labrpc.Request})
 		if _, err := q.wait(call); err == nil {
-			s.Failf(ruleLevels, "%s succeeds at %v, and two of five replicas have it: n4 and n5, whose answers come more than once", call.what, s.Net.Now())
+			s.Failf(ruleLevels, "%s succeeded at %v, although only two of five replicas have it: n4 and n5, which reply more than once", call.what, s.Net.Now())
 		}
 		stored.Discard(nil)
 		stored.Release()
@@ -214,7 +214,7 @@ func TestAsksAgain6D(t *testing.T) {
 		}
 		for range 12 {
 			wrote := q.put(4, "x", quorum)
-			q.want(ruleOverlap, q.goGet(4, "x", consistency.ReadOptions{Level: quorum}), wrote, "that was acknowledged before")
+			q.want(ruleOverlap, q.goGet(4, "x", consistency.ReadOptions{Level: quorum}), wrote, "its write had returned before the read began")
 		}
 	})
 }

@@ -58,7 +58,7 @@ func TestTimeoutIsForAllRounds6E(t *testing.T) {
 	})
 }
 
-// What a member has answered for is on its disk: it crashes at the very instant at which the answer has come, on links that take 100µs (rule 32).
+// What a member has answered for is on its disk: it crashes at the very instant at which the answer has come, on links that take 100µs (rule 34).
 func TestCPAnswersAreOnDisk6E(t *testing.T) {
 	const covered = "an item was read, and the members that had just got it crashed"
 	link := labrpc.Link{Latency: labrpc.Fixed(100 * time.Microsecond)}
@@ -85,7 +85,7 @@ func TestCPAnswersAreOnDisk6E(t *testing.T) {
 			later := b.mustRead(4)
 			for _, item := range read {
 				if !slices.Contains(later, item) {
-					s.Failf(ruleNoLies, "n4 returned %v at %v, without %q: n2 returned that before, and then n2 and n3 crashed and came back", later, s.Net.Now(), item)
+					s.Failf(ruleOnDisk, "n4 returned %v at %v, without %q: n2 returned that before, and then n2 and n3 crashed and came back", later, s.Net.Now(), item)
 				}
 			}
 			s.Net.Heal()
@@ -100,7 +100,7 @@ func TestCPAnswersAreOnDisk6E(t *testing.T) {
 			s.Net.Heal()
 			s.Net.Partition([]labrpc.NodeID{4, 5, 1})
 			if later := b.mustRead(5); !slices.Contains(later, item) {
-				s.Failf(ruleNoLies, "n5 returned %v at %v, without %q: n2, n3 and n4 had it when it was acknowledged, then they crashed and came back", later, s.Net.Now(), item)
+				s.Failf(ruleOnDisk, "n5 returned %v at %v, without %q: n2, n3 and n4 had it when it was acknowledged, then they crashed and came back", later, s.Net.Now(), item)
 			}
 			s.Net.Heal()
 		}

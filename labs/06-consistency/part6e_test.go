@@ -19,7 +19,7 @@ func TestCPRefuses6E(t *testing.T) {
 		for _, id := range b.members {
 			call := b.goItems(id)
 			if lost := b.missing(call, b.mustServe(call)); lost != "" {
-				s.Failf(ruleNoLies, "CP: %v: it does not return %q, which was acknowledged before", call, lost)
+				s.Failf(ruleNoLies, "CP: %v: the result lacks %q, which was acknowledged before the call", call, lost)
 			}
 		}
 		s.Net.Partition([]labrpc.NodeID{1, 2}, []labrpc.NodeID{3, 4, 5})
@@ -58,7 +58,7 @@ func TestCPHalf6E(t *testing.T) {
 		s.Net.Stop(4)
 		b.mustAdd(1)
 		if got := b.mustRead(3); len(got) == 0 {
-			s.Failf(ruleServed, "Items at n3 returns nothing at %v", s.Net.Now())
+			s.Failf(ruleServed, "Items at n3 returned nothing at %v", s.Net.Now())
 		}
 	})
 }
@@ -88,7 +88,7 @@ func TestCPReadsAgree6E(t *testing.T) {
 		_, okOne := b.wait(one)
 		_, okOther := b.wait(other)
 		if !okOne && !okOther {
-			s.Failf(ruleServed, "%v and %v are refused, and each can talk to three of five", one, other)
+			s.Failf(ruleServed, "%v and %v were refused, although each member is connected to three of five", one, other)
 		}
 		s.Cover(apart)
 		b.linearizable()
@@ -115,7 +115,7 @@ func TestCPReadsDoNotGoBack6E(t *testing.T) {
 		second := b.mustRead(4)
 		for _, item := range first {
 			if !slices.Contains(second, item) {
-				s.Failf(ruleNoLies, "n4 returns %v at %v, without %q, which n2 has returned before", second, s.Net.Now(), item)
+				s.Failf(ruleNoLies, "n4 returned %v at %v, without %q, which n2 had returned before", second, s.Net.Now(), item)
 			}
 		}
 		b.linearizable()
@@ -136,7 +136,7 @@ func TestCPSurvivesCrashes6E(t *testing.T) {
 		s.Net.Heal()
 		s.Net.Isolate(1)
 		if got := b.mustRead(4); !slices.Contains(got, item) {
-			s.Failf(ruleNoLies, "n4 returns %v at %v, without %q, which n1, n2 and n3 have had on their disks since it was acknowledged", got, s.Net.Now(), item)
+			s.Failf(ruleOnDisk, "n4 returned %v at %v, without %q: n1, n2 and n3 had it when it was acknowledged, then n2 and n3 crashed and came back", got, s.Net.Now(), item)
 		}
 	})
 }

@@ -26,7 +26,7 @@ func TestAPAnswers6E(t *testing.T) {
 				call := b.goItems(id)
 				items := b.mustServe(call)
 				if !slices.Contains(items, item) {
-					s.Failf(ruleAlways, "AP: %v: it returns %v, without %q, which this member has acknowledged", call, items, item)
+					s.Failf(ruleAlways, "AP: %v: returned %v, without %q, which this member had acknowledged", call, items, item)
 				}
 				if b.missing(call, items) != "" {
 					s.Cover(stale)
@@ -89,7 +89,7 @@ func TestAPReconciles6E(t *testing.T) {
 	})
 }
 
-// The trade. Two stores of five members, one under each policy, in the same
+// The trade-off. Two stores of five members, one under each policy, in the same
 // network: the same requests, the same partition of two from three for ten
 // seconds. Counted are the requests that were answered, the reads that lacked something
 // acknowledged, and, afterwards, what was lost. The grader shows the figures side by side.
@@ -143,13 +143,13 @@ func TestTrade6E(t *testing.T) {
 		s.Measure("2 of 5 cut off: reads out of date, CP", cp.anomalies(), "%", "≤ 0")
 		s.Measure("2 of 5 cut off: reads out of date, AP", ap.anomalies(), "%", "")
 		if cp.availability() < 60 {
-			s.Failf(ruleServed, "CP answers %.0f %% of the requests, and three of five members are a majority", cp.availability())
+			s.Failf(ruleServed, "CP served %.0f %% of the requests, want at least 60 %%: three of five members are a majority", cp.availability())
 		}
 		if cp.stale > 0 {
 			s.Failf(ruleNoLies, "CP: %s", cp.lie)
 		}
 		if ap.answered < ap.asked {
-			s.Failf(ruleAlways, "AP answers %d of %d requests", ap.answered, ap.asked)
+			s.Failf(ruleAlways, "AP served %d of %d requests, want all", ap.answered, ap.asked)
 		}
 	})
 }
@@ -174,7 +174,7 @@ func (t *basketTally) count(b *basketStore, call *basketCall) {
 	if lost := b.missing(call, items); lost != "" {
 		t.stale++
 		if t.lie == "" {
-			t.lie = fmt.Sprintf("%v: it returns %v, without %q, which was acknowledged before", call, items, lost)
+			t.lie = fmt.Sprintf("%v: returned %v, without %q, which was acknowledged before the call", call, items, lost)
 		}
 	}
 }

@@ -60,8 +60,8 @@ func (t *quorumHistory) record(client int, in quorumAccess, call *quorumCall) *q
 	return call
 }
 
-// finish waits for a call, and puts its answer down. A write that failed may
-// still happen, for as long as one likes.
+// finish waits for a call and records its result. A write that failed may
+// take effect at any later time.
 func (t *quorumHistory) finish(call *quorumCall) (consistency.Cell, error) {
 	cell, err := t.q.wait(call)
 	if op := t.ops[call]; err == nil {
@@ -75,7 +75,7 @@ func (t *quorumHistory) finish(call *quorumCall) (consistency.Cell, error) {
 
 func (t *quorumHistory) wrote(call *quorumCall) bool { return t.ops[call].In.write != "" }
 
-// check asks Porcupine.
+// check checks the history with Porcupine.
 func (t *quorumHistory) check() {
 	history := make([]quorumOp, len(t.order))
 	for i, op := range t.order {
@@ -89,8 +89,8 @@ func (t *quorumHistory) check() {
 			seen = append(seen, op.String())
 		}
 		t.q.s.Fail(labtest.Violation{
-			What: fmt.Sprintf("no order of the operations explains this one: %v", v.Op),
-			Rule: "at QUORUM, reads and writes are linearizable (rules 24, 25 and 27)",
+			What: fmt.Sprintf("the history is not linearizable: no order of the operations allows this result: %v", v.Op),
+			Rule: "with reads and writes at QUORUM, each key is linearizable (rules 24, 25 and 27)",
 			Seen: quorumTail(seen), At: v.Op.Return,
 			Page: func(w io.Writer) error { return linear.Page(w, quorumRegister, v, nil, linear.Options{}) },
 		})
@@ -99,7 +99,7 @@ func (t *quorumHistory) check() {
 	}
 }
 
-// quorumTail leaves out all but the last of many lines: the page has the others.
+// quorumTail keeps only the last lines: the page has all of them.
 func quorumTail(lines []string) []string {
 	const most = 12
 	if len(lines) <= most {

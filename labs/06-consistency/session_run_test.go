@@ -16,13 +16,14 @@ import (
 )
 
 const (
-	ruleSequential = "one order explains what all sessions saw; it keeps each session's own order, and that of the log for the writes: it is sequentially consistent (rule 8)"
-	ruleSession    = "a session sees its own writes, and all that it has seen, again, whatever server it moves to (rule 9)"
-	ruleLocal      = "a server that has what the session has seen answers within 500ms from what it has, and asks no other server (rule 10)"
-	ruleCatchesUp  = "a server that does not have it yet answers within 500ms of having it (rule 11)"
-	ruleContext    = "Get goes on until its ctx ends; when it does, Get and Put return ctx's error within 100ms, or Put ErrUnknown (rule 12)"
-	ruleOnce       = "Put writes once or not at all; ErrUnknown says that nobody knows, ctx's error that nothing was written (rule 13)"
-	rulePutServes  = "in a calm network with a leader Put returns nil within 1s (rule 14)"
+	ruleSequential = "one order of all operations explains the results of all sessions; it keeps each session's order, and the log's order of writes: sequential consistency (rule 8)"
+	ruleSession    = "a Get returns nothing older than its session's own writes, and nothing older than what its session has read, whatever server it reads from (rule 9)"
+	ruleUnseen     = "a write that returned ErrUnknown does not count as seen: the session does not wait for it (rule 9)"
+	ruleLocal      = "a server whose state is not older than the session has seen replies within 500ms from its own state, and asks no other server (rule 10)"
+	ruleCatchesUp  = "a server replies within 500ms of its state reaching what the session has seen, and Get returns within 1s (rule 11)"
+	ruleContext    = "Get continues until its ctx ends; within 100ms of that, Get and Put return ctx's error, or ErrUnknown from Put (rule 12)"
+	ruleOnce       = "Put writes at most once, and looks for the leader until its ctx ends; after nil it has written, after ctx's error it never will, ErrUnknown means unknown (rule 13)"
+	rulePutServes  = "in a calm network with all servers up and a leader, Put returns nil within 1s (rule 14)"
 )
 
 const (
@@ -180,10 +181,10 @@ func sessionStep(node *labrpc.Node, s *consistency.Session, what history.Op, lim
 // returns waits until a call returns: at the latest a little after its context ends.
 func (t *sessionHistory) returns(op *sessionOp) *sessionOp {
 	if !t.c.s.Until(op.Invoke+op.Limit+contextSlack-t.c.s.Net.Now(), func() bool { return op.Over }) {
-		t.fail(ruleContext, op, fmt.Sprintf("%v, though its ctx ended at %v", op, brief(op.Invoke+op.Limit)))
+		t.fail(ruleContext, op, fmt.Sprintf("%v, although its ctx ended at %v", op, brief(op.Invoke+op.Limit)))
 	}
 	if op.Err != "" && op.Err != "ctx" && (op.Err != "ErrUnknown" || op.Kind == history.Read) {
-		t.fail(ruleContext, op, op.String()+", want ctx's error, or of Put ErrUnknown")
+		t.fail(ruleContext, op, op.String()+", want ctx's error, or ErrUnknown from Put")
 	}
 	return op
 }
@@ -208,9 +209,9 @@ func (t *sessionHistory) fail(rule string, op *sessionOp, what string) {
 	t.c.s.Fail(labtest.Violation{What: what, Rule: rule, Nodes: t.c.s.Net.Nodes()})
 }
 
-// history returns what the checkers judge. A read without a value says nothing; a write that returned ctx's error
+// operations returns what the checkers check. A read without a value says nothing; a write that returned ctx's error
 // was not carried out, says the session.
-func (t *sessionHistory) history() []history.Op {
+func (t *sessionHistory) operations() []history.Op {
 	var ops []history.Op
 	for _, op := range t.ops {
 		unknown := !op.Over || op.Err == "ErrUnknown"
@@ -222,19 +223,19 @@ func (t *sessionHistory) history() []history.Op {
 	return ops
 }
 
-// check checks the session guarantees, whose breach has a shorter story, and then sequential consistency.
+// check checks the session guarantees first, because their violations are shorter, and then sequential consistency.
 func (t *sessionHistory) check() {
-	ops := t.history()
+	ops := t.operations()
 	v, err := session.Check(ops, session.Options{Guarantees: session.ReadYourWrites | session.MonotonicReads, LinearWrites: true})
-	t.judge(ruleSession, v, err)
+	t.report(ruleSession, v, err)
 	v, err = sequential.Check(ops, sequential.Options{LinearWrites: true})
-	t.judge(ruleSequential, v, err)
+	t.report(ruleSequential, v, err)
 }
 
-func (t *sessionHistory) judge(rule string, v *history.Violation, err error) {
+func (t *sessionHistory) report(rule string, v *history.Violation, err error) {
 	switch {
 	case err != nil:
-		t.c.s.Failf("none: this is a mistake in the test, not in your code", "the history could not be checked: %v", err)
+		t.c.s.Failf("none: this is an error in the test, not in your code", "the history could not be checked: %v", err)
 	case v == nil:
 		return
 	}

@@ -18,15 +18,15 @@ const (
 	quorumRetry   = 100 * time.Millisecond
 	quorumTimeout = 1050 * time.Millisecond // no multiple of that: no two timers of a request fall on one instant
 
-	ruleLevels     = "a request succeeds if, and only if, as many different replicas answer as its level says (rule 23)"
-	ruleOverlap    = "if the levels of a write and of a later read make more than N, the read returns that write or a newer one (rule 24)"
-	ruleNewer      = "a write is newer than every earlier one of the same coordinator, and than every earlier one with which its level makes more than N (rule 25)"
-	ruleMayBeStale = "a read at ONE returns what the first replica to answer has, and that may be old (rule 23)"
-	ruleReaches    = "a write reaches, within Timeout, every replica that can be reached, whatever its level (rule 26)"
-	ruleRepairs    = "a read at QUORUM or ALL returns when as many replicas as its level says have what it returns, and repairs those that are behind (rule 27)"
-	ruleHolds      = "a replica answers a store when it has that cell or a newer one on its disk, and never goes back to an older one (rule 28)"
-	ruleAtLeast    = "a read returns nothing older than AtLeast (rule 29)"
-	ruleStaleness  = "a read with MaxStale returns what a majority had at some moment not longer ago than that (rule 30)"
+	ruleLevels     = "a request succeeds if and only if as many different replicas as its level requires reply within Timeout; if not, it returns ErrUnavailable at the end of Timeout (rule 23)"
+	ruleOverlap    = "if the levels of a write and of a later read require more than N replicas together, the read returns that write or a newer one (rule 24)"
+	ruleNewer      = "a Put is newer than every earlier Put of its coordinator, and than every earlier one with which its level requires more than N replicas; no two have one timestamp (rule 25)"
+	ruleMayBeStale = "a Get at ONE returns with the first reply, which may be an old cell (rule 23)"
+	ruleReaches    = "a Put sends its cell to all replicas until Timeout, whatever its level (rule 26)"
+	ruleRepairs    = "a Get at QUORUM or ALL returns a cell only when as many replicas as its level requires have it; it repairs those that are behind, and stores nothing if all have the same (rule 27)"
+	ruleHolds      = "a replica replies to a Store when it has that cell, or a newer one, on its disk, and never returns to an older one (rule 28)"
+	ruleAtLeast    = "a Get returns nothing older than AtLeast: it waits for a replica that has it, or fails (rule 29)"
+	ruleStaleness  = "a Get with MaxStale returns what a majority had at most MaxStale before its call: from memory and without a message if it can, otherwise by a read at QUORUM, or at Level if that is higher (rule 30)"
 )
 
 var errQuorumCrashed = errors.New("the coordinator has crashed")
@@ -144,8 +144,8 @@ func (q *quorumStore) wait(call *quorumCall) (consistency.Cell, error) {
 	limit := call.began + quorumTimeout + time.Millisecond - q.s.Net.Now()
 	if !q.s.Until(max(limit, 0), call.done) && !q.crashed(call) {
 		q.s.Fail(labtest.Violation{
-			What: fmt.Sprintf("%s: no answer %v after its call at %v", call.what, quorumTimeout, call.began),
-			Rule: "a request ends within Timeout (rule 23)", Nodes: []labrpc.NodeID{call.via},
+			What: fmt.Sprintf("%s: not returned %v after its call at %v", call.what, quorumTimeout, call.began),
+			Rule: ruleLevels, Nodes: []labrpc.NodeID{call.via},
 		})
 	}
 	call.mu.Lock()
@@ -154,7 +154,7 @@ func (q *quorumStore) wait(call *quorumCall) (consistency.Cell, error) {
 		return consistency.Cell{}, errQuorumCrashed
 	}
 	if call.err != nil && !errors.Is(call.err, consistency.ErrUnavailable) && !q.crashed(call) {
-		q.s.Failf(ruleLevels, "%s: the error is %q, want one that wraps ErrUnavailable", call.what, call.err)
+		q.s.Failf(ruleLevels, "%s returned the error %q, want one that wraps ErrUnavailable", call.what, call.err)
 	}
 	return call.cell, call.err
 }
@@ -174,7 +174,7 @@ func (q *quorumStore) mustDo(call *quorumCall) consistency.Cell {
 	cell, err := q.wait(call)
 	if err != nil {
 		q.s.Fail(labtest.Violation{
-			What: fmt.Sprintf("%s fails at %v, and enough replicas answer: %v", call.what, call.ended, err),
+			What: fmt.Sprintf("%s failed at %v, although enough replicas replied: %v", call.what, call.ended, err),
 			Rule: ruleLevels, Nodes: []labrpc.NodeID{call.via},
 		})
 	}
@@ -186,7 +186,7 @@ func (q *quorumStore) want(rule string, call *quorumCall, want consistency.Cell,
 	got := q.mustDo(call)
 	if got.Value != want.Value {
 		q.s.Fail(labtest.Violation{
-			What: fmt.Sprintf("%s returns %s at %v, want %s: %s", call.what, quorumCell(got), call.ended, quorumCell(want), why),
+			What: fmt.Sprintf("%s returned %s at %v, want %s: %s", call.what, quorumCell(got), call.ended, quorumCell(want), why),
 			Rule: rule, Nodes: []labrpc.NodeID{call.via},
 		})
 	}
@@ -228,7 +228,7 @@ func (q *quorumStore) store(id labrpc.NodeID, key string, cell consistency.Cell)
 func quorumAsk[R, A any](q *quorumStore, id labrpc.NodeID, method string, args A) R {
 	reply, ok := quorumTry[R](q, id, method, args)
 	if !ok {
-		q.s.Failf(ruleHolds, "%v does not answer a %s at %v", id, method, q.s.Net.Now())
+		q.s.Failf(ruleHolds, "%v did not reply to a %s at %v", id, method, q.s.Net.Now())
 	}
 	return reply
 }
