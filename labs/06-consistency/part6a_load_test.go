@@ -18,7 +18,7 @@ func TestManyRequests6A(t *testing.T) {
 		leader, _ := c.roles()
 		c.writes(c.clients[0], leader, "x", "before")
 		var ops []*strongOp
-		for i := range 20 {
+		for i := range 40 {
 			for _, client := range c.clients {
 				ops = append(ops, c.put(client, leader, fmt.Sprintf("key %d of %v", i, client), fmt.Sprintf("%d of %v", i, client)))
 				for _, id := range c.servers {
@@ -36,7 +36,7 @@ func TestManyRequests6A(t *testing.T) {
 			}
 			indexes[op.Index] = op
 		}
-		for i := range 20 {
+		for i := range 40 {
 			for _, client := range c.clients {
 				c.sees(client, c.servers[i%3], "Get", fmt.Sprintf("key %d of %v", i, client), fmt.Sprintf("%d of %v", i, client))
 			}

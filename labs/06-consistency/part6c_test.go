@@ -33,7 +33,7 @@ func TestVersionVectors6C(t *testing.T) {
 		{name: "numbers of 64 bits", a: vector{1: math.MaxUint64, 2: 1}, b: vector{1: 5, 2: 1}, aIncB: true, together: vector{1: math.MaxUint64, 2: 1}},
 		{name: "concurrent, whatever the sums", a: vector{1: 3, 2: 1}, b: vector{1: 1, 2: 2}, together: vector{1: 3, 2: 2}},
 	}
-	labtest.Once(t, func(s *labtest.Sim) {
+	labtest.Run(t, labtest.Config{Nodes: 2, Seeds: 1}, func(s *labtest.Sim) {
 		for _, c := range cases {
 			before := gossipVector(c.a) + gossipVector(c.b)
 			if got := c.a.Includes(c.b); got != c.aIncB {
@@ -49,7 +49,38 @@ func TestVersionVectors6C(t *testing.T) {
 				s.Failf(ruleVersion, "Merge changed its arguments, to %s and %s", gossipVector(c.a), gossipVector(c.b))
 			}
 		}
+		newGossipGroup(s).versionIsACopy()
 	})
+}
+
+// versionIsACopy changes the vectors that Version and Merge returned, and looks whether anything else changes.
+func (g *gossipGroup) versionIsACopy() {
+	s := g.s
+	g.put(1, "x")
+	mine := g.replicas[1].Version()
+	g.put(1, "x")
+	if mine[1] != 1 {
+		s.Failf(ruleVersion, "a Version of n1 was {n1:1}, and is %s after another update, want it to stay as it was", gossipVector(mine))
+	}
+	if mine != nil {
+		mine[1], mine[2] = 99, 99
+	}
+	if got := g.replicas[1].Version(); got[1] != 2 || got[2] != 0 {
+		s.Failf(ruleVersion, "the caller of Version changed the map that it got, and now n1's own Version is %s, want {n1:2}", gossipVector(got))
+	}
+	g.put(2, "y")
+	g.settle(gossipSettles, 1, 2)
+	for _, pair := range [][2]consistency.VersionVector{{{1: 2}, nil}, {nil, {1: 2}}, {{1: 2}, {1: 1}}, {{1: 1}, {1: 2}}} {
+		merged := pair[0].Merge(pair[1])
+		if merged == nil {
+			s.Failf(ruleVersion, "Merge returned nil, want {n1:2}")
+			return
+		}
+		merged[1] = 99
+		if pair[0][1] == 99 || pair[1][1] == 99 {
+			s.Failf(ruleVersion, "the caller changed what Merge returned, and this changed a vector that was merged")
+		}
+	}
 }
 
 // Five replicas over lossy links are partitioned and crash, some in the middle of a
@@ -206,7 +237,28 @@ func TestDeadPeers6C(t *testing.T) {
 		if b, _ := g.replicas[live[1]].Get("x"); a != b || a == "" {
 			s.Failf(ruleConverges, "%v: Get(\"x\") = %q and %v: Get(\"x\") = %q at %v, want the same value", live[0], a, live[1], b, s.Net.Now())
 		}
+		g.underLoad(live[0], live[1])
 	})
+}
+
+// underLoad writes at one replica without a pause. Each update reaches another one in time (rule 16).
+func (g *gossipGroup) underLoad(at, other labrpc.NodeID) {
+	type mark struct {
+		at      time.Duration
+		updates uint64
+	}
+	var marks []mark
+	for i := range 1200 {
+		g.putValue(at, fmt.Sprint("key ", i%50), fmt.Sprint(i))
+		marks = append(marks, mark{g.s.Net.Now(), g.updates[at]})
+		g.s.Run(5 * time.Millisecond)
+		for marks[0].at < g.s.Net.Now()-gossipSettles {
+			if got := g.replicas[other].Version()[at]; got < marks[0].updates {
+				g.s.Failf(ruleConverges, "at %v, %v has %d updates of %v, want at least %d: so many were made more than %v ago", g.s.Net.Now(), other, got, at, marks[0].updates, gossipSettles)
+			}
+			marks = marks[1:]
+		}
+	}
 }
 
 // Four hundred keys, then rest, then twenty updates: the bytes on the wire follow

@@ -49,7 +49,42 @@ func TestRemembersEachKey6D(t *testing.T) {
 		}
 		q.reaches(b, q.replicas...)
 		q.want(ruleStaleness, q.goGet(b, "never read", consistency.ReadOptions{MaxStale: bound}), never, "a majority has it")
+		q.remembersAMajority(a, b)
 	})
+}
+
+// remembersAMajority reads with MaxStale what only one replica has. What a coordinator may return without a message is what a majority has had: not what it wrote at ONE, and not
+// what it read and could not repair (rule 30).
+func (q *quorumStore) remembersAMajority(a, b labrpc.NodeID) {
+	s := q.s
+	q.reaches(b, q.replicas[1:]...)
+	for range 3 {
+		q.put(b, "x", quorum)
+	}
+	s.Run(2 * quorumTimeout)
+	q.reaches(a, q.replicas[0])
+	mine := q.put(a, "x", one)
+	call := q.goGet(a, "x", consistency.ReadOptions{MaxStale: 10 * time.Second})
+	if got, err := q.wait(call); err == nil && got.Value == mine.Value {
+		s.Failf(ruleStaleness, "%s returned %s, which was written at ONE and is at one replica of five", call.what, quorumCell(got))
+	}
+
+	q.reaches(a, q.replicas...)
+	q.reaches(b, q.replicas...)
+	q.put(b, "y", all)
+	s.Run(2 * quorumTimeout)
+	q.store(q.replicas[0], "y", consistency.Cell{Value: "half", Timestamp: consistency.Timestamp{Counter: 99, Node: a}})
+	lost := newDropper(s)
+	lost.set(func(m *labrpc.Message) bool { return m.Method == "Store" && m.From == a && m.Kind == labrpc.Request })
+	q.reaches(a, q.replicas[:3]...)
+	call = q.goGet(a, "y", consistency.ReadOptions{Level: quorum})
+	if got, err := q.wait(call); err == nil {
+		s.Failf(ruleRepairs, "%s returned %s, but one replica of five has it, and no Store arrived anywhere", call.what, quorumCell(got))
+	}
+	call = q.goGet(a, "y", consistency.ReadOptions{MaxStale: 10 * time.Second})
+	if got, err := q.wait(call); err == nil && got.Value == "half" {
+		s.Failf(ruleStaleness, "%s returned %s, which one replica of five has, and no majority had", call.what, quorumCell(got))
+	}
 }
 
 // Shortly before the bound what was read at QUORUM is young enough; right after it, it is not; and to read it with MaxStale in between
@@ -81,58 +116,18 @@ func TestEdgeOfTheBound6D(t *testing.T) {
 		if got.Value != newest.Value {
 			s.Failf(ruleStaleness, "a read with MaxStale %v returned %s, 3s after %s was written at QUORUM", bound, quorumCell(got), quorumCell(newest))
 		}
+		q.staleReadAsksItsLevel(a, b)
 	})
 }
 
-// What a coordinator may return without a message is what a majority has had: not what it wrote at ONE, and not
-// what it read and could not repair (rule 30).
-func TestRemembersAMajority6D(t *testing.T) {
-	labtest.Run(t, labtest.Config{Nodes: 8, Seeds: 5}, func(s *labtest.Sim) {
-		q := newQuorumStore(s, 2)
-		a, b := q.first, q.first+1
-		q.reaches(b, q.replicas[1:]...)
-		for range 3 {
-			q.put(b, "x", quorum)
-		}
-		s.Run(2 * quorumTimeout)
-		q.reaches(a, q.replicas[0])
-		mine := q.put(a, "x", one)
-		call := q.goGet(a, "x", consistency.ReadOptions{MaxStale: 10 * time.Second})
-		if got, err := q.wait(call); err == nil && got.Value == mine.Value {
-			s.Failf(ruleStaleness, "%s returned %s, which was written at ONE and is at one replica of five", call.what, quorumCell(got))
-		}
-
-		q.reaches(a, q.replicas...)
-		q.reaches(b, q.replicas...)
-		q.put(b, "y", all)
-		s.Run(2 * quorumTimeout)
-		q.store(q.replicas[0], "y", consistency.Cell{Value: "half", Timestamp: consistency.Timestamp{Counter: 99, Node: a}})
-		lost := newDropper(s)
-		lost.set(func(m *labrpc.Message) bool { return m.Method == "Store" && m.From == a && m.Kind == labrpc.Request })
-		q.reaches(a, q.replicas[:3]...)
-		call = q.goGet(a, "y", consistency.ReadOptions{Level: quorum})
-		if got, err := q.wait(call); err == nil {
-			s.Failf(ruleRepairs, "%s returned %s, but one replica of five has it, and no Store arrived anywhere", call.what, quorumCell(got))
-		}
-		call = q.goGet(a, "y", consistency.ReadOptions{MaxStale: 10 * time.Second})
-		if got, err := q.wait(call); err == nil && got.Value == "half" {
-			s.Failf(ruleStaleness, "%s returned %s, which one replica of five has, and no majority had", call.what, quorumCell(got))
-		}
-	})
-}
-
-// A read with MaxStale whose Level is ALL, and which must ask, asks all (rule 30).
-func TestStaleReadKeepsItsLevel6D(t *testing.T) {
-	labtest.Run(t, labtest.Config{Nodes: 8, Seeds: 3}, func(s *labtest.Sim) {
-		q := newQuorumStore(s, 2)
-		a, b := q.first, q.first+1
-		wrote := q.put(a, "x", one)
-		s.Run(2 * quorumTimeout)
-		s.Net.Crash(q.replicas[4])
-		call := q.goGet(b, "x", consistency.ReadOptions{Level: all, MaxStale: time.Minute})
-		if got, err := q.wait(call); err == nil {
-			s.Failf(ruleStaleness, "%s returned %s, want ErrUnavailable: it had read nothing before, and n5 is down", call.what, quorumCell(got))
-		}
-		q.want(ruleStaleness, q.goGet(b, "x", consistency.ReadOptions{Level: quorum, MaxStale: time.Minute}), wrote, "a majority has it")
-	})
+// staleReadAsksItsLevel reads with MaxStale a key that the coordinator has not read yet: a read whose Level is ALL asks all (rule 30).
+func (q *quorumStore) staleReadAsksItsLevel(a, b labrpc.NodeID) {
+	wrote := q.put(a, "not read yet", one)
+	q.s.Run(2 * quorumTimeout)
+	q.s.Net.Crash(q.replicas[4])
+	call := q.goGet(b, "not read yet", consistency.ReadOptions{Level: all, MaxStale: time.Minute})
+	if got, err := q.wait(call); err == nil {
+		q.s.Failf(ruleStaleness, "%s returned %s, want ErrUnavailable: it had read nothing before, and n5 is down", call.what, quorumCell(got))
+	}
+	q.want(ruleStaleness, q.goGet(b, "not read yet", consistency.ReadOptions{Level: quorum, MaxStale: time.Minute}), wrote, "a majority has it")
 }

@@ -96,33 +96,32 @@ func TestNoTimestampTwice6D(t *testing.T) {
 			}
 			cells[cell.Timestamp] = cell.Value
 		}
+		q.writesAtOnce()
 	})
 }
 
-// Two writes through one coordinator at one time get two timestamps: later, all
+// writesAtOnce makes several writes through one coordinator at one time. They get different timestamps: later, all
 // replicas have the same.
-func TestTwoWritesAtOnce6D(t *testing.T) {
-	labtest.Run(t, labtest.Config{Nodes: 7, Seeds: 5}, func(s *labtest.Sim) {
-		q := newQuorumStore(s, 1)
-		q.put(6, "x", all)
-		var calls []*quorumCall
-		for range 4 {
-			calls = append(calls, q.goPut(6, "x", q.value(), quorum))
+func (q *quorumStore) writesAtOnce() {
+	s := q.s
+	q.put(6, "y", all)
+	var calls []*quorumCall
+	for range 4 {
+		calls = append(calls, q.goPut(6, "y", q.value(), quorum))
+	}
+	timestamps := map[consistency.Timestamp]string{}
+	for _, call := range calls {
+		cell := q.mustDo(call)
+		if other, ok := timestamps[cell.Timestamp]; ok {
+			s.Failf(ruleNewer, "the writes of %q and of %q have the timestamp %d of %v", other, cell.Value, cell.Timestamp.Counter, cell.Timestamp.Node)
 		}
-		timestamps := map[consistency.Timestamp]string{}
-		for _, call := range calls {
-			cell := q.mustDo(call)
-			if other, ok := timestamps[cell.Timestamp]; ok {
-				s.Failf(ruleNewer, "the writes of %q and of %q have the timestamp %d of %v", other, cell.Value, cell.Timestamp.Counter, cell.Timestamp.Node)
-			}
-			timestamps[cell.Timestamp] = cell.Value
+		timestamps[cell.Timestamp] = cell.Value
+	}
+	s.Run(2 * quorumTimeout)
+	first := q.peek(1, "y")
+	for _, id := range q.replicas {
+		if got := q.peek(id, "y"); got != first {
+			s.Failf(ruleReaches, "more than Timeout after four writes at once, n1 has %s but %v has %s", quorumCell(first), id, quorumCell(got))
 		}
-		s.Run(2 * quorumTimeout)
-		first := q.peek(1, "x")
-		for _, id := range q.replicas {
-			if got := q.peek(id, "x"); got != first {
-				s.Failf(ruleReaches, "more than Timeout after four writes at once, n1 has %s but %v has %s", quorumCell(first), id, quorumCell(got))
-			}
-		}
-	})
+	}
 }

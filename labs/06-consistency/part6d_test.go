@@ -25,33 +25,12 @@ var quorumSizes = map[int]map[consistency.Level]int{
 	5: {one: 1, quorum: 3, all: 5},
 }
 
-// How many of N each level takes, and which of two timestamps is newer.
-func TestLevels6D(t *testing.T) {
-	labtest.Once(t, func(s *labtest.Sim) {
-		for n, sizes := range quorumSizes {
-			for level, want := range sizes {
-				if got := level.Required(n); got != want {
-					s.Failf(ruleLevels, "%v.Required(%d) = %d, want %d", level, n, got, want)
-				}
-			}
-		}
-		timestamps := []consistency.Timestamp{{}, {Counter: 1, Node: 2}, {Counter: 1, Node: 3}, {Counter: 2, Node: 1}, {Counter: 10, Node: 1}, {Counter: 300, Node: 1},
-			{Counter: 1 << 32, Node: 1}, {Counter: 1 << 32, Node: 300}, {Counter: 1<<32 + 1, Node: 1}, {Counter: math.MaxInt64, Node: 1}, {Counter: math.MaxUint64, Node: 1}}
-		for i, a := range timestamps {
-			for j, b := range timestamps {
-				if got := a.Compare(b); cmp.Compare(got, 0) != cmp.Compare(i, j) {
-					s.Failf(ruleNewer, "%v.Compare(%v) = %d, want the order by Counter, then by Node", a, b, got)
-				}
-			}
-		}
-	})
-}
-
 // One replica after another goes, by a crash or by a cut, with four and with
 // five of them: each level works for as long as its number of replicas is left, for
 // writes and for reads, and then refuses in time.
 func TestLevelsSurvive6D(t *testing.T) {
 	labtest.Run(t, labtest.Config{Nodes: 7, Seeds: 6}, func(s *labtest.Sim) {
+		levelsAndTimestamps(s)
 		n := 4 + int(s.Seed%2)
 		q := newQuorumStoreOf(s, n, 1)
 		via := q.first
@@ -75,6 +54,26 @@ func TestLevelsSurvive6D(t *testing.T) {
 			}
 		}
 	})
+}
+
+// levelsAndTimestamps checks how many of N replicas each level requires, and which of two timestamps is newer.
+func levelsAndTimestamps(s *labtest.Sim) {
+	for n, sizes := range quorumSizes {
+		for level, want := range sizes {
+			if got := level.Required(n); got != want {
+				s.Failf(ruleLevels, "%v.Required(%d) = %d, want %d", level, n, got, want)
+			}
+		}
+	}
+	timestamps := []consistency.Timestamp{{}, {Counter: 1, Node: 2}, {Counter: 1, Node: 3}, {Counter: 2, Node: 1}, {Counter: 10, Node: 1}, {Counter: 300, Node: 1},
+		{Counter: 1 << 32, Node: 1}, {Counter: 1 << 32, Node: 300}, {Counter: 1<<32 + 1, Node: 1}, {Counter: math.MaxInt64, Node: 1}, {Counter: math.MaxUint64, Node: 1}}
+	for i, a := range timestamps {
+		for j, b := range timestamps {
+			if got := a.Compare(b); cmp.Compare(got, 0) != cmp.Compare(i, j) {
+				s.Failf(ruleNewer, "%v.Compare(%v) = %d, want the order by Counter, then by Node", a, b, got)
+			}
+		}
+	}
 }
 
 // survives checks that a call succeeds if and only if enough replicas are left.
@@ -201,20 +200,20 @@ func TestCountsReplicasNotAnswers6D(t *testing.T) {
 		s.Run(2 * quorumTimeout)
 		q.put(6, "x", quorum)
 		q.get(6, "x", consistency.ReadOptions{Level: quorum})
+		q.reaches(6, q.replicas...)
+		q.asksAgain(6)
 	})
 }
 
-// Links that lose one message in five: the coordinator asks again.
-func TestAsksAgain6D(t *testing.T) {
-	labtest.Run(t, labtest.Config{Nodes: 5, Seeds: 5}, func(s *labtest.Sim) {
-		q := newQuorumStore(s, 1)
-		for _, id := range q.replicas {
-			s.Net.SetLink(id, 4, labrpc.Link{Latency: labrpc.Uniform(time.Millisecond, 20*time.Millisecond), Loss: 0.2})
-			s.Net.SetLink(4, id, labrpc.Link{Latency: labrpc.Uniform(time.Millisecond, 20*time.Millisecond), Loss: 0.2})
-		}
-		for range 12 {
-			wrote := q.put(4, "x", quorum)
-			q.want(ruleOverlap, q.goGet(4, "x", consistency.ReadOptions{Level: quorum}), wrote, "its write had returned before the read began")
-		}
-	})
+// asksAgain reads and writes over links that lose one message in five: the coordinator asks again.
+func (q *quorumStore) asksAgain(via labrpc.NodeID) {
+	s := q.s
+	for _, id := range q.replicas {
+		s.Net.SetLink(id, via, labrpc.Link{Latency: labrpc.Uniform(time.Millisecond, 20*time.Millisecond), Loss: 0.2})
+		s.Net.SetLink(via, id, labrpc.Link{Latency: labrpc.Uniform(time.Millisecond, 20*time.Millisecond), Loss: 0.2})
+	}
+	for range 12 {
+		wrote := q.put(via, "y", quorum)
+		q.want(ruleOverlap, q.goGet(via, "y", consistency.ReadOptions{Level: quorum}), wrote, "its write had returned before the read began")
+	}
 }
