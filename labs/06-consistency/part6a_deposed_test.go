@@ -9,8 +9,8 @@ import (
 	"distlabs/labs/05-replication"
 )
 
-// A leader is cut off with one follower and a client, and does not know that another leads by now. Whatever
-// the client asks of the two, it must not hear what was true once (rule 1).
+// A leader is isolated with one follower and a client, and does not know that another server leads by now. The client
+// must not read an old value from either of the two (rule 1).
 func TestDeposedLeader6A(t *testing.T) {
 	const covered = "a deposed leader that did not know of it was asked for a value that had changed"
 	labtest.Run(t, labtest.Config{Nodes: 7, Seeds: 20, MustCover: []string{covered}}, func(s *labtest.Sim) {
@@ -21,7 +21,7 @@ func TestDeposedLeader6A(t *testing.T) {
 		c.sees(a, old, "Get", "x", "1")
 		c.sees(a, others[0], "Get", "x", "1")
 		s.Net.Partition([]labrpc.NodeID{old, others[0], a})
-		// One voice is one, however often it is heard.
+		// One server counts once, however often its replies arrive.
 		twice := labrpc.Reliable()
 		twice.Duplicate = 1
 		s.Net.SetLink(others[0], old, twice)
@@ -86,8 +86,8 @@ func (r *rival) wins() {
 // that if its old leader steps down by itself when it has lost its majority; so that counts too.
 func (r *rival) isAsked() bool { return r.polite || r.c.leads(r.old) }
 
-// The leader has just confirmed its lead, and read. A moment later another leads and writes. What was
-// confirmed for one read says nothing for the next (rule 1).
+// A leader has just been confirmed, and has served a read. Milliseconds later another server leads and writes. A confirmation
+// for one read is no confirmation for the next one (rule 1).
 func TestConfirmsEachRead6A(t *testing.T) {
 	const covered = "a leader served a read less than 50ms before another leader wrote"
 	cfg := labtest.Config{Nodes: 5, Seeds: 20, Link: strongLink, MustCover: []string{covered}}
@@ -120,8 +120,8 @@ func (c *strongCluster) skewClocks() {
 	}
 }
 
-// A read waits for its confirmation, which is late. Meanwhile another leads and writes; then the next read comes. The
-// late confirmation was given before that: it serves the first read, not the second (rule 1).
+// A read waits for its confirmation, which is late. Meanwhile another server leads and writes; then the next read comes. The
+// late confirmation is from before that: it serves the first read, not the second (rule 1).
 func TestLateConfirmation6A(t *testing.T) {
 	const covered = "a read was confirmed by answers from before another had written"
 	cfg := labtest.Config{Nodes: 5, Seeds: 20, Link: strongLink, MustCover: []string{covered}}
@@ -134,7 +134,7 @@ func TestLateConfirmation6A(t *testing.T) {
 		r := newRival(c)
 		late := s.Net.Hold(labrpc.Match{To: r.old})
 		first := c.read(a, r.old, "Get", "x")
-		// It must come to the old leader, and all that answers it back, but no further.
+		// It must reach the old leader, and the replies of the old leader's peers must be sent, but not arrive.
 		late.Deliver(func(m labrpc.Message) bool { return m.From == a })
 		s.Run(15 * time.Millisecond)
 		late.Deliver(func(m labrpc.Message) bool { return m.From == a })

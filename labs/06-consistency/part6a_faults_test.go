@@ -14,14 +14,14 @@ import (
 	"distlabs/labs/06-consistency"
 )
 
-// Three clients read and write at servers that they pick at random, on links that lose messages (and, between servers, send some
-// twice), with wall clocks that are wrong, while leaders crash, are cut off with clients, and stand still. What the clients saw must be linearizable, by
-// Porcupine's judgement; what had no answer may have happened or not (rules 1 and 2).
+// Three clients read and write at random servers, over links that lose messages (and, between servers, duplicate
+// some), with wrong wall clocks, while leaders crash, are isolated with clients, and are paused. Porcupine checks that the results are
+// linearizable; a request without a reply may have taken effect or not (rules 1 and 2).
 func TestLinearizable6A(t *testing.T) {
 	const (
 		lost    = "a message was lost"
 		deposed = "a deposed leader that did not know of it was asked by a client"
-		hidden  = "a write without an answer was read"
+		hidden  = "a write without a reply was read"
 	)
 	cfg := labtest.Config{Nodes: 6, Seeds: 20, MustCover: []string{lost, deposed, hidden}}
 	labtest.Run(t, cfg, func(s *labtest.Sim) {
@@ -110,7 +110,7 @@ func (c *strongCluster) deposedIsAsked(d time.Duration) bool {
 	return slices.ContainsFunc(c.hist(), func(op *strongOp) bool { return old != 0 && op.Server == old && op.Call >= from })
 }
 
-// readHidden reports whether somebody read what a Put without an answer wrote.
+// readHidden reports whether a client read the value of a Put without a reply.
 func (c *strongCluster) readHidden() bool {
 	unknown := map[string]bool{}
 	for _, op := range c.hist() {
@@ -130,7 +130,7 @@ func (c *strongCluster) readHidden() bool {
 func (c *strongCluster) startClient(client labrpc.NodeID, stop *atomic.Bool) {
 	node, servers := c.nodes[client], c.servers
 	rnd := rand.New(rand.NewPCG(c.s.Seed, uint64(client)))
-	ops := map[int]*strongOp{} // by number: what was told of each
+	ops := map[int]*strongOp{} // by number
 	told := func(_ time.Duration, w movingClientOp) {
 		op := ops[w.Number]
 		if op == nil {
@@ -165,7 +165,7 @@ func (c *strongCluster) startClient(client labrpc.NodeID, stop *atomic.Bool) {
 	}()
 }
 
-// A movingClientOp is what a wandering client tells of a request, before and after.
+// A movingClientOp is a request as a moving client reports it, before and after.
 type movingClientOp struct {
 	Number int
 	Op     strongOp

@@ -11,8 +11,8 @@ import (
 	"distlabs/labs/05-replication"
 )
 
-// A new leader has an entry that its predecessor committed, and does not know that it is. It must find out
-// before it reads, for its own clients and for those of its followers (rule 1).
+// A new leader has an entry that its predecessor committed, and does not know that it is committed. It must find out
+// before it serves a read, for its own clients and for the clients of its followers (rule 1).
 func TestNewLeaderReads6A(t *testing.T) {
 	const covered = "a new leader was asked for a write that it did not know to be committed"
 	cfg := labtest.Config{Nodes: 5, Seeds: 20, Link: strongLink, MustCover: []string{covered}}
@@ -31,7 +31,7 @@ func TestNewLeaderReads6A(t *testing.T) {
 		s.Until(servesLimit, func() bool {
 			return c.status(leader).LastApplied >= first.Index && c.status(third).LastApplied >= first.Index
 		})
-		// From now on, nobody hears that anything more is committed; later, the new leader has no answers, and so
+		// From now on, no server learns that anything more is committed; later, the new leader gets no replies, and so
 		// commits nothing.
 		filter := newAppendFilter(s, first.Index)
 		second := c.writes(a, old, "x", "2")
@@ -47,7 +47,7 @@ func TestNewLeaderReads6A(t *testing.T) {
 		if st := c.status(leader); st.Role == replication.Leader && st.CommitIndex < second.Index {
 			s.Cover(covered)
 		}
-		// Now it has answers, and finds out; the third server goes on not knowing, for a while.
+		// Now it gets replies, and finds out; the third server still does not learn of it for a while.
 		filter.noNews(third)
 		s.Run(80 * time.Millisecond)
 		filter.calm()
@@ -71,9 +71,9 @@ func (c *strongCluster) handOver(from, to labrpc.NodeID) {
 // An appendFilter decides what servers learn from AppendEntries: less than a leader says, which is always true, or no answer.
 type appendFilter struct {
 	mu    sync.Mutex
-	known int           // no server hears that more than this is committed
-	deaf  labrpc.NodeID // if not 0, only this one does not hear it
-	alone labrpc.NodeID // the answers to this one are lost
+	known int           // no server learns that more than this is committed
+	deaf  labrpc.NodeID // if not 0, only this server does not learn it
+	alone labrpc.NodeID // the replies to this server are lost
 }
 
 func newAppendFilter(s *labtest.Sim, known int) *appendFilter {
@@ -111,15 +111,15 @@ func (g *appendFilter) noNews(to labrpc.NodeID) {
 	g.alone, g.deaf = 0, to
 }
 
-// calm ends all that.
+// calm lets every message pass as it is.
 func (g *appendFilter) calm() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.alone, g.deaf, g.known = 0, 0, math.MaxInt
 }
 
-// A client asks a follower of a leader that is none any more, and knows that; the follower does not. That one
-// has no index to give (rule 1).
+// A client asks a follower. The server that this takes for the leader does not lead any more, and knows that; it must not
+// give the follower an index (rule 1).
 func TestFollowerOfAnOldLeader6A(t *testing.T) {
 	const covered = "a follower asked a server that leads no more, and knew nothing of what was written since"
 	cfg := labtest.Config{Nodes: 7, Seeds: 20, Link: strongLink, MustCover: []string{covered}}

@@ -10,7 +10,7 @@ import (
 	"distlabs/labs/05-replication"
 )
 
-// The leader writes and reads, through the log and without it; the others send a client to it (rules
+// The leader serves writes and reads, through the log and without it; the other servers refer a client to it (rules
 // 1, 4 and 5).
 func TestPutAndGet6A(t *testing.T) {
 	labtest.Run(t, labtest.Config{Nodes: 5, Seeds: 20}, func(s *labtest.Sim) {
@@ -42,7 +42,7 @@ func TestPutAndGet6A(t *testing.T) {
 	})
 }
 
-// Every server answers a Get with the latest value, though two of five are down (rules 1 and 4).
+// Every server serves a Get with the latest value, although two of five are down (rules 1 and 4).
 func TestGetAtEveryServer6A(t *testing.T) {
 	labtest.Run(t, labtest.Config{Nodes: 7, Seeds: 20}, func(s *labtest.Sim) {
 		c := newStrongCluster(s, 5)
@@ -61,7 +61,7 @@ func TestGetAtEveryServer6A(t *testing.T) {
 	})
 }
 
-// A Get at a follower that has not heard of a write yet must not go without it (rule 1).
+// A Get at a follower that has not received a write yet waits for that write (rule 1).
 func TestGetWaitsForApply6A(t *testing.T) {
 	const covered = "a follower that lacked a write was asked for it"
 	labtest.Run(t, labtest.Config{Nodes: 5, Seeds: 20, Link: strongLink, MustCover: []string{covered}}, func(s *labtest.Sim) {
@@ -83,7 +83,7 @@ func TestGetWaitsForApply6A(t *testing.T) {
 	})
 }
 
-// Reads cost messages, and no more of them than is said; they leave log and disk alone (rules 6 and 7).
+// Reads cost a bounded number of messages. They add nothing to the log and write nothing to the disk (rules 6 and 7).
 func TestReadsCostNoEntries6A(t *testing.T) {
 	labtest.Run(t, labtest.Config{Nodes: 5, Seeds: 20}, func(s *labtest.Sim) {
 		c := newStrongCluster(s, 3)
@@ -125,9 +125,9 @@ func (a strongCost) minus(b strongCost) strongCost {
 	return strongCost{a.term - b.term, a.entries - b.entries, a.writes - b.writes, a.messages - b.messages}
 }
 
-// cost is what it costs to do something, beyond what as much time costs in which nothing is done.
+// cost measures do, and subtracts the cost of an equally long time in which the clients do nothing.
 func (c *strongCluster) cost(do func()) strongCost {
-	c.s.Run(100 * time.Millisecond) // what is late of earlier requests is not theirs
+	c.s.Run(100 * time.Millisecond) // late messages of earlier requests do not count
 	at, before := c.s.Net.Now(), c.costs()
 	do()
 	after := c.costs()

@@ -10,13 +10,13 @@ import (
 	"distlabs/internal/harness/labtest"
 )
 
-// Three sessions read and write and move from server to server, on links that lose messages, while servers crash and are cut
-// off. All that they saw must be sequentially consistent (rule 8), and now and then, not linearizable: else the
+// Three sessions read and write and move from server to server, over links that lose messages, while servers crash and are
+// isolated. All results must be sequentially consistent (rule 8), and in some seeds not linearizable: otherwise the
 // test would prove nothing about the difference.
 func TestSequential6B(t *testing.T) {
 	const (
 		stale  = "a history was not linearizable"
-		hidden = "a write without an answer was read"
+		hidden = "a write without a reply was read"
 	)
 	cfg := labtest.Config{Nodes: 6, Seeds: 20, MustCover: []string{stale, hidden}}
 	labtest.Run(t, cfg, func(s *labtest.Sim) {
@@ -48,14 +48,14 @@ func TestSequential6B(t *testing.T) {
 	})
 }
 
-// A sessionLoad lets sessions do something all the time.
+// A sessionLoad keeps sessions busy.
 type sessionLoad struct {
 	hist *sessionHistory
 	runs []*sessionRun
 	last []*sessionOp // of each: what it does
 }
 
-// run lets the sessions go on for a while.
+// run keeps the sessions busy for a while.
 func (m *sessionLoad) run(d time.Duration) {
 	s := m.hist.c.s
 	for end := s.Net.Now() + d; s.Net.Now() < end; s.Run(time.Duration(5+s.Rand().IntN(40)) * time.Millisecond) {
@@ -91,7 +91,7 @@ func (m *sessionLoad) injectFault(round int) {
 	}
 }
 
-// linearizable reports whether a hist is more than it must be.
+// linearizable reports whether the history is linearizable too, which it need not be.
 func (t *sessionHistory) linearizable() bool {
 	var ops []linear.Op[history.Op, string]
 	for _, op := range t.operations() {
@@ -108,7 +108,7 @@ func (t *sessionHistory) linearizable() bool {
 	return linear.Check(model, ops, linear.Options{}) == nil
 }
 
-// readHidden reports whether somebody read what a Put of unknown outcome wrote.
+// readHidden reports whether a session read the value of a Put of unknown outcome.
 func (t *sessionHistory) readHidden() bool {
 	unknown := map[string]bool{}
 	for _, op := range t.operations() {

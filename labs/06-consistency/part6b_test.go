@@ -9,8 +9,8 @@ import (
 	"distlabs/internal/harness/labtest"
 )
 
-// A session reads from whatever server it likes, and no server asks another one. One that is alone with the
-// client still answers (rule 10).
+// A session reads from any server, and no server asks another one. A server that is alone with the
+// client still serves it (rule 10).
 func TestReadsLocally6B(t *testing.T) {
 	labtest.Run(t, labtest.Config{Nodes: 5, Seeds: 20}, func(s *labtest.Sim) {
 		c := newStrongCluster(s, 3)
@@ -32,7 +32,7 @@ func TestReadsLocally6B(t *testing.T) {
 			s.Failf(ruleLocal, "9 calls of Get cost %d messages between servers, %d entries in the log and %d disk writes, want none",
 				cost.messages, cost.entries, cost.writes)
 		}
-		// Everybody else is out of reach.
+		// No other server can be reached.
 		for _, id := range c.except(alone) {
 			s.Net.CutBoth(alone, id)
 			s.Net.CutBoth(c.clients[0], id)
@@ -45,8 +45,8 @@ func TestReadsLocally6B(t *testing.T) {
 	})
 }
 
-// A session reads an old value from a server that is cut off, after another session has written a new one. That is not
-// linearizable, and is accepted: it is sequentially consistent (rules 8 and 10).
+// A session reads an old value from a server that is isolated, after another session has written a new one. That is not
+// linearizable, but it is allowed: it is sequentially consistent (rules 8 and 10).
 func TestStaleReadIsAccepted6B(t *testing.T) {
 	const covered = "a read returned an old value after a new one had been written, and sequential consistency allowed it"
 	labtest.Run(t, labtest.Config{Nodes: 5, Seeds: 20, MustCover: []string{covered}}, func(s *labtest.Sim) {
@@ -73,8 +73,8 @@ func TestStaleReadIsAccepted6B(t *testing.T) {
 	})
 }
 
-// A session writes, and reads from a server that has not heard of it, has not heard that it is committed, or is cut off. It
-// sees its write or nothing; and when the server has caught up, its write (rules 9 and 11).
+// A session writes, and reads from a server that has not received the write, or is isolated. It
+// gets its write or no value at all; when the server has caught up, it gets its write (rules 9 and 11).
 func TestReadsItsWrites6B(t *testing.T) {
 	const covered = "a session asked a server that lacked its write"
 	labtest.Run(t, labtest.Config{Nodes: 4, Seeds: 20, MustCover: []string{covered}}, func(s *labtest.Sim) {
@@ -106,18 +106,18 @@ func TestReadsItsWrites6B(t *testing.T) {
 	})
 }
 
-// A session has read what another wrote, and moves to a server that lacks it. It does not go back in time (rule 9).
+// A session has read a value that another session wrote, and moves to a server that lacks it. It does not go back (rule 9).
 func TestNeverGoesBack6B(t *testing.T) {
 	movesToALaggingServer(t, laggingServerOptions{before: []string{"x=1"}, after: []string{"x=2"}, reads: "x", then: "x"})
 }
 
-// What a session has seen of one key binds it for all: who has read the answer finds the question (rule 8).
+// A session that has seen a write of one key sees all earlier writes of other keys: if it has read the answer, it finds the question (rule 8).
 func TestOneOrderForAllKeys6B(t *testing.T) {
 	movesToALaggingServer(t, laggingServerOptions{after: []string{"question=why?", "answer=because"}, reads: "answer", then: "question"})
 }
 
-// A laggingServerOptions says what is written before a server is cut off from the others, and after, and what a session then
-// reads from the leader, and from the server that was cut off.
+// laggingServerOptions lists the writes before and after a server is isolated from the others, and the keys that a session then
+// reads from the leader and from the isolated server.
 type laggingServerOptions struct {
 	before, after []string
 	reads, then   string
@@ -155,8 +155,8 @@ func movesToALaggingServer(t *testing.T, opts laggingServerOptions) {
 	})
 }
 
-// A session ends, and another goes on with its token, on another node and with a server that lacks what the first has seen:
-// first what it wrote, then what it read (rules 8 and 9).
+// A session ends, and another one continues it with its token, on another node and at a server that lacks what the first has seen:
+// in one case its write, in the other its read (rules 8 and 9).
 func TestTokenGoesOn6B(t *testing.T) {
 	const covered = "a session went on with a server that lacked what it had seen"
 	labtest.Run(t, labtest.Config{Nodes: 6, Seeds: 20, MustCover: []string{covered}}, func(s *labtest.Sim) {
@@ -184,10 +184,10 @@ func TestTokenGoesOn6B(t *testing.T) {
 	})
 }
 
-// The leader carries out a write, and its answer is lost. The session does not know, and says so; it does not write again over
-// what another has written since (rule 13).
+// The leader applies a write, and its reply is lost. The session cannot know the outcome, and says so; it does not write again over
+// a value that another session has written since (rule 13).
 func TestWritesOnce6B(t *testing.T) {
-	const covered = "a write was carried out, and its answer lost"
+	const covered = "a write was applied, but its reply was lost"
 	labtest.Run(t, labtest.Config{Nodes: 5, Seeds: 20, MustCover: []string{covered}}, func(s *labtest.Sim) {
 		c := newStrongCluster(s, 3)
 		hist := &sessionHistory{c: c}
@@ -220,7 +220,7 @@ func TestWritesOnce6B(t *testing.T) {
 			hist.gets(b, ruleCatchesUp, "x")
 		}
 		hist.check()
-		// And with nobody to write to, ctx's error or ErrUnknown, in time.
+		// Without a server that it can reach, Put returns ctx's error or ErrUnknown, in time.
 		s.Net.Isolate(c.clients[0])
 		if lost := hist.returns(hist.put(a, "x", "4", sessionLimit)); lost.Err == "" {
 			hist.fail(ruleOnce, lost, lost.String()+", although it could reach no server")

@@ -8,8 +8,8 @@ import (
 	"distlabs/labrpc"
 )
 
-// Wall clocks that are an hour off, or are set back by one, with a restart in
-// between: who has seen a value and overwrites it has the last word.
+// Wall clocks are an hour wrong, or are set back by an hour, with a restart in
+// between: a write wins over the values that its replica had (rule 17).
 func TestSlowClockDoesNotLose6C(t *testing.T) {
 	labtest.Run(t, labtest.Config{Nodes: 3}, func(s *labtest.Sim) {
 		s.Net.SetClock(1, time.Hour, 0)
@@ -47,8 +47,8 @@ func TestSlowClockDoesNotLose6C(t *testing.T) {
 	})
 }
 
-// Writes on two sides of a partition, a second apart, by clocks that differ by
-// less: the later wins, though the other side has been busier, and whatever the names.
+// Writes on two sides of a partition, a second apart, with clocks that differ by
+// less: the later one wins, although the other side has written more often, and whatever the IDs (rule 17).
 func TestLaterWins6C(t *testing.T) {
 	labtest.Run(t, labtest.Config{Nodes: 4}, func(s *labtest.Sim) {
 		g := newGossipGroup(s)
@@ -71,7 +71,7 @@ func TestLaterWins6C(t *testing.T) {
 	})
 }
 
-// All write in one instant, by equal clocks, and nobody hears of it until later.
+// All replicas write in one instant, with equal clocks, and get each other's writes later (rule 17).
 func TestSameInstant6C(t *testing.T) {
 	labtest.Run(t, labtest.Config{Nodes: 4, Seeds: 5}, func(s *labtest.Sim) {
 		g := newGossipGroup(s)
@@ -89,8 +89,8 @@ func TestSameInstant6C(t *testing.T) {
 	})
 }
 
-// A replica is cut off with old values, which are deleted elsewhere: by one who
-// crashes after that, by a slow clock, and with a new value later.
+// A replica is isolated with old values, which are deleted elsewhere: by a replica that
+// crashes after that, by one with a slow clock, and by one that writes a new value later (rule 18).
 func TestDeletesStay6C(t *testing.T) {
 	labtest.Run(t, labtest.Config{Nodes: 4}, func(s *labtest.Sim) {
 		g := newGossipGroup(s)

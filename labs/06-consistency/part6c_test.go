@@ -149,9 +149,9 @@ func TestConverges6C(t *testing.T) {
 	})
 }
 
-// A replica on its own answers all the same. So two clients can each write and
-// then not see the other's write: no one order of the operations has that, and no
-// rule forbids it here. That is what is given up for an answer at once.
+// An isolated replica serves every request. So two clients can each write and
+// then not see the other's write: no single order of the operations explains that, and
+// rule 15 allows it. It is the price of a reply at once.
 func TestAnswersAlone6C(t *testing.T) {
 	const weaker = "the clients saw what is not sequentially consistent, and it was accepted"
 	labtest.Run(t, labtest.Config{Nodes: 3, Seeds: 3, MustCover: []string{weaker}}, func(s *labtest.Sim) {
@@ -187,7 +187,7 @@ func TestAnswersAlone6C(t *testing.T) {
 	})
 }
 
-// n1 and n3 can talk to n2 only, in turns: what n1 has reaches n3 through n2, and back.
+// n1 and n3 are connected to n2 only, one after the other: updates of n1 reach n3 through n2 (rule 16).
 func TestThroughOthers6C(t *testing.T) {
 	labtest.Run(t, labtest.Config{Nodes: 3}, func(s *labtest.Sim) {
 		g := newGossipGroup(s)
@@ -261,8 +261,8 @@ func (g *gossipGroup) underLoad(at, other labrpc.NodeID) {
 	}
 }
 
-// Four hundred keys, then rest, then twenty updates: the bytes on the wire follow
-// what is new, not what there is.
+// Four hundred keys, then no updates, then twenty updates: the number of bytes sent depends on the
+// new updates, not on the number of keys (rule 22).
 func TestDigestsTravel6C(t *testing.T) {
 	const (
 		atRest  = 400 // bytes a replica a gossip period, questions and answers

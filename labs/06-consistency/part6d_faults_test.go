@@ -10,8 +10,8 @@ import (
 	consistency "distlabs/labs/06-consistency"
 )
 
-// A replica crashes before or after any write to its disk. What it has answered
-// for is there; what is older does not come back.
+// A replica crashes before or after any write to its disk. It keeps every cell whose Store it has
+// replied to, or a newer one; an older one does not come back (rule 28).
 func TestReplicaSurvivesCrash6D(t *testing.T) {
 	const crashed = "a replica crashed in the middle of a store"
 	labtest.Run(t, labtest.Config{Nodes: 3, Seeds: 4, MustCover: []string{crashed}}, func(s *labtest.Sim) {
@@ -56,9 +56,9 @@ func TestReplicaSurvivesCrash6D(t *testing.T) {
 	})
 }
 
-// Three coordinators read and write at QUORUM over bad links, while replicas and
-// coordinators crash and the network is divided. All that the clients see
-// is linearizable; and reads at ONE, beside them, are not.
+// Three coordinators read and write at QUORUM over lossy links, while replicas and
+// coordinators crash and the network is partitioned. All results at QUORUM
+// are linearizable; reads at ONE, made at the same time, are not (rules 24, 25 and 27).
 func TestQuorumsUnderFaults6D(t *testing.T) {
 	const (
 		stale   = "a read at ONE was behind what was acknowledged"

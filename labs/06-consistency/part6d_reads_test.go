@@ -10,8 +10,8 @@ import (
 	consistency "distlabs/labs/06-consistency"
 )
 
-// A write is on three of five replicas when its coordinator crashes. A read meets
-// one of them and two others, and afterwards these have it too. A read of what all have writes nothing.
+// Three of five replicas have a write when its coordinator crashes. A read asks
+// one of them and the two others, which have it too afterwards. A read of a cell that all have stores nothing (rule 27).
 func TestReadRepair6D(t *testing.T) {
 	labtest.Run(t, labtest.Config{Nodes: 8}, func(s *labtest.Sim) {
 		q := newQuorumStore(s, 2)
@@ -39,7 +39,7 @@ func TestReadRepair6D(t *testing.T) {
 	})
 }
 
-// A repair is under way for a long time. Meanwhile its replica gets a newer value.
+// A repair takes a long time. Meanwhile its replica gets a newer value (rule 28).
 func TestRepairIsLate6D(t *testing.T) {
 	const late = "a store arrived after a newer one"
 	labtest.Run(t, labtest.Config{Nodes: 9, MustCover: []string{late}}, func(s *labtest.Sim) {
@@ -67,11 +67,11 @@ func TestRepairIsLate6D(t *testing.T) {
 	})
 }
 
-// A write has reached n1 when its coordinator crashes. One reader meets n1, and what
-// it repairs is slow. If it has returned the new value, the next reader must not
-// return the old one, whomever it meets.
+// A write has reached n1 when its coordinator crashes. One reader asks n1, and its
+// repair is slow. If it has returned the new value, the next reader must not
+// return the old one, whatever replicas it asks (rule 27).
 func TestReadsDoNotGoBack6D(t *testing.T) {
-	const seen = "a read met a write that was half done"
+	const seen = "a read met a write that one replica had"
 	labtest.Run(t, labtest.Config{Nodes: 9, MustCover: []string{seen}}, func(s *labtest.Sim) {
 		q := newQuorumStore(s, 3)
 		q.put(7, "x", all)
@@ -96,7 +96,7 @@ func TestReadsDoNotGoBack6D(t *testing.T) {
 		slow.Discard(nil)
 		slow.Release()
 		if err != nil {
-			return // it has not returned anything
+			return // it has returned no cell
 		}
 		q.reaches(8, 3, 4, 5)
 		second := q.goGet(8, "x", consistency.ReadOptions{Level: quorum})
@@ -104,8 +104,8 @@ func TestReadsDoNotGoBack6D(t *testing.T) {
 	})
 }
 
-// Reads for a session: what it has written is at n1, what it has read is too, and
-// the others answer sooner; then n1 is away.
+// Reads with AtLeast: only n1 has a cell that is new enough, and
+// the others reply sooner; then n1 cannot be reached (rule 29).
 func TestSessionReads6D(t *testing.T) {
 	labtest.Run(t, labtest.Config{Nodes: 8}, func(s *labtest.Sim) {
 		q := newQuorumStore(s, 2)
@@ -135,9 +135,9 @@ func TestSessionReads6D(t *testing.T) {
 	})
 }
 
-// Within the bound a read costs no message; beyond it, it is fresh or fails. How old
-// something is counts from when it was asked for, by no wall clock, and what was
-// read at ONE is as old as you like.
+// Within the bound a read costs no message; beyond it, it asks a majority or fails. The age of a cell
+// counts from the request, not by a wall clock, and a cell that was
+// read at ONE may be of any age (rule 30).
 func TestStalenessBound6D(t *testing.T) {
 	const bound = 2 * time.Second
 	labtest.Run(t, labtest.Config{Nodes: 8}, func(s *labtest.Sim) {
@@ -147,7 +147,7 @@ func TestStalenessBound6D(t *testing.T) {
 		q.want(ruleOverlap, q.goGet(7, "x", within), first, "this coordinator has not read the key before, so it must ask a majority")
 		s.Run(quorumTimeout / 2)
 
-		// For nothing, as long as the bound allows; also when no one can be reached.
+		// Within the bound a read needs no message, so no replica need be reachable.
 		second := q.put(6, "x", quorum)
 		q.reaches(7)
 		sent := s.Net.Stats(labrpc.Match{From: 7}).Sent
@@ -182,12 +182,12 @@ func TestStalenessBound6D(t *testing.T) {
 	})
 }
 
-// The answers to a read are 900ms on their way, and a write is acknowledged
-// meanwhile. What they say is as old as the question.
+// The replies to a read take 900ms, and a write returns meanwhile. The cells in the replies
+// are as old as the request (rule 30).
 func TestAgeCountsFromTheQuestion6D(t *testing.T) {
 	const (
 		bound = 2 * time.Second
-		slow  = "an answer was 900ms on its way, while a write was acknowledged"
+		slow  = "a reply took 900ms, while a write returned"
 	)
 	labtest.Run(t, labtest.Config{Nodes: 8, MustCover: []string{slow}}, func(s *labtest.Sim) {
 		q := newQuorumStore(s, 2)

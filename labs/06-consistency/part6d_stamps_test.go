@@ -10,7 +10,7 @@ import (
 )
 
 // Coordinators take turns, with wall clocks that are hours apart; then one writes
-// at ONE, each time at another replica, and restarts in between. The last write is the newest.
+// at ONE, each time at another replica, and restarts in between. The last write is the newest (rule 25).
 func TestLaterWriteIsNewer6D(t *testing.T) {
 	labtest.Run(t, labtest.Config{Nodes: 9}, func(s *labtest.Sim) {
 		s.Net.SetClock(6, time.Hour, 0)
@@ -65,7 +65,7 @@ func TestLaterWriteIsNewer6D(t *testing.T) {
 }
 
 // A coordinator crashes in the middle of a write, starts again, and writes
-// something else, without having met the replica that has the first.
+// another value, without a reply of the replica that has the first (rule 25).
 func TestNoTimestampTwice6D(t *testing.T) {
 	const half = "a write was on one replica when its coordinator crashed"
 	labtest.Run(t, labtest.Config{Nodes: 8, MustCover: []string{half}}, func(s *labtest.Sim) {

@@ -25,9 +25,9 @@ var quorumSizes = map[int]map[consistency.Level]int{
 	5: {one: 1, quorum: 3, all: 5},
 }
 
-// One replica after another goes, by a crash or by a cut, with four and with
-// five of them: each level works for as long as its number of replicas is left, for
-// writes and for reads, and then refuses in time.
+// One replica after another crashes or is cut off, of four and of
+// five: each level works while as many replicas as it requires are left, for
+// writes and for reads, and then fails in time (rule 23).
 func TestLevelsSurvive6D(t *testing.T) {
 	labtest.Run(t, labtest.Config{Nodes: 7, Seeds: 6}, func(s *labtest.Sim) {
 		levelsAndTimestamps(s)
@@ -91,8 +91,8 @@ func (q *quorumStore) survives(call *quorumCall, level consistency.Level, left i
 	}
 }
 
-// A write reaches only as many replicas as it must, a read others, as far as the
-// levels allow; and those that have the value answer last.
+// A write reaches only as many replicas as its level requires. A read asks others, as far as the
+// levels allow; and the replicas that have the value reply last (rule 24).
 func TestAcknowledgedIsSeen6D(t *testing.T) {
 	const narrow = "a write had not reached all replicas"
 	labtest.Run(t, labtest.Config{Nodes: 8, Seeds: 6, MustCover: []string{narrow}}, func(s *labtest.Sim) {
@@ -167,8 +167,8 @@ func TestOneMayBeStale6D(t *testing.T) {
 	})
 }
 
-// Two of five replicas can be reached, and answer later than they are asked again,
-// and twice: many answers, and not enough replicas. Three of them, as slow, are enough.
+// Only two of five replicas can be reached. They reply later than they are asked again,
+// and twice: many replies, but not enough replicas. Three replicas that are as slow are enough (rule 23).
 func TestCountsReplicasNotAnswers6D(t *testing.T) {
 	const twice = "a replica answered one request several times"
 	cfg := labtest.Config{Nodes: 8, MustCover: []string{twice}}

@@ -11,8 +11,8 @@ import (
 	consistency "distlabs/labs/06-consistency"
 )
 
-// Every member on its own, and one that has just restarted: each is answered at
-// once, with what it has; and what it has added it has.
+// Every member is isolated, and one has just restarted: each serves every request at
+// once from its own items, and has every item that it has acknowledged (rule 33).
 func TestAPAnswers6E(t *testing.T) {
 	const stale = "a read lacked what had been acknowledged elsewhere, and it was accepted"
 	labtest.Run(t, labtest.Config{Nodes: 5, Seeds: 5, MustCover: []string{stale}}, func(s *labtest.Sim) {
@@ -42,8 +42,8 @@ func TestAPAnswers6E(t *testing.T) {
 	})
 }
 
-// Adds on every side of a partition, by members that crash as soon as they have
-// acknowledged; some hear of others only through a third. When it heals, nothing is lost.
+// Members on every side of a partition add items, and crash as soon as they have
+// acknowledged them; some get items only through a third member. When the network heals, no item is lost (rule 34).
 func TestAPReconciles6E(t *testing.T) {
 	const crashed = "a member crashed in the middle of an add"
 	labtest.Run(t, labtest.Config{Nodes: 5, Link: labrpc.FairLoss(0.1), MustCover: []string{crashed}}, func(s *labtest.Sim) {

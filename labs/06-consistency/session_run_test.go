@@ -36,7 +36,7 @@ const (
 // A sessionRun is a session and all that it did, on one goroutine of its node.
 type sessionRun struct {
 	c      *strongCluster
-	number int // of the client in the history: its node's, of a session that goes on that of the first
+	number int // of the client in the history: a session that continues another one has that one's number
 	client labrpc.NodeID
 	server labrpc.NodeID
 	jobs   chan func(s *consistency.Session)
@@ -51,7 +51,7 @@ type sessionOp struct {
 	Over    bool
 }
 
-// String tells of it in a line.
+// String describes the call in one line.
 func (op *sessionOp) String() string {
 	what := fmt.Sprintf("%s: Get(%s)", op.Session, op.Key)
 	if op.Kind == history.Write {
@@ -78,12 +78,12 @@ type sessionHistory struct {
 	ops []*sessionOp
 }
 
-// opens begins a session on a client's node that reads from a server; one a node.
+// opens starts a session on a client's node that reads from a server; one per node.
 func (t *sessionHistory) opens(client, server labrpc.NodeID) *sessionRun {
 	return t.begin(int(client), client, server, 0)
 }
 
-// goesOn begins a session with the token of another one, which is over.
+// goesOn starts a session with the token of another one, which has ended.
 func (t *sessionHistory) goesOn(r *sessionRun, client, server labrpc.NodeID) *sessionRun {
 	return t.begin(r.number, client, server, r.token())
 }
@@ -131,7 +131,7 @@ func (t *sessionHistory) put(r *sessionRun, key, value string, limit time.Durati
 	return t.call(r, history.Op{Kind: history.Write, Key: key, Value: value}, limit)
 }
 
-// A sessionEnd is what a call came to.
+// A sessionEnd is the result of a call.
 type sessionEnd struct {
 	Value, Err string
 }
@@ -189,7 +189,7 @@ func (t *sessionHistory) returns(op *sessionOp) *sessionOp {
 	return op
 }
 
-// gets reads a key: it must return in time, with a value. What value is for the checkers to judge.
+// gets reads a key: it must return a value in time. The checkers check which value.
 func (t *sessionHistory) gets(r *sessionRun, rule, key string) string {
 	op := t.returns(t.get(r, key, servesLimit))
 	if op.Err != "" {
