@@ -10,9 +10,9 @@ import (
 
 // CoordinatorOptions configure a Coordinator.
 type CoordinatorOptions struct {
-	Replicas []labrpc.NodeID // the N nodes that run a Replica; the coordinator's own need not be one
-	Timeout  time.Duration   // after which a request has failed
-	Retry    time.Duration   // after which a replica that has not answered is asked again; much shorter
+	Replicas []labrpc.NodeID // the N nodes that run a Replica; the coordinator's own node need not be one of them
+	Timeout  time.Duration   // after which a request fails, counted from its call
+	Retry    time.Duration   // after which a replica that has not replied is asked again; much shorter
 }
 
 // A Coordinator serves the requests of clients, by asking the replicas.

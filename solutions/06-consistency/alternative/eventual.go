@@ -11,13 +11,13 @@ import (
 	"distlabs/labrpc"
 )
 
-// EventualOptions configure an Eventual.
+// EventualOptions configure an EventualStore.
 type EventualOptions struct {
-	Gossip time.Duration // how often a replica compares itself with another
+	Gossip time.Duration // how often a replica exchanges updates with another one
 }
 
-// A VersionVector tells which updates a replica has: of each replica, the first
-// so many. A replica that is not in it counts as 0.
+// A VersionVector counts the updates that a replica has: of each replica, the first
+// so many. A replica that is not in the vector counts as 0.
 type VersionVector map[labrpc.NodeID]uint64
 
 // Includes reports whether v has every update that o has. If neither includes
@@ -26,7 +26,7 @@ func (v VersionVector) Includes(o VersionVector) bool {
 	return maps.Equal(v.Merge(o), v.Merge(nil))
 }
 
-// Merge returns the vector of all updates that v or o has. It changes neither.
+// Merge returns a new vector of all updates that v or o has. It changes neither of the two.
 func (v VersionVector) Merge(o VersionVector) VersionVector {
 	merged := VersionVector{}
 	for id, n := range v {
@@ -154,7 +154,7 @@ func (e *EventualStore) apply(u update) {
 	}
 }
 
-// Get returns the value of a key, and whether there is one.
+// Get returns the value of a key, and whether the key has one.
 func (e *EventualStore) Get(key string) (string, bool) {
 	e.mu.Lock()
 	defer e.mu.Unlock()

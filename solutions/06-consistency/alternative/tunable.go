@@ -8,11 +8,11 @@ import (
 	"distlabs/labrpc"
 )
 
-// ErrUnavailable: too few replicas have answered in time. A Put may or may not
-// have happened, and may still happen.
-var ErrUnavailable = errors.New("consistency: too few replicas answer")
+// ErrUnavailable says that too few replicas have replied in time. A Put may have
+// taken effect, may still do so, or never.
+var ErrUnavailable = errors.New("consistency: too few replicas reply")
 
-// A Level says how many of the N replicas must have answered before a request has.
+// A Level says how many of the N replicas a request requires.
 type Level int
 
 // The levels.
@@ -22,7 +22,7 @@ const (
 	All
 )
 
-// Required returns the level's number of replicas, of n.
+// Required returns how many of n replicas the level requires.
 func (l Level) Required(n int) int { return map[Level]int{One: 1, Quorum: (n + 2) / 2, All: n}[l] }
 
 // String returns the level's name, as Cassandra writes it.
@@ -34,7 +34,7 @@ type Timestamp struct {
 	Node    labrpc.NodeID
 }
 
-// Compare is negative if s is older than o, 0 if they are the same.
+// Compare returns a negative number if s is older than o, 0 if they are the same, a positive number if s is newer.
 func (s Timestamp) Compare(o Timestamp) int {
 	switch {
 	case s == o:
