@@ -91,6 +91,9 @@ func (g *gossipGroup) restart(id labrpc.NodeID) {
 		}
 	}
 	g.updates[id] = had
+	for _, counter := range g.counters() {
+		g.countsAs(ruleSurvives, id, counter)
+	}
 }
 
 // value returns a value that is not written yet.
@@ -152,7 +155,9 @@ func (g *gossipGroup) add(id labrpc.NodeID, counter string, n int) bool {
 
 // counts checks that a counter has all the adds that the replica's version tells
 // of. It may have more: those of a message that it was taking over when it crashed.
-func (g *gossipGroup) counts(id labrpc.NodeID, counter string) {
+func (g *gossipGroup) counts(id labrpc.NodeID, counter string) { g.countsAs(ruleCounts, id, counter) }
+
+func (g *gossipGroup) countsAs(rule string, id labrpc.NodeID, counter string) {
 	version, got := g.replicas[id].Version(), g.replicas[id].Count(counter)
 	certain := 0
 	var seen []string
@@ -176,7 +181,7 @@ func (g *gossipGroup) counts(id labrpc.NodeID, counter string) {
 	if !sums[got] {
 		g.s.Fail(labtest.Violation{
 			What: fmt.Sprintf("%v: Count = %[2]d for the counter %[3]s at %[4]v, want %[6]d, the sum of the adds that its Version %[5]s counts", id, got, counter, g.s.Net.Now(), gossipVector(version), certain),
-			Rule: ruleCounts, Seen: seen, Nodes: []labrpc.NodeID{id},
+			Rule: rule, Seen: seen, Nodes: []labrpc.NodeID{id},
 		})
 	}
 }

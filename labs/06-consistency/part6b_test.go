@@ -1,6 +1,7 @@
 package consistency_test
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -217,7 +218,9 @@ func TestWritesOnce6B(t *testing.T) {
 		c.settles()
 		for _, id := range append(others, leader) {
 			b.moves(id)
-			hist.gets(b, ruleCatchesUp, "x")
+			if got := hist.gets(b, ruleCatchesUp, "x"); got == "2" {
+				hist.fail(ruleOnce, put, fmt.Sprintf("%v, but it wrote again later: %v read x=2 from %v after x=3 had been written", put, c.clients[1], id))
+			}
 		}
 		hist.check()
 		// Without a server that it can reach, Put returns ctx's error or ErrUnknown, in time.

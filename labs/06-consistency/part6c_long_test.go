@@ -33,12 +33,16 @@ func TestLongAbsence6C(t *testing.T) {
 		s.Net.Crash(4)
 		s.Run(away / 4)
 		for i, id := range []labrpc.NodeID{1, 2, 3} {
-			s.Net.JumpClock(id, time.Duration(i-1)*5*365*24*time.Hour)
+			s.Net.JumpClock(id, time.Duration(i+1)*5*365*24*time.Hour)
 		}
 		s.Run(away / 4)
 		s.Net.Crash(1)
 		g.restart(1)
-		g.add(2, "total", 100)
+		for _, id := range []labrpc.NodeID{1, 2, 3} {
+			g.add(id, "total", 30)
+			g.put(id, "z")
+		}
+		g.add(2, "total", 10)
 		s.Run(away / 2)
 		g.put(2, "y")
 		g.restart(4)

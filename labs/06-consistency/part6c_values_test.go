@@ -113,23 +113,23 @@ func TestAnyValue6C(t *testing.T) {
 			g.putValue(labrpc.NodeID(1+i%3), key, "value of "+key)
 			g.add(labrpc.NodeID(1+i%3), key, 1+i)
 		}
-		check := func() {
+		check := func(rule string) {
 			for i, key := range anyStrings {
-				g.all(ruleConverges, key, "value of "+key)
+				g.all(rule, key, "value of "+key)
 				for _, id := range s.Net.Nodes() {
 					if got := g.replicas[id].Count(key); got != 1+i {
-						s.Failf(ruleCounts, "%v: Count(%.20q) = %d at %v, want %d", id, key, got, s.Net.Now(), 1+i)
+						s.Failf(rule, "%v: Count(%.20q) = %d at %v, want %d", id, key, got, s.Net.Now(), 1+i)
 					}
 				}
 			}
 		}
 		g.settle(gossipSettles, 1, 2, 3)
-		check()
+		check(ruleConverges)
 		for _, id := range s.Net.Nodes() {
 			s.Net.Crash(id)
 			g.restart(id)
 		}
-		check()
+		check(ruleSurvives)
 		for i, value := range anyStrings {
 			g.putValue(labrpc.NodeID(1+i%3), "key", value)
 			g.settle(gossipSettles, 1, 2, 3)

@@ -35,10 +35,8 @@ func TestRemembersEachKey6D(t *testing.T) {
 		sent := s.Net.Stats(labrpc.Match{From: b}).Sent
 		for i := range 60 {
 			key := fmt.Sprint("key ", i)
-			got := q.get(b, key, consistency.ReadOptions{MaxStale: bound, Level: []consistency.Level{one, quorum, all}[i%3]})
-			if got != want[key] {
-				s.Failf(ruleStaleness, "a read of %s with MaxStale %v returned %s, want %s", key, bound, quorumCell(got), quorumCell(want[key]))
-			}
+			call := q.goGet(b, key, consistency.ReadOptions{MaxStale: bound, Level: []consistency.Level{one, quorum, all}[i%3]})
+			q.want(ruleStaleness, call, want[key], "the coordinator read it at QUORUM or ALL less than MaxStale ago")
 		}
 		if n := s.Net.Stats(labrpc.Match{From: b}).Sent - sent; n != 0 {
 			s.Failf(ruleStaleness, "60 reads with MaxStale %v sent %d messages, want none: each key was read at QUORUM or ALL less than that ago", bound, n)

@@ -144,7 +144,7 @@ func TestStalenessBound6D(t *testing.T) {
 		q := newQuorumStore(s, 2)
 		within := consistency.ReadOptions{MaxStale: bound}
 		first := q.put(6, "x", quorum)
-		q.want(ruleOverlap, q.goGet(7, "x", within), first, "this coordinator has not read the key before, so it must ask a majority")
+		q.want(ruleStaleness, q.goGet(7, "x", within), first, "this coordinator has not read the key before, so it must ask a majority")
 		s.Run(quorumTimeout / 2)
 
 		// Within the bound a read needs no message, so no replica need be reachable.

@@ -183,7 +183,11 @@ func (q *quorumStore) mustDo(call *quorumCall) consistency.Cell {
 
 // want checks what a read has returned.
 func (q *quorumStore) want(rule string, call *quorumCall, want consistency.Cell, why string) {
-	got := q.mustDo(call)
+	got, err := q.wait(call)
+	if err != nil && (rule == ruleStaleness || rule == ruleAtLeast) {
+		q.s.Failf(rule, "%s failed at %v, want %s: %s", call.what, call.ended, quorumCell(want), why)
+	}
+	got = q.mustDo(call)
 	if got.Value != want.Value {
 		q.s.Fail(labtest.Violation{
 			What: fmt.Sprintf("%s returned %s at %v, want %s: %s", call.what, quorumCell(got), call.ended, quorumCell(want), why),
