@@ -204,13 +204,14 @@ func (g *gossipGroup) settle(limit time.Duration, ids ...labrpc.NodeID) {
 	want := consistency.VersionVector{}
 	for _, id := range ids {
 		want[id] = g.updates[id]
+		if got := g.replicas[id].Version()[id]; got < want[id] {
+			g.s.Failf(ruleVersion, "%v counts at %v %d updates of its own in its Version, but it has acknowledged %d", id, g.s.Net.Now(), got, want[id])
+		}
 	}
 	for _, id := range ids {
 		got := g.replicas[id].Version()
 		for _, of := range ids {
 			switch {
-			case got[of] < want[of] && of == id:
-				g.s.Failf(ruleVersion, "%v counts at %v %d updates of its own in its Version, but it has acknowledged %d", id, g.s.Net.Now(), got[of], want[of])
 			case got[of] < want[of]:
 				g.s.Fail(labtest.Violation{
 					What: fmt.Sprintf("at %[5]v, %[1]v has %[2]d of the %[3]d updates of %[4]v: the last was made at least %[6]v ago", id, got[of], want[of], of, g.s.Net.Now(), limit),
