@@ -1,6 +1,7 @@
 package consistency_test
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -21,12 +22,13 @@ const (
 	// basketSettles is the time in which all members that can talk have the same.
 	basketSettles = 40 * basketGossip
 
-	ruleRefuses    = "under CP, without a majority a request is refused, within Timeout (rule 31)"
-	ruleServed     = "under CP, a member that can talk to a majority serves every request (rule 31)"
+	ruleRefuses    = "under CP, a member without a majority returns ErrRefused at the end of Timeout, which counts for all rounds together (rule 31)"
+	ruleServed     = "under CP, a member that is connected to a majority serves every request (rule 31)"
 	ruleNoLies     = "under CP, Add and Items are linearizable (rule 32)"
-	ruleAlways     = "under AP, every request is answered at once, whoever can be reached (rule 33)"
-	ruleReconciles = "40 gossip periods after the network has healed, all members have all that was acknowledged on any side, under either policy (rule 34)"
-	ruleInvents    = "Items returns, sorted and each once, only what was added (rule 35)"
+	ruleAlways     = "under AP, every request is served at once, from what the member has (rule 33)"
+	ruleReconciles = "40 gossip periods after the network has healed and all members are up, all have every item that was acknowledged (rule 34)"
+	ruleOnDisk     = "an item that Add has acknowledged, or that Items has returned under CP, survives every crash (rule 34)"
+	ruleInvents    = "Items returns what was added and nothing else, sorted, each once; the slice belongs to the caller (rule 35)"
 )
 
 // A basketStore is the members of one store, with what was added to it.
@@ -39,6 +41,7 @@ type basketStore struct {
 	added        int
 	acknowledged []string
 	calls        []*basketCall
+	period       time.Duration // of gossip; 0 for basketGossip
 }
 
 func newBasketStore(s *labtest.Sim, policy consistency.Policy, members ...labrpc.NodeID) *basketStore {
@@ -51,7 +54,7 @@ func newBasketStore(s *labtest.Sim, policy consistency.Policy, members ...labrpc
 
 func (b *basketStore) start(id labrpc.NodeID) {
 	b.baskets[id] = consistency.NewBasket(b.s.Start(id), consistency.BasketOptions{
-		Policy: b.policy, Members: slices.Clone(b.members), Timeout: basketTimeout, Gossip: basketGossip,
+		Policy: b.policy, Members: slices.Clone(b.members), Timeout: basketTimeout, Gossip: cmp.Or(b.period, basketGossip),
 	})
 	// A request made at once would ask again whenever gossip is due: two goroutines would send the
 	// same message at one instant, and the Go scheduler would choose which of them gets the reply.
@@ -62,7 +65,8 @@ func (b *basketStore) start(id labrpc.NodeID) {
 type basketCall struct {
 	at    labrpc.NodeID
 	inc   int
-	item  string // "" for Items
+	item  string
+	reads bool // it is a call of Items
 	began time.Duration
 	known []string // what had been acknowledged by then
 
@@ -74,7 +78,7 @@ type basketCall struct {
 }
 
 func (c *basketCall) String() string {
-	if c.item == "" {
+	if c.reads {
 		return fmt.Sprintf("Items at %v, called at %v", c.at, c.began)
 	}
 	return fmt.Sprintf("Add(%q) at %v, called at %v", c.item, c.at, c.began)
@@ -89,13 +93,16 @@ func (c *basketCall) done() bool {
 // goAdd begins to add a new item.
 func (b *basketStore) goAdd(at labrpc.NodeID) *basketCall {
 	b.added++
-	item := fmt.Sprintf("%s-%03d", b.name, b.added)
+	return b.goAddItem(at, fmt.Sprintf("%s-%03d", b.name, b.added))
+}
+
+func (b *basketStore) goAddItem(at labrpc.NodeID, item string) *basketCall {
 	return b.call(&basketCall{at: at, item: item}, func(basket *consistency.Basket) ([]string, error) { return nil, basket.Add(item) })
 }
 
 // goItems begins to read.
 func (b *basketStore) goItems(at labrpc.NodeID) *basketCall {
-	return b.call(&basketCall{at: at}, (*consistency.Basket).Items)
+	return b.call(&basketCall{at: at, reads: true}, (*consistency.Basket).Items)
 }
 
 func (b *basketStore) call(call *basketCall, f func(*consistency.Basket) ([]string, error)) *basketCall {
@@ -126,14 +133,14 @@ func (b *basketStore) wait(call *basketCall) ([]string, bool) {
 	}
 	left := max(call.began+limit+time.Millisecond-b.s.Net.Now(), 0)
 	if !b.s.Until(left, call.done) && !b.crashed(call) {
-		b.s.Fail(labtest.Violation{What: fmt.Sprintf("%v: %v: no answer by %v", b.policy, call, b.s.Net.Now()), Rule: rule, Nodes: []labrpc.NodeID{call.at}})
+		b.s.Fail(labtest.Violation{What: fmt.Sprintf("%v: %v: not returned by %v", b.policy, call, b.s.Net.Now()), Rule: rule, Nodes: []labrpc.NodeID{call.at}})
 	}
 	call.mu.Lock()
 	defer call.mu.Unlock()
 	switch {
 	case !call.over:
 		return nil, false
-	case call.err == nil && call.item != "":
+	case call.err == nil && !call.reads:
 		if !slices.Contains(b.acknowledged, call.item) {
 			b.acknowledged = append(b.acknowledged, call.item)
 		}
@@ -141,7 +148,7 @@ func (b *basketStore) wait(call *basketCall) ([]string, bool) {
 		b.sound(call)
 	case b.crashed(call):
 	case b.policy == consistency.AP || !errors.Is(call.err, consistency.ErrRefused):
-		b.s.Fail(labtest.Violation{What: fmt.Sprintf("%v: %v: the error is %q", b.policy, call, call.err), Rule: rule, Nodes: []labrpc.NodeID{call.at}})
+		b.s.Fail(labtest.Violation{What: fmt.Sprintf("%v: %v: returned the error %q", b.policy, call, call.err), Rule: rule, Nodes: []labrpc.NodeID{call.at}})
 	}
 	return call.items, call.err == nil
 }
@@ -151,9 +158,9 @@ func (b *basketStore) sound(call *basketCall) {
 	for i, item := range call.items {
 		switch {
 		case i > 0 && call.items[i-1] >= item:
-			b.s.Failf(ruleInvents, "%v: %v: it returns %q before %q", b.policy, call, call.items[i-1], item)
-		case !slices.ContainsFunc(b.calls, func(c *basketCall) bool { return c.item == item }):
-			b.s.Failf(ruleInvents, "%v: %v: it returns %q, which nobody has added", b.policy, call, item)
+			b.s.Failf(ruleInvents, "%v: %v: returned %q before %q", b.policy, call, call.items[i-1], item)
+		case !slices.ContainsFunc(b.calls, func(c *basketCall) bool { return !c.reads && c.item == item }):
+			b.s.Failf(ruleInvents, "%v: %v: returned %q, which no client has added", b.policy, call, item)
 		}
 	}
 }
@@ -176,7 +183,7 @@ func (b *basketStore) mustServe(call *basketCall) []string {
 		if b.policy == consistency.AP {
 			rule = ruleAlways
 		}
-		b.s.Fail(labtest.Violation{What: fmt.Sprintf("%v: %v: refused at %v: %v", b.policy, call, call.ended, call.err), Rule: rule, Nodes: []labrpc.NodeID{call.at}})
+		b.s.Fail(labtest.Violation{What: fmt.Sprintf("%v: %v: refused at %v with the error %v", b.policy, call, call.ended, call.err), Rule: rule, Nodes: []labrpc.NodeID{call.at}})
 	}
 	return items
 }
@@ -185,7 +192,7 @@ func (b *basketStore) mustServe(call *basketCall) []string {
 func (b *basketStore) mustRefuse(call *basketCall) {
 	if items, ok := b.wait(call); ok {
 		b.s.Fail(labtest.Violation{
-			What: fmt.Sprintf("%v: %v: served at %v with %v, and it can talk to no majority", b.policy, call, call.ended, items),
+			What: fmt.Sprintf("%v: %v: served at %v with %v, although the member is connected to no majority", b.policy, call, call.ended, items),
 			Rule: ruleRefuses, Nodes: []labrpc.NodeID{call.at},
 		})
 	}
@@ -210,7 +217,7 @@ func (b *basketStore) reconciled() {
 		items := b.mustServe(call)
 		if lost := b.missing(call, items); lost != "" {
 			b.s.Fail(labtest.Violation{
-				What: fmt.Sprintf("%v: %v: %q is lost, which was acknowledged; it has %v", b.policy, call, lost, items),
+				What: fmt.Sprintf("%v: %v: the result lacks %q, which was acknowledged; it is %v", b.policy, call, lost, items),
 				Rule: ruleReconciles, Nodes: []labrpc.NodeID{id},
 			})
 		}
@@ -250,7 +257,7 @@ var basketModel = linear.Model[string, basketAccess, string]{
 
 func basketState(items []string) string { return strings.Join(items, " ") }
 
-// linearizable asks Porcupine about all calls that were made, and have been waited for.
+// linearizable checks all calls with Porcupine.
 func (b *basketStore) linearizable() {
 	var history []linear.Op[basketAccess, string]
 	for _, call := range b.calls {
@@ -259,7 +266,7 @@ func (b *basketStore) linearizable() {
 		if call.over && call.err == nil {
 			op.Pending, op.Return, op.Out = false, call.ended, basketState(call.items)
 		}
-		if !op.Pending || call.item != "" {
+		if !op.Pending || !call.reads {
 			history = append(history, op)
 		}
 		call.mu.Unlock()
@@ -273,7 +280,7 @@ func (b *basketStore) linearizable() {
 			seen = append(seen, op.String())
 		}
 		b.s.Fail(labtest.Violation{
-			What: fmt.Sprintf("no order of the operations explains this one: %v", v.Op),
+			What: fmt.Sprintf("the history is not linearizable: no order of the operations allows this result: %v", v.Op),
 			Rule: ruleNoLies, Seen: quorumTail(seen), At: v.Op.Return,
 			Page: func(w io.Writer) error { return linear.Page(w, basketModel, v, nil, linear.Options{}) },
 		})

@@ -1,6 +1,7 @@
 package consistency_test
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"maps"
@@ -20,28 +21,32 @@ const (
 	gossipPeriod = 100 * time.Millisecond
 	// gossipSettles is the time in which all replicas that can talk have all updates.
 	gossipSettles = 40 * gossipPeriod
+	// updatesAtOnce is how many updates a replica may lack and still have all of them in that time.
+	updatesAtOnce = 5000
 
-	ruleConverges   = "40 gossip periods after the last update, all replicas that can talk to each other, directly or through others, have the same (rule 16)"
-	ruleAnswersAt   = "every replica answers every request at once, with what it has (rule 15)"
-	ruleLastWriter  = "a write wins over all that its replica had when it was made, whatever the clocks show (rule 17)"
-	ruleLaterWins   = "of two concurrent writes the one with the later clock wins; the rest is chance, but the same everywhere (rule 17)"
-	ruleDeletes     = "a delete is a write: what it has removed does not come back (rule 18)"
-	ruleCounts      = "a counter is the sum of all acknowledged adds, each once (rule 19)"
-	ruleSurvives    = "no crash undoes what was acknowledged (rule 20)"
-	ruleGoesOn      = "what a replica has acknowledged or shown it shows from then on, until there is something newer (rules 17 and 20)"
-	ruleVersion     = "a replica has all updates that its Version tells of (rule 21)"
-	ruleGossipBytes = "what travels is a digest and what the other lacks, not the whole state (rule 22)"
+	ruleConverges   = "40 gossip periods after an update, every replica that is connected to it, directly or through others, has it, and the same values (rule 16)"
+	ruleAnswersAt   = "every method of a replica returns at once and without an error, from what the replica has (rule 15)"
+	ruleLastWriter  = "a write wins over all writes of its key that its replica had when it was made, whatever the wall clocks show (rule 17)"
+	ruleLaterWins   = "of two concurrent writes, a Delete included, the later one wins if the clocks can tell; otherwise either, but the same at all replicas (rule 17)"
+	ruleFarApart    = "a replica accepts every write, however far its time is from the wall clock of the replica (rule 17)"
+	ruleDeletes     = "a deleted key stays deleted until it is written again (rule 18)"
+	ruleCounts      = "a counter is the sum of all adds that the replica has, each counted exactly once (rule 19)"
+	ruleSurvives    = "no crash undoes an update that has returned nil (rule 20)"
+	ruleGoesOn      = "a replica that has acknowledged or returned a value returns it from then on, until a newer one replaces it (rules 17 and 20)"
+	ruleVersion     = "Version counts the updates that a replica has, the first so many of each replica; the vector belongs to the caller (rule 21)"
+	ruleGossipBytes = "at most 400 bytes per replica and gossip period, and 400 for each update that a replica lacks (rule 22)"
 )
 
-// A gossipGroup is a store of Eventuals, with what its clients saw: the client
-// of a replica uses only that one, and has its number.
+// A gossipGroup is a store of several replicas, with what its clients saw. Each client
+// uses one replica, and has its number.
 type gossipGroup struct {
 	s        *labtest.Sim
-	replicas map[labrpc.NodeID]*consistency.Eventual
+	replicas map[labrpc.NodeID]*consistency.EventualStore
 	ops      []history.Op
 	adds     []gossipAdd
 	updates  map[labrpc.NodeID]uint64 // how many of each replica are certain
 	writes   int
+	period   time.Duration // of gossip; 0 for gossipPeriod
 }
 
 // A gossipAdd is an update of a counter.
@@ -53,7 +58,7 @@ type gossipAdd struct {
 }
 
 func newGossipGroup(s *labtest.Sim) *gossipGroup {
-	g := &gossipGroup{s: s, replicas: map[labrpc.NodeID]*consistency.Eventual{}, updates: map[labrpc.NodeID]uint64{}}
+	g := &gossipGroup{s: s, replicas: map[labrpc.NodeID]*consistency.EventualStore{}, updates: map[labrpc.NodeID]uint64{}}
 	for _, id := range s.Net.Nodes() {
 		g.start(id)
 	}
@@ -61,22 +66,22 @@ func newGossipGroup(s *labtest.Sim) *gossipGroup {
 }
 
 func (g *gossipGroup) start(id labrpc.NodeID) {
-	g.replicas[id] = consistency.NewEventual(g.s.Start(id), consistency.EventualOptions{Gossip: gossipPeriod})
+	g.replicas[id] = consistency.NewEventualStore(g.s.Start(id), consistency.EventualOptions{Gossip: cmp.Or(g.period, gossipPeriod)})
 }
 
-// restart is for a replica that is down. What was not acknowledged before may have happened.
+// restart starts a replica that is down. Its last update, if that was not acknowledged, may have happened.
 func (g *gossipGroup) restart(id labrpc.NodeID) {
 	g.start(id)
 	had, certain := g.replicas[id].Version()[id], g.updates[id]
 	switch {
 	case had < certain:
 		g.s.Fail(labtest.Violation{
-			What: fmt.Sprintf("%v has %d of its own updates when it starts again at %v, and had acknowledged %d", id, had, g.s.Net.Now(), certain),
+			What: fmt.Sprintf("%v has %d updates of its own after its restart at %v, although it had acknowledged %d", id, had, g.s.Net.Now(), certain),
 			Rule: ruleSurvives, Nodes: []labrpc.NodeID{id},
 		})
 	case had > certain+1:
 		g.s.Fail(labtest.Violation{
-			What: fmt.Sprintf("%v says when it starts again at %v that it has %d of its own updates, and %d were made", id, g.s.Net.Now(), had, certain+1),
+			What: fmt.Sprintf("after its restart at %[2]v, %[1]v counts %[3]d updates of its own in its Version, but only %[4]d were made", id, g.s.Net.Now(), had, certain+1),
 			Rule: ruleVersion, Nodes: []labrpc.NodeID{id},
 		})
 	case had == certain:
@@ -86,6 +91,9 @@ func (g *gossipGroup) restart(id labrpc.NodeID) {
 		}
 	}
 	g.updates[id] = had
+	for _, counter := range g.counters() {
+		g.countsAs(ruleSurvives, id, counter)
+	}
 }
 
 // value returns a value that is not written yet.
@@ -98,10 +106,10 @@ func (g *gossipGroup) value() string {
 // unless its replica has crashed.
 func (g *gossipGroup) done(id labrpc.NodeID, what string, began time.Duration, err error) bool {
 	if now := g.s.Net.Now(); now != began {
-		g.s.Failf(ruleAnswersAt, "%v answers %s only after %v", id, what, now-began)
+		g.s.Failf(ruleAnswersAt, "%v returned from %s after %v, want it to return at once", id, what, now-began)
 	}
 	if err != nil && !(errors.Is(err, labrpc.ErrDown) && !g.s.Net.Up(id)) {
-		g.s.Failf(ruleAnswersAt, "%v answers %s with the error %q at %v", id, what, err, g.s.Net.Now())
+		g.s.Failf(ruleAnswersAt, "%v returned from %s with the error %q at %v, want nil", id, what, err, g.s.Net.Now())
 	}
 	if err == nil {
 		g.updates[id]++
@@ -117,7 +125,7 @@ func (g *gossipGroup) put(id labrpc.NodeID, key string) bool {
 func (g *gossipGroup) putValue(id labrpc.NodeID, key, value string) bool {
 	op := history.Op{Client: int(id), Key: key, Kind: history.Write, Value: value, Invoke: g.s.Net.Now(), Where: id.String()}
 	g.s.Logf("put %s=%s at %v", key, value, id)
-	ok := g.done(id, "a put", op.Invoke, g.replicas[id].Put(key, value))
+	ok := g.done(id, "Put", op.Invoke, g.replicas[id].Put(key, value))
 	op.Return, op.Indeterminate = op.Invoke, !ok
 	g.ops = append(g.ops, op)
 	return ok
@@ -128,7 +136,7 @@ func (g *gossipGroup) get(id labrpc.NodeID, key string) string {
 	now := g.s.Net.Now()
 	value, ok := g.replicas[id].Get(key)
 	if ok == (value == "") {
-		g.s.Failf(ruleAnswersAt, "%v: Get(%q) = %q, %v at %v; only not empty values were put", id, key, value, ok, now)
+		g.s.Failf(ruleAnswersAt, "%v: Get(%q) = %q, %v at %v, but the test has put no empty value", id, key, value, ok, now)
 	}
 	g.ops = append(g.ops, history.Op{Client: int(id), Key: key, Value: value, Invoke: now, Return: now, Where: id.String()})
 	return value
@@ -136,18 +144,20 @@ func (g *gossipGroup) get(id labrpc.NodeID, key string) string {
 
 func (g *gossipGroup) delete(id labrpc.NodeID, key string) bool {
 	g.s.Logf("delete %s at %v", key, id)
-	return g.done(id, "a delete", g.s.Net.Now(), g.replicas[id].Delete(key))
+	return g.done(id, "Delete", g.s.Net.Now(), g.replicas[id].Delete(key))
 }
 
 func (g *gossipGroup) add(id labrpc.NodeID, counter string, n int) bool {
 	g.s.Logf("add %d to %s at %v", n, counter, id)
 	g.adds = append(g.adds, gossipAdd{at: id, number: g.updates[id] + 1, counter: counter, n: n})
-	return g.done(id, "an add", g.s.Net.Now(), g.replicas[id].Add(counter, n))
+	return g.done(id, "Add", g.s.Net.Now(), g.replicas[id].Add(counter, n))
 }
 
 // counts checks that a counter has all the adds that the replica's version tells
 // of. It may have more: those of a message that it was taking over when it crashed.
-func (g *gossipGroup) counts(id labrpc.NodeID, counter string) {
+func (g *gossipGroup) counts(id labrpc.NodeID, counter string) { g.countsAs(ruleCounts, id, counter) }
+
+func (g *gossipGroup) countsAs(rule string, id labrpc.NodeID, counter string) {
 	version, got := g.replicas[id].Version(), g.replicas[id].Count(counter)
 	certain := 0
 	var seen []string
@@ -170,8 +180,8 @@ func (g *gossipGroup) counts(id labrpc.NodeID, counter string) {
 	}
 	if !sums[got] {
 		g.s.Fail(labtest.Violation{
-			What: fmt.Sprintf("%v counts %d in %s at %v; the adds that its version %s tells of make %d", id, got, counter, g.s.Net.Now(), gossipVector(version), certain),
-			Rule: ruleCounts, Seen: seen, Nodes: []labrpc.NodeID{id},
+			What: fmt.Sprintf("%v: Count = %[2]d for the counter %[3]s at %[4]v, want %[6]d, the sum of the adds that its Version %[5]s counts", id, got, counter, g.s.Net.Now(), gossipVector(version), certain),
+			Rule: rule, Seen: seen, Nodes: []labrpc.NodeID{id},
 		})
 	}
 }
@@ -194,6 +204,9 @@ func (g *gossipGroup) settle(limit time.Duration, ids ...labrpc.NodeID) {
 	want := consistency.VersionVector{}
 	for _, id := range ids {
 		want[id] = g.updates[id]
+		if got := g.replicas[id].Version()[id]; got < want[id] {
+			g.s.Failf(ruleVersion, "%v counts at %v %d updates of its own in its Version, but it has acknowledged %d", id, g.s.Net.Now(), got, want[id])
+		}
 	}
 	for _, id := range ids {
 		got := g.replicas[id].Version()
@@ -201,11 +214,11 @@ func (g *gossipGroup) settle(limit time.Duration, ids ...labrpc.NodeID) {
 			switch {
 			case got[of] < want[of]:
 				g.s.Fail(labtest.Violation{
-					What: fmt.Sprintf("%v has %d of the %d updates of %v at %v, %v after it could", id, got[of], want[of], of, g.s.Net.Now(), limit),
+					What: fmt.Sprintf("at %[5]v, %[1]v has %[2]d of the %[3]d updates of %[4]v: the last was made at least %[6]v ago", id, got[of], want[of], of, g.s.Net.Now(), limit),
 					Rule: ruleConverges, Nodes: []labrpc.NodeID{id, of},
 				})
 			case got[of] > want[of]:
-				g.s.Failf(ruleVersion, "%v says at %v that it has %d updates of %v, and there were %d", id, g.s.Net.Now(), got[of], of, want[of])
+				g.s.Failf(ruleVersion, "%v counts at %v %d updates of %v in its Version, but %d were made", id, g.s.Net.Now(), got[of], of, want[of])
 			}
 		}
 		for _, counter := range g.counters() {

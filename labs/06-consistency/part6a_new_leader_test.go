@@ -11,40 +11,46 @@ import (
 	"distlabs/labs/05-replication"
 )
 
-// A new leader has an entry that its predecessor committed, and does not know that it is. It must find out
-// before it reads, for its own clients and for those of its followers (rule 1).
+// A new leader has an entry that its predecessor committed, and does not know that it is committed. It must find out
+// before it serves a read, for its own clients and for the clients of its followers (rule 1).
 func TestNewLeaderReads6A(t *testing.T) {
-	const bite = "a new leader was asked for a write that it did not know to be committed"
-	cfg := labtest.Config{Nodes: 5, Seeds: 20, Link: strongLink, MustCover: []string{bite}}
+	const covered = "a new leader was asked for a write that it did not know to be committed"
+	cfg := labtest.Config{Nodes: 5, Seeds: 20, Link: strongLink, MustCover: []string{covered}}
 	labtest.Run(t, cfg, func(s *labtest.Sim) {
 		c := newStrongCluster(s, 3)
 		a, b := c.clients[0], c.clients[1]
-		old, others := c.cast()
+		old, others := c.roles()
 		leader, third := others[0], others[1]
+		if s.Seed%2 == 0 {
+			// The new leader has led before. What it knew in its earlier term says nothing about the next one.
+			old, leader = leader, old
+			c.sees(b, leader, "Get", "x", "")
+			c.handOver(leader, old)
+		}
 		first := c.writes(a, old, "x", "1")
 		s.Until(servesLimit, func() bool {
 			return c.status(leader).LastApplied >= first.Index && c.status(third).LastApplied >= first.Index
 		})
-		// From now on, nobody hears that anything more is committed; later, the new leader has no answers, and so
+		// From now on, no server learns that anything more is committed; later, the new leader gets no replies, and so
 		// commits nothing.
-		stage := newStage(s, first.Index)
+		filter := newAppendFilter(s, first.Index)
 		second := c.writes(a, old, "x", "2")
-		c.onlyWins(leader)
+		c.allowWinner(leader)
 		s.Until(servesLimit, func() bool { return lastIndex(c.status(leader)) >= second.Index })
 		s.Net.Crash(old)
-		stage.noAnswers(leader)
+		filter.noAnswers(leader)
 		c.waitForLeader(old)
 		reads := []*strongOp{c.read(b, third, "Get", "x")}
 		s.Run(20 * time.Millisecond)
 		reads = append(reads, c.read(b, leader, "Get", "x"), c.read(b, leader, "LogGet", "x"))
 		s.Run(30 * time.Millisecond)
 		if st := c.status(leader); st.Role == replication.Leader && st.CommitIndex < second.Index {
-			s.Cover(bite)
+			s.Cover(covered)
 		}
-		// Now it has answers, and finds out; the third server goes on not knowing, for a while.
-		stage.noNews(third)
+		// Now it gets replies, and finds out; the third server still does not learn of it for a while.
+		filter.noNews(third)
 		s.Run(80 * time.Millisecond)
-		stage.calm()
+		filter.calm()
 		c.answered(reads...)
 		c.checkStrong()
 		c.sees(b, leader, "Get", "x", "2")
@@ -52,21 +58,31 @@ func TestNewLeaderReads6A(t *testing.T) {
 	})
 }
 
-// A stage decides what servers learn from AppendEntries: less than a leader says, which is always true, or no answer.
-type stage struct {
-	mu    sync.Mutex
-	known int           // no server hears that more than this is committed
-	deaf  labrpc.NodeID // if not 0, only this one does not hear it
-	alone labrpc.NodeID // the answers to this one are lost
+// handOver makes another server the leader.
+func (c *strongCluster) handOver(from, to labrpc.NodeID) {
+	c.allowWinner(to)
+	c.disconnect(from)
+	c.waitForLeader(from)
+	c.s.Net.Heal()
+	c.settles()
+	c.allowWinner(0)
 }
 
-func newStage(s *labtest.Sim, known int) *stage {
-	g := &stage{known: known}
-	s.Net.Intercept(g.censor)
+// An appendFilter decides what servers learn from AppendEntries: less than a leader says, which is always true, or no answer.
+type appendFilter struct {
+	mu    sync.Mutex
+	known int           // no server learns that more than this is committed
+	deaf  labrpc.NodeID // if not 0, only this server does not learn it
+	alone labrpc.NodeID // the replies to this server are lost
+}
+
+func newAppendFilter(s *labtest.Sim, known int) *appendFilter {
+	g := &appendFilter{known: known}
+	s.Net.Intercept(g.rewrite)
 	return g
 }
 
-func (g *stage) censor(m *labrpc.Message) labrpc.Verdict {
+func (g *appendFilter) rewrite(m *labrpc.Message) labrpc.Verdict {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if _, answer := m.Body.(replication.AppendReply); answer && g.alone == m.To {
@@ -82,53 +98,59 @@ func (g *stage) censor(m *labrpc.Message) labrpc.Verdict {
 }
 
 // noAnswers loses what is answered to a server's AppendEntries.
-func (g *stage) noAnswers(to labrpc.NodeID) {
+func (g *appendFilter) noAnswers(to labrpc.NodeID) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.alone = to
 }
 
 // noNews lets answers travel again, and keeps only this server from hearing what is committed.
-func (g *stage) noNews(to labrpc.NodeID) {
+func (g *appendFilter) noNews(to labrpc.NodeID) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.alone, g.deaf = 0, to
 }
 
-// calm ends all that.
-func (g *stage) calm() {
+// calm lets every message pass as it is.
+func (g *appendFilter) calm() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.alone, g.deaf, g.known = 0, 0, math.MaxInt
 }
 
-// A client asks a follower of a leader that is none any more, and knows that; the follower does not. That one
-// has no index to give (rule 1).
+// A client asks a follower. The server that this takes for the leader does not lead any more, and knows that; it must not
+// give the follower an index (rule 1).
 func TestFollowerOfAnOldLeader6A(t *testing.T) {
-	const bite = "a follower asked a server that leads no more, and knew nothing of what was written since"
-	cfg := labtest.Config{Nodes: 7, Seeds: 20, Link: strongLink, MustCover: []string{bite}}
+	const covered = "a follower asked a server that leads no more, and knew nothing of what was written since"
+	cfg := labtest.Config{Nodes: 7, Seeds: 20, Link: strongLink, MustCover: []string{covered}}
 	labtest.Run(t, cfg, func(s *labtest.Sim) {
 		c := newStrongCluster(s, 5)
 		a, b := c.clients[0], c.clients[1]
-		old, others := c.cast()
+		old, others := c.roles()
 		follower, leader := others[0], others[1]
 		c.writes(a, old, "x", "1")
 		c.sees(a, follower, "Get", "x", "1")
 		for _, id := range others[1:] {
 			s.Net.CutBoth(follower, id)
 		}
-		c.onlyWins(leader)
-		quiet := newMute(s)
-		quiet.set(func(m *labrpc.Message) bool {
+		c.allowWinner(leader)
+		drops := newDropper(s)
+		drops.set(func(m *labrpc.Message) bool {
 			return m.Method == "AppendEntries" && (m.From == old && m.To == leader || m.From == leader && m.To == old)
 		})
-		// The old leader hears of the new term, and of nothing that is written in it.
+		// The old leader learns of the new term, but not of what is written in it.
+		if !s.Until(leaderLimit, func() bool { return c.leader() != 0 && c.leader() != old }) {
+			// With pre-votes (Ongaro's dissertation, §9.6) no other server starts an election while a majority has a leader.
+			drops.set(func(m *labrpc.Message) bool {
+				return m.Method == "AppendEntries" && m.To != follower && (m.From == old || m.From == leader && m.To == old)
+			})
+		}
 		c.waitForLeader(old)
 		c.writes(b, leader, "x", "2")
 		get := c.read(a, follower, "Get", "x")
 		s.Run(5 * time.Millisecond)
 		if c.status(follower).Leader == old && !c.leads(old) {
-			s.Cover(bite)
+			s.Cover(covered)
 		}
 		c.answered(get)
 		c.checkStrong()

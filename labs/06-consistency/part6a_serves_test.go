@@ -10,13 +10,13 @@ import (
 	"distlabs/labs/05-replication"
 )
 
-// The leader writes and reads, through the log and without it; the others send a client to it (rules
+// The leader serves writes and reads, through the log and without it; the other servers refer a client to it (rules
 // 1, 4 and 5).
 func TestPutAndGet6A(t *testing.T) {
 	labtest.Run(t, labtest.Config{Nodes: 5, Seeds: 20}, func(s *labtest.Sim) {
 		c := newStrongCluster(s, 3)
 		a, b := c.clients[0], c.clients[1]
-		leader, others := c.cast()
+		leader, others := c.roles()
 		c.sees(a, leader, "Get", "x", "")
 		c.sees(a, leader, "LogGet", "x", "")
 		first := c.writes(a, leader, "x", "1")
@@ -25,7 +25,7 @@ func TestPutAndGet6A(t *testing.T) {
 		c.sees(b, leader, "Get", "y", "")
 		second := c.writes(b, leader, "x", "2")
 		if first.Index <= 0 || second.Index <= first.Index {
-			s.Failf("a write's Index is its place in the log (PutReply)", "two writes, one after the other, have the Index %d and %d", first.Index, second.Index)
+			s.Failf(ruleIndex, "%v has Index %d, and %v, which came later, has Index %d", first, first.Index, second, second.Index)
 		}
 		c.sees(a, leader, "LogGet", "x", "2")
 		for _, id := range others {
@@ -34,7 +34,7 @@ func TestPutAndGet6A(t *testing.T) {
 			c.answered(put, get)
 			for _, op := range []*strongOp{put, get} {
 				if op.Done || op.write() != op.Refused || op.Leader != leader {
-					s.Failf(ruleLeader, "%v; it named %v as the leader, want it to turn the client away and name %v", op, op.Leader, leader)
+					s.Failf(ruleLeader, "%v; its reply named %v as the leader, want no service and %v as the leader", op, op.Leader, leader)
 				}
 			}
 		}
@@ -42,12 +42,12 @@ func TestPutAndGet6A(t *testing.T) {
 	})
 }
 
-// Every server answers a Get with the latest value, though two of five are down (rules 1 and 4).
+// Every server serves a Get with the latest value, although two of five are down (rules 1 and 4).
 func TestGetAtEveryServer6A(t *testing.T) {
 	labtest.Run(t, labtest.Config{Nodes: 7, Seeds: 20}, func(s *labtest.Sim) {
 		c := newStrongCluster(s, 5)
 		a, b := c.clients[0], c.clients[1]
-		leader, others := c.cast()
+		leader, others := c.roles()
 		for _, id := range others[:2] {
 			s.Net.Crash(id)
 		}
@@ -61,13 +61,13 @@ func TestGetAtEveryServer6A(t *testing.T) {
 	})
 }
 
-// A Get at a follower that has not heard of a write yet must not go without it (rule 1).
+// A Get at a follower that has not received a write yet waits for that write (rule 1).
 func TestGetWaitsForApply6A(t *testing.T) {
-	const bite = "a follower that lacked a write was asked for it"
-	labtest.Run(t, labtest.Config{Nodes: 5, Seeds: 20, Link: strongLink, MustCover: []string{bite}}, func(s *labtest.Sim) {
+	const covered = "a follower that lacked a write was asked for it"
+	labtest.Run(t, labtest.Config{Nodes: 5, Seeds: 20, Link: strongLink, MustCover: []string{covered}}, func(s *labtest.Sim) {
 		c := newStrongCluster(s, 3)
 		a, b := c.clients[0], c.clients[1]
-		leader, others := c.cast()
+		leader, others := c.roles()
 		c.writes(a, leader, "x", "1")
 		c.sees(b, others[0], "Get", "x", "1")
 		held := s.Net.Hold(labrpc.Match{To: others[0], Method: "AppendEntries"})
@@ -75,7 +75,7 @@ func TestGetWaitsForApply6A(t *testing.T) {
 		get := c.read(b, others[0], "Get", "x")
 		s.Until(60*time.Millisecond, func() bool { return get.Over })
 		if c.status(others[0]).LastApplied < put.Index {
-			s.Cover(bite)
+			s.Cover(covered)
 		}
 		held.Release()
 		c.done(get)
@@ -83,12 +83,12 @@ func TestGetWaitsForApply6A(t *testing.T) {
 	})
 }
 
-// Reads cost messages, and no more of them than is said; they leave log and disk alone (rules 6 and 7).
+// Reads cost a bounded number of messages. They add nothing to the log and write nothing to the disk (rules 6 and 7).
 func TestReadsCostNoEntries6A(t *testing.T) {
 	labtest.Run(t, labtest.Config{Nodes: 5, Seeds: 20}, func(s *labtest.Sim) {
 		c := newStrongCluster(s, 3)
 		client := c.clients[0]
-		leader, _ := c.cast()
+		leader, _ := c.roles()
 		c.writes(client, leader, "x", "1")
 		for _, id := range c.servers {
 			c.sees(client, id, "Get", "x", "1") // now the term has its one entry
@@ -102,17 +102,17 @@ func TestReadsCostNoEntries6A(t *testing.T) {
 			}
 		})
 		if cost.term > 0 {
-			s.Failf(ruleBase, "your lab 05 does not work yet: the term went up by %d in a calm network with a leader", cost.term)
+			s.Failf(ruleBase, "your lab 05 does not work yet: the term rose by %d in a calm network with a leader", cost.term)
 		}
 		if cost.entries > 0 {
-			s.Failf(ruleNoEntry, "%d reads with Get made the log %d entries longer", 3*reads, cost.entries)
+			s.Failf(ruleNoEntry, "%d calls of Get added %d entries to the log, want none: each term has its entry already", 3*reads, cost.entries)
 		}
 		if cost.writes > 0 {
-			s.Failf(ruleNoEntry, "%d reads with Get wrote to the servers' disks %d times", 3*reads, cost.writes)
+			s.Failf(ruleNoEntry, "%d calls of Get caused %d writes to the disks of the servers, want none", 3*reads, cost.writes)
 		}
 		const budget = reads * (4 + 6 + 6)
 		if cost.messages > budget {
-			s.Failf(ruleMessages, "%d reads with Get, a third at each of 3 servers, cost %d messages between servers, want at most %d", 3*reads, cost.messages, budget)
+			s.Failf(ruleMessages, "%d calls of Get, a third of them at each of 3 servers, cost %d messages between servers, want at most %d", 3*reads, cost.messages, budget)
 		}
 		s.Measure("messages for a Get, of 3 servers", float64(cost.messages)/(3*reads), "messages", fmt.Sprintf("≤ %.1f", float64(budget)/(3*reads)))
 	})
@@ -125,9 +125,9 @@ func (a strongCost) minus(b strongCost) strongCost {
 	return strongCost{a.term - b.term, a.entries - b.entries, a.writes - b.writes, a.messages - b.messages}
 }
 
-// cost is what it costs to do something, beyond what as much time costs in which nothing is done.
+// cost measures do, and subtracts the cost of an equally long time in which the clients do nothing.
 func (c *strongCluster) cost(do func()) strongCost {
-	c.s.Run(100 * time.Millisecond) // what is late of earlier requests is not theirs
+	c.s.Run(100 * time.Millisecond) // late messages of earlier requests do not count
 	at, before := c.s.Net.Now(), c.costs()
 	do()
 	after := c.costs()
@@ -152,7 +152,7 @@ func (c *strongCluster) costs() strongCost {
 // sentToPeers counts the messages that a server has sent to others, Raft's own left out.
 func (c *strongCluster) sentToPeers(id labrpc.NodeID) int {
 	n := 0
-	for _, o := range c.but(id) {
+	for _, o := range c.except(id) {
 		n += c.s.Net.Stats(labrpc.Match{From: id, To: o}).Sent
 		for _, own := range []string{"AppendEntries", "RequestVote", "InstallSnapshot"} {
 			n -= c.s.Net.Stats(labrpc.Match{From: id, To: o, Method: own}).Sent

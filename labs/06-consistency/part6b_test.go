@@ -1,6 +1,7 @@
 package consistency_test
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -9,221 +10,223 @@ import (
 	"distlabs/internal/harness/labtest"
 )
 
-// A session reads from whatever server it likes, and no server asks another one. One that is alone with the
-// client still answers (rule 10).
+// A session reads from any server, and no server asks another one. A server that is alone with the
+// client still serves it (rule 10).
 func TestReadsLocally6B(t *testing.T) {
 	labtest.Run(t, labtest.Config{Nodes: 5, Seeds: 20}, func(s *labtest.Sim) {
 		c := newStrongCluster(s, 3)
-		tape := &sessionTape{c: c}
-		_, others := c.cast()
+		hist := &sessionHistory{c: c}
+		_, others := c.roles()
 		alone := others[0]
-		run := tape.opens(c.clients[0], alone)
-		tape.puts(run, "x", "1")
+		run := hist.opens(c.clients[0], alone)
+		hist.puts(run, "x", "1")
 		c.settles()
 		cost := c.cost(func() {
-			for _, id := range append(c.but(alone), alone) {
+			for _, id := range append(c.except(alone), alone) {
 				run.moves(id)
 				for range 3 {
-					tape.gets(run, ruleLocal, "x")
+					hist.gets(run, ruleLocal, "x")
 				}
 			}
 		})
 		if cost.messages > 0 || cost.entries > 0 || cost.writes > 0 {
-			s.Failf(ruleLocal, "9 reads cost %d messages between servers, %d entries in the log and %d disk writes, want none",
+			s.Failf(ruleLocal, "9 calls of Get cost %d messages between servers, %d entries in the log and %d disk writes, want none",
 				cost.messages, cost.entries, cost.writes)
 		}
-		// Everybody else is out of reach.
-		for _, id := range c.but(alone) {
+		// No other server can be reached.
+		for _, id := range c.except(alone) {
 			s.Net.CutBoth(alone, id)
 			s.Net.CutBoth(c.clients[0], id)
 		}
 		for range 3 {
 			s.Run(2 * time.Second)
-			tape.gets(run, ruleLocal, "x")
+			hist.gets(run, ruleLocal, "x")
 		}
-		tape.check()
+		hist.check()
 	})
 }
 
-// A session reads an old value from a server that is cut off, after another session has written a new one. That is not
-// linearizable, and is accepted: it is sequentially consistent (rules 8 and 10).
+// A session reads an old value from a server that is isolated, after another session has written a new one. That is not
+// linearizable, but it is allowed: it is sequentially consistent (rules 8 and 10).
 func TestStaleReadIsAccepted6B(t *testing.T) {
-	const bite = "a read returned an old value after a new one had been written, and sequential consistency allowed it"
-	labtest.Run(t, labtest.Config{Nodes: 5, Seeds: 20, MustCover: []string{bite}}, func(s *labtest.Sim) {
+	const covered = "a read returned an old value after a new one had been written, and sequential consistency allowed it"
+	labtest.Run(t, labtest.Config{Nodes: 5, Seeds: 20, MustCover: []string{covered}}, func(s *labtest.Sim) {
 		c := newStrongCluster(s, 3)
-		tape := &sessionTape{c: c}
-		leader, others := c.cast()
-		writer, reader := tape.opens(c.clients[0], leader), tape.opens(c.clients[1], others[0])
-		tape.puts(writer, "x", "1")
+		hist := &sessionHistory{c: c}
+		leader, others := c.roles()
+		writer, reader := hist.opens(c.clients[0], leader), hist.opens(c.clients[1], others[0])
+		hist.puts(writer, "x", "1")
 		c.settles()
-		tape.gets(reader, ruleLocal, "x")
-		c.lag(others[0])
-		tape.puts(writer, "x", "2")
-		got := tape.gets(reader, ruleLocal, "x")
-		tape.check()
-		if v, err := sequential.Check(tape.history(), sequential.Options{}); got == "1" && v == nil && err == nil && !tape.linearizable() {
-			s.Cover(bite)
+		hist.gets(reader, ruleLocal, "x")
+		c.disconnect(others[0])
+		hist.puts(writer, "x", "2")
+		got := hist.gets(reader, ruleLocal, "x")
+		hist.check()
+		if v, err := sequential.Check(hist.operations(), sequential.Options{}); got == "1" && v == nil && err == nil && !hist.linearizable() {
+			s.Cover(covered)
 		}
 		s.Net.Heal()
 		c.settles()
-		if got := tape.gets(reader, ruleLocal, "x"); got != "2" {
-			s.Failf(ruleLocal, "the session on %v read x=%q from %v, which has had x=2 since it was back with the others", c.clients[1], got, others[0])
+		if got := hist.gets(reader, ruleLocal, "x"); got != "2" {
+			s.Failf(ruleLocal, "the session on %v read x=%q from %v, although %[3]v had applied x=2 before", c.clients[1], got, others[0])
 		}
-		tape.check()
+		hist.check()
 	})
 }
 
-// A session writes, and reads from a server that has not heard of it, has not heard that it is committed, or is cut off. It
-// sees its write or nothing; and when the server has caught up, its write (rules 9 and 11).
+// A session writes, and reads from a server that has not received the write, or is isolated. It
+// gets its write or no value at all; when the server has caught up, it gets its write (rules 9 and 11).
 func TestReadsItsWrites6B(t *testing.T) {
-	const bite = "a session asked a server that lacked its write"
-	labtest.Run(t, labtest.Config{Nodes: 4, Seeds: 20, MustCover: []string{bite}}, func(s *labtest.Sim) {
+	const covered = "a session asked a server that lacked its write"
+	labtest.Run(t, labtest.Config{Nodes: 4, Seeds: 20, MustCover: []string{covered}}, func(s *labtest.Sim) {
 		c := newStrongCluster(s, 3)
-		tape := &sessionTape{c: c}
-		leader, others := c.cast()
-		run := tape.opens(c.clients[0], others[0])
-		tape.puts(run, "x", "1")
-		tape.gets(run, ruleCatchesUp, "x")
+		hist := &sessionHistory{c: c}
+		leader, others := c.roles()
+		run := hist.opens(c.clients[0], others[0])
+		hist.puts(run, "x", "1")
+		hist.gets(run, ruleCatchesUp, "x")
 		c.settles()
-		c.lag(others[0])
-		tape.puts(run, "x", "2")
+		c.disconnect(others[0])
+		hist.puts(run, "x", "2")
 		if last := c.status(leader).CommitIndex; c.status(others[0]).LastApplied < last {
-			s.Cover(bite)
+			s.Cover(covered)
 		}
-		tape.returns(tape.get(run, "x", 1500*time.Millisecond))
-		tape.check()
+		hist.returns(hist.get(run, "x", 1500*time.Millisecond))
+		hist.check()
 		run.moves(others[1])
-		tape.gets(run, ruleCatchesUp, "x")
+		hist.gets(run, ruleCatchesUp, "x")
 		run.moves(others[0])
-		late := tape.get(run, "x", healLimit)
+		late := hist.get(run, "x", healLimit)
 		s.Run(answersLimit + servesLimit)
 		s.Net.Heal()
 		c.settles()
 		if !s.Until(2*servesLimit, func() bool { return late.Over }) || late.Err != "" {
-			tape.fail(ruleCatchesUp, late, late.String()+", though its server has all that the others have")
+			hist.fail(ruleCatchesUp, late, late.String()+", although its server had applied all that the other servers had")
 		}
-		tape.check()
+		hist.check()
 	})
 }
 
-// A session has read what another wrote, and moves to a server that lacks it. It does not go back in time (rule 9).
+// A session has read a value that another session wrote, and moves to a server that lacks it. It does not go back (rule 9).
 func TestNeverGoesBack6B(t *testing.T) {
-	movesToALaggard(t, laggardOptions{before: []string{"x=1"}, after: []string{"x=2"}, reads: "x", then: "x"})
+	movesToALaggingServer(t, laggingServerOptions{before: []string{"x=1"}, after: []string{"x=2"}, reads: "x", then: "x"})
 }
 
-// What a session has seen of one key binds it for all: who has read the answer finds the question (rule 8).
+// A session that has seen a write of one key sees all earlier writes of other keys: if it has read the answer, it finds the question (rule 8).
 func TestOneOrderForAllKeys6B(t *testing.T) {
-	movesToALaggard(t, laggardOptions{after: []string{"question=why?", "answer=because"}, reads: "answer", then: "question"})
+	movesToALaggingServer(t, laggingServerOptions{after: []string{"question=why?", "answer=because"}, reads: "answer", then: "question"})
 }
 
-// A laggardOptions says what is written before a server is cut off from the others, and after, and what a session then
-// reads from the leader, and from the server that was cut off.
-type laggardOptions struct {
+// laggingServerOptions lists the writes before and after a server is isolated from the others, and the keys that a session then
+// reads from the leader and from the isolated server.
+type laggingServerOptions struct {
 	before, after []string
 	reads, then   string
 }
 
-func movesToALaggard(t *testing.T, opts laggardOptions) {
-	const bite = "a session read what the server to which it then moved lacked"
-	labtest.Run(t, labtest.Config{Nodes: 5, Seeds: 20, MustCover: []string{bite}}, func(s *labtest.Sim) {
+func movesToALaggingServer(t *testing.T, opts laggingServerOptions) {
+	const covered = "a session read what the server to which it then moved lacked"
+	labtest.Run(t, labtest.Config{Nodes: 5, Seeds: 20, MustCover: []string{covered}}, func(s *labtest.Sim) {
 		c := newStrongCluster(s, 3)
-		tape := &sessionTape{c: c}
-		leader, others := c.cast()
-		writer, reader := tape.opens(c.clients[0], leader), tape.opens(c.clients[1], others[0])
+		hist := &sessionHistory{c: c}
+		leader, others := c.roles()
+		writer, reader := hist.opens(c.clients[0], leader), hist.opens(c.clients[1], others[0])
 		writes := func(list []string) {
 			for _, w := range list {
 				key, value, _ := strings.Cut(w, "=")
-				tape.puts(writer, key, value)
+				hist.puts(writer, key, value)
 			}
 		}
 		writes(opts.before)
 		c.settles()
-		tape.gets(reader, ruleLocal, opts.then)
-		c.lag(others[0])
+		hist.gets(reader, ruleLocal, opts.then)
+		c.disconnect(others[0])
 		writes(opts.after)
 		reader.moves(leader)
-		if got := tape.gets(reader, ruleLocal, opts.reads); strings.HasSuffix(opts.after[len(opts.after)-1], "="+got) {
-			s.Cover(bite)
+		if got := hist.gets(reader, ruleLocal, opts.reads); strings.HasSuffix(opts.after[len(opts.after)-1], "="+got) {
+			s.Cover(covered)
 		}
 		reader.moves(others[0])
-		tape.returns(tape.get(reader, opts.then, 1500*time.Millisecond))
-		tape.check()
+		hist.returns(hist.get(reader, opts.then, 1500*time.Millisecond))
+		hist.check()
 		s.Net.Heal()
 		c.settles()
-		tape.gets(reader, ruleCatchesUp, opts.then)
-		tape.check()
+		hist.gets(reader, ruleCatchesUp, opts.then)
+		hist.check()
 	})
 }
 
-// A session ends, and another goes on with its token, on another node and with a server that lacks what the first has seen:
-// first what it wrote, then what it read (rules 8 and 9).
+// A session ends, and another one continues it with its token, on another node and at a server that lacks what the first has seen:
+// in one case its write, in the other its read (rules 8 and 9).
 func TestTokenGoesOn6B(t *testing.T) {
-	const bite = "a session went on with a server that lacked what it had seen"
-	labtest.Run(t, labtest.Config{Nodes: 6, Seeds: 20, MustCover: []string{bite}}, func(s *labtest.Sim) {
+	const covered = "a session went on with a server that lacked what it had seen"
+	labtest.Run(t, labtest.Config{Nodes: 6, Seeds: 20, MustCover: []string{covered}}, func(s *labtest.Sim) {
 		c := newStrongCluster(s, 3)
-		tape := &sessionTape{c: c}
-		leader, others := c.cast()
-		wrote, read := tape.opens(c.clients[0], leader), tape.opens(c.clients[1], leader)
-		tape.puts(wrote, "x", "1")
+		hist := &sessionHistory{c: c}
+		leader, others := c.roles()
+		wrote, read := hist.opens(c.clients[0], leader), hist.opens(c.clients[1], leader)
+		hist.puts(wrote, "x", "1")
 		c.settles()
-		c.lag(others[0])
-		tape.puts(wrote, "x", "2")
-		if got := tape.gets(read, ruleLocal, "x"); got == "2" {
-			s.Cover(bite)
+		c.disconnect(others[0])
+		hist.puts(wrote, "x", "2")
+		if got := hist.gets(read, ruleLocal, "x"); got == "2" {
+			s.Cover(covered)
 		}
 		for _, first := range []*sessionRun{wrote, read} {
-			second := tape.goesOn(first, c.clients[2], others[0])
-			tape.returns(tape.get(second, "x", 1500*time.Millisecond))
-			tape.check()
+			second := hist.goesOn(first, c.clients[2], others[0])
+			hist.returns(hist.get(second, "x", 1500*time.Millisecond))
+			hist.check()
 			second.moves(others[1])
-			tape.gets(second, ruleCatchesUp, "x")
-			third := tape.goesOn(second, c.clients[2], others[0])
-			tape.returns(tape.get(third, "x", 1500*time.Millisecond))
-			tape.check()
+			hist.gets(second, ruleCatchesUp, "x")
+			third := hist.goesOn(second, c.clients[2], others[0])
+			hist.returns(hist.get(third, "x", 1500*time.Millisecond))
+			hist.check()
 		}
 	})
 }
 
-// The leader carries out a write, and its answer is lost. The session does not know, and says so; it does not write again over
-// what another has written since (rule 13).
+// The leader applies a write, and its reply is lost. The session cannot know the outcome, and says so; it does not write again over
+// a value that another session has written since (rule 13).
 func TestWritesOnce6B(t *testing.T) {
-	const bite = "a write was carried out, and its answer lost"
-	labtest.Run(t, labtest.Config{Nodes: 5, Seeds: 20, MustCover: []string{bite}}, func(s *labtest.Sim) {
+	const covered = "a write was applied, but its reply was lost"
+	labtest.Run(t, labtest.Config{Nodes: 5, Seeds: 20, MustCover: []string{covered}}, func(s *labtest.Sim) {
 		c := newStrongCluster(s, 3)
-		tape := &sessionTape{c: c}
-		leader, others := c.cast()
-		a, b := tape.opens(c.clients[0], leader), tape.opens(c.clients[1], leader)
-		tape.puts(a, "x", "1")
+		hist := &sessionHistory{c: c}
+		leader, others := c.roles()
+		a, b := hist.opens(c.clients[0], leader), hist.opens(c.clients[1], leader)
+		hist.puts(a, "x", "1")
 		for _, id := range c.servers {
 			s.Net.Cut(id, c.clients[0])
 		}
-		put := tape.put(a, "x", "2", healLimit)
-		for end := s.Net.Now() + sessionLimit; tape.gets(b, ruleLocal, "x") != "2"; {
+		put := hist.put(a, "x", "2", healLimit)
+		for end := s.Net.Now() + sessionLimit; hist.gets(b, ruleLocal, "x") != "2"; {
 			if s.Net.Now() > end {
-				tape.fail(rulePutServes, put, put.String()+", and nobody can read what it wrote")
+				hist.fail(rulePutServes, put, put.String()+", but no session can read its value")
 			}
 		}
 		if !put.Over {
-			s.Cover(bite)
+			s.Cover(covered)
 		}
-		tape.puts(b, "x", "3")
+		hist.puts(b, "x", "3")
 		s.Run(500 * time.Millisecond)
 		s.Net.Heal()
-		tape.returns(put)
+		hist.returns(put)
 		if put.Err == "ctx" {
-			tape.fail(ruleOnce, put, put.String()+", which says that nothing was written; x=2 was read since")
+			hist.fail(ruleOnce, put, put.String()+", so it must not have written; but x=2 was read")
 		}
 		s.Run(2 * time.Second)
 		c.settles()
 		for _, id := range append(others, leader) {
 			b.moves(id)
-			tape.gets(b, ruleCatchesUp, "x")
+			if got := hist.gets(b, ruleCatchesUp, "x"); got == "2" {
+				hist.fail(ruleOnce, put, fmt.Sprintf("%v, but it wrote again later: %v read x=2 from %v after x=3 had been written", put, c.clients[1], id))
+			}
 		}
-		tape.check()
-		// And with nobody to write to, ctx's error or ErrUnknown, in time.
+		hist.check()
+		// Without a server that it can reach, Put returns ctx's error or ErrUnknown, in time.
 		s.Net.Isolate(c.clients[0])
-		if lost := tape.returns(tape.put(a, "x", "4", sessionLimit)); lost.Err == "" {
-			tape.fail(ruleOnce, lost, lost.String()+", though it could reach no server")
+		if lost := hist.returns(hist.put(a, "x", "4", sessionLimit)); lost.Err == "" {
+			hist.fail(ruleOnce, lost, lost.String()+", although it could reach no server")
 		}
 	})
 }

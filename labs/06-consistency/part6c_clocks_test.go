@@ -8,8 +8,8 @@ import (
 	"distlabs/labrpc"
 )
 
-// Wall clocks that are an hour off, or are set back by one, with a restart in
-// between: who has seen a value and overwrites it has the last word.
+// Wall clocks are an hour wrong, or are set back by an hour, with a restart in
+// between: a write wins over the values that its replica had (rule 17).
 func TestSlowClockDoesNotLose6C(t *testing.T) {
 	labtest.Run(t, labtest.Config{Nodes: 3}, func(s *labtest.Sim) {
 		s.Net.SetClock(1, time.Hour, 0)
@@ -22,7 +22,7 @@ func TestSlowClockDoesNotLose6C(t *testing.T) {
 		g.get(3, "x")
 		g.putValue(3, "x", "from the slow clock")
 		if got := g.get(3, "x"); got != "from the slow clock" {
-			s.Failf(ruleLastWriter, "n3 has %q in x at %v, and has just acknowledged another write, which its slow clock must not hide", got, s.Net.Now())
+			s.Failf(ruleLastWriter, "n3 has x=%q at %v, although it has just acknowledged another write of x", got, s.Net.Now())
 		}
 		s.Net.Crash(2)
 		g.restart(2)
@@ -47,8 +47,8 @@ func TestSlowClockDoesNotLose6C(t *testing.T) {
 	})
 }
 
-// Writes on two sides of a partition, a second apart, by clocks that differ by
-// less: the later wins, though the other side has been busier, and whatever the names.
+// Writes on two sides of a partition, a second apart, with clocks that differ by
+// less: the later one wins, although the other side has written more often, and whatever the IDs (rule 17).
 func TestLaterWins6C(t *testing.T) {
 	labtest.Run(t, labtest.Config{Nodes: 4}, func(s *labtest.Sim) {
 		g := newGossipGroup(s)
@@ -71,7 +71,7 @@ func TestLaterWins6C(t *testing.T) {
 	})
 }
 
-// All write in one instant, by equal clocks, and nobody hears of it until later.
+// All replicas write in one instant, with equal clocks, and get each other's writes later (rule 17).
 func TestSameInstant6C(t *testing.T) {
 	labtest.Run(t, labtest.Config{Nodes: 4, Seeds: 5}, func(s *labtest.Sim) {
 		g := newGossipGroup(s)
@@ -89,8 +89,8 @@ func TestSameInstant6C(t *testing.T) {
 	})
 }
 
-// A replica is cut off with old values, which are deleted elsewhere: by one who
-// crashes after that, by a slow clock, and with a new value later.
+// A replica is isolated with old values, which are deleted elsewhere: by a replica that
+// crashes after that, by one with a slow clock, and by one that writes a new value later (rule 18).
 func TestDeletesStay6C(t *testing.T) {
 	labtest.Run(t, labtest.Config{Nodes: 4}, func(s *labtest.Sim) {
 		g := newGossipGroup(s)
@@ -102,7 +102,7 @@ func TestDeletesStay6C(t *testing.T) {
 		g.settle(gossipSettles, 1, 2, 3, 4)
 		for _, key := range keys {
 			if got, _ := g.replicas[1].Get(key); got == "" {
-				s.Failf(ruleConverges, "n1 has nothing in %s at %v", key, s.Net.Now())
+				s.Failf(ruleConverges, "n1 has no value of %s at %v", key, s.Net.Now())
 			}
 		}
 		s.Net.Isolate(4)
@@ -111,7 +111,7 @@ func TestDeletesStay6C(t *testing.T) {
 		g.delete(3, "x")
 		g.delete(1, "y")
 		if value, ok := g.replicas[1].Get("v"); ok {
-			s.Failf(ruleDeletes, "n1: Get(\"v\") = %q, true at %v, and it has just acknowledged a delete", value, s.Net.Now())
+			s.Failf(ruleDeletes, "n1: Get(\"v\") = %q, true at %v, although it has just acknowledged a Delete of v", value, s.Net.Now())
 		}
 		s.Net.Crash(1)
 		g.restart(1)

@@ -33,9 +33,9 @@ func TestCountsEachAddOnce6C(t *testing.T) {
 	})
 }
 
-// n1 crashes at one write after another: while it takes an update, and while it
-// takes over those of others. What it has acknowledged is there; what it does next
-// reaches the others; and what it lacked it still gets.
+// n1 crashes at one disk write after another: during its own updates, and while it
+// accepts updates of others. It keeps every update that it has acknowledged; its next updates
+// reach the others; and it still gets the updates that it lacked (rules 16, 20 and 21).
 func TestCrashAtEveryWrite6C(t *testing.T) {
 	const (
 		updating = "n1 crashed in the middle of an update"
@@ -98,9 +98,9 @@ func TestCrashAtEveryWrite6C(t *testing.T) {
 	})
 }
 
-// An update of n1 is half done when it crashes. When it starts again it has that
-// update, and says so; others may have it by then. So it has it from then on, also if n2 overwrites
-// it and n1 crashes in the middle of taking that over.
+// A crash interrupts an update of n1. After the restart n1 has the update, and counts it in its Version; other replicas may have
+// it by then. So n1 must have it from then on, also if n2 overwrites
+// it and n1 crashes in the middle of accepting that write (rules 20 and 21).
 func TestRecoveredUpdateCounts6C(t *testing.T) {
 	const (
 		found   = "n1 had an update when it started again that it had not acknowledged"

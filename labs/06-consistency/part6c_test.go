@@ -2,6 +2,7 @@ package consistency_test
 
 import (
 	"fmt"
+	"math"
 	"slices"
 	"testing"
 	"time"
@@ -12,7 +13,7 @@ import (
 	consistency "distlabs/labs/06-consistency"
 )
 
-// Which of two replicas lacks something, by their vectors alone.
+// Includes and Merge of version vectors, also with numbers of 64 bits (rule 21).
 func TestVersionVectors6C(t *testing.T) {
 	type vector = consistency.VersionVector
 	cases := []struct {
@@ -28,9 +29,11 @@ func TestVersionVectors6C(t *testing.T) {
 		{name: "a zero counts as nothing", a: vector{1: 2, 2: 0}, b: vector{1: 2}, aIncB: true, bIncA: true, together: vector{1: 2}},
 		{name: "more of one", a: vector{1: 3, 2: 1}, b: vector{1: 2, 2: 1}, aIncB: true, together: vector{1: 3, 2: 1}},
 		{name: "each has what the other lacks", a: vector{1: 9}, b: vector{2: 1}, together: vector{1: 9, 2: 1}},
+		{name: "numbers of more than 32 bits", a: vector{1: 1 << 32}, b: vector{1: 1}, aIncB: true, together: vector{1: 1 << 32}},
+		{name: "numbers of 64 bits", a: vector{1: math.MaxUint64, 2: 1}, b: vector{1: 5, 2: 1}, aIncB: true, together: vector{1: math.MaxUint64, 2: 1}},
 		{name: "concurrent, whatever the sums", a: vector{1: 3, 2: 1}, b: vector{1: 1, 2: 2}, together: vector{1: 3, 2: 2}},
 	}
-	labtest.Once(t, func(s *labtest.Sim) {
+	labtest.Run(t, labtest.Config{Nodes: 2, Seeds: 1}, func(s *labtest.Sim) {
 		for _, c := range cases {
 			before := gossipVector(c.a) + gossipVector(c.b)
 			if got := c.a.Includes(c.b); got != c.aIncB {
@@ -43,14 +46,45 @@ func TestVersionVectors6C(t *testing.T) {
 				s.Failf(ruleVersion, "%s: %s.Merge(%s) = %s", c.name, gossipVector(c.a), gossipVector(c.b), gossipVector(got))
 			}
 			if gossipVector(c.a)+gossipVector(c.b) != before {
-				s.Failf(ruleVersion, "Merge has changed what it merges, to %s and %s", gossipVector(c.a), gossipVector(c.b))
+				s.Failf(ruleVersion, "Merge changed its arguments, to %s and %s", gossipVector(c.a), gossipVector(c.b))
 			}
 		}
+		newGossipGroup(s).versionIsACopy()
 	})
 }
 
-// Five replicas over bad links, divided, crashed now and then in the middle of a
-// write. All take writes all the time; when it is over, all have the same.
+// versionIsACopy changes the vectors that Version and Merge returned, and looks whether anything else changes.
+func (g *gossipGroup) versionIsACopy() {
+	s := g.s
+	g.put(1, "x")
+	mine := g.replicas[1].Version()
+	g.put(1, "x")
+	if mine[1] != 1 {
+		s.Failf(ruleVersion, "a Version of n1 was {n1:1}, and is %s after another update, want it to stay as it was", gossipVector(mine))
+	}
+	if mine = g.replicas[1].Version(); mine != nil {
+		mine[1], mine[2] = 99, 99
+	}
+	if got := g.replicas[1].Version(); got[1] != 2 || got[2] != 0 {
+		s.Failf(ruleVersion, "the caller of Version changed the map that it got, and now n1's own Version is %s, want {n1:2}", gossipVector(got))
+	}
+	g.put(2, "y")
+	g.settle(gossipSettles, 1, 2)
+	for _, pair := range [][2]consistency.VersionVector{{{1: 2}, nil}, {nil, {1: 2}}, {{1: 2}, {1: 1}}, {{1: 1}, {1: 2}}} {
+		merged := pair[0].Merge(pair[1])
+		if merged == nil {
+			s.Failf(ruleVersion, "Merge returned nil, want {n1:2}")
+			return
+		}
+		merged[1] = 99
+		if pair[0][1] == 99 || pair[1][1] == 99 {
+			s.Failf(ruleVersion, "the caller changed what Merge returned, and this changed a vector that was merged")
+		}
+	}
+}
+
+// Five replicas over lossy links are partitioned and crash, some in the middle of a
+// write. All accept writes all the time. After the last fault, all have the same (rules 16 to 21).
 func TestConverges6C(t *testing.T) {
 	const (
 		divided = "both sides of a partition took writes"
@@ -115,9 +149,9 @@ func TestConverges6C(t *testing.T) {
 	})
 }
 
-// A replica on its own answers all the same. So two clients can each write and
-// then not see the other's write: no one order of the operations has that, and no
-// rule forbids it here. That is what is given up for an answer at once.
+// An isolated replica serves every request. So two clients can each write and
+// then not see the other's write: no single order of the operations explains that, and
+// rule 15 allows it. It is the price of a reply at once.
 func TestAnswersAlone6C(t *testing.T) {
 	const weaker = "the clients saw what is not sequentially consistent, and it was accepted"
 	labtest.Run(t, labtest.Config{Nodes: 3, Seeds: 3, MustCover: []string{weaker}}, func(s *labtest.Sim) {
@@ -130,13 +164,13 @@ func TestAnswersAlone6C(t *testing.T) {
 			mine, other := []string{"", "x", "y"}[id], []string{"", "y", "x"}[id]
 			g.put(id, mine)
 			if g.get(id, mine) == "" {
-				s.Failf(ruleAnswersAt, "%v has nothing in %s at %v, which it has just acknowledged", id, mine, s.Net.Now())
+				s.Failf(ruleAnswersAt, "%v has no value of %s at %v, although it has just acknowledged a Put of it", id, mine, s.Net.Now())
 			}
 			g.get(id, other)
 			g.add(id, "total", 2)
 			g.counts(id, "total")
 			if got := g.replicas[id].Count("total"); got != 2 {
-				s.Failf(ruleCounts, "%v counts %d at %v, after its own add of 2", id, got, s.Net.Now())
+				s.Failf(ruleCounts, "%v: Count(\"total\") = %d at %v, want 2, its own add", id, got, s.Net.Now())
 			}
 			s.Run(time.Second)
 		}
@@ -153,8 +187,8 @@ func TestAnswersAlone6C(t *testing.T) {
 	})
 }
 
-// n1 and n3 can talk to n2 only, in turns: what n1 has reaches n3 through n2, and back.
-func TestHearsay6C(t *testing.T) {
+// n1 and n3 are connected to n2 only, one after the other: updates of n1 reach n3 through n2 (rule 16).
+func TestThroughOthers6C(t *testing.T) {
 	labtest.Run(t, labtest.Config{Nodes: 3}, func(s *labtest.Sim) {
 		g := newGossipGroup(s)
 		s.Net.CutBoth(1, 3)
@@ -169,19 +203,19 @@ func TestHearsay6C(t *testing.T) {
 		s.Net.HealBoth(2, 3)
 		s.Run(gossipSettles)
 		if got, want := g.replicas[3].Version()[1], g.updates[1]; got != want {
-			s.Failf(ruleConverges, "n3 has %d of the %d updates of n1 at %v: n2 has them, and can talk to n3", got, want, s.Net.Now())
+			s.Failf(ruleConverges, "at %[3]v, n3 has %[1]d of the %[2]d updates of n1, want all: n2 has them and is connected to n3", got, want, s.Net.Now())
 		}
 		g.counts(3, "total")
 		if got := g.get(3, "x"); got == "" {
-			s.Failf(ruleConverges, "n3 has nothing in x at %v, though its version %s has the put of n1", s.Net.Now(), gossipVector(g.replicas[3].Version()))
+			s.Failf(ruleConverges, "n3 has no value of x at %v, although its Version %s counts the Put of n1", s.Net.Now(), gossipVector(g.replicas[3].Version()))
 		}
 		if got, ok := g.replicas[3].Get("gone"); ok {
-			s.Failf(ruleDeletes, "n3: Get(\"gone\") = %q, true at %v, and n2 has deleted it", got, s.Net.Now())
+			s.Failf(ruleDeletes, "n3: Get(\"gone\") = %q, true at %v, although n2 has deleted it", got, s.Net.Now())
 		}
 	})
 }
 
-// Those that are down or cut off hold nobody up.
+// Replicas that are down or cut off delay no other replica (rule 16).
 func TestDeadPeers6C(t *testing.T) {
 	labtest.Run(t, labtest.Config{Nodes: 5}, func(s *labtest.Sim) {
 		g := newGossipGroup(s)
@@ -201,13 +235,34 @@ func TestDeadPeers6C(t *testing.T) {
 		g.settle(gossipSettles, live...)
 		a, _ := g.replicas[live[0]].Get("x")
 		if b, _ := g.replicas[live[1]].Get("x"); a != b || a == "" {
-			s.Failf(ruleConverges, "%v has %q in x, %v has %q at %v", live[0], a, live[1], b, s.Net.Now())
+			s.Failf(ruleConverges, "%v: Get(\"x\") = %q and %v: Get(\"x\") = %q at %v, want the same value", live[0], a, live[1], b, s.Net.Now())
 		}
+		g.underLoad(live[0], live[1])
 	})
 }
 
-// Four hundred keys, then rest, then twenty updates: the bytes on the wire follow
-// what is new, not what there is.
+// underLoad writes at one replica without a pause. Each update reaches another one in time (rule 16).
+func (g *gossipGroup) underLoad(at, other labrpc.NodeID) {
+	type mark struct {
+		at      time.Duration
+		updates uint64
+	}
+	var marks []mark
+	for i := range 1200 {
+		g.putValue(at, fmt.Sprint("key ", i%50), fmt.Sprint(i))
+		marks = append(marks, mark{g.s.Net.Now(), g.updates[at]})
+		g.s.Run(5 * time.Millisecond)
+		for marks[0].at < g.s.Net.Now()-gossipSettles {
+			if got := g.replicas[other].Version()[at]; got < marks[0].updates {
+				g.s.Failf(ruleConverges, "at %v, %v has %d updates of %v, want at least %d: so many were made more than %v ago", g.s.Net.Now(), other, got, at, marks[0].updates, gossipSettles)
+			}
+			marks = marks[1:]
+		}
+	}
+}
+
+// Four hundred keys, then no updates, then twenty updates: the number of bytes sent depends on the
+// new updates, not on the number of keys (rule 22).
 func TestDigestsTravel6C(t *testing.T) {
 	const (
 		atRest  = 400 // bytes a replica a gossip period, questions and answers
@@ -232,10 +287,10 @@ func TestDigestsTravel6C(t *testing.T) {
 		messages, bytes := measure()
 		s.Measure("bytes a replica a gossip period, at rest", bytes/5/periods, "", fmt.Sprintf("≤ %d", atRest))
 		if bytes > 5*periods*atRest {
-			s.Failf(ruleGossipBytes, "5 replicas with the same 400 keys send %.0f bytes in %d gossip periods, want at most %d", bytes, periods, 5*periods*atRest)
+			s.Failf(ruleGossipBytes, "5 replicas with the same 400 keys sent %.0f bytes in %d gossip periods, want at most %d", bytes, periods, 5*periods*atRest)
 		}
 		if messages < periods {
-			s.Failf(ruleConverges, "5 replicas send %.0f messages in %d gossip periods: nobody compares itself with anybody", messages, periods)
+			s.Failf(ruleConverges, "the 5 replicas sent %.0f messages in %d gossip periods, want more: the replicas do not gossip", messages, periods)
 		}
 		for i := range 10 {
 			g.putValue(labrpc.NodeID(1+i%5), fmt.Sprintf("key %d", 40*i), fmt.Sprintf("new value %d", i))
@@ -245,7 +300,7 @@ func TestDigestsTravel6C(t *testing.T) {
 		most := 5*periods*atRest + 20*4*each
 		s.Measure("bytes for 20 updates in 50 periods", bytes, "", fmt.Sprintf("≤ %d", most))
 		if bytes > float64(most) {
-			s.Failf(ruleGossipBytes, "for 20 updates, 5 replicas with 400 keys send %.0f bytes in %d gossip periods, want at most %d", bytes, periods, most)
+			s.Failf(ruleGossipBytes, "for 20 updates, 5 replicas with 400 keys sent %.0f bytes in %d gossip periods, want at most %d", bytes, periods, most)
 		}
 		g.settle(0, s.Net.Nodes()...)
 		g.all(ruleConverges, "key 0", "new value 0")

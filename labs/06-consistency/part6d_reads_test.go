@@ -10,8 +10,8 @@ import (
 	consistency "distlabs/labs/06-consistency"
 )
 
-// A write is on three of five replicas when its coordinator crashes. A read meets
-// one of them and two others, and afterwards these have it too. A read of what all have writes nothing.
+// Three of five replicas have a write when its coordinator crashes. A read asks
+// one of them and the two others, which have it too afterwards. A read of a cell that all have stores nothing (rule 27).
 func TestReadRepair6D(t *testing.T) {
 	labtest.Run(t, labtest.Config{Nodes: 8}, func(s *labtest.Sim) {
 		q := newQuorumStore(s, 2)
@@ -21,11 +21,11 @@ func TestReadRepair6D(t *testing.T) {
 		s.Net.Crash(6)
 		s.Run(time.Second)
 		q.reaches(7, 3, 4, 5)
-		q.want(ruleOverlap, q.goGet(7, "x", consistency.ReadOptions{Level: quorum}), wrote, "that was acknowledged before")
+		q.want(ruleOverlap, q.goGet(7, "x", consistency.ReadOptions{Level: quorum}), wrote, "its write had returned before the read began")
 		s.Run(quorumTimeout)
 		for _, id := range q.replicas {
 			if got := q.peek(id, "x"); got != wrote {
-				s.Failf(ruleRepairs, "%v has %s at %v, want %s: a read at QUORUM has met it", id, quorumCell(got), s.Net.Now(), quorumCell(wrote))
+				s.Failf(ruleRepairs, "%v has %s at %v, want %s: a Get at QUORUM has returned it", id, quorumCell(got), s.Net.Now(), quorumCell(wrote))
 			}
 		}
 		q.reaches(7, q.replicas...)
@@ -34,12 +34,12 @@ func TestReadRepair6D(t *testing.T) {
 		q.get(7, "x", consistency.ReadOptions{Level: all})
 		s.Run(quorumTimeout)
 		if n := s.Net.Stats(labrpc.Match{Method: "Store", Kind: labrpc.Request}).Sub(before).Sent; n > 0 {
-			s.Failf(ruleRepairs, "a read of what all replicas have sends %d stores", n)
+			s.Failf(ruleRepairs, "a Get of a cell that all replicas have sent %d Stores, want none", n)
 		}
 	})
 }
 
-// A repair is under way for a long time. Meanwhile its replica gets a newer value.
+// A repair takes a long time. Meanwhile its replica gets a newer value (rule 28).
 func TestRepairIsLate6D(t *testing.T) {
 	const late = "a store arrived after a newer one"
 	labtest.Run(t, labtest.Config{Nodes: 9, MustCover: []string{late}}, func(s *labtest.Sim) {
@@ -61,17 +61,17 @@ func TestRepairIsLate6D(t *testing.T) {
 		s.Run(2 * quorumTimeout)
 		for _, id := range q.replicas {
 			if got := q.peek(id, "x"); got != newer {
-				s.Failf(ruleHolds, "%v has %s at %v, want %s: what came later was older", id, quorumCell(got), s.Net.Now(), quorumCell(newer))
+				s.Failf(ruleHolds, "%v has %s at %v, want %s: the Store that arrived last had an older cell", id, quorumCell(got), s.Net.Now(), quorumCell(newer))
 			}
 		}
 	})
 }
 
-// A write has reached n1 when its coordinator crashes. One reader meets n1, and what
-// it repairs is slow. If it has returned the new value, the next reader must not
-// return the old one, whomever it meets.
+// A write has reached n1 when its coordinator crashes. One reader asks n1, and its
+// repair is slow. If it has returned the new value, the next reader must not
+// return the old one, whatever replicas it asks (rule 27).
 func TestReadsDoNotGoBack6D(t *testing.T) {
-	const seen = "a read met a write that was half done"
+	const seen = "a read met a write that one replica had"
 	labtest.Run(t, labtest.Config{Nodes: 9, MustCover: []string{seen}}, func(s *labtest.Sim) {
 		q := newQuorumStore(s, 3)
 		q.put(7, "x", all)
@@ -96,69 +96,68 @@ func TestReadsDoNotGoBack6D(t *testing.T) {
 		slow.Discard(nil)
 		slow.Release()
 		if err != nil {
-			return // it has not returned anything
+			return // it has returned no cell
 		}
 		q.reaches(8, 3, 4, 5)
 		second := q.goGet(8, "x", consistency.ReadOptions{Level: quorum})
-		q.want(ruleRepairs, second, first, fmt.Sprintf("an earlier read at QUORUM has returned it, when n1 alone had it: its stores are still under way at %v", s.Net.Now()))
+		q.want(ruleRepairs, second, first, fmt.Sprintf("an earlier Get at QUORUM returned it while only n1 had it, and its Stores have not arrived at %v", s.Net.Now()))
 	})
 }
 
-// Reads for a session: what it has written is at n1, what it has read is too, and
-// the others answer sooner; then n1 is away.
+// Reads with AtLeast: only n1 has a cell that is new enough, and
+// the others reply sooner; then n1 cannot be reached (rule 29).
 func TestSessionReads6D(t *testing.T) {
 	labtest.Run(t, labtest.Config{Nodes: 8}, func(s *labtest.Sim) {
 		q := newQuorumStore(s, 2)
-		old := q.put(7, "x", all)
-		s.Run(2 * quorumTimeout)
-		q.reaches(6, 1)
-		wrote := q.put(6, "x", one)
 		s.Net.SetLink(1, 7, labrpc.Link{Latency: labrpc.Fixed(60 * time.Millisecond)})
-		for _, level := range []consistency.Level{one, quorum} {
+		for _, level := range []consistency.Level{one, quorum, all} {
+			// A key per level: once n7 has returned the newer value, it may go on returning it, and bring it to other replicas.
+			key := "x at " + level.String()
+			s.Net.HealBoth(1, 7)
+			old := q.put(7, key, all)
+			s.Run(2 * quorumTimeout)
+			q.reaches(6, 1)
+			wrote := q.put(6, key, one)
 			s.Net.CutBoth(1, 7)
-			q.want(ruleMayBeStale, q.goGet(7, "x", consistency.ReadOptions{Level: one}), old, "the replicas that answer have nothing newer")
-			call := q.goGet(7, "x", consistency.ReadOptions{Level: level, AtLeast: wrote.Stamp})
+			q.want(ruleMayBeStale, q.goGet(7, key, consistency.ReadOptions{Level: one}), old, "the replicas that n7 reaches have nothing newer, and n7 has met nothing newer")
+			// What is as old as AtLeast is new enough.
+			q.want(ruleAtLeast, q.goGet(7, key, consistency.ReadOptions{Level: one, AtLeast: old.Timestamp}), old, "it is not older than AtLeast")
+			call := q.goGet(7, key, consistency.ReadOptions{Level: level, AtLeast: wrote.Timestamp})
 			if cell, err := q.wait(call); err == nil {
-				s.Failf(ruleAtLeast, "%s returns %s at %v, and only n1, which is cut off, has anything as new", call.what, quorumCell(cell), s.Net.Now())
+				s.Failf(ruleAtLeast, "%s returned %s at %v, but n7 has met nothing as new, and n1, which alone has it, is cut off", call.what, quorumCell(cell), s.Net.Now())
 			}
 			s.Net.HealBoth(1, 7)
-			q.want(ruleAtLeast, q.goGet(7, "x", consistency.ReadOptions{Level: level, AtLeast: wrote.Stamp}), wrote, "n1 has it, and answers in 80ms")
+			q.want(ruleAtLeast, q.goGet(7, key, consistency.ReadOptions{Level: level, AtLeast: wrote.Timestamp}), wrote, "n1 has it, and answers in 80ms")
 		}
-		// At least the old is satisfied by the old, at once.
-		s.Net.CutBoth(1, 7)
 		if got := q.get(7, "y", consistency.ReadOptions{Level: one}); got != (consistency.Cell{}) {
-			s.Failf(ruleOverlap, "a read of what was never written returns %s", quorumCell(got))
-		}
-		cell := q.get(7, "x", consistency.ReadOptions{Level: one, AtLeast: old.Stamp})
-		if quorumCompare(cell.Stamp, old.Stamp) < 0 {
-			s.Failf(ruleAtLeast, "a read returns %s, older than AtLeast, %s", quorumCell(cell), quorumCell(old))
+			s.Failf(ruleOverlap, "a Get of a key that was never written returned %s", quorumCell(got))
 		}
 	})
 }
 
-// Within the bound a read costs no message; beyond it, it is fresh or fails. How old
-// something is counts from when it was asked for, by no wall clock, and what was
-// read at ONE is as old as you like.
+// Within the bound a read costs no message; beyond it, it asks a majority or fails. The age of a cell
+// counts from the request, not by a wall clock, and a cell that was
+// read at ONE may be of any age (rule 30).
 func TestStalenessBound6D(t *testing.T) {
 	const bound = 2 * time.Second
 	labtest.Run(t, labtest.Config{Nodes: 8}, func(s *labtest.Sim) {
 		q := newQuorumStore(s, 2)
 		within := consistency.ReadOptions{MaxStale: bound}
 		first := q.put(6, "x", quorum)
-		q.want(ruleOverlap, q.goGet(7, "x", within), first, "it has not read it before, so a majority must be asked")
+		q.want(ruleStaleness, q.goGet(7, "x", within), first, "this coordinator has not read the key before, so it must ask a majority")
 		s.Run(quorumTimeout / 2)
 
-		// For nothing, as long as the bound allows; also when no one can be reached.
+		// Within the bound a read needs no message, so no replica need be reachable.
 		second := q.put(6, "x", quorum)
 		q.reaches(7)
 		sent := s.Net.Stats(labrpc.Match{From: 7}).Sent
-		q.want(ruleStaleness, q.goGet(7, "x", within), first, "that is what a majority had half a second ago, and no more is asked for")
+		q.want(ruleStaleness, q.goGet(7, "x", within), first, "a majority had it half a second ago, which is less than MaxStale, and no replica can be reached")
 		if n := s.Net.Stats(labrpc.Match{From: 7}).Sent - sent; n != 0 {
-			s.Failf(ruleStaleness, "a read with MaxStale sends %d messages at %v; what it has read at QUORUM half a second ago would do", n, s.Net.Now())
+			s.Failf(ruleStaleness, "a Get with MaxStale sent %d messages at %v, want none: its coordinator read the key at QUORUM half a second ago", n, s.Net.Now())
 		}
 		q.want(ruleAtLeast, q.withHealed(7, func() *quorumCall {
-			return q.goGet(7, "x", consistency.ReadOptions{MaxStale: bound, AtLeast: second.Stamp})
-		}), second, "AtLeast says so")
+			return q.goGet(7, "x", consistency.ReadOptions{MaxStale: bound, AtLeast: second.Timestamp})
+		}), second, "the cell in the memory of the coordinator is older than AtLeast")
 
 		// Beyond it, whatever the wall clock shows.
 		s.Run(bound + 100*time.Millisecond)
@@ -166,7 +165,7 @@ func TestStalenessBound6D(t *testing.T) {
 		s.Net.JumpClock(7, -bound)
 		call := q.goGet(7, "x", within)
 		if cell, err := q.wait(call); err == nil {
-			s.Failf(ruleStaleness, "%s returns %s at %v, and no replica can be reached", call.what, quorumCell(cell), s.Net.Now())
+			s.Failf(ruleStaleness, "%s returned %s at %v, although that is too old and no replica can be reached", call.what, quorumCell(cell), s.Net.Now())
 		}
 
 		// A read at ONE does not make it any younger.
@@ -175,20 +174,20 @@ func TestStalenessBound6D(t *testing.T) {
 		q.reaches(7)
 		call = q.goGet(7, "x", within)
 		if cell, err := q.wait(call); err == nil {
-			s.Failf(ruleStaleness, "%s returns %s at %v: after a read at ONE, nobody knows how old that is", call.what, quorumCell(cell), s.Net.Now())
+			s.Failf(ruleStaleness, "%s returned %s at %v, although only a Get at ONE has returned it recently, and no replica can be reached", call.what, quorumCell(cell), s.Net.Now())
 		}
 		q.reaches(7, q.replicas...)
 		s.Net.JumpClock(7, bound)
-		q.want(ruleStaleness, q.goGet(7, "x", within), third, "what it knew is too old")
+		q.want(ruleStaleness, q.goGet(7, "x", within), third, "the cell in the memory of the coordinator is too old")
 	})
 }
 
-// The answers to a read are 900ms on their way, and a write is acknowledged
-// meanwhile. What they say is as old as the question.
+// The replies to a read take 900ms, and a write returns meanwhile. The cells in the replies
+// are as old as the request (rule 30).
 func TestAgeCountsFromTheQuestion6D(t *testing.T) {
 	const (
 		bound = 2 * time.Second
-		slow  = "an answer was 900ms on its way, while a write was acknowledged"
+		slow  = "a reply took 900ms, while a write returned"
 	)
 	labtest.Run(t, labtest.Config{Nodes: 8, MustCover: []string{slow}}, func(s *labtest.Sim) {
 		q := newQuorumStore(s, 2)
@@ -210,11 +209,11 @@ func TestAgeCountsFromTheQuestion6D(t *testing.T) {
 		held.Discard(nil)
 		held.Release()
 		if _, err := q.wait(call); err != nil {
-			s.Failf(ruleLevels, "%s fails, though the answers were under way for less than a second: %v", call.what, err)
+			s.Failf(ruleLevels, "%s failed, although the replies took less than a second: %v", call.what, err)
 		}
 		s.Run(bound - 700*time.Millisecond)
 		q.want(ruleStaleness, q.goGet(7, "x", consistency.ReadOptions{MaxStale: bound}), newer,
-			fmt.Sprintf("it was acknowledged more than %v ago; the answers that n7 has kept were given before that", bound))
+			fmt.Sprintf("its write returned more than %v ago; the cell that n7 remembers was sent before that", bound))
 	})
 }
 

@@ -10,7 +10,7 @@ import (
 )
 
 // Coordinators take turns, with wall clocks that are hours apart; then one writes
-// at ONE, each time at another replica, and restarts in between. The last write is the newest.
+// at ONE, each time at another replica, and restarts in between. The last write is the newest (rule 25).
 func TestLaterWriteIsNewer6D(t *testing.T) {
 	labtest.Run(t, labtest.Config{Nodes: 9}, func(s *labtest.Sim) {
 		s.Net.SetClock(6, time.Hour, 0)
@@ -23,7 +23,7 @@ func TestLaterWriteIsNewer6D(t *testing.T) {
 			wrote := q.put(via, "x", quorum)
 			reader := q.first + labrpc.NodeID((turn+1)%3)
 			q.reaches(reader, subsets[s.Rand().IntN(3)]...)
-			q.want(ruleNewer, q.goGet(reader, "x", consistency.ReadOptions{Level: quorum}), wrote, "that is the last write, whatever the clocks show")
+			q.want(ruleNewer, q.goGet(reader, "x", consistency.ReadOptions{Level: quorum}), wrote, "its write is the last one, whatever the wall clocks show")
 		}
 		// Of those that the second meets, only the slowest has what the first has written.
 		for _, id := range []labrpc.NodeID{6, 7, 8} {
@@ -39,7 +39,7 @@ func TestLaterWriteIsNewer6D(t *testing.T) {
 		s.Net.SetLink(3, 7, labrpc.Link{Latency: labrpc.Fixed(60 * time.Millisecond)})
 		last := q.put(7, "z", quorum)
 		q.reaches(8, 1, 2, 3)
-		q.want(ruleNewer, q.goGet(8, "z", consistency.ReadOptions{Level: quorum}), last, "that is the last write; three replicas have it, n3 among them")
+		q.want(ruleNewer, q.goGet(8, "z", consistency.ReadOptions{Level: quorum}), last, "its write is the last one; three replicas have it, n3 among them")
 
 		// ONE and ALL, and one coordinator on its own.
 		for _, id := range []labrpc.NodeID{6, 7, 8} {
@@ -57,16 +57,16 @@ func TestLaterWriteIsNewer6D(t *testing.T) {
 			q.reaches(6, q.replicas[turn+1])
 			wrote := q.put(6, "y", one)
 			s.Run(2 * quorumTimeout)
-			q.want(ruleNewer, q.goGet(7, "y", consistency.ReadOptions{Level: all}), wrote, "that is the coordinator's last write")
+			q.want(ruleNewer, q.goGet(7, "y", consistency.ReadOptions{Level: all}), wrote, "its write is the last one of this coordinator")
 		}
 		wrote := q.put(7, "y", all)
-		q.want(ruleNewer, q.goGet(8, "y", consistency.ReadOptions{Level: one}), wrote, "that is the last write, and was at ALL")
+		q.want(ruleNewer, q.goGet(8, "y", consistency.ReadOptions{Level: one}), wrote, "its write is the last one, and was at ALL")
 	})
 }
 
 // A coordinator crashes in the middle of a write, starts again, and writes
-// something else, without having met the replica that has the first.
-func TestNoStampTwice6D(t *testing.T) {
+// another value, without a reply of the replica that has the first (rule 25).
+func TestNoTimestampTwice6D(t *testing.T) {
 	const half = "a write was on one replica when its coordinator crashed"
 	labtest.Run(t, labtest.Config{Nodes: 8, MustCover: []string{half}}, func(s *labtest.Sim) {
 		q := newQuorumStore(s, 2)
@@ -88,41 +88,40 @@ func TestNoStampTwice6D(t *testing.T) {
 		q.put(6, "x", quorum)
 		s.Run(2 * quorumTimeout)
 		q.reaches(6, q.replicas...)
-		cells := map[consistency.Stamp]string{}
+		cells := map[consistency.Timestamp]string{}
 		for _, id := range q.replicas {
 			cell := q.peek(id, "x")
-			if other, ok := cells[cell.Stamp]; ok && other != cell.Value {
-				s.Failf("a stamp is given to one write only (rule 25)", "the stamp %d of %v is that of two writes, %q and %q, which no replica can order", cell.Stamp.Counter, cell.Stamp.Node, other, cell.Value)
+			if other, ok := cells[cell.Timestamp]; ok && other != cell.Value {
+				s.Failf(ruleNewer, "two writes, of %[3]q and %[4]q, have the timestamp %[1]d of %[2]v", cell.Timestamp.Counter, cell.Timestamp.Node, other, cell.Value)
 			}
-			cells[cell.Stamp] = cell.Value
+			cells[cell.Timestamp] = cell.Value
 		}
+		q.writesAtOnce()
 	})
 }
 
-// Two writes through one coordinator at one time get two stamps: later, all
+// writesAtOnce makes several writes through one coordinator at one time. They get different timestamps: later, all
 // replicas have the same.
-func TestTwoWritesAtOnce6D(t *testing.T) {
-	labtest.Run(t, labtest.Config{Nodes: 7, Seeds: 5}, func(s *labtest.Sim) {
-		q := newQuorumStore(s, 1)
-		q.put(6, "x", all)
-		var calls []*quorumCall
-		for range 4 {
-			calls = append(calls, q.goPut(6, "x", q.value(), quorum))
+func (q *quorumStore) writesAtOnce() {
+	s := q.s
+	q.put(6, "y", all)
+	var calls []*quorumCall
+	for range 4 {
+		calls = append(calls, q.goPut(6, "y", q.value(), quorum))
+	}
+	timestamps := map[consistency.Timestamp]string{}
+	for _, call := range calls {
+		cell := q.mustDo(call)
+		if other, ok := timestamps[cell.Timestamp]; ok {
+			s.Failf(ruleNewer, "the writes of %q and of %q have the timestamp %d of %v", other, cell.Value, cell.Timestamp.Counter, cell.Timestamp.Node)
 		}
-		stamps := map[consistency.Stamp]string{}
-		for _, call := range calls {
-			cell := q.mustDo(call)
-			if other, ok := stamps[cell.Stamp]; ok {
-				s.Failf("a stamp is given to one write only (rule 25)", "the writes of %q and of %q have the stamp %d of %v", other, cell.Value, cell.Stamp.Counter, cell.Stamp.Node)
-			}
-			stamps[cell.Stamp] = cell.Value
+		timestamps[cell.Timestamp] = cell.Value
+	}
+	s.Run(2 * quorumTimeout)
+	first := q.peek(1, "y")
+	for _, id := range q.replicas {
+		if got := q.peek(id, "y"); got != first {
+			s.Failf(ruleReaches, "more than Timeout after four writes at once, n1 has %s but %v has %s", quorumCell(first), id, quorumCell(got))
 		}
-		s.Run(2 * quorumTimeout)
-		first := q.peek(1, "x")
-		for _, id := range q.replicas {
-			if got := q.peek(id, "x"); got != first {
-				s.Failf(ruleReaches, "long after four writes at once, n1 has %s and %v has %s", quorumCell(first), id, quorumCell(got))
-			}
-		}
-	})
+	}
 }

@@ -3,6 +3,7 @@ package consistency_test
 import (
 	"cmp"
 	"fmt"
+	"math"
 	"testing"
 	"time"
 
@@ -24,32 +25,12 @@ var quorumSizes = map[int]map[consistency.Level]int{
 	5: {one: 1, quorum: 3, all: 5},
 }
 
-// How many of N each level takes, and which of two stamps is newer.
-func TestLevels6D(t *testing.T) {
-	labtest.Once(t, func(s *labtest.Sim) {
-		for n, sizes := range quorumSizes {
-			for level, want := range sizes {
-				if got := level.Of(n); got != want {
-					s.Failf(ruleLevels, "%v of %d replicas is %d, want %d", level, n, got, want)
-				}
-			}
-		}
-		stamps := []consistency.Stamp{{}, {Counter: 1, Node: 2}, {Counter: 1, Node: 3}, {Counter: 2, Node: 1}, {Counter: 10, Node: 1}}
-		for i, a := range stamps {
-			for j, b := range stamps {
-				if got := a.Compare(b); cmp.Compare(got, 0) != cmp.Compare(i, j) {
-					s.Failf(ruleNewer, "%v.Compare(%v) = %d; by counter, then by node", a, b, got)
-				}
-			}
-		}
-	})
-}
-
-// One replica after another goes, by a crash or by a cut, with four and with
-// five of them: each level works for as long as its number of replicas is left, for
-// writes and for reads, and then refuses in time.
+// One replica after another crashes or is cut off, of four and of
+// five: each level works while as many replicas as it requires are left, for
+// writes and for reads, and then fails in time (rule 23).
 func TestLevelsSurvive6D(t *testing.T) {
 	labtest.Run(t, labtest.Config{Nodes: 7, Seeds: 6}, func(s *labtest.Sim) {
+		levelsAndTimestamps(s)
 		n := 4 + int(s.Seed%2)
 		q := newQuorumStoreOf(s, n, 1)
 		via := q.first
@@ -75,6 +56,26 @@ func TestLevelsSurvive6D(t *testing.T) {
 	})
 }
 
+// levelsAndTimestamps checks how many of N replicas each level requires, and which of two timestamps is newer.
+func levelsAndTimestamps(s *labtest.Sim) {
+	for n, sizes := range quorumSizes {
+		for level, want := range sizes {
+			if got := level.Required(n); got != want {
+				s.Failf(ruleLevels, "%v.Required(%d) = %d, want %d", level, n, got, want)
+			}
+		}
+	}
+	timestamps := []consistency.Timestamp{{}, {Counter: 1, Node: 2}, {Counter: 1, Node: 3}, {Counter: 2, Node: 1}, {Counter: 10, Node: 1}, {Counter: 300, Node: 1},
+		{Counter: 1 << 32, Node: 1}, {Counter: 1 << 32, Node: 300}, {Counter: 1<<32 + 1, Node: 1}, {Counter: math.MaxInt64, Node: 1}, {Counter: math.MaxUint64, Node: 1}}
+	for i, a := range timestamps {
+		for j, b := range timestamps {
+			if got := a.Compare(b); cmp.Compare(got, 0) != cmp.Compare(i, j) {
+				s.Failf(ruleNewer, "%v.Compare(%v) = %d, want the order by Counter, then by Node", a, b, got)
+			}
+		}
+	}
+}
+
 // survives checks that a call succeeds if and only if enough replicas are left.
 func (q *quorumStore) survives(call *quorumCall, level consistency.Level, left int) {
 	cell, err := q.wait(call)
@@ -82,16 +83,16 @@ func (q *quorumStore) survives(call *quorumCall, level consistency.Level, left i
 	enough := left >= quorumSizes[n][level]
 	switch {
 	case enough && err != nil:
-		q.s.Failf(ruleLevels, "%s fails, with %d of %d replicas left: %v", call.what, left, n, err)
+		q.s.Failf(ruleLevels, "%s failed although %d of %d replicas can be reached: %v", call.what, left, n, err)
 	case !enough && err == nil:
-		q.s.Failf(ruleLevels, "%s succeeds with %s, and %d of %d replicas are left", call.what, quorumCell(cell), left, n)
+		q.s.Failf(ruleLevels, "%s returned %s, although only %d of %d replicas can be reached", call.what, quorumCell(cell), left, n)
 	case enough && cell.Value == "":
-		q.s.Failf(ruleOverlap, "%s returns nothing, and all replicas have a value", call.what)
+		q.s.Failf(ruleOverlap, "%s returned nothing, although all replicas have a value", call.what)
 	}
 }
 
-// A write reaches only as many replicas as it must, a read others, as far as the
-// levels allow; and those that have the value answer last.
+// A write reaches only as many replicas as its level requires. A read asks others, as far as the
+// levels allow; and the replicas that have the value reply last (rule 24).
 func TestAcknowledgedIsSeen6D(t *testing.T) {
 	const narrow = "a write had not reached all replicas"
 	labtest.Run(t, labtest.Config{Nodes: 8, Seeds: 6, MustCover: []string{narrow}}, func(s *labtest.Sim) {
@@ -116,13 +117,13 @@ func TestAcknowledgedIsSeen6D(t *testing.T) {
 			if q.peek(q.replicas[n-1], key) != wrote {
 				s.Cover(narrow)
 			}
-			q.want(ruleOverlap, q.goGet(reader, key, consistency.ReadOptions{Level: levels[1]}), wrote, "that was acknowledged before")
+			q.want(ruleOverlap, q.goGet(reader, key, consistency.ReadOptions{Level: levels[1]}), wrote, "its write had returned before the read began")
 		}
 	})
 }
 
-// The price of ONE: a read meets a replica that a write has not reached, and
-// returns the old value; and that is no fault. Once the network is whole, the write gets there.
+// The price of ONE: a read asks a replica that a write has not reached, and
+// returns the old value, which is allowed. When the links heal, the write arrives there (rules 23 and 26).
 func TestOneMayBeStale6D(t *testing.T) {
 	const stale = "a read at ONE returned what had been overwritten, and it was accepted"
 	labtest.Run(t, labtest.Config{Nodes: 8, MustCover: []string{stale}}, func(s *labtest.Sim) {
@@ -135,15 +136,15 @@ func TestOneMayBeStale6D(t *testing.T) {
 		case old.Value:
 			s.Cover(stale)
 		case wrote.Value:
-			s.Failf(ruleMayBeStale, "a read at ONE returns %s, which the only replica that it can reach does not have", quorumCell(got))
+			s.Failf(ruleMayBeStale, "a Get at ONE returned %s, but n2, the only replica that the coordinator can reach, does not have it", quorumCell(got))
 		default:
-			s.Failf(ruleMayBeStale, "a read at ONE returns %s, and n2 has %s", quorumCell(got), quorumCell(old))
+			s.Failf(ruleMayBeStale, "a Get at ONE returned %s, but n2, the only replica that the coordinator can reach, has %s", quorumCell(got), quorumCell(old))
 		}
 		// n1 can be asked, but no store arrives anywhere: then no replica has it, and ONE is not reached.
 		lost := s.Net.Hold(labrpc.Match{From: 6, Method: "Store", Kind: labrpc.Request})
 		call := q.goPut(6, "y", q.value(), one)
 		if _, err := q.wait(call); err == nil {
-			s.Failf(ruleLevels, "%s succeeds at %v, and no replica has it", call.what, call.ended)
+			s.Failf(ruleLevels, "%s succeeded at %v, although no replica has it", call.what, call.ended)
 		}
 		lost.Discard(nil)
 		lost.Release()
@@ -154,20 +155,20 @@ func TestOneMayBeStale6D(t *testing.T) {
 		call = q.goGet(7, "x", consistency.ReadOptions{Level: one})
 		q.mustDo(call)
 		if took := call.ended - call.began; took > quorumTimeout/4 {
-			s.Failf(ruleLevels, "%s takes %v; the first replica answers within 40ms", call.what, took)
+			s.Failf(ruleLevels, "%s took %v, although the first replica replied within 40ms", call.what, took)
 		}
 		q.reaches(6, q.replicas...)
 		s.Run(quorumTimeout)
 		for _, id := range q.replicas {
 			if got := q.peek(id, "x"); got.Value != wrote.Value {
-				s.Failf(ruleReaches, "%v has %s at %v, want %s: the coordinator can reach it, and Timeout is not over", id, quorumCell(got), s.Net.Now(), quorumCell(wrote))
+				s.Failf(ruleReaches, "%v has %s at %v, want %s: the coordinator was connected to it until Timeout", id, quorumCell(got), s.Net.Now(), quorumCell(wrote))
 			}
 		}
 	})
 }
 
-// Two of five replicas can be reached, and answer later than they are asked again,
-// and twice: many answers, and not enough replicas. Three of them, as slow, are enough.
+// Only two of five replicas can be reached. They reply later than they are asked again,
+// and twice: many replies, but not enough replicas. Three replicas that are as slow are enough (rule 23).
 func TestCountsReplicasNotAnswers6D(t *testing.T) {
 	const twice = "a replica answered one request several times"
 	cfg := labtest.Config{Nodes: 8, MustCover: []string{twice}}
@@ -182,37 +183,37 @@ func TestCountsReplicasNotAnswers6D(t *testing.T) {
 		}
 		q.reaches(6, 4, 5)
 		if _, err := q.wait(q.goGet(6, "x", consistency.ReadOptions{Level: quorum})); err == nil {
-			s.Failf(ruleLevels, "a read at QUORUM succeeds at %v, and two of five replicas can be reached: n4 and n5, whose answers come more than once", s.Net.Now())
+			s.Failf(ruleLevels, "a Get at QUORUM succeeded at %v, although only two of five replicas can be reached: n4 and n5, which reply more than once", s.Net.Now())
 		}
 		if replies := s.Net.Stats(labrpc.Match{From: 4, To: 6, Kind: labrpc.Reply}); replies.Sent > 1 {
 			s.Cover(twice)
 		}
-		// The read of a write's stamp gets three answers, the write itself two.
+		// The read of a write's timestamp gets three answers, the write itself two.
 		q.reaches(6, 3, 4, 5)
 		call := q.goPut(6, "x", q.value(), quorum)
 		stored := s.Net.Hold(labrpc.Match{To: 3, Method: "Store", Kind: labrpc.Request})
 		if _, err := q.wait(call); err == nil {
-			s.Failf(ruleLevels, "%s succeeds at %v, and two of five replicas have it: n4 and n5, whose answers come more than once", call.what, s.Net.Now())
+			s.Failf(ruleLevels, "%s succeeded at %v, although only two of five replicas have it: n4 and n5, which reply more than once", call.what, s.Net.Now())
 		}
 		stored.Discard(nil)
 		stored.Release()
 		s.Run(2 * quorumTimeout)
 		q.put(6, "x", quorum)
 		q.get(6, "x", consistency.ReadOptions{Level: quorum})
+		q.reaches(6, q.replicas...)
+		q.asksAgain(6)
 	})
 }
 
-// Links that lose one message in five: the coordinator asks again.
-func TestAsksAgain6D(t *testing.T) {
-	labtest.Run(t, labtest.Config{Nodes: 5, Seeds: 5}, func(s *labtest.Sim) {
-		q := newQuorumStore(s, 1)
-		for _, id := range q.replicas {
-			s.Net.SetLink(id, 4, labrpc.Link{Latency: labrpc.Uniform(time.Millisecond, 20*time.Millisecond), Loss: 0.2})
-			s.Net.SetLink(4, id, labrpc.Link{Latency: labrpc.Uniform(time.Millisecond, 20*time.Millisecond), Loss: 0.2})
-		}
-		for range 12 {
-			wrote := q.put(4, "x", quorum)
-			q.want(ruleOverlap, q.goGet(4, "x", consistency.ReadOptions{Level: quorum}), wrote, "that was acknowledged before")
-		}
-	})
+// asksAgain reads and writes over links that lose one message in five: the coordinator asks again.
+func (q *quorumStore) asksAgain(via labrpc.NodeID) {
+	s := q.s
+	for _, id := range q.replicas {
+		s.Net.SetLink(id, via, labrpc.Link{Latency: labrpc.Uniform(time.Millisecond, 20*time.Millisecond), Loss: 0.2})
+		s.Net.SetLink(via, id, labrpc.Link{Latency: labrpc.Uniform(time.Millisecond, 20*time.Millisecond), Loss: 0.2})
+	}
+	for range 12 {
+		wrote := q.put(via, "y", quorum)
+		q.want(ruleOverlap, q.goGet(via, "y", consistency.ReadOptions{Level: quorum}), wrote, "its write had returned before the read began")
+	}
 }

@@ -10,8 +10,8 @@ import (
 	consistency "distlabs/labs/06-consistency"
 )
 
-// Two of five are cut off. Each of their requests is refused within Timeout,
-// and none is answered with what is out of date; the other three go on. It is all one again after that.
+// Two of five members are isolated together. Each of their requests is refused at the end of Timeout,
+// and no reply is out of date; the other three serve every request. After that the network heals (rules 31, 32 and 34).
 func TestCPRefuses6E(t *testing.T) {
 	labtest.Run(t, labtest.Config{Nodes: 5, Seeds: 5}, func(s *labtest.Sim) {
 		b := newBasketStore(s, consistency.CP, 1, 2, 3, 4, 5)
@@ -19,7 +19,7 @@ func TestCPRefuses6E(t *testing.T) {
 		for _, id := range b.members {
 			call := b.goItems(id)
 			if lost := b.missing(call, b.mustServe(call)); lost != "" {
-				s.Failf(ruleNoLies, "CP: %v: it does not return %q, which was acknowledged before", call, lost)
+				s.Failf(ruleNoLies, "CP: %v: the result lacks %q, which was acknowledged before the call", call, lost)
 			}
 		}
 		s.Net.Partition([]labrpc.NodeID{1, 2}, []labrpc.NodeID{3, 4, 5})
@@ -44,7 +44,7 @@ func TestCPRefuses6E(t *testing.T) {
 	})
 }
 
-// The same of four members: two of four are no majority.
+// Two of four members are no majority (rule 31).
 func TestCPHalf6E(t *testing.T) {
 	labtest.Run(t, labtest.Config{Nodes: 4, Seeds: 3}, func(s *labtest.Sim) {
 		b := newBasketStore(s, consistency.CP, 1, 2, 3, 4)
@@ -58,14 +58,14 @@ func TestCPHalf6E(t *testing.T) {
 		s.Net.Stop(4)
 		b.mustAdd(1)
 		if got := b.mustRead(3); len(got) == 0 {
-			s.Failf(ruleServed, "Items at n3 returns nothing at %v", s.Net.Now())
+			s.Failf(ruleServed, "Items at n3 returned nothing at %v", s.Net.Now())
 		}
 	})
 }
 
-// Two adds have each reached one member when their network breaks; two readers
-// meet different majorities, of which each has one of the adds. They cannot both be
-// right: in one order of all, one of the two adds is the first.
+// Two adds have each reached one member when the network is partitioned; two readers
+// ask different majorities, each of which has one of the adds. They cannot return one item each:
+// in any order of all operations, one of the two adds is the first (rule 32).
 func TestCPReadsAgree6E(t *testing.T) {
 	const apart = "two members had each an item that the other had not"
 	labtest.Run(t, labtest.Config{Nodes: 5, MustCover: []string{apart}}, func(s *labtest.Sim) {
@@ -77,8 +77,8 @@ func TestCPReadsAgree6E(t *testing.T) {
 		s.Run(2*basketTimeout + basketGossip/3)
 		_, _ = b.wait(left)
 		_, _ = b.wait(right)
-		// n1 and n5 have one item each. n2 can talk to n1 and n3, n4 to n5 and n3; and the
-		// two of them ask at once.
+		// n1 and n5 have one item each. n2 is connected to n1 and n3, n4 to n5 and n3; and
+		// n2 and n4 read at the same time.
 		s.Net.Heal()
 		for _, link := range [][2]labrpc.NodeID{{1, 4}, {1, 5}, {2, 4}, {2, 5}, {1, 3}, {5, 3}} {
 			s.Net.CutBoth(link[0], link[1])
@@ -88,15 +88,15 @@ func TestCPReadsAgree6E(t *testing.T) {
 		_, okOne := b.wait(one)
 		_, okOther := b.wait(other)
 		if !okOne && !okOther {
-			s.Failf(ruleServed, "%v and %v are refused, and each can talk to three of five", one, other)
+			s.Failf(ruleServed, "%v and %v were refused, although each member is connected to three of five", one, other)
 		}
 		s.Cover(apart)
 		b.linearizable()
 	})
 }
 
-// An add has reached n1 when its network breaks. A reader that meets n1 may
-// return it; then every later reader must, whomever it meets.
+// An add has reached n1 when that is isolated. A reader that asks n1 may
+// return the item; then every later reader must, whatever members it asks (rule 32).
 func TestCPReadsDoNotGoBack6E(t *testing.T) {
 	const seen = "a read returned what had not been acknowledged"
 	labtest.Run(t, labtest.Config{Nodes: 5, MustCover: []string{seen}}, func(s *labtest.Sim) {
@@ -115,15 +115,15 @@ func TestCPReadsDoNotGoBack6E(t *testing.T) {
 		second := b.mustRead(4)
 		for _, item := range first {
 			if !slices.Contains(second, item) {
-				s.Failf(ruleNoLies, "n4 returns %v at %v, without %q, which n2 has returned before", second, s.Net.Now(), item)
+				s.Failf(ruleNoLies, "n4 returned %v at %v, without %q, which n2 had returned before", second, s.Net.Now(), item)
 			}
 		}
 		b.linearizable()
 	})
 }
 
-// An item is with three of five when two of these crash, and the third is cut off
-// when they are back. It has been acknowledged, so whoever is asked now has it.
+// Three of five members have an item when two of them crash; when these are back, the third is
+// isolated. The item was acknowledged, so every reader returns it (rule 34).
 func TestCPSurvivesCrashes6E(t *testing.T) {
 	labtest.Run(t, labtest.Config{Nodes: 5, Seeds: 5}, func(s *labtest.Sim) {
 		b := newBasketStore(s, consistency.CP, 1, 2, 3, 4, 5)
@@ -136,16 +136,16 @@ func TestCPSurvivesCrashes6E(t *testing.T) {
 		s.Net.Heal()
 		s.Net.Isolate(1)
 		if got := b.mustRead(4); !slices.Contains(got, item) {
-			s.Failf(ruleNoLies, "n4 returns %v at %v, without %q, which n1, n2 and n3 have had on their disks since it was acknowledged", got, s.Net.Now(), item)
+			s.Failf(ruleOnDisk, "n4 returned %v at %v, without %q: n1, n2 and n3 had it when it was acknowledged, then n2 and n3 crashed and came back", got, s.Net.Now(), item)
 		}
 	})
 }
 
-// Five members over bad links, divided and crashed: what the clients see is linearizable.
-func TestCPInAStorm6E(t *testing.T) {
+// Five members over lossy links are partitioned and crash: all results are linearizable (rule 32).
+func TestCPUnderFaults6E(t *testing.T) {
 	const (
 		refused = "a request was refused"
-		unknown = "an add that was refused happened all the same"
+		unknown = "an add that was refused took effect"
 	)
 	cfg := labtest.Config{Nodes: 5, Link: labrpc.FairLoss(0.1), MustCover: []string{refused, unknown}}
 	labtest.Run(t, cfg, func(s *labtest.Sim) {

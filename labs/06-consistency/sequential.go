@@ -2,10 +2,10 @@ package consistency
 
 import "distlabs/labrpc"
 
-// read answers with what this server has, as soon as that is not older than the
-// request's index; if it takes too long, after 3s at the latest, not at all. It asks
+// read replies with this server's own state, as soon as that is not older than the
+// request's index. After 3s at the latest it replies that it is not Done. It asks
 // no other server.
 func (s *Server) read(from labrpc.NodeID, req ReadRequest) ReadReply {
-	// TODO(6B): wait, and answer.
+	// TODO(6B): wait, and reply.
 	return ReadReply{}
 }

@@ -7,11 +7,11 @@ import (
 	"distlabs/labrpc"
 )
 
-// ErrUnknown: the key may have been written, or may be later, or never.
-var ErrUnknown = errors.New("consistency: nobody knows whether the key was written")
+// ErrUnknown says that the key may have been written already, may still be written, or never.
+var ErrUnknown = errors.New("consistency: it is unknown whether the key was written")
 
-// A Session reads from one server at a time and writes to the leader. What it sees
-// never goes back, whatever server it moves to, and always includes its own
+// A Session reads from one server at a time and writes to the leader. Its reads
+// never go back to an older state, whatever server it moves to, and always include its own
 // writes. Its methods are for one goroutine.
 type Session struct {
 	node *labrpc.Node
@@ -21,10 +21,10 @@ type Session struct {
 // SessionOptions of a Session.
 type SessionOptions struct {
 	Servers []labrpc.NodeID // of the store
-	Token   int             // of an earlier session, to go on where that one was; 0 to begin anew
+	Token   int             // of a session to continue; 0 for a new session
 }
 
-// NewSession begins a session that reads from the first of the servers.
+// NewSession starts a session that reads from the first of the servers.
 func NewSession(node *labrpc.Node, opts SessionOptions) *Session {
 	return &Session{node: node, opts: opts}
 }
@@ -34,24 +34,24 @@ func (s *Session) Move(to labrpc.NodeID) {
 	// TODO(6B): what must not change?
 }
 
-// Token returns what another session needs to go on where this one is, on whatever
-// node.
+// Token returns a number with which another session, on any node, can continue this
+// one.
 func (s *Session) Token() int {
-	// TODO(6B): say how far the session has seen.
+	// TODO(6B): return what the session has seen.
 	return 0
 }
 
-// Get reads a key: "" if nobody has written it. It asks the session's server until
-// that can answer or ctx ends; then it returns ctx's error.
+// Get reads a key: "" if no client has written it. It asks the session's server until
+// that can serve the read. If ctx ends before, it returns ctx's error.
 func (s *Session) Get(ctx context.Context, key string) (string, error) {
 	// TODO(6B): ask with "Read".
-	return "", errors.New("consistency: Get is yet to be written")
+	return "", errors.New("consistency: Get is not implemented")
 }
 
-// Put writes a key, once. It looks for the leader until ctx ends; then it returns
-// ctx's error, and nothing was written. After ErrUnknown nobody knows, and the
-// session promises nothing about this write.
+// Put writes a key at most once. It looks for the leader until ctx ends; then it returns
+// ctx's error, and the key was not written and never will be. After ErrUnknown the outcome is
+// unknown, and the session guarantees nothing about this write.
 func (s *Session) Put(ctx context.Context, key, value string) error {
 	// TODO(6B): ask with "Put", and think twice before you ask again.
-	return errors.New("consistency: Put is yet to be written")
+	return errors.New("consistency: Put is not implemented")
 }

@@ -16,17 +16,19 @@ import (
 )
 
 const (
-	ruleSequential = "one order explains what all sessions saw; it keeps each session's own order, and that of the log for the writes: it is sequentially consistent (rule 8)"
-	ruleSession    = "a session sees its own writes, and all that it has seen, again, whatever server it moves to (rule 9)"
-	ruleLocal      = "a server that has what the session has seen answers within 500ms from what it has, and asks no other server (rule 10)"
-	ruleCatchesUp  = "a server that does not have it yet answers within 500ms of having it (rule 11)"
-	ruleContext    = "Get goes on until its ctx ends; when it does, Get and Put return ctx's error within 100ms, or Put ErrUnknown (rule 12)"
-	ruleOnce       = "Put writes once or not at all; ErrUnknown says that nobody knows, ctx's error that nothing was written (rule 13)"
-	rulePutServes  = "in a calm network with a leader Put returns nil within 1s (rule 14)"
+	ruleSequential = "one order of all operations explains the results of all sessions; it keeps each session's order, and the log's order of writes: sequential consistency (rule 8)"
+	ruleSession    = "a Get returns nothing older than its session's own writes, and nothing older than what its session has read, whatever server it reads from (rule 9)"
+	ruleUnseen     = "a write that returned ErrUnknown does not count as seen: the session does not wait for it (rule 9)"
+	ruleLocal      = "a server whose state is not older than the session has seen replies within 500ms from its own state, and asks no other server (rule 10)"
+	ruleCatchesUp  = "a server replies within 500ms of its state reaching what the session has seen, and Get returns within 1s (rule 11)"
+	ruleContext    = "Get continues until its ctx ends; within 100ms of that, Get and Put return ctx's error, or ErrUnknown from Put (rule 12)"
+	ruleOnce       = "Put writes at most once, and looks for the leader until its ctx ends; after nil it has written, after ctx's error it never will, ErrUnknown means unknown (rule 13)"
+	rulePutServes  = "in a calm network with all servers up and a leader, Put returns nil within 1s (rule 14)"
 )
 
 const (
 	putLimit     = time.Second            // rule 14
+	getLimit     = time.Second            // rule 11
 	contextSlack = 100 * time.Millisecond // rule 12
 	sessionLimit = 3 * time.Second        // of a call in a test that expects it to return
 )
@@ -34,7 +36,7 @@ const (
 // A sessionRun is a session and all that it did, on one goroutine of its node.
 type sessionRun struct {
 	c      *strongCluster
-	number int // of the client in the history: its node's, of a session that goes on that of the first
+	number int // of the client in the history: a session that continues another one has that one's number
 	client labrpc.NodeID
 	server labrpc.NodeID
 	jobs   chan func(s *consistency.Session)
@@ -49,7 +51,7 @@ type sessionOp struct {
 	Over    bool
 }
 
-// String tells of it in a line.
+// String describes the call in one line.
 func (op *sessionOp) String() string {
 	what := fmt.Sprintf("%s: Get(%s)", op.Session, op.Key)
 	if op.Kind == history.Write {
@@ -70,26 +72,26 @@ func (op *sessionOp) String() string {
 	return fmt.Sprintf("%s, from %v to %v", what, brief(op.Invoke), brief(op.Return))
 }
 
-// A sessionTape is what all sessions of a test did.
-type sessionTape struct {
+// A sessionHistory is what all sessions of a test did.
+type sessionHistory struct {
 	c   *strongCluster
 	ops []*sessionOp
 }
 
-// opens begins a session on a client's node that reads from a server; one a node.
-func (t *sessionTape) opens(client, server labrpc.NodeID) *sessionRun {
+// opens starts a session on a client's node that reads from a server; one per node.
+func (t *sessionHistory) opens(client, server labrpc.NodeID) *sessionRun {
 	return t.begin(int(client), client, server, 0)
 }
 
-// goesOn begins a session with the token of another one, which is over.
-func (t *sessionTape) goesOn(r *sessionRun, client, server labrpc.NodeID) *sessionRun {
+// goesOn starts a session with the token of another one, which has ended.
+func (t *sessionHistory) goesOn(r *sessionRun, client, server labrpc.NodeID) *sessionRun {
 	return t.begin(r.number, client, server, r.token())
 }
 
-func (t *sessionTape) begin(number int, client, server labrpc.NodeID, token int) *sessionRun {
+func (t *sessionHistory) begin(number int, client, server labrpc.NodeID, token int) *sessionRun {
 	r := &sessionRun{c: t.c, number: number, client: client, server: server, jobs: make(chan func(*consistency.Session), 100)}
 	node := t.c.nodes[client]
-	opts := consistency.SessionOptions{Servers: append([]labrpc.NodeID{server}, t.c.but(server)...), Token: token}
+	opts := consistency.SessionOptions{Servers: append([]labrpc.NodeID{server}, t.c.except(server)...), Token: token}
 	go func() {
 		s := consistency.NewSession(node, opts)
 		for {
@@ -121,20 +123,20 @@ func (r *sessionRun) token() (token int) {
 }
 
 // get and put begin a call whose context ends after the limit.
-func (t *sessionTape) get(r *sessionRun, key string, limit time.Duration) *sessionOp {
+func (t *sessionHistory) get(r *sessionRun, key string, limit time.Duration) *sessionOp {
 	return t.call(r, history.Op{Kind: history.Read, Key: key}, limit)
 }
 
-func (t *sessionTape) put(r *sessionRun, key, value string, limit time.Duration) *sessionOp {
+func (t *sessionHistory) put(r *sessionRun, key, value string, limit time.Duration) *sessionOp {
 	return t.call(r, history.Op{Kind: history.Write, Key: key, Value: value}, limit)
 }
 
-// A sessionEnd is what a call came to.
+// A sessionEnd is the result of a call.
 type sessionEnd struct {
 	Value, Err string
 }
 
-func (t *sessionTape) call(r *sessionRun, what history.Op, limit time.Duration) *sessionOp {
+func (t *sessionHistory) call(r *sessionRun, what history.Op, limit time.Duration) *sessionOp {
 	op := &sessionOp{Op: what, Limit: limit}
 	op.Client, op.Invoke = r.number, t.c.s.Net.Now()
 	op.Session = fmt.Sprintf("the session on %v, which reads from %v", r.client, r.server)
@@ -144,7 +146,7 @@ func (t *sessionTape) call(r *sessionRun, what history.Op, limit time.Duration) 
 	t.ops = append(t.ops, op)
 	node := t.c.nodes[r.client]
 	r.jobs <- func(s *consistency.Session) {
-		_ = labrpc.Tell(node, sessionCarryOut(node, s, what, limit), func(at time.Duration, e sessionEnd) {
+		_ = labrpc.Tell(node, sessionStep(node, s, what, limit), func(at time.Duration, e sessionEnd) {
 			op.Return, op.Over, op.Err = at, true, e.Err
 			if op.Kind == history.Read {
 				op.Value = e.Value
@@ -154,8 +156,8 @@ func (t *sessionTape) call(r *sessionRun, what history.Op, limit time.Duration) 
 	return op
 }
 
-// sessionCarryOut makes one call.
-func sessionCarryOut(node *labrpc.Node, s *consistency.Session, what history.Op, limit time.Duration) (e sessionEnd) {
+// sessionStep makes one call.
+func sessionStep(node *labrpc.Node, s *consistency.Session, what history.Op, limit time.Duration) (e sessionEnd) {
 	ctx, cancel := context.WithTimeout(node.Context(), limit)
 	defer cancel()
 	var err error
@@ -177,18 +179,18 @@ func sessionCarryOut(node *labrpc.Node, s *consistency.Session, what history.Op,
 }
 
 // returns waits until a call returns: at the latest a little after its context ends.
-func (t *sessionTape) returns(op *sessionOp) *sessionOp {
+func (t *sessionHistory) returns(op *sessionOp) *sessionOp {
 	if !t.c.s.Until(op.Invoke+op.Limit+contextSlack-t.c.s.Net.Now(), func() bool { return op.Over }) {
-		t.fail(ruleContext, op, fmt.Sprintf("%v, though its ctx ended at %v", op, brief(op.Invoke+op.Limit)))
+		t.fail(ruleContext, op, fmt.Sprintf("%v, although its ctx ended at %v", op, brief(op.Invoke+op.Limit)))
 	}
 	if op.Err != "" && op.Err != "ctx" && (op.Err != "ErrUnknown" || op.Kind == history.Read) {
-		t.fail(ruleContext, op, op.String()+", want ctx's error, or of Put ErrUnknown")
+		t.fail(ruleContext, op, op.String()+", want ctx's error, or ErrUnknown from Put")
 	}
 	return op
 }
 
-// gets reads a key: it must return in time, with a value. What value is for the checkers to judge.
-func (t *sessionTape) gets(r *sessionRun, rule, key string) string {
+// gets reads a key: it must return a value in time. The checkers check which value.
+func (t *sessionHistory) gets(r *sessionRun, rule, key string) string {
 	op := t.returns(t.get(r, key, servesLimit))
 	if op.Err != "" {
 		t.fail(rule, op, fmt.Sprintf("%v, want a value", op))
@@ -197,19 +199,19 @@ func (t *sessionTape) gets(r *sessionRun, rule, key string) string {
 }
 
 // puts writes a key: it must return nil in time.
-func (t *sessionTape) puts(r *sessionRun, key, value string) {
+func (t *sessionHistory) puts(r *sessionRun, key, value string) {
 	if op := t.returns(t.put(r, key, value, putLimit)); op.Err != "" {
 		t.fail(rulePutServes, op, op.String())
 	}
 }
 
-func (t *sessionTape) fail(rule string, op *sessionOp, what string) {
+func (t *sessionHistory) fail(rule string, op *sessionOp, what string) {
 	t.c.s.Fail(labtest.Violation{What: what, Rule: rule, Nodes: t.c.s.Net.Nodes()})
 }
 
-// history returns what the checkers judge. A read without a value says nothing; a write that returned ctx's error
+// operations returns what the checkers check. A read without a value says nothing; a write that returned ctx's error
 // was not carried out, says the session.
-func (t *sessionTape) history() []history.Op {
+func (t *sessionHistory) operations() []history.Op {
 	var ops []history.Op
 	for _, op := range t.ops {
 		unknown := !op.Over || op.Err == "ErrUnknown"
@@ -221,19 +223,19 @@ func (t *sessionTape) history() []history.Op {
 	return ops
 }
 
-// check checks the session guarantees, whose breach has a shorter story, and then sequential consistency.
-func (t *sessionTape) check() {
-	ops := t.history()
+// check checks the session guarantees first, because their violations are shorter, and then sequential consistency.
+func (t *sessionHistory) check() {
+	ops := t.operations()
 	v, err := session.Check(ops, session.Options{Guarantees: session.ReadYourWrites | session.MonotonicReads, LinearWrites: true})
-	t.judge(ruleSession, v, err)
+	t.report(ruleSession, v, err)
 	v, err = sequential.Check(ops, sequential.Options{LinearWrites: true})
-	t.judge(ruleSequential, v, err)
+	t.report(ruleSequential, v, err)
 }
 
-func (t *sessionTape) judge(rule string, v *history.Violation, err error) {
+func (t *sessionHistory) report(rule string, v *history.Violation, err error) {
 	switch {
 	case err != nil:
-		t.c.s.Failf("none: this is a mistake in the test, not in your code", "the history could not be checked: %v", err)
+		t.c.s.Failf("none: this is an error in the test, not in your code", "the history could not be checked: %v", err)
 	case v == nil:
 		return
 	}
@@ -248,8 +250,8 @@ func (t *sessionTape) judge(rule string, v *history.Violation, err error) {
 }
 
 // lag cuts a server off from the other servers; clients reach it.
-func (c *strongCluster) lag(id labrpc.NodeID) {
-	for _, o := range c.but(id) {
+func (c *strongCluster) disconnect(id labrpc.NodeID) {
+	for _, o := range c.except(id) {
 		c.s.Net.CutBoth(id, o)
 	}
 }

@@ -3,7 +3,9 @@ package consistency_test
 import (
 	"context"
 	"fmt"
+	"reflect"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -14,14 +16,15 @@ import (
 )
 
 const (
-	ruleStrong   = "a write and a read happen at one moment each, between call and return: they are linearizable (rule 1)"
-	ruleRefused  = "what is Refused is not written, and never will be (rule 2)"
-	ruleAnswers  = "a server answers every request within 3s, if only to say that it cannot (rule 3)"
-	ruleServes   = "in a calm network with a leader that a majority follows, each request is Done within 500ms: Put and LogGet by the leader, Get by every server (rule 4)"
-	ruleLeader   = "who is not the leader refuses Put and does not serve LogGet; it names the leader if it knows one (rule 5)"
-	ruleNoEntry  = "a Get writes neither log nor disk, but for one entry a term (rule 6)"
-	ruleMessages = "a Get costs 2(n-1) messages between n servers, and 2 more if the leader was not asked (rule 7)"
-	ruleBase     = "6A and 6B stand on a lab 05 that works; without one, take the reference's: go run ./cmd/grade run 06 --base reference"
+	ruleStrong   = "Put, LogGet and Get are linearizable: each takes effect at one instant between request and reply (rule 1)"
+	ruleRefused  = "a Put that is Refused never takes effect (rule 2)"
+	ruleAnswers  = "a server replies to every request within 3s, if only to say that it is not Done (rule 3)"
+	ruleServes   = "in a calm network, while a majority follows one leader, each request is Done within 500ms: Put and LogGet at the leader, Get at every server (rule 4)"
+	ruleLeader   = "a server that is not the leader refuses Put and serves no LogGet; it names the leader if it knows one (rule 5)"
+	ruleIndex    = "the reply to a Put that is Done has the index of its entry in the log (rule 4)"
+	ruleNoEntry  = "a Get adds nothing to the log and writes nothing to the disk, except for one entry per term (rule 6)"
+	ruleMessages = "a Get costs at most 2(n-1) messages between the n servers, and 2 more if the client did not ask the leader (rule 7)"
+	ruleBase     = "6A and 6B need a lab 05 that works up to 5C; without one, use the reference's: go run ./cmd/grade run 06 --base reference"
 )
 
 const (
@@ -31,8 +34,7 @@ const (
 	healLimit    = 20 * time.Second       // lab 05, rule 12
 )
 
-// strongLink is a network so fast that a test can do several things before anybody
-// loses patience.
+// strongLink is so fast that a test can do several things before an election timeout.
 var strongLink = labrpc.Link{Latency: labrpc.Uniform(time.Millisecond, 3*time.Millisecond)}
 
 // A strongCluster is a store on the first nodes, and clients on those after them.
@@ -44,19 +46,19 @@ type strongCluster struct {
 
 	mu      sync.Mutex // guards what the interceptors and clients on their own use
 	running map[labrpc.NodeID]*consistency.Server
-	stands  labrpc.NodeID // who alone may win an election; 0: all may
+	winner  labrpc.NodeID // the only server that may win an election; 0: all may
 	ops     []*strongOp   // by their calls
 }
 
-// newStrongCluster starts so many servers, and clients on all other nodes. It returns when
-// lab 05 has shown that it works.
+// newStrongCluster starts that many servers, and clients on all other nodes. It returns when lab 05 has elected a leader and
+// committed an entry.
 func newStrongCluster(s *labtest.Sim, servers int) *strongCluster {
 	all := s.Net.Nodes()
 	c := &strongCluster{
 		s: s, servers: all[:servers], clients: all[servers:],
 		nodes: map[labrpc.NodeID]*labrpc.Node{}, running: map[labrpc.NodeID]*consistency.Server{},
 	}
-	s.Net.Intercept(c.censor)
+	s.Net.Intercept(c.rewrite)
 	c.startDown()
 	for _, id := range c.clients {
 		c.nodes[id] = s.Start(id)
@@ -65,7 +67,7 @@ func newStrongCluster(s *labtest.Sim, servers int) *strongCluster {
 	return c
 }
 
-// startDown begins an incarnation of every server that is down.
+// startDown starts every server that is down.
 func (c *strongCluster) startDown() {
 	for _, id := range c.servers {
 		if !c.s.Net.Up(id) {
@@ -77,13 +79,13 @@ func (c *strongCluster) startDown() {
 	}
 }
 
-// needLab05 fails, and says so plainly, if lab 05 does not lead or does not agree.
+// needLab05 fails with a message about lab 05 if that elects no leader or commits nothing.
 func (c *strongCluster) needLab05() {
 	fail := func(what string) {
 		c.s.Fail(labtest.Violation{What: "your lab 05 does not work yet: " + what, Rule: ruleBase, Nodes: c.servers})
 	}
 	if !c.s.Until(leaderLimit, func() bool { return c.leader() != 0 }) {
-		fail(fmt.Sprintf("of its servers, none leads after %v", leaderLimit))
+		fail(fmt.Sprintf("none of its servers has become the leader within %v", leaderLimit))
 	}
 	index, _, led := c.raft(c.leader()).Submit(nil)
 	agreed := func() bool {
@@ -95,29 +97,29 @@ func (c *strongCluster) needLab05() {
 		return true
 	}
 	if !led || !c.s.Until(servesLimit, agreed) {
-		fail(fmt.Sprintf("an entry that its leader %v took is not applied everywhere after %v", c.leader(), servesLimit))
+		fail(fmt.Sprintf("an entry that its leader %v accepted is not applied by all servers %v later", c.leader(), servesLimit))
 	}
 }
 
-// censor lets nobody win an election but who may.
-func (c *strongCluster) censor(m *labrpc.Message) labrpc.Verdict {
+// rewrite lets only the allowed server win an election.
+func (c *strongCluster) rewrite(m *labrpc.Message) labrpc.Verdict {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	req, ok := m.Body.(replication.VoteRequest)
-	if !ok || c.stands == 0 || c.stands == m.From {
+	if !ok || c.winner == 0 || c.winner == m.From {
 		return labrpc.Pass
 	}
-	// All shall hear of the new term, or who may win would always be behind.
+	// All servers must learn of the new term. Otherwise the allowed server's term would stay behind.
 	req.LastLogIndex, req.LastLogTerm = 0, 0
 	m.Body = req
 	return labrpc.Replace
 }
 
-// onlyWins lets one server win elections; 0 lets all.
-func (c *strongCluster) onlyWins(id labrpc.NodeID) {
+// allowWinner lets one server win elections; 0 lets all.
+func (c *strongCluster) allowWinner(id labrpc.NodeID) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.stands = id
+	c.winner = id
 }
 
 func (c *strongCluster) raft(id labrpc.NodeID) *replication.Raft {
@@ -126,7 +128,7 @@ func (c *strongCluster) raft(id labrpc.NodeID) *replication.Raft {
 	return c.running[id].Raft()
 }
 
-// status returns what a server's Raft says; of one that is down, nothing.
+// status returns the Status of a server's Raft; the zero Status if the server is down.
 func (c *strongCluster) status(id labrpc.NodeID) replication.Status {
 	if !c.s.Net.Up(id) {
 		return replication.Status{}
@@ -134,7 +136,7 @@ func (c *strongCluster) status(id labrpc.NodeID) replication.Status {
 	return c.raft(id).Status()
 }
 
-// leader returns the server that a majority follows, itself included; 0 if there is none.
+// leader returns the server that a majority follows, the server itself included; 0 if there is none.
 func (c *strongCluster) leader() labrpc.NodeID {
 	for _, id := range c.servers {
 		st := c.status(id)
@@ -158,13 +160,13 @@ func (c *strongCluster) leader() labrpc.NodeID {
 func (c *strongCluster) waitForLeader(other labrpc.NodeID) labrpc.NodeID {
 	from := c.s.Net.Now()
 	c.s.WaitFor(healLimit, labtest.Violation{
-		What: fmt.Sprintf("your lab 05 does not work yet: no leader that a majority follows, from %v to %v", brief(from), brief(from+healLimit)),
+		What: fmt.Sprintf("your lab 05 does not work yet: from %v to %v, a majority of its servers followed no new leader", brief(from), brief(from+healLimit)),
 		Rule: ruleBase, Nodes: c.servers,
 	}, func() bool { return c.leader() != 0 && c.leader() != other })
 	return c.leader()
 }
 
-// settles waits until all servers have carried out all that there is, in a network that is calm and whole.
+// settles waits until all servers have applied the whole log, in a calm network.
 func (c *strongCluster) settles() {
 	// An entry of its own term shows a new leader what is committed.
 	index, tried := 0, 0
@@ -182,20 +184,20 @@ func (c *strongCluster) settles() {
 	})
 	if !ok {
 		c.s.Fail(labtest.Violation{
-			What: fmt.Sprintf("your lab 05 does not work yet: its servers have not the same log after %v in a calm network", healLimit), Rule: ruleBase, Nodes: c.servers,
+			What: fmt.Sprintf("your lab 05 does not work yet: after %v in a calm network, its servers have not applied the same log", healLimit), Rule: ruleBase, Nodes: c.servers,
 		})
 	}
 }
 
 // but lists all servers except these.
-func (c *strongCluster) but(ids ...labrpc.NodeID) []labrpc.NodeID {
+func (c *strongCluster) except(ids ...labrpc.NodeID) []labrpc.NodeID {
 	return slices.DeleteFunc(slices.Clone(c.servers), func(id labrpc.NodeID) bool { return slices.Contains(ids, id) })
 }
 
 // cast returns the leader and the other servers, in a random order.
-func (c *strongCluster) cast() (leader labrpc.NodeID, others []labrpc.NodeID) {
+func (c *strongCluster) roles() (leader labrpc.NodeID, others []labrpc.NodeID) {
 	leader = c.waitForLeader(0)
-	others = c.but(leader)
+	others = c.except(leader)
 	c.s.Rand().Shuffle(len(others), func(i, j int) { others[i], others[j] = others[j], others[i] })
 	return leader, others
 }
@@ -204,7 +206,7 @@ func (c *strongCluster) cast() (leader labrpc.NodeID, others []labrpc.NodeID) {
 type strongCall[R any] struct {
 	reply R
 	came  bool // a reply did
-	over  bool // it did, or the client has given up
+	over  bool // a reply did, or the client has given up
 }
 
 // strongAsk sends a request from a client to a server; then, if not nil, is called at the end.
@@ -229,18 +231,28 @@ func strongAsk[R, A any](c *strongCluster, from, to labrpc.NodeID, method string
 	return call
 }
 
+// ofRaft reports whether a message is lab 05's: its body's type is declared there. (A pre-vote, for
+// example, has a method that this lab cannot know.)
+func ofRaft(m *labrpc.Message) bool {
+	switch m.Method {
+	case "AppendEntries", "RequestVote", "InstallSnapshot":
+		return true
+	}
+	return m.Body != nil && strings.HasSuffix(reflect.TypeOf(m.Body).PkgPath(), "/labs/05-replication")
+}
+
 // brief is a time as a message shows it.
 func brief(d time.Duration) time.Duration { return d.Round(time.Millisecond) }
 
-// mute drops messages for as long as it is on.
-type mute struct {
+// A dropper drops messages while it has a condition.
+type dropper struct {
 	mu   sync.Mutex
 	drop func(m *labrpc.Message) bool
 }
 
-// newMute adds one to the network.
-func newMute(s *labtest.Sim) *mute {
-	q := &mute{}
+// newDropper adds a dropper without a condition to the network.
+func newDropper(s *labtest.Sim) *dropper {
+	q := &dropper{}
 	s.Net.Intercept(func(m *labrpc.Message) labrpc.Verdict {
 		q.mu.Lock()
 		defer q.mu.Unlock()
@@ -252,8 +264,8 @@ func newMute(s *labtest.Sim) *mute {
 	return q
 }
 
-// set drops what f says from now on; nil drops nothing.
-func (q *mute) set(f func(m *labrpc.Message) bool) {
+// set replaces the condition; nil loses nothing.
+func (q *dropper) set(f func(m *labrpc.Message) bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.drop = f

@@ -6,11 +6,11 @@ import (
 	"distlabs/labrpc"
 )
 
-// ErrUnavailable: too few replicas have answered in time. A Put may or may not
-// have happened, and may still happen.
-var ErrUnavailable = errors.New("consistency: too few replicas answer")
+// ErrUnavailable says that too few replicas have replied in time. A Put may have
+// taken effect, may still do so, or never.
+var ErrUnavailable = errors.New("consistency: too few replicas reply")
 
-// A Level says how many of the N replicas must have answered before a request has.
+// A Level says how many of the N replicas a request requires.
 type Level int
 
 // The levels.
@@ -20,10 +20,10 @@ const (
 	All
 )
 
-// Of returns the level's number of replicas, of n.
-func (l Level) Of(n int) int {
+// Required returns how many of n replicas the level requires.
+func (l Level) Required(n int) int {
 	// TODO(6D): count.
-	return n + 1 // more than there are
+	return n + 1 // more than exist
 }
 
 // String returns the level's name, as Cassandra writes it.
@@ -31,23 +31,23 @@ func (l Level) String() string {
 	return [...]string{"ONE", "QUORUM", "ALL"}[l]
 }
 
-// A Stamp orders the writes of a key: the greater is the newer. The zero Stamp is
-// that of nothing.
-type Stamp struct {
+// A Timestamp orders the writes of a key: the greater one is newer. The zero Timestamp belongs
+// to no write.
+type Timestamp struct {
 	Counter uint64
-	Node    labrpc.NodeID // the coordinator, to tell equal counters apart
+	Node    labrpc.NodeID // the coordinator; it orders timestamps with equal counters
 }
 
-// Compare is negative if s is older than o, 0 if they are the same.
-func (s Stamp) Compare(o Stamp) int {
+// Compare returns a negative number if s is older than o, 0 if they are the same, a positive number if s is newer.
+func (s Timestamp) Compare(o Timestamp) int {
 	// TODO(6D): compare.
 	return 0
 }
 
-// A Cell is a value with the stamp of its write; the zero Cell if there is none.
+// A Cell is a value with the timestamp of its write. The zero Cell stands for no value.
 type Cell struct {
-	Value string
-	Stamp Stamp
+	Value     string
+	Timestamp Timestamp
 }
 
 // FetchRequest is the argument of "Fetch"; the reply is the replica's Cell.
@@ -64,29 +64,29 @@ type StoreRequest struct {
 // StoreReply says that the replica has the cell, or a newer one, on its disk.
 type StoreReply struct{}
 
-// A Holder is one of the N replicas: it holds cells.
-type Holder struct {
+// A Replica is one of the N replicas: it stores cells.
+type Replica struct {
 	node *labrpc.Node
 }
 
-// NewHolder makes the node a replica, with what an earlier incarnation left on
+// NewReplica makes the node a replica, with the cells that an earlier incarnation left on
 // the disk.
-func NewHolder(node *labrpc.Node) *Holder {
-	h := &Holder{node: node}
+func NewReplica(node *labrpc.Node) *Replica {
+	h := &Replica{node: node}
 	// TODO(6D): read the disk.
 	labrpc.Handle(node, "Fetch", h.fetch)
 	labrpc.Handle(node, "Store", h.store)
 	return h
 }
 
-func (h *Holder) fetch(_ labrpc.NodeID, req FetchRequest) Cell {
+func (h *Replica) fetch(_ labrpc.NodeID, req FetchRequest) Cell {
 	// TODO(6D): look it up.
 	return Cell{}
 }
 
-// store takes a cell over if it is newer. It answers in any case: what was asked
-// for is true then.
-func (h *Holder) store(_ labrpc.NodeID, req StoreRequest) StoreReply {
+// store keeps the request's cell if it is newer than the replica's. It replies in both cases: then the
+// replica has that cell or a newer one.
+func (h *Replica) store(_ labrpc.NodeID, req StoreRequest) StoreReply {
 	// TODO(6D): compare, and keep.
 	return StoreReply{}
 }

@@ -18,15 +18,15 @@ const (
 	quorumRetry   = 100 * time.Millisecond
 	quorumTimeout = 1050 * time.Millisecond // no multiple of that: no two timers of a request fall on one instant
 
-	ruleLevels     = "a request succeeds if, and only if, as many different replicas answer as its level says (rule 23)"
-	ruleOverlap    = "if the levels of a write and of a later read make more than N, the read returns that write or a newer one (rule 24)"
-	ruleNewer      = "a write is newer than every earlier one of the same coordinator, and than every earlier one with which its level makes more than N (rule 25)"
-	ruleMayBeStale = "a read at ONE returns what the first replica to answer has, and that may be old (rule 23)"
-	ruleReaches    = "a write reaches, within Timeout, every replica that can be reached, whatever its level (rule 26)"
-	ruleRepairs    = "a read at QUORUM or ALL returns when as many replicas as its level says have what it returns, and repairs those that are behind (rule 27)"
-	ruleHolds      = "a replica answers a store when it has that cell or a newer one on its disk, and never goes back to an older one (rule 28)"
-	ruleAtLeast    = "a read returns nothing older than AtLeast (rule 29)"
-	ruleStaleness  = "a read with MaxStale returns what a majority had at some moment not longer ago than that (rule 30)"
+	ruleLevels     = "a request succeeds if and only if as many different replicas as its level requires reply within Timeout; if not, it returns ErrUnavailable at the end of Timeout (rule 23)"
+	ruleOverlap    = "if the levels of a write and of a later read require more than N replicas together, the read returns that write or a newer one (rule 24)"
+	ruleNewer      = "a Put is newer than every earlier Put of its coordinator, and than every earlier one with which its level requires more than N replicas; no two have one timestamp (rule 25)"
+	ruleMayBeStale = "a Get at ONE returns with the first reply, which may be an old cell (rule 23)"
+	ruleReaches    = "a Put sends its cell to all replicas until Timeout, whatever its level (rule 26)"
+	ruleRepairs    = "a Get at QUORUM or ALL returns a cell only when as many replicas as its level requires have it; it repairs those that are behind, and stores nothing if all have the same (rule 27)"
+	ruleHolds      = "a replica replies to a Store when it has that cell, or a newer one, on its disk, and never returns to an older one (rule 28)"
+	ruleAtLeast    = "a Get returns nothing older than AtLeast: it waits for a replica that has it, or fails (rule 29)"
+	ruleStaleness  = "a Get with MaxStale returns what a majority had at most MaxStale before its call: from memory and without a message if it can, otherwise by a read at QUORUM, or at Level if that is higher (rule 30)"
 )
 
 var errQuorumCrashed = errors.New("the coordinator has crashed")
@@ -37,7 +37,7 @@ type quorumStore struct {
 	s            *labtest.Sim
 	replicas     []labrpc.NodeID
 	first        labrpc.NodeID // of the coordinators
-	holders      map[labrpc.NodeID]*consistency.Holder
+	stores       map[labrpc.NodeID]*consistency.Replica
 	coordinators map[labrpc.NodeID]*consistency.Coordinator
 	probe        *labrpc.Node
 	writes       int
@@ -53,7 +53,7 @@ func newQuorumStoreOf(s *labtest.Sim, n, coordinators int) *quorumStore {
 	nodes := s.Net.Nodes()
 	q := &quorumStore{
 		s: s, replicas: nodes[:n], first: nodes[n],
-		holders: map[labrpc.NodeID]*consistency.Holder{}, coordinators: map[labrpc.NodeID]*consistency.Coordinator{},
+		stores: map[labrpc.NodeID]*consistency.Replica{}, coordinators: map[labrpc.NodeID]*consistency.Coordinator{},
 	}
 	for _, id := range nodes[:n+coordinators] {
 		q.start(id)
@@ -66,7 +66,7 @@ func newQuorumStoreOf(s *labtest.Sim, n, coordinators int) *quorumStore {
 func (q *quorumStore) start(id labrpc.NodeID) {
 	node := q.s.Start(id)
 	if id < q.first {
-		q.holders[id] = consistency.NewHolder(node)
+		q.stores[id] = consistency.NewReplica(node)
 		return
 	}
 	q.coordinators[id] = consistency.NewCoordinator(node, consistency.CoordinatorOptions{
@@ -119,18 +119,18 @@ func (q *quorumStore) crashed(call *quorumCall) bool {
 	return !q.s.Net.Up(call.via) || q.s.Net.Incarnation(call.via) != call.inc
 }
 
-// goPut begins a write. The cell of its answer has the stamp.
+// goPut begins a write. The cell of its answer has the timestamp.
 func (q *quorumStore) goPut(via labrpc.NodeID, key, value string, level consistency.Level) *quorumCall {
 	return q.call(via, fmt.Sprintf("put %s=%s at %v through %v", key, value, level, via), func(c *consistency.Coordinator) (consistency.Cell, error) {
-		stamp, err := c.Put(key, value, level)
-		return consistency.Cell{Value: value, Stamp: stamp}, err
+		timestamp, err := c.Put(key, value, level)
+		return consistency.Cell{Value: value, Timestamp: timestamp}, err
 	})
 }
 
 // goGet begins a read.
 func (q *quorumStore) goGet(via labrpc.NodeID, key string, opts consistency.ReadOptions) *quorumCall {
 	what := fmt.Sprintf("get %s at %v through %v", key, opts.Level, via)
-	if opts.AtLeast != (consistency.Stamp{}) {
+	if opts.AtLeast != (consistency.Timestamp{}) {
 		what += fmt.Sprintf(", at least %v", opts.AtLeast)
 	}
 	if opts.MaxStale != 0 {
@@ -144,8 +144,8 @@ func (q *quorumStore) wait(call *quorumCall) (consistency.Cell, error) {
 	limit := call.began + quorumTimeout + time.Millisecond - q.s.Net.Now()
 	if !q.s.Until(max(limit, 0), call.done) && !q.crashed(call) {
 		q.s.Fail(labtest.Violation{
-			What: fmt.Sprintf("%s: no answer %v after its call at %v", call.what, quorumTimeout, call.began),
-			Rule: "a request ends within Timeout (rule 23)", Nodes: []labrpc.NodeID{call.via},
+			What: fmt.Sprintf("%s: not returned %v after its call at %v", call.what, quorumTimeout, call.began),
+			Rule: ruleLevels, Nodes: []labrpc.NodeID{call.via},
 		})
 	}
 	call.mu.Lock()
@@ -154,7 +154,7 @@ func (q *quorumStore) wait(call *quorumCall) (consistency.Cell, error) {
 		return consistency.Cell{}, errQuorumCrashed
 	}
 	if call.err != nil && !errors.Is(call.err, consistency.ErrUnavailable) && !q.crashed(call) {
-		q.s.Failf(ruleLevels, "%s: the error is %q, want one that wraps ErrUnavailable", call.what, call.err)
+		q.s.Failf(ruleLevels, "%s returned the error %q, want one that wraps ErrUnavailable", call.what, call.err)
 	}
 	return call.cell, call.err
 }
@@ -174,7 +174,7 @@ func (q *quorumStore) mustDo(call *quorumCall) consistency.Cell {
 	cell, err := q.wait(call)
 	if err != nil {
 		q.s.Fail(labtest.Violation{
-			What: fmt.Sprintf("%s fails at %v, and enough replicas answer: %v", call.what, call.ended, err),
+			What: fmt.Sprintf("%s failed at %v, although enough replicas replied: %v", call.what, call.ended, err),
 			Rule: ruleLevels, Nodes: []labrpc.NodeID{call.via},
 		})
 	}
@@ -183,10 +183,14 @@ func (q *quorumStore) mustDo(call *quorumCall) consistency.Cell {
 
 // want checks what a read has returned.
 func (q *quorumStore) want(rule string, call *quorumCall, want consistency.Cell, why string) {
-	got := q.mustDo(call)
+	got, err := q.wait(call)
+	if err != nil && (rule == ruleStaleness || rule == ruleAtLeast) {
+		q.s.Failf(rule, "%s failed at %v, want %s: %s", call.what, call.ended, quorumCell(want), why)
+	}
+	got = q.mustDo(call)
 	if got.Value != want.Value {
 		q.s.Fail(labtest.Violation{
-			What: fmt.Sprintf("%s returns %s at %v, want %s: %s", call.what, quorumCell(got), call.ended, quorumCell(want), why),
+			What: fmt.Sprintf("%s returned %s at %v, want %s: %s", call.what, quorumCell(got), call.ended, quorumCell(want), why),
 			Rule: rule, Nodes: []labrpc.NodeID{call.via},
 		})
 	}
@@ -196,11 +200,11 @@ func quorumCell(c consistency.Cell) string {
 	if c == (consistency.Cell{}) {
 		return "nothing"
 	}
-	return fmt.Sprintf("%q (stamp %d of %v)", c.Value, c.Stamp.Counter, c.Stamp.Node)
+	return fmt.Sprintf("%q (timestamp %d of %v)", c.Value, c.Timestamp.Counter, c.Timestamp.Node)
 }
 
-// quorumCompare is what Stamp.Compare is to be; the tests do not rely on that.
-func quorumCompare(a, b consistency.Stamp) int {
+// quorumCompare is what Timestamp.Compare is to be; the tests do not rely on that.
+func quorumCompare(a, b consistency.Timestamp) int {
 	return cmp.Or(cmp.Compare(a.Counter, b.Counter), cmp.Compare(a.Node, b.Node))
 }
 
@@ -228,7 +232,7 @@ func (q *quorumStore) store(id labrpc.NodeID, key string, cell consistency.Cell)
 func quorumAsk[R, A any](q *quorumStore, id labrpc.NodeID, method string, args A) R {
 	reply, ok := quorumTry[R](q, id, method, args)
 	if !ok {
-		q.s.Failf(ruleHolds, "%v does not answer a %s at %v", id, method, q.s.Net.Now())
+		q.s.Failf(ruleHolds, "%v did not reply to a %s at %v", id, method, q.s.Net.Now())
 	}
 	return reply
 }

@@ -12,17 +12,17 @@ import (
 	"distlabs/labrpc"
 )
 
-// ErrRefused: under CP, no majority has answered in time. An Add may or may not
-// have happened.
-var ErrRefused = errors.New("consistency: refused, for want of a majority")
+// ErrRefused says that, under CP, no majority has replied in time. An Add may have
+// taken effect, may still do so, or never.
+var ErrRefused = errors.New("consistency: refused: no majority replied in time")
 
-// A Policy says what a store gives up while the network is divided.
+// A Policy says what a store gives up while the network is partitioned.
 type Policy int
 
 // The policies.
 const (
-	CP Policy = iota // availability: without a majority it refuses
-	AP               // consistency: it answers with what it has
+	CP Policy = iota // availability: a member without a majority refuses
+	AP               // consistency: a member replies with the items that it has
 )
 
 // String returns the policy's name.
@@ -31,12 +31,12 @@ func (p Policy) String() string { return [...]string{"CP", "AP"}[p] }
 // BasketOptions configure a Basket.
 type BasketOptions struct {
 	Policy  Policy
-	Members []labrpc.NodeID // the nodes that keep the basket, this one among them; no other is talked to
-	Timeout time.Duration   // under CP, after which a request is refused
-	Gossip  time.Duration   // how often a member compares itself with another; much shorter
+	Members []labrpc.NodeID // the nodes that store the basket, this one included
+	Timeout time.Duration   // under CP, after which a request is refused, counted from its call
+	Gossip  time.Duration   // how often a member exchanges items with another one; much shorter
 }
 
-// A Basket is one node's part of a set of items, to which items are added. All
+// A Basket is one member's copy of a set of items, to which items are added. All
 // methods may be called by several goroutines at once.
 type Basket struct {
 	node *labrpc.Node
@@ -48,8 +48,8 @@ type Basket struct {
 
 const itemRecord = "item/"
 
-// NewBasket makes the node a member, with what an earlier incarnation left on
-// the disk. It returns at once. All that it starts ends when node.Context() does.
+// NewBasket makes the node a member, with the items that an earlier incarnation left on
+// the disk. It returns at once. All goroutines that it starts end when node.Context() ends.
 func NewBasket(node *labrpc.Node, opts BasketOptions) *Basket {
 	b := &Basket{node: node, opts: opts}
 	for _, name := range node.Disk().Names() {
@@ -62,12 +62,11 @@ func NewBasket(node *labrpc.Node, opts BasketOptions) *Basket {
 	return b
 }
 
-// Add puts an item into the basket; to add it again changes nothing. It returns
-// nil when the item cannot be lost any more by crashes after which all members
-// come back.
+// Add adds an item; to add it again changes nothing. It returns
+// nil when the item survives every crash, if all members come back.
 //
-// Under CP, every Items that begins after that has the item; if Add cannot
-// promise it within Timeout, the error wraps ErrRefused. Under AP it returns at once.
+// Under CP, every later call of Items returns the item; if Add cannot
+// guarantee that within Timeout, the error wraps ErrRefused. Under AP it returns at once.
 func (b *Basket) Add(item string) error {
 	if b.opts.Policy == AP {
 		_, err := b.merge([]string{item})
@@ -79,10 +78,10 @@ func (b *Basket) Add(item string) error {
 	return err
 }
 
-// Items returns what is in the basket, sorted.
+// Items returns the items, sorted, in a slice of the caller's own.
 //
-// Under CP, Add and Items are linearizable; if that cannot be had within
-// Timeout, the error wraps ErrRefused. Under AP it returns at once what this node has.
+// Under CP, Add and Items are linearizable; if Items cannot guarantee that within
+// Timeout, the error wraps ErrRefused. Under AP it returns at once the items that this member has.
 func (b *Basket) Items() ([]string, error) {
 	if b.opts.Policy == AP {
 		return b.merge(nil)
@@ -94,8 +93,8 @@ func (b *Basket) Items() ([]string, error) {
 	return b.agree(items)
 }
 
-// merge adds items to what this node has, on the disk first, and returns all
-// that it has then.
+// merge adds items to those of this member, on the disk first, and returns all
+// that the member has then.
 func (b *Basket) merge(items []string) ([]string, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -112,7 +111,7 @@ func (b *Basket) merge(items []string) ([]string, error) {
 	return slices.Clone(b.items), nil
 }
 
-// A mergeRequest has items for another member; it answers with all that it has
+// A mergeRequest has items for another member, which replies with all items that it has
 // then.
 type mergeRequest struct {
 	Items []string
@@ -125,15 +124,15 @@ type mergeReply struct {
 func (b *Basket) merged(_ labrpc.NodeID, req mergeRequest) mergeReply {
 	items, err := b.merge(req.Items)
 	if err != nil {
-		return mergeReply{} // nobody hears it: this node is down
+		return mergeReply{} // no reply leaves: this node is down
 	}
 	return mergeReply{Items: items}
 }
 
-// agree sends a set to all members until a majority has that set, and nothing
-// else; what others have in addition goes into the next attempt. Two sets that
-// were agreed on share a member that had both, one after the other: so one
-// contains the other, and what is read does not depend on who asks.
+// agree sends a set to all members until a majority has exactly that set; items that
+// others have in addition go into the next attempt. For any two sets that
+// were agreed on, some member has had both, one after the other: so one
+// set contains the other, and the result does not depend on which member asks.
 func (b *Basket) agree(items []string) ([]string, error) {
 	ctx, cancel := context.WithTimeout(b.node.Context(), b.opts.Timeout)
 	defer cancel()
@@ -149,8 +148,8 @@ func (b *Basket) agree(items []string) ([]string, error) {
 	}
 }
 
-// propose sends a set to all members until a majority has answered. It returns
-// the union of the answers, and whether each was the set that was sent.
+// propose sends a set to all members until a majority has replied. It returns
+// the union of the replies, and whether each of them was the set that was sent.
 func (b *Basket) propose(ctx context.Context, items []string) (same bool, union []string, err error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -181,7 +180,7 @@ func (b *Basket) propose(ctx context.Context, items []string) (same bool, union 
 	return same, union, nil
 }
 
-// send gives a member items, and returns all that it has then.
+// send sends items to a member, and returns all items that it has then.
 func (b *Basket) send(ctx context.Context, to labrpc.NodeID, items []string) ([]string, error) {
 	ctx, cancel := context.WithTimeout(ctx, b.opts.Gossip)
 	defer cancel()
@@ -189,7 +188,7 @@ func (b *Basket) send(ctx context.Context, to labrpc.NodeID, items []string) ([]
 	return reply.Items, err
 }
 
-// gossip exchanges what it has with one member after another.
+// gossip exchanges items with one member after another.
 func (b *Basket) gossip() {
 	ticker := time.NewTicker(b.opts.Gossip)
 	defer ticker.Stop()

@@ -11,94 +11,94 @@ import (
 
 // CoordinatorOptions configure a Coordinator.
 type CoordinatorOptions struct {
-	Replicas []labrpc.NodeID // the N nodes that run a Holder; the coordinator's own need not be one
-	Timeout  time.Duration   // after which a request has failed
-	Retry    time.Duration   // after which a replica that has not answered is asked again; much shorter
+	Replicas []labrpc.NodeID // the N nodes that run a Replica; the coordinator's own node need not be one of them
+	Timeout  time.Duration   // after which a request fails, counted from its call
+	Retry    time.Duration   // after which a replica that has not replied is asked again; much shorter
 }
 
-// A Coordinator serves the requests of clients, by asking the replicas. Any node
-// may be one, and several may be at work at once. All methods may be called by
+// A Coordinator serves the requests of clients: it asks the replicas. Any node
+// may run one, and several may work at once. All methods may be called by
 // several goroutines at once.
 type Coordinator struct {
 	node *labrpc.Node
 	opts CoordinatorOptions
 
 	mu     sync.Mutex
-	last   uint64 // counter of the last stamp that was given
+	last   uint64 // counter of the last timestamp that was issued
 	recent map[string]recent
 }
 
-// A recent is what a majority was last asked for.
+// A recent is the newest cell that a majority is known to have had.
 type recent struct {
 	cell Cell
-	asOf time.Time // when it was asked
+	asOf time.Time // when the majority was asked
 }
 
-const lastRecord = "last stamp"
+const lastRecord = "last timestamp"
 
-// NewCoordinator makes the node a coordinator. It returns at once. All that it
-// starts ends when node.Context() does.
+// NewCoordinator makes the node a coordinator. It returns at once. All goroutines that it
+// starts end when node.Context() ends.
 func NewCoordinator(node *labrpc.Node, opts CoordinatorOptions) *Coordinator {
 	c := &Coordinator{node: node, opts: opts, recent: map[string]recent{}}
 	_, _ = node.Disk().Load(lastRecord, &c.last)
 	return c
 }
 
-// Put writes a key at all replicas that it can reach, and returns when as many as
-// the level says have the value on their disks. If they have not in Timeout, the
-// error wraps ErrUnavailable. The others go on being asked until then.
+// Put writes a key. First it fetches the cells of as many replicas as the level requires: the
+// timestamp of the write is newer than theirs. Then it sends the new cell to all
+// replicas, and returns when as many as the level requires have it on their disks. The others are asked again
+// until Timeout after the call, also after Put has returned.
 //
-// Before that it asks as many replicas as the level says for the stamp that they
-// have: the write is newer than all that those have.
-func (c *Coordinator) Put(key, value string, level Level) (Stamp, error) {
-	need := level.Of(len(c.opts.Replicas))
+// If too few replicas reply within Timeout, the error wraps ErrUnavailable.
+func (c *Coordinator) Put(key, value string, level Level) (Timestamp, error) {
+	need := level.Required(len(c.opts.Replicas))
 	end := time.Now().Add(c.opts.Timeout)
 	ctx, cancel := context.WithDeadline(c.node.Context(), end)
 	defer cancel()
 	cells, err := askAll(ctx, c, "Fetch", FetchRequest{Key: key}, enough[Cell](need))
 	if err != nil {
-		return Stamp{}, fmt.Errorf("put %s at %v: %w", key, level, err)
+		return Timestamp{}, fmt.Errorf("put %s at %v: %w", key, level, err)
 	}
-	stamp, err := c.stamp(newest(cells).Stamp)
+	timestamp, err := c.timestamp(newest(cells).Timestamp)
 	if err != nil {
-		return Stamp{}, fmt.Errorf("put %s at %v: %w", key, level, err)
+		return Timestamp{}, fmt.Errorf("put %s at %v: %w", key, level, err)
 	}
-	if err := c.spread(end, key, Cell{Value: value, Stamp: stamp}, need); err != nil {
-		return Stamp{}, fmt.Errorf("put %s at %v: %w", key, level, err)
+	if err := c.spread(end, key, Cell{Value: value, Timestamp: timestamp}, need); err != nil {
+		return Timestamp{}, fmt.Errorf("put %s at %v: %w", key, level, err)
 	}
-	return stamp, nil
+	return timestamp, nil
 }
 
-// stamp returns a stamp that is newer than seen and than all that this
-// coordinator has given. It is on the disk first: an incarnation that gives
-// one twice gives two values one stamp.
-func (c *Coordinator) stamp(seen Stamp) (Stamp, error) {
+// timestamp returns a timestamp that is newer than seen and than all timestamps that this
+// coordinator has issued. It is on the disk first: otherwise the next incarnation could issue
+// it again, for another value.
+func (c *Coordinator) timestamp(seen Timestamp) (Timestamp, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	next := max(c.last, seen.Counter) + 1
 	if err := c.node.Disk().Save(lastRecord, next); err != nil {
-		return Stamp{}, err
+		return Timestamp{}, err
 	}
 	c.last = next
-	return Stamp{Counter: next, Node: c.node.ID()}, nil
+	return Timestamp{Counter: next, Node: c.node.ID()}, nil
 }
 
 // ReadOptions say what a Get must return. The zero value is a read at ONE.
 type ReadOptions struct {
 	Level Level
-	// AtLeast is for a session: nothing older than what it has written and read is returned, whatever
-	// the level. Replicas are asked until one has that.
-	AtLeast Stamp
-	// MaxStale, if not 0, allows to return what a majority had at some moment not longer ago than this: from memory,
-	// without any message, if this coordinator has read it; or else by a read at QUORUM, or at Level if that is more.
+	// AtLeast is for a session: the Timestamp of the newest cell that the session has written or read. Get
+	// returns nothing older, whatever the level: replicas are asked until one has such a cell.
+	AtLeast Timestamp
+	// MaxStale, if not 0, lets Get return a cell that a majority had at some instant at most that long before the call: from
+	// memory and without a message, if this coordinator has read it; otherwise by a read at QUORUM, or at Level if that is higher.
 	MaxStale time.Duration
 }
 
-// Get reads a key. If not enough replicas answer in Timeout, the error wraps
+// Get reads a key. If too few replicas reply within Timeout, the error wraps
 // ErrUnavailable.
 //
-// At QUORUM and ALL it returns the newest cell of those that it was told, and not
-// before as many replicas as the level says have it: those that are behind are repaired.
+// At QUORUM and ALL it returns the newest of the cells that it has received, and only
+// when as many replicas as the level requires have that cell: it repairs those that are behind.
 func (c *Coordinator) Get(key string, opts ReadOptions) (Cell, error) {
 	if opts.MaxStale != 0 {
 		if cell, ok := c.remembered(key, opts); ok {
@@ -110,9 +110,9 @@ func (c *Coordinator) Get(key string, opts ReadOptions) (Cell, error) {
 	end := asOf.Add(c.opts.Timeout)
 	ctx, cancel := context.WithDeadline(c.node.Context(), end)
 	defer cancel()
-	need := opts.Level.Of(len(c.opts.Replicas))
+	need := opts.Level.Required(len(c.opts.Replicas))
 	cells, err := askAll(ctx, c, "Fetch", FetchRequest{Key: key}, func(cells map[labrpc.NodeID]Cell) bool {
-		return len(cells) >= need && newest(cells).Stamp.Compare(opts.AtLeast) >= 0
+		return len(cells) >= need && newest(cells).Timestamp.Compare(opts.AtLeast) >= 0
 	})
 	if err != nil {
 		return Cell{}, fmt.Errorf("get %s at %v: %w", key, opts.Level, err)
@@ -122,8 +122,8 @@ func (c *Coordinator) Get(key string, opts ReadOptions) (Cell, error) {
 		return cell, nil
 	}
 	for _, other := range cells {
-		// A write that is half done: without the repair, a read that saw it could be followed by one that does not.
-		if other.Stamp != cell.Stamp {
+		// This write is at some replicas only. Without the repair, the next read could miss it although this one returns it.
+		if other.Timestamp != cell.Timestamp {
 			if err := c.spread(end, key, cell, need); err != nil {
 				return Cell{}, fmt.Errorf("get %s at %v: %w", key, opts.Level, err)
 			}
@@ -134,11 +134,11 @@ func (c *Coordinator) Get(key string, opts ReadOptions) (Cell, error) {
 	return cell, nil
 }
 
-// spread brings a cell to all replicas, and returns when enough have it. The
+// spread brings a cell to all replicas, and returns when enough of them have it. The
 // others are asked until the given time.
 func (c *Coordinator) spread(end time.Time, key string, cell Cell, need int) error {
 	ctx, cancel := context.WithDeadline(c.node.Context(), end)
-	context.AfterFunc(ctx, cancel) // not when this returns
+	context.AfterFunc(ctx, cancel) // not when spread returns
 	_, err := askAll(ctx, c, "Store", StoreRequest{Key: key, Cell: cell}, enough[StoreReply](need))
 	return err
 }
@@ -147,16 +147,16 @@ func (c *Coordinator) remembered(key string, opts ReadOptions) (Cell, bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	r, ok := c.recent[key]
-	ok = ok && time.Since(r.asOf) <= opts.MaxStale && r.cell.Stamp.Compare(opts.AtLeast) >= 0
+	ok = ok && time.Since(r.asOf) <= opts.MaxStale && r.cell.Timestamp.Compare(opts.AtLeast) >= 0
 	return r.cell, ok
 }
 
-// remember keeps the newest cell, with the latest moment as of which that is known.
+// remember keeps the newest cell, with the latest time as of which that is known.
 func (c *Coordinator) remember(key string, r recent) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	old := c.recent[key]
-	if old.cell.Stamp.Compare(r.cell.Stamp) > 0 {
+	if old.cell.Timestamp.Compare(r.cell.Timestamp) > 0 {
 		r.cell = old.cell
 	}
 	if old.asOf.After(r.asOf) {
@@ -168,7 +168,7 @@ func (c *Coordinator) remember(key string, r recent) {
 func newest(cells map[labrpc.NodeID]Cell) Cell {
 	var best Cell
 	for _, cell := range cells {
-		if cell.Stamp.Compare(best.Stamp) > 0 {
+		if cell.Timestamp.Compare(best.Timestamp) > 0 {
 			best = cell
 		}
 	}
@@ -179,8 +179,8 @@ func enough[R any](need int) func(map[labrpc.NodeID]R) bool {
 	return func(answers map[labrpc.NodeID]R) bool { return len(answers) >= need }
 }
 
-// askAll sends a request to all replicas, and returns the answers as soon as they
-// suffice: one a replica, however often it answers. The asking goes on until ctx ends.
+// askAll sends a request to all replicas, and returns the replies as soon as they
+// suffice: one per replica, however often it replies. Replicas are asked until ctx ends.
 func askAll[R, A any](ctx context.Context, c *Coordinator, method string, args A, suffice func(map[labrpc.NodeID]R) bool) (map[labrpc.NodeID]R, error) {
 	type answer struct {
 		from  labrpc.NodeID
@@ -208,7 +208,7 @@ func askAll[R, A any](ctx context.Context, c *Coordinator, method string, args A
 	}
 }
 
-// insist sends a request again and again, until one of them is answered or ctx
+// insist repeats a request until one of its copies gets a reply or ctx
 // ends.
 func insist[R, A any](ctx context.Context, c *Coordinator, to labrpc.NodeID, method string, args A) (R, error) {
 	ctx, cancel := context.WithCancel(ctx)
@@ -221,7 +221,7 @@ func insist[R, A any](ctx context.Context, c *Coordinator, to labrpc.NodeID, met
 			if reply, err := labrpc.Call[R](ctx, c.node, to, method, args); err == nil {
 				select {
 				case came <- reply:
-				default: // another has been answered
+				default: // another copy got a reply before
 				}
 			}
 		}()

@@ -12,13 +12,13 @@ import (
 	"distlabs/labrpc"
 )
 
-// EventualOptions configure an Eventual.
+// EventualOptions configure an EventualStore.
 type EventualOptions struct {
-	Gossip time.Duration // how often a replica compares itself with another
+	Gossip time.Duration // how often a replica exchanges updates with another one
 }
 
-// A VersionVector tells which updates a replica has: of each replica, the first
-// so many. A replica that is not in it counts as 0.
+// A VersionVector counts the updates that a replica has: of each replica, the first
+// so many. A replica that is not in the vector counts as 0.
 type VersionVector map[labrpc.NodeID]uint64
 
 // Includes reports whether v has every update that o has. If neither includes
@@ -32,7 +32,7 @@ func (v VersionVector) Includes(o VersionVector) bool {
 	return true
 }
 
-// Merge returns the vector of all updates that v or o has. It changes neither.
+// Merge returns a new vector of all updates that v or o has. It changes neither of the two.
 func (v VersionVector) Merge(o VersionVector) VersionVector {
 	merged := VersionVector{}
 	for _, from := range []VersionVector{v, o} {
@@ -43,26 +43,26 @@ func (v VersionVector) Merge(o VersionVector) VersionVector {
 	return merged
 }
 
-// An Eventual is one replica of a store that takes writes everywhere, at once,
-// whoever can be reached. All methods may be called by several goroutines at
-// once; none waits for the network.
-type Eventual struct {
+// An EventualStore is one replica of a store that accepts writes at every replica, whatever
+// other replicas can be reached. All methods may be called by several goroutines at
+// once; no method waits for a message.
+type EventualStore struct {
 	node *labrpc.Node
 	opts EventualOptions
 
 	mu       sync.Mutex
 	version  VersionVector
-	clock    hybridTime // not before that of any register
+	clock    hybridTime // not before the time of any register
 	register map[string]register
 	counter  map[string]map[labrpc.NodeID]share
 }
 
-// A hybridTime orders writes: as their wall clocks do, except that a write is
-// after all that its replica had when it was made, however slow its clock.
+// A hybridTime orders writes as their wall clocks do, except that a write is
+// after all writes that its replica had when it was made, however slow its clock is.
 type hybridTime struct {
 	Wall    int64
 	Logical int
-	Node    labrpc.NodeID // makes it unique
+	Node    labrpc.NodeID // makes the time unique
 }
 
 func (t hybridTime) compare(o hybridTime) int {
@@ -70,7 +70,7 @@ func (t hybridTime) compare(o hybridTime) int {
 }
 
 // A register is the last write of a key. A delete is a write too: without its
-// tombstone, a replica that has not heard of it would bring the value back.
+// tombstone, a replica that lacks the delete would bring the value back.
 type register struct {
 	Value   string
 	Deleted bool
@@ -78,17 +78,17 @@ type register struct {
 	Number  uint64 // which update of Time.Node it was
 }
 
-// A share is what one replica has added to a counter and taken from it: only that
-// replica changes it, and both only grow, so of two copies the larger is newer.
+// A share is the part of a counter that one replica has added and subtracted: only that
+// replica changes it, and both sums only grow, so of two copies the larger is newer.
 type share struct {
 	Plus, Minus uint64
 	Number      uint64 // which update of the replica was the last
 }
 
-// NewEventual makes the node a replica, with what an earlier incarnation left on
-// the disk. It returns at once. All that it starts ends when node.Context() does.
-func NewEventual(node *labrpc.Node, opts EventualOptions) *Eventual {
-	e := &Eventual{
+// NewEventualStore makes the node a replica, with the state that an earlier incarnation left on
+// the disk. It returns at once. All goroutines that it starts end when node.Context() ends.
+func NewEventualStore(node *labrpc.Node, opts EventualOptions) *EventualStore {
+	e := &EventualStore{
 		node: node, opts: opts, version: VersionVector{},
 		register: map[string]register{}, counter: map[string]map[labrpc.NodeID]share{},
 	}
@@ -105,9 +105,9 @@ const (
 )
 
 // recover reads the disk. The records are written before the version vector that
-// tells of them, so this replica's own may be ahead of it. What is found there counts from
-// now on, so it must not depend on a record that somebody's newer write may replace.
-func (e *Eventual) recover() {
+// counts them, so this replica's own updates may be ahead of the vector. An update that is found there counts from
+// now on, so the vector must be saved: another replica's newer write may replace the record.
+func (e *EventualStore) recover() {
 	disk := e.node.Disk()
 	_, _ = disk.Load(versionRecord, &e.version)
 	me := e.node.ID()
@@ -134,18 +134,18 @@ func (e *Eventual) recover() {
 	}
 }
 
-// Put writes a key. It returns nil when a crash of this replica cannot undo it.
-// An error (labrpc.ErrDown) says that this may or may not have happened.
-func (e *Eventual) Put(key, value string) error {
+// Put writes a key. It returns nil when a crash of this replica cannot undo the write any more.
+// After an error (labrpc.ErrDown) the write may have happened or not.
+func (e *EventualStore) Put(key, value string) error {
 	return e.write(key, register{Value: value})
 }
 
-// Delete removes a key, as a Put writes it.
-func (e *Eventual) Delete(key string) error {
+// Delete removes a key. It is a write, like Put, also if the key has no value.
+func (e *EventualStore) Delete(key string) error {
 	return e.write(key, register{Deleted: true})
 }
 
-func (e *Eventual) write(key string, r register) error {
+func (e *EventualStore) write(key string, r register) error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	me := e.node.ID()
@@ -157,8 +157,8 @@ func (e *Eventual) write(key string, r register) error {
 	return e.keepVersion(VersionVector{me: r.Number})
 }
 
-// Get returns the value of a key, and whether there is one.
-func (e *Eventual) Get(key string) (string, bool) {
+// Get returns the value of a key, and whether the key has one.
+func (e *EventualStore) Get(key string) (string, bool) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	r, ok := e.register[key]
@@ -166,8 +166,8 @@ func (e *Eventual) Get(key string) (string, bool) {
 }
 
 // Add adds n, which may be negative, to a counter. It returns nil when a crash
-// of this replica cannot undo it; for an error see Put.
-func (e *Eventual) Add(counter string, n int) error {
+// of this replica cannot undo that any more; for an error see Put.
+func (e *EventualStore) Add(counter string, n int) error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	me := e.node.ID()
@@ -186,7 +186,7 @@ func (e *Eventual) Add(counter string, n int) error {
 
 // Count returns the value of a counter: the sum of all adds that this replica
 // has.
-func (e *Eventual) Count(counter string) int {
+func (e *EventualStore) Count(counter string) int {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	sum := 0
@@ -196,16 +196,16 @@ func (e *Eventual) Count(counter string) int {
 	return sum
 }
 
-// Version tells which updates this replica has. Every Put, Delete and Add is one
-// update of the replica that it was called at.
-func (e *Eventual) Version() VersionVector {
+// Version returns which updates this replica has, in a map of the caller's own. Every Put,
+// Delete and Add is one update of the replica at which it was called.
+func (e *EventualStore) Version() VersionVector {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	return maps.Clone(e.version)
 }
 
 // tick returns the time of a new write. The caller holds e.mu.
-func (e *Eventual) tick() hybridTime {
+func (e *EventualStore) tick() hybridTime {
 	now := hybridTime{Wall: e.node.Clock().Now().UnixNano(), Node: e.node.ID()}
 	if now.Wall <= e.clock.Wall {
 		now.Wall, now.Logical = e.clock.Wall, e.clock.Logical+1
@@ -214,15 +214,15 @@ func (e *Eventual) tick() hybridTime {
 	return now
 }
 
-// hear moves the clock past a time that was seen. The caller holds e.mu.
-func (e *Eventual) hear(t hybridTime) {
+// hear moves the clock to a time that was received, if that is later. The caller holds e.mu.
+func (e *EventualStore) hear(t hybridTime) {
 	if e.clock.compare(t) < 0 {
 		e.clock = t
 	}
 }
 
 // keepRegister writes to the disk and then to memory. The caller holds e.mu.
-func (e *Eventual) keepRegister(key string, r register) error {
+func (e *EventualStore) keepRegister(key string, r register) error {
 	if err := e.node.Disk().Save(registerRecord+key, r); err != nil {
 		return err
 	}
@@ -232,7 +232,7 @@ func (e *Eventual) keepRegister(key string, r register) error {
 }
 
 // keepShare does the same. The caller holds e.mu.
-func (e *Eventual) keepShare(counter string, id labrpc.NodeID, s share) error {
+func (e *EventualStore) keepShare(counter string, id labrpc.NodeID, s share) error {
 	shares := maps.Clone(e.counter[counter])
 	if shares == nil {
 		shares = map[labrpc.NodeID]share{}
@@ -245,10 +245,10 @@ func (e *Eventual) keepShare(counter string, id labrpc.NodeID, s share) error {
 	return nil
 }
 
-// keepVersion adds to the version vector. What it tells of is on the disk
-// already: the other way round, a crash in between would leave a replica that
-// never asks for what it lacks. The caller holds e.mu.
-func (e *Eventual) keepVersion(more VersionVector) error {
+// keepVersion adds to the version vector. The updates that it counts are on the disk
+// already: in the other order, a crash in between would leave a replica that
+// never asks for the updates that it lacks. The caller holds e.mu.
+func (e *EventualStore) keepVersion(more VersionVector) error {
 	merged := e.version.Merge(more)
 	if err := e.node.Disk().Save(versionRecord, merged); err != nil {
 		return err
@@ -257,20 +257,20 @@ func (e *Eventual) keepVersion(more VersionVector) error {
 	return nil
 }
 
-// A pullRequest is the digest: what the asker has.
+// A pullRequest is the digest: the version vector of the replica that asks.
 type pullRequest struct {
 	Version VersionVector
 }
 
-// A pullReply is what the asker lacks, and all that it has with it.
+// A pullReply has the updates that the asking replica lacks, and the vector of the updates that it has with them.
 type pullReply struct {
 	Version   VersionVector
 	Registers map[string]register
 	Shares    map[string]map[labrpc.NodeID]share
 }
 
-// gossip asks one replica after another, all of them in each round.
-func (e *Eventual) gossip() {
+// gossip asks one replica after another, each of them once per round.
+func (e *EventualStore) gossip() {
 	ticker := time.NewTicker(e.opts.Gossip)
 	defer ticker.Stop()
 	var round []labrpc.NodeID
@@ -291,8 +291,8 @@ func (e *Eventual) gossip() {
 	}
 }
 
-// pull asks a replica for what is new. It gives up in time for the next.
-func (e *Eventual) pull(peer labrpc.NodeID) {
+// pull asks a replica for new updates. It gives up after one gossip period.
+func (e *EventualStore) pull(peer labrpc.NodeID) {
 	ctx, cancel := context.WithTimeout(e.node.Context(), e.opts.Gossip)
 	defer cancel()
 	reply, err := labrpc.Call[pullReply](ctx, e.node, peer, "Pull", pullRequest{Version: e.Version()})
@@ -304,7 +304,7 @@ func (e *Eventual) pull(peer labrpc.NodeID) {
 	e.merge(reply)
 }
 
-func (e *Eventual) pulled(_ labrpc.NodeID, req pullRequest) pullReply {
+func (e *EventualStore) pulled(_ labrpc.NodeID, req pullRequest) pullReply {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	reply := pullReply{Version: maps.Clone(e.version)}
@@ -333,9 +333,9 @@ func (e *Eventual) pulled(_ labrpc.NodeID, req pullRequest) pullReply {
 	return reply
 }
 
-// merge takes over what is newer. It may be called for the same reply again, and
+// merge accepts the updates that are newer. It may be called for the same reply again, and
 // for replies in any order. The caller holds e.mu.
-func (e *Eventual) merge(reply pullReply) {
+func (e *EventualStore) merge(reply pullReply) {
 	if e.version.Includes(reply.Version) {
 		return
 	}
@@ -356,10 +356,10 @@ func (e *Eventual) merge(reply pullReply) {
 			}
 		}
 	}
-	_ = e.keepVersion(reply.Version) // if the node is down, nothing matters any more
+	_ = e.keepVersion(reply.Version) // fails only when the node is down
 }
 
-// sortedKeys fixes the order of the disk writes, so that a run can be seen again.
+// sortedKeys fixes the order of the disk writes, so that each run can be replayed.
 func sortedKeys[K cmp.Ordered, V any](m map[K]V) []K {
 	return slices.Sorted(maps.Keys(m))
 }

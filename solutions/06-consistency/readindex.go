@@ -8,12 +8,12 @@ import (
 	"distlabs/labs/05-replication"
 )
 
-// roundTime is how long a server waits for the answers of others.
+// roundTime is how long a server waits for a reply of another server.
 const roundTime = 300 * time.Millisecond
 
-// get reads a key without writing the log (Ongaro's dissertation, §6.4). All that
-// was written before the request came is within some index: it needs that, and
-// the values up to there.
+// get reads a key without writing the log (Ongaro's dissertation, §6.4). It finds an index at
+// least as high as that of every write that returned before the request came, and waits until this server has applied
+// the log up to there.
 func (s *Server) get(from labrpc.NodeID, req GetRequest) GetReply {
 	index, ok := s.readIndex()
 	if !ok {
@@ -28,7 +28,7 @@ type ReadIndexRequest struct{}
 
 // ReadIndexReply answers a ReadIndexRequest.
 type ReadIndexReply struct {
-	Index int // 0: none, this server is not the leader
+	Index int // 0: this server is not the leader
 }
 
 func (s *Server) answerReadIndex(from labrpc.NodeID, req ReadIndexRequest) ReadIndexReply {
@@ -39,10 +39,10 @@ func (s *Server) answerReadIndex(from labrpc.NodeID, req ReadIndexRequest) ReadI
 	return ReadIndexReply{Index: index}
 }
 
-// A question is a read that waits for its index: for 0 if there is none to be had.
+// A question is a read that waits for its index; it gets 0 if none can be found.
 type question chan int
 
-// readIndex returns an index that no write which has returned by now is beyond.
+// readIndex returns an index at least as high as that of every write that has already returned.
 func (s *Server) readIndex() (int, bool) {
 	ctx, cancel := context.WithTimeout(s.node.Context(), patience)
 	defer cancel()
@@ -60,11 +60,11 @@ func (s *Server) readIndex() (int, bool) {
 	}
 }
 
-// findIndexes answers questions, for as long as the node lives. All that have come
-// share one round, however many they are.
+// findIndexes answers questions until the node crashes. All questions that wait share
+// one round.
 //
-// A question that comes during a round waits for the next. Its read must find
-// what was written until then, and the round asks what was true before.
+// A question that comes during a round waits for the next one. Its read must see every write that has
+// returned by then, and the replies of this round may be older.
 func (s *Server) findIndexes() {
 	for {
 		var batch []question
@@ -100,7 +100,7 @@ func (s *Server) findIndex() int {
 	return reply.Index
 }
 
-// leaderIndex returns our commit index, if we lead the term until it is known; else 0.
+// leaderIndex returns our commit index if we still lead the term when it is confirmed; otherwise 0.
 func (s *Server) leaderIndex(term int) int {
 	if !s.termBegun(term) {
 		return 0
@@ -114,8 +114,8 @@ func (s *Server) leaderIndex(term int) int {
 
 // termBegun makes sure that an entry of the term that we lead is committed; it
 // reports whether one is. Before that, a new leader has all committed entries in its log,
-// but does not know which of them are: its commit index may be behind that of the
-// leader before it (Raft §8).
+// but does not know which entries are committed: its commit index may be lower than that of its
+// predecessor (Raft §8).
 func (s *Server) termBegun(term int) bool {
 	status := s.raft.Status()
 	last := status.SnapshotTerm // of the last committed entry
@@ -125,30 +125,30 @@ func (s *Server) termBegun(term int) bool {
 	if last == term {
 		return true
 	}
-	m, result := s.propose(command{}) // at most once a term, a read costs an entry
+	m, result := s.propose(command{}) // at most once per term, a read costs an entry
 	return result == done && m.term == term
 }
 
-// ConfirmRequest asks a server whether it has heard of a newer term.
+// ConfirmRequest asks a server for its term.
 type ConfirmRequest struct{}
 
 // ConfirmReply answers a ConfirmRequest.
 type ConfirmReply struct {
-	Term int // of the server that answers
+	Term int // of the server that replies
 }
 
 func (s *Server) confirm(from labrpc.NodeID, req ConfirmRequest) ConfirmReply {
 	return ConfirmReply{Term: s.raft.Status().Term}
 }
 
-// stillLeads asks the peers whether a newer leader than that of the term can have
-// been elected before now. Such a leader has the votes of a majority, who have
-// known its term since, over crashes too. So if a majority knows of no newer
-// term, there was none when we asked, and nothing was written that we do not
+// stillLeads asks the peers whether a leader of a newer term can have been elected before
+// now. Such a leader has the votes of a majority, and each of these servers has known its term
+// since then, also after a crash. So if a majority knows no newer
+// term, there was no newer leader when we asked, and no write that we do not
 // know.
 //
-// Do not spare the round for a while after one that succeeded: in that while, the
-// others may elect and write.
+// Do not skip the round for a while after one that succeeded: meanwhile the
+// other servers may elect a leader and write.
 func (s *Server) stillLeads(term int) bool {
 	older := make(chan bool, len(s.peers))
 	for _, peer := range s.peers {
@@ -157,10 +157,10 @@ func (s *Server) stillLeads(term int) bool {
 			older <- err == nil && reply.Term <= term
 		}()
 	}
-	confirmed := 1 // we lead it
+	confirmed := 1 // by ourselves
 	for range s.peers {
 		if confirmed >= s.majority {
-			break // the others may be down
+			break // the other peers may be down
 		}
 		if <-older {
 			confirmed++
@@ -169,7 +169,7 @@ func (s *Server) stillLeads(term int) bool {
 	return confirmed >= s.majority
 }
 
-// ask is a request to another server, which may never answer.
+// ask sends a request to another server, which may never reply.
 func ask[R, A any](s *Server, to labrpc.NodeID, method string, args A) (R, error) {
 	ctx, cancel := context.WithTimeout(s.node.Context(), roundTime)
 	defer cancel()

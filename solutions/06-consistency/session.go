@@ -10,34 +10,34 @@ import (
 )
 
 const (
-	// attemptTime is how long a session waits for one answer. A server that knows whom
-	// to ask, or what to answer, is faster.
+	// attemptTime is how long a session waits for one reply. A server that can reply at all
+	// is faster.
 	attemptTime = patience + 200*time.Millisecond
-	// pauseTime is how long it rests before it asks again.
+	// pauseTime is how long a session waits before it asks again.
 	pauseTime = 20 * time.Millisecond
 )
 
-// ErrUnknown: the key may have been written, or may be later, or never.
-var ErrUnknown = errors.New("consistency: nobody knows whether the key was written")
+// ErrUnknown says that the key may have been written already, may still be written, or never.
+var ErrUnknown = errors.New("consistency: it is unknown whether the key was written")
 
-// A Session reads from one server at a time and writes to the leader. What it sees
-// never goes back, whatever server it moves to, and always includes its own
+// A Session reads from one server at a time and writes to the leader. Its reads
+// never go back to an older state, whatever server it moves to, and always include its own
 // writes. Its methods are for one goroutine.
 type Session struct {
 	node    *labrpc.Node
 	servers []labrpc.NodeID
-	server  labrpc.NodeID // whom to read from
-	leader  labrpc.NodeID // whom to write to, as far as we know
-	index   int           // all up to here has been seen
+	server  labrpc.NodeID // to read from
+	leader  labrpc.NodeID // to write to, if we know it
+	index   int           // of the newest state that the session has seen
 }
 
 // SessionOptions of a Session.
 type SessionOptions struct {
 	Servers []labrpc.NodeID // of the store
-	Token   int             // of an earlier session, to go on where that one was; 0 to begin anew
+	Token   int             // of a session to continue; 0 for a new session
 }
 
-// NewSession begins a session that reads from the first of the servers.
+// NewSession starts a session that reads from the first of the servers.
 func NewSession(node *labrpc.Node, opts SessionOptions) *Session {
 	return &Session{node: node, servers: opts.Servers, server: opts.Servers[0], leader: opts.Servers[0], index: opts.Token}
 }
@@ -45,12 +45,12 @@ func NewSession(node *labrpc.Node, opts SessionOptions) *Session {
 // Move makes the session read from another server from now on.
 func (s *Session) Move(to labrpc.NodeID) { s.server = to }
 
-// Token returns what another session needs to go on where this one is, on whatever
-// node.
+// Token returns a number with which another session, on any node, can continue this
+// one.
 func (s *Session) Token() int { return s.index }
 
-// Get reads a key: "" if nobody has written it. It asks the session's server until
-// that can answer or ctx ends; then it returns ctx's error.
+// Get reads a key: "" if no client has written it. It asks the session's server until
+// that can serve the read. If ctx ends before, it returns ctx's error.
 func (s *Session) Get(ctx context.Context, key string) (string, error) {
 	for {
 		reply, err := attempt[ReadReply](ctx, s, s.server, "Read", ReadRequest{Key: key, Index: s.index})
@@ -64,12 +64,12 @@ func (s *Session) Get(ctx context.Context, key string) (string, error) {
 	}
 }
 
-// Put writes a key, once. It looks for the leader until ctx ends; then it returns
-// ctx's error, and nothing was written. After ErrUnknown nobody knows, and the
-// session promises nothing about this write.
+// Put writes a key at most once. It looks for the leader until ctx ends; then it returns
+// ctx's error, and the key was not written and never will be. After ErrUnknown the outcome is
+// unknown, and the session guarantees nothing about this write.
 //
-// A request without an answer is not sent again: it could be carried out twice,
-// the second time over what another has written since.
+// A request without a reply is not sent again: it could be applied twice, the second
+// time over a value that another client has written since.
 func (s *Session) Put(ctx context.Context, key, value string) error {
 	for {
 		reply, err := attempt[PutReply](ctx, s, s.leader, "Put", PutRequest{Key: key, Value: value})
@@ -103,7 +103,7 @@ func attempt[R, A any](ctx context.Context, s *Session, to labrpc.NodeID, method
 	return labrpc.Call[R](ctx, s.node, to, method, args)
 }
 
-// pause waits before the next attempt. It returns why there is to be none.
+// pause waits before the next attempt. It returns an error if there is to be none.
 func (s *Session) pause(ctx context.Context) error {
 	select {
 	case <-time.After(pauseTime):

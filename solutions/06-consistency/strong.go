@@ -1,5 +1,5 @@
-// Package consistency is five answers to one question: what may a reader see of
-// what was written?
+// Package consistency has five stores, each with another answer to one question: which
+// writes may a reader see?
 package consistency
 
 import (
@@ -12,7 +12,7 @@ import (
 	"distlabs/labs/05-replication"
 )
 
-// patience is how long a server lets a request wait.
+// patience is how long a server lets a request wait before it replies that it is not Done.
 const patience = time.Second
 
 // A Server is one server of a replicated store of keys and values.
@@ -26,7 +26,7 @@ type Server struct {
 
 	mu      sync.Mutex
 	values  map[string]string
-	applied int // the last entry that values holds
+	applied int // the index of the last entry that values contains
 	waiting []wait
 }
 
@@ -36,21 +36,21 @@ type command struct {
 	Key, Value string
 }
 
-// A wait is for the moment at which this server has carried out all up to an index.
+// A wait ends when this server has applied the log up to an index.
 type wait struct {
 	index  int
 	key    string
-	answer chan moment // has room for the one answer
+	answer chan moment // has room for the one result
 }
 
-// A moment is what the server had just when it had carried out an entry.
+// A moment is the server's state at the instant at which it has applied an entry.
 type moment struct {
 	index, term int    // of the entry
 	value       string // of the key that was asked for
 }
 
-// StartServer starts a server of the store that servers lists, node's own ID
-// included. It returns at once. All that it starts ends when node.Context() does.
+// StartServer starts a server of the store. The list of servers includes node's own ID.
+// StartServer returns at once. All goroutines that it starts end when node.Context() ends.
 func StartServer(node *labrpc.Node, servers []labrpc.NodeID) *Server {
 	s := &Server{
 		node:     node,
@@ -83,7 +83,7 @@ func (s *Server) put(from labrpc.NodeID, req PutRequest) PutReply {
 	return PutReply{Done: true, Index: m.index}
 }
 
-// logGet reads a key as if it were a write: what the log puts in order is
+// logGet reads a key as if it were a write: operations that the log orders are
 // linearizable.
 func (s *Server) logGet(from labrpc.NodeID, req GetRequest) GetReply {
 	m, result := s.propose(command{Key: req.Key})
@@ -93,7 +93,7 @@ func (s *Server) logGet(from labrpc.NodeID, req GetRequest) GetReply {
 	return GetReply{Done: true, Value: m.value}
 }
 
-// leader is whom to ask instead of this server; 0 if it does not know.
+// leader returns the server to ask instead of this one; 0 if this server does not know it.
 func (s *Server) leader() labrpc.NodeID {
 	if leader := s.raft.Status().Leader; leader != s.node.ID() {
 		return leader
@@ -101,27 +101,27 @@ func (s *Server) leader() labrpc.NodeID {
 	return 0
 }
 
-// What became of a command.
+// An outcome says what happened to a command.
 type outcome int
 
 const (
-	refused outcome = iota // it is in no log, or another has its place
-	unknown                // it may yet be carried out
+	refused outcome = iota // it is in no log, or another entry has replaced it
+	unknown                // it may still be applied
 	done
 )
 
-// propose has a command agreed on and carried out. It returns what the server had
-// just then.
+// propose submits a command and waits until it is applied. It returns the server's state at
+// that instant.
 //
-// To run out of patience is no refusal: the entry is in a log, and may be committed
-// when the client has long gone.
+// A wait that takes too long is no refusal: the entry is in a log, and may be committed
+// long after the client has been answered.
 func (s *Server) propose(c command) (moment, outcome) {
 	data, err := labrpc.Marshal(c)
 	if err != nil {
 		return moment{}, refused
 	}
-	// The lock is held from before the entry exists until we wait for it: else it
-	// could be carried out in between.
+	// The lock is held from before the entry exists until we wait for it: otherwise it
+	// could be applied in between.
 	s.mu.Lock()
 	index, term, leader := s.raft.Submit(data)
 	if !leader {
@@ -135,7 +135,7 @@ func (s *Server) propose(c command) (moment, outcome) {
 	case !ok:
 		return moment{}, unknown
 	case m.term != term:
-		// Another leader's entry is at that index. Do not look at the index alone.
+		// The entry at that index is another leader's. Do not compare the index alone.
 		return moment{}, refused
 	}
 	return m, done
@@ -152,7 +152,7 @@ func (s *Server) wait(index int, key string) wait {
 	return w
 }
 
-// await waits until the moment has come; it reports whether it has.
+// await waits for the result; it reports whether it came in time.
 func (s *Server) await(w wait) (moment, bool) {
 	ctx, cancel := context.WithTimeout(s.node.Context(), patience)
 	defer cancel()
@@ -167,8 +167,8 @@ func (s *Server) await(w wait) (moment, bool) {
 	return moment{}, false
 }
 
-// valueAt returns the value of a key when this server has carried out all up to an
-// index, or later; it reports whether that came to be.
+// valueAt returns the value of a key when this server has applied the log up to an index
+// at least; it reports whether that happened in time.
 func (s *Server) valueAt(index int, key string) (moment, bool) {
 	s.mu.Lock()
 	w := s.wait(index, key)
@@ -176,12 +176,11 @@ func (s *Server) valueAt(index int, key string) (moment, bool) {
 	return s.await(w)
 }
 
-// apply carries out the command of the next place in the log, and answers whoever
-// waits for it: now, and not when they next run, for by then the state may have
-// moved on.
+// apply applies the command of the next entry, and gives the requests that wait for it their results
+// at once: when their goroutines run, the state may be newer.
 func (s *Server) apply(a replication.Applied) {
 	var c command
-	// An entry without a command is one that somebody made up.
+	// An entry without a command was added by Raft, or by a test.
 	if len(a.Command) > 0 {
 		if err := labrpc.Unmarshal(a.Command, &c); err != nil {
 			s.node.Logf("store: entry %d is no command: %v", a.Index, err)

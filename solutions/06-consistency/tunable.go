@@ -9,11 +9,11 @@ import (
 	"distlabs/labrpc"
 )
 
-// ErrUnavailable: too few replicas have answered in time. A Put may or may not
-// have happened, and may still happen.
-var ErrUnavailable = errors.New("consistency: too few replicas answer")
+// ErrUnavailable says that too few replicas have replied in time. A Put may have
+// taken effect, may still do so, or never.
+var ErrUnavailable = errors.New("consistency: too few replicas reply")
 
-// A Level says how many of the N replicas must have answered before a request has.
+// A Level says how many of the N replicas a request requires.
 type Level int
 
 // The levels.
@@ -23,8 +23,8 @@ const (
 	All
 )
 
-// Of returns the level's number of replicas, of n.
-func (l Level) Of(n int) int {
+// Required returns how many of n replicas the level requires.
+func (l Level) Required(n int) int {
 	switch l {
 	case Quorum:
 		return n/2 + 1
@@ -39,22 +39,22 @@ func (l Level) String() string {
 	return [...]string{"ONE", "QUORUM", "ALL"}[l]
 }
 
-// A Stamp orders the writes of a key: the greater is the newer. The zero Stamp is
-// that of nothing.
-type Stamp struct {
+// A Timestamp orders the writes of a key: the greater one is newer. The zero Timestamp belongs
+// to no write.
+type Timestamp struct {
 	Counter uint64
-	Node    labrpc.NodeID // the coordinator, to tell equal counters apart
+	Node    labrpc.NodeID // the coordinator; it orders timestamps with equal counters
 }
 
-// Compare is negative if s is older than o, 0 if they are the same.
-func (s Stamp) Compare(o Stamp) int {
+// Compare returns a negative number if s is older than o, 0 if they are the same, a positive number if s is newer.
+func (s Timestamp) Compare(o Timestamp) int {
 	return cmp.Or(cmp.Compare(s.Counter, o.Counter), cmp.Compare(s.Node, o.Node))
 }
 
-// A Cell is a value with the stamp of its write; the zero Cell if there is none.
+// A Cell is a value with the timestamp of its write. The zero Cell stands for no value.
 type Cell struct {
-	Value string
-	Stamp Stamp
+	Value     string
+	Timestamp Timestamp
 }
 
 // FetchRequest is the argument of "Fetch"; the reply is the replica's Cell.
@@ -71,8 +71,8 @@ type StoreRequest struct {
 // StoreReply says that the replica has the cell, or a newer one, on its disk.
 type StoreReply struct{}
 
-// A Holder is one of the N replicas: it holds cells.
-type Holder struct {
+// A Replica is one of the N replicas: it stores cells.
+type Replica struct {
 	node *labrpc.Node
 
 	mu    sync.Mutex
@@ -81,10 +81,10 @@ type Holder struct {
 
 const cellRecord = "cell/"
 
-// NewHolder makes the node a replica, with what an earlier incarnation left on
+// NewReplica makes the node a replica, with the cells that an earlier incarnation left on
 // the disk.
-func NewHolder(node *labrpc.Node) *Holder {
-	h := &Holder{node: node, cells: map[string]Cell{}}
+func NewReplica(node *labrpc.Node) *Replica {
+	h := &Replica{node: node, cells: map[string]Cell{}}
 	for _, name := range node.Disk().Names() {
 		if key, ok := strings.CutPrefix(name, cellRecord); ok {
 			var c Cell
@@ -97,18 +97,18 @@ func NewHolder(node *labrpc.Node) *Holder {
 	return h
 }
 
-func (h *Holder) fetch(_ labrpc.NodeID, req FetchRequest) Cell {
+func (h *Replica) fetch(_ labrpc.NodeID, req FetchRequest) Cell {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	return h.cells[req.Key]
 }
 
-// store takes a cell over if it is newer. It answers in any case: what was asked
-// for is true then.
-func (h *Holder) store(_ labrpc.NodeID, req StoreRequest) StoreReply {
+// store keeps the request's cell if it is newer than the replica's. It replies in both cases: then the
+// replica has that cell or a newer one.
+func (h *Replica) store(_ labrpc.NodeID, req StoreRequest) StoreReply {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if req.Cell.Stamp.Compare(h.cells[req.Key].Stamp) > 0 {
+	if req.Cell.Timestamp.Compare(h.cells[req.Key].Timestamp) > 0 {
 		if h.node.Disk().Save(cellRecord+req.Key, req.Cell) == nil {
 			h.cells[req.Key] = req.Cell
 		}

@@ -7,13 +7,13 @@ import (
 	"distlabs/labrpc"
 )
 
-// EventualOptions configure an Eventual.
+// EventualOptions configure an EventualStore.
 type EventualOptions struct {
-	Gossip time.Duration // how often a replica compares itself with another
+	Gossip time.Duration // how often a replica exchanges updates with another one
 }
 
-// A VersionVector tells which updates a replica has: of each replica, the first
-// so many. A replica that is not in it counts as 0.
+// A VersionVector counts the updates that a replica has: of each replica, the first
+// so many. A replica that is not in the vector counts as 0.
 type VersionVector map[labrpc.NodeID]uint64
 
 // Includes reports whether v has every update that o has. If neither includes
@@ -23,62 +23,62 @@ func (v VersionVector) Includes(o VersionVector) bool {
 	return false
 }
 
-// Merge returns the vector of all updates that v or o has. It changes neither.
+// Merge returns a new vector of all updates that v or o has. It changes neither of the two.
 func (v VersionVector) Merge(o VersionVector) VersionVector {
 	// TODO(6C): merge.
 	return VersionVector{}
 }
 
-// An Eventual is one replica of a store that takes writes everywhere, at once,
-// whoever can be reached. All methods may be called by several goroutines at
-// once; none waits for the network.
-type Eventual struct {
-	// TODO(6C): what it remembers.
+// An EventualStore is one replica of a store that accepts writes at every replica, whatever
+// other replicas can be reached. All methods may be called by several goroutines at
+// once; no method waits for a message.
+type EventualStore struct {
+	// TODO(6C): the state of a replica.
 }
 
-// NewEventual makes the node a replica, with what an earlier incarnation left on
-// the disk. It returns at once. All that it starts ends when node.Context() does.
-func NewEventual(node *labrpc.Node, opts EventualOptions) *Eventual {
-	// TODO(6C): read the disk, register a handler, begin to gossip. What the messages are like is up to you.
-	return &Eventual{}
+// NewEventualStore makes the node a replica, with the state that an earlier incarnation left on
+// the disk. It returns at once. All goroutines that it starts end when node.Context() ends.
+func NewEventualStore(node *labrpc.Node, opts EventualOptions) *EventualStore {
+	// TODO(6C): read the disk, register a handler, start to gossip. You decide which messages replicas send.
+	return &EventualStore{}
 }
 
-// Put writes a key. It returns nil when a crash of this replica cannot undo it.
-// An error (labrpc.ErrDown) says that this may or may not have happened.
-func (e *Eventual) Put(key, value string) error {
+// Put writes a key. It returns nil when a crash of this replica cannot undo the write any more.
+// After an error (labrpc.ErrDown) the write may have happened or not.
+func (e *EventualStore) Put(key, value string) error {
 	// TODO(6C): write.
-	return errors.New("consistency: Put is yet to be written")
+	return errors.New("consistency: Put is not implemented")
 }
 
-// Delete removes a key, as a Put writes it.
-func (e *Eventual) Delete(key string) error {
+// Delete removes a key. It is a write, like Put, also if the key has no value.
+func (e *EventualStore) Delete(key string) error {
 	// TODO(6C): what must be left, so that the value does not come back?
-	return errors.New("consistency: Delete is yet to be written")
+	return errors.New("consistency: Delete is not implemented")
 }
 
-// Get returns the value of a key, and whether there is one.
-func (e *Eventual) Get(key string) (string, bool) {
+// Get returns the value of a key, and whether the key has one.
+func (e *EventualStore) Get(key string) (string, bool) {
 	// TODO(6C): read.
 	return "", false
 }
 
 // Add adds n, which may be negative, to a counter. It returns nil when a crash
-// of this replica cannot undo it; for an error see Put.
-func (e *Eventual) Add(counter string, n int) error {
+// of this replica cannot undo that any more; for an error see Put.
+func (e *EventualStore) Add(counter string, n int) error {
 	// TODO(6C): add.
-	return errors.New("consistency: Add is yet to be written")
+	return errors.New("consistency: Add is not implemented")
 }
 
 // Count returns the value of a counter: the sum of all adds that this replica
 // has.
-func (e *Eventual) Count(counter string) int {
+func (e *EventualStore) Count(counter string) int {
 	// TODO(6C): sum up.
 	return 0
 }
 
-// Version tells which updates this replica has. Every Put, Delete and Add is one
-// update of the replica that it was called at.
-func (e *Eventual) Version() VersionVector {
-	// TODO(6C): tell.
+// Version returns which updates this replica has, in a map of the caller's own. Every Put,
+// Delete and Add is one update of the replica at which it was called.
+func (e *EventualStore) Version() VersionVector {
+	// TODO(6C): return a copy.
 	return nil
 }

@@ -2,10 +2,10 @@ package consistency
 
 import "distlabs/labrpc"
 
-// get reads a key, without an entry in the log, at every server. It answers within
-// 3s, and as linearizably as logGet.
+// get reads a key, without an entry in the log, at every server. It replies within
+// 3s, and is linearizable, like logGet.
 func (s *Server) get(from labrpc.NodeID, req GetRequest) GetReply {
-	// TODO(6A): find an index that no write which has returned by now is beyond, and
-	// wait until this server has carried out all up to there.
+	// TODO(6A): find an index at least as high as that of every write that has already returned,
+	// and wait until this server has applied the log up to there.
 	return GetReply{}
 }

@@ -1,5 +1,5 @@
-// Package consistency is five answers to one question: what may a reader see of
-// what was written?
+// Package consistency has five stores, each with another answer to one question: which
+// writes may a reader see?
 package consistency
 
 import (
@@ -17,11 +17,11 @@ type Server struct {
 
 	mu     sync.Mutex // guards all that follows
 	values map[string]string
-	// TODO(6A): who waits for which command?
+	// TODO(6A): which request waits for which command?
 }
 
-// StartServer starts a server of the store that servers lists, node's own ID
-// included. It returns at once. All that it starts ends when node.Context() does.
+// StartServer starts a server of the store. The list of servers includes node's own ID.
+// StartServer returns at once. All goroutines that it starts end when node.Context() ends.
 func StartServer(node *labrpc.Node, servers []labrpc.NodeID) *Server {
 	s := &Server{node: node, servers: servers, values: map[string]string{}}
 	s.raft = replication.StartRaft(node, servers, s.apply)
@@ -35,29 +35,29 @@ func StartServer(node *labrpc.Node, servers []labrpc.NodeID) *Server {
 // Raft returns the server's Raft.
 func (s *Server) Raft() *replication.Raft { return s.raft }
 
-// apply carries out the command of the next place in the log. Raft calls it, one
-// call at a time, with no lock of its own held. An entry may have an empty command:
-// then Raft, or a test, has made it up.
+// apply applies the command of the next entry in the log. Raft calls it, one
+// call at a time, and holds no lock of its own. An entry may have an empty command:
+// then Raft, or a test, has added it.
 func (s *Server) apply(a replication.Applied) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	// TODO(6A): carry it out, and wake who waits for it.
+	// TODO(6A): apply it, and wake the request that waits for it.
 }
 
-// put writes a key, through the log. It answers within 3s.
+// put writes a key, through the log. It replies within 3s.
 //
-// Done and Refused are promises, for ever: what is Done has happened, what is
-// Refused never will. Where a server can promise neither it says so, by leaving
-// both false.
+// Done and Refused are final: a write that is Done has taken effect, a write that is
+// Refused never will. If the server cannot know, it leaves both
+// false.
 func (s *Server) put(from labrpc.NodeID, req PutRequest) PutReply {
-	// TODO(6A): submit it, and wait until it is carried out.
+	// TODO(6A): submit it, and wait until it is applied.
 	return PutReply{Refused: true}
 }
 
-// logGet reads a key, through the log like a write. It answers within 3s. The answer
-// must be linearizable: as if the key had been read at one moment between the
+// logGet reads a key, through the log like a write. It replies within 3s. The result
+// must be linearizable: as if the key had been read at one instant between the
 // client's call and its return.
 func (s *Server) logGet(from labrpc.NodeID, req GetRequest) GetReply {
-	// TODO(6A): submit it, and wait until it is carried out.
+	// TODO(6A): submit it, and wait until it is applied.
 	return GetReply{}
 }

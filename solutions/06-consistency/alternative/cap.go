@@ -10,17 +10,17 @@ import (
 	"distlabs/labrpc"
 )
 
-// ErrRefused: under CP, no majority has answered in time. An Add may or may not
-// have happened.
-var ErrRefused = errors.New("consistency: refused, for want of a majority")
+// ErrRefused says that, under CP, no majority has replied in time. An Add may have
+// taken effect, may still do so, or never.
+var ErrRefused = errors.New("consistency: refused: no majority replied in time")
 
-// A Policy says what a store gives up while the network is divided.
+// A Policy says what a store gives up while the network is partitioned.
 type Policy int
 
 // The policies.
 const (
-	CP Policy = iota // availability: without a majority it refuses
-	AP               // consistency: it answers with what it has
+	CP Policy = iota // availability: a member without a majority refuses
+	AP               // consistency: a member replies with the items that it has
 )
 
 // String returns the policy's name.
@@ -29,9 +29,9 @@ func (p Policy) String() string { return [...]string{"CP", "AP"}[p] }
 // BasketOptions configure a Basket.
 type BasketOptions struct {
 	Policy  Policy
-	Members []labrpc.NodeID // the nodes that keep the basket, this one among them; no other is talked to
-	Timeout time.Duration   // under CP, after which a request is refused
-	Gossip  time.Duration   // how often a member compares itself with another; much shorter
+	Members []labrpc.NodeID // the nodes that store the basket, this one included
+	Timeout time.Duration   // under CP, after which a request is refused, counted from its call
+	Gossip  time.Duration   // how often a member exchanges items with another one; much shorter
 }
 
 // A Basket is one node's part of a set of items. Members talk in one-way

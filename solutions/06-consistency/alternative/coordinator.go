@@ -10,9 +10,9 @@ import (
 
 // CoordinatorOptions configure a Coordinator.
 type CoordinatorOptions struct {
-	Replicas []labrpc.NodeID // the N nodes that run a Holder; the coordinator's own need not be one
-	Timeout  time.Duration   // after which a request has failed
-	Retry    time.Duration   // after which a replica that has not answered is asked again; much shorter
+	Replicas []labrpc.NodeID // the N nodes that run a Replica; the coordinator's own node need not be one of them
+	Timeout  time.Duration   // after which a request fails, counted from its call
+	Retry    time.Duration   // after which a replica that has not replied is asked again; much shorter
 }
 
 // A Coordinator serves the requests of clients, by asking the replicas.
@@ -21,7 +21,7 @@ type Coordinator struct {
 	opts CoordinatorOptions
 
 	mu       sync.Mutex
-	next     uint64 // counter of the next stamp at least
+	next     uint64 // counter of the next timestamp at least
 	reserved uint64 // what may be given without a write to the disk, exclusive
 	views    map[string]view
 }
@@ -41,48 +41,48 @@ func NewCoordinator(node *labrpc.Node, opts CoordinatorOptions) *Coordinator {
 }
 
 // Put writes a key.
-func (c *Coordinator) Put(key, value string, level Level) (Stamp, error) {
+func (c *Coordinator) Put(key, value string, level Level) (Timestamp, error) {
 	began := time.Now()
-	need := level.Of(len(c.opts.Replicas))
+	need := level.Required(len(c.opts.Replicas))
 	p := c.poll(key, began)
 	defer p.stop()
 	if !p.wait(func() bool { return len(p.cells) >= need }) {
-		return Stamp{}, ErrUnavailable
+		return Timestamp{}, ErrUnavailable
 	}
-	stamp, ok := c.give(p.top().Stamp.Counter)
+	timestamp, ok := c.give(p.top().Timestamp.Counter)
 	if !ok {
-		return Stamp{}, ErrUnavailable
+		return Timestamp{}, ErrUnavailable
 	}
-	cell := Cell{Value: value, Stamp: stamp}
+	cell := Cell{Value: value, Timestamp: timestamp}
 	if !c.spread(key, cell, need, began) {
-		return stamp, ErrUnavailable
+		return timestamp, ErrUnavailable
 	}
 	if level != One {
 		c.learn(key, view{cell: cell, since: began})
 	}
-	return stamp, nil
+	return timestamp, nil
 }
 
-// give returns a stamp above a counter. The disk has an upper bound of what was
+// give returns a timestamp above a counter. The disk has an upper bound of what was
 // given, moved on a hundred at a time.
-func (c *Coordinator) give(above uint64) (Stamp, bool) {
+func (c *Coordinator) give(above uint64) (Timestamp, bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.next = max(c.next, above+1)
 	if c.next >= c.reserved {
 		if c.node.Disk().Save("reserved", c.next+100) != nil {
-			return Stamp{}, false
+			return Timestamp{}, false
 		}
 		c.reserved = c.next + 100
 	}
 	c.next++
-	return Stamp{Counter: c.next - 1, Node: c.node.ID()}, true
+	return Timestamp{Counter: c.next - 1, Node: c.node.ID()}, true
 }
 
 // ReadOptions say what a Get must return. The zero value is a read at ONE.
 type ReadOptions struct {
 	Level    Level
-	AtLeast  Stamp
+	AtLeast  Timestamp
 	MaxStale time.Duration
 }
 
@@ -93,17 +93,17 @@ func (c *Coordinator) Get(key string, opts ReadOptions) (Cell, error) {
 		c.mu.Lock()
 		v, ok := c.views[key]
 		c.mu.Unlock()
-		if ok && began.Sub(v.since) <= opts.MaxStale && v.cell.Stamp.Compare(opts.AtLeast) >= 0 {
+		if ok && began.Sub(v.since) <= opts.MaxStale && v.cell.Timestamp.Compare(opts.AtLeast) >= 0 {
 			return v.cell, nil
 		}
 		if opts.Level == One {
 			opts.Level = Quorum
 		}
 	}
-	need := opts.Level.Of(len(c.opts.Replicas))
+	need := opts.Level.Required(len(c.opts.Replicas))
 	p := c.poll(key, began)
 	defer p.stop()
-	if !p.wait(func() bool { return len(p.cells) >= need && p.top().Stamp.Compare(opts.AtLeast) >= 0 }) {
+	if !p.wait(func() bool { return len(p.cells) >= need && p.top().Timestamp.Compare(opts.AtLeast) >= 0 }) {
 		return Cell{}, ErrUnavailable
 	}
 	cell := p.top()
@@ -121,7 +121,7 @@ func (c *Coordinator) learn(key string, v view) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	old, ok := c.views[key]
-	if ok && old.cell.Stamp.Compare(v.cell.Stamp) > 0 {
+	if ok && old.cell.Timestamp.Compare(v.cell.Timestamp) > 0 {
 		v.cell = old.cell
 	}
 	if ok && v.since.Before(old.since) {
@@ -165,7 +165,7 @@ func (p *poll) wait(cond func() bool) bool {
 func (p *poll) top() Cell {
 	var top Cell
 	for _, cell := range p.cells {
-		if cell.Stamp.Compare(top.Stamp) > 0 {
+		if cell.Timestamp.Compare(top.Timestamp) > 0 {
 			top = cell
 		}
 	}

@@ -11,13 +11,13 @@ import (
 	"distlabs/labrpc"
 )
 
-// EventualOptions configure an Eventual.
+// EventualOptions configure an EventualStore.
 type EventualOptions struct {
-	Gossip time.Duration // how often a replica compares itself with another
+	Gossip time.Duration // how often a replica exchanges updates with another one
 }
 
-// A VersionVector tells which updates a replica has: of each replica, the first
-// so many. A replica that is not in it counts as 0.
+// A VersionVector counts the updates that a replica has: of each replica, the first
+// so many. A replica that is not in the vector counts as 0.
 type VersionVector map[labrpc.NodeID]uint64
 
 // Includes reports whether v has every update that o has. If neither includes
@@ -26,7 +26,7 @@ func (v VersionVector) Includes(o VersionVector) bool {
 	return maps.Equal(v.Merge(o), v.Merge(nil))
 }
 
-// Merge returns the vector of all updates that v or o has. It changes neither.
+// Merge returns a new vector of all updates that v or o has. It changes neither of the two.
 func (v VersionVector) Merge(o VersionVector) VersionVector {
 	merged := VersionVector{}
 	for id, n := range v {
@@ -42,10 +42,10 @@ func (v VersionVector) Merge(o VersionVector) VersionVector {
 	return merged
 }
 
-// An Eventual is one replica of a store that takes writes everywhere. It is a
+// An EventualStore is one replica of a store that takes writes everywhere. It is a
 // log of all updates, each replica's in their order, and what follows from them.
 // An update is one record on the disk; the version vector is the lengths of the logs.
-type Eventual struct {
+type EventualStore struct {
 	node *labrpc.Node
 	opts EventualOptions
 
@@ -88,10 +88,10 @@ type news struct {
 	Updates []update
 }
 
-// NewEventual makes the node a replica, with what an earlier incarnation left on
+// NewEventualStore makes the node a replica, with what an earlier incarnation left on
 // the disk.
-func NewEventual(node *labrpc.Node, opts EventualOptions) *Eventual {
-	e := &Eventual{node: node, opts: opts, logs: map[labrpc.NodeID][]update{}, current: map[string]update{}, sums: map[string]int{}}
+func NewEventualStore(node *labrpc.Node, opts EventualOptions) *EventualStore {
+	e := &EventualStore{node: node, opts: opts, logs: map[labrpc.NodeID][]update{}, current: map[string]update{}, sums: map[string]int{}}
 	for _, name := range node.Disk().Names() { // sorted, so in order
 		if strings.HasPrefix(name, "log/") {
 			var u update
@@ -106,21 +106,21 @@ func NewEventual(node *labrpc.Node, opts EventualOptions) *Eventual {
 }
 
 // Put writes a key.
-func (e *Eventual) Put(key, value string) error {
+func (e *EventualStore) Put(key, value string) error {
 	return e.update(update{Kind: putUpdate, Key: key, Value: value})
 }
 
 // Delete removes a key.
-func (e *Eventual) Delete(key string) error {
+func (e *EventualStore) Delete(key string) error {
 	return e.update(update{Kind: deleteUpdate, Key: key})
 }
 
 // Add adds n to a counter.
-func (e *Eventual) Add(counter string, n int) error {
+func (e *EventualStore) Add(counter string, n int) error {
 	return e.update(update{Kind: addUpdate, Key: counter, N: n})
 }
 
-func (e *Eventual) update(u update) error {
+func (e *EventualStore) update(u update) error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	u.Origin = e.node.ID()
@@ -130,7 +130,7 @@ func (e *Eventual) update(u update) error {
 }
 
 // append takes an update on, if it is the next of its replica. The caller holds e.mu.
-func (e *Eventual) append(u update) error {
+func (e *EventualStore) append(u update) error {
 	if u.Number != uint64(len(e.logs[u.Origin]))+1 {
 		return nil // known already, or some before it are missing
 	}
@@ -141,7 +141,7 @@ func (e *Eventual) append(u update) error {
 	return nil
 }
 
-func (e *Eventual) apply(u update) {
+func (e *EventualStore) apply(u update) {
 	e.logs[u.Origin] = append(e.logs[u.Origin], u)
 	e.clock = max(e.clock, u.Time)
 	if u.Kind == addUpdate {
@@ -154,8 +154,8 @@ func (e *Eventual) apply(u update) {
 	}
 }
 
-// Get returns the value of a key, and whether there is one.
-func (e *Eventual) Get(key string) (string, bool) {
+// Get returns the value of a key, and whether the key has one.
+func (e *EventualStore) Get(key string) (string, bool) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	u, ok := e.current[key]
@@ -163,14 +163,14 @@ func (e *Eventual) Get(key string) (string, bool) {
 }
 
 // Count returns the value of a counter.
-func (e *Eventual) Count(counter string) int {
+func (e *EventualStore) Count(counter string) int {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	return e.sums[counter]
 }
 
 // Version tells which updates this replica has.
-func (e *Eventual) Version() VersionVector {
+func (e *EventualStore) Version() VersionVector {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	v := VersionVector{}
@@ -181,7 +181,7 @@ func (e *Eventual) Version() VersionVector {
 }
 
 // ask sends the digest to a replica chosen by chance, again and again.
-func (e *Eventual) ask() {
+func (e *EventualStore) ask() {
 	peers := e.node.Peers()
 	for len(peers) > 0 {
 		select {
@@ -194,7 +194,7 @@ func (e *Eventual) ask() {
 	}
 }
 
-func (e *Eventual) asked(from labrpc.NodeID, d digest) {
+func (e *EventualStore) asked(from labrpc.NodeID, d digest) {
 	e.mu.Lock()
 	var n news
 	for _, id := range slices.Sorted(maps.Keys(e.logs)) {
@@ -209,7 +209,7 @@ func (e *Eventual) asked(from labrpc.NodeID, d digest) {
 	}
 }
 
-func (e *Eventual) told(_ labrpc.NodeID, n news) {
+func (e *EventualStore) told(_ labrpc.NodeID, n news) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	for _, u := range n.Updates {

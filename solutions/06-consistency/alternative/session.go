@@ -8,8 +8,8 @@ import (
 	"distlabs/labrpc"
 )
 
-// ErrUnknown: the key may have been written, or may be later, or never.
-var ErrUnknown = errors.New("consistency: nobody knows whether the key was written")
+// ErrUnknown says that the key may have been written already, may still be written, or never.
+var ErrUnknown = errors.New("consistency: it is unknown whether the key was written")
 
 // A Session reads from one server at a time and writes to the leader.
 type Session struct {
@@ -26,7 +26,7 @@ type SessionOptions struct {
 	Token   int             // of an earlier session
 }
 
-// NewSession begins a session that reads from the first of the servers.
+// NewSession starts a session that reads from the first of the servers.
 func NewSession(node *labrpc.Node, opts SessionOptions) *Session {
 	return &Session{node: node, servers: opts.Servers, reads: opts.Servers[0], newest: opts.Token}
 }

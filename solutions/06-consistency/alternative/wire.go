@@ -8,18 +8,18 @@ type PutRequest struct {
 	Key, Value string
 }
 
-// PutReply answers a PutRequest. With neither Done nor Refused, nobody knows: the
-// key may have been written, or may be later.
+// PutReply answers a PutRequest. With neither Done nor Refused, the outcome is unknown: the
+// key may have been written already, or may still be written.
 type PutReply struct {
 	Done    bool // the key is written
 	Refused bool // the key is not written and never will be, by this request
-	Index   int  // if done: the place of the write in the log
+	Index   int  // if done: the index of the write's entry in the log
 
-	Leader labrpc.NodeID // if refused: whom to ask instead, 0 if not known
+	Leader labrpc.NodeID // if refused: the server to ask instead, 0 if not known
 }
 
 // GetRequest is the argument of "LogGet", which the leader serves, and of "Get",
-// which every server does.
+// which every server serves.
 type GetRequest struct {
 	Key string
 }
@@ -27,19 +27,19 @@ type GetRequest struct {
 // GetReply answers a GetRequest.
 type GetReply struct {
 	Done   bool
-	Value  string        // if done; "" if nobody has written the key
-	Leader labrpc.NodeID // if not done: whom to ask instead, 0 if not known
+	Value  string        // if done; "" if no client has written the key
+	Leader labrpc.NodeID // if not done: the server to ask instead, 0 if not known
 }
 
 // ReadRequest is the argument of "Read", which every server serves.
 type ReadRequest struct {
 	Key   string
-	Index int // the answer must not be older than this place in the log
+	Index int // the reply must not be older than this index of the log
 }
 
 // ReadReply answers a ReadRequest.
 type ReadReply struct {
 	Done  bool
-	Value string // if done; "" if nobody has written the key
-	Index int    // if done: the answer is as of this place in the log, or a later one
+	Value string // if done; "" if no client has written the key
+	Index int    // if done: the index of the state that the reply is from, or a lower one that is not below the request's
 }

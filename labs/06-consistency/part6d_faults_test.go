@@ -10,9 +10,9 @@ import (
 	consistency "distlabs/labs/06-consistency"
 )
 
-// A replica crashes before or after any write to its disk. What it has answered
-// for is there; what is older does not come back.
-func TestHolderSurvivesCrash6D(t *testing.T) {
+// A replica crashes before or after any write to its disk. It keeps every cell whose Store it has
+// replied to, or a newer one; an older one does not come back (rule 28).
+func TestReplicaSurvivesCrash6D(t *testing.T) {
 	const crashed = "a replica crashed in the middle of a store"
 	labtest.Run(t, labtest.Config{Nodes: 3, Seeds: 4, MustCover: []string{crashed}}, func(s *labtest.Sim) {
 		q := newQuorumStore(s, 1)
@@ -20,19 +20,19 @@ func TestHolderSurvivesCrash6D(t *testing.T) {
 		had := map[string]consistency.Cell{}
 		for i := range 24 {
 			key := keys[i%2]
-			cell := consistency.Cell{Value: q.value(), Stamp: consistency.Stamp{Counter: uint64(20 + i - 10*(i%3)), Node: 2}}
+			cell := consistency.Cell{Value: q.value(), Timestamp: consistency.Timestamp{Counter: uint64(20 + i - 10*(i%3)), Node: 2}}
 			if i%4 == 3 {
 				s.Net.CrashAtWrite(1, labrpc.CrashPoint{Write: s.Net.Writes(1) + 1 + i/4%2, After: i/8%2 == 0})
 			}
 			_, answered := quorumTry[consistency.StoreReply](q, 1, "Store", consistency.StoreRequest{Key: key, Cell: cell})
 			if !answered && s.Net.Up(1) {
-				s.Failf(ruleHolds, "n1 does not answer a store at %v", s.Net.Now())
+				s.Failf(ruleHolds, "n1 did not reply to a Store at %v", s.Net.Now())
 			}
 			if !s.Net.Up(1) {
 				s.Cover(crashed)
 				q.start(1)
 			}
-			if answered && quorumCompare(cell.Stamp, had[key].Stamp) > 0 {
+			if answered && quorumCompare(cell.Timestamp, had[key].Timestamp) > 0 {
 				had[key] = cell
 			}
 			if i%5 == 4 {
@@ -41,25 +41,25 @@ func TestHolderSurvivesCrash6D(t *testing.T) {
 			}
 			for _, key := range keys {
 				got := q.peek(1, key)
-				if quorumCompare(got.Stamp, had[key].Stamp) < 0 {
-					s.Failf(ruleHolds, "n1 has %s in %s at %v, and has answered for %s", quorumCell(got), key, s.Net.Now(), quorumCell(had[key]))
+				if quorumCompare(got.Timestamp, had[key].Timestamp) < 0 {
+					s.Failf(ruleHolds, "n1 has %s in %s at %v, although it has replied to a Store of %s", quorumCell(got), key, s.Net.Now(), quorumCell(had[key]))
 				}
 				had[key] = got
 			}
 		}
 		s.Net.CrashAtWrite(1, labrpc.CrashPoint{})
-		old := consistency.Cell{Value: "old", Stamp: consistency.Stamp{Counter: 1, Node: 9}}
+		old := consistency.Cell{Value: "old", Timestamp: consistency.Timestamp{Counter: 1, Node: 9}}
 		q.store(1, "x", old)
 		if got := q.peek(1, "x"); got != had["x"] {
-			s.Failf(ruleHolds, "n1 has %s in x at %v, and had %s before", quorumCell(got), s.Net.Now(), quorumCell(had["x"]))
+			s.Failf(ruleHolds, "n1 has %s in x at %v, although it had %s before", quorumCell(got), s.Net.Now(), quorumCell(had["x"]))
 		}
 	})
 }
 
-// Three coordinators read and write at QUORUM over bad links, while replicas and
-// coordinators crash and the network is divided. All that the clients see
-// is linearizable; and reads at ONE, beside them, are not.
-func TestQuorumsInAStorm6D(t *testing.T) {
+// Three coordinators read and write at QUORUM over lossy links, while replicas and
+// coordinators crash and the network is partitioned. All results at QUORUM
+// are linearizable; reads at ONE, made at the same time, are not (rules 24, 25 and 27).
+func TestQuorumsUnderFaults6D(t *testing.T) {
 	const (
 		stale   = "a read at ONE was behind what was acknowledged"
 		unknown = "a write failed, and may have happened"
@@ -67,7 +67,7 @@ func TestQuorumsInAStorm6D(t *testing.T) {
 	cfg := labtest.Config{Nodes: 9, Link: labrpc.FairLoss(0.1), MustCover: []string{stale, unknown}}
 	labtest.Run(t, cfg, func(s *labtest.Sim) {
 		q := newQuorumStore(s, 3)
-		tape := &quorumTape{q: q}
+		hist := &quorumHistory{q: q}
 		var acknowledged uint64
 		for round := range 30 {
 			switch round % 6 {
@@ -91,26 +91,26 @@ func TestQuorumsInAStorm6D(t *testing.T) {
 					q.start(via)
 				}
 				if s.Rand().IntN(2) == 0 {
-					calls = append(calls, tape.put(client, via))
+					calls = append(calls, hist.put(client, via))
 				} else {
-					calls = append(calls, tape.get(client, via))
+					calls = append(calls, hist.get(client, via))
 				}
 			}
 			weak := q.goGet(q.first+labrpc.NodeID(s.Rand().IntN(3)), "x", consistency.ReadOptions{Level: one})
 			floor := acknowledged
-			if cell, err := q.wait(weak); err == nil && cell.Stamp.Counter < floor {
+			if cell, err := q.wait(weak); err == nil && cell.Timestamp.Counter < floor {
 				s.Cover(stale)
 			}
 			for _, call := range calls {
-				cell, err := tape.finish(call)
+				cell, err := hist.finish(call)
 				switch {
 				case err == nil:
-					acknowledged = max(acknowledged, cell.Stamp.Counter)
-				case tape.wrote(call):
+					acknowledged = max(acknowledged, cell.Timestamp.Counter)
+				case hist.wrote(call):
 					s.Cover(unknown)
 				}
 			}
-			tape.check()
+			hist.check()
 			s.Run(time.Duration(s.Rand().IntN(50)) * time.Millisecond)
 		}
 		s.Net.Heal()
@@ -122,11 +122,11 @@ func TestQuorumsInAStorm6D(t *testing.T) {
 			}
 		}
 		s.Run(2 * quorumTimeout)
-		q.mustDo(tape.get(0, 6))
-		q.mustDo(tape.put(1, 7))
-		for _, call := range slices.Clone(tape.calls) {
-			_, _ = tape.finish(call)
+		q.mustDo(hist.get(0, 6))
+		q.mustDo(hist.put(1, 7))
+		for _, call := range slices.Clone(hist.calls) {
+			_, _ = hist.finish(call)
 		}
-		tape.check()
+		hist.check()
 	})
 }

@@ -29,7 +29,7 @@ type strongOp struct {
 
 func (op *strongOp) write() bool { return op.Method == "Put" }
 
-// String tells of it in a line.
+// String describes the request in one line.
 func (op *strongOp) String() string {
 	what := fmt.Sprintf("%v: %s(%s) at %v", op.Client, op.Method, op.Key, op.Server)
 	if op.write() {
@@ -37,7 +37,7 @@ func (op *strongOp) String() string {
 	}
 	switch {
 	case !op.Came:
-		return fmt.Sprintf("%s from %v, no answer", what, brief(op.Call))
+		return fmt.Sprintf("%s from %v, no reply", what, brief(op.Call))
 	case op.Refused:
 		what += ", refused"
 	case !op.Done:
@@ -76,8 +76,8 @@ func (c *strongCluster) record(op *strongOp) {
 	c.ops = append(c.ops, op)
 }
 
-// tape returns what the clients did, by the calls.
-func (c *strongCluster) tape() []*strongOp {
+// hist returns what the clients did, by the calls.
+func (c *strongCluster) hist() []*strongOp {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return slices.Clone(c.ops)
@@ -91,7 +91,7 @@ func (c *strongCluster) done(op *strongOp) *strongOp {
 	}
 	what := op.String()
 	if !op.Over {
-		what = fmt.Sprintf("%v has no answer after %v: %v", op.Client, servesLimit, what)
+		what = fmt.Sprintf("%v got no reply within %v: %v", op.Client, servesLimit, what)
 	}
 	c.s.Fail(labtest.Violation{What: what, Rule: ruleServes, Nodes: append([]labrpc.NodeID{op.Client}, c.servers...)})
 	return op
@@ -103,7 +103,7 @@ func (c *strongCluster) answered(ops ...*strongOp) {
 		c.s.Until(answersLimit+servesLimit, func() bool { return op.Over })
 		if !op.Over {
 			c.s.Fail(labtest.Violation{
-				What:  fmt.Sprintf("%v has not answered after %v: %v", op.Server, answersLimit+servesLimit, op),
+				What:  fmt.Sprintf("%v did not reply within %v: %v", op.Server, answersLimit+servesLimit, op),
 				Rule:  ruleAnswers,
 				Nodes: append([]labrpc.NodeID{op.Client}, c.servers...),
 			})
@@ -142,7 +142,7 @@ var strongModel = linear.Model[string, *strongOp, string]{
 func (c *strongCluster) checkStrong() {
 	refused := map[string]*strongOp{}
 	var history []linear.Op[*strongOp, string]
-	for _, op := range c.tape() {
+	for _, op := range c.hist() {
 		if op.Refused {
 			refused[op.Key+"="+op.Value] = op
 		}
@@ -152,10 +152,10 @@ func (c *strongCluster) checkStrong() {
 			})
 		}
 	}
-	for _, op := range c.tape() {
+	for _, op := range c.hist() {
 		if put := refused[op.Key+"="+op.Value]; put != nil && op.Done && !op.write() {
 			c.s.Fail(labtest.Violation{
-				What: fmt.Sprintf("%v read %s=%s from %v at %v, and %v had refused to write that at %v",
+				What: fmt.Sprintf("%v read %s=%s from %v at %v, although %v refused to write that value at %v",
 					op.Client, op.Key, op.Value, op.Server, brief(op.Return), put.Server, brief(put.Return)),
 				Rule: ruleRefused, Nodes: append([]labrpc.NodeID{op.Client, put.Client}, c.servers...), At: op.Return,
 			})
@@ -175,7 +175,7 @@ func (c *strongCluster) checkStrong() {
 			},
 		})
 	case err != nil:
-		c.s.Failf("none: this is a mistake in the test, not in your code", "the history could not be checked: %v", err)
+		c.s.Failf("none: this is an error in the test, not in your code", "the history could not be checked: %v", err)
 	}
 }
 
@@ -183,7 +183,7 @@ func (c *strongCluster) checkStrong() {
 func strongSentence(wrong *linear.Violation[*strongOp, string]) string {
 	bad := wrong.Op.In
 	if bad.write() {
-		return fmt.Sprintf("no order explains what was read once this returned: %v", bad)
+		return fmt.Sprintf("the history is not linearizable: no order of the operations allows this result: %v", bad)
 	}
 	var saw, missed *strongOp
 	for _, o := range wrong.Before {
@@ -198,16 +198,16 @@ func strongSentence(wrong *linear.Violation[*strongOp, string]) string {
 	}
 	read := fmt.Sprintf("%v read %s=%s from %v at %v", bad.Client, bad.Key, bad.Value, bad.Server, brief(bad.Return))
 	if bad.Value == "" {
-		read = fmt.Sprintf("%v found nothing in %s on %v at %v", bad.Client, bad.Key, bad.Server, brief(bad.Return))
+		read = fmt.Sprintf("%v read %s from %v at %v and found no value", bad.Client, bad.Key, bad.Server, brief(bad.Return))
 	}
 	switch {
 	case saw == nil && bad.Value != "":
-		return read + ", which nobody had written"
+		return read + ", a value that no client has written"
 	case missed != nil && (bad.Value == "" || saw.Done && saw.Return <= missed.Call):
-		return fmt.Sprintf("%s (%s), which it asked for at %v, after %v had written %s=%s: that was done at %v",
+		return fmt.Sprintf("%s (%s, called at %v), although %v had written %s=%s, which was Done at %v",
 			read, bad.Method, brief(bad.Call), missed.Client, missed.Key, missed.Value, brief(missed.Return))
 	}
-	return fmt.Sprintf("%s (%s), which no order of the operations explains", read, bad.Method)
+	return fmt.Sprintf("the history is not linearizable: %s (%s), which no order of the operations allows", read, bad.Method)
 }
 
 // strongEvidence lists the last operations on the key before the wrong answer.

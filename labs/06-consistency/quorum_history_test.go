@@ -11,8 +11,8 @@ import (
 	consistency "distlabs/labs/06-consistency"
 )
 
-// A quorumTape records what clients see of one key at QUORUM.
-type quorumTape struct {
+// A quorumHistory records what clients see of one key at QUORUM.
+type quorumHistory struct {
 	q     *quorumStore
 	calls []*quorumCall
 	ops   map[*quorumCall]*quorumOp
@@ -40,16 +40,16 @@ var quorumRegister = linear.Model[string, quorumAccess, string]{
 	},
 }
 
-func (t *quorumTape) put(client int, via labrpc.NodeID) *quorumCall {
+func (t *quorumHistory) put(client int, via labrpc.NodeID) *quorumCall {
 	value := t.q.value()
 	return t.record(client, quorumAccess{write: value}, t.q.goPut(via, "x", value, consistency.Quorum))
 }
 
-func (t *quorumTape) get(client int, via labrpc.NodeID) *quorumCall {
+func (t *quorumHistory) get(client int, via labrpc.NodeID) *quorumCall {
 	return t.record(client, quorumAccess{}, t.q.goGet(via, "x", consistency.ReadOptions{Level: consistency.Quorum}))
 }
 
-func (t *quorumTape) record(client int, in quorumAccess, call *quorumCall) *quorumCall {
+func (t *quorumHistory) record(client int, in quorumAccess, call *quorumCall) *quorumCall {
 	op := &quorumOp{Client: client, Key: "x", In: in, Call: call.began, Pending: true}
 	if t.ops == nil {
 		t.ops = map[*quorumCall]*quorumOp{}
@@ -60,9 +60,9 @@ func (t *quorumTape) record(client int, in quorumAccess, call *quorumCall) *quor
 	return call
 }
 
-// finish waits for a call, and puts its answer down. A write that failed may
-// still happen, for as long as one likes.
-func (t *quorumTape) finish(call *quorumCall) (consistency.Cell, error) {
+// finish waits for a call and records its result. A write that failed may
+// take effect at any later time.
+func (t *quorumHistory) finish(call *quorumCall) (consistency.Cell, error) {
 	cell, err := t.q.wait(call)
 	if op := t.ops[call]; err == nil {
 		op.Pending, op.Return = false, call.ended
@@ -73,10 +73,10 @@ func (t *quorumTape) finish(call *quorumCall) (consistency.Cell, error) {
 	return cell, err
 }
 
-func (t *quorumTape) wrote(call *quorumCall) bool { return t.ops[call].In.write != "" }
+func (t *quorumHistory) wrote(call *quorumCall) bool { return t.ops[call].In.write != "" }
 
-// check asks Porcupine.
-func (t *quorumTape) check() {
+// check checks the history with Porcupine.
+func (t *quorumHistory) check() {
 	history := make([]quorumOp, len(t.order))
 	for i, op := range t.order {
 		history[i] = *op
@@ -89,8 +89,8 @@ func (t *quorumTape) check() {
 			seen = append(seen, op.String())
 		}
 		t.q.s.Fail(labtest.Violation{
-			What: fmt.Sprintf("no order of the operations explains this one: %v", v.Op),
-			Rule: "at QUORUM, reads and writes are linearizable (rules 24, 25 and 27)",
+			What: fmt.Sprintf("the history is not linearizable: no order of the operations allows this result: %v", v.Op),
+			Rule: "with reads and writes at QUORUM, each key is linearizable (rules 24, 25 and 27)",
 			Seen: quorumTail(seen), At: v.Op.Return,
 			Page: func(w io.Writer) error { return linear.Page(w, quorumRegister, v, nil, linear.Options{}) },
 		})
@@ -99,7 +99,7 @@ func (t *quorumTape) check() {
 	}
 }
 
-// quorumTail leaves out all but the last of many lines: the page has the others.
+// quorumTail keeps only the last lines: the page has all of them.
 func quorumTail(lines []string) []string {
 	const most = 12
 	if len(lines) <= most {

@@ -14,26 +14,26 @@ import (
 	"distlabs/labs/06-consistency"
 )
 
-// Three clients read and write at servers that they pick at random, on links that lose messages (and, between servers, send some
-// twice), with wall clocks that are wrong, while leaders crash, are cut off with clients, and stand still. What the clients saw must be linearizable, by
-// Porcupine's judgement; what had no answer may have happened or not (rules 1 and 2).
+// Three clients read and write at random servers, over links that lose messages (and, between servers, duplicate
+// some), with wrong wall clocks, while leaders crash, are isolated with clients, and are paused. Porcupine checks that the results are
+// linearizable; a request without a reply may have taken effect or not (rules 1 and 2).
 func TestLinearizable6A(t *testing.T) {
 	const (
 		lost    = "a message was lost"
 		deposed = "a deposed leader that did not know of it was asked by a client"
-		hidden  = "a write without an answer was read"
+		hidden  = "a write without a reply was read"
 	)
 	cfg := labtest.Config{Nodes: 6, Seeds: 20, MustCover: []string{lost, deposed, hidden}}
 	labtest.Run(t, cfg, func(s *labtest.Sim) {
 		c := newStrongCluster(s, 3)
-		c.looseLinks()
+		c.lossyLinks()
 		c.skewClocks()
 		var stop atomic.Bool
 		for _, id := range c.clients {
-			c.wander(id, &stop)
+			c.startClient(id, &stop)
 		}
 		for round := range 4 {
-			c.strike(round)
+			c.injectFault(round)
 			if c.deposedIsAsked(time.Duration(1000+s.Rand().IntN(800)) * time.Millisecond) {
 				s.Cover(deposed)
 			}
@@ -42,7 +42,7 @@ func TestLinearizable6A(t *testing.T) {
 			s.Run(time.Duration(s.Rand().IntN(400)) * time.Millisecond)
 		}
 		stop.Store(true)
-		c.answered(c.tape()...)
+		c.answered(c.hist()...)
 		c.checkStrong()
 		s.Net.SetLinks(labrpc.Reliable())
 		c.settles()
@@ -60,7 +60,7 @@ func TestLinearizable6A(t *testing.T) {
 }
 
 // strike does one thing to the leader: a crash, a cut with a client on either side, a cut from the servers alone, a pause.
-func (c *strongCluster) strike(round int) {
+func (c *strongCluster) injectFault(round int) {
 	leader := c.waitForLeader(0)
 	switch round % 4 {
 	case 0:
@@ -68,7 +68,7 @@ func (c *strongCluster) strike(round int) {
 	case 1:
 		c.s.Net.Partition([]labrpc.NodeID{leader, c.clients[c.s.Rand().IntN(len(c.clients))]})
 	case 2:
-		for _, id := range c.but(leader) {
+		for _, id := range c.except(leader) {
 			c.s.Net.CutBoth(leader, id)
 		}
 	case 3:
@@ -76,14 +76,14 @@ func (c *strongCluster) strike(round int) {
 	}
 }
 
-// looseLinks makes all links lose messages. Only those between servers duplicate them: a client's Put has no
+// lossyLinks makes all links lose messages. Only those between servers duplicate them: a client's Put has no
 // number by which a second copy could be known (that was lab 05).
-func (c *strongCluster) looseLinks() {
+func (c *strongCluster) lossyLinks() {
 	once := labrpc.FairLoss(0.02)
 	once.Duplicate = 0
 	c.s.Net.SetLinks(once)
 	for _, from := range c.servers {
-		for _, to := range c.but(from) {
+		for _, to := range c.except(from) {
 			c.s.Net.SetLink(from, to, labrpc.FairLoss(0.02))
 		}
 	}
@@ -99,7 +99,7 @@ func (c *strongCluster) deposedIsAsked(d time.Duration) bool {
 			return false
 		}
 		for _, a := range c.servers {
-			for _, b := range c.but(a) {
+			for _, b := range c.except(a) {
 				if c.leads(a) && c.leads(b) && c.status(a).Term < c.status(b).Term {
 					old, from = a, c.s.Net.Now()
 				}
@@ -107,18 +107,18 @@ func (c *strongCluster) deposedIsAsked(d time.Duration) bool {
 		}
 		return false
 	})
-	return slices.ContainsFunc(c.tape(), func(op *strongOp) bool { return old != 0 && op.Server == old && op.Call >= from })
+	return slices.ContainsFunc(c.hist(), func(op *strongOp) bool { return old != 0 && op.Server == old && op.Call >= from })
 }
 
-// readHidden reports whether somebody read what a Put without an answer wrote.
+// readHidden reports whether a client read the value of a Put without a reply.
 func (c *strongCluster) readHidden() bool {
 	unknown := map[string]bool{}
-	for _, op := range c.tape() {
+	for _, op := range c.hist() {
 		if op.write() && !op.Done && !op.Refused {
 			unknown[op.Key+"="+op.Value] = true
 		}
 	}
-	for _, op := range c.tape() {
+	for _, op := range c.hist() {
 		if !op.write() && op.Done && unknown[op.Key+"="+op.Value] {
 			return true
 		}
@@ -127,11 +127,11 @@ func (c *strongCluster) readHidden() bool {
 }
 
 // wander makes a client read and write until stop is set, one request after another.
-func (c *strongCluster) wander(client labrpc.NodeID, stop *atomic.Bool) {
+func (c *strongCluster) startClient(client labrpc.NodeID, stop *atomic.Bool) {
 	node, servers := c.nodes[client], c.servers
 	rnd := rand.New(rand.NewPCG(c.s.Seed, uint64(client)))
-	ops := map[int]*strongOp{} // by number: what was told of each
-	told := func(_ time.Duration, w wanderOp) {
+	ops := map[int]*strongOp{} // by number
+	told := func(_ time.Duration, w movingClientOp) {
 		op := ops[w.Number]
 		if op == nil {
 			op = &strongOp{}
@@ -144,14 +144,14 @@ func (c *strongCluster) wander(client labrpc.NodeID, stop *atomic.Bool) {
 	go func() {
 		at := servers[rnd.IntN(len(servers))]
 		for n := 1; !stop.Load() && node.Context().Err() == nil; n++ {
-			w := wanderOp{Number: n, Op: strongOp{Client: client, Server: at, Key: []string{"x", "y"}[rnd.IntN(2)]}}
+			w := movingClientOp{Number: n, Op: strongOp{Client: client, Server: at, Key: []string{"x", "y"}[rnd.IntN(2)]}}
 			w.Op.Method = []string{"Get", "Get", "LogGet", "Put", "Put"}[rnd.IntN(5)]
 			if w.Op.write() {
 				w.Op.Value = fmt.Sprintf("%v-%d", client, n)
 			}
 			w.Op.Call = time.Since(began)
 			_ = labrpc.Tell(node, w, told)
-			strongCarryOut(node, &w.Op)
+			strongStep(node, &w.Op)
 			w.Op.Return, w.Op.Over = time.Since(began), true
 			_ = labrpc.Tell(node, w, told)
 			switch {
@@ -165,14 +165,14 @@ func (c *strongCluster) wander(client labrpc.NodeID, stop *atomic.Bool) {
 	}()
 }
 
-// A wanderOp is what a wandering client tells of a request, before and after.
-type wanderOp struct {
+// A movingClientOp is a request as a moving client reports it, before and after.
+type movingClientOp struct {
 	Number int
 	Op     strongOp
 }
 
-// strongCarryOut sends a request, and fills in what came back.
-func strongCarryOut(node *labrpc.Node, op *strongOp) {
+// strongStep sends a request, and fills in what came back.
+func strongStep(node *labrpc.Node, op *strongOp) {
 	ctx, cancel := context.WithTimeout(node.Context(), 1500*time.Millisecond)
 	defer cancel()
 	if op.write() {

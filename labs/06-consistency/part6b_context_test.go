@@ -1,0 +1,254 @@
+package consistency_test
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"time"
+
+	"distlabs/internal/harness/labtest"
+	"distlabs/labrpc"
+	"distlabs/labs/06-consistency"
+)
+
+// A Get waits for its server as long as its context allows, and a Put looks for a leader as long as its context allows:
+// longer than any retry limit that a session may be tempted to have (rules 12 and 13).
+func TestKeepsTrying6B(t *testing.T) {
+	labtest.Run(t, labtest.Config{Nodes: 4, Seeds: 5}, func(s *labtest.Sim) {
+		const away = 12 * time.Second
+		c := newStrongCluster(s, 3)
+		hist := &sessionHistory{c: c}
+		leader, others := c.roles()
+		run := hist.opens(c.clients[0], leader)
+		hist.puts(run, "x", "1")
+		c.settles()
+		c.disconnect(others[0])
+		hist.puts(run, "x", "2")
+		run.moves(others[0])
+		get := hist.get(run, "x", 2*away)
+		s.Run(away)
+		s.Net.Heal()
+		c.settles()
+		if !s.Until(getLimit, func() bool { return get.Over }) || get.Err != "" {
+			hist.fail(ruleContext, get, get.String()+", although its ctx has not ended and its server has caught up")
+		}
+
+		// Every server refuses: after a restart they all are followers, and cannot reach each other.
+		for _, id := range c.servers {
+			c.disconnect(id)
+		}
+		for _, id := range c.servers {
+			s.Net.Crash(id)
+		}
+		c.startDown()
+		put := hist.put(run, "x", "3", 3*time.Second)
+		// Its last request may be under way when its ctx ends: then it may return ErrUnknown.
+		if hist.returns(put); put.Err == "" || put.Return < put.Invoke+put.Limit {
+			hist.fail(ruleOnce, put, put.String()+", although its ctx had not ended, and every server refused")
+		}
+		put = hist.put(run, "x", "4", 2*away)
+		s.Run(away)
+		s.Net.Heal()
+		c.settles()
+		if !s.Until(putLimit, func() bool { return put.Over }) || put.Err != "" {
+			hist.fail(ruleOnce, put, put.String()+", although its ctx has not ended and the servers have a leader, which accepts writes")
+		}
+		hist.gets(run, ruleCatchesUp, "x")
+		hist.check()
+	})
+}
+
+// A context ends in several ways: it is cancelled during a call, or has ended before it. Get and Put return at once; and the
+// session can be used again after that (rule 12).
+func TestContextEnds6B(t *testing.T) {
+	labtest.Run(t, labtest.Config{Nodes: 4, Seeds: 5}, func(s *labtest.Sim) {
+		c := newStrongCluster(s, 3)
+		hist := &sessionHistory{c: c}
+		leader, others := c.roles()
+		run := hist.opens(c.clients[0], leader)
+		hist.puts(run, "x", "1")
+		c.settles()
+		c.disconnect(others[0])
+		hist.puts(run, "x", "2")
+
+		run.moves(others[0])
+		for _, already := range []bool{false, true} {
+			get := run.cancelled(already, func(ctx context.Context, s *consistency.Session) error {
+				_, err := s.Get(ctx, "x")
+				return err
+			})
+			if !errors.Is(get, context.Canceled) {
+				s.Failf(ruleContext, "the ctx of a Get was cancelled, but the Get returned the error %v, want ctx's error", get)
+			}
+		}
+		// A request that nobody answers, then no server that accepts writes.
+		s.Net.Isolate(c.clients[0])
+		put := run.cancelled(false, func(ctx context.Context, s *consistency.Session) error { return s.Put(ctx, "y", "lost") })
+		if !errors.Is(put, context.Canceled) && !errors.Is(put, consistency.ErrUnknown) {
+			s.Failf(ruleContext, "the ctx of a Put was cancelled, but the Put returned the error %v, want ctx's error or ErrUnknown", put)
+		}
+		s.Net.Heal()
+		c.settles()
+		for _, id := range c.servers {
+			c.disconnect(id)
+			s.Net.Crash(id)
+		}
+		c.startDown()
+		for _, already := range []bool{false, true} {
+			put := run.cancelled(already, func(ctx context.Context, s *consistency.Session) error { return s.Put(ctx, "y", "refused") })
+			if !errors.Is(put, context.Canceled) && !errors.Is(put, consistency.ErrUnknown) {
+				s.Failf(ruleContext, "the ctx of a Put was cancelled while every server refused, but the Put returned the error %v, want ctx's error or ErrUnknown", put)
+			}
+		}
+		s.Net.Heal()
+		c.settles()
+		hist.puts(run, "x", "3")
+		for _, id := range c.servers {
+			run.moves(id)
+			hist.gets(run, ruleCatchesUp, "x")
+		}
+		hist.check()
+	})
+}
+
+// cancelled makes a call whose context is cancelled: before the call, or 400ms later. The call must return within contextSlack.
+func (r *sessionRun) cancelled(already bool, call func(ctx context.Context, s *consistency.Session) error) (err error) {
+	over := false
+	node := r.c.nodes[r.client]
+	ctx, cancel := context.WithCancel(node.Context())
+	defer cancel()
+	if already {
+		cancel()
+	}
+	r.jobs <- func(s *consistency.Session) {
+		type end struct{ Cancelled, Unknown, Nil bool }
+		e := call(ctx, s)
+		_ = labrpc.Tell(node, end{errors.Is(e, context.Canceled), errors.Is(e, consistency.ErrUnknown), e == nil}, func(_ time.Duration, got end) {
+			over = true
+			switch {
+			case got.Cancelled:
+				err = context.Canceled
+			case got.Unknown:
+				err = consistency.ErrUnknown
+			case !got.Nil:
+				err = errors.New("another error")
+			}
+		})
+	}
+	if !already {
+		r.c.s.Run(400 * time.Millisecond)
+		cancel()
+	}
+	if !r.c.s.Until(contextSlack, func() bool { return over }) {
+		r.c.s.Failf(ruleContext, "the session on %v: a call has not returned %v after its ctx was cancelled", r.client, contextSlack)
+	}
+	return err
+}
+
+// A write's request is lost, and the session returns ErrUnknown. That write is no write that the session has seen: its server is
+// not behind, and answers (rules 9 and 10).
+func TestUnknownIsNotSeen6B(t *testing.T) {
+	const covered = "a Put returned ErrUnknown and its write never happened"
+	labtest.Run(t, labtest.Config{Nodes: 4, Seeds: 10, MustCover: []string{covered}}, func(s *labtest.Sim) {
+		c := newStrongCluster(s, 3)
+		hist := &sessionHistory{c: c}
+		leader, others := c.roles()
+		run := hist.opens(c.clients[0], leader)
+		hist.puts(run, "x", "1")
+		s.Net.CutBoth(c.clients[0], leader)
+		put := hist.returns(hist.put(run, "x", "2", time.Second))
+		s.Net.Heal()
+		if put.Err == "ErrUnknown" {
+			s.Cover(covered)
+		}
+		for _, id := range append(others, leader) {
+			run.moves(id)
+			hist.gets(run, ruleUnseen, "x")
+		}
+		hist.puts(run, "x", "3")
+		hist.gets(run, ruleCatchesUp, "x")
+		hist.check()
+	})
+}
+
+// A server gets a request for a state that no server has. It replies within 3s that it cannot serve it; and when it gets
+// such a request while it has no leader, it does the same (rule 3).
+func TestReadIsAnswered6B(t *testing.T) {
+	labtest.Run(t, labtest.Config{Nodes: 4, Seeds: 5}, func(s *labtest.Sim) {
+		c := newStrongCluster(s, 3)
+		c.settles()
+		ahead := func() {
+			var calls []*strongCall[consistency.ReadReply]
+			for _, id := range c.servers {
+				index := c.status(id).LastApplied + 1
+				calls = append(calls, strongAsk[consistency.ReadReply](c, c.clients[0], id, "Read", consistency.ReadRequest{Key: "x", Index: index}, nil))
+			}
+			s.Run(answersLimit + servesLimit)
+			for i, call := range calls {
+				if !call.came || call.reply.Done {
+					s.Failf(ruleAnswers, "%v was sent a Read of a state that it did not reach. %v later: answered %v, Done %v; want an answer that is not Done",
+						c.servers[i], answersLimit+servesLimit, call.came, call.reply.Done)
+				}
+			}
+		}
+		ahead()
+		for _, id := range c.servers {
+			c.disconnect(id)
+		}
+		ahead()
+	})
+}
+
+// The log has more than 256 entries, and more than 4096. An index is compared as a whole number, and a session that has seen the last
+// entry does not accept the state of a server that lacks it (rules 9 and 10).
+func TestLongLog6B(t *testing.T) {
+	labtest.Run(t, labtest.Config{Nodes: 5, Seeds: 1}, func(s *labtest.Sim) {
+		c := newStrongCluster(s, 3)
+		hist := &sessionHistory{c: c}
+		run := hist.opens(c.clients[0], c.servers[0])
+		for _, size := range []int{260, 4100} {
+			leader, others := c.roles()
+			for range size - c.status(leader).CommitIndex {
+				c.raft(leader).Submit(nil)
+			}
+			c.settles()
+			before := c.put(c.clients[1], leader, "y", "1")
+			c.done(before)
+			if before.Index < size {
+				s.Failf(ruleIndex, "%v has Index %d, want more than %d: there are as many entries before it in the log", before, before.Index, size)
+			}
+			hist.puts(run, "x", "old")
+			c.settles()
+			run.moves(others[0])
+			hist.gets(run, ruleLocal, "x")
+			c.disconnect(others[0])
+			hist.puts(run, "x", "new")
+			hist.returns(hist.get(run, "x", time.Second))
+			hist.check()
+			hist.ops = nil
+			s.Net.Heal()
+			c.settles()
+			hist.gets(run, ruleCatchesUp, "x")
+			hist.ops = nil
+		}
+	})
+}
+
+// Keys and values are any strings, in a session too. A Put of the value that the key has is a write (rules 8 and 9).
+func TestAnyString6B(t *testing.T) {
+	labtest.Run(t, labtest.Config{Nodes: 4, Seeds: 2}, func(s *labtest.Sim) {
+		c := newStrongCluster(s, 3)
+		hist := &sessionHistory{c: c}
+		leader, others := c.roles()
+		run := hist.opens(c.clients[0], others[0])
+		for i, key := range anyStrings {
+			for _, value := range []string{"first", "first", "", anyStrings[len(anyStrings)-1-i], ""} {
+				run.moves(append(others, leader)[s.Rand().IntN(3)])
+				hist.puts(run, key, value)
+				if got := hist.gets(run, ruleCatchesUp, key); got != value {
+					s.Failf(ruleSession, "the session on %v wrote %.20q to the key %.20q and then read %.20q", c.clients[0], value, key, got)
+				}
+			}
+		}
+	})
+}

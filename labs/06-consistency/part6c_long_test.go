@@ -1,0 +1,97 @@
+package consistency_test
+
+import (
+	"testing"
+	"time"
+
+	"distlabs/internal/harness/labtest"
+	"distlabs/labrpc"
+	consistency "distlabs/labs/06-consistency"
+)
+
+// A replica is away for 3600 gossip periods, which are two hours here, and its wall clock and those of the others jump by years. What was deleted meanwhile stays
+// deleted when it is back, and what it had added counts once (rules 18 and 19). Some of the others restart, too.
+func TestLongAbsence6C(t *testing.T) {
+	const period, away = 2 * time.Second, 2 * time.Hour
+	labtest.Run(t, labtest.Config{Nodes: 4, Seeds: 1, Limit: 4 * time.Hour}, func(s *labtest.Sim) {
+		g := &gossipGroup{s: s, replicas: map[labrpc.NodeID]*consistency.EventualStore{}, updates: map[labrpc.NodeID]uint64{}, period: period}
+		for _, id := range s.Net.Nodes() {
+			g.start(id)
+		}
+		keys := []string{"u", "v", "w", "x"}
+		for _, key := range keys {
+			g.put(4, key)
+		}
+		g.add(4, "total", 7)
+		g.add(3, "total", 1)
+		g.settle(40*period, 1, 2, 3, 4)
+		s.Net.Isolate(4)
+		g.add(4, "total", 10)
+		for i, key := range keys {
+			g.delete(labrpc.NodeID(1+i%3), key)
+		}
+		s.Net.Crash(4)
+		s.Run(away / 4)
+		for i, id := range []labrpc.NodeID{1, 2, 3} {
+			s.Net.JumpClock(id, time.Duration(i+1)*5*365*24*time.Hour)
+		}
+		s.Run(away / 4)
+		s.Net.Crash(1)
+		g.restart(1)
+		for _, id := range []labrpc.NodeID{1, 2, 3} {
+			g.add(id, "total", 30)
+			g.put(id, "z")
+		}
+		g.add(2, "total", 10)
+		s.Run(away / 2)
+		g.put(2, "y")
+		g.restart(4)
+		s.Net.Heal()
+		g.settle(40*period, 1, 2, 3, 4)
+		for _, key := range keys {
+			g.all(ruleDeletes, key, "")
+		}
+		for _, id := range s.Net.Nodes() {
+			if got := g.replicas[id].Count("total"); got != 118 {
+				s.Failf(ruleCounts, "%v: Count(\"total\") = %d at %v, want 118", id, got, s.Net.Now())
+			}
+		}
+	})
+}
+
+// What a replica has acknowledged is there after a crash at that very instant (rule 20).
+func TestCrashAtOnce6C(t *testing.T) {
+	labtest.Run(t, labtest.Config{Nodes: 2, Seeds: 2}, func(s *labtest.Sim) {
+		g := newGossipGroup(s)
+		s.Net.Isolate(1)
+		s.Run(time.Second)
+		crash := func() {
+			s.Net.Crash(1)
+			g.restart(1)
+		}
+		for range 3 {
+			want := g.value()
+			g.putValue(1, "x", want)
+			crash()
+			if got := g.get(1, "x"); got != want {
+				s.Failf(ruleSurvives, "n1 acknowledged x=%s and crashed at once; now it has x=%q", want, got)
+			}
+			g.putValue(1, "y", g.value())
+			g.delete(1, "y")
+			crash()
+			if got, ok := g.replicas[1].Get("y"); ok {
+				s.Failf(ruleSurvives, "n1 acknowledged a Delete of y and crashed at once; now it has y=%q", got)
+			}
+			g.add(1, "total", 5)
+			crash()
+			g.counts(1, "total")
+			g.add(1, "total", -3)
+			g.add(1, "other", 1)
+			crash()
+			g.counts(1, "total")
+			g.counts(1, "other")
+		}
+		s.Net.Heal()
+		g.settle(gossipSettles, 1, 2)
+	})
+}

@@ -1,0 +1,131 @@
+package consistency_test
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"distlabs/internal/harness/labtest"
+	"distlabs/labrpc"
+	consistency "distlabs/labs/06-consistency"
+)
+
+// A coordinator remembers what it has read at QUORUM, of each key on its own: of sixty keys, of a key without a value, and as long as MaxStale says. It
+// remembers nothing of a key that it has not read (rule 30).
+func TestRemembersEachKey6D(t *testing.T) {
+	const bound = time.Minute
+	labtest.Run(t, labtest.Config{Nodes: 8, Seeds: 2}, func(s *labtest.Sim) {
+		q := newQuorumStore(s, 2)
+		a, b := q.first, q.first+1
+		want := map[string]consistency.Cell{}
+		for i := range 60 {
+			key := fmt.Sprint("key ", i)
+			if i%4 != 0 {
+				want[key] = q.put(a, key, quorum)
+			} else {
+				want[key] = consistency.Cell{}
+			}
+			if got := q.get(b, key, consistency.ReadOptions{Level: []consistency.Level{quorum, all}[i%2]}); got != want[key] {
+				s.Failf(ruleOverlap, "a read of %s at QUORUM returned %s, want %s", key, quorumCell(got), quorumCell(want[key]))
+			}
+		}
+		never := q.put(a, "never read", quorum)
+		s.Run(2 * quorumTimeout)
+		q.reaches(b)
+		sent := s.Net.Stats(labrpc.Match{From: b}).Sent
+		for i := range 60 {
+			key := fmt.Sprint("key ", i)
+			call := q.goGet(b, key, consistency.ReadOptions{MaxStale: bound, Level: []consistency.Level{one, quorum, all}[i%3]})
+			q.want(ruleStaleness, call, want[key], "the coordinator read it at QUORUM or ALL less than MaxStale ago")
+		}
+		if n := s.Net.Stats(labrpc.Match{From: b}).Sent - sent; n != 0 {
+			s.Failf(ruleStaleness, "60 reads with MaxStale %v sent %d messages, want none: each key was read at QUORUM or ALL less than that ago", bound, n)
+		}
+		call := q.goGet(b, "never read", consistency.ReadOptions{MaxStale: bound})
+		if got, err := q.wait(call); err == nil {
+			s.Failf(ruleStaleness, "%s returned %s, want ErrUnavailable: this coordinator never read the key, and reaches no replica", call.what, quorumCell(got))
+		}
+		q.reaches(b, q.replicas...)
+		q.want(ruleStaleness, q.goGet(b, "never read", consistency.ReadOptions{MaxStale: bound}), never, "a majority has it")
+		q.remembersAMajority(a, b)
+	})
+}
+
+// remembersAMajority reads with MaxStale what only one replica has. What a coordinator may return without a message is what a majority has had: not what it wrote at ONE, and not
+// what it read and could not repair (rule 30).
+func (q *quorumStore) remembersAMajority(a, b labrpc.NodeID) {
+	s := q.s
+	q.reaches(b, q.replicas[1:]...)
+	for range 3 {
+		q.put(b, "x", quorum)
+	}
+	s.Run(2 * quorumTimeout)
+	q.reaches(a, q.replicas[0])
+	mine := q.put(a, "x", one)
+	call := q.goGet(a, "x", consistency.ReadOptions{MaxStale: 10 * time.Second})
+	if got, err := q.wait(call); err == nil && got.Value == mine.Value {
+		s.Failf(ruleStaleness, "%s returned %s, which was written at ONE and is at one replica of five", call.what, quorumCell(got))
+	}
+
+	q.reaches(a, q.replicas...)
+	q.reaches(b, q.replicas...)
+	q.put(b, "y", all)
+	s.Run(2 * quorumTimeout)
+	q.store(q.replicas[0], "y", consistency.Cell{Value: "half", Timestamp: consistency.Timestamp{Counter: 99, Node: a}})
+	lost := newDropper(s)
+	lost.set(func(m *labrpc.Message) bool { return m.Method == "Store" && m.From == a && m.Kind == labrpc.Request })
+	q.reaches(a, q.replicas[:3]...)
+	call = q.goGet(a, "y", consistency.ReadOptions{Level: quorum})
+	if got, err := q.wait(call); err == nil {
+		s.Failf(ruleRepairs, "%s returned %s, but one replica of five has it, and no Store arrived anywhere", call.what, quorumCell(got))
+	}
+	call = q.goGet(a, "y", consistency.ReadOptions{MaxStale: 10 * time.Second})
+	if got, err := q.wait(call); err == nil && got.Value == "half" {
+		s.Failf(ruleStaleness, "%s returned %s, which one replica of five has, and no majority had", call.what, quorumCell(got))
+	}
+}
+
+// Shortly before the bound what was read at QUORUM is young enough; right after it, it is not; and to read it with MaxStale in between
+// makes it no younger (rule 30).
+func TestEdgeOfTheBound6D(t *testing.T) {
+	const bound = time.Second
+	labtest.Run(t, labtest.Config{Nodes: 8, Seeds: 4}, func(s *labtest.Sim) {
+		q := newQuorumStore(s, 2)
+		a, b := q.first, q.first+1
+		old := q.put(a, "x", quorum)
+		began := s.Net.Now()
+		q.get(b, "x", consistency.ReadOptions{Level: quorum})
+		newer := q.put(a, "x", quorum)
+		q.reaches(b)
+		for _, age := range []time.Duration{bound / 2, bound * 3 / 4, bound - 10*time.Millisecond} {
+			s.Run(began + age - s.Net.Now())
+			q.want(ruleStaleness, q.goGet(b, "x", consistency.ReadOptions{MaxStale: bound}), old, fmt.Sprintf("the coordinator read it at QUORUM %v ago, and reaches no replica now", age))
+		}
+		q.reaches(b, q.replicas...)
+		s.Run(began + bound + 2*time.Millisecond - s.Net.Now())
+		q.want(ruleStaleness, q.goGet(b, "x", consistency.ReadOptions{MaxStale: bound - time.Millisecond}), newer, "the older value was read longer ago than MaxStale")
+		// The last read was at QUORUM too. From now on, reads with MaxStale cost nothing, but do not go on for good.
+		newest := q.put(a, "x", quorum)
+		var got consistency.Cell
+		for range 10 {
+			s.Run(300 * time.Millisecond)
+			got = q.get(b, "x", consistency.ReadOptions{MaxStale: bound})
+		}
+		if got.Value != newest.Value {
+			s.Failf(ruleStaleness, "a read with MaxStale %v returned %s, 3s after %s was written at QUORUM", bound, quorumCell(got), quorumCell(newest))
+		}
+		q.staleReadAsksItsLevel(a, b)
+	})
+}
+
+// staleReadAsksItsLevel reads with MaxStale a key that the coordinator has not read yet: a read whose Level is ALL asks all (rule 30).
+func (q *quorumStore) staleReadAsksItsLevel(a, b labrpc.NodeID) {
+	wrote := q.put(a, "not read yet", one)
+	q.s.Run(2 * quorumTimeout)
+	q.s.Net.Crash(q.replicas[4])
+	call := q.goGet(b, "not read yet", consistency.ReadOptions{Level: all, MaxStale: time.Minute})
+	if got, err := q.wait(call); err == nil {
+		q.s.Failf(ruleStaleness, "%s returned %s, want ErrUnavailable: it had read nothing before, and n5 is down", call.what, quorumCell(got))
+	}
+	q.want(ruleStaleness, q.goGet(b, "not read yet", consistency.ReadOptions{Level: quorum, MaxStale: time.Minute}), wrote, "a majority has it")
+}

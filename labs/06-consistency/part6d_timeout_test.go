@@ -1,0 +1,95 @@
+package consistency_test
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"distlabs/internal/harness/labtest"
+	"distlabs/labrpc"
+	consistency "distlabs/labs/06-consistency"
+)
+
+// Answers count until Timeout, and a request does not fail before: replicas that are slow, or that are cut off and come back
+// while a request is under way, are enough. Wall clocks that jump meanwhile do not matter (rules 23 and 26).
+func TestLateAnswersCount6D(t *testing.T) {
+	labtest.Run(t, labtest.Config{Nodes: 8, Seeds: 4}, func(s *labtest.Sim) {
+		q := newQuorumStore(s, 2)
+		a, b := q.first, q.first+1
+		jump := time.Duration(s.Seed%2*2-1) * time.Hour
+		q.put(a, "x", all)
+		s.Run(2 * quorumTimeout)
+
+		// A read needs one answer from each replica, a write needs two.
+		slow := func(roundTrip time.Duration) {
+			for _, id := range q.replicas {
+				s.Net.SetLink(b, id, labrpc.Link{Latency: labrpc.Fixed(roundTrip / 2)})
+				s.Net.SetLink(id, b, labrpc.Link{Latency: labrpc.Fixed(roundTrip / 2)})
+			}
+		}
+		for _, level := range []consistency.Level{one, quorum, all} {
+			slow(quorumTimeout * 9 / 10)
+			get := q.goGet(b, "x", consistency.ReadOptions{Level: level})
+			s.Run(quorumTimeout / 4)
+			s.Net.JumpClock(b, jump)
+			q.mustDo(get)
+			slow(quorumTimeout * 9 / 20)
+			put := q.goPut(b, "y", q.value(), level)
+			s.Run(quorumTimeout / 4)
+			s.Net.JumpClock(b, -jump)
+			q.mustDo(put)
+		}
+
+		slow(10 * time.Millisecond)
+		for _, level := range []consistency.Level{one, quorum, all} {
+			for _, write := range []bool{false, true} {
+				s.Run(2 * quorumTimeout)
+				if q.reaches(b, q.replicas[:min(level.Required(5)-1, 3)]...); level == all {
+					q.reaches(b, q.replicas[:4]...)
+				}
+				key := fmt.Sprint(level, " again")
+				call := q.goGet(b, "x", consistency.ReadOptions{Level: level})
+				if write {
+					call = q.goPut(b, key, q.value(), level)
+				}
+				s.Run(quorumTimeout * 6 / 10)
+				s.Net.JumpClock(b, jump)
+				q.reaches(b, q.replicas...)
+				cell := q.mustDo(call)
+				if !write {
+					continue
+				}
+				s.Run(call.began + quorumTimeout - s.Net.Now())
+				for _, id := range q.replicas {
+					if got := q.peek(id, key); got.Value != cell.Value {
+						s.Failf(ruleReaches, "%s: %v has %s at %v, want %s: the coordinator could reach it from %v after the call on", call.what, id, quorumCell(got), s.Net.Now(), quorumCell(cell), quorumTimeout*6/10)
+					}
+				}
+			}
+		}
+		q.oneIsFast(a)
+	})
+}
+
+// oneIsFast writes at ONE. The write returns when the first replica has it, although the other replicas will answer too. These get it all the same (rules 23 and 26).
+func (q *quorumStore) oneIsFast(via labrpc.NodeID) {
+	s := q.s
+	for _, id := range q.replicas[1:] {
+		s.Net.SetLink(via, id, labrpc.Link{Latency: labrpc.Fixed(quorumTimeout / 4)})
+	}
+	away := q.replicas[4]
+	s.Net.CutBoth(via, away)
+	call := q.goPut(via, "fast", q.value(), one)
+	wrote := q.mustDo(call)
+	if took := call.ended - call.began; took > quorumTimeout/4 {
+		s.Failf(ruleLevels, "%s took %v, want less than %v: n1 answers within 40ms", call.what, took, quorumTimeout/4)
+	}
+	s.Run(call.began + quorumTimeout*6/10 - s.Net.Now())
+	s.Net.HealBoth(via, away)
+	s.Run(call.began + quorumTimeout - s.Net.Now())
+	for _, id := range q.replicas {
+		if got := q.peek(id, "fast"); got != wrote {
+			s.Failf(ruleReaches, "%s: %v has %s at %v, want %s", call.what, id, quorumCell(got), s.Net.Now(), quorumCell(wrote))
+		}
+	}
+}

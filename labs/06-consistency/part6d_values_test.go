@@ -1,0 +1,174 @@
+package consistency_test
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"distlabs/internal/harness/labtest"
+	"distlabs/labrpc"
+	consistency "distlabs/labs/06-consistency"
+)
+
+// Keys and values are any strings. An empty value is a value: it has the timestamp of its write, and replaces an older value (rules 24 and 28).
+// Counters of timestamps need all their bits (rule 25).
+func TestAnyValue6D(t *testing.T) {
+	labtest.Run(t, labtest.Config{Nodes: 7, Seeds: 2}, func(s *labtest.Sim) {
+		q := newQuorumStore(s, 1)
+		via := q.first
+		last := map[string]consistency.Cell{}
+		for i, key := range anyStrings {
+			for _, value := range []string{"first", "first", anyStrings[len(anyStrings)-1-i], ""} {
+				call := q.goPut(via, key, value, quorum)
+				wrote := q.mustDo(call)
+				got := q.get(via, key, consistency.ReadOptions{Level: quorum})
+				if got != wrote {
+					s.Failf(ruleOverlap, "the key %.20q: a read at QUORUM returned %s, want %s", key, quorumCell(got), quorumCell(wrote))
+				}
+				last[key] = wrote
+			}
+		}
+		s.Run(2 * quorumTimeout)
+		for _, id := range append(q.replicas, via) {
+			s.Net.Crash(id)
+			q.start(id)
+		}
+		for key, want := range last {
+			for _, id := range q.replicas {
+				if got := q.peek(id, key); got != want {
+					s.Failf(ruleHolds, "%v restarted and has %s in the key %.20q, want %s", id, quorumCell(got), key, quorumCell(want))
+				}
+			}
+		}
+		q.largeCounters(via)
+	})
+}
+
+// largeCounters writes keys whose counters do not fit into 8, 16 or 32 bits: a write exceeds them, also after its coordinator restarts (rule 25).
+func (q *quorumStore) largeCounters(via labrpc.NodeID) {
+	s := q.s
+	for _, counter := range []uint64{254, 1<<10 - 2, 1<<12 - 2, 1<<16 - 2, 1<<31 - 2, 1<<32 - 2, 1<<53 - 2, 1 << 62} {
+		key := fmt.Sprint("key ", counter)
+		old := consistency.Cell{Value: "old", Timestamp: consistency.Timestamp{Counter: counter, Node: 9}}
+		for _, id := range q.replicas {
+			q.store(id, key, old)
+		}
+		for turn := range 4 {
+			// The replica that it reaches first has not seen the write before.
+			q.reaches(via, q.replicas[turn], q.replicas[turn+1])
+			wrote := q.put(via, key, one)
+			if quorumCompare(wrote.Timestamp, old.Timestamp) <= 0 {
+				s.Failf(ruleNewer, "a Put of %s got the timestamp %v, want a newer one than that of its previous write, %v", key, wrote.Timestamp, old.Timestamp)
+			}
+			if got := wrote.Timestamp.Compare(old.Timestamp); got <= 0 {
+				s.Failf(ruleNewer, "%v.Compare(%v) = %d, want more than 0", wrote.Timestamp, old.Timestamp, got)
+			}
+			old = wrote
+			s.Net.Crash(via)
+			q.start(via)
+		}
+		q.reaches(via, q.replicas...)
+		q.want(ruleNewer, q.goGet(via, key, consistency.ReadOptions{Level: all}), old, "that is the last write")
+	}
+}
+
+// A write fails, and one replica has it. The next write of the same coordinator reaches other replicas only. It gets a timestamp of its own, and
+// is the newer one (rule 25).
+func TestTimestampsRise6D(t *testing.T) {
+	const covered = "a write failed, and one replica had it"
+	labtest.Run(t, labtest.Config{Nodes: 8, Seeds: 5, MustCover: []string{covered}}, func(s *labtest.Sim) {
+		q := newQuorumStore(s, 2)
+		via := q.first
+		lost := newDropper(s)
+		for round := range 3 {
+			key := fmt.Sprint("key ", round)
+			q.put(via, key, all)
+			s.Run(2 * quorumTimeout)
+			lost.set(func(m *labrpc.Message) bool { return m.Method == "Store" && m.From == via && m.To != 1 })
+			call := q.goPut(via, key, "failed", quorum)
+			if got, err := q.wait(call); err == nil {
+				s.Failf(ruleLevels, "%s returned %s, but one replica of five has it", call.what, quorumCell(got))
+			}
+			lost.set(nil)
+			failed := q.peek(1, key)
+			if failed.Value == "failed" {
+				s.Cover(covered)
+			}
+			if round == 1 {
+				s.Net.Crash(via)
+				q.start(via)
+			}
+			q.reaches(via, q.replicas[1:]...)
+			wrote := q.put(via, key, quorum)
+			if failed.Value == "failed" && quorumCompare(wrote.Timestamp, failed.Timestamp) <= 0 {
+				s.Failf(ruleNewer, "a write has the timestamp %v, want a newer one than %v: the same coordinator gave that to an earlier write, which failed and is on n1", wrote.Timestamp, failed.Timestamp)
+			}
+			q.reaches(via, q.replicas...)
+		}
+		q.allExceedsOne(via, via+1)
+	})
+}
+
+// allExceedsOne writes at ONE and then at ALL. A write at ALL is newer than every write at ONE, although the one replica that has those answers last (rule 25).
+func (q *quorumStore) allExceedsOne(a, b labrpc.NodeID) {
+	s := q.s
+	q.reaches(a, q.replicas[4])
+	for range 5 {
+		q.put(a, "z", one)
+	}
+	s.Run(2 * quorumTimeout)
+	s.Net.SetLink(b, q.replicas[4], labrpc.Link{Latency: labrpc.Fixed(50 * time.Millisecond)})
+	want := q.put(b, "z", all)
+	if got := q.peek(q.replicas[4], "z"); got.Value != want.Value {
+		s.Failf(ruleNewer, "%v has %s at %v, want %s, which was written at ALL later", q.replicas[4], quorumCell(got), s.Net.Now(), quorumCell(want))
+	}
+	q.want(ruleNewer, q.goGet(b, "z", consistency.ReadOptions{Level: quorum}), want, "it was written at ALL, and is the last write")
+}
+
+// A write is on some replicas, but on fewer than the level of a read says, and the read's repair does not arrive. So the read fails (rule 27).
+func TestRepairMustArrive6D(t *testing.T) {
+	labtest.Run(t, labtest.Config{Nodes: 8, Seeds: 4}, func(s *labtest.Sim) {
+		q := newQuorumStore(s, 2)
+		a, b := q.first, q.first+1
+		lost := newDropper(s)
+		for _, level := range []consistency.Level{quorum, all} {
+			for has := 1; has < level.Required(5); has++ {
+				key := fmt.Sprint(level, " ", has)
+				old := q.put(a, key, all)
+				s.Run(2 * quorumTimeout)
+				half := consistency.Cell{Value: "half", Timestamp: consistency.Timestamp{Counter: old.Timestamp.Counter + 1, Node: a}}
+				for _, id := range q.replicas[:has] {
+					q.store(id, key, half)
+				}
+				lost.set(func(m *labrpc.Message) bool { return m.Method == "Store" && m.From == b && int(m.To) > has })
+				q.reaches(b, q.replicas[:level.Required(5)]...)
+				call := q.goGet(b, key, consistency.ReadOptions{Level: level})
+				if got, err := q.wait(call); err == nil {
+					s.Failf(ruleRepairs, "%s returned %s, but %d of the replicas that answered have it, and no Store arrived", call.what, quorumCell(got), has)
+				}
+				lost.set(nil)
+			}
+		}
+		q.repairsEqualValues(a, b)
+	})
+}
+
+// repairsEqualValues reads a value that was written twice. A read returns the newer one only when as many replicas as its level says have that (rule 27).
+func (q *quorumStore) repairsEqualValues(a, b labrpc.NodeID) {
+	s := q.s
+	for _, level := range []consistency.Level{quorum, all} {
+		key := level.String()
+		q.put(a, key, all)
+		s.Run(2 * quorumTimeout)
+		newer := q.peek(1, key)
+		newer.Timestamp.Counter += 5
+		q.store(1, key, newer)
+		q.reaches(b, q.replicas[:level.Required(5)]...)
+		q.want(ruleRepairs, q.goGet(b, key, consistency.ReadOptions{Level: level}), newer, "n1 has it")
+		for _, id := range q.replicas[:level.Required(5)] {
+			if got := q.peek(id, key); got != newer {
+				s.Failf(ruleRepairs, "a read at %v returned %s, but %v has %s", level, quorumCell(newer), id, quorumCell(got))
+			}
+		}
+	}
+}

@@ -1,0 +1,239 @@
+package consistency_test
+
+import (
+	"fmt"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"distlabs/internal/harness/labtest"
+	"distlabs/labrpc"
+	consistency "distlabs/labs/06-consistency"
+)
+
+// A member is cut off when a request comes, and is back with a majority after half of Timeout. So it serves the request: a refusal comes at the
+// end of Timeout, and not before. Wall clocks that jump meanwhile do not matter (rule 31).
+func TestCPKeepsTrying6E(t *testing.T) {
+	labtest.Run(t, labtest.Config{Nodes: 5, Seeds: 4}, func(s *labtest.Sim) {
+		b := newBasketStore(s, consistency.CP, s.Net.Nodes()...)
+		first := b.mustAdd(1)
+		for round, id := range []labrpc.NodeID{2, 3} {
+			s.Net.Isolate(id)
+			calls := []*basketCall{b.goAdd(id), b.goItems(id)}
+			s.Run(basketTimeout / 2)
+			s.Net.JumpClock(id, time.Duration(round*2-1)*time.Hour)
+			s.Net.Heal()
+			for _, call := range calls {
+				b.mustServe(call)
+			}
+			if got := b.mustRead(4); !slices.Contains(got, first) || !slices.Contains(got, calls[0].item) {
+				s.Failf(ruleNoLies, "n4 returned %v at %v, without %q or %q, which was acknowledged before", got, s.Net.Now(), first, calls[0].item)
+			}
+		}
+	})
+}
+
+// A read needs a second round of messages: the first, which ended late, brought an item that the reader lacked. The second cannot
+// end. So the read is refused at the end of Timeout, which is for the whole request (rule 31).
+func TestTimeoutIsForAllRounds6E(t *testing.T) {
+	const covered = "a member got an answer near the end of Timeout, and nothing after that"
+	labtest.Run(t, labtest.Config{Nodes: 3, Seeds: 8, MustCover: []string{covered}}, func(s *labtest.Sim) {
+		b := newBasketStore(s, consistency.CP, s.Net.Nodes()...)
+		b.mustAdd(1)
+		s.Run(basketSettles)
+		s.Net.Crash(3)
+		s.Net.CutBoth(1, 2)
+		_, _ = b.wait(b.goAdd(1)) // refused, but n1 has it
+		call := b.goItems(2)
+		s.Run(basketTimeout * 85 / 100)
+		before := s.Net.Stats(labrpc.Match{From: 1, To: 2}).Delivered
+		s.Net.HealBoth(1, 2)
+		s.Until(basketTimeout*14/100, func() bool { return s.Net.Stats(labrpc.Match{From: 1, To: 2}).Delivered > before })
+		if !call.done() {
+			s.Cover(covered)
+		}
+		s.Net.CutBoth(1, 2)
+		b.wait(call)
+	})
+}
+
+// What a member has answered for is on its disk: it crashes at the very instant at which the answer has come, on links that take 100µs (rule 34).
+func TestCPAnswersAreOnDisk6E(t *testing.T) {
+	const covered = "an item was read, and the members that had just got it crashed"
+	link := labrpc.Link{Latency: labrpc.Fixed(100 * time.Microsecond)}
+	labtest.Run(t, labtest.Config{Nodes: 5, Seeds: 4, Link: link, MustCover: []string{covered}}, func(s *labtest.Sim) {
+		b := newBasketStore(s, consistency.CP, s.Net.Nodes()...)
+		b.mustAdd(1)
+		for range 2 {
+			// An item is at n1 alone. n2 reads it, with n1 and n3.
+			s.Net.Isolate(1)
+			half := b.goAdd(1)
+			_, _ = b.wait(half)
+			s.Net.Heal()
+			s.Net.Partition([]labrpc.NodeID{1, 2, 3})
+			read := b.mustRead(2)
+			s.Net.Crash(2)
+			s.Net.Crash(3)
+			if slices.Contains(read, half.item) {
+				s.Cover(covered)
+			}
+			b.start(2)
+			b.start(3)
+			s.Net.Heal()
+			s.Net.Partition([]labrpc.NodeID{3, 4, 5})
+			later := b.mustRead(4)
+			for _, item := range read {
+				if !slices.Contains(later, item) {
+					s.Failf(ruleOnDisk, "n4 returned %v at %v, without %q: n2 returned that before, and then n2 and n3 crashed and came back", later, s.Net.Now(), item)
+				}
+			}
+			s.Net.Heal()
+			s.Net.Partition([]labrpc.NodeID{2, 3, 4})
+			item := b.mustAdd(2)
+			for _, id := range []labrpc.NodeID{2, 3, 4} {
+				s.Net.Crash(id)
+			}
+			for _, id := range []labrpc.NodeID{2, 3, 4} {
+				b.start(id)
+			}
+			s.Net.Heal()
+			s.Net.Partition([]labrpc.NodeID{4, 5, 1})
+			if later := b.mustRead(5); !slices.Contains(later, item) {
+				s.Failf(ruleOnDisk, "n5 returned %v at %v, without %q: n2, n3 and n4 had it when it was acknowledged, then they crashed and came back", later, s.Net.Now(), item)
+			}
+			s.Net.Heal()
+		}
+	})
+}
+
+// Items are any strings, the empty one too, and many. They are sorted as Go sorts strings. To add one again changes nothing. The slice
+// that Items returns belongs to the caller (rule 35).
+func TestAnyItem6E(t *testing.T) {
+	labtest.Run(t, labtest.Config{Nodes: 6, Seeds: 2}, func(s *labtest.Sim) {
+		ap := newBasketStore(s, consistency.AP, 1, 2, 3)
+		cp := newBasketStore(s, consistency.CP, 4, 5, 6)
+		var want []string
+		for range 2 {
+			for i, item := range anyStrings {
+				for _, b := range []*basketStore{ap, cp} {
+					b.mustServe(b.goAddItem(b.members[i%3], item))
+				}
+				want = append(want, item)
+			}
+		}
+		slices.Sort(want)
+		want = slices.Compact(want)
+		s.Run(basketSettles)
+		for _, b := range []*basketStore{ap, cp} {
+			for _, id := range b.members {
+				if got := b.mustRead(id); !slices.Equal(got, want) {
+					s.Failf(ruleInvents, "%v: Items at %v returned %.80q at %v, want %.80q", b.policy, id, got, s.Net.Now(), want)
+				}
+			}
+			for _, id := range b.members {
+				s.Net.Crash(id)
+			}
+			for _, id := range b.members {
+				b.start(id)
+			}
+			if got := b.mustRead(b.members[0]); !slices.Equal(got, want) {
+				s.Failf(ruleInvents, "%v: Items at %v returned %.80q after a restart, want %.80q", b.policy, b.members[0], got, want)
+			}
+			b.sliceIsACopy(b.members[0])
+		}
+	})
+}
+
+// sliceIsACopy changes a slice that Items returned, and compares one with what it was after more Adds.
+func (b *basketStore) sliceIsACopy(at labrpc.NodeID) {
+	got := b.mustRead(at)
+	want, before := slices.Clone(got), len(got)
+	_ = append(got[:1], "junk")
+	got = append(got, "zzz")
+	slices.Reverse(got)
+	if now := b.mustRead(at); !slices.Equal(now, want) {
+		b.s.Failf(ruleInvents, "%v: the caller of Items changed the slice that it got, and now Items at %v returns %.80q, want %.80q", b.policy, at, now, want)
+	}
+	kept := b.mustRead(at)
+	for range 3 {
+		b.mustAdd(at)
+	}
+	if !slices.Equal(kept[:before], want) {
+		b.s.Failf(ruleInvents, "%v: Items at %v returned %.80q, and after more Adds the slice holds %.80q", b.policy, at, want, kept)
+	}
+}
+
+// A member is away for two hours, which are 3600 gossip periods. Meanwhile 300 items are added elsewhere, and some at the member before it
+// crashes. When it is back all members have all of them (rule 34).
+func TestLongAbsence6E(t *testing.T) {
+	const period, away = 2 * time.Second, 2 * time.Hour
+	labtest.Run(t, labtest.Config{Nodes: 3, Seeds: 1, Limit: 4 * time.Hour}, func(s *labtest.Sim) {
+		b := newBasketStore(s, consistency.AP)
+		b.members, b.period = s.Net.Nodes(), period
+		for _, id := range b.members {
+			b.start(id)
+		}
+		b.mustAdd(3)
+		s.Net.Isolate(3)
+		for range 3 {
+			b.mustAdd(3)
+		}
+		s.Net.Crash(3)
+		for i := range 300 {
+			b.mustAdd(labrpc.NodeID(1 + i%2))
+			s.Run(away / 300)
+		}
+		s.Net.Crash(1)
+		b.start(1)
+		b.start(3)
+		s.Net.Heal()
+		s.Run(40 * period)
+		b.reconciled()
+	})
+}
+
+// Eight goroutines add to one member at once, under AP. Every item is there from its acknowledgement on, also after a crash (rules 33 and 34). All
+// goroutines add the same items, so that the run does not depend on their order.
+func TestManyAtOnce6E(t *testing.T) {
+	const goroutines, each = 8, 100
+	labtest.Run(t, labtest.Config{Nodes: 2, Seeds: 2}, func(s *labtest.Sim) {
+		b := newBasketStore(s, consistency.AP, 1, 2)
+		basket := b.baskets[1]
+		var want []string
+		for i := range each {
+			want = append(want, fmt.Sprintf("%03d", i))
+		}
+		var wg sync.WaitGroup
+		var lost atomic.Int64
+		for range goroutines {
+			wg.Go(func() {
+				for _, item := range want {
+					if basket.Add(item) != nil {
+						continue
+					}
+					if got, err := basket.Items(); err == nil && !slices.Contains(got, item) {
+						lost.Add(1)
+					}
+				}
+			})
+		}
+		wg.Wait()
+		if n := lost.Load(); n > 0 {
+			s.Failf(ruleAlways, "%d goroutines of n1 each added %d items; %d times an item that n1 had acknowledged was missing from the next Items at n1", goroutines, each, n)
+		}
+		check := func(id labrpc.NodeID, when string) {
+			got, err := b.baskets[id].Items()
+			if err != nil || !slices.Equal(got, want) {
+				s.Failf(ruleAlways, "%d goroutines of n1 each added %d items, but %s %v has %d items (error %v), want %d", goroutines, each, when, id, len(got), err, len(want))
+			}
+		}
+		check(1, "at once")
+		s.Net.Crash(1)
+		b.start(1)
+		check(1, "after a crash")
+		s.Run(basketSettles)
+		check(2, "40 gossip periods later")
+	})
+}
