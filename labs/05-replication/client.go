@@ -17,8 +17,8 @@ var (
 	// this client can do nothing more. Whether the command was carried out before
 	// the session ended, nobody knows; it will not be from now on.
 	ErrExpired = errors.New("replication: the session has expired")
-	// ErrForgotten: the store remembers only the last changes, and those asked for are older.
-	ErrForgotten = errors.New("replication: the changes are forgotten")
+	// ErrCompacted: the store remembers only the last changes, and those asked for are older.
+	ErrCompacted = errors.New("replication: the changes are forgotten")
 )
 
 // errTODO is what a command returns that is yet to be written.

@@ -1,4 +1,4 @@
-package replication
+package replication_test
 
 import (
 	"fmt"
@@ -9,6 +9,7 @@ import (
 
 	"distlabs/internal/harness/labtest"
 	"distlabs/labrpc"
+	. "distlabs/labs/05-replication"
 )
 
 const (
@@ -33,15 +34,15 @@ const (
 // application, all watched.
 type raftCluster struct {
 	s       *labtest.Sim
-	w       *raftWatcher
+	w       *invariantChecker
 	servers []labrpc.NodeID
 	rafts   map[labrpc.NodeID]*Raft
 	options raftClusterOptions
 	count   int // commands so far
 
 	mu   sync.Mutex
-	may  map[labrpc.NodeID]bool // who may win an election; nil for all
-	mute bool                   // others may not even stand
+	allowed  map[labrpc.NodeID]bool // who may win an election; nil for all
+	dropVotes bool                   // others may not even stand
 }
 
 type raftClusterOptions struct {
@@ -55,8 +56,8 @@ const snapshotTime = 20 * time.Microsecond
 
 func newRaftCluster(s *labtest.Sim, options raftClusterOptions) *raftCluster {
 	c := &raftCluster{s: s, servers: s.Net.Nodes(), rafts: map[labrpc.NodeID]*Raft{}, options: options}
-	c.w = watchRafts(s, len(c.servers))
-	s.Net.Intercept(c.censor)
+	c.w = checkInvariants(s, len(c.servers))
+	s.Net.Intercept(c.filterElections)
 	for _, id := range c.servers {
 		c.start(id)
 	}
@@ -96,7 +97,7 @@ func (c *raftCluster) startAll() {
 type testApplication struct {
 	node    *labrpc.Node
 	inc     int
-	w       *raftWatcher
+	w       *invariantChecker
 	options raftClusterOptions
 	raft    *Raft
 	ready   chan struct{} // closed when raft is set
@@ -131,7 +132,7 @@ func stateDigest(state, command []byte) []byte {
 }
 
 // digest is the state that all committed commands up to index lead to.
-func (w *raftWatcher) digest(index int) []byte {
+func (w *invariantChecker) digest(index int) []byte {
 	var state []byte
 	for _, c := range w.committed[:index] {
 		state = stateDigest(state, c.command)
@@ -139,15 +140,15 @@ func (w *raftWatcher) digest(index int) []byte {
 	return state
 }
 
-// censor does not let others win an election than those who may.
-func (c *raftCluster) censor(m *labrpc.Message) labrpc.Verdict {
+// filterElections does not let others win an election than those who may.
+func (c *raftCluster) filterElections(m *labrpc.Message) labrpc.Verdict {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	req, ok := m.Body.(VoteRequest)
 	switch {
-	case !ok || c.may == nil || c.may[m.From]:
+	case !ok || c.allowed == nil || c.allowed[m.From]:
 		return labrpc.Pass
-	case c.mute:
+	case c.dropVotes:
 		return labrpc.Drop
 	}
 	// All shall hear of the new term, or who may win would always be behind.
@@ -156,22 +157,22 @@ func (c *raftCluster) censor(m *labrpc.Message) labrpc.Verdict {
 	return labrpc.Replace
 }
 
-// onlyStand lets only these stand for election: the requests of others are lost.
+// allowCandidates lets only these stand for election: the requests of others are lost.
 // None means all.
-func (c *raftCluster) onlyStand(ids ...labrpc.NodeID) { c.allow(true, ids) }
+func (c *raftCluster) allowCandidates(ids ...labrpc.NodeID) { c.allow(true, ids) }
 
-// onlyWin lets others stand too, but with a log so old that nobody votes for them.
-func (c *raftCluster) onlyWin(ids ...labrpc.NodeID) { c.allow(false, ids) }
+// allowWinners lets others stand too, but with a log so old that nobody votes for them.
+func (c *raftCluster) allowWinners(ids ...labrpc.NodeID) { c.allow(false, ids) }
 
-func (c *raftCluster) allow(mute bool, ids []labrpc.NodeID) {
+func (c *raftCluster) allow(dropVotes bool, ids []labrpc.NodeID) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.mute, c.may = mute, nil
+	c.dropVotes, c.allowed = dropVotes, nil
 	for _, id := range ids {
-		if c.may == nil {
-			c.may = map[labrpc.NodeID]bool{}
+		if c.allowed == nil {
+			c.allowed = map[labrpc.NodeID]bool{}
 		}
-		c.may[id] = true
+		c.allowed[id] = true
 	}
 }
 
@@ -183,7 +184,7 @@ func (c *raftCluster) leader() labrpc.NodeID {
 			continue
 		}
 		st := c.rafts[id].Status()
-		if st.Role != Leader {
+		if st.Role != roleLeader {
 			continue
 		}
 		follow := 0
@@ -217,13 +218,13 @@ func (c *raftCluster) waitForLeaderOf(bound time.Duration) labrpc.NodeID {
 // elect makes a server lead a new term: no other can win, and whoever leads now
 // is cut off until it has happened. Cuts that there are stay.
 func (c *raftCluster) elect(id labrpc.NodeID) {
-	c.onlyWin(id)
+	c.allowWinners(id)
 	var cut []labrpc.NodeID
 	old := c.leader()
 	if old == id {
 		return
 	}
-	for _, o := range c.but(old) {
+	for _, o := range c.except(old) {
 		if old != 0 && c.s.Net.Connected(old, o) && c.s.Net.Connected(o, old) {
 			c.s.Net.CutBoth(old, o)
 			cut = append(cut, o)
@@ -250,7 +251,7 @@ func (c *raftCluster) submit(id labrpc.NodeID) ([]byte, int) {
 func (c *raftCluster) submitText(id labrpc.NodeID, command string) ([]byte, int) {
 	st := c.rafts[id].Status()
 	index, term, ok := c.rafts[id].Submit([]byte(command))
-	if st.Role == Leader && c.s.Net.Up(id) && (!ok || term != st.Term || index <= lastIndexOf(st)) {
+	if st.Role == roleLeader && c.s.Net.Up(id) && (!ok || term != st.Term || index <= lastIndexOf(st)) {
 		c.s.Fail(labtest.Violation{
 			What:  fmt.Sprintf("Submit on %v = %d, %d, %v, want an index after %d, %d, true: it leads that term", id, index, term, ok, lastIndexOf(st), st.Term),
 			Rule:  "a leader takes every command, at the end of its log (rule 11)",
@@ -300,7 +301,7 @@ func (c *raftCluster) agree(ids ...labrpc.NodeID) int {
 // converge ends a test: the network is calm and all servers are up, so one leads,
 // and all apply one more command.
 func (c *raftCluster) converge() {
-	c.onlyStand()
+	c.allowCandidates()
 	c.s.Net.Heal()
 	c.s.Net.SetLinks(labrpc.Reliable())
 	for _, id := range c.servers {
@@ -336,7 +337,7 @@ func (c *raftCluster) converge() {
 }
 
 // but lists all servers except these.
-func (c *raftCluster) but(ids ...labrpc.NodeID) []labrpc.NodeID {
+func (c *raftCluster) except(ids ...labrpc.NodeID) []labrpc.NodeID {
 	return slices.DeleteFunc(slices.Clone(c.servers), func(id labrpc.NodeID) bool { return slices.Contains(ids, id) })
 }
 
@@ -346,7 +347,7 @@ func (c *raftCluster) any() labrpc.NodeID { return c.servers[c.s.Rand().IntN(len
 // submitToLeaders gives a command to every server that thinks that it leads.
 func (c *raftCluster) submitToLeaders() {
 	for _, id := range c.servers {
-		if c.s.Net.Up(id) && c.rafts[id].Status().Role == Leader {
+		if c.s.Net.Up(id) && c.rafts[id].Status().Role == roleLeader {
 			c.submit(id)
 		}
 	}

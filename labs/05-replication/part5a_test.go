@@ -1,4 +1,4 @@
-package replication
+package replication_test
 
 import (
 	"fmt"
@@ -7,6 +7,7 @@ import (
 
 	"distlabs/internal/harness/labtest"
 	"distlabs/labrpc"
+	. "distlabs/labs/05-replication"
 )
 
 const raftSeeds = 20
@@ -18,7 +19,7 @@ func TestAgreesInOrder5A(t *testing.T) {
 	labtest.Run(t, labtest.Config{Nodes: 3, Seeds: raftSeeds}, func(s *labtest.Sim) {
 		c := newRaftCluster(s, raftClusterOptions{})
 		leader := c.waitForLeader()
-		for _, id := range c.but(leader) {
+		for _, id := range c.except(leader) {
 			if index, term, ok := c.rafts[id].Submit([]byte("no")); ok {
 				s.Failf("only a leader takes a command (rule 11)", "Submit on %v = %d, %d, true, want false: %v leads", id, index, term, leader)
 			}
@@ -53,12 +54,12 @@ func TestGoesOnWithoutAMinority5A(t *testing.T) {
 		c := newRaftCluster(s, raftClusterOptions{})
 		c.agree(c.servers...)
 		leader := c.waitForLeader()
-		dead := c.but(leader)[:2]
+		dead := c.except(leader)[:2]
 		for _, id := range dead {
 			s.Net.Isolate(id)
 		}
 		for range 4 {
-			c.agree(c.but(dead...)...)
+			c.agree(c.except(dead...)...)
 		}
 		c.converge()
 	})
@@ -70,13 +71,13 @@ func TestSlowFollowersDelayNobody5A(t *testing.T) {
 	labtest.Run(t, labtest.Config{Nodes: 5, Seeds: raftSeeds}, func(s *labtest.Sim) {
 		c := newRaftCluster(s, raftClusterOptions{})
 		leader := c.waitForLeader()
-		slow := c.but(leader)[:2]
-		c.onlyStand(c.but(slow...)...) // they hear too little to know better
+		slow := c.except(leader)[:2]
+		c.allowCandidates(c.except(slow...)...) // they hear too little to know better
 		s.Net.SetLink(leader, slow[0], labrpc.Link{Latency: labrpc.Fixed(3 * time.Second)})
 		s.Net.SetLink(slow[1], leader, labrpc.Link{Latency: labrpc.Fixed(3 * time.Second)})
 		for range 5 {
 			from := s.Net.Now()
-			c.agree(c.but(slow...)...)
+			c.agree(c.except(slow...)...)
 			s.Measure("agreement beside slow followers", float64((s.Net.Now() - from).Milliseconds()), "ms", "≤ 500")
 		}
 		c.converge()
@@ -92,9 +93,9 @@ func TestNoAgreementWithoutAMajority5A(t *testing.T) {
 		c := newRaftCluster(s, raftClusterOptions{})
 		c.agree(c.servers...)
 		leader := c.waitForLeader()
-		friend := c.but(leader)[s.Rand().IntN(3)]
-		s.Net.Partition([]labrpc.NodeID{leader, friend}, c.but(leader, friend))
-		if c.rafts[leader].Status().Role == Leader {
+		friend := c.except(leader)[s.Rand().IntN(3)]
+		s.Net.Partition([]labrpc.NodeID{leader, friend}, c.except(leader, friend))
+		if c.rafts[leader].Status().Role == roleLeader {
 			s.Cover("a leader took a command that it could not commit")
 		}
 		before := c.rafts[leader].Status().CommitIndex
@@ -113,7 +114,7 @@ func TestNoAgreementWithoutAMajority5A(t *testing.T) {
 // leader; what else stands in its log may be of nobody (figure 2, AppendEntries 5).
 func TestFollowerCommitsWhatItShares5A(t *testing.T) {
 	labtest.Run(t, labtest.Config{Nodes: 5, Seeds: raftSeeds, Link: calmLink}, func(s *labtest.Sim) {
-		p := newPuppets(s)
+		p := newScriptedCluster(s)
 		// The leader of term 1 leaves three entries, of which one is committed.
 		p.append(2, AppendRequest{Term: 1, Entries: entriesOf(1, 1, 1)}, true)
 		p.expectCommit(0)
@@ -145,7 +146,7 @@ func TestMessageBudget5A(t *testing.T) {
 
 		idle, from := s.Net.Stats(labrpc.Match{}), s.Net.Now()
 		s.Run(5 * time.Second)
-		beats := float64(s.Net.Stats(labrpc.Match{}).Sub(idle).Sent) / 8 / (float64(s.Net.Now()-from) / float64(Heartbeat))
+		beats := float64(s.Net.Stats(labrpc.Match{}).Sub(idle).Sent) / 8 / (float64(s.Net.Now()-from) / float64(heartbeat))
 		c.budget("requests of an idle leader to a follower a heartbeat", beats, 1.2)
 
 		before := s.Net.Stats(labrpc.Match{})

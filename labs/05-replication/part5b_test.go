@@ -1,4 +1,4 @@
-package replication
+package replication_test
 
 import (
 	"fmt"
@@ -9,6 +9,7 @@ import (
 
 	"distlabs/internal/harness/labtest"
 	"distlabs/labrpc"
+	. "distlabs/labs/05-replication"
 )
 
 // The consistency check: entries that do not continue the log are refused; those
@@ -16,7 +17,7 @@ import (
 // figure 7).
 func TestConsistencyCheck5B(t *testing.T) {
 	labtest.Run(t, labtest.Config{Nodes: 5, Seeds: raftSeeds, Link: calmLink}, func(s *labtest.Sim) {
-		p := newPuppets(s)
+		p := newScriptedCluster(s)
 		p.append(2, AppendRequest{Term: 1, PrevLogIndex: 1, PrevLogTerm: 1, Entries: entriesOf(1)}, false)
 		p.expectTerms()
 		p.append(2, AppendRequest{Term: 1, Entries: entriesOf(1, 1, 1)}, true)
@@ -37,7 +38,7 @@ func TestConsistencyCheck5B(t *testing.T) {
 // that it has the entries of the later one (figure 2, AppendEntries 3).
 func TestStaleAppendUndoesNothing5B(t *testing.T) {
 	labtest.Run(t, labtest.Config{Nodes: 5, Seeds: raftSeeds, Link: calmLink}, func(s *labtest.Sim) {
-		p := newPuppets(s)
+		p := newScriptedCluster(s)
 		list := entriesOf(1, 1, 2, 2, 2)
 		p.append(2, AppendRequest{Term: 2, Entries: list}, true)
 		p.append(2, AppendRequest{Term: 2, Entries: list[:3]}, true)
@@ -71,7 +72,7 @@ func TestVotesForTheNewerLog5B(t *testing.T) {
 		{"an empty log", 6, 2, 0, 0, false},
 	}
 	labtest.Run(t, labtest.Config{Nodes: 5, Seeds: raftSeeds, Link: calmLink}, func(s *labtest.Sim) {
-		p := newPuppets(s)
+		p := newScriptedCluster(s)
 		p.append(2, AppendRequest{Term: 2, Entries: entriesOf(1, 1, 2, 2, 2)}, true)
 		for _, tt := range tests {
 			p.vote(VoteRequest{Term: tt.term, Candidate: tt.candidate, LastLogIndex: tt.last, LastLogTerm: tt.lastT}, tt.want, tt.name)
@@ -84,11 +85,11 @@ func TestVotesForTheNewerLog5B(t *testing.T) {
 func TestLateVoteDoesNotCount5B(t *testing.T) {
 	cfg := labtest.Config{Nodes: 5, Seeds: raftSeeds, Link: calmLink, MustCover: []string{"votes of an earlier term arrived while n1 stood"}}
 	labtest.Run(t, cfg, func(s *labtest.Sim) {
-		p := newPuppets(s)
+		p := newScriptedCluster(s)
 		first := 0 // the term of the first election
 		held := s.Net.Hold(labrpc.Match{To: 1, Method: "RequestVote", Kind: labrpc.Reply})
-		p.electorate(func(_ labrpc.NodeID, req VoteRequest) bool { return req.Term == 1 })
-		stands := func() bool { st := p.status(); return st.Role == Candidate && st.Term > first }
+		p.answerVotes(func(_ labrpc.NodeID, req VoteRequest) bool { return req.Term == 1 })
+		stands := func() bool { st := p.status(); return st.Role == roleCandidate && st.Term > first }
 		p.expect(2*time.Second, ruleLeader, "n1 hears of no leader and does not stand for election", stands)
 		first = p.status().Term
 		p.expect(2*time.Second, ruleLeader, "n1 was not elected and does not stand again", stands)
@@ -96,7 +97,7 @@ func TestLateVoteDoesNotCount5B(t *testing.T) {
 			s.Cover("votes of an earlier term arrived while n1 stood")
 		}
 		s.Run(10 * time.Millisecond)
-		if st := p.status(); st.Role == Leader {
+		if st := p.status(); st.Role == roleLeader {
 			p.fail(ruleElection, "n1 leads term %d at %v; all votes for it were for term %d", st.Term, briefTime(s.Net.Now()), first)
 		}
 	})
@@ -112,7 +113,7 @@ func TestHalfTheVotesMakeNoLeader5B(t *testing.T) {
 		s.Run(3 * time.Second)
 		for _, id := range c.servers {
 			st := c.rafts[id].Status()
-			if st.Role == Leader {
+			if st.Role == roleLeader {
 				s.Failf(ruleElection, "%v leads term %d at %v, and can talk to one of three others", id, st.Term, briefTime(s.Net.Now()))
 			}
 			if o := st.VotedFor; o != 0 && o != id {
@@ -127,7 +128,7 @@ func TestHalfTheVotesMakeNoLeader5B(t *testing.T) {
 // to a or to the wish for a vote (§5.1).
 func TestHigherTermDeposes5B(t *testing.T) {
 	labtest.Run(t, labtest.Config{Nodes: 5, Seeds: raftSeeds, Link: calmLink}, func(s *labtest.Sim) {
-		p := newPuppets(s)
+		p := newScriptedCluster(s)
 		newer := 0 // what the puppets answer with, if it is not 0
 		var mu sync.Mutex
 		term := func(asked int) int {
@@ -135,7 +136,7 @@ func TestHigherTermDeposes5B(t *testing.T) {
 			defer mu.Unlock()
 			return max(asked, newer)
 		}
-		for _, node := range p.puppets {
+		for _, node := range p.peers {
 			labrpc.Handle(node, "RequestVote", func(_ labrpc.NodeID, req VoteRequest) VoteReply {
 				return VoteReply{Term: term(req.Term), Granted: term(req.Term) == req.Term && req.Term > 9}
 			})
@@ -149,14 +150,14 @@ func TestHigherTermDeposes5B(t *testing.T) {
 			newer = with
 		}
 		follows := func(want int) func() bool {
-			return func() bool { st := p.status(); return st.Term == want && st.Role == Follower && st.Leader == 0 }
+			return func() bool { st := p.status(); return st.Term == want && st.Role == roleFollower && st.Leader == 0 }
 		}
 		answer(9)
 		p.expect(2*time.Second, ruleTerm, "all answer n1 with term 9, and it is no follower in that term", follows(9))
 		answer(0)
-		p.expect(2*time.Second, ruleLeader, "all vote for n1, and it does not lead", func() bool { return p.status().Role == Leader })
+		p.expect(2*time.Second, ruleLeader, "all vote for n1, and it does not lead", func() bool { return p.status().Role == roleLeader })
 		answer(20)
-		p.expect(2*Heartbeat, ruleTerm, "all answer n1 with term 20, and it is no follower in that term", follows(20))
+		p.expect(2*heartbeat, ruleTerm, "all answer n1 with term 20, and it is no follower in that term", follows(20))
 	})
 }
 
@@ -166,16 +167,16 @@ func TestHigherTermDeposes5B(t *testing.T) {
 func TestLateReplyDoesNotCount5B(t *testing.T) {
 	cfg := labtest.Config{Nodes: 5, Seeds: raftSeeds, Link: calmLink, MustCover: []string{"acknowledgements of an earlier term arrived"}}
 	labtest.Run(t, cfg, func(s *labtest.Sim) {
-		p := newPuppets(s)
-		p.electorate(func(labrpc.NodeID, VoteRequest) bool { return true })
+		p := newScriptedCluster(s)
+		p.answerVotes(func(labrpc.NodeID, VoteRequest) bool { return true })
 		p.accept()
-		leads := func() bool { return p.status().Role == Leader }
+		leads := func() bool { return p.status().Role == roleLeader }
 		p.expect(2*time.Second, ruleLeader, "all vote for n1, and it does not lead", leads)
 		held := s.Net.Hold(labrpc.Match{To: 1, Method: "AppendEntries", Kind: labrpc.Reply})
 		_, _, end := p.submit(), p.submit(), p.submit()
 		term := p.status().Term
 		late := func(m labrpc.Message) bool { r := m.Body.(AppendReply); return r.Term == term && r.Index >= end }
-		p.expect(3*Heartbeat, ruleAgree, "n1 leads and does not send what was submitted", func() bool { return slices.ContainsFunc(held.Messages(), late) })
+		p.expect(3*heartbeat, ruleAgree, "n1 leads and does not send what was submitted", func() bool { return slices.ContainsFunc(held.Messages(), late) })
 		// Another leader of a later term has one entry, in the place of all those.
 		p.append(2, AppendRequest{Term: term + 1, Entries: entriesOf(term + 1)}, true)
 		p.expect(3*time.Second, ruleLeader, "n1 hears of no leader, all vote for it, and it does not lead", leads)
@@ -202,9 +203,9 @@ func TestOlderReplyTakesNothingBack5B(t *testing.T) {
 		c := newRaftCluster(s, raftClusterOptions{})
 		c.agree(c.servers...)
 		leader := c.waitForLeader()
-		f, g := c.but(leader)[0], c.but(leader)[1]
+		f, g := c.except(leader)[0], c.except(leader)[1]
 		replies := map[labrpc.NodeID]*labrpc.Held{}
-		for _, id := range c.but(leader) { // they hear the leader; it does not hear them
+		for _, id := range c.except(leader) { // they hear the leader; it does not hear them
 			replies[id] = s.Net.Hold(labrpc.Match{From: id, To: leader, Method: "AppendEntries", Kind: labrpc.Reply})
 		}
 		acknowledges := func(index int) func(labrpc.Message) bool {
@@ -228,11 +229,11 @@ func TestOlderReplyTakesNothingBack5B(t *testing.T) {
 		}
 		s.Run(20 * time.Millisecond)
 		replies[g].Release()
-		s.WaitFor(3*Heartbeat, labtest.Violation{
+		s.WaitFor(3*heartbeat, labtest.Violation{
 			What: fmt.Sprintf("%v has not committed index %d: it has heard from %v and from %v, in this term, that they have it", leader, five, f, g),
 			Rule: ruleQuorum, Nodes: []labrpc.NodeID{leader, f, g},
 		}, func() bool { return c.rafts[leader].Status().CommitIndex >= five })
-		for _, id := range c.but(leader) {
+		for _, id := range c.except(leader) {
 			replies[id].Release()
 		}
 		c.converge()
@@ -274,7 +275,7 @@ func TestBackUpSkipsTerms5B(t *testing.T) {
 	const terms, each = 6, 10
 	cfg := labtest.Config{Nodes: 5, Seeds: raftSeeds, Link: calmLink, MustCover: []string{"n2 led"}}
 	labtest.Run(t, cfg, func(s *labtest.Sim) {
-		p := newPuppetStage(s, 2)
+		p := newScriptedServers(s, 2)
 		for i := range terms {
 			for id := labrpc.NodeID(1); id <= 2; id++ {
 				term := 2*i + int(id)
@@ -282,7 +283,7 @@ func TestBackUpSkipsTerms5B(t *testing.T) {
 				if i > 0 {
 					req.PrevLogTerm = term - 2
 				}
-				if !puppetAsk[AppendReply](p, 2+id, id, "AppendEntries", req).Success {
+				if !sendRequest[AppendReply](p, 2+id, id, "AppendEntries", req).Success {
 					s.Failf(ruleAppend, "%v refuses entries that continue its log, at %v", id, briefTime(s.Net.Now()))
 				}
 			}
@@ -292,10 +293,10 @@ func TestBackUpSkipsTerms5B(t *testing.T) {
 				s.Failf(rulePromise, "%v said that it has taken %d entries, and its log ends at %d, at %v", id, terms*each, n, briefTime(s.Net.Now()))
 			}
 		}
-		p.electorate(func(_ labrpc.NodeID, req VoteRequest) bool { return req.Candidate == 2 })
+		p.answerVotes(func(_ labrpc.NodeID, req VoteRequest) bool { return req.Candidate == 2 })
 		toN1 := labrpc.Match{From: 2, To: 1, Method: "AppendEntries", Kind: labrpc.Request}
 		s.WaitFor(healBound, labtest.Violation{What: "n2 has the newest log, and does not lead", Rule: ruleLeader},
-			func() bool { return p.c.rafts[2].Status().Role == Leader })
+			func() bool { return p.c.rafts[2].Status().Role == roleLeader })
 		s.Cover("n2 led")
 		before := s.Net.Stats(toN1).Sent
 		s.WaitFor(healBound, labtest.Violation{What: fmt.Sprintf("n1 has not the log of n2 that leads, %v later", healBound), Rule: ruleConverge}, func() bool {

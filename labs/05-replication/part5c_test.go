@@ -1,4 +1,4 @@
-package replication
+package replication_test
 
 import (
 	"fmt"
@@ -7,13 +7,14 @@ import (
 
 	"distlabs/internal/harness/labtest"
 	"distlabs/labrpc"
+	. "distlabs/labs/05-replication"
 )
 
 // A server that was down knows its term and its vote: it gives no second one (§5.6).
 // The watcher holds each new incarnation against what the last one has said.
 func TestVoteSurvives5C(t *testing.T) {
 	labtest.Run(t, labtest.Config{Nodes: 5, Seeds: raftSeeds, Link: calmLink}, func(s *labtest.Sim) {
-		p := newPuppets(s)
+		p := newScriptedCluster(s)
 		p.vote(VoteRequest{Term: 5, Candidate: 2}, true, "nobody has its vote")
 		p.restart()
 		p.vote(VoteRequest{Term: 5, Candidate: 3}, false, "before it crashed it voted for n2 in term 5")
@@ -27,9 +28,9 @@ func TestVoteSurvives5C(t *testing.T) {
 func TestOwnVoteSurvives5C(t *testing.T) {
 	cfg := labtest.Config{Nodes: 5, Seeds: raftSeeds, Link: calmLink}
 	labtest.Run(t, cfg, func(s *labtest.Sim) {
-		p := newPuppets(s)
-		p.electorate(func(labrpc.NodeID, VoteRequest) bool { return false })
-		p.expect(2*time.Second, ruleLeader, "n1 hears of no leader and does not stand for election", func() bool { return p.status().Role == Candidate })
+		p := newScriptedCluster(s)
+		p.answerVotes(func(labrpc.NodeID, VoteRequest) bool { return false })
+		p.expect(2*time.Second, ruleLeader, "n1 hears of no leader and does not stand for election", func() bool { return p.status().Role == roleCandidate })
 		s.Run(5 * time.Millisecond)
 		term := p.status().Term
 		p.restart()
@@ -40,7 +41,7 @@ func TestOwnVoteSurvives5C(t *testing.T) {
 // A term that a server has heard of, from whomever, is not forgotten (§5.6).
 func TestTermSurvives5C(t *testing.T) {
 	labtest.Run(t, labtest.Config{Nodes: 5, Seeds: raftSeeds, Link: calmLink}, func(s *labtest.Sim) {
-		p := newPuppets(s)
+		p := newScriptedCluster(s)
 		p.append(2, AppendRequest{Term: 3, Entries: entriesOf(1)}, true)
 		p.restart()
 		p.append(3, AppendRequest{Term: 2}, false)
@@ -56,7 +57,7 @@ func TestTermSurvives5C(t *testing.T) {
 // not (§5.6).
 func TestLogSurvives5C(t *testing.T) {
 	labtest.Run(t, labtest.Config{Nodes: 5, Seeds: raftSeeds, Link: calmLink}, func(s *labtest.Sim) {
-		p := newPuppets(s)
+		p := newScriptedCluster(s)
 		p.append(2, AppendRequest{Term: 1, Entries: entriesOf(1, 1, 1, 1)}, true)
 		p.restart()
 		p.expectTerms(1, 1, 1, 1)
@@ -76,7 +77,7 @@ func TestLogSurvives5C(t *testing.T) {
 func TestCrashBetweenAnyTwoWrites5C(t *testing.T) {
 	cfg := labtest.Config{Nodes: 5, Seeds: raftSeeds, Link: calmLink, MustCover: []string{"n1 crashed at a write"}}
 	labtest.Run(t, cfg, func(s *labtest.Sim) {
-		p := newPuppets(s)
+		p := newScriptedCluster(s)
 		for write := 1; write <= 10; write++ {
 			for _, after := range []bool{false, true} {
 				s.Net.Mark("a crash at write %d, after: %v", write, after)
@@ -88,12 +89,12 @@ func TestCrashBetweenAnyTwoWrites5C(t *testing.T) {
 					{Term: base + 2, Leader: 3, PrevLogIndex: 1, PrevLogTerm: base + 1, Entries: entriesOf(base+2, base+2)},
 					{Term: base + 3, Leader: 4, Entries: entriesOf(base+3, base+3, base+3, base+3)},
 				} {
-					if p.askAgain(func() bool { return puppetAppend(p, step) }) {
+					if p.askAgain(func() bool { return tryAppend(p, step) }) {
 						s.Cover("n1 crashed at a write")
 						crash()
 					}
 					p.askAgain(func() bool {
-						return puppetVote(p, VoteRequest{Term: step.Term, Candidate: step.Leader, LastLogIndex: 9, LastLogTerm: step.Term})
+						return tryVote(p, VoteRequest{Term: step.Term, Candidate: step.Leader, LastLogIndex: 9, LastLogTerm: step.Term})
 					})
 				}
 				p.expectTerms(base+3, base+3, base+3, base+3)
@@ -107,7 +108,7 @@ func TestCrashBetweenAnyTwoWrites5C(t *testing.T) {
 func TestDiskBeforeAnswer5C(t *testing.T) {
 	cfg := labtest.Config{Nodes: 5, Seeds: raftSeeds, Link: calmLink, MustCover: []string{"n1 crashed just after it answered"}}
 	labtest.Run(t, cfg, func(s *labtest.Sim) {
-		p := newPuppets(s)
+		p := newScriptedCluster(s)
 		answers := func(method string) labrpc.Match {
 			return labrpc.Match{From: 1, Method: method, Kind: labrpc.Reply}
 		}
@@ -118,13 +119,13 @@ func TestDiskBeforeAnswer5C(t *testing.T) {
 			s.Cover("n1 crashed just after it answered")
 			p.restart()
 		}
-		puppetTell[AppendReply](p, 2, 1, "AppendEntries", AppendRequest{Term: 1, Leader: 2, Entries: entriesOf(1, 1)})
+		startRequest[AppendReply](p, 2, 1, "AppendEntries", AppendRequest{Term: 1, Leader: 2, Entries: entriesOf(1, 1)})
 		crashAfter("AppendEntries")
 		p.expectTerms(1, 1)
-		puppetTell[AppendReply](p, 2, 1, "AppendEntries", AppendRequest{Term: 1, Leader: 2, PrevLogIndex: 2, PrevLogTerm: 1, Entries: entriesOf(1)})
+		startRequest[AppendReply](p, 2, 1, "AppendEntries", AppendRequest{Term: 1, Leader: 2, PrevLogIndex: 2, PrevLogTerm: 1, Entries: entriesOf(1)})
 		crashAfter("AppendEntries")
 		p.expectTerms(1, 1, 1)
-		puppetTell[VoteReply](p, 3, 1, "RequestVote", VoteRequest{Term: 2, Candidate: 3, LastLogIndex: 3, LastLogTerm: 1})
+		startRequest[VoteReply](p, 3, 1, "RequestVote", VoteRequest{Term: 2, Candidate: 3, LastLogIndex: 3, LastLogTerm: 1})
 		crashAfter("RequestVote")
 		p.vote(VoteRequest{Term: 2, Candidate: 4, LastLogIndex: 3, LastLogTerm: 1}, false, "it has voted for n3 in term 2")
 	})
@@ -166,15 +167,15 @@ func TestBareMajorityCrashes5C(t *testing.T) {
 		c.agree(c.servers...)
 		for range 3 {
 			leader := c.waitForLeader()
-			away := c.but(leader)[:2]
-			c.onlyStand(c.but(away...)...)
+			away := c.except(leader)[:2]
+			c.allowCandidates(c.except(away...)...)
 			for _, id := range away {
 				s.Net.Isolate(id)
 			}
 			_, index := c.submit(leader)
 			c.waitApplied(agreeBound, ruleAgree, index, leader)
 			c.crash(leader)
-			c.crash(c.but(append(away, leader)...)[s.Rand().IntN(2)])
+			c.crash(c.except(append(away, leader)...)[s.Rand().IntN(2)])
 			s.Run(50 * time.Millisecond)
 			c.startAll()
 			s.Run(50 * time.Millisecond)
@@ -193,14 +194,14 @@ func TestCrashesComeAndGo5C(t *testing.T) {
 	labtest.Run(t, cfg, func(s *labtest.Sim) {
 		c := newRaftCluster(s, raftClusterOptions{})
 		c.waitForLeaderOf(healBound)
-		c.shake(15)
+		c.injectFaults(15)
 		c.converge()
 	})
 }
 
 // shake lets servers crash at writes, links break and both come back, while
 // commands are submitted.
-func (c *raftCluster) shake(rounds int) {
+func (c *raftCluster) injectFaults(rounds int) {
 	s := c.s
 	for range rounds {
 		for range 1 + s.Rand().IntN(2) {

@@ -1,4 +1,4 @@
-package replication
+package replication_test
 
 import (
 	"fmt"
@@ -8,6 +8,7 @@ import (
 
 	"distlabs/internal/harness/labtest"
 	"distlabs/labrpc"
+	. "distlabs/labs/05-replication"
 )
 
 // longLife is a TTL that no test waits for.
@@ -16,36 +17,36 @@ const longLife = 10 * time.Minute
 // Each command does what it says, and two clients see the same store (rules 20, 23, 24).
 func TestCommands5D(t *testing.T) {
 	labtest.Run(t, labtest.Config{Nodes: 5, Seeds: 20}, func(s *labtest.Sim) {
-		v := newMarket(s, 3, ServerOptions{})
-		a, b := v.visit(4, longLife), v.visit(5, longLife)
+		v := newStoreCluster(s, 3, ServerOptions{})
+		a, b := v.connect(4, longLife), v.connect(5, longLife)
 		revision := 0
-		changes := func(c *customer, e errand) {
+		changes := func(c *testClient, e command) {
 			revision++
-			if y := c.must(e); y.Revision != revision && e.Op != "delete" {
+			if y := c.mustRun(e); y.Revision != revision && e.Op != "delete" {
 				s.Failf(ruleRevisions, "%v: %v returned revision %d, want %d", c.id, e, y.Revision, revision)
 			}
 		}
-		a.sees("x", "", ruleMoment)
-		changes(a, errand{Op: "create", Key: "x", Data: "1"})
-		b.does(errand{Op: "create", Key: "x", Data: "2"}, "ErrExists", ruleChecked)
-		b.sees("x", "1", ruleChecked)
-		changes(b, errand{Op: "put", Key: "x", Data: "3"})
-		changes(b, errand{Op: "put", Key: "y", Data: "4"})
-		if got := a.sees("x", "3", ruleMoment); got.Revision != 2 {
+		a.expectValue("x", "", ruleLinearizable)
+		changes(a, command{Op: "create", Key: "x", Data: "1"})
+		b.expect(command{Op: "create", Key: "x", Data: "2"}, "ErrExists", ruleChecked)
+		b.expectValue("x", "1", ruleChecked)
+		changes(b, command{Op: "put", Key: "x", Data: "3"})
+		changes(b, command{Op: "put", Key: "y", Data: "4"})
+		if got := a.expectValue("x", "3", ruleLinearizable); got.Revision != 2 {
 			s.Failf(ruleRevisions, "get(x) is at revision %d, want 2: y was changed since, x was not", got.Revision)
 		}
-		a.does(errand{Op: "set", Key: "x", Data: "5", At: 1}, "ErrConflict", ruleChecked)
-		a.does(errand{Op: "set", Key: "x", Data: "5", At: 3}, "ErrConflict", ruleChecked)
-		a.sees("x", "3", ruleChecked)
-		changes(a, errand{Op: "set", Key: "x", Data: "5", At: 2})
-		b.sees("x", "5", ruleMoment)
-		b.must(errand{Op: "delete", Key: "z"})
-		changes(b, errand{Op: "delete", Key: "x"})
-		a.sees("x", "", ruleMoment)
-		a.does(errand{Op: "set", Key: "x", Data: "6", At: 4}, "ErrConflict", ruleChecked)
-		changes(a, errand{Op: "set", Key: "x", Data: "7"})
-		b.does(errand{Op: "set", Key: "x", Data: "8"}, "ErrConflict", ruleChecked)
-		b.sees("x", "7", ruleChecked)
+		a.expect(command{Op: "set", Key: "x", Data: "5", At: 1}, "ErrConflict", ruleChecked)
+		a.expect(command{Op: "set", Key: "x", Data: "5", At: 3}, "ErrConflict", ruleChecked)
+		a.expectValue("x", "3", ruleChecked)
+		changes(a, command{Op: "set", Key: "x", Data: "5", At: 2})
+		b.expectValue("x", "5", ruleLinearizable)
+		b.mustRun(command{Op: "delete", Key: "z"})
+		changes(b, command{Op: "delete", Key: "x"})
+		a.expectValue("x", "", ruleLinearizable)
+		a.expect(command{Op: "set", Key: "x", Data: "6", At: 4}, "ErrConflict", ruleChecked)
+		changes(a, command{Op: "set", Key: "x", Data: "7"})
+		b.expect(command{Op: "set", Key: "x", Data: "8"}, "ErrConflict", ruleChecked)
+		b.expectValue("x", "7", ruleChecked)
 	})
 }
 
@@ -56,11 +57,11 @@ func TestLinearizable5D(t *testing.T) {
 	const lost, midway = "a message was lost", "a leader crashed with a command under way"
 	cfg := labtest.Config{Nodes: 6, Seeds: 20, Link: labrpc.FairLoss(0.03), MustCover: []string{lost, midway}}
 	labtest.Run(t, cfg, func(s *labtest.Sim) {
-		v := newMarket(s, 3, ServerOptions{})
+		v := newStoreCluster(s, 3, ServerOptions{})
 		var stop atomic.Bool
-		var shopping []*later[bool]
+		var shopping []*pendingCall[bool]
 		for _, id := range v.others(v.servers...) {
-			shopping = append(shopping, v.visit(id, longLife).shop(s.Seed, []string{"x", "y"}, &stop))
+			shopping = append(shopping, v.connect(id, longLife).runRandomCommands(s.Seed, []string{"x", "y"}, &stop))
 		}
 		for round := range 4 {
 			leader := v.waitForLeader(0)
@@ -98,8 +99,8 @@ func TestLinearizable5D(t *testing.T) {
 }
 
 // underWay reports whether a command has been called and has not returned.
-func (v *market) underWay() bool {
-	for _, r := range v.testimonies() {
+func (v *storeCluster) underWay() bool {
+	for _, r := range v.operations() {
 		if !r.Returned {
 			return true
 		}
@@ -108,13 +109,13 @@ func (v *market) underWay() bool {
 }
 
 // allEvents returns all changes of the store, as a new watch tells them.
-func (v *market) allEvents(c *customer) []Event {
-	e := errand{Op: "put", Key: "the end", Data: "the end"}
-	y := c.must(e)
-	v.note(0, testimony{Customer: c.id, Errand: e, Yield: y, Call: -1, Return: -1, Returned: true})
-	w := c.watches("", 0)
+func (v *storeCluster) allEvents(c *testClient) []Event {
+	e := command{Op: "put", Key: "the end", Data: "the end"}
+	y := c.mustRun(e)
+	v.record(0, operation{Client: c.id, Command: e, Response: y, Call: -1, Return: -1, Returned: true})
+	w := c.watch("", 0)
 	defer w.cancel()
-	return w.reaches(y.Revision)
+	return w.waitForEvents(y.Revision)
 }
 
 // A command is carried out, its answer is lost, and the leader crashes: the client asks the next
@@ -122,19 +123,19 @@ func (v *market) allEvents(c *customer) []Event {
 func TestOnceAcrossLeaders5D(t *testing.T) {
 	const bite = "the leader crashed after it had carried out a command that nobody has heard of"
 	labtest.Run(t, labtest.Config{Nodes: 5, Seeds: 20, MustCover: []string{bite}}, func(s *labtest.Sim) {
-		v := newMarket(s, 3, ServerOptions{})
-		a, b := v.visit(4, longLife), v.visit(5, longLife)
+		v := newStoreCluster(s, 3, ServerOptions{})
+		a, b := v.connect(4, longLife), v.connect(5, longLife)
 		for i, at := 0, 0; i < 3; i++ {
 			if i == 0 {
-				at = a.must(errand{Op: "create", Key: "x", Data: "0"}).Revision
+				at = a.mustRun(command{Op: "create", Key: "x", Data: "0"}).Revision
 			}
 			leader := v.waitForLeader(0)
 			for _, id := range v.servers {
 				s.Net.Cut(id, a.id)
 			}
 			next := fmt.Sprint(i + 1)
-			set := a.start(errand{Op: "set", Key: "x", Data: next, At: at})
-			if !s.Until(commandLimit, func() bool { return b.must(errand{Op: "get", Key: "x"}).Data == next }) {
+			set := a.start(command{Op: "set", Key: "x", Data: next, At: at})
+			if !s.Until(commandLimit, func() bool { return b.mustRun(command{Op: "get", Key: "x"}).Data == next }) {
 				s.Failf(ruleReturns, "%v: a command that reaches the leader is not carried out, because its answer cannot come back", a.id)
 			}
 			if !set.returned() {
@@ -149,7 +150,7 @@ func TestOnceAcrossLeaders5D(t *testing.T) {
 			at = y.Revision
 			v.startDown()
 		}
-		b.watches("", 0).reaches(4)
+		b.watch("", 0).waitForEvents(4)
 	})
 }
 
@@ -158,16 +159,16 @@ func TestOnceAcrossLeaders5D(t *testing.T) {
 func TestLateCopies5D(t *testing.T) {
 	const bite = "an old request reached a server"
 	labtest.Run(t, labtest.Config{Nodes: 5, Seeds: 20, MustCover: []string{bite}}, func(s *labtest.Sim) {
-		v := newMarket(s, 3, ServerOptions{})
-		var mail letterbox
+		v := newStoreCluster(s, 3, ServerOptions{})
+		var mail requestLog
 		s.Net.Intercept(mail.collect(4))
-		a, b := v.visit(4, longLife), v.visit(5, longLife)
-		at := a.must(errand{Op: "put", Key: "x", Data: "1"}).Revision
-		a.must(errand{Op: "set", Key: "x", Data: "2", At: at})
-		a.must(errand{Op: "create", Key: "y", Data: "3"})
-		a.must(errand{Op: "delete", Key: "y"})
-		b.must(errand{Op: "put", Key: "x", Data: "4"})
-		for _, old := range mail.letters() {
+		a, b := v.connect(4, longLife), v.connect(5, longLife)
+		at := a.mustRun(command{Op: "put", Key: "x", Data: "1"}).Revision
+		a.mustRun(command{Op: "set", Key: "x", Data: "2", At: at})
+		a.mustRun(command{Op: "create", Key: "y", Data: "3"})
+		a.mustRun(command{Op: "delete", Key: "y"})
+		b.mustRun(command{Op: "put", Key: "x", Data: "4"})
+		for _, old := range mail.requests() {
 			for _, id := range v.servers {
 				old.To = id
 				if s.Net.Inject(old) == nil {
@@ -176,9 +177,9 @@ func TestLateCopies5D(t *testing.T) {
 			}
 		}
 		s.Run(2 * time.Second)
-		b.sees("x", "4", ruleOnce)
-		b.sees("y", "", ruleOnce)
-		if y := b.must(errand{Op: "put", Key: "z", Data: "5"}); y.Revision != 6 {
+		b.expectValue("x", "4", ruleOnce)
+		b.expectValue("y", "", ruleOnce)
+		if y := b.mustRun(command{Op: "put", Key: "z", Data: "5"}); y.Revision != 6 {
 			s.Failf(ruleOnce, "%v: five changes were asked for before this one, which has revision %d, want 6", b.id, y.Revision)
 		}
 	})
@@ -189,17 +190,17 @@ func TestLateCopies5D(t *testing.T) {
 func TestAnswerIsForTheCommand5D(t *testing.T) {
 	const bite = "the entry of a command was replaced by another"
 	labtest.Run(t, labtest.Config{Nodes: 5, Seeds: 20, MustCover: []string{bite}}, func(s *labtest.Sim) {
-		v := newMarket(s, 3, ServerOptions{})
-		a, b := v.visit(4, longLife), v.visit(5, longLife)
-		a.must(errand{Op: "put", Key: "x", Data: "1"})
+		v := newStoreCluster(s, 3, ServerOptions{})
+		a, b := v.connect(4, longLife), v.connect(5, longLife)
+		a.mustRun(command{Op: "put", Key: "x", Data: "1"})
 		old := v.waitForLeader(0)
 		s.Net.Partition([]labrpc.NodeID{old, a.id})
 		v.waitForLeader(old)
 		for i := range 5 {
-			b.must(errand{Op: "put", Key: "y", Data: fmt.Sprint(i)})
+			b.mustRun(command{Op: "put", Key: "y", Data: fmt.Sprint(i)})
 		}
 		before, _ := v.status(old)
-		put := a.start(errand{Op: "put", Key: "x", Data: "2"})
+		put := a.start(command{Op: "put", Key: "x", Data: "2"})
 		last := func(st Status) int { return st.SnapshotIndex + len(st.Log) }
 		s.Until(time.Second, func() bool { st, _ := v.status(old); return last(st) > last(before) || put.returned() })
 		st, _ := v.status(old)
@@ -211,7 +212,7 @@ func TestAnswerIsForTheCommand5D(t *testing.T) {
 		if _, err := put.wait(); err != "" {
 			s.Failf(ruleReturns, `%v: put(x, "2") returned %s, want no error`, a.id, err)
 		}
-		b.sees("x", "2", ruleMoment)
+		b.expectValue("x", "2", ruleLinearizable)
 	})
 }
 
@@ -219,21 +220,21 @@ func TestAnswerIsForTheCommand5D(t *testing.T) {
 func TestNoStaleRead5D(t *testing.T) {
 	const bite = "a deposed leader was asked for a value that has changed"
 	labtest.Run(t, labtest.Config{Nodes: 5, Seeds: 20, MustCover: []string{bite}}, func(s *labtest.Sim) {
-		v := newMarket(s, 3, ServerOptions{})
-		a, b := v.visit(4, longLife), v.visit(5, longLife)
-		a.must(errand{Op: "put", Key: "x", Data: "1"})
+		v := newStoreCluster(s, 3, ServerOptions{})
+		a, b := v.connect(4, longLife), v.connect(5, longLife)
+		a.mustRun(command{Op: "put", Key: "x", Data: "1"})
 		old := v.waitForLeader(0)
 		s.Net.Partition([]labrpc.NodeID{old, a.id})
 		v.waitForLeader(old)
-		b.must(errand{Op: "put", Key: "x", Data: "2"})
-		get := a.start(errand{Op: "get", Key: "x"})
+		b.mustRun(command{Op: "put", Key: "x", Data: "2"})
+		get := a.start(command{Op: "get", Key: "x"})
 		s.Run(2 * time.Second)
-		if st, up := v.status(old); up && st.Role == Leader {
+		if st, up := v.status(old); up && st.Role == roleLeader {
 			s.Cover(bite)
 		}
 		s.Net.Heal()
 		if y, err := get.wait(); err != "" || y.Data != "2" {
-			s.Failf(ruleMoment, `%v: get(x) = %q (%s), want "2": the put of %v had returned before the get was called`, a.id, y.Data, orNil(err), b.id)
+			s.Failf(ruleLinearizable, `%v: get(x) = %q (%s), want "2": the put of %v had returned before the get was called`, a.id, y.Data, orNil(err), b.id)
 		}
 	})
 }

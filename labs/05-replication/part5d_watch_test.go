@@ -1,4 +1,4 @@
-package replication
+package replication_test
 
 import (
 	"fmt"
@@ -7,14 +7,15 @@ import (
 
 	"distlabs/internal/harness/labtest"
 	"distlabs/labrpc"
+	. "distlabs/labs/05-replication"
 )
 
 // writes makes n changes, by turns on two keys, and returns what a watch must tell of them.
-func (c *customer) writes(n int, keys ...string) []Event {
+func (c *testClient) writes(n int, keys ...string) []Event {
 	var events []Event
 	for i := range n {
-		e := errand{Op: "put", Key: keys[i%len(keys)], Data: fmt.Sprintf("%v-%d", c.id, i)}
-		events = append(events, Event{Revision: c.must(e).Revision, Key: e.Key, Data: e.Data})
+		e := command{Op: "put", Key: keys[i%len(keys)], Data: fmt.Sprintf("%v-%d", c.id, i)}
+		events = append(events, Event{Revision: c.mustRun(e).Revision, Key: e.Key, Data: e.Data})
 	}
 	return events
 }
@@ -31,9 +32,9 @@ func eventsUnder(prefix string, after int, events []Event) []Event {
 }
 
 // tells checks that the watch has told of just these events, in time (rule 25).
-func (w *lookout) tells(want []Event) {
+func (w *watchRecorder) expectEvents(want []Event) {
 	want = eventsUnder(w.prefix, w.after, want)
-	w.c.v.sameEvents(ruleWatch, fmt.Sprintf("%v: the watch of %q after revision %d", w.c.id, w.prefix, w.after), w.reaches(len(want)), want)
+	w.c.v.sameEvents(ruleWatch, fmt.Sprintf("%v: the watch of %q after revision %d", w.c.id, w.prefix, w.after), w.waitForEvents(len(want)), want)
 }
 
 // Watches go on through crashes of the leader, and through a time in which the watching client is cut
@@ -41,13 +42,13 @@ func (w *lookout) tells(want []Event) {
 func TestWatchAcrossLeaders5D(t *testing.T) {
 	const bite = "changes were made while the watching client was cut off"
 	labtest.Run(t, labtest.Config{Nodes: 7, Seeds: 20, MustCover: []string{bite}}, func(s *labtest.Sim) {
-		v := newMarket(s, 3, ServerOptions{})
-		a, b, c, d := v.visit(4, longLife), v.visit(5, longLife), v.visit(6, longLife), v.visit(7, longLife)
-		views := []*lookout{b.watches("", 0), c.watches("in/", 0), d.watches("in/x", 4)}
+		v := newStoreCluster(s, 3, ServerOptions{})
+		a, b, c, d := v.connect(4, longLife), v.connect(5, longLife), v.connect(6, longLife), v.connect(7, longLife)
+		views := []*watchRecorder{b.watch("", 0), c.watch("in/", 0), d.watch("in/x", 4)}
 		all := a.writes(6, "in/x", "out", "in/y")
 		check := func() {
 			for _, w := range views {
-				w.tells(all)
+				w.expectEvents(all)
 			}
 		}
 		for range 3 {
@@ -57,7 +58,7 @@ func TestWatchAcrossLeaders5D(t *testing.T) {
 			v.startDown()
 			check()
 		}
-		for _, each := range []*customer{b, c, d} {
+		for _, each := range []*testClient{b, c, d} {
 			s.Net.Isolate(each.id)
 		}
 		all = append(all, a.writes(3, "in/x", "out")...)
@@ -68,11 +69,11 @@ func TestWatchAcrossLeaders5D(t *testing.T) {
 		s.Net.Heal()
 		v.startDown()
 		all = append(all, a.writes(1, "in/x")...)
-		y := a.must(errand{Op: "put", Key: "in/z", Data: "gone"})
+		y := a.mustRun(command{Op: "put", Key: "in/z", Data: "gone"})
 		all = append(all, Event{Revision: y.Revision, Key: "in/z", Data: "gone"})
-		a.must(errand{Op: "delete", Key: "in/z"})
+		a.mustRun(command{Op: "delete", Key: "in/z"})
 		all = append(all, Event{Revision: y.Revision + 1, Key: "in/z", Deleted: true})
-		views = append(views, a.watches("in", y.Revision-2))
+		views = append(views, a.watch("in", y.Revision-2))
 		check()
 		s.Run(watchLimit)
 		check() // and no more than that
@@ -84,17 +85,17 @@ func TestWatchAcrossLeaders5D(t *testing.T) {
 func TestWatchTurnsToALateServer5D(t *testing.T) {
 	const bite = "the only server that a watch could reach was behind what the watch had told"
 	labtest.Run(t, labtest.Config{Nodes: 5, Seeds: 20, MustCover: []string{bite}}, func(s *labtest.Sim) {
-		v := newMarket(s, 3, ServerOptions{})
-		a, b := v.visit(4, longLife), v.visit(5, longLife)
+		v := newStoreCluster(s, 3, ServerOptions{})
+		a, b := v.connect(4, longLife), v.connect(5, longLife)
 		leader := v.waitForLeader(0)
 		late := v.servers[0]
 		if late == leader {
 			late = v.servers[1]
 		}
 		v.alone(late)
-		w := b.watches("", 0)
+		w := b.watch("", 0)
 		all := a.writes(5, "x", "y")
-		w.tells(all)
+		w.expectEvents(all)
 		for _, id := range v.servers {
 			if id != late {
 				s.Net.CutBoth(b.id, id)
@@ -110,7 +111,7 @@ func TestWatchTurnsToALateServer5D(t *testing.T) {
 		s.Run(5 * time.Second)
 		s.Net.Heal()
 		all = append(all, a.writes(2, "x")...)
-		w.tells(all)
+		w.expectEvents(all)
 	})
 }
 
@@ -119,16 +120,16 @@ func TestWatchTurnsToALateServer5D(t *testing.T) {
 func TestWatchTurnsAway5D(t *testing.T) {
 	const bite = "changes were made while a server was cut off that only clients could reach"
 	labtest.Run(t, labtest.Config{Nodes: 5, Seeds: 20, MustCover: []string{bite}}, func(s *labtest.Sim) {
-		v := newMarket(s, 3, ServerOptions{})
-		a, b := v.visit(4, longLife), v.visit(5, longLife)
-		w := b.watches("", 0)
+		v := newStoreCluster(s, 3, ServerOptions{})
+		a, b := v.connect(4, longLife), v.connect(5, longLife)
+		w := b.watch("", 0)
 		all := a.writes(1, "x")
 		for _, id := range v.servers {
 			v.alone(id)
 			v.waitForLeader(id)
 			all = append(all, a.writes(2, "x")...)
 			s.Cover(bite)
-			w.tells(all)
+			w.expectEvents(all)
 			s.Net.Heal()
 			s.Run(time.Second)
 		}
@@ -137,31 +138,31 @@ func TestWatchTurnsAway5D(t *testing.T) {
 
 // The store remembers as many changes as it was told to, on every server; a watch that is up to date is not
 // disturbed by changes of other keys, however many (rules 25 and 26).
-func TestForgottenChanges5D(t *testing.T) {
+func TestCompactedChanges5D(t *testing.T) {
 	labtest.Run(t, labtest.Config{Nodes: 5, Seeds: 20}, func(s *labtest.Sim) {
 		const history, changes = 6, 30
-		v := newMarket(s, 3, ServerOptions{History: history})
-		a, b := v.visit(4, longLife), v.visit(5, longLife)
-		quiet := b.watches("quiet", 0)
+		v := newStoreCluster(s, 3, ServerOptions{History: history})
+		a, b := v.connect(4, longLife), v.connect(5, longLife)
+		quiet := b.watch("quiet", 0)
 		all := a.writes(changes, "busy")
 		for range 2 {
 			s.Run(time.Second) // until the last server has heard of the last change
 			for _, after := range []int{0, changes - history - 1} {
-				w := b.watches("", after)
-				if _, err := w.end.wait(); err != "ErrForgotten" {
-					s.Failf(ruleForgotten, "%v: a watch after revision %d, when there are %d and the last %d are kept, returned %s, want ErrForgotten", b.id, after, changes, history, orNil(err))
+				w := b.watch("", after)
+				if _, err := w.end.wait(); err != "ErrCompacted" {
+					s.Failf(ruleCompacted, "%v: a watch after revision %d, when there are %d and the last %d are kept, returned %s, want ErrCompacted", b.id, after, changes, history, orNil(err))
 				}
 				if n := len(w.seen()); n > 0 {
-					s.Failf(ruleForgotten, "%v: a watch that returned ErrForgotten has told of %d changes", b.id, n)
+					s.Failf(ruleCompacted, "%v: a watch that returned ErrCompacted has told of %d changes", b.id, n)
 				}
 			}
-			last := b.watches("", changes-history)
-			last.tells(all)
+			last := b.watch("", changes-history)
+			last.expectEvents(all)
 			last.cancel()
 			v.moveLeader()
 		}
 		all = append(all, a.writes(1, "quiet")...)
-		quiet.tells(all)
+		quiet.expectEvents(all)
 	})
 }
 
@@ -170,15 +171,15 @@ func TestForgottenChanges5D(t *testing.T) {
 func TestServersAgree5D(t *testing.T) {
 	labtest.Run(t, labtest.Config{Nodes: 5, Seeds: 20}, func(s *labtest.Sim) {
 		const keys, ttl = 9, 2 * time.Second
-		v := newMarket(s, 3, ServerOptions{})
-		a, b := v.visit(4, ttl), v.visit(5, longLife)
-		w := b.watches("", 0)
+		v := newStoreCluster(s, 3, ServerOptions{})
+		a, b := v.connect(4, ttl), v.connect(5, longLife)
+		w := b.watch("", 0)
 		for i := range keys {
-			a.must(errand{Op: "own", Key: fmt.Sprintf("own/%d", i), Data: "a"})
+			a.mustRun(command{Op: "own", Key: fmt.Sprintf("own/%d", i), Data: "a"})
 		}
 		s.Net.Crash(a.id)
 		s.Run(ttl + sessionSlack)
-		want := w.reaches(2 * keys)
+		want := w.waitForEvents(2 * keys)
 		w.cancel()
 		for range 3 {
 			leader := v.moveLeader()
@@ -187,8 +188,8 @@ func TestServersAgree5D(t *testing.T) {
 					s.Net.CutBoth(b.id, id)
 				}
 			}
-			again := b.watches("", 0)
-			got := again.reaches(2 * keys)
+			again := b.watch("", 0)
+			got := again.waitForEvents(2 * keys)
 			v.sameEvents(ruleRevisions, fmt.Sprintf("%v, told by %v", b.id, leader), got, want)
 			again.cancel()
 			s.Net.Heal()
@@ -197,7 +198,7 @@ func TestServersAgree5D(t *testing.T) {
 }
 
 // alone cuts a server off from the other servers, and from nobody else.
-func (v *market) alone(server labrpc.NodeID) {
+func (v *storeCluster) alone(server labrpc.NodeID) {
 	for _, id := range v.servers {
 		if id != server {
 			v.s.Net.CutBoth(server, id)

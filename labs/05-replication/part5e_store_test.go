@@ -1,4 +1,4 @@
-package replication
+package replication_test
 
 import (
 	"context"
@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"distlabs/internal/harness/labtest"
+	. "distlabs/labs/05-replication"
 )
 
 func closeClient(ctx context.Context, client *Client) (bool, error) {
@@ -18,11 +19,11 @@ func TestSnapshotOfTheStore5E(t *testing.T) {
 	const bite = "a server was sent a snapshot in place of a command whose client still asks"
 	labtest.Run(t, labtest.Config{Nodes: 6, Seeds: 20, MustCover: []string{bite}}, func(s *labtest.Sim) {
 		const every, ttl = 10, 3 * time.Second
-		v := newMarket(s, 3, ServerOptions{SnapshotEvery: every})
-		a, b, c := v.visit(4, longLife), v.visit(5, longLife), v.visit(6, ttl)
-		c.must(errand{Op: "own", Key: "own", Data: "c"})
-		at := a.must(errand{Op: "create", Key: "x", Data: "1"}).Revision
-		b.must(errand{Op: "put", Key: "old", Data: "b"})
+		v := newStoreCluster(s, 3, ServerOptions{SnapshotEvery: every})
+		a, b, c := v.connect(4, longLife), v.connect(5, longLife), v.connect(6, ttl)
+		c.mustRun(command{Op: "own", Key: "own", Data: "c"})
+		at := a.mustRun(command{Op: "create", Key: "x", Data: "1"}).Revision
+		b.mustRun(command{Op: "put", Key: "old", Data: "b"})
 		s.Run(time.Second) // until all servers know of it
 		leader := v.waitForLeader(0)
 		late := v.servers[0]
@@ -33,9 +34,9 @@ func TestSnapshotOfTheStore5E(t *testing.T) {
 		for _, id := range v.servers {
 			s.Net.Cut(id, a.id)
 		}
-		set := a.start(errand{Op: "set", Key: "x", Data: "2", At: at})
-		s.Until(commandLimit, func() bool { return b.must(errand{Op: "get", Key: "x"}).Data == "2" })
-		b.must(errand{Op: "delete", Key: "old"})
+		set := a.start(command{Op: "set", Key: "x", Data: "2", At: at})
+		s.Until(commandLimit, func() bool { return b.mustRun(command{Op: "get", Key: "x"}).Data == "2" })
+		b.mustRun(command{Op: "delete", Key: "old"})
 		all := b.writes(4*every, "y", "z")
 		for _, id := range v.servers {
 			if st, up := v.status(id); up && id != late && len(st.Log) > 3*every {
@@ -66,22 +67,22 @@ func TestSnapshotOfTheStore5E(t *testing.T) {
 		if _, err := set.wait(); err != "" {
 			s.Failf(ruleWholeStore, `%v: compare-and-set(x, "2", at %d) returned %s though it was carried out: the new leader, which has it from a snapshot, knows nothing of it`, a.id, at, err)
 		}
-		b.sees("own", "c", ruleWholeStore)
-		b.sees("old", "", ruleWholeStore)
-		w := b.watches("", 0)
-		w.reaches(len(all) + 5)
+		b.expectValue("own", "c", ruleWholeStore)
+		b.expectValue("old", "", ruleWholeStore)
+		w := b.watch("", 0)
+		w.waitForEvents(len(all) + 5)
 		s.Net.Crash(c.id)
-		w.gone("own", ttl+sessionSlack, "its session's client has crashed")
+		w.waitForDelete("own", ttl+sessionSlack, "its session's client has crashed")
 		w.cancel()
 		v.restarts()
-		b.sees("x", "2", ruleWholeStore)
-		b.sees("own", "", ruleWholeStore)
-		b.watches("", 0).reaches(len(all) + 6)
+		b.expectValue("x", "2", ruleWholeStore)
+		b.expectValue("own", "", ruleWholeStore)
+		b.watch("", 0).waitForEvents(len(all) + 6)
 	})
 }
 
 // restarts crashes all servers at once, and starts them again.
-func (v *market) restarts() {
+func (v *storeCluster) restarts() {
 	for _, id := range v.servers {
 		v.s.Net.Crash(id)
 	}

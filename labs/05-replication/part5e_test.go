@@ -1,4 +1,4 @@
-package replication
+package replication_test
 
 import (
 	"fmt"
@@ -7,6 +7,7 @@ import (
 
 	"distlabs/internal/harness/labtest"
 	"distlabs/labrpc"
+	. "distlabs/labs/05-replication"
 )
 
 // The application takes a snapshot every ten entries. The log, and all that the
@@ -57,14 +58,14 @@ func TestLaggardGetsASnapshot5E(t *testing.T) {
 		c.agree(c.servers...)
 		for range 3 {
 			leader := c.waitForLeader()
-			lag := c.but(leader)[s.Rand().IntN(2)]
-			c.onlyStand(c.but(lag)...)
+			lag := c.except(leader)[s.Rand().IntN(2)]
+			c.allowCandidates(c.except(lag)...)
 			s.Net.Isolate(lag)
 			for range 12 {
-				c.agree(c.but(lag)...)
+				c.agree(c.except(lag)...)
 			}
 			s.Net.Heal()
-			c.onlyStand()
+			c.allowCandidates()
 			before := s.Net.Stats(labrpc.Match{Method: "InstallSnapshot", Kind: labrpc.Request, To: lag}).Sent
 			index := lastIndexOf(c.rafts[c.waitForLeaderOf(healBound)].Status())
 			c.waitApplied(electionBound, ruleConverge, index, lag)
@@ -83,7 +84,7 @@ func TestLaggardGetsASnapshot5E(t *testing.T) {
 // not take anything back; and a newer one must keep what continues it (figure 13).
 func TestOldSnapshotChangesNothing5E(t *testing.T) {
 	labtest.Run(t, labtest.Config{Nodes: 5, Seeds: raftSeeds, Link: calmLink}, func(s *labtest.Sim) {
-		p := newPuppets(s)
+		p := newScriptedCluster(s)
 		list := entriesOf(1, 1, 2, 2, 2, 3, 3, 3, 3, 3)
 		p.append(2, AppendRequest{Term: 3, Entries: list[:8], Commit: 5}, true)
 		s.Run(0)
@@ -116,7 +117,7 @@ func TestOldSnapshotChangesNothing5E(t *testing.T) {
 // than one that a leader has sent meanwhile.
 func TestOwnOldSnapshotChangesNothing5E(t *testing.T) {
 	labtest.Run(t, labtest.Config{Nodes: 5, Seeds: raftSeeds, Link: calmLink}, func(s *labtest.Sim) {
-		p := newPuppets(s)
+		p := newScriptedCluster(s)
 		list := entriesOf(1, 1, 1, 1, 2, 2)
 		p.append(2, AppendRequest{Term: 2, Entries: list[:4], Commit: 4}, true)
 		s.Run(0)
@@ -141,7 +142,7 @@ func TestOwnOldSnapshotChangesNothing5E(t *testing.T) {
 // last index and term are known, before and after a crash (§7).
 func TestEdgeOfTheSnapshot5E(t *testing.T) {
 	labtest.Run(t, labtest.Config{Nodes: 5, Seeds: raftSeeds, Link: calmLink}, func(s *labtest.Sim) {
-		p, crash := newPuppets(s), s.Seed%2 == 0
+		p, crash := newScriptedCluster(s), s.Seed%2 == 0
 		list := entriesOf(1, 1, 2, 2, 2, 3, 3)
 		p.append(2, AppendRequest{Term: 3, Entries: list[:5], Commit: 5}, true)
 		s.Run(0)
@@ -178,7 +179,7 @@ func TestCrashWithinASnapshot5E(t *testing.T) {
 	cfg := labtest.Config{Nodes: 5, Seeds: raftSeeds, Link: calmLink, MustCover: []string{"n1 crashed as it took a snapshot", "n1 crashed as it was sent a snapshot"}}
 	labtest.Run(t, cfg, func(s *labtest.Sim) {
 		write, after := 1+int(s.Seed-1)/2%10, s.Seed%2 == 0
-		p := newPuppets(s)
+		p := newScriptedCluster(s)
 		crash := func() { s.Net.CrashAtWrite(1, labrpc.CrashPoint{Write: s.Net.Writes(1) + write, After: after}) }
 		p.append(2, AppendRequest{Term: 1, Entries: entriesOf(1, 1, 1, 1, 1, 1), Commit: 4}, true)
 		s.Run(0)
@@ -253,7 +254,7 @@ func TestSnapshotsComeAndGo5E(t *testing.T) {
 	labtest.Run(t, cfg, func(s *labtest.Sim) {
 		c := newRaftCluster(s, raftClusterOptions{SnapshotEvery: 3})
 		c.waitForLeaderOf(healBound)
-		c.shake(15)
+		c.injectFaults(15)
 		if s.Net.Stats(labrpc.Match{Method: "InstallSnapshot"}).Sent > 0 {
 			s.Cover("a snapshot was sent")
 		}

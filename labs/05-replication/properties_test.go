@@ -1,4 +1,4 @@
-package replication
+package replication_test
 
 import (
 	"bytes"
@@ -6,10 +6,11 @@ import (
 
 	"distlabs/internal/harness/labtest"
 	"distlabs/labrpc"
+	. "distlabs/labs/05-replication"
 )
 
 // leads checks Election Safety.
-func (w *raftWatcher) leads(id labrpc.NodeID, term int) *labtest.Violation {
+func (w *invariantChecker) leads(id labrpc.NodeID, term int) *labtest.Violation {
 	other, known := w.leaders[term]
 	if !known {
 		if v := w.elected(id, term); v != nil {
@@ -25,7 +26,7 @@ func (w *raftWatcher) leads(id labrpc.NodeID, term int) *labtest.Violation {
 	v := w.violation(ruleElection, id, "two leaders in term %d: %v (from %v) and %v (from %v)", term, other.node, briefTime(other.at), id, w.now())
 	v.Nodes = append(v.Nodes, other.node)
 	for _, sv := range w.servers {
-		if c, ok := w.ballots[castVote{sv.id, term}]; ok {
+		if c, ok := w.ballots[voteKey{sv.id, term}]; ok {
 			v.Seen = append(v.Seen, fmt.Sprintf("%v voted for %v in term %d", sv.id, c, term))
 		}
 	}
@@ -33,10 +34,10 @@ func (w *raftWatcher) leads(id labrpc.NodeID, term int) *labtest.Violation {
 }
 
 // elected checks that a new leader has been given a majority's votes.
-func (w *raftWatcher) elected(id labrpc.NodeID, term int) *labtest.Violation {
+func (w *invariantChecker) elected(id labrpc.NodeID, term int) *labtest.Violation {
 	var voters []labrpc.NodeID
 	for _, sv := range w.servers {
-		if w.ballots[castVote{sv.id, term}] == id {
+		if w.ballots[voteKey{sv.id, term}] == id {
 			voters = append(voters, sv.id)
 		}
 	}
@@ -47,7 +48,7 @@ func (w *raftWatcher) elected(id labrpc.NodeID, term int) *labtest.Violation {
 }
 
 // appendOnly checks Leader Append-Only.
-func (w *raftWatcher) appendOnly(sv *watchedServer, was Status) *labtest.Violation {
+func (w *invariantChecker) appendOnly(sv *checkedServer, was Status) *labtest.Violation {
 	for index := max(was.SnapshotIndex, sv.seen.SnapshotIndex) + 1; index <= lastIndexOf(was); index++ {
 		old := entryAt(was, index)
 		if index > lastIndexOf(sv.seen) {
@@ -62,7 +63,7 @@ func (w *raftWatcher) appendOnly(sv *watchedServer, was Status) *labtest.Violati
 
 // matching checks Log Matching: that an index and a term determine the command and
 // the term of the entry before. From that it follows for all entries before.
-func (w *raftWatcher) matching(sv *watchedServer, was Status) *labtest.Violation {
+func (w *invariantChecker) matching(sv *checkedServer, was Status) *labtest.Violation {
 	now := sv.seen
 	changed := false
 	for i, e := range now.Log {
@@ -97,7 +98,7 @@ func (w *raftWatcher) matching(sv *watchedServer, was Status) *labtest.Violation
 
 // commits takes in what a server says is committed. It may have come to know and
 // put into a snapshot in one step: then the log of the step before tells.
-func (w *raftWatcher) commits(sv *watchedServer, was Status) *labtest.Violation {
+func (w *invariantChecker) commits(sv *checkedServer, was Status) *labtest.Violation {
 	now := sv.seen
 	for index := len(w.committed) + 1; index <= min(now.SnapshotIndex, lastIndexOf(was)); index++ {
 		w.commit(sv, index, entryAt(was, index))
@@ -127,14 +128,14 @@ func (w *raftWatcher) commits(sv *watchedServer, was Status) *labtest.Violation 
 }
 
 // commit notes the first server that says that an entry is committed.
-func (w *raftWatcher) commit(sv *watchedServer, index int, e Entry) {
+func (w *invariantChecker) commit(sv *checkedServer, index int, e Entry) {
 	w.s.Logf("%v says that entry %d of term %d is committed", sv.id, index, e.Term)
 	w.committed = append(w.committed, seenCommit{term: e.Term, command: bytes.Clone(e.Command), node: sv.id, in: sv.seen.Term, at: w.s.Net.Now()})
 }
 
 // quorum checks that what has been committed since is on a majority: of a server
 // that is down, what it had last counts.
-func (w *raftWatcher) quorum(since int) *labtest.Violation {
+func (w *invariantChecker) quorum(since int) *labtest.Violation {
 	if len(w.servers) < len(w.s.Net.Nodes()) {
 		return nil // puppets have it
 	}
@@ -157,7 +158,7 @@ func (w *raftWatcher) quorum(since int) *labtest.Violation {
 }
 
 // wasCommitted holds one call of apply against what is committed.
-func (w *raftWatcher) wasCommitted(h handedOver) *labtest.Violation {
+func (w *invariantChecker) wasCommitted(h applyCall) *labtest.Violation {
 	sv := w.servers[h.node-1]
 	if sv.inc != h.inc || !w.s.Net.Up(h.node) {
 		return nil // it has crashed: nobody saw that incarnation's last moment
@@ -187,10 +188,10 @@ func (w *raftWatcher) wasCommitted(h handedOver) *labtest.Violation {
 }
 
 // complete checks Leader Completeness.
-func (w *raftWatcher) complete() *labtest.Violation {
+func (w *invariantChecker) complete() *labtest.Violation {
 	for _, sv := range w.servers {
 		now := sv.seen
-		if now.Role != Leader || !w.s.Net.Up(sv.id) {
+		if now.Role != roleLeader || !w.s.Net.Up(sv.id) {
 			continue
 		}
 		if sv.ledTerm != now.Term {

@@ -1,4 +1,4 @@
-package replication
+package replication_test
 
 import (
 	"fmt"
@@ -6,6 +6,7 @@ import (
 
 	"distlabs/internal/harness/labtest"
 	"distlabs/labrpc"
+	. "distlabs/labs/05-replication"
 )
 
 // Three servers, a command for each of the first leaders, and any order of events: messages arrive late, never or twice,
@@ -17,7 +18,7 @@ func TestAnySchedule5B(t *testing.T) {
 	)
 	space := labtest.SearchSpace{Nodes: 3, Depth: 60, Losses: 1, Copies: 1, Crashes: 1, MustCover: []string{committed, crashed}}
 	labtest.Explore(t, space, func(s *labtest.Sim) labtest.Scenario {
-		c := &raftCluster{s: s, servers: s.Net.Nodes(), rafts: map[labrpc.NodeID]*Raft{}, w: watchRafts(s, space.Nodes)}
+		c := &raftCluster{s: s, servers: s.Net.Nodes(), rafts: map[labrpc.NodeID]*Raft{}, w: checkInvariants(s, space.Nodes)}
 		told := map[int]bool{} // the terms whose leader has a command
 		return labtest.Scenario{
 			Start: func(node *labrpc.Node) {
@@ -29,7 +30,7 @@ func TestAnySchedule5B(t *testing.T) {
 			BeforeStep: func() bool {
 				for _, id := range c.servers {
 					raft := c.rafts[id]
-					if st := raft.Status(); st.Role == Leader && !told[st.Term] && len(told) < 3 {
+					if st := raft.Status(); st.Role == roleLeader && !told[st.Term] && len(told) < 3 {
 						told[st.Term] = true
 						command := fmt.Appendf(nil, "c%d", len(told))
 						go raft.Submit(command)

@@ -7,7 +7,7 @@ import (
 
 // Watch calls f with every change after the given revision of every key that begins
 // with prefix, in order, each once, whatever server crashes; one call at a time. It
-// returns when ctx ends, with its error; or with ErrForgotten if the store does not
+// returns when ctx ends, with its error; or with ErrCompacted if the store does not
 // remember all changes since that revision.
 func (c *Client) Watch(ctx context.Context, prefix string, after int, f func(Event)) error {
 	// TODO(5D): ask for news.

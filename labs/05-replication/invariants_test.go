@@ -1,4 +1,4 @@
-package replication
+package replication_test
 
 import (
 	"fmt"
@@ -7,6 +7,7 @@ import (
 
 	"distlabs/internal/harness/labtest"
 	"distlabs/labrpc"
+	. "distlabs/labs/05-replication"
 )
 
 // The five properties of figure 3, and what else every Raft must do at every
@@ -23,28 +24,28 @@ const (
 	ruleStatus       = "Status tells the truth: of one moment, LastApplied ≤ CommitIndex ≤ the last entry, terms that only grow (rule 9)"
 )
 
-// A raftWatcher sees all servers at every step, through Status, and every message. It
+// A invariantChecker sees all servers at every step, through Status, and every message. It
 // knows incarnations: it asks the one that runs, and a message is a promise of the
 // incarnation that sent it, when it sent it.
-type raftWatcher struct {
+type invariantChecker struct {
 	s *labtest.Sim
 
 	// What arrives in the network's goroutine waits here for the next check: there
 	// one may not ask the network anything. Nothing else is done under inbox.
 	inbox sync.Mutex
 	heard []labrpc.Message
-	given []handedOver
+	given []applyCall
 
 	mu        sync.Mutex
-	servers   []*watchedServer          // server i is node i+1
+	servers   []*checkedServer          // server i is node i+1
 	leaders   map[int]leadClaim         // by term
 	places    map[logPlace]placeContent // every entry that was ever in a log
 	committed []seenCommit              // committed[i] is index i+1
-	ballots   map[castVote]labrpc.NodeID
+	ballots   map[voteKey]labrpc.NodeID
 }
 
-// A watchedServer is what the watcher knows of one node.
-type watchedServer struct {
+// A checkedServer is what the watcher knows of one node.
+type checkedServer struct {
 	id       labrpc.NodeID
 	raft     *Raft  // the incarnation that runs; nil if none does
 	seen     Status // last; of an earlier incarnation if since is later
@@ -53,7 +54,7 @@ type watchedServer struct {
 	led      int    // Leader Completeness is checked up to here ...
 	ledTerm  int    // ... in this term
 	sentTerm int    // the highest term that the node has told anybody
-	accepted saidAccept
+	accepted acknowledged
 }
 
 type leadClaim struct {
@@ -78,50 +79,50 @@ type seenCommit struct {
 	at      time.Duration
 }
 
-// A saidAccept is a server's word, in a term, to have the leader's log up to index.
-type saidAccept struct {
+// A acknowledged is a server's word, in a term, to have the leader's log up to index.
+type acknowledged struct {
 	term, index int
 	entryTerm   int // of the entry at index; 0 if not known
 	at          time.Duration
 }
 
-type handedOver struct {
+type applyCall struct {
 	node labrpc.NodeID
 	inc  int
 	at   time.Duration
 	a    Applied
 }
 
-// watchRafts begins to watch the servers 1 to n.
-func watchRafts(s *labtest.Sim, n int) *raftWatcher {
-	w := &raftWatcher{
-		s: s, leaders: map[int]leadClaim{}, places: map[logPlace]placeContent{}, ballots: map[castVote]labrpc.NodeID{},
+// checkInvariants begins to watch the servers 1 to n.
+func checkInvariants(s *labtest.Sim, n int) *invariantChecker {
+	w := &invariantChecker{
+		s: s, leaders: map[int]leadClaim{}, places: map[logPlace]placeContent{}, ballots: map[voteKey]labrpc.NodeID{},
 	}
 	for i := range n {
-		w.servers = append(w.servers, &watchedServer{id: labrpc.NodeID(i + 1)})
+		w.servers = append(w.servers, &checkedServer{id: labrpc.NodeID(i + 1)})
 	}
-	s.Net.Intercept(w.overhear)
+	s.Net.Intercept(w.recordMessage)
 	s.Always(w.check)
 	return w
 }
 
 // started tells of a new incarnation. What the disk gave it is looked at at once.
-func (w *raftWatcher) started(id labrpc.NodeID, raft *Raft) {
+func (w *invariantChecker) started(id labrpc.NodeID, raft *Raft) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.servers[id-1].raft = raft
 }
 
 // apply takes what a server's apply was called with.
-func (w *raftWatcher) apply(node labrpc.NodeID, inc int, at time.Duration, a Applied) {
+func (w *invariantChecker) apply(node labrpc.NodeID, inc int, at time.Duration, a Applied) {
 	w.inbox.Lock()
 	defer w.inbox.Unlock()
-	w.given = append(w.given, handedOver{node: node, inc: inc, at: at, a: a})
+	w.given = append(w.given, applyCall{node: node, inc: inc, at: at, a: a})
 }
 
 // check takes in what was said since the last step, and looks at every server
 // that runs.
-func (w *raftWatcher) check() *labtest.Violation {
+func (w *invariantChecker) check() *labtest.Violation {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.inbox.Lock()
@@ -129,7 +130,7 @@ func (w *raftWatcher) check() *labtest.Violation {
 	w.heard, w.given = nil, nil
 	w.inbox.Unlock()
 	for _, m := range heard {
-		if v := w.promises(m); v != nil {
+		if v := w.recordPromise(m); v != nil {
 			return v
 		}
 	}
@@ -157,11 +158,11 @@ func (w *raftWatcher) check() *labtest.Violation {
 }
 
 // look compares a server with what it was a step before.
-func (w *raftWatcher) look(sv *watchedServer) *labtest.Violation {
+func (w *invariantChecker) look(sv *checkedServer) *labtest.Violation {
 	now, inc := sv.raft.Status(), w.s.Net.Incarnation(sv.id)
 	was, same := sv.seen, sv.inc == inc
 	if same && sameStatus(was, now) {
-		return w.keeps(sv) // it may have said something new
+		return w.checkPersistence(sv) // it may have said something new
 	}
 	if v := w.consistent(sv, was, now, same); v != nil {
 		return v
@@ -170,14 +171,14 @@ func (w *raftWatcher) look(sv *watchedServer) *labtest.Violation {
 		sv.applied = 0
 	}
 	sv.seen, sv.inc = now, inc
-	if v := w.keeps(sv); v != nil {
+	if v := w.checkPersistence(sv); v != nil {
 		return v
 	}
-	if now.Role == Leader {
+	if now.Role == roleLeader {
 		if v := w.leads(sv.id, now.Term); v != nil {
 			return v
 		}
-		if same && was.Role == Leader && was.Term == now.Term {
+		if same && was.Role == roleLeader && was.Term == now.Term {
 			if v := w.appendOnly(sv, was); v != nil {
 				return v
 			}
@@ -190,7 +191,7 @@ func (w *raftWatcher) look(sv *watchedServer) *labtest.Violation {
 }
 
 // consistent checks what can be seen from one server alone.
-func (w *raftWatcher) consistent(sv *watchedServer, was, now Status, same bool) *labtest.Violation {
+func (w *invariantChecker) consistent(sv *checkedServer, was, now Status, same bool) *labtest.Violation {
 	wrong := ""
 	switch {
 	case now.Term < was.Term:
@@ -219,8 +220,8 @@ func (w *raftWatcher) consistent(sv *watchedServer, was, now Status, same bool) 
 	return w.violation(ruleStatus, sv.id, "%v at %v: %s", sv.id, w.now(), wrong)
 }
 
-func (w *raftWatcher) now() time.Duration { return briefTime(w.s.Net.Now()) }
+func (w *invariantChecker) now() time.Duration { return briefTime(w.s.Net.Now()) }
 
-func (w *raftWatcher) violation(rule string, node labrpc.NodeID, format string, args ...any) *labtest.Violation {
+func (w *invariantChecker) violation(rule string, node labrpc.NodeID, format string, args ...any) *labtest.Violation {
 	return &labtest.Violation{What: fmt.Sprintf(format, args...), Rule: rule, Nodes: []labrpc.NodeID{node}}
 }

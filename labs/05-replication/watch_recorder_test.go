@@ -1,4 +1,4 @@
-package replication
+package replication_test
 
 import (
 	"context"
@@ -9,14 +9,15 @@ import (
 	"time"
 
 	"distlabs/internal/harness/labtest"
+	. "distlabs/labs/05-replication"
 )
 
 // A lookout is what a watch has told so far. Each event is checked as it comes.
-type lookout struct {
-	c      *customer
+type watchRecorder struct {
+	c      *testClient
 	prefix string
 	after  int
-	end    *later[bool]
+	end    *pendingCall[bool]
 	cancel context.CancelFunc
 
 	mu     sync.Mutex
@@ -24,11 +25,11 @@ type lookout struct {
 }
 
 // watches begins a watch.
-func (c *customer) watches(prefix string, after int) *lookout {
-	w := &lookout{c: c, prefix: prefix, after: after}
+func (c *testClient) watch(prefix string, after int) *watchRecorder {
+	w := &watchRecorder{c: c, prefix: prefix, after: after}
 	ctx, cancel := context.WithCancel(c.node.Context())
 	w.cancel = cancel
-	w.end = setOut(c, fmt.Sprintf("watch(%q, after %d)", prefix, after), func(_ context.Context, client *Client) (bool, error) {
+	w.end = startCall(c, fmt.Sprintf("watch(%q, after %d)", prefix, after), func(_ context.Context, client *Client) (bool, error) {
 		return true, client.Watch(ctx, prefix, after, func(e Event) {
 			tellTest(c, e, w.add)
 		})
@@ -37,7 +38,7 @@ func (c *customer) watches(prefix string, after int) *lookout {
 }
 
 // add takes an event from the student's hands (rule 25).
-func (w *lookout) add(_ time.Duration, e Event) {
+func (w *watchRecorder) add(_ time.Duration, e Event) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	last := w.after
@@ -51,14 +52,14 @@ func (w *lookout) add(_ time.Duration, e Event) {
 }
 
 // seen returns the events so far.
-func (w *lookout) seen() []Event {
+func (w *watchRecorder) seen() []Event {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return slices.Clone(w.events)
 }
 
 // reaches waits until the watch has told of n events.
-func (w *lookout) reaches(n int) []Event {
+func (w *watchRecorder) waitForEvents(n int) []Event {
 	ok := w.c.v.s.Until(watchLimit, func() bool { return len(w.seen()) >= n })
 	seen := w.seen()
 	if !ok || len(seen) > n {
@@ -79,7 +80,7 @@ func (w *lookout) reaches(n int) []Event {
 }
 
 // sameEvents checks that two watches were told the same.
-func (v *market) sameEvents(rule, whose string, got, want []Event) {
+func (v *storeCluster) sameEvents(rule, whose string, got, want []Event) {
 	for i := range min(len(got), len(want)) {
 		if got[i] != want[i] {
 			v.s.Failf(rule, "%s: change %d is %v at revision %d; another watch was told of %v at revision %d",

@@ -1,4 +1,4 @@
-package replication
+package replication_test
 
 import (
 	"context"
@@ -10,16 +10,17 @@ import (
 
 	"distlabs/internal/harness/labtest"
 	"distlabs/labrpc"
+	. "distlabs/labs/05-replication"
 )
 
 const (
-	ruleMoment     = "a command is carried out at one moment between its call and its return (rule 20)"
+	ruleLinearizable     = "a command is carried out at one moment between its call and its return (rule 20)"
 	ruleOnce       = "a command is carried out once, however often it is repeated (rule 21)"
 	ruleReturns    = "a command returns within 20s, if a majority of the servers can be reached (rule 22)"
 	ruleRevisions  = "the store counts its changes: 1, 2, 3, … (rule 23)"
 	ruleChecked    = "create and compare-and-set check and change in one step, and an error means that nothing was changed (rule 24)"
 	ruleWatch      = "a watch sees every change after its revision, in order, once, within 10s if its client can reach a majority of the servers (rule 25)"
-	ruleForgotten  = "a watch from before the last ServerOptions.History changes returns ErrForgotten (rule 26)"
+	ruleCompacted  = "a watch from before the last ServerOptions.History changes returns ErrCompacted (rule 26)"
 	ruleSession    = "a session lives while its client can reach a majority of the servers, and ends within TTL and 10s of the client's silence (rule 27)"
 	ruleOwned      = "a session's keys go with it (rule 28)"
 	ruleWholeStore = "a snapshot holds the keys, the sessions and the changes (rule 29)"
@@ -32,7 +33,7 @@ const (
 )
 
 // A market is a store on the first nodes, and customers on those after them.
-type market struct {
+type storeCluster struct {
 	s       *labtest.Sim
 	epoch   time.Time
 	opts    ServerOptions
@@ -40,12 +41,12 @@ type market struct {
 
 	mu      sync.Mutex
 	running map[labrpc.NodeID]*Server
-	history []testimony
+	history []operation
 }
 
 // newService starts that many servers; the other nodes are for customers.
-func newMarket(s *labtest.Sim, servers int, opts ServerOptions) *market {
-	v := &market{s: s, epoch: time.Now(), servers: s.Net.Nodes()[:servers], running: map[labrpc.NodeID]*Server{}}
+func newStoreCluster(s *labtest.Sim, servers int, opts ServerOptions) *storeCluster {
+	v := &storeCluster{s: s, epoch: time.Now(), servers: s.Net.Nodes()[:servers], running: map[labrpc.NodeID]*Server{}}
 	opts.Servers = v.servers
 	v.opts = opts
 	v.startDown()
@@ -53,7 +54,7 @@ func newMarket(s *labtest.Sim, servers int, opts ServerOptions) *market {
 }
 
 // startDown begins an incarnation of every server that is down.
-func (v *market) startDown() {
+func (v *storeCluster) startDown() {
 	for _, id := range v.servers {
 		if !v.s.Net.Up(id) {
 			srv := StartServer(v.s.Start(id), v.opts)
@@ -65,7 +66,7 @@ func (v *market) startDown() {
 }
 
 // status returns what the Raft of a server says; of none that is down.
-func (v *market) status(id labrpc.NodeID) (Status, bool) {
+func (v *storeCluster) status(id labrpc.NodeID) (Status, bool) {
 	v.mu.Lock()
 	srv := v.running[id]
 	v.mu.Unlock()
@@ -76,10 +77,10 @@ func (v *market) status(id labrpc.NodeID) (Status, bool) {
 }
 
 // leader returns the server that a majority follows, itself included; 0 if there is none.
-func (v *market) leader() labrpc.NodeID {
+func (v *storeCluster) leader() labrpc.NodeID {
 	for _, id := range v.servers {
 		st, up := v.status(id)
-		if !up || st.Role != Leader {
+		if !up || st.Role != roleLeader {
 			continue
 		}
 		follow := 0
@@ -96,7 +97,7 @@ func (v *market) leader() labrpc.NodeID {
 }
 
 // waitForLeader waits for a leader other than the given one.
-func (v *market) waitForLeader(other labrpc.NodeID) labrpc.NodeID {
+func (v *storeCluster) waitForLeader(other labrpc.NodeID) labrpc.NodeID {
 	v.s.WaitFor(commandLimit, labtest.Violation{
 		What: "no server leads, though a majority is up and connected", Rule: ruleReturns,
 	}, func() bool { return v.leader() != 0 && v.leader() != other })
@@ -104,7 +105,7 @@ func (v *market) waitForLeader(other labrpc.NodeID) labrpc.NodeID {
 }
 
 // others returns all nodes but the given ones.
-func (v *market) others(not ...labrpc.NodeID) []labrpc.NodeID {
+func (v *storeCluster) others(not ...labrpc.NodeID) []labrpc.NodeID {
 	var all []labrpc.NodeID
 	for _, id := range v.s.Net.Nodes() {
 		out := false
@@ -119,7 +120,7 @@ func (v *market) others(not ...labrpc.NodeID) []labrpc.NodeID {
 }
 
 // moveLeader makes a server other than the present leader lead, and heals the network.
-func (v *market) moveLeader() labrpc.NodeID {
+func (v *storeCluster) moveLeader() labrpc.NodeID {
 	old := v.waitForLeader(0)
 	v.s.Net.Isolate(old)
 	leader := v.waitForLeader(old)
@@ -127,9 +128,9 @@ func (v *market) moveLeader() labrpc.NodeID {
 	return leader
 }
 
-// A customer uses the store from a node of its own.
-type customer struct {
-	v    *market
+// A testClient uses the store from a node of its own.
+type testClient struct {
+	v    *storeCluster
 	id   labrpc.NodeID
 	node *labrpc.Node
 	opts ClientOptions
@@ -139,9 +140,9 @@ type customer struct {
 }
 
 // visit starts a node and connects it, with a session that dies after ttl of silence.
-func (v *market) visit(id labrpc.NodeID, ttl time.Duration) *customer {
-	c := &customer{v: v, id: id, node: v.s.Start(id), opts: ClientOptions{Servers: v.servers, TTL: ttl}}
-	_, err := setOut(c, "Connect", func(ctx context.Context, _ *Client) (bool, error) {
+func (v *storeCluster) connect(id labrpc.NodeID, ttl time.Duration) *testClient {
+	c := &testClient{v: v, id: id, node: v.s.Start(id), opts: ClientOptions{Servers: v.servers, TTL: ttl}}
+	_, err := startCall(c, "Connect", func(ctx context.Context, _ *Client) (bool, error) {
 		client, err := Connect(ctx, c.node, c.opts)
 		c.mu.Lock()
 		defer c.mu.Unlock()
@@ -154,35 +155,35 @@ func (v *market) visit(id labrpc.NodeID, ttl time.Duration) *customer {
 	return c
 }
 
-func (c *customer) connected() *Client {
+func (c *testClient) connected() *Client {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.client
 }
 
-// A souvenir is what a call of the client brought back, and when.
-type souvenir[T any] struct {
+// A outcome is what a call of the client brought back, and when.
+type outcome[T any] struct {
 	Value T
 	Err   string // "", or the name of the error
 	At    time.Duration
 }
 
 // A later is a call that is under way.
-type later[T any] struct {
-	c    *customer
+type pendingCall[T any] struct {
+	c    *testClient
 	what string
 
 	mu   sync.Mutex
 	done bool
-	got  souvenir[T]
+	got  outcome[T]
 }
 
-// start begins a call on the customer's node.
-func setOut[T any](c *customer, what string, f func(ctx context.Context, client *Client) (T, error)) *later[T] {
-	l := &later[T]{c: c, what: what}
+// start begins a call on the testClient's node.
+func startCall[T any](c *testClient, what string, f func(ctx context.Context, client *Client) (T, error)) *pendingCall[T] {
+	l := &pendingCall[T]{c: c, what: what}
 	go func() {
 		value, err := f(c.node.Context(), c.connected())
-		tellTest(c, souvenir[T]{Value: value, Err: errorName(err), At: time.Since(c.v.epoch)}, func(_ time.Duration, got souvenir[T]) {
+		tellTest(c, outcome[T]{Value: value, Err: errorName(err), At: time.Since(c.v.epoch)}, func(_ time.Duration, got outcome[T]) {
 			l.mu.Lock()
 			defer l.mu.Unlock()
 			l.done, l.got = true, got
@@ -191,22 +192,22 @@ func setOut[T any](c *customer, what string, f func(ctx context.Context, client 
 	return l
 }
 
-// tellTest hands a value to the test, unless the customer's node is down.
-func tellTest[T any](c *customer, value T, sink func(time.Duration, T)) {
+// tellTest hands a value to the test, unless the testClient's node is down.
+func tellTest[T any](c *testClient, value T, sink func(time.Duration, T)) {
 	// The one other error is of a type that cannot travel, which would be a mistake in the test.
 	if err := labrpc.Tell(c.node, value, sink); err != nil && !errors.Is(err, labrpc.ErrDown) {
 		c.v.s.Failf("none: this is a mistake in the test", "Tell: %v", err)
 	}
 }
 
-func (l *later[T]) returned() bool {
+func (l *pendingCall[T]) returned() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.done
 }
 
 // wait returns what the call returned: it must, in time.
-func (l *later[T]) wait() (T, string) {
+func (l *pendingCall[T]) wait() (T, string) {
 	l.c.v.s.WaitFor(commandLimit, labtest.Violation{
 		What:  fmt.Sprintf("%v: %s has not returned after %v", l.c.id, l.what, commandLimit),
 		Rule:  ruleReturns,
@@ -223,7 +224,7 @@ func errorName(err error) string {
 		err  error
 		name string
 	}{
-		{ErrExists, "ErrExists"}, {ErrConflict, "ErrConflict"}, {ErrExpired, "ErrExpired"}, {ErrForgotten, "ErrForgotten"},
+		{ErrExists, "ErrExists"}, {ErrConflict, "ErrConflict"}, {ErrExpired, "ErrExpired"}, {ErrCompacted, "ErrCompacted"},
 		{context.Canceled, "context.Canceled"}, {context.DeadlineExceeded, "context.DeadlineExceeded"}, {labrpc.ErrDown, "ErrDown"},
 	} {
 		if errors.Is(err, known.err) {
@@ -236,15 +237,15 @@ func errorName(err error) string {
 	return ""
 }
 
-// An errand is a command as a test writes it.
-type errand struct {
+// An command is a command as a test writes it.
+type command struct {
 	Op   string // "get", "put", "create", "own", "set" or "delete"
 	Key  string
 	Data string
 	At   int // for "set": the revision
 }
 
-func (e errand) String() string {
+func (e command) String() string {
 	switch e.Op {
 	case "put", "create":
 		return fmt.Sprintf("%s(%s, %q)", e.Op, e.Key, e.Data)
@@ -257,18 +258,18 @@ func (e errand) String() string {
 }
 
 // A yield is what a command gave: of a get the value, of others the revision.
-type yield struct {
+type response struct {
 	Data     string
 	Revision int
 }
 
-// run carries out the errand.
-func (e errand) run(ctx context.Context, c *Client) (y yield, err error) {
+// run carries out the command.
+func (e command) run(ctx context.Context, c *Client) (y response, err error) {
 	switch e.Op {
 	case "get":
 		var value Value
 		value, err = c.Get(ctx, e.Key)
-		y = yield{Data: value.Data, Revision: value.Revision}
+		y = response{Data: value.Data, Revision: value.Revision}
 	case "put":
 		y.Revision, err = c.Put(ctx, e.Key, e.Data)
 	case "create":
@@ -284,12 +285,12 @@ func (e errand) run(ctx context.Context, c *Client) (y yield, err error) {
 }
 
 // start begins a command.
-func (c *customer) start(e errand) *later[yield] {
-	return setOut(c, e.String(), e.run)
+func (c *testClient) start(e command) *pendingCall[response] {
+	return startCall(c, e.String(), e.run)
 }
 
 // does runs a command, which must have that error ("" for none).
-func (c *customer) does(e errand, wantErr, rule string) yield {
+func (c *testClient) expect(e command, wantErr, rule string) response {
 	y, err := c.start(e).wait()
 	if err != wantErr {
 		c.v.s.Failf(rule, "%v: %v returned %s, want %s", c.id, e, orNil(err), orNil(wantErr))
@@ -298,11 +299,11 @@ func (c *customer) does(e errand, wantErr, rule string) yield {
 }
 
 // must runs a command that must not fail.
-func (c *customer) must(e errand) yield { return c.does(e, "", ruleReturns) }
+func (c *testClient) mustRun(e command) response { return c.expect(e, "", ruleReturns) }
 
 // sees gets a key, which must have that value; "" for no such key.
-func (c *customer) sees(key, want, rule string) Value {
-	y := c.must(errand{Op: "get", Key: key})
+func (c *testClient) expectValue(key, want, rule string) Value {
+	y := c.mustRun(command{Op: "get", Key: key})
 	if y.Data != want || (y.Revision == 0) != (want == "") {
 		c.v.s.Failf(rule, "%v: get(%s) = %q at revision %d, want %s", c.id, key, y.Data, y.Revision, orNothing(want))
 	}
@@ -323,14 +324,14 @@ func orNothing(data string) string {
 	return fmt.Sprintf("%q", data)
 }
 
-// A letterbox keeps copies of the requests that one node sends.
-type letterbox struct {
+// A requestLog keeps copies of the requests that one node sends.
+type requestLog struct {
 	mu   sync.Mutex
 	kept []labrpc.Message
 }
 
 // collect returns an interceptor that keeps what the node sends.
-func (l *letterbox) collect(from labrpc.NodeID) func(*labrpc.Message) labrpc.Verdict {
+func (l *requestLog) collect(from labrpc.NodeID) func(*labrpc.Message) labrpc.Verdict {
 	return func(m *labrpc.Message) labrpc.Verdict {
 		l.mu.Lock()
 		defer l.mu.Unlock()
@@ -341,7 +342,7 @@ func (l *letterbox) collect(from labrpc.NodeID) func(*labrpc.Message) labrpc.Ver
 	}
 }
 
-func (l *letterbox) letters() []labrpc.Message {
+func (l *requestLog) requests() []labrpc.Message {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return slices.Clone(l.kept)

@@ -1,4 +1,4 @@
-package replication
+package replication_test
 
 import (
 	"bytes"
@@ -7,16 +7,17 @@ import (
 
 	"distlabs/internal/harness/labtest"
 	"distlabs/labrpc"
+	. "distlabs/labs/05-replication"
 )
 
-// A castVote is what a server can give once.
-type castVote struct {
+// A voteKey is what a server can give once.
+type voteKey struct {
 	voter labrpc.NodeID
 	term  int
 }
 
-// overhear keeps what is put on the wire for the next check.
-func (w *raftWatcher) overhear(m *labrpc.Message) labrpc.Verdict {
+// recordMessage keeps what is put on the wire for the next check.
+func (w *invariantChecker) recordMessage(m *labrpc.Message) labrpc.Verdict {
 	if int(m.From) <= len(w.servers) { // not of a client, or of one that the test plays
 		w.inbox.Lock()
 		defer w.inbox.Unlock()
@@ -27,7 +28,7 @@ func (w *raftWatcher) overhear(m *labrpc.Message) labrpc.Verdict {
 
 // promises takes what a server put on the wire for its word: whoever hears it
 // builds on it, so it must hold after a crash too.
-func (w *raftWatcher) promises(m labrpc.Message) *labtest.Violation {
+func (w *invariantChecker) recordPromise(m labrpc.Message) *labtest.Violation {
 	sv := w.servers[m.From-1]
 	switch body := m.Body.(type) {
 	case VoteRequest:
@@ -51,11 +52,11 @@ func (w *raftWatcher) promises(m labrpc.Message) *labtest.Violation {
 	return nil
 }
 
-func (w *raftWatcher) saysTerm(sv *watchedServer, term int) { sv.sentTerm = max(sv.sentTerm, term) }
+func (w *invariantChecker) saysTerm(sv *checkedServer, term int) { sv.sentTerm = max(sv.sentTerm, term) }
 
-func (w *raftWatcher) votes(sv *watchedServer, term int, candidate labrpc.NodeID) *labtest.Violation {
-	before, voted := w.ballots[castVote{sv.id, term}]
-	w.ballots[castVote{sv.id, term}] = candidate
+func (w *invariantChecker) votes(sv *checkedServer, term int, candidate labrpc.NodeID) *labtest.Violation {
+	before, voted := w.ballots[voteKey{sv.id, term}]
+	w.ballots[voteKey{sv.id, term}] = candidate
 	if !voted || before == candidate {
 		return nil
 	}
@@ -64,11 +65,11 @@ func (w *raftWatcher) votes(sv *watchedServer, term int, candidate labrpc.NodeID
 	return v
 }
 
-func (w *raftWatcher) accepts(sv *watchedServer, term, index int) {
+func (w *invariantChecker) accepts(sv *checkedServer, term, index int) {
 	if a := sv.accepted; a.term > term || a.term == term && a.index >= index {
 		return
 	}
-	a := saidAccept{term: term, index: index, at: w.s.Net.Now()}
+	a := acknowledged{term: term, index: index, at: w.s.Net.Now()}
 	if leader, known := w.leaders[term]; known && int(leader.node) <= len(w.servers) {
 		if l := w.servers[leader.node-1].seen; l.Term == term && index > l.SnapshotIndex && index <= lastIndexOf(l) {
 			a.entryTerm = entryAt(l, index).Term
@@ -78,12 +79,12 @@ func (w *raftWatcher) accepts(sv *watchedServer, term, index int) {
 }
 
 // keeps checks that a server is as it has said that it is.
-func (w *raftWatcher) keeps(sv *watchedServer) *labtest.Violation {
+func (w *invariantChecker) checkPersistence(sv *checkedServer) *labtest.Violation {
 	now := sv.seen
 	if now.Term < sv.sentTerm {
 		return w.violation(rulePromise, sv.id, "%v is in term %d at %v, and has told others of term %d", sv.id, now.Term, w.now(), sv.sentTerm)
 	}
-	if c, voted := w.ballots[castVote{sv.id, now.Term}]; voted && now.VotedFor != c {
+	if c, voted := w.ballots[voteKey{sv.id, now.Term}]; voted && now.VotedFor != c {
 		return w.violation(rulePromise, sv.id, "%v has VotedFor = %v in term %d at %v, and has voted for %v", sv.id, now.VotedFor, now.Term, w.now(), c)
 	}
 	a := sv.accepted
