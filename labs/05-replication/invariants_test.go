@@ -10,28 +10,14 @@ import (
 	. "distlabs/labs/05-replication"
 )
 
-// The five properties of figure 3, and what else every Raft must do at every
-// moment. The numbers are those of the README's rules.
-const (
-	ruleElection     = "Election Safety: at most one leader a term (figure 3, §5.2; rule 1)"
-	ruleAppendOnly   = "Leader Append-Only: a leader never changes or removes entries of its own log (figure 3, §5.3; rule 2)"
-	ruleMatching     = "Log Matching: entries of one index and term have the same command, and all before them are the same too (figure 3, §5.3; rule 3)"
-	ruleCompleteness = "Leader Completeness: a leader has all entries that were committed in its term or before (figure 3, §5.4; rule 4)"
-	ruleStateMachine = "State Machine Safety: no two servers apply different commands at one index (figure 3, §5.4.3; rule 5)"
-	ruleQuorum       = "an entry is committed when a majority of the servers has it (§5.3; rule 6)"
-	ruleApply        = "each committed entry is applied once, in the order of the log, and no other (§5.3; rule 7)"
-	rulePromise      = "a server keeps what it has said: its term, its vote in that term, the entries that it has accepted (§5.6; rule 8)"
-	ruleStatus       = "Status tells the truth: of one moment, LastApplied ≤ CommitIndex ≤ the last entry, terms that only grow (rule 9)"
-)
-
-// A invariantChecker sees all servers at every step, through Status, and every message. It
-// knows incarnations: it asks the one that runs, and a message is a promise of the
-// incarnation that sent it, when it sent it.
+// An invariantChecker checks the rules that hold at every instant: it sees all servers at every step, through Status, and
+// every message. It knows incarnations: it asks the one that runs, and a message binds the server
+// from the instant at which it was sent.
 type invariantChecker struct {
 	s *labtest.Sim
 
-	// What arrives in the network's goroutine waits here for the next check: there
-	// one may not ask the network anything. Nothing else is done under inbox.
+	// What arrives in the network's goroutine waits here for the next check, because
+	// the network may not be asked anything there. Nothing else is done under inbox.
 	inbox sync.Mutex
 	heard []labrpc.Message
 	given []applyCall
@@ -40,11 +26,12 @@ type invariantChecker struct {
 	servers   []*checkedServer          // server i is node i+1
 	leaders   map[int]leadClaim         // by term
 	places    map[logPlace]placeContent // every entry that was ever in a log
+	commands  map[logPlace]string       // the commands that Submit was given
 	committed []seenCommit              // committed[i] is index i+1
 	ballots   map[voteKey]labrpc.NodeID
 }
 
-// A checkedServer is what the watcher knows of one node.
+// A checkedServer is what the checker knows of one node.
 type checkedServer struct {
 	id       labrpc.NodeID
 	raft     *Raft  // the incarnation that runs; nil if none does
@@ -53,7 +40,7 @@ type checkedServer struct {
 	applied  int    // the last index that this incarnation's apply got
 	led      int    // Leader Completeness is checked up to here ...
 	ledTerm  int    // ... in this term
-	sentTerm int    // the highest term that the node has told anybody
+	sentTerm int    // the highest term that the node has sent in a message
 	accepted acknowledged
 }
 
@@ -74,12 +61,12 @@ type placeContent struct {
 type seenCommit struct {
 	term    int // of the entry
 	command []byte
-	node    labrpc.NodeID // who was the first to say so
-	in      int           // the lowest term of a server that said so
+	node    labrpc.NodeID // the server that reported it first
+	in      int           // the lowest term of a server that reported it
 	at      time.Duration
 }
 
-// A acknowledged is a server's word, in a term, to have the leader's log up to index.
+// An acknowledged is that a server has told, in a term, that it has the leader's log up to index.
 type acknowledged struct {
 	term, index int
 	entryTerm   int // of the entry at index; 0 if not known
@@ -93,10 +80,10 @@ type applyCall struct {
 	a    Applied
 }
 
-// checkInvariants begins to watch the servers 1 to n.
+// checkInvariants begins to check the servers 1 to n.
 func checkInvariants(s *labtest.Sim, n int) *invariantChecker {
 	w := &invariantChecker{
-		s: s, leaders: map[int]leadClaim{}, places: map[logPlace]placeContent{}, ballots: map[voteKey]labrpc.NodeID{},
+		s: s, leaders: map[int]leadClaim{}, commands: map[logPlace]string{}, places: map[logPlace]placeContent{}, ballots: map[voteKey]labrpc.NodeID{},
 	}
 	for i := range n {
 		w.servers = append(w.servers, &checkedServer{id: labrpc.NodeID(i + 1)})
@@ -113,6 +100,16 @@ func (w *invariantChecker) started(id labrpc.NodeID, raft *Raft) {
 	w.servers[id-1].raft = raft
 }
 
+// submitted notes which command a leader was given for which place of the log.
+func (w *invariantChecker) submitted(node labrpc.NodeID, at logPlace, command string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if other, known := w.commands[at]; known {
+		w.s.Failf(ruleSubmit, "Submit on %v returned index %d in term %d for %q, and earlier for %q", node, at.index, at.term, shortText([]byte(command)), shortText([]byte(other)))
+	}
+	w.commands[at] = command
+}
+
 // apply takes what a server's apply was called with.
 func (w *invariantChecker) apply(node labrpc.NodeID, inc int, at time.Duration, a Applied) {
 	w.inbox.Lock()
@@ -120,7 +117,7 @@ func (w *invariantChecker) apply(node labrpc.NodeID, inc int, at time.Duration, 
 	w.given = append(w.given, applyCall{node: node, inc: inc, at: at, a: a})
 }
 
-// check takes in what was said since the last step, and looks at every server
+// check takes in the messages since the last step, and looks at every server
 // that runs.
 func (w *invariantChecker) check() *labtest.Violation {
 	w.mu.Lock()
@@ -195,22 +192,22 @@ func (w *invariantChecker) consistent(sv *checkedServer, was, now Status, same b
 	wrong := ""
 	switch {
 	case now.Term < was.Term:
-		return w.violation(rulePromise, sv.id, "%v is in term %d at %v, and was in term %d before", sv.id, now.Term, w.now(), was.Term)
+		return w.violation("Term never decreases, not even in a crash (rules 8 and 9; Raft §5.6)", sv.id, "%v was in term %d before and is in term %d at %v", sv.id, was.Term, now.Term, w.now())
 	case now.SnapshotIndex < was.SnapshotIndex:
-		return w.violation(rulePromise, sv.id, "%v has a snapshot up to index %d at %v, and had one up to %d before", sv.id, now.SnapshotIndex, w.now(), was.SnapshotIndex)
+		return w.violation("SnapshotIndex never decreases, not even in a crash (rules 8, 9 and 15)", sv.id, "%v had a snapshot up to index %d before and has one up to %d at %v", sv.id, was.SnapshotIndex, now.SnapshotIndex, w.now())
 	case same && now.CommitIndex < was.CommitIndex:
 		wrong = fmt.Sprintf("CommitIndex went back from %d to %d", was.CommitIndex, now.CommitIndex)
 	case same && now.LastApplied < was.LastApplied:
 		wrong = fmt.Sprintf("LastApplied went back from %d to %d", was.LastApplied, now.LastApplied)
 	case now.CommitIndex > lastIndexOf(now):
-		wrong = fmt.Sprintf("CommitIndex = %d, and the last entry has the index %d", now.CommitIndex, lastIndexOf(now))
+		wrong = fmt.Sprintf("CommitIndex = %d, but the last entry has the index %d", now.CommitIndex, lastIndexOf(now))
 	case now.LastApplied > now.CommitIndex:
-		wrong = fmt.Sprintf("LastApplied = %d, and CommitIndex = %d", now.LastApplied, now.CommitIndex)
+		wrong = fmt.Sprintf("LastApplied = %d, but CommitIndex = %d", now.LastApplied, now.CommitIndex)
 	}
 	term := now.SnapshotTerm
 	for i, e := range now.Log {
 		if e.Term < term || e.Term > now.Term || e.Term < 1 {
-			wrong = fmt.Sprintf("entry %d has the term %d, after one of term %d, in term %d", now.SnapshotIndex+1+i, e.Term, term, now.Term)
+			wrong = fmt.Sprintf("entry %d has the term %d, after an entry of term %d, in term %d", now.SnapshotIndex+1+i, e.Term, term, now.Term)
 		}
 		term = e.Term
 	}

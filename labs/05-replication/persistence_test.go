@@ -10,15 +10,15 @@ import (
 	. "distlabs/labs/05-replication"
 )
 
-// A voteKey is what a server can give once.
+// A voteKey is a vote that a server can give once.
 type voteKey struct {
 	voter labrpc.NodeID
 	term  int
 }
 
-// recordMessage keeps what is put on the wire for the next check.
+// recordMessage keeps a message that was sent for the next check.
 func (w *invariantChecker) recordMessage(m *labrpc.Message) labrpc.Verdict {
-	if int(m.From) <= len(w.servers) { // not of a client, or of one that the test plays
+	if int(m.From) <= len(w.servers) { // a server under test, not a client or a scripted peer
 		w.inbox.Lock()
 		defer w.inbox.Unlock()
 		w.heard = append(w.heard, *m)
@@ -26,33 +26,50 @@ func (w *invariantChecker) recordMessage(m *labrpc.Message) labrpc.Verdict {
 	return labrpc.Pass
 }
 
-// promises takes what a server put on the wire for its word: whoever hears it
-// builds on it, so it must hold after a crash too.
+// recordPromise notes what a server has told others: its receivers build
+// on it, so it must hold after a crash too. Methods of the submission's own promise nothing.
 func (w *invariantChecker) recordPromise(m labrpc.Message) *labtest.Violation {
 	sv := w.servers[m.From-1]
-	switch body := m.Body.(type) {
-	case VoteRequest:
+	if body, ok := bodyOf[VoteRequest](&m, "RequestVote", labrpc.Request); ok {
 		w.saysTerm(sv, body.Term)
 		return w.votes(sv, body.Term, body.Candidate)
-	case VoteReply:
+	}
+	if body, ok := bodyOf[VoteReply](&m, "RequestVote", labrpc.Reply); ok {
 		w.saysTerm(sv, body.Term)
 		if body.Granted {
 			return w.votes(sv, body.Term, m.To)
 		}
-	case AppendRequest:
-		return w.leads(body.Leader, body.Term)
-	case AppendReply:
+	}
+	if body, ok := bodyOf[AppendRequest](&m, "AppendEntries", labrpc.Request); ok {
+		return w.fromLeader(sv, m.Method, body.Leader, body.Term)
+	}
+	if body, ok := bodyOf[SnapshotRequest](&m, "InstallSnapshot", labrpc.Request); ok {
+		return w.fromLeader(sv, m.Method, body.Leader, body.Term)
+	}
+	if body, ok := bodyOf[AppendReply](&m, "AppendEntries", labrpc.Reply); ok {
 		w.saysTerm(sv, body.Term)
 		if body.Success {
 			w.accepts(sv, body.Term, body.Index)
 		}
-	case SnapshotReply:
+	}
+	if body, ok := bodyOf[SnapshotReply](&m, "InstallSnapshot", labrpc.Reply); ok {
 		w.saysTerm(sv, body.Term)
 	}
 	return nil
 }
 
-func (w *invariantChecker) saysTerm(sv *checkedServer, term int) { sv.sentTerm = max(sv.sentTerm, term) }
+func (w *invariantChecker) saysTerm(sv *checkedServer, term int) {
+	sv.sentTerm = max(sv.sentTerm, term)
+}
+
+// fromLeader checks a request that only the leader of its term may send.
+func (w *invariantChecker) fromLeader(sv *checkedServer, method string, leader labrpc.NodeID, term int) *labtest.Violation {
+	w.saysTerm(sv, term)
+	if leader != sv.id {
+		return w.violation("a leader names itself in its requests (rules 1 and 10; Raft figures 2 and 13)", sv.id, "%v sent %s with Leader = %v at %v, want %v", sv.id, method, leader, w.now(), sv.id)
+	}
+	return w.leads(leader, term)
+}
 
 func (w *invariantChecker) votes(sv *checkedServer, term int, candidate labrpc.NodeID) *labtest.Violation {
 	before, voted := w.ballots[voteKey{sv.id, term}]
@@ -60,7 +77,7 @@ func (w *invariantChecker) votes(sv *checkedServer, term int, candidate labrpc.N
 	if !voted || before == candidate {
 		return nil
 	}
-	v := w.violation(rulePromise, sv.id, "%v votes for %v in term %d at %v, and has voted for %v in that term", sv.id, candidate, term, w.now(), before)
+	v := w.violation("a server votes once per term, crashes or not (rules 1 and 8; Raft §5.2, §5.6)", sv.id, "%v voted for %v in term %d at %v, but had voted for %v in that term", sv.id, candidate, term, w.now(), before)
 	v.Nodes = append(v.Nodes, candidate, before)
 	return v
 }
@@ -78,14 +95,14 @@ func (w *invariantChecker) accepts(sv *checkedServer, term, index int) {
 	sv.accepted = a
 }
 
-// keeps checks that a server is as it has said that it is.
+// checkPersistence checks that a server is as it has told others.
 func (w *invariantChecker) checkPersistence(sv *checkedServer) *labtest.Violation {
 	now := sv.seen
 	if now.Term < sv.sentTerm {
-		return w.violation(rulePromise, sv.id, "%v is in term %d at %v, and has told others of term %d", sv.id, now.Term, w.now(), sv.sentTerm)
+		return w.violation(rulePromise, sv.id, "%v is in term %d at %v, but has sent a message of term %d", sv.id, now.Term, w.now(), sv.sentTerm)
 	}
 	if c, voted := w.ballots[voteKey{sv.id, now.Term}]; voted && now.VotedFor != c {
-		return w.violation(rulePromise, sv.id, "%v has VotedFor = %v in term %d at %v, and has voted for %v", sv.id, now.VotedFor, now.Term, w.now(), c)
+		return w.violation(rulePromise, sv.id, "%v has VotedFor = %v in term %d at %v, but has voted for %v", sv.id, now.VotedFor, now.Term, w.now(), c)
 	}
 	a := sv.accepted
 	if a.term != now.Term {
@@ -96,12 +113,12 @@ func (w *invariantChecker) checkPersistence(sv *checkedServer) *labtest.Violatio
 	case lastIndexOf(now) < a.index:
 		what = fmt.Sprintf("its log ends at index %d", lastIndexOf(now))
 	case a.index > now.SnapshotIndex && a.entryTerm != 0 && entryAt(now, a.index).Term != a.entryTerm:
-		what = fmt.Sprintf("the term of its entry there is %d, and the leader's was %d", entryAt(now, a.index).Term, a.entryTerm)
+		what = fmt.Sprintf("its entry at that index has the term %d, the leader's had the term %d", entryAt(now, a.index).Term, a.entryTerm)
 	default:
 		return nil
 	}
-	v := w.violation(rulePromise, sv.id, "%v has told the leader of term %d that it has its entries up to index %d; at %v, %s", sv.id, a.term, a.index, w.now(), what)
-	v.Seen = append(v.Seen, fmt.Sprintf("it said so at %v", briefTime(a.at)))
+	v := w.violation(rulePromise, sv.id, "%v acknowledged the entries of the leader of term %d up to index %d, but at %v %s", sv.id, a.term, a.index, w.now(), what)
+	v.Seen = append(v.Seen, fmt.Sprintf("the acknowledgement was sent at %v", briefTime(a.at)))
 	return v
 }
 

@@ -11,22 +11,23 @@ import (
 	. "distlabs/labs/05-replication"
 )
 
-// calmLink is a network without delay: what a puppet asks is answered at once, long
-// before a server loses patience.
+// calmLink is a network with a delay of 1ms: a request of a scripted peer is answered long before
+// an election timer fires.
 var calmLink = labrpc.Link{Latency: labrpc.Fixed(time.Millisecond)}
 
-// A scriptedCluster has one server, n1, among puppets: nodes that the test plays. So a test
-// can say exactly what n1 hears, which a run of five servers would bring about once
+// A scriptedCluster has one server, n1, and peers that the test plays. So a test
+// determines exactly what n1 receives, which a run of five servers would bring about once
 // in a million.
 type scriptedCluster struct {
-	s       *labtest.Sim
-	c       *raftCluster // of the servers
-	peers   map[labrpc.NodeID]*labrpc.Node
+	s     *labtest.Sim
+	c     *raftCluster // of the servers
+	peers map[labrpc.NodeID]*labrpc.Node
+	last  time.Duration // when n1 last received a request of a leader
 }
 
 func newScriptedCluster(s *labtest.Sim) *scriptedCluster { return newScriptedServers(s, 1) }
 
-// newScriptedServers starts so many servers; the other nodes are puppets.
+// newScriptedServers starts so many servers; the other nodes are scripted peers.
 func newScriptedServers(s *labtest.Sim, servers int) *scriptedCluster {
 	c := &raftCluster{s: s, servers: s.Net.Nodes(), rafts: map[labrpc.NodeID]*Raft{}}
 	c.w = checkInvariants(s, servers)
@@ -40,7 +41,7 @@ func newScriptedServers(s *labtest.Sim, servers int) *scriptedCluster {
 	return p
 }
 
-// answerVotes makes the puppets vote as grant says.
+// answerVotes makes the scripted peers vote as grant says.
 func (p *scriptedCluster) answerVotes(grant func(voter labrpc.NodeID, req VoteRequest) bool) {
 	for id, node := range p.peers {
 		labrpc.Handle(node, "RequestVote", func(_ labrpc.NodeID, req VoteRequest) VoteReply {
@@ -49,7 +50,29 @@ func (p *scriptedCluster) answerVotes(grant func(voter labrpc.NodeID, req VoteRe
 	}
 }
 
+// grantVotes makes all scripted peers vote for every candidate.
+func (p *scriptedCluster) grantVotes() {
+	p.answerVotes(func(labrpc.NodeID, VoteRequest) bool { return true })
+}
+
+// accept makes the scripted peers acknowledge all that a leader sends.
+func (p *scriptedCluster) accept() {
+	for _, node := range p.peers {
+		labrpc.Handle(node, "AppendEntries", func(_ labrpc.NodeID, req AppendRequest) AppendReply {
+			return AppendReply{Term: req.Term, Success: true, Index: req.PrevLogIndex + len(req.Entries)}
+		})
+	}
+}
+
 func (p *scriptedCluster) status() Status { return p.c.rafts[1].Status() }
+
+// leads reports whether n1 is a leader.
+func (p *scriptedCluster) leads() bool { return p.status().Role == roleLeader }
+
+// waitForLead waits until n1, which all peers vote for, is a leader.
+func (p *scriptedCluster) waitForLead() {
+	p.waitUntil(electionBound, ruleLeader, "n1 received no heartbeat and every vote, but did not become leader", p.leads)
+}
 
 // restart crashes n1 and starts it again, with what its disk has.
 func (p *scriptedCluster) restart() {
@@ -57,9 +80,10 @@ func (p *scriptedCluster) restart() {
 	p.s.Run(time.Millisecond)
 	p.c.start(1)
 	p.s.Run(0)
+	p.last = 0
 }
 
-// startRequest sends a request to a server as a puppet, and returns where the reply will be.
+// startRequest sends a request to a server as a scripted peer, and returns where the reply will be.
 func startRequest[R, A any](p *scriptedCluster, from, to labrpc.NodeID, method string, args A) *pendingReply[R] {
 	a := &pendingReply[R]{}
 	node := p.peers[from]
@@ -76,83 +100,106 @@ type pendingReply[R any] struct {
 	here  bool
 }
 
-// sendRequest sends a request to a server as a puppet, and waits for the reply.
+// sendRequest sends a request to a server as a scripted peer, and waits for the reply.
 func sendRequest[R, A any](p *scriptedCluster, from, to labrpc.NodeID, method string, args A) R {
+	sent := p.s.Net.Now()
 	a := startRequest[R](p, from, to, method, args)
-	p.s.WaitFor(100*time.Millisecond, labtest.Violation{
-		What:  fmt.Sprintf("%v does not answer the %s of %v at %v", to, method, from, briefTime(p.s.Net.Now())),
+	p.s.WaitFor(replyBound, labtest.Violation{
+		What:  fmt.Sprintf("%v did not reply within %v to the %s that %v sent at %v", to, replyBound, method, from, briefTime(sent)),
 		Rule:  ruleAnswer,
 		Nodes: []labrpc.NodeID{to, from},
 	}, func() bool { return a.here })
 	return a.reply
 }
 
-// append sends entries to n1 as a leader would, and checks whether it accepts them.
+// append sends entries to n1 as a leader would, and checks whether n1 accepts them.
 func (p *scriptedCluster) append(from labrpc.NodeID, req AppendRequest, want bool) AppendReply {
 	req.Leader = from
 	reply := sendRequest[AppendReply](p, from, 1, "AppendEntries", req)
-	what := fmt.Sprintf("n1 answers %v's AppendEntries(term %d, after entry %d of term %d, %d entries)", from, req.Term, req.PrevLogIndex, req.PrevLogTerm, len(req.Entries))
+	p.last = p.s.Net.Now()
+	what := fmt.Sprintf("n1 replied to %v's AppendEntries(term %d, previous entry %d of term %d, %d entries)", from, req.Term, req.PrevLogIndex, req.PrevLogTerm, len(req.Entries))
 	if reply.Success != want {
 		p.fail(ruleAppend, "%s with Success = %v, want %v", what, reply.Success, want)
 	}
 	if end := req.PrevLogIndex + len(req.Entries); want && reply.Index != end {
 		p.fail(ruleAppend, "%s with Index = %d, want %d", what, reply.Index, end)
 	}
-	p.expectTerm(reply.Term)
+	p.expectReplyTerm(reply.Term)
 	return reply
 }
 
-const (
-	ruleAppend   = "a server accepts the entries that continue its log, of a leader of the newest term, and no others (figure 2, §5.3; rule 3)"
-	ruleTerm     = "who learns of a newer term, by a request or a reply, is a follower in it (§5.1; rule 1)"
-	ruleAnswer   = "a handler answers at once (rule 13)"
-	ruleSnapshot = "a snapshot stands for the entries up to its index; an older one changes nothing (§7, figure 13; rule 15)"
-	ruleVote     = "a server votes once a term, for a candidate whose log is no older than its own (§5.2, §5.4.1; rules 1 and 4)"
-)
+// appendTo is append to a server other than n1.
+func (p *scriptedCluster) appendTo(to labrpc.NodeID, req AppendRequest) {
+	if !sendRequest[AppendReply](p, req.Leader, to, "AppendEntries", req).Success {
+		p.s.Failf(ruleAppend, "at %v, %v refused entries of term %d after entry %d of term %d, which it has", briefTime(p.s.Net.Now()), to, req.Term, req.PrevLogIndex, req.PrevLogTerm)
+	}
+}
 
-// vote asks n1 for its vote as a candidate would, and checks whether it grants it.
+// quiet waits until n1 has received no request of a leader for an election timeout: a server may ignore candidates
+// before that (Raft dissertation, §4.2.3). It returns a term that is newer than n1's, even if n1 starts an election just now.
+func (p *scriptedCluster) quiet() int {
+	if p.last > 0 {
+		p.s.Run(max(0, p.last+electionTimeout+10*time.Millisecond-p.s.Net.Now()))
+		p.last = 0
+	}
+	return p.status().Term + 2
+}
+
+// vote asks n1 for its vote as a candidate would, and checks whether n1 grants it.
 func (p *scriptedCluster) vote(req VoteRequest, want bool, why string) {
 	reply := sendRequest[VoteReply](p, req.Candidate, 1, "RequestVote", req)
 	if reply.Granted != want {
-		p.fail(ruleVote, "n1 answers %v's RequestVote(term %d, last entry %d of term %d) with Granted = %v, want %v: %s",
+		p.fail(ruleVote, "n1 replied to %v's RequestVote(term %d, last entry %d of term %d) with Granted = %v, want %v: %s",
 			req.Candidate, req.Term, req.LastLogIndex, req.LastLogTerm, reply.Granted, want, why)
 	}
-	p.expectTerm(reply.Term)
+	p.expectReplyTerm(reply.Term)
 }
 
-// expectTerm checks that a reply has the term of who sent it, after the request.
-func (p *scriptedCluster) expectTerm(told int) {
-	if now := p.status().Term; told != now {
-		p.fail(rulePromise, "n1 answers with Term = %d, and is in term %d", told, now)
+// expectReplyTerm checks that a reply has the term that n1 is in.
+func (p *scriptedCluster) expectReplyTerm(told int) {
+	st := p.status()
+	justStarted := st.Role != roleFollower && st.Term == told+1 // an election, while the reply was under way
+	if now := st.Term; told != now && !justStarted {
+		p.fail("every reply carries the term of the server that sends it (rules 1 and 8; Raft §5.1)", "n1 replied with Term = %d, want %d, its term", told, now)
 	}
 }
 
 func (p *scriptedCluster) expectCommit(want int) {
 	if got := p.status().CommitIndex; got != want {
-		p.fail("a follower commits what its leader has committed, as far as the request showed both logs to be the same (figure 2; rule 6)",
-			"CommitIndex = %d on n1, want %d", got, want)
+		p.fail(ruleCommit, "CommitIndex = %d on n1, want %d", got, want)
 	}
 }
 
 // expectTerms checks the terms of n1's entries, from index 1 or after its snapshot.
 func (p *scriptedCluster) expectTerms(want ...int) {
-	var got []int
-	for _, e := range p.status().Log {
-		got = append(got, e.Term)
-	}
-	if !slices.Equal(got, want) {
+	if got := termsOf(p.status()); !slices.Equal(got, want) {
 		p.fail(ruleAppend, "the log of n1 has entries of the terms %v, want %v", got, want)
 	}
+}
+
+// expectAfterCrash is expectTerms for a log that n1 has read from its disk.
+func (p *scriptedCluster) expectAfterCrash(want ...int) {
+	if got := termsOf(p.status()); !slices.Equal(got, want) {
+		p.fail(rulePromise, "after a restart the log of n1 has entries of the terms %v, want %v", got, want)
+	}
+}
+
+func termsOf(st Status) []int {
+	var terms []int
+	for _, e := range st.Log {
+		terms = append(terms, e.Term)
+	}
+	return terms
 }
 
 func (p *scriptedCluster) fail(rule, format string, args ...any) {
 	v := labtest.Violation{What: fmt.Sprintf(format, args...), Rule: rule, Nodes: []labrpc.NodeID{1}}
 	st := p.status()
-	var terms []string
-	for _, e := range st.Log {
-		terms = append(terms, fmt.Sprint(e.Term))
+	terms := strings.Trim(fmt.Sprint(termsOf(st)), "[]")
+	if len(terms) > 80 {
+		terms = terms[:77] + "..."
 	}
-	v.Seen = []string{fmt.Sprintf("n1 is in term %d at %v; its log: [%s] after index %d", st.Term, briefTime(p.s.Net.Now()), strings.Join(terms, " "), st.SnapshotIndex)}
+	v.Seen = []string{fmt.Sprintf("at %v, n1 is in term %d; the entries of its log after index %d have the terms [%s]", briefTime(p.s.Net.Now()), st.Term, st.SnapshotIndex, terms)}
 	p.s.Fail(v)
 }
 
@@ -166,20 +213,18 @@ func entriesOf(terms ...int) []Entry {
 	return list
 }
 
-// accept makes the puppets acknowledge all that a leader sends.
-func (p *scriptedCluster) accept() {
-	for _, node := range p.peers {
-		labrpc.Handle(node, "AppendEntries", func(_ labrpc.NodeID, req AppendRequest) AppendReply {
-			return AppendReply{Term: req.Term, Success: true, Index: req.PrevLogIndex + len(req.Entries)}
-		})
+// waitUntil waits until cond holds; otherwise says what did not happen.
+func (p *scriptedCluster) waitUntil(bound time.Duration, rule, otherwise string, cond func() bool) {
+	from := p.s.Net.Now()
+	if !p.s.Until(bound, cond) {
+		p.fail(rule, "from %v to %v, %s", briefTime(from), briefTime(p.s.Net.Now()), otherwise)
 	}
 }
 
-// expect waits until something is so.
-func (p *scriptedCluster) expect(bound time.Duration, rule, otherwise string, cond func() bool) {
-	if !p.s.Until(bound, cond) {
-		p.fail(rule, "%s for %v, until %v", otherwise, bound, briefTime(p.s.Net.Now()))
-	}
+// waitApplied waits until n1 has applied the entries up to index. When a server learns that an entry is committed it
+// need not apply it in that instant.
+func (p *scriptedCluster) waitApplied(index int) {
+	p.c.waitApplied(agreeBound, ruleCatchUp, index, 1)
 }
 
 // submit gives n1, which leads, a command; it returns the index.
@@ -189,7 +234,7 @@ func (p *scriptedCluster) submit() int {
 }
 
 // askAgain asks n1 until it answers; it reports whether n1 crashed over it. ask
-// reports whether an answer came, or that n1 went down.
+// reports whether an answer came; if not, n1 should be down.
 func (p *scriptedCluster) askAgain(ask func() bool) bool {
 	if ask() {
 		return false
@@ -199,31 +244,32 @@ func (p *scriptedCluster) askAgain(ask func() bool) bool {
 		p.s.Run(0)
 	}
 	if !ask() {
-		p.fail(ruleAnswer, "n1 does not answer at %v", briefTime(p.s.Net.Now()))
+		p.fail(ruleAnswer, "n1 did not reply by %v", briefTime(p.s.Net.Now()))
 	}
 	return true
 }
 
-// tryAppend sends entries to n1; it reports whether n1 lived to answer. It must
+// tryAppend sends entries to n1; it reports whether n1 was up to reply. It must
 // accept them.
-func tryAppend(p *scriptedCluster, req AppendRequest) bool {
+func (p *scriptedCluster) tryAppend(req AppendRequest) bool {
 	a := startRequest[AppendReply](p, req.Leader, 1, "AppendEntries", req)
-	p.s.Until(100*time.Millisecond, func() bool { return a.here || !p.s.Net.Up(1) })
+	p.s.Until(replyBound, func() bool { return a.here || !p.s.Net.Up(1) })
+	p.last = p.s.Net.Now()
 	if a.here && !a.reply.Success {
-		p.fail(ruleAppend, "n1 refuses the entries of %v, of term %d, after index %d", req.Leader, req.Term, req.PrevLogIndex)
+		p.fail(ruleAppend, "n1 refused the entries of %v, of term %d, after index %d", req.Leader, req.Term, req.PrevLogIndex)
 	}
 	return a.here
 }
 
-// tryVote asks n1 for its vote; it reports whether n1 lived to answer.
-func tryVote(p *scriptedCluster, req VoteRequest) bool {
+// tryVote asks n1 for its vote; it reports whether n1 was up to reply.
+func (p *scriptedCluster) tryVote(req VoteRequest) bool {
 	a := startRequest[VoteReply](p, req.Candidate, 1, "RequestVote", req)
-	p.s.Until(100*time.Millisecond, func() bool { return a.here || !p.s.Net.Up(1) })
+	p.s.Until(replyBound, func() bool { return a.here || !p.s.Net.Up(1) })
 	return a.here
 }
 
-// commits tells the watcher of entries, from index 1, that the puppets have
-// committed, and that n1 may come to know only by a snapshot.
+// commits tells the checker of entries, from index 1, that the scripted peers have
+// committed, and that n1 may learn only from a snapshot.
 func (p *scriptedCluster) commits(list []Entry) {
 	p.c.w.mu.Lock()
 	defer p.c.w.mu.Unlock()
@@ -233,17 +279,23 @@ func (p *scriptedCluster) commits(list []Entry) {
 }
 
 // snapshot is the application's state after the entries up to index that the
-// puppets have committed, as a request of a leader.
+// scripted peers have committed, as a request of a leader.
 func (p *scriptedCluster) snapshot(from labrpc.NodeID, term, index int) SnapshotRequest {
 	p.c.w.mu.Lock()
 	defer p.c.w.mu.Unlock()
 	return SnapshotRequest{Term: term, Leader: from, LastIndex: index, LastTerm: p.c.w.committed[index-1].term, Data: p.c.w.digest(index)}
 }
 
-// install sends a snapshot to n1; it reports whether n1 lived to answer.
+// install sends a snapshot to n1; it reports whether n1 was up to reply.
 func (p *scriptedCluster) install(req SnapshotRequest) bool {
 	a := startRequest[SnapshotReply](p, req.Leader, 1, "InstallSnapshot", req)
-	p.s.Until(100*time.Millisecond, func() bool { return a.here || !p.s.Net.Up(1) })
+	p.s.Until(replyBound, func() bool { return a.here || !p.s.Net.Up(1) })
+	p.last = p.s.Net.Now()
+	if a.here {
+		p.expectReplyTerm(a.reply.Term)
+	} else if p.s.Net.Up(1) {
+		p.fail(ruleAnswer, "n1 did not reply within %v to InstallSnapshot", replyBound)
+	}
 	return a.here
 }
 
@@ -254,8 +306,8 @@ func (p *scriptedCluster) expectSnapshot(index int) {
 	}
 }
 
-// take makes n1's application take a snapshot of all up to index; it reports
-// whether n1 lived.
+// take makes n1's application take a snapshot of all up to index, which n1 has applied; it reports
+// whether n1 stayed up.
 func (p *scriptedCluster) take(index int) bool {
 	p.c.rafts[1].Snapshot(index, p.snapshot(1, 0, index).Data)
 	p.s.Run(0)

@@ -13,26 +13,7 @@ import (
 	. "distlabs/labs/05-replication"
 )
 
-const (
-	ruleLinearizable     = "a command is carried out at one moment between its call and its return (rule 20)"
-	ruleOnce       = "a command is carried out once, however often it is repeated (rule 21)"
-	ruleReturns    = "a command returns within 20s, if a majority of the servers can be reached (rule 22)"
-	ruleRevisions  = "the store counts its changes: 1, 2, 3, … (rule 23)"
-	ruleChecked    = "create and compare-and-set check and change in one step, and an error means that nothing was changed (rule 24)"
-	ruleWatch      = "a watch sees every change after its revision, in order, once, within 10s if its client can reach a majority of the servers (rule 25)"
-	ruleCompacted  = "a watch from before the last ServerOptions.History changes returns ErrCompacted (rule 26)"
-	ruleSession    = "a session lives while its client can reach a majority of the servers, and ends within TTL and 10s of the client's silence (rule 27)"
-	ruleOwned      = "a session's keys go with it (rule 28)"
-	ruleWholeStore = "a snapshot holds the keys, the sessions and the changes (rule 29)"
-)
-
-const (
-	commandLimit = 20 * time.Second // rule 22
-	watchLimit   = 10 * time.Second // rule 25
-	sessionSlack = 10 * time.Second // rule 27
-)
-
-// A market is a store on the first nodes, and customers on those after them.
+// A storeCluster is a store on the first nodes, and clients on those after them.
 type storeCluster struct {
 	s       *labtest.Sim
 	epoch   time.Time
@@ -44,7 +25,7 @@ type storeCluster struct {
 	history []operation
 }
 
-// newService starts that many servers; the other nodes are for customers.
+// newStoreCluster starts that many servers; the other nodes are for clients.
 func newStoreCluster(s *labtest.Sim, servers int, opts ServerOptions) *storeCluster {
 	v := &storeCluster{s: s, epoch: time.Now(), servers: s.Net.Nodes()[:servers], running: map[labrpc.NodeID]*Server{}}
 	opts.Servers = v.servers
