@@ -17,7 +17,7 @@ import (
 	. "distlabs/labs/05-replication"
 )
 
-// A operation is a command as its testClient saw it.
+// An operation is a command as its client saw it.
 type operation struct {
 	Client   labrpc.NodeID
 	Command  command
@@ -28,16 +28,16 @@ type operation struct {
 	Returned bool
 }
 
-// String tells who asked for what, and when.
+// String says which client called what, and when.
 func (r operation) String() string {
 	called := r.Call.Round(time.Millisecond)
 	if !r.Returned {
-		return fmt.Sprintf("%v of %v (from %v, no answer)", r.Command, r.Client, called)
+		return fmt.Sprintf("%v of %v (from %v, no reply)", r.Command, r.Client, called)
 	}
 	return fmt.Sprintf("%v of %v (from %v to %v)", r.Command, r.Client, called, r.Return.Round(time.Millisecond))
 }
 
-// note keeps a operation: a second one of the same call replaces the first.
+// record keeps an operation: a second record of the same call replaces the first.
 func (v *storeCluster) record(_ time.Duration, r operation) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
@@ -50,12 +50,12 @@ func (v *storeCluster) record(_ time.Duration, r operation) {
 	v.history = append(v.history, r)
 }
 
-// shop runs random commands on the given keys until stop is set. Every value
+// runRandomCommands runs random commands on the given keys until stop is set. Every value
 // that it writes is written once.
 func (c *testClient) runRandomCommands(seed uint64, keys []string, stop *atomic.Bool) *pendingCall[bool] {
 	rnd := rand.New(rand.NewPCG(seed, uint64(c.id)))
 	return startCall(c, "its last command", func(ctx context.Context, client *Client) (bool, error) {
-		last := map[string]int{} // the revision that we have seen last
+		last := map[string]int{} // the revision that was seen last
 		for n := 1; !stop.Load(); n++ {
 			e := command{Key: keys[rnd.IntN(len(keys))], Data: fmt.Sprintf("%v-%d", c.id, n)}
 			switch e.Op = []string{"get", "get", "put", "put", "set", "set", "create", "delete"}[rnd.IntN(8)]; e.Op {
@@ -92,7 +92,7 @@ func sleep(ctx context.Context, d time.Duration) bool {
 	}
 }
 
-// records returns what was noted so far.
+// operations returns what was recorded so far.
 func (v *storeCluster) operations() []operation {
 	v.mu.Lock()
 	defer v.mu.Unlock()
@@ -104,7 +104,7 @@ type keyState struct {
 	Data     string
 	Exists   bool
 	Revision int  // of the value; the last one known, if Loose
-	Loose    bool // the value's own revision is not known: its writer got no answer
+	Loose    bool // the value's own revision is not known: its writer got no reply
 }
 
 // with returns the state after a write; y is nil if its revision is not known.
@@ -126,7 +126,7 @@ func (p keyState) at(revision int) (may, mayNot bool) {
 	return revision == p.Revision, revision != p.Revision
 }
 
-// keyModel says what one key does, one command after another (rules 20 and 24).
+// keyModel is the sequential specification of one key (rules 20 and 24).
 var keyModel = linear.Model[keyState, command, outcome[response]]{Step: stepKey}
 
 func stepKey(p keyState, e command, out *outcome[response]) (keyState, bool) {
@@ -167,7 +167,7 @@ func stepKey(p keyState, e command, out *outcome[response]) (keyState, bool) {
 	return keyState{Revision: p.Revision}, err == ""
 }
 
-// checkHistory checks that all that the customers saw is linearizable (rule 20).
+// checkHistory checks that what the clients saw is linearizable (rule 20).
 func (v *storeCluster) checkHistory() {
 	var ops []linear.Op[command, outcome[response]]
 	for _, r := range v.operations() {
@@ -182,19 +182,19 @@ func (v *storeCluster) checkHistory() {
 	switch {
 	case errors.As(err, &wrong):
 		v.s.Fail(labtest.Violation{
-			What:  fmt.Sprintf("no order of the commands explains this answer: %s", describe(wrong.Op)),
+			What:  fmt.Sprintf("the history is not linearizable: no order of the commands allows this result: %s", describe(wrong.Op)),
 			Rule:  ruleLinearizable,
 			Seen:  relatedOps(wrong),
 			Nodes: append([]labrpc.NodeID{labrpc.NodeID(wrong.Op.Client)}, v.servers...), At: wrong.Op.Return,
 			Page: func(w io.Writer) error { return linear.Page(w, keyModel, wrong, describe, linear.Options{}) },
 		})
 	case err != nil:
-		v.s.Failf("none: this is a mistake in the test, not in your code", "the history could not be checked: %v", err)
+		v.s.Failf(noRule, "the history could not be checked: %v", err)
 	}
 }
 
-// relatedOps lists the commands that have to do with a wrong answer: those under
-// way with it, and the last few before.
+// relatedOps lists the commands that are related to a wrong result: those that overlap
+// it, and the last few before.
 func relatedOps(wrong *linear.Violation[command, outcome[response]]) []string {
 	var lines []string
 	for _, op := range slices.Backward(wrong.Before) {
@@ -210,7 +210,7 @@ func describe(op linear.Op[command, outcome[response]]) string {
 	who, called := labrpc.NodeID(op.Client), op.Call.Round(time.Millisecond)
 	switch {
 	case op.Pending:
-		return fmt.Sprintf("%v: %v from %v, no answer by then", who, op.In, called)
+		return fmt.Sprintf("%v: %v from %v, no reply by then", who, op.In, called)
 	case op.Out.Err != "":
 		return fmt.Sprintf("%v: %v = %s, from %v to %v", who, op.In, op.Out.Err, called, op.Return.Round(time.Millisecond))
 	case op.In.Op == "get" && op.Out.Value.Revision == 0:
@@ -221,7 +221,7 @@ func describe(op linear.Op[command, outcome[response]]) string {
 	return fmt.Sprintf("%v: %v = revision %d, from %v to %v", who, op.In, op.Out.Value.Revision, called, op.Return.Round(time.Millisecond))
 }
 
-// checkEvents holds all changes that there were, from revision 1, against the
+// checkEvents compares all changes, from revision 1, with the
 // commands that made them (rules 21 and 23).
 func (v *storeCluster) checkEvents(events []Event) {
 	byData, deletions := map[string]operation{}, map[string]int{}
@@ -244,27 +244,27 @@ func (v *storeCluster) checkEvents(events []Event) {
 		}
 		if e.Deleted {
 			if deletions[e.Key]--; deletions[e.Key] < 0 {
-				v.s.Failf(ruleOnce, "%s was deleted more often than anybody asked", e.Key)
+				v.s.Failf(ruleOnce, "%s was deleted more often than the clients called Delete", e.Key)
 			}
 			continue
 		}
 		r, known := byData[e.Data]
 		switch {
 		case !known || r.Command.Key != e.Key:
-			v.s.Failf(ruleLinearizable, "revision %d is %s, which nobody asked for", e.Revision, eventText(e))
+			v.s.Failf(ruleLinearizable, "revision %d is %s, but no client wrote that", e.Revision, eventText(e))
 		case first[e.Data] != 0:
-			v.failOn(r, ruleOnce, "%v was carried out twice, as revisions %d and %d", r, first[e.Data], e.Revision)
+			v.failOn(r, ruleOnce, "%v took effect twice, as revisions %d and %d", r, first[e.Data], e.Revision)
 		case r.Err == "ErrExists" || r.Err == "ErrConflict":
-			v.failOn(r, ruleChecked, "%v returned %s, and was carried out as revision %d", r, r.Err, e.Revision)
+			v.failOn(r, ruleChecked, "%v returned %s, but took effect as revision %d", r, r.Err, e.Revision)
 		case r.Returned && r.Err == "" && r.Response.Revision != e.Revision:
-			v.failOn(r, ruleRevisions, "%v returned revision %d, and was carried out as revision %d", r, r.Response.Revision, e.Revision)
+			v.failOn(r, ruleRevisions, "%v returned revision %d, but took effect as revision %d", r, r.Response.Revision, e.Revision)
 		}
 		first[e.Data] = e.Revision
 		delete(byRevision, e.Revision)
 	}
 	for _, revision := range slices.Sorted(maps.Keys(byRevision)) {
 		r := byRevision[revision]
-		v.failOn(r, ruleLinearizable, "%v returned revision %d, and no such change was made", r, revision)
+		v.failOn(r, ruleLinearizable, "%v returned revision %d, but there is no such change", r, revision)
 	}
 }
 

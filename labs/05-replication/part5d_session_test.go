@@ -1,6 +1,7 @@
 package replication_test
 
 import (
+	"context"
 	"fmt"
 	"testing"
 	"time"
@@ -9,10 +10,10 @@ import (
 	. "distlabs/labs/05-replication"
 )
 
-// gone waits until a watch has told that the key was deleted; it may take that long.
+// waitForDelete waits until a watch has reported that the key was deleted; it may take that long.
 func (w *watchRecorder) waitForDelete(key string, limit time.Duration, why string) {
 	w.c.v.s.WaitFor(limit, labtest.Violation{
-		What: fmt.Sprintf("%s was not deleted within %v, though %s", key, limit, why), Rule: ruleSession,
+		What: fmt.Sprintf("%s was not deleted within %v, although %s", key, limit, why), Rule: ruleSession,
 	}, func() bool {
 		for _, e := range w.seen() {
 			if e.Key == key && e.Deleted {
@@ -23,7 +24,7 @@ func (w *watchRecorder) waitForDelete(key string, limit time.Duration, why strin
 	})
 }
 
-// A session ends when its client closes it, and when its client crashes; its keys go with it and no others do
+// A session ends when its client closes it, and when its client crashes; its keys are deleted with it and no others
 // (rules 27 and 28).
 func TestSessionEnds5D(t *testing.T) {
 	labtest.Run(t, labtest.Config{Nodes: 7, Seeds: 20}, func(s *labtest.Sim) {
@@ -35,7 +36,7 @@ func TestSessionEnds5D(t *testing.T) {
 			each.mustRun(command{Op: "own", Key: fmt.Sprintf("own/%v", each.id), Data: "1"})
 			each.mustRun(command{Op: "create", Key: fmt.Sprintf("kept/%v", each.id), Data: "1"})
 		}
-		// Whoever writes a key later does not take it over.
+		// A client that writes a key later does not become its owner.
 		d.mustRun(command{Op: "put", Key: "own/n4", Data: "2"})
 		d.mustRun(command{Op: "put", Key: "own/n5", Data: "2"})
 		d.expect(command{Op: "own", Key: "own/n6", Data: "2"}, "ErrExists", ruleChecked)
@@ -65,22 +66,27 @@ func (c *testClient) closes() {
 	}
 }
 
-// A client that says nothing of itself, but lives, keeps its session: whoever leads, and whoever believes to
-// lead (rule 27).
+// A client that issues no command keeps its session as long as it reaches the store: whichever server leads, whichever
+// believes that it leads, and whatever the servers' wall clocks show (rule 27).
 func TestSessionLivesOn5D(t *testing.T) {
-	const bite, deposed = "a server led for the second time", "a leader was cut off from the other servers and not from the client"
-	labtest.Run(t, labtest.Config{Nodes: 5, Seeds: 20, MustCover: []string{bite, deposed}}, func(s *labtest.Sim) {
+	const again, deposed = "a server led for the second time", "a leader was cut off from the other servers and not from the client"
+	labtest.Run(t, labtest.Config{Nodes: 5, Seeds: 20, MustCover: []string{again, deposed}}, func(s *labtest.Sim) {
 		const ttl = 2 * time.Second
 		v := newStoreCluster(s, 3, ServerOptions{})
 		a, b := v.connect(4, ttl), v.connect(5, longLife)
 		a.mustRun(command{Op: "own", Key: "own", Data: "1"})
 		s.Run(3 * ttl)
 		b.expectValue("own", "1", ruleSession)
+		for i, id := range s.Net.Nodes() {
+			s.Net.JumpClock(id, time.Duration(1-2*(i%2))*time.Hour)
+		}
+		s.Run(2 * ttl)
+		b.expectValue("own", "1", ruleSession)
 		led := map[int]bool{int(v.waitForLeader(0)): true}
 		for range 4 {
 			leader := int(v.moveLeader())
 			if led[leader] {
-				s.Cover(bite)
+				s.Cover(again)
 			}
 			led[leader] = true
 			s.Run(2 * ttl)
@@ -97,8 +103,8 @@ func TestSessionLivesOn5D(t *testing.T) {
 	})
 }
 
-// A client that was cut off for too long learns that its session is over, and changes nothing any more
-// (rules 24, 27, 28).
+// A client that was cut off for too long learns that its session has expired, and changes nothing any more
+// (rules 20, 27, 28).
 func TestSessionExpires5D(t *testing.T) {
 	labtest.Run(t, labtest.Config{Nodes: 5, Seeds: 20}, func(s *labtest.Sim) {
 		const ttl = 3 * time.Second
@@ -112,11 +118,159 @@ func TestSessionExpires5D(t *testing.T) {
 		b.mustRun(command{Op: "create", Key: "lock", Data: "b"})
 		s.Net.Heal()
 		if _, err := late.wait(); err != "ErrExpired" {
-			s.Failf(ruleOwned, `%v: put(x, "late") returned %s after the session had ended, want ErrExpired`, a.id, orNil(err))
+			s.Failf(ruleOwned, `%v: put(x, "late") returned %s after the session had expired, want ErrExpired`, a.id, orNil(err))
 		}
 		a.expect(command{Op: "put", Key: "lock", Data: "a"}, "ErrExpired", ruleOwned)
 		s.Run(2 * time.Second)
 		b.expectValue("x", "", ruleOwned)
 		b.expectValue("lock", "b", ruleOwned)
+	})
+}
+
+// When the leader changes, the time of every session starts again in full. For 6s, three times the TTL, no server can be leader; the
+// client is up all the time. One of the servers that remain has been leader before (rule 27).
+func TestNewLeaderStartsSessionsAgain5D(t *testing.T) {
+	labtest.Run(t, labtest.Config{Nodes: 5, Seeds: 20}, func(s *labtest.Sim) {
+		const ttl = 2 * time.Second
+		v := newStoreCluster(s, 3, ServerOptions{})
+		a, b := v.connect(4, ttl), v.connect(5, longLife)
+		a.mustRun(command{Op: "own", Key: "own", Data: "1"})
+		for range 2 {
+			s.Run(time.Second)
+			v.moveLeader()
+			s.Net.Crash(v.waitForLeader(0))
+			for _, id := range v.servers {
+				v.alone(id)
+			}
+			s.Run(3 * ttl)
+			s.Net.Heal()
+			v.waitForLeader(0)
+			s.Run(2 * ttl)
+			b.expectValue("own", "1", ruleSession)
+			v.startDown()
+		}
+		a.mustRun(command{Op: "put", Key: "own", Data: "2"})
+	})
+}
+
+// A session does not expire before its TTL, nor later than 10s after it; also one with a long TTL (rule 27). Requests of other
+// clients, all the time, do not change that.
+func TestSessionLastsItsTTL5D(t *testing.T) {
+	labtest.Run(t, labtest.Config{Nodes: 6, Seeds: 8}, func(s *labtest.Sim) {
+		ttl := []time.Duration{4 * time.Second, 20 * time.Second}[s.Seed%2]
+		v := newStoreCluster(s, 3, ServerOptions{})
+		a, b, c := v.connect(4, ttl), v.connect(5, longLife), v.connect(6, 2*time.Second)
+		w := b.watch("own", 0)
+		a.mustRun(command{Op: "own", Key: "own", Data: "1"})
+		c.mustRun(command{Op: "own", Key: "busy", Data: "1"})
+		s.Run(100 * time.Millisecond)
+		s.Net.Isolate(a.id)
+		from := s.Net.Now()
+		for n := 0; s.Net.Now()-from < ttl-200*time.Millisecond; n++ {
+			c.mustRun(command{Op: "put", Key: "busy", Data: fmt.Sprint(n)})
+			s.Run(100 * time.Millisecond)
+			for _, e := range w.seen() {
+				if e.Deleted {
+					s.Failf(ruleSession, "own was deleted %v after its session's client was cut off, want at least the TTL, %v", (s.Net.Now() - from).Round(time.Millisecond), ttl)
+				}
+			}
+		}
+		for n := 0; s.Net.Now()-from < ttl+sessionSlack; n++ {
+			c.mustRun(command{Op: "put", Key: "busy", Data: fmt.Sprint("late", n)})
+			s.Run(200 * time.Millisecond)
+			if events := w.seen(); events[len(events)-1].Deleted {
+				b.expectValue("busy", fmt.Sprint("late", n), ruleSession)
+				return
+			}
+		}
+		w.waitForDelete("own", 0, fmt.Sprintf("its session's client was cut off %v ago", ttl+sessionSlack))
+	})
+}
+
+// The context of Connect bounds Connect, and not the session (rule 27).
+func TestSessionOutlivesConnect5D(t *testing.T) {
+	labtest.Run(t, labtest.Config{Nodes: 5, Seeds: 5}, func(s *labtest.Sim) {
+		v := newStoreCluster(s, 3, ServerOptions{})
+		b := v.connect(5, longLife)
+		a := v.newClient(4, 2*time.Second)
+		a.dial(func(ctx context.Context) (context.Context, context.CancelFunc) {
+			return context.WithTimeout(ctx, 10*time.Second)
+		})
+		a.mustRun(command{Op: "own", Key: "own", Data: "1"})
+		s.Run(20 * time.Second)
+		b.expectValue("own", "1", ruleSession)
+	})
+}
+
+// The owner of a key is the session that created it with CreateEphemeral, until the key is deleted. A key that is created again has the
+// owner that its new creator gives it (rule 28).
+func TestOwners5D(t *testing.T) {
+	labtest.Run(t, labtest.Config{Nodes: 6, Seeds: 5}, func(s *labtest.Sim) {
+		v := newStoreCluster(s, 3, ServerOptions{})
+		a, b, c := v.connect(4, longLife), v.connect(5, longLife), v.connect(6, longLife)
+		w := c.watch("", 0)
+		own := func(by *testClient, key string) { by.mustRun(command{Op: "own", Key: key, Data: "1"}) }
+		own(a, "put by its owner")
+		at := a.mustRun(command{Op: "put", Key: "put by its owner", Data: "2"}).Revision
+		a.mustRun(command{Op: "set", Key: "put by its owner", Data: "3", At: at})
+		own(a, "created again")
+		c.mustRun(command{Op: "delete", Key: "created again"})
+		c.mustRun(command{Op: "create", Key: "created again", Data: "2"})
+		own(a, "put again")
+		a.mustRun(command{Op: "delete", Key: "put again"})
+		a.mustRun(command{Op: "put", Key: "put again", Data: "2"})
+		own(a, "owned again")
+		c.mustRun(command{Op: "delete", Key: "owned again"})
+		own(b, "owned again")
+		own(a, "a's")
+		own(b, "b's")
+		c.mustRun(command{Op: "put", Key: "", Data: "the empty key"})
+		before := w.waitForEvents(15)
+		a.closes()
+		c.expectValue("put by its owner", "", ruleOwned)
+		c.expectValue("created again", "2", ruleOwned)
+		c.expectValue("put again", "2", ruleOwned)
+		c.expectValue("owned again", "1", ruleOwned)
+		c.expectValue("a's", "", ruleOwned)
+		c.expectValue("b's", "1", ruleOwned)
+		c.expectValue("", "the empty key", ruleOwned)
+		after := w.waitForEvents(17)[len(before):]
+		for _, e := range after {
+			if !e.Deleted || e.Key != "a's" && e.Key != "put by its owner" {
+				s.Failf(ruleOwned, "the end of the session of %v changed %v, want only its keys a's and put by its owner deleted", a.id, eventText(e))
+			}
+		}
+		b.closes()
+		c.expectValue("owned again", "", ruleOwned)
+		c.expectValue("b's", "", ruleOwned)
+	})
+}
+
+// Two clients on one node have two sessions, and so has a client that was started again after a crash (rules 27 and 28).
+func TestTwoClientsOnOneNode5D(t *testing.T) {
+	labtest.Run(t, labtest.Config{Nodes: 5, Seeds: 5}, func(s *labtest.Sim) {
+		const ttl = 3 * time.Second
+		v := newStoreCluster(s, 3, ServerOptions{})
+		b := v.connect(5, longLife)
+		a1 := v.connect(4, ttl)
+		a2 := &testClient{v: v, id: 4, node: a1.node, opts: a1.opts}
+		a2.dial(nil)
+		a1.mustRun(command{Op: "own", Key: "one", Data: "1"})
+		a2.mustRun(command{Op: "own", Key: "two", Data: "2"})
+		a1.mustRun(command{Op: "put", Key: "x", Data: "1"})
+		a2.mustRun(command{Op: "put", Key: "x", Data: "2"})
+		b.expectValue("x", "2", ruleOnce)
+		a1.closes()
+		b.expectValue("one", "", ruleOwned)
+		b.expectValue("two", "2", ruleOwned)
+		s.Run(2 * ttl)
+		b.expectValue("two", "2", ruleSession)
+		w := b.watch("two", 0)
+		s.Net.Crash(4)
+		s.Run(100 * time.Millisecond)
+		a3 := v.connect(4, ttl)
+		a3.mustRun(command{Op: "own", Key: "three", Data: "3"})
+		w.waitForDelete("two", ttl+sessionSlack, "its session's client has crashed")
+		b.expectValue("three", "3", ruleSession)
 	})
 }

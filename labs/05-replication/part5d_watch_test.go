@@ -10,7 +10,7 @@ import (
 	. "distlabs/labs/05-replication"
 )
 
-// writes makes n changes, by turns on two keys, and returns what a watch must tell of them.
+// writes makes n changes, to the keys in turn, and returns the events that a watch must report.
 func (c *testClient) writes(n int, keys ...string) []Event {
 	var events []Event
 	for i := range n {
@@ -31,17 +31,17 @@ func eventsUnder(prefix string, after int, events []Event) []Event {
 	return some
 }
 
-// tells checks that the watch has told of just these events, in time (rule 25).
+// expectEvents checks that the watch reports exactly these events, in time (rule 25).
 func (w *watchRecorder) expectEvents(want []Event) {
 	want = eventsUnder(w.prefix, w.after, want)
 	w.c.v.sameEvents(ruleWatch, fmt.Sprintf("%v: the watch of %q after revision %d", w.c.id, w.prefix, w.after), w.waitForEvents(len(want)), want)
 }
 
-// Watches go on through crashes of the leader, and through a time in which the watching client is cut
-// off; those that begin later start from where they say (rule 25).
+// Watches continue through crashes of the leader, and through a time in which the watching client is cut
+// off; a watch that begins later starts at its own revision (rule 25).
 func TestWatchAcrossLeaders5D(t *testing.T) {
-	const bite = "changes were made while the watching client was cut off"
-	labtest.Run(t, labtest.Config{Nodes: 7, Seeds: 20, MustCover: []string{bite}}, func(s *labtest.Sim) {
+	const situation = "changes were made while the watching client was cut off"
+	labtest.Run(t, labtest.Config{Nodes: 7, Seeds: 20, MustCover: []string{situation}}, func(s *labtest.Sim) {
 		v := newStoreCluster(s, 3, ServerOptions{})
 		a, b, c, d := v.connect(4, longLife), v.connect(5, longLife), v.connect(6, longLife), v.connect(7, longLife)
 		views := []*watchRecorder{b.watch("", 0), c.watch("in/", 0), d.watch("in/x", 4)}
@@ -64,7 +64,7 @@ func TestWatchAcrossLeaders5D(t *testing.T) {
 		all = append(all, a.writes(3, "in/x", "out")...)
 		s.Net.Crash(v.waitForLeader(0))
 		all = append(all, a.writes(3, "in/y")...)
-		s.Cover(bite)
+		s.Cover(situation)
 		s.Run(3 * time.Second)
 		s.Net.Heal()
 		v.startDown()
@@ -80,11 +80,11 @@ func TestWatchAcrossLeaders5D(t *testing.T) {
 	})
 }
 
-// A watch turns from a server that knows much to one that has been cut off for long, and stays with it while
-// that one catches up. It must not begin anew from where the second one is (rule 25).
+// A watch switches from a server that is up to date to a server that has been isolated for long, and stays with it while
+// that server catches up. The watch must not begin again from the second server's revision (rule 25).
 func TestWatchTurnsToALateServer5D(t *testing.T) {
-	const bite = "the only server that a watch could reach was behind what the watch had told"
-	labtest.Run(t, labtest.Config{Nodes: 5, Seeds: 20, MustCover: []string{bite}}, func(s *labtest.Sim) {
+	const situation = "the only server that a watch could reach was behind the events that the watch had reported"
+	labtest.Run(t, labtest.Config{Nodes: 5, Seeds: 20, MustCover: []string{situation}}, func(s *labtest.Sim) {
 		v := newStoreCluster(s, 3, ServerOptions{})
 		a, b := v.connect(4, longLife), v.connect(5, longLife)
 		leader := v.waitForLeader(0)
@@ -102,7 +102,7 @@ func TestWatchTurnsToALateServer5D(t *testing.T) {
 			}
 		}
 		s.Run(6 * time.Second)
-		s.Cover(bite)
+		s.Cover(situation)
 		for _, id := range v.servers {
 			if id != late {
 				s.Net.HealBoth(late, id)
@@ -115,11 +115,11 @@ func TestWatchTurnsToALateServer5D(t *testing.T) {
 	})
 }
 
-// One server after another is cut off from the other two, and from no client. Whichever a watch was with, it
-// must hear of what the majority does (rule 25).
+// One server after another is isolated from the other two, and from no client. Whichever server a watch was connected to, it
+// must report the changes of the majority (rule 25).
 func TestWatchTurnsAway5D(t *testing.T) {
-	const bite = "changes were made while a server was cut off that only clients could reach"
-	labtest.Run(t, labtest.Config{Nodes: 5, Seeds: 20, MustCover: []string{bite}}, func(s *labtest.Sim) {
+	const situation = "changes were made while a server was isolated that only clients could reach"
+	labtest.Run(t, labtest.Config{Nodes: 5, Seeds: 20, MustCover: []string{situation}}, func(s *labtest.Sim) {
 		v := newStoreCluster(s, 3, ServerOptions{})
 		a, b := v.connect(4, longLife), v.connect(5, longLife)
 		w := b.watch("", 0)
@@ -128,7 +128,7 @@ func TestWatchTurnsAway5D(t *testing.T) {
 			v.alone(id)
 			v.waitForLeader(id)
 			all = append(all, a.writes(2, "x")...)
-			s.Cover(bite)
+			s.Cover(situation)
 			w.expectEvents(all)
 			s.Net.Heal()
 			s.Run(time.Second)
@@ -136,37 +136,69 @@ func TestWatchTurnsAway5D(t *testing.T) {
 	})
 }
 
-// The store remembers as many changes as it was told to, on every server; a watch that is up to date is not
-// disturbed by changes of other keys, however many (rules 25 and 26).
+// Every server keeps as many changes as it was told to. Changes of other keys do not end a watch that keeps up,
+// however many there are: here never more than History between two reports that rule 25 allows (rules 25 and 26).
 func TestCompactedChanges5D(t *testing.T) {
-	labtest.Run(t, labtest.Config{Nodes: 5, Seeds: 20}, func(s *labtest.Sim) {
+	labtest.Run(t, labtest.Config{Nodes: 5, Seeds: 10}, func(s *labtest.Sim) {
 		const history, changes = 6, 30
 		v := newStoreCluster(s, 3, ServerOptions{History: history})
 		a, b := v.connect(4, longLife), v.connect(5, longLife)
 		quiet := b.watch("quiet", 0)
-		all := a.writes(changes, "busy")
+		var all []Event
+		for len(all) < changes {
+			all = append(all, a.writes(history-1, "busy")...)
+			s.Run(watchLimit)
+		}
 		for range 2 {
-			s.Run(time.Second) // until the last server has heard of the last change
 			for _, after := range []int{0, changes - history - 1} {
 				w := b.watch("", after)
 				if _, err := w.end.wait(); err != "ErrCompacted" {
-					s.Failf(ruleCompacted, "%v: a watch after revision %d, when there are %d and the last %d are kept, returned %s, want ErrCompacted", b.id, after, changes, history, orNil(err))
+					s.Failf(ruleCompacted, "%v: a watch after revision %d returned %s, want ErrCompacted: the revision is %d, and the last %d changes are kept", b.id, after, orNil(err), changes, history)
 				}
 				if n := len(w.seen()); n > 0 {
-					s.Failf(ruleCompacted, "%v: a watch that returned ErrCompacted has told of %d changes", b.id, n)
+					s.Failf(ruleCompacted, "%v: a watch that returned ErrCompacted at its start has reported %d changes, want 0", b.id, n)
 				}
 			}
 			last := b.watch("", changes-history)
 			last.expectEvents(all)
 			last.cancel()
 			v.moveLeader()
+			s.Run(watchLimit)
 		}
 		all = append(all, a.writes(1, "quiet")...)
 		quiet.expectEvents(all)
 	})
 }
 
-// Every server tells of the same changes, also of those that nobody asked for: the end of a session
+// Changes come all the time, of the watched key and of others: the watch reports each within 10s, and does not wait for a
+// pause (rule 25).
+func TestWatchUnderTraffic5D(t *testing.T) {
+	labtest.Run(t, labtest.Config{Nodes: 5, Seeds: 4}, func(s *labtest.Sim) {
+		v := newStoreCluster(s, 3, ServerOptions{})
+		a, b := v.connect(4, longLife), v.connect(5, longLife)
+		w := b.watch("x", 0)
+		var all []Event
+		var times []time.Duration
+		for from := s.Net.Now(); s.Net.Now()-from < 15*time.Second; {
+			for _, e := range a.writes(2, "x", "other") {
+				all, times = append(all, e), append(times, s.Net.Now())
+			}
+			s.Run(50 * time.Millisecond)
+			late := 0
+			for i, e := range all {
+				if e.Key == "x" && s.Net.Now()-times[i] > watchLimit {
+					late++
+				}
+			}
+			if seen := len(w.seen()); seen < late {
+				s.Failf(ruleWatch, "%v: at %v the watch of x has reported %d changes, want at least %d: so many are older than %v", b.id, briefTime(s.Net.Now()), seen, late, watchLimit)
+			}
+		}
+		w.expectEvents(all)
+	})
+}
+
+// Every server reports the same changes, also those that no command asked for: the end of a session
 // deletes several keys (rules 20 and 23).
 func TestServersAgree5D(t *testing.T) {
 	labtest.Run(t, labtest.Config{Nodes: 5, Seeds: 20}, func(s *labtest.Sim) {
@@ -190,14 +222,14 @@ func TestServersAgree5D(t *testing.T) {
 			}
 			again := b.watch("", 0)
 			got := again.waitForEvents(2 * keys)
-			v.sameEvents(ruleRevisions, fmt.Sprintf("%v, told by %v", b.id, leader), got, want)
+			v.sameEvents(ruleRevisions, fmt.Sprintf("%v: the watch at %v", b.id, leader), got, want)
 			again.cancel()
 			s.Net.Heal()
 		}
 	})
 }
 
-// alone cuts a server off from the other servers, and from nobody else.
+// alone isolates a server from the other servers, but not from the clients.
 func (v *storeCluster) alone(server labrpc.NodeID) {
 	for _, id := range v.servers {
 		if id != server {

@@ -34,7 +34,7 @@ func newStoreCluster(s *labtest.Sim, servers int, opts ServerOptions) *storeClus
 	return v
 }
 
-// startDown begins an incarnation of every server that is down.
+// startDown starts every server that is down.
 func (v *storeCluster) startDown() {
 	for _, id := range v.servers {
 		if !v.s.Net.Up(id) {
@@ -46,7 +46,7 @@ func (v *storeCluster) startDown() {
 	}
 }
 
-// status returns what the Raft of a server says; of none that is down.
+// status returns the Status of a server's Raft; false if the server is down.
 func (v *storeCluster) status(id labrpc.NodeID) (Status, bool) {
 	v.mu.Lock()
 	srv := v.running[id]
@@ -57,7 +57,7 @@ func (v *storeCluster) status(id labrpc.NodeID) (Status, bool) {
 	return srv.Raft().Status(), true
 }
 
-// leader returns the server that a majority follows, itself included; 0 if there is none.
+// leader returns the server that a majority knows as the leader, itself included; 0 if there is none.
 func (v *storeCluster) leader() labrpc.NodeID {
 	for _, id := range v.servers {
 		st, up := v.status(id)
@@ -80,7 +80,7 @@ func (v *storeCluster) leader() labrpc.NodeID {
 // waitForLeader waits for a leader other than the given one.
 func (v *storeCluster) waitForLeader(other labrpc.NodeID) labrpc.NodeID {
 	v.s.WaitFor(commandLimit, labtest.Violation{
-		What: "no server leads, though a majority is up and connected", Rule: ruleReturns,
+		What: fmt.Sprintf("no server became leader within %v, although a majority is up and connected", commandLimit), Rule: ruleReturns,
 	}, func() bool { return v.leader() != 0 && v.leader() != other })
 	return v.leader()
 }
@@ -109,7 +109,7 @@ func (v *storeCluster) moveLeader() labrpc.NodeID {
 	return leader
 }
 
-// A testClient uses the store from a node of its own.
+// A testClient uses the store from a client's node.
 type testClient struct {
 	v    *storeCluster
 	id   labrpc.NodeID
@@ -120,10 +120,26 @@ type testClient struct {
 	client *Client // nil until it is connected
 }
 
-// visit starts a node and connects it, with a session that dies after ttl of silence.
+// connect starts a node and connects a client on it, with a session that expires after ttl without a request.
 func (v *storeCluster) connect(id labrpc.NodeID, ttl time.Duration) *testClient {
-	c := &testClient{v: v, id: id, node: v.s.Start(id), opts: ClientOptions{Servers: v.servers, TTL: ttl}}
+	c := v.newClient(id, ttl)
+	c.dial(nil)
+	return c
+}
+
+// newClient starts a node for a client.
+func (v *storeCluster) newClient(id labrpc.NodeID, ttl time.Duration) *testClient {
+	return &testClient{v: v, id: id, node: v.s.Start(id), opts: ClientOptions{Servers: slices.Clone(v.servers), TTL: ttl}}
+}
+
+// dial calls Connect, with a context that limit may bound.
+func (c *testClient) dial(limit func(context.Context) (context.Context, context.CancelFunc)) {
 	_, err := startCall(c, "Connect", func(ctx context.Context, _ *Client) (bool, error) {
+		if limit != nil {
+			var cancel context.CancelFunc
+			ctx, cancel = limit(ctx)
+			defer cancel()
+		}
 		client, err := Connect(ctx, c.node, c.opts)
 		c.mu.Lock()
 		defer c.mu.Unlock()
@@ -131,9 +147,8 @@ func (v *storeCluster) connect(id labrpc.NodeID, ttl time.Duration) *testClient 
 		return true, err
 	}).wait()
 	if err != "" {
-		v.s.Failf(ruleReturns, "%v: Connect returned %s, want no error", id, err)
+		c.v.s.Failf(ruleReturns, "%v: Connect returned %s, want no error", c.id, err)
 	}
-	return c
 }
 
 func (c *testClient) connected() *Client {
@@ -142,14 +157,14 @@ func (c *testClient) connected() *Client {
 	return c.client
 }
 
-// A outcome is what a call of the client brought back, and when.
+// An outcome is what a call of the client returned, and when.
 type outcome[T any] struct {
 	Value T
 	Err   string // "", or the name of the error
 	At    time.Duration
 }
 
-// A later is a call that is under way.
+// A pendingCall is a call that is under way.
 type pendingCall[T any] struct {
 	c    *testClient
 	what string
@@ -159,7 +174,7 @@ type pendingCall[T any] struct {
 	got  outcome[T]
 }
 
-// start begins a call on the testClient's node.
+// startCall begins a call on the client's node.
 func startCall[T any](c *testClient, what string, f func(ctx context.Context, client *Client) (T, error)) *pendingCall[T] {
 	l := &pendingCall[T]{c: c, what: what}
 	go func() {
@@ -173,11 +188,11 @@ func startCall[T any](c *testClient, what string, f func(ctx context.Context, cl
 	return l
 }
 
-// tellTest hands a value to the test, unless the testClient's node is down.
+// tellTest hands a value to the test, unless the client's node is down.
 func tellTest[T any](c *testClient, value T, sink func(time.Duration, T)) {
 	// The one other error is of a type that cannot travel, which would be a mistake in the test.
 	if err := labrpc.Tell(c.node, value, sink); err != nil && !errors.Is(err, labrpc.ErrDown) {
-		c.v.s.Failf("none: this is a mistake in the test", "Tell: %v", err)
+		c.v.s.Failf(noRule, "Tell: %v", err)
 	}
 }
 
@@ -187,10 +202,10 @@ func (l *pendingCall[T]) returned() bool {
 	return l.done
 }
 
-// wait returns what the call returned: it must, in time.
+// wait returns what the call returned. The call must return in time.
 func (l *pendingCall[T]) wait() (T, string) {
 	l.c.v.s.WaitFor(commandLimit, labtest.Violation{
-		What:  fmt.Sprintf("%v: %s has not returned after %v", l.c.id, l.what, commandLimit),
+		What:  fmt.Sprintf("%v: %s has not returned %v after the test began to wait", l.c.id, l.what, commandLimit),
 		Rule:  ruleReturns,
 		Nodes: append([]labrpc.NodeID{l.c.id}, l.c.v.servers...),
 	}, l.returned)
@@ -201,6 +216,9 @@ func (l *pendingCall[T]) wait() (T, string) {
 
 // errorName is how an error travels to the test.
 func errorName(err error) string {
+	if err == nil {
+		return ""
+	}
 	for _, known := range []struct {
 		err  error
 		name string
@@ -212,13 +230,10 @@ func errorName(err error) string {
 			return known.name
 		}
 	}
-	if err != nil {
-		return fmt.Sprintf("error %q", err)
-	}
-	return ""
+	return fmt.Sprintf("error %q", err)
 }
 
-// An command is a command as a test writes it.
+// A command is one call of the client, as a test writes it.
 type command struct {
 	Op   string // "get", "put", "create", "own", "set" or "delete"
 	Key  string
@@ -238,13 +253,13 @@ func (e command) String() string {
 	return fmt.Sprintf("%s(%s)", e.Op, e.Key)
 }
 
-// A yield is what a command gave: of a get the value, of others the revision.
+// A response is what a command returned: a get returns the value, others the revision.
 type response struct {
 	Data     string
 	Revision int
 }
 
-// run carries out the command.
+// run calls the client.
 func (e command) run(ctx context.Context, c *Client) (y response, err error) {
 	switch e.Op {
 	case "get":
@@ -270,7 +285,7 @@ func (c *testClient) start(e command) *pendingCall[response] {
 	return startCall(c, e.String(), e.run)
 }
 
-// does runs a command, which must have that error ("" for none).
+// expect runs a command, which must have that error ("" for none).
 func (c *testClient) expect(e command, wantErr, rule string) response {
 	y, err := c.start(e).wait()
 	if err != wantErr {
@@ -279,10 +294,10 @@ func (c *testClient) expect(e command, wantErr, rule string) response {
 	return y
 }
 
-// must runs a command that must not fail.
+// mustRun runs a command that must not fail.
 func (c *testClient) mustRun(e command) response { return c.expect(e, "", ruleReturns) }
 
-// sees gets a key, which must have that value; "" for no such key.
+// expectValue gets a key, which must have that value; "" for no such key.
 func (c *testClient) expectValue(key, want, rule string) Value {
 	y := c.mustRun(command{Op: "get", Key: key})
 	if y.Data != want || (y.Revision == 0) != (want == "") {

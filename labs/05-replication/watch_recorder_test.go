@@ -12,7 +12,7 @@ import (
 	. "distlabs/labs/05-replication"
 )
 
-// A lookout is what a watch has told so far. Each event is checked as it comes.
+// A watchRecorder keeps what a watch has reported so far. Each event is checked as it comes.
 type watchRecorder struct {
 	c      *testClient
 	prefix string
@@ -24,7 +24,7 @@ type watchRecorder struct {
 	events []Event
 }
 
-// watches begins a watch.
+// watch begins a watch.
 func (c *testClient) watch(prefix string, after int) *watchRecorder {
 	w := &watchRecorder{c: c, prefix: prefix, after: after}
 	ctx, cancel := context.WithCancel(c.node.Context())
@@ -37,7 +37,7 @@ func (c *testClient) watch(prefix string, after int) *watchRecorder {
 	return w
 }
 
-// add takes an event from the student's hands (rule 25).
+// add checks and keeps an event that the watch reported (rule 25).
 func (w *watchRecorder) add(_ time.Duration, e Event) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -46,7 +46,7 @@ func (w *watchRecorder) add(_ time.Duration, e Event) {
 		last = w.events[n-1].Revision
 	}
 	if e.Revision <= last || !strings.HasPrefix(e.Key, w.prefix) {
-		w.c.v.s.Failf(ruleWatch, "%v: the watch of %q was told of revision %d (%s) after revision %d", w.c.id, w.prefix, e.Revision, e.Key, last)
+		w.c.v.s.Failf(ruleWatch, "%v: the watch of %q reported revision %d (%s) after revision %d", w.c.id, w.prefix, e.Revision, e.Key, last)
 	}
 	w.events = append(w.events, e)
 }
@@ -58,7 +58,7 @@ func (w *watchRecorder) seen() []Event {
 	return slices.Clone(w.events)
 }
 
-// reaches waits until the watch has told of n events.
+// waitForEvents waits until the watch has told of n events.
 func (w *watchRecorder) waitForEvents(n int) []Event {
 	ok := w.c.v.s.Until(watchLimit, func() bool { return len(w.seen()) >= n })
 	seen := w.seen()
@@ -72,23 +72,23 @@ func (w *watchRecorder) waitForEvents(n int) []Event {
 			lines = append(lines, fmt.Sprintf("the watch has ended: it returned %s", orNil(err)))
 		}
 		w.c.v.s.Fail(labtest.Violation{
-			What: fmt.Sprintf("%v: the watch of %q after revision %d was told of %d changes, want %d", w.c.id, w.prefix, w.after, len(seen), n),
+			What: fmt.Sprintf("%v: the watch of %q after revision %d reported %d changes, want %d", w.c.id, w.prefix, w.after, len(seen), n),
 			Rule: ruleWatch, Seen: lines,
 		})
 	}
 	return seen
 }
 
-// sameEvents checks that two watches were told the same.
+// sameEvents checks that two watches reported the same events.
 func (v *storeCluster) sameEvents(rule, whose string, got, want []Event) {
 	for i := range min(len(got), len(want)) {
 		if got[i] != want[i] {
-			v.s.Failf(rule, "%s: change %d is %v at revision %d; another watch was told of %v at revision %d",
+			v.s.Failf(rule, "%s: change %d is %v at revision %d, but another watch reported %v at revision %d",
 				whose, i+1, eventText(got[i]), got[i].Revision, eventText(want[i]), want[i].Revision)
 		}
 	}
 	if len(got) != len(want) {
-		v.s.Failf(rule, "%s: %d changes; another watch was told of %d", whose, len(got), len(want))
+		v.s.Failf(rule, "%s reported %d changes, but another watch reported %d", whose, len(got), len(want))
 	}
 }
 
