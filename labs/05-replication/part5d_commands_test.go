@@ -437,7 +437,7 @@ func TestContextEnds5D(t *testing.T) {
 // A client was cut off for minutes, with a command and a watch under way. When it reaches the store again, the command returns
 // within 20s and the watch reports within 10s: pauses between two attempts do not grow without limit (rules 22 and 25).
 func TestLongOutage5D(t *testing.T) {
-	labtest.Run(t, labtest.Config{Nodes: 5, Seeds: 3}, func(s *labtest.Sim) {
+	labtest.Run(t, labtest.Config{Nodes: 5, Seeds: 2}, func(s *labtest.Sim) {
 		v := newStoreCluster(s, 3, ServerOptions{})
 		a, b := v.connect(4, longLife), v.connect(5, longLife)
 		w := a.watch("", 0)
@@ -445,7 +445,7 @@ func TestLongOutage5D(t *testing.T) {
 		w.expectEvents(all)
 		s.Net.Isolate(a.id)
 		put := a.start(command{Op: "put", Key: "y", Data: "late"})
-		s.Run(4 * time.Minute)
+		s.Run(2 * time.Minute)
 		all = append(all, b.writes(2, "x")...)
 		s.Net.Heal()
 		y, _ := put.wait()

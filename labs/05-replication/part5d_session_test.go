@@ -138,6 +138,7 @@ func TestNewLeaderStartsSessionsAgain5D(t *testing.T) {
 		for range 2 {
 			s.Run(time.Second)
 			v.moveLeader()
+			s.Run(time.Second) // until the old leader knows the new one
 			s.Net.Crash(v.waitForLeader(0))
 			for _, id := range v.servers {
 				v.alone(id)
