@@ -48,7 +48,49 @@ func TestCommands5D(t *testing.T) {
 		changes(a, command{Op: "set", Key: "x", Data: "7"})
 		b.expect(command{Op: "set", Key: "x", Data: "8"}, "ErrConflict", ruleChecked)
 		b.expectValue("x", "7", ruleChecked)
+		if s.Seed <= 5 {
+			checkSpecialValues(v, a, b, revision)
+		}
 	})
+}
+
+// checkSpecialValues: values that are empty, equal to the old value, long or not ASCII are values like others (rules 23 to 25).
+func checkSpecialValues(v *storeCluster, a, b *testClient, revision int) {
+	s := v.s
+	w := b.watch("k", revision)
+	var all []Event
+	change := func(e command) {
+		revision := revision + len(all) + 1
+		y := a.mustRun(e)
+		if y.Revision != revision && e.Op != "delete" {
+			s.Failf(ruleRevisions, "%v: %v returned revision %d, want %d: it is a change", a.id, e, y.Revision, revision)
+		}
+		all = append(all, Event{Revision: revision, Key: e.Key, Data: e.Data, Deleted: e.Op == "delete"})
+	}
+	expect := func(key, data string, nth int) {
+		revision := revision + nth
+		if y := b.mustRun(command{Op: "get", Key: key}); y.Data != data || y.Revision != revision {
+			s.Failf(ruleLinearizable, "%v: get(%s) = %q at revision %d, want %q at revision %d", b.id, key, y.Data, y.Revision, data, revision)
+		}
+	}
+	change(command{Op: "put", Key: "k1", Data: ""})
+	expect("k1", "", 1)
+	a.expect(command{Op: "create", Key: "k1", Data: "x"}, "ErrExists", ruleChecked)
+	change(command{Op: "put", Key: "k1", Data: ""}) // an equal value is a change
+	change(command{Op: "set", Key: "k1", Data: "", At: revision + 2})
+	a.expect(command{Op: "set", Key: "k1", Data: "y"}, "ErrConflict", ruleChecked)
+	change(command{Op: "put", Key: "k1", Data: "é\x00ü 漢"})
+	change(command{Op: "put", Key: "k1", Data: "é\x00ü 漢"})
+	expect("k1", "é\x00ü 漢", 5)
+	long := fmt.Sprintf("%010000d", 1)
+	change(command{Op: "create", Key: "k2 / é", Data: long})
+	expect("k2 / é", long, 6)
+	a.mustRun(command{Op: "delete", Key: "k3"})
+	change(command{Op: "delete", Key: "k1"})
+	a.expect(command{Op: "set", Key: "k1", Data: "z", At: revision + 5}, "ErrConflict", ruleChecked)
+	change(command{Op: "create", Key: "k1", Data: ""})
+	expect("k1", "", 8)
+	w.expectEvents(all)
 }
 
 // Three clients at once, on links that lose and duplicate, while leaders crash, start again and
@@ -270,48 +312,8 @@ func TestNoStaleRead5D(t *testing.T) {
 	})
 }
 
-// Values that are empty, equal to the old value, long or not ASCII are values like others (rules 23 to 25).
-func TestSpecialValues5D(t *testing.T) {
-	labtest.Run(t, labtest.Config{Nodes: 5, Seeds: 5}, func(s *labtest.Sim) {
-		v := newStoreCluster(s, 3, ServerOptions{})
-		a, b := v.connect(4, longLife), v.connect(5, longLife)
-		w := b.watch("k", 0)
-		var all []Event
-		change := func(e command) {
-			revision := len(all) + 1
-			y := a.mustRun(e)
-			if y.Revision != revision && e.Op != "delete" {
-				s.Failf(ruleRevisions, "%v: %v returned revision %d, want %d: it is a change", a.id, e, y.Revision, revision)
-			}
-			all = append(all, Event{Revision: revision, Key: e.Key, Data: e.Data, Deleted: e.Op == "delete"})
-		}
-		expect := func(key, data string, revision int) {
-			if y := b.mustRun(command{Op: "get", Key: key}); y.Data != data || y.Revision != revision {
-				s.Failf(ruleLinearizable, "%v: get(%s) = %q at revision %d, want %q at revision %d", b.id, key, y.Data, y.Revision, data, revision)
-			}
-		}
-		change(command{Op: "put", Key: "k1", Data: ""})
-		expect("k1", "", 1)
-		a.expect(command{Op: "create", Key: "k1", Data: "x"}, "ErrExists", ruleChecked)
-		change(command{Op: "put", Key: "k1", Data: ""}) // an equal value is a change
-		change(command{Op: "set", Key: "k1", Data: "", At: 2})
-		a.expect(command{Op: "set", Key: "k1", Data: "y"}, "ErrConflict", ruleChecked)
-		change(command{Op: "put", Key: "k1", Data: "é\x00ü 漢"})
-		change(command{Op: "put", Key: "k1", Data: "é\x00ü 漢"})
-		expect("k1", "é\x00ü 漢", 5)
-		long := fmt.Sprintf("%010000d", 1)
-		change(command{Op: "create", Key: "k2 / é", Data: long})
-		expect("k2 / é", long, 6)
-		a.mustRun(command{Op: "delete", Key: "k3"})
-		change(command{Op: "delete", Key: "k1"})
-		a.expect(command{Op: "set", Key: "k1", Data: "z", At: 5}, "ErrConflict", ruleChecked)
-		change(command{Op: "create", Key: "k1", Data: ""})
-		expect("k1", "", 8)
-		w.expectEvents(all)
-	})
-}
-
-// Three hundred commands of one client: numbers that are narrower than int wrap. A late watch gets all changes at once.
+// Three hundred commands of one client: numbers that are narrower than int wrap. A late watch gets all changes at once. Then the
+// client is cut off for minutes.
 func TestManyCommands5D(t *testing.T) {
 	labtest.Run(t, labtest.Config{Nodes: 5, Seeds: 2}, func(s *labtest.Sim) {
 		v := newStoreCluster(s, 3, ServerOptions{})
@@ -324,7 +326,25 @@ func TestManyCommands5D(t *testing.T) {
 		}
 		b.watch("", 0).expectEvents(all)
 		b.watch("y", 100).expectEvents(all)
+		checkWatchUnderTraffic(v, a, b, len(all))
+		checkLongOutage(v, a, b)
 	})
+}
+
+// checkLongOutage: a client is cut off for minutes, with a command and a watch under way. When it reaches the store again, the command returns
+// within 20s and the watch reports within 10s: pauses between two attempts do not grow without limit (rules 22 and 25).
+func checkLongOutage(v *storeCluster, a, b *testClient) {
+	s := v.s
+	w := a.watch("", 0)
+	w.expectEvents(all)
+	s.Net.Isolate(a.id)
+	put := a.start(command{Op: "put", Key: "y", Data: "late"})
+	s.Run(2 * time.Minute)
+	all = append(all, b.writes(2, "x")...)
+	s.Net.Heal()
+	y, _ := put.wait()
+	all = append(all, Event{Revision: y.Revision, Key: "y", Data: "late"})
+	w.expectEvents(all)
 }
 
 // Commands of one client that are called at the same time take effect one after the other, each once (rules 20 and 21): equal
@@ -431,25 +451,5 @@ func TestContextEnds5D(t *testing.T) {
 			return client.Watch(ctx, "none", 0, func(Event) {})
 		})
 		quiet()
-	})
-}
-
-// A client was cut off for minutes, with a command and a watch under way. When it reaches the store again, the command returns
-// within 20s and the watch reports within 10s: pauses between two attempts do not grow without limit (rules 22 and 25).
-func TestLongOutage5D(t *testing.T) {
-	labtest.Run(t, labtest.Config{Nodes: 5, Seeds: 2}, func(s *labtest.Sim) {
-		v := newStoreCluster(s, 3, ServerOptions{})
-		a, b := v.connect(4, longLife), v.connect(5, longLife)
-		w := a.watch("", 0)
-		all := b.writes(1, "x")
-		w.expectEvents(all)
-		s.Net.Isolate(a.id)
-		put := a.start(command{Op: "put", Key: "y", Data: "late"})
-		s.Run(2 * time.Minute)
-		all = append(all, b.writes(2, "x")...)
-		s.Net.Heal()
-		y, _ := put.wait()
-		all = append(all, Event{Revision: y.Revision, Key: "y", Data: "late"})
-		w.expectEvents(all)
 	})
 }

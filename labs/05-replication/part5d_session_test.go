@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"distlabs/internal/harness/labtest"
+	"distlabs/labrpc"
 	. "distlabs/labs/05-replication"
 )
 
@@ -188,25 +189,10 @@ func TestSessionLastsItsTTL5D(t *testing.T) {
 	})
 }
 
-// The context of Connect bounds Connect, and not the session (rule 27).
-func TestSessionOutlivesConnect5D(t *testing.T) {
-	labtest.Run(t, labtest.Config{Nodes: 5, Seeds: 5}, func(s *labtest.Sim) {
-		v := newStoreCluster(s, 3, ServerOptions{})
-		b := v.connect(5, longLife)
-		a := v.newClient(4, 2*time.Second)
-		a.dial(func(ctx context.Context) (context.Context, context.CancelFunc) {
-			return context.WithTimeout(ctx, 10*time.Second)
-		})
-		a.mustRun(command{Op: "own", Key: "own", Data: "1"})
-		s.Run(20 * time.Second)
-		b.expectValue("own", "1", ruleSession)
-	})
-}
-
 // The owner of a key is the session that created it with CreateEphemeral, until the key is deleted. A key that is created again has the
 // owner that its new creator gives it (rule 28).
 func TestOwners5D(t *testing.T) {
-	labtest.Run(t, labtest.Config{Nodes: 6, Seeds: 5}, func(s *labtest.Sim) {
+	labtest.Run(t, labtest.Config{Nodes: 7, Seeds: 5}, func(s *labtest.Sim) {
 		v := newStoreCluster(s, 3, ServerOptions{})
 		a, b, c := v.connect(4, longLife), v.connect(5, longLife), v.connect(6, longLife)
 		w := c.watch("", 0)
@@ -244,34 +230,34 @@ func TestOwners5D(t *testing.T) {
 		b.closes()
 		c.expectValue("owned again", "", ruleOwned)
 		c.expectValue("b's", "", ruleOwned)
+		checkTwoClientsOnOneNode(v, c, 7)
 	})
 }
 
-// Two clients on one node have two sessions, and so has a client that was started again after a crash (rules 27 and 28).
-func TestTwoClientsOnOneNode5D(t *testing.T) {
-	labtest.Run(t, labtest.Config{Nodes: 5, Seeds: 5}, func(s *labtest.Sim) {
-		const ttl = 3 * time.Second
-		v := newStoreCluster(s, 3, ServerOptions{})
-		b := v.connect(5, longLife)
-		a1 := v.connect(4, ttl)
-		a2 := &testClient{v: v, id: 4, node: a1.node, opts: a1.opts}
-		a2.dial(nil)
-		a1.mustRun(command{Op: "own", Key: "one", Data: "1"})
-		a2.mustRun(command{Op: "own", Key: "two", Data: "2"})
-		a1.mustRun(command{Op: "put", Key: "x", Data: "1"})
-		a2.mustRun(command{Op: "put", Key: "x", Data: "2"})
-		b.expectValue("x", "2", ruleOnce)
-		a1.closes()
-		b.expectValue("one", "", ruleOwned)
-		b.expectValue("two", "2", ruleOwned)
-		s.Run(2 * ttl)
-		b.expectValue("two", "2", ruleSession)
-		w := b.watch("two", 0)
-		s.Net.Crash(4)
-		s.Run(100 * time.Millisecond)
-		a3 := v.connect(4, ttl)
-		a3.mustRun(command{Op: "own", Key: "three", Data: "3"})
-		w.waitForDelete("two", ttl+sessionSlack, "its session's client has crashed")
-		b.expectValue("three", "3", ruleSession)
+// checkTwoClientsOnOneNode: two clients on one node have two sessions, and so has a client that was started again after a crash (rules 27 and 28).
+func checkTwoClientsOnOneNode(v *storeCluster, b *testClient, node labrpc.NodeID) {
+	const ttl = 3 * time.Second
+	s := v.s
+	a1 := v.connect(node, ttl)
+	a2 := &testClient{v: v, id: node, node: a1.node, opts: a1.opts}
+	a2.dial(func(ctx context.Context) (context.Context, context.CancelFunc) {
+		return context.WithTimeout(ctx, 8*time.Second)
 	})
+	a1.mustRun(command{Op: "own", Key: "one", Data: "1"})
+	a2.mustRun(command{Op: "own", Key: "two", Data: "2"})
+	a1.mustRun(command{Op: "put", Key: "x", Data: "1"})
+	a2.mustRun(command{Op: "put", Key: "x", Data: "2"})
+	b.expectValue("x", "2", ruleOnce)
+	a1.closes()
+	b.expectValue("one", "", ruleOwned)
+	b.expectValue("two", "2", ruleOwned)
+	s.Run(8*time.Second + 3*ttl) // the context of Connect bounds Connect, and not the session
+	b.expectValue("two", "2", ruleSession)
+	w := b.watch("two", 0)
+	s.Net.Crash(node)
+	s.Run(100 * time.Millisecond)
+	a3 := v.connect(node, ttl)
+	a3.mustRun(command{Op: "own", Key: "three", Data: "3"})
+	w.waitForDelete("two", ttl+sessionSlack, "its session's client has crashed")
+	b.expectValue("three", "3", ruleSession)
 }

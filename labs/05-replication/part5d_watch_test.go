@@ -170,32 +170,29 @@ func TestCompactedChanges5D(t *testing.T) {
 	})
 }
 
-// Changes come all the time, of the watched key and of others: the watch reports each within 10s, and does not wait for a
+// checkWatchUnderTraffic: changes come all the time, of the watched key and of others: the watch reports each within 10s, and does not wait for a
 // pause (rule 25).
-func TestWatchUnderTraffic5D(t *testing.T) {
-	labtest.Run(t, labtest.Config{Nodes: 5, Seeds: 4}, func(s *labtest.Sim) {
-		v := newStoreCluster(s, 3, ServerOptions{})
-		a, b := v.connect(4, longLife), v.connect(5, longLife)
-		w := b.watch("x", 0)
-		var all []Event
-		var times []time.Duration
-		for from := s.Net.Now(); s.Net.Now()-from < 15*time.Second; {
-			for _, e := range a.writes(2, "x", "other") {
-				all, times = append(all, e), append(times, s.Net.Now())
-			}
-			s.Run(50 * time.Millisecond)
-			late := 0
-			for i, e := range all {
-				if e.Key == "x" && s.Net.Now()-times[i] > watchLimit {
-					late++
-				}
-			}
-			if seen := len(w.seen()); seen < late {
-				s.Failf(ruleWatch, "%v: at %v the watch of x has reported %d changes, want at least %d: so many are older than %v", b.id, briefTime(s.Net.Now()), seen, late, watchLimit)
+func checkWatchUnderTraffic(v *storeCluster, a, b *testClient, after int) {
+	s := v.s
+	w := b.watch("x", after)
+	var all []Event
+	var times []time.Duration
+	for from := s.Net.Now(); s.Net.Now()-from < 15*time.Second; {
+		for _, e := range a.writes(2, "x", "other") {
+			all, times = append(all, e), append(times, s.Net.Now())
+		}
+		s.Run(50 * time.Millisecond)
+		late := 0
+		for i, e := range all {
+			if e.Key == "x" && s.Net.Now()-times[i] > watchLimit {
+				late++
 			}
 		}
-		w.expectEvents(all)
-	})
+		if seen := len(w.seen()); seen < late {
+			s.Failf(ruleWatch, "%v: at %v the watch of x has reported %d changes, want at least %d: so many are older than %v", b.id, briefTime(s.Net.Now()), seen, late, watchLimit)
+		}
+	}
+	w.expectEvents(all)
 }
 
 // Every server reports the same changes, also those that no command asked for: the end of a session

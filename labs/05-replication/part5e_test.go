@@ -254,9 +254,11 @@ func (p *scriptedCluster) appendAcross(req AppendRequest, list []Entry) {
 	}
 }
 
-// Indexes and terms are as large as the machine's int: after a snapshot whose index no narrow integer holds, the log continues.
-func TestLargeIndexes5E(t *testing.T) {
+// Indexes and terms are as large as the machine's int: after a snapshot whose index no narrow integer holds, the log continues. A snapshot of no
+// bytes is a snapshot.
+func TestSpecialSnapshots5E(t *testing.T) {
 	labtest.Run(t, labtest.Config{Nodes: 5, Seeds: 6, Link: calmLink}, func(s *labtest.Sim) {
+		checkEmptySnapshot(s)
 		node := s.Start(1)
 		peer := s.Start(2)
 		var got []Applied
@@ -293,6 +295,33 @@ func TestLargeIndexes5E(t *testing.T) {
 	})
 }
 
+// checkEmptySnapshot: a snapshot of no bytes is a snapshot: after a restart apply gets it, and not nil.
+func checkEmptySnapshot(s *labtest.Sim) {
+	var got []Applied
+	start := func(node *labrpc.Node) *Raft {
+		got = nil
+		return StartRaft(node, []labrpc.NodeID{3}, func(a Applied) {
+			labrpc.Tell(node, a, func(_ time.Duration, a Applied) { got = append(got, a) })
+		})
+	}
+	raft := start(s.Start(3))
+	s.WaitFor(electionBound, labtest.Violation{What: "n3, the only server, is not leader", Rule: ruleLeader}, func() bool { return raft.Status().Role == roleLeader })
+	index, term, _ := raft.Submit([]byte("a"))
+	s.WaitFor(agreeBound, labtest.Violation{What: "n3, the only server, has not applied its command", Rule: ruleAgree}, func() bool { return raft.Status().LastApplied >= index })
+	var data []byte
+	if s.Seed%2 == 0 {
+		data = []byte{}
+	}
+	raft.Snapshot(index, data)
+	s.Net.Crash(3)
+	s.Run(time.Millisecond)
+	start(s.Start(3))
+	s.Run(agreeBound)
+	if len(got) == 0 || got[0].Snapshot == nil || got[0].Index != index || got[0].Term != term {
+		s.Failf(ruleRestart, "after a restart apply was called with %v, want first the snapshot of no bytes at index %d, term %d", briefApplied(got), index, term)
+	}
+}
+
 func briefApplied(list []Applied) []string {
 	var lines []string
 	for _, a := range list {
@@ -303,35 +332,6 @@ func briefApplied(list []Applied) []string {
 		lines = append(lines, fmt.Sprintf("%s %d of term %d", kind, a.Index, a.Term))
 	}
 	return lines
-}
-
-// A snapshot of no bytes is a snapshot: after a restart apply gets it, and not nil.
-func TestEmptySnapshot5E(t *testing.T) {
-	labtest.Run(t, labtest.Config{Nodes: 2, Seeds: 4}, func(s *labtest.Sim) {
-		var got []Applied
-		start := func(node *labrpc.Node) *Raft {
-			got = nil
-			return StartRaft(node, []labrpc.NodeID{1}, func(a Applied) {
-				labrpc.Tell(node, a, func(_ time.Duration, a Applied) { got = append(got, a) })
-			})
-		}
-		raft := start(s.Start(1))
-		s.WaitFor(electionBound, labtest.Violation{What: "n1, the only server, is not leader", Rule: ruleLeader}, func() bool { return raft.Status().Role == roleLeader })
-		index, term, _ := raft.Submit([]byte("a"))
-		s.WaitFor(agreeBound, labtest.Violation{What: "n1, the only server, has not applied its command", Rule: ruleAgree}, func() bool { return raft.Status().LastApplied >= index })
-		var data []byte
-		if s.Seed%2 == 0 {
-			data = []byte{}
-		}
-		raft.Snapshot(index, data)
-		s.Net.Crash(1)
-		s.Run(time.Millisecond)
-		start(s.Start(1))
-		s.Run(agreeBound)
-		if len(got) == 0 || got[0].Snapshot == nil || got[0].Index != index || got[0].Term != term {
-			s.Failf(ruleRestart, "after a restart apply was called with %v, want first the snapshot of no bytes at index %d, term %d", briefApplied(got), index, term)
-		}
-	})
 }
 
 // A crash may come between the writes of a snapshot and of the log. At whichever write it
