@@ -335,7 +335,8 @@ func TestManyCommands5D(t *testing.T) {
 // within 20s and the watch reports within 10s: pauses between two attempts do not grow without limit (rules 22 and 25).
 func checkLongOutage(v *storeCluster, a, b *testClient) {
 	s := v.s
-	w := a.watch("", 0)
+	all := b.writes(1, "x")
+	w := a.watch("", all[0].Revision-1)
 	w.expectEvents(all)
 	s.Net.Isolate(a.id)
 	put := a.start(command{Op: "put", Key: "y", Data: "late"})
