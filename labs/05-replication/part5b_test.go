@@ -231,8 +231,13 @@ func TestLateReplyDoesNotCount5B(t *testing.T) {
 		if !slices.ContainsFunc(held.Messages(), late) {
 			p.fail(ruleAgree, "n1 is the leader, but sent no follower the entry that was submitted %v ago", 500*time.Millisecond)
 		}
-		// Another leader of a later term has one entry, in the place of all those.
-		p.append(2, AppendRequest{Term: p.status().Term + 1, Entries: entriesOf(p.status().Term + 1)}, true)
+		// Another leader of a later term has one entry, in the place of those that are not committed.
+		st := p.status()
+		other := AppendRequest{Term: st.Term + 1, PrevLogIndex: st.CommitIndex, Entries: entriesOf(st.Term + 1)}
+		if st.CommitIndex > 0 {
+			other.PrevLogTerm = entryAt(st, st.CommitIndex).Term
+		}
+		p.append(2, other, true)
 		held.Deliver(func(m labrpc.Message) bool { return acknowledged(m) < end })
 		p.waitForLead()
 		for lastIndexOf(p.status()) < end {
