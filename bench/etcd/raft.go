@@ -3,7 +3,7 @@
 // them. Whatever they demand beyond Raft itself, it fails.
 //
 // Only this Raft is etcd's. The store of part 5D, which runs on it, is the
-// reference's, and the tests are the lab's: the files are links.
+// reference's, by links, and the tests are the lab's: see lab_test.go.
 //
 // etcd would draw its election timeouts from the system's randomness, and no seed
 // would replay; so here they are drawn from the node's.
