@@ -165,6 +165,10 @@ func TestCompactedChanges5D(t *testing.T) {
 			v.moveLeader()
 			s.Run(watchLimit)
 		}
+		if quiet.end.returned() {
+			_, err := quiet.end.wait()
+			s.Failf("changes of other keys do not end a watch if there are at most History in any 10s (rule 26)", "%v: the watch of quiet returned %s after changes of other keys, at most %d in 10s", b.id, orNil(err), history-1)
+		}
 		all = append(all, a.writes(1, "quiet")...)
 		quiet.expectEvents(all)
 	})

@@ -272,7 +272,7 @@ func TestSpecialSnapshots5E(t *testing.T) {
 		p := &scriptedCluster{s: s, peers: map[labrpc.NodeID]*labrpc.Node{2: peer}, c: &raftCluster{s: s, rafts: map[labrpc.NodeID]*Raft{1: raft}}}
 		big := []int{1<<8 - 1, 1<<16 - 1, 1<<32 - 1, 1 << 33, 1 << 40, 1<<31 - 1}[(s.Seed-1)%6]
 		expect := func(when string) {
-			s.Until(agreeBound, func() bool { return len(got) >= 2 })
+			p.beatUntil(func() bool { return len(got) >= 2 })
 			st := raft.Status()
 			if st.Term != big+1 || st.SnapshotIndex != big || st.SnapshotTerm != big || lastIndexOf(st) != big+2 {
 				s.Failf("indexes and terms are of the type int (rule 15)", "%s, n1 is in term %d with a snapshot up to index %d, term %d, and entries up to index %d, want %d, %d, %d and %d",
@@ -389,7 +389,7 @@ func TestCrashWithinASnapshot5E(t *testing.T) {
 func TestDiskIsTidiedAfterACrash5E(t *testing.T) {
 	cfg := labtest.Config{Nodes: 5, Seeds: raftSeeds, Link: calmLink, MustCover: []string{"n1 crashed as it took a snapshot"}}
 	labtest.Run(t, cfg, func(s *labtest.Sim) {
-		const rounds, each, size = 12, 6, 60
+		const rounds, each, size = 6, 6, 600
 		p := newScriptedCluster(s)
 		for round := range rounds {
 			done, last := round*each, (round+1)*each

@@ -23,6 +23,7 @@ type scriptedCluster struct {
 	c     *raftCluster // of the servers
 	peers map[labrpc.NodeID]*labrpc.Node
 	last  time.Duration // when n1 last received a request of a leader
+	beat  AppendRequest // the heartbeat that n1's leader would send next; its Leader is 0 if n1 has accepted nothing
 }
 
 func newScriptedCluster(s *labtest.Sim) *scriptedCluster { return newScriptedServers(s, 1) }
@@ -125,6 +126,12 @@ func (p *scriptedCluster) append(from labrpc.NodeID, req AppendRequest, want boo
 		p.fail(ruleAppend, "%s with Index = %d, want %d", what, reply.Index, end)
 	}
 	p.expectReplyTerm(reply.Term)
+	if want {
+		p.beat = AppendRequest{Term: req.Term, Leader: from, PrevLogIndex: req.PrevLogIndex + len(req.Entries), PrevLogTerm: req.PrevLogTerm, Commit: req.Commit}
+		if n := len(req.Entries); n > 0 {
+			p.beat.PrevLogTerm = req.Entries[n-1].Term
+		}
+	}
 	return reply
 }
 
@@ -224,7 +231,18 @@ func (p *scriptedCluster) waitUntil(bound time.Duration, rule, otherwise string,
 // waitApplied waits until n1 has applied the entries up to index. When a server learns that an entry is committed it
 // need not apply it in that instant.
 func (p *scriptedCluster) waitApplied(index int) {
-	p.c.waitApplied(agreeBound, ruleCatchUp, index, 1)
+	p.beatUntil(func() bool { return p.c.appliedBy(1) >= index })
+	p.c.waitApplied(0, ruleCatchUp, index, 1)
+}
+
+// beatUntil waits until cond holds, for at most the time that rule 12 gives a follower. Meanwhile n1's leader sends heartbeats.
+func (p *scriptedCluster) beatUntil(cond func() bool) {
+	for from := p.s.Net.Now(); !p.s.Until(heartbeat, cond) && p.s.Net.Now()-from < healBound; {
+		if p.beat.Leader != 0 {
+			sendRequest[AppendReply](p, p.beat.Leader, 1, "AppendEntries", p.beat)
+			p.last = p.s.Net.Now()
+		}
+	}
 }
 
 // submit gives n1, which leads, a command; it returns the index.
@@ -293,6 +311,7 @@ func (p *scriptedCluster) install(req SnapshotRequest) bool {
 	p.last = p.s.Net.Now()
 	if a.here {
 		p.expectReplyTerm(a.reply.Term)
+		p.beat = AppendRequest{Term: req.Term, Leader: req.Leader, PrevLogIndex: req.LastIndex, PrevLogTerm: req.LastTerm, Commit: req.LastIndex}
 	} else if p.s.Net.Up(1) {
 		p.fail(ruleAnswer, "n1 did not reply within %v to InstallSnapshot", replyBound)
 	}
