@@ -109,7 +109,7 @@ func (r *Raft) recall() error {
 		if err := r.storage.ApplySnapshot(r.snapshot(rec)); err != nil {
 			return err
 		}
-		r.queue = append(r.queue, Applied{Index: rec.Index, Term: rec.SnapTerm, Snapshot: rec.Snapshot})
+		r.queue = append(r.queue, Applied{Index: rec.Index, Term: rec.SnapTerm, Snapshot: append([]byte{}, rec.Snapshot...)})
 		r.wakeUp()
 	}
 	if err := r.storage.SetHardState(&pb.HardState{Term: new(rec.Term), Vote: new(rec.Vote), Commit: new(rec.Commit)}); err != nil {

@@ -168,7 +168,7 @@ func TestSessionLastsItsTTL5D(t *testing.T) {
 		s.Run(100 * time.Millisecond)
 		s.Net.Isolate(a.id)
 		from := s.Net.Now()
-		for n := 0; s.Net.Now()-from < ttl-200*time.Millisecond; n++ {
+		for n := 0; s.Net.Now()-from < ttl-400*time.Millisecond; n++ {
 			c.mustRun(command{Op: "put", Key: "busy", Data: fmt.Sprint(n)})
 			s.Run(100 * time.Millisecond)
 			for _, e := range w.seen() {
