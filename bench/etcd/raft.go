@@ -3,7 +3,7 @@
 // them. Whatever they demand beyond Raft itself, it fails.
 //
 // Only this Raft is etcd's. The store of part 5D, which runs on it, is the
-// reference's, and the tests are the lab's: the files are links.
+// reference's, by links, and the tests are the lab's: see lab_test.go.
 //
 // etcd would draw its election timeouts from the system's randomness, and no seed
 // would replay; so here they are drawn from the node's.
@@ -109,7 +109,7 @@ func (r *Raft) recall() error {
 		if err := r.storage.ApplySnapshot(r.snapshot(rec)); err != nil {
 			return err
 		}
-		r.queue = append(r.queue, Applied{Index: rec.Index, Term: rec.SnapTerm, Snapshot: rec.Snapshot})
+		r.queue = append(r.queue, Applied{Index: rec.Index, Term: rec.SnapTerm, Snapshot: append([]byte{}, rec.Snapshot...)})
 		r.wakeUp()
 	}
 	if err := r.storage.SetHardState(&pb.HardState{Term: new(rec.Term), Vote: new(rec.Vote), Commit: new(rec.Commit)}); err != nil {

@@ -1,47 +1,32 @@
-package replication
+package replication_test
 
 import (
+	"bytes"
 	"fmt"
 	"hash/fnv"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"distlabs/internal/harness/labtest"
 	"distlabs/labrpc"
-)
-
-const (
-	// electionBound is the README's: from when a majority can talk in a calm
-	// network to when one leads it.
-	electionBound = 5 * time.Second
-	// agreeBound is the README's: from Submit to apply everywhere, in a calm network
-	// with a leader.
-	agreeBound = 500 * time.Millisecond
-	// healBound is how long a cluster may take to be one again after anything: to
-	// elect, to bring all logs to one, to apply.
-	healBound = 20 * time.Second
-)
-
-const (
-	ruleLeader   = "when a majority can talk, one leads it within 5s (rule 10)"
-	ruleAgree    = "a command submitted to a leader that a majority can hear is applied by it within 500ms (rule 11)"
-	ruleConverge = "when the network is calm again, all servers have the same log within 20s (rule 12)"
+	. "distlabs/labs/05-replication"
 )
 
 // A raftCluster is a server on every node of the network, each with a small
-// application, all watched.
+// application. The rules that hold always are checked at every step.
 type raftCluster struct {
 	s       *labtest.Sim
-	w       *raftWatcher
+	w       *invariantChecker
 	servers []labrpc.NodeID
 	rafts   map[labrpc.NodeID]*Raft
 	options raftClusterOptions
 	count   int // commands so far
 
-	mu   sync.Mutex
-	may  map[labrpc.NodeID]bool // who may win an election; nil for all
-	mute bool                   // others may not even stand
+	mu        sync.Mutex
+	allowed   map[labrpc.NodeID]bool // which servers may win an election; nil for all
+	dropVotes bool                   // the others may not even start one
 }
 
 type raftClusterOptions struct {
@@ -49,14 +34,14 @@ type raftClusterOptions struct {
 	SnapshotSize  int // bytes that a snapshot has at least
 }
 
-// snapshotTime is how long the application needs for a snapshot. So its writes come in a moment of their own: in that of the
+// snapshotTime is how long the application needs for a snapshot. So its writes come at an instant of their own: at that of the
 // commit, the server also sends, and whether it did before a crash at one of the writes would be up to the Go scheduler.
 const snapshotTime = 20 * time.Microsecond
 
 func newRaftCluster(s *labtest.Sim, options raftClusterOptions) *raftCluster {
 	c := &raftCluster{s: s, servers: s.Net.Nodes(), rafts: map[labrpc.NodeID]*Raft{}, options: options}
-	c.w = watchRafts(s, len(c.servers))
-	s.Net.Intercept(c.censor)
+	c.w = checkInvariants(s, len(c.servers))
+	s.Net.Intercept(c.filterElections)
 	for _, id := range c.servers {
 		c.start(id)
 	}
@@ -67,10 +52,12 @@ func newRaftCluster(s *labtest.Sim, options raftClusterOptions) *raftCluster {
 func (c *raftCluster) start(id labrpc.NodeID) { c.boot(c.s.Start(id)) }
 
 // boot begins them on a node that has been started.
-func (c *raftCluster) boot(node *labrpc.Node) {
+func (c *raftCluster) boot(node *labrpc.Node) { c.bootWith(node, c.servers) }
+
+func (c *raftCluster) bootWith(node *labrpc.Node, servers []labrpc.NodeID) {
 	id := node.ID()
 	app := &testApplication{node: node, inc: c.s.Net.Incarnation(id), w: c.w, options: c.options, ready: make(chan struct{})}
-	app.raft = StartRaft(node, c.servers, app.apply)
+	app.raft = StartRaft(node, servers, app.apply)
 	close(app.ready)
 	c.rafts[id] = app.raft
 	c.w.started(id, app.raft)
@@ -91,33 +78,43 @@ func (c *raftCluster) startAll() {
 	}
 }
 
-// A testApplication is what a server applies commands to: it remembers them all, in
-// eight bytes.
+// A testApplication is what a server applies commands to: its state is a digest of
+// all of them, in eight bytes.
 type testApplication struct {
 	node    *labrpc.Node
 	inc     int
-	w       *raftWatcher
+	w       *invariantChecker
 	options raftClusterOptions
 	raft    *Raft
 	ready   chan struct{} // closed when raft is set
 	state   []byte
 	since   int // entries since the last snapshot
+
+	applying atomic.Bool
 }
 
-// apply runs in the server's goroutine.
+// apply runs in the server's goroutine. It overwrites all that it was given or has given away: those bytes are its own.
 func (app *testApplication) apply(a Applied) {
+	if !app.applying.CompareAndSwap(false, true) {
+		app.w.s.Failf(ruleNoLock, "apply was called on %v for index %d before an earlier call had returned", app.node.ID(), a.Index)
+	}
+	defer app.applying.Store(false)
 	labrpc.Tell(app.node, a, func(at time.Duration, a Applied) { app.w.apply(app.node.ID(), app.inc, at, a) })
 	if a.Snapshot != nil {
-		app.state, app.since = a.Snapshot[:min(8, len(a.Snapshot))], 0
+		app.state, app.since = slices.Clone(a.Snapshot[:min(8, len(a.Snapshot))]), 0
+		clear(a.Snapshot)
 		return
 	}
 	app.state = stateDigest(app.state, a.Command)
+	clear(a.Command)
 	app.since++
 	if app.options.SnapshotEvery > 0 && app.since >= app.options.SnapshotEvery {
 		app.since = 0
 		<-app.ready
 		time.Sleep(snapshotTime)
-		app.raft.Snapshot(a.Index, append(slices.Clone(app.state), make([]byte, app.options.SnapshotSize)...))
+		data := append(slices.Clone(app.state), make([]byte, app.options.SnapshotSize)...)
+		app.raft.Snapshot(a.Index, data)
+		clear(data)
 	}
 }
 
@@ -131,7 +128,7 @@ func stateDigest(state, command []byte) []byte {
 }
 
 // digest is the state that all committed commands up to index lead to.
-func (w *raftWatcher) digest(index int) []byte {
+func (w *invariantChecker) digest(index int) []byte {
 	var state []byte
 	for _, c := range w.committed[:index] {
 		state = stateDigest(state, c.command)
@@ -139,51 +136,66 @@ func (w *raftWatcher) digest(index int) []byte {
 	return state
 }
 
-// censor does not let others win an election than those who may.
-func (c *raftCluster) censor(m *labrpc.Message) labrpc.Verdict {
+// filterElections lets only the allowed servers win an election.
+func (c *raftCluster) filterElections(m *labrpc.Message) labrpc.Verdict {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	req, ok := m.Body.(VoteRequest)
+	req, ok := bodyOf[VoteRequest](m, "RequestVote", labrpc.Request)
 	switch {
-	case !ok || c.may == nil || c.may[m.From]:
+	case !ok || c.allowed == nil || c.allowed[m.From]:
 		return labrpc.Pass
-	case c.mute:
+	case c.dropVotes:
 		return labrpc.Drop
 	}
-	// All shall hear of the new term, or who may win would always be behind.
+	// All servers must receive the new term, or an allowed server would always be behind.
 	req.LastLogIndex, req.LastLogTerm = 0, -1
 	m.Body = req
 	return labrpc.Replace
 }
 
-// onlyStand lets only these stand for election: the requests of others are lost.
+// bodyOf returns the body of a message, if it is of that method, kind and type. A method of the submission's own may
+// carry the same type, and says something else by it.
+func bodyOf[T any](m *labrpc.Message, method string, kind labrpc.MessageKind) (T, bool) {
+	if m.Method == method && m.Kind == kind {
+		switch body := m.Body.(type) {
+		case T:
+			return body, true
+		case *T:
+			return *body, true
+		}
+	}
+	var none T
+	return none, false
+}
+
+// allowCandidates lets only these servers start an election: the vote requests of others are lost.
 // None means all.
-func (c *raftCluster) onlyStand(ids ...labrpc.NodeID) { c.allow(true, ids) }
+func (c *raftCluster) allowCandidates(ids ...labrpc.NodeID) { c.allow(true, ids) }
 
-// onlyWin lets others stand too, but with a log so old that nobody votes for them.
-func (c *raftCluster) onlyWin(ids ...labrpc.NodeID) { c.allow(false, ids) }
+// allowWinners lets others start elections too, but with a log so old that no server votes for them.
+func (c *raftCluster) allowWinners(ids ...labrpc.NodeID) { c.allow(false, ids) }
 
-func (c *raftCluster) allow(mute bool, ids []labrpc.NodeID) {
+func (c *raftCluster) allow(dropVotes bool, ids []labrpc.NodeID) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.mute, c.may = mute, nil
+	c.dropVotes, c.allowed = dropVotes, nil
 	for _, id := range ids {
-		if c.may == nil {
-			c.may = map[labrpc.NodeID]bool{}
+		if c.allowed == nil {
+			c.allowed = map[labrpc.NodeID]bool{}
 		}
-		c.may[id] = true
+		c.allowed[id] = true
 	}
 }
 
-// leader returns the server that a majority of the servers follows, itself
-// included, each of which can talk to it; 0 if there is none.
+// leader returns the server that a majority of the servers knows as the leader, itself
+// included, each of which is connected to it; 0 if there is none.
 func (c *raftCluster) leader() labrpc.NodeID {
 	for _, id := range c.servers {
 		if !c.s.Net.Up(id) {
 			continue
 		}
 		st := c.rafts[id].Status()
-		if st.Role != Leader {
+		if st.Role != roleLeader {
 			continue
 		}
 		follow := 0
@@ -202,28 +214,28 @@ func (c *raftCluster) leader() labrpc.NodeID {
 	return 0
 }
 
-// waitForLeader waits until a majority follows a leader.
+// waitForLeader waits until a majority knows a leader.
 func (c *raftCluster) waitForLeader() labrpc.NodeID { return c.waitForLeaderOf(electionBound) }
 
 func (c *raftCluster) waitForLeaderOf(bound time.Duration) labrpc.NodeID {
 	from := c.s.Net.Now()
 	c.s.WaitFor(bound, labtest.Violation{
-		What: fmt.Sprintf("no leader that a majority follows, from %v to %v", briefTime(from), briefTime(from+bound)),
+		What: fmt.Sprintf("from %v to %v no server was the leader that a majority of the servers knows", briefTime(from), briefTime(from+bound)),
 		Rule: ruleLeader, Nodes: c.servers,
 	}, func() bool { return c.leader() != 0 })
 	return c.leader()
 }
 
-// elect makes a server lead a new term: no other can win, and whoever leads now
-// is cut off until it has happened. Cuts that there are stay.
+// elect makes a server the leader of a new term: no other server can win, and the present leader
+// is isolated until then. Cuts that there were before stay.
 func (c *raftCluster) elect(id labrpc.NodeID) {
-	c.onlyWin(id)
+	c.allowWinners(id)
 	var cut []labrpc.NodeID
 	old := c.leader()
 	if old == id {
 		return
 	}
-	for _, o := range c.but(old) {
+	for _, o := range c.except(old) {
 		if old != 0 && c.s.Net.Connected(old, o) && c.s.Net.Connected(o, old) {
 			c.s.Net.CutBoth(old, o)
 			cut = append(cut, o)
@@ -231,7 +243,7 @@ func (c *raftCluster) elect(id labrpc.NodeID) {
 	}
 	from := c.s.Net.Now()
 	c.s.WaitFor(healBound, labtest.Violation{
-		What:  fmt.Sprintf("%v does not lead a majority, from %v to %v; no other server can win", id, briefTime(from), briefTime(from+healBound)),
+		What:  fmt.Sprintf("%v was not elected from %v to %v, although no other server can win", id, briefTime(from), briefTime(from+healBound)),
 		Rule:  ruleLeader,
 		Nodes: c.servers,
 	}, func() bool { return c.leader() == id })
@@ -249,11 +261,16 @@ func (c *raftCluster) submit(id labrpc.NodeID) ([]byte, int) {
 
 func (c *raftCluster) submitText(id labrpc.NodeID, command string) ([]byte, int) {
 	st := c.rafts[id].Status()
-	index, term, ok := c.rafts[id].Submit([]byte(command))
-	if st.Role == Leader && c.s.Net.Up(id) && (!ok || term != st.Term || index <= lastIndexOf(st)) {
+	given := []byte(command)
+	index, term, ok := c.rafts[id].Submit(given)
+	clear(given) // the caller's to use again
+	if ok && c.s.Net.Up(id) {
+		c.w.submitted(id, logPlace{index, term}, command)
+	}
+	if st.Role == roleLeader && c.s.Net.Up(id) && (!ok || term != st.Term || index <= lastIndexOf(st)) {
 		c.s.Fail(labtest.Violation{
-			What:  fmt.Sprintf("Submit on %v = %d, %d, %v, want an index after %d, %d, true: it leads that term", id, index, term, ok, lastIndexOf(st), st.Term),
-			Rule:  "a leader takes every command, at the end of its log (rule 11)",
+			What:  fmt.Sprintf("Submit on %v = %d, %d, %v, want an index higher than %d, %d, true: it is the leader of that term", id, index, term, ok, lastIndexOf(st), st.Term),
+			Rule:  ruleSubmit,
 			Nodes: []labrpc.NodeID{id},
 		})
 	}
@@ -268,8 +285,9 @@ func (c *raftCluster) waitApplied(bound time.Duration, rule string, index int, i
 	}
 	late := c.behind(index, ids)
 	c.s.Fail(labtest.Violation{
-		What:  fmt.Sprintf("%v has applied index %d and not %d at %v, %v after all could talk", late[0], c.appliedBy(late[0]), index, briefTime(c.s.Net.Now()), briefTime(c.s.Net.Now()-from)),
+		What:  fmt.Sprintf("at %v, %v has applied entries up to index %d, want %d", briefTime(c.s.Net.Now()), late[0], c.appliedBy(late[0]), index),
 		Rule:  rule,
+		Seen:  []string{fmt.Sprintf("the test began to wait at %v, for %v at most", briefTime(from), bound)},
 		Nodes: late,
 	})
 }
@@ -289,64 +307,130 @@ func (c *raftCluster) appliedBy(id labrpc.NodeID) int {
 	return sv.applied
 }
 
-// agree submits a command to the leader and waits until these apply it. It
-// returns the index.
+// agree submits a command to the leader and waits until these servers have applied it. It
+// returns the index. If the leader is deposed meanwhile, the next one gets another command.
 func (c *raftCluster) agree(ids ...labrpc.NodeID) int {
-	_, index := c.submit(c.waitForLeader())
-	c.waitApplied(agreeBound, ruleAgree, index, ids...)
-	return index
+	for {
+		leader := c.waitForLeaderOf(healBound)
+		term := c.rafts[leader].Status().Term
+		_, index := c.submit(leader)
+		if !c.s.Until(agreeBound, func() bool { return len(c.behind(index, []labrpc.NodeID{leader})) == 0 }) {
+			if st := c.rafts[leader].Status(); st.Term != term || st.Role != roleLeader {
+				continue
+			}
+			c.s.Fail(labtest.Violation{
+				What: fmt.Sprintf("at %v, %v after Submit, the leader %v has applied entries up to index %d, want %d", briefTime(c.s.Net.Now()), agreeBound, leader, c.appliedBy(leader), index),
+				Rule: ruleAgree, Nodes: c.servers,
+			})
+		}
+		c.waitApplied(healBound, ruleCatchUp, index, ids...)
+		return index
+	}
 }
 
-// converge ends a test: the network is calm and all servers are up, so one leads,
-// and all apply one more command.
+// converge ends a test: the network is calm and all servers are up. Any server may win an election.
 func (c *raftCluster) converge() {
-	c.onlyStand()
-	c.s.Net.Heal()
-	c.s.Net.SetLinks(labrpc.Reliable())
+	c.allowCandidates()
+	c.convergeUnder()
+}
+
+// convergeUnder is converge with the same servers allowed to win as before. First every server must get the leader's log, without a
+// new command; then all servers must apply one more.
+func (c *raftCluster) convergeUnder() {
+	s := c.s
+	s.Net.Heal()
+	s.Net.SetLinks(labrpc.Reliable())
 	for _, id := range c.servers {
-		c.s.Net.CrashAtWrite(id, labrpc.CrashPoint{})
+		s.Net.CrashAtWrite(id, labrpc.CrashPoint{})
 	}
 	c.startAll()
+	from := s.Net.Now()
+	seen := []string{fmt.Sprintf("the network has been calm and all servers have been up since %v", briefTime(from))}
+	if !s.Until(healBound, func() bool { return c.leader() != 0 && len(c.different()) == 0 }) {
+		c.noLeader(from)
+		if id := c.different(); len(id) > 0 {
+			leader := c.leader()
+			s.Fail(labtest.Violation{
+				What: fmt.Sprintf("at %v the log of %v (last index %d) does not contain the log of the leader, %v (last index %d)",
+					briefTime(s.Net.Now()), id[0], lastIndexOf(c.rafts[id[0]].Status()), leader, lastIndexOf(c.rafts[leader].Status())),
+				Rule: ruleConverge, Seen: seen, Nodes: []labrpc.NodeID{leader, id[0]},
+			})
+		}
+	}
 	index, tried := 0, 0 // where the last command is, and the term of its leader
-	from := c.s.Net.Now()
-	done := c.s.Until(healBound, func() bool {
+	if s.Until(healBound, func() bool {
 		if leader := c.leader(); leader != 0 && c.rafts[leader].Status().Term != tried {
 			tried = c.rafts[leader].Status().Term
 			_, index = c.submit(leader)
 		}
 		return index != 0 && len(c.behind(index, c.servers)) == 0
-	})
-	if done {
+	}) {
+		c.compareBytes()
 		return
 	}
 	if index == 0 {
-		c.s.Fail(labtest.Violation{
-			What: fmt.Sprintf("no leader that a majority follows, from %v to %v", briefTime(from), briefTime(c.s.Net.Now())),
-			Rule: ruleLeader, Nodes: c.servers,
-		})
+		c.noLeader(from)
 	}
 	if late := c.behind(index, c.servers); len(late) > 0 {
-		c.s.Fail(labtest.Violation{
-			What:  fmt.Sprintf("not all servers have applied index %d at %v: %v has applied %d", index, briefTime(c.s.Net.Now()), late[0], c.appliedBy(late[0])),
-			Rule:  ruleConverge,
-			Seen:  []string{fmt.Sprintf("the network is calm and all servers are up since %v", briefTime(from))},
-			Nodes: late,
+		s.Fail(labtest.Violation{
+			What: fmt.Sprintf("at %v, %v has applied entries up to index %d, want %d", briefTime(s.Net.Now()), late[0], c.appliedBy(late[0]), index),
+			Rule: ruleConverge, Seen: seen, Nodes: late,
 		})
 	}
 }
 
-// but lists all servers except these.
-func (c *raftCluster) but(ids ...labrpc.NodeID) []labrpc.NodeID {
+// compareBytes compares the commands in all logs with those that were committed, byte for byte: the checks at every step
+// do not look again at memory that they know.
+func (c *raftCluster) compareBytes() {
+	c.w.mu.Lock()
+	defer c.w.mu.Unlock()
+	for _, id := range c.servers {
+		st := c.rafts[id].Status()
+		for index := st.SnapshotIndex + 1; index <= min(st.CommitIndex, len(c.w.committed)); index++ {
+			if got, want := entryAt(st, index).Command, c.w.committed[index-1].command; !bytes.Equal(got, want) {
+				c.s.Failf("the command of an entry is the one that Submit was given, and stays so (rules 3 and 11)",
+					"entry %d on %v is %q, but was committed as %q: apply's caller shares no memory with the log", index, id, shortText(got), shortText(want))
+			}
+		}
+	}
+}
+
+func (c *raftCluster) noLeader(from time.Duration) {
+	if c.leader() == 0 {
+		c.s.Fail(labtest.Violation{
+			What: fmt.Sprintf("from %v to %v no server was the leader that a majority of the servers knows", briefTime(from), briefTime(c.s.Net.Now())),
+			Rule: ruleLeader, Nodes: c.servers,
+		})
+	}
+}
+
+// different returns the servers whose log does not contain the leader's. (More entries after the leader's last are
+// removed only when a new entry conflicts with them.)
+func (c *raftCluster) different() []labrpc.NodeID {
+	leader := c.leader()
+	if leader == 0 {
+		return nil
+	}
+	want := c.rafts[leader].Status()
+	return slices.DeleteFunc(slices.Clone(c.servers), func(id labrpc.NodeID) bool {
+		got := c.rafts[id].Status()
+		last := lastIndexOf(want)
+		return lastIndexOf(got) >= last && (last <= max(got.SnapshotIndex, want.SnapshotIndex) || entryAt(got, last).Term == entryAt(want, last).Term)
+	})
+}
+
+// except lists all servers except these.
+func (c *raftCluster) except(ids ...labrpc.NodeID) []labrpc.NodeID {
 	return slices.DeleteFunc(slices.Clone(c.servers), func(id labrpc.NodeID) bool { return slices.Contains(ids, id) })
 }
 
 // any picks a server.
 func (c *raftCluster) any() labrpc.NodeID { return c.servers[c.s.Rand().IntN(len(c.servers))] }
 
-// submitToLeaders gives a command to every server that thinks that it leads.
+// submitToLeaders gives a command to every server that reports to be the leader.
 func (c *raftCluster) submitToLeaders() {
 	for _, id := range c.servers {
-		if c.s.Net.Up(id) && c.rafts[id].Status().Role == Leader {
+		if c.s.Net.Up(id) && c.rafts[id].Status().Role == roleLeader {
 			c.submit(id)
 		}
 	}

@@ -1,4 +1,4 @@
-package replication
+package replication_test
 
 import (
 	"testing"
@@ -20,7 +20,7 @@ func TestFigure85B(t *testing.T) {
 		c := newRaftCluster(s, raftClusterOptions{})
 		c.agree(c.servers...)
 		s1 := c.waitForLeader()
-		rest := c.but(s1)
+		rest := c.except(s1)
 		s2, s3, s4, s5 := rest[0], rest[1], rest[2], rest[3]
 
 		// (a) s1 leads and has an entry on s2, no further.
@@ -42,19 +42,19 @@ func TestFigure85B(t *testing.T) {
 		for _, id := range []labrpc.NodeID{s1, s2} {
 			s.Net.HealBoth(id, s3)
 		}
-		c.onlyWin(s1)
+		c.allowWinners(s1)
 		if !s.Until(healBound, func() bool {
 			return c.leader() == s1 && c.rafts[s1].Status().Term > old && holdsEntry(c.rafts[s3].Status(), index, old)
 		}) {
 			c.converge() // s5's entry got out: a leader may add one of its own at once
 			return
 		}
-		s.Run(3 * Heartbeat)
+		s.Run(3 * heartbeat)
 
 		// (d) s5 leads again, with the votes of s2, s3 and s4, if it can.
 		s.Net.Heal()
 		s.Net.Isolate(s1)
-		c.onlyWin(s5)
+		c.allowWinners(s5)
 		if s.Until(healBound, func() bool { return c.leader() == s5 }) {
 			_, index := c.submit(s5)
 			c.waitApplied(time.Second, ruleAgree, index, s2, s3, s4, s5)

@@ -1,4 +1,4 @@
-package replication
+package replication_test
 
 import (
 	"context"
@@ -14,34 +14,35 @@ import (
 	"distlabs/internal/harness/check/linear"
 	"distlabs/internal/harness/labtest"
 	"distlabs/labrpc"
+	. "distlabs/labs/05-replication"
 )
 
-// A testimony is a command as its customer saw it.
-type testimony struct {
-	Customer labrpc.NodeID
-	Errand   errand
-	Yield    yield
+// An operation is a command as its client saw it.
+type operation struct {
+	Client   labrpc.NodeID
+	Command  command
+	Response response
 	Err      string
 	Call     time.Duration
 	Return   time.Duration
 	Returned bool
 }
 
-// String tells who asked for what, and when.
-func (r testimony) String() string {
+// String says which client called what, and when.
+func (r operation) String() string {
 	called := r.Call.Round(time.Millisecond)
 	if !r.Returned {
-		return fmt.Sprintf("%v of %v (from %v, no answer)", r.Errand, r.Customer, called)
+		return fmt.Sprintf("%v of %v (from %v, no reply)", r.Command, r.Client, called)
 	}
-	return fmt.Sprintf("%v of %v (from %v to %v)", r.Errand, r.Customer, called, r.Return.Round(time.Millisecond))
+	return fmt.Sprintf("%v of %v (from %v to %v)", r.Command, r.Client, called, r.Return.Round(time.Millisecond))
 }
 
-// note keeps a testimony: a second one of the same call replaces the first.
-func (v *market) note(_ time.Duration, r testimony) {
+// record keeps an operation: a second record of the same call replaces the first.
+func (v *storeCluster) record(_ time.Duration, r operation) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	for i := range v.history {
-		if v.history[i].Customer == r.Customer && v.history[i].Call == r.Call {
+		if v.history[i].Client == r.Client && v.history[i].Call == r.Call {
 			v.history[i] = r
 			return
 		}
@@ -49,29 +50,29 @@ func (v *market) note(_ time.Duration, r testimony) {
 	v.history = append(v.history, r)
 }
 
-// shop runs random commands on the given keys until stop is set. Every value
+// runRandomCommands runs random commands on the given keys until stop is set. Every value
 // that it writes is written once.
-func (c *customer) shop(seed uint64, keys []string, stop *atomic.Bool) *later[bool] {
+func (c *testClient) runRandomCommands(seed uint64, keys []string, stop *atomic.Bool) *pendingCall[bool] {
 	rnd := rand.New(rand.NewPCG(seed, uint64(c.id)))
-	return setOut(c, "its last command", func(ctx context.Context, client *Client) (bool, error) {
-		last := map[string]int{} // the revision that we have seen last
+	return startCall(c, "its last command", func(ctx context.Context, client *Client) (bool, error) {
+		last := map[string]int{} // the revision that was seen last
 		for n := 1; !stop.Load(); n++ {
-			e := errand{Key: keys[rnd.IntN(len(keys))], Data: fmt.Sprintf("%v-%d", c.id, n)}
+			e := command{Key: keys[rnd.IntN(len(keys))], Data: fmt.Sprintf("%v-%d", c.id, n)}
 			switch e.Op = []string{"get", "get", "put", "put", "set", "set", "create", "delete"}[rnd.IntN(8)]; e.Op {
 			case "set":
 				e.At = last[e.Key]
 			case "get", "delete":
 				e.Data = ""
 			}
-			r := testimony{Customer: c.id, Errand: e, Call: time.Since(c.v.epoch)}
-			tellTest(c, r, c.v.note)
+			r := operation{Client: c.id, Command: e, Call: time.Since(c.v.epoch)}
+			tellTest(c, r, c.v.record)
 			y, err := e.run(ctx, client)
-			r.Yield, r.Err, r.Return, r.Returned = y, errorName(err), time.Since(c.v.epoch), true
-			tellTest(c, r, c.v.note)
+			r.Response, r.Err, r.Return, r.Returned = y, errorName(err), time.Since(c.v.epoch), true
+			tellTest(c, r, c.v.record)
 			if err == nil {
 				last[e.Key] = y.Revision
 			}
-			if !doze(ctx, time.Duration(rnd.Int64N(int64(400*time.Millisecond)))) {
+			if !sleep(ctx, time.Duration(rnd.Int64N(int64(400*time.Millisecond)))) {
 				return true, ctx.Err()
 			}
 		}
@@ -79,8 +80,8 @@ func (c *customer) shop(seed uint64, keys []string, stop *atomic.Bool) *later[bo
 	})
 }
 
-// doze waits, and reports whether ctx is still on.
-func doze(ctx context.Context, d time.Duration) bool {
+// sleep waits, and reports whether ctx is still on.
+func sleep(ctx context.Context, d time.Duration) bool {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {
@@ -91,8 +92,8 @@ func doze(ctx context.Context, d time.Duration) bool {
 	}
 }
 
-// records returns what was noted so far.
-func (v *market) testimonies() []testimony {
+// operations returns what was recorded so far.
+func (v *storeCluster) operations() []operation {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	return slices.Clone(v.history)
@@ -103,11 +104,11 @@ type keyState struct {
 	Data     string
 	Exists   bool
 	Revision int  // of the value; the last one known, if Loose
-	Loose    bool // the value's own revision is not known: its writer got no answer
+	Loose    bool // the value's own revision is not known: its writer got no reply
 }
 
 // with returns the state after a write; y is nil if its revision is not known.
-func (p keyState) with(data string, y *yield) (keyState, bool) {
+func (p keyState) with(data string, y *response) (keyState, bool) {
 	if y == nil {
 		return keyState{Data: data, Exists: true, Revision: p.Revision, Loose: true}, true
 	}
@@ -125,11 +126,11 @@ func (p keyState) at(revision int) (may, mayNot bool) {
 	return revision == p.Revision, revision != p.Revision
 }
 
-// keyModel says what one key does, one command after another (rules 20 and 24).
-var keyModel = linear.Model[keyState, errand, souvenir[yield]]{Step: stepKey}
+// keyModel is the sequential specification of one key (rules 20 and 24).
+var keyModel = linear.Model[keyState, command, outcome[response]]{Step: stepKey}
 
-func stepKey(p keyState, e errand, out *souvenir[yield]) (keyState, bool) {
-	var y *yield
+func stepKey(p keyState, e command, out *outcome[response]) (keyState, bool) {
+	var y *response
 	err := ""
 	if out != nil {
 		y, err = &out.Value, out.Err
@@ -166,50 +167,50 @@ func stepKey(p keyState, e errand, out *souvenir[yield]) (keyState, bool) {
 	return keyState{Revision: p.Revision}, err == ""
 }
 
-// checkHistory checks that all that the customers saw is linearizable (rule 20).
-func (v *market) checkHistory() {
-	var ops []linear.Op[errand, souvenir[yield]]
-	for _, r := range v.testimonies() {
-		ops = append(ops, linear.Op[errand, souvenir[yield]]{
-			Client: int(r.Customer), Key: r.Errand.Key, In: r.Errand, Out: souvenir[yield]{Value: r.Yield, Err: r.Err},
+// checkHistory checks that what the clients saw is linearizable (rule 20).
+func (v *storeCluster) checkHistory() {
+	var ops []linear.Op[command, outcome[response]]
+	for _, r := range v.operations() {
+		ops = append(ops, linear.Op[command, outcome[response]]{
+			Client: int(r.Client), Key: r.Command.Key, In: r.Command, Out: outcome[response]{Value: r.Response, Err: r.Err},
 			Call: r.Call, Return: r.Return,
 			Pending: !r.Returned || r.Err != "" && r.Err != "ErrExists" && r.Err != "ErrConflict",
 		})
 	}
 	err := linear.Check(keyModel, ops, linear.Options{})
-	var wrong *linear.Violation[errand, souvenir[yield]]
+	var wrong *linear.Violation[command, outcome[response]]
 	switch {
 	case errors.As(err, &wrong):
 		v.s.Fail(labtest.Violation{
-			What:  fmt.Sprintf("no order of the commands explains this answer: %s", tale(wrong.Op)),
-			Rule:  ruleMoment,
-			Seen:  evidence(wrong),
+			What:  fmt.Sprintf("the history is not linearizable: no order of the commands allows this result: %s", describe(wrong.Op)),
+			Rule:  ruleLinearizable,
+			Seen:  relatedOps(wrong),
 			Nodes: append([]labrpc.NodeID{labrpc.NodeID(wrong.Op.Client)}, v.servers...), At: wrong.Op.Return,
-			Page: func(w io.Writer) error { return linear.Page(w, keyModel, wrong, tale, linear.Options{}) },
+			Page: func(w io.Writer) error { return linear.Page(w, keyModel, wrong, describe, linear.Options{}) },
 		})
 	case err != nil:
-		v.s.Failf("none: this is a mistake in the test, not in your code", "the history could not be checked: %v", err)
+		v.s.Failf(noRule, "the history could not be checked: %v", err)
 	}
 }
 
-// evidence lists the commands that have to do with a wrong answer: those under
-// way with it, and the last few before.
-func evidence(wrong *linear.Violation[errand, souvenir[yield]]) []string {
+// relatedOps lists the commands that are related to a wrong result: those that overlap
+// it, and the last few before.
+func relatedOps(wrong *linear.Violation[command, outcome[response]]) []string {
 	var lines []string
 	for _, op := range slices.Backward(wrong.Before) {
 		if op != wrong.Op && len(lines) < 8 {
-			lines = append(lines, tale(op))
+			lines = append(lines, describe(op))
 		}
 	}
 	slices.Reverse(lines)
 	return lines
 }
 
-func tale(op linear.Op[errand, souvenir[yield]]) string {
+func describe(op linear.Op[command, outcome[response]]) string {
 	who, called := labrpc.NodeID(op.Client), op.Call.Round(time.Millisecond)
 	switch {
 	case op.Pending:
-		return fmt.Sprintf("%v: %v from %v, no answer by then", who, op.In, called)
+		return fmt.Sprintf("%v: %v from %v, no reply by then", who, op.In, called)
 	case op.Out.Err != "":
 		return fmt.Sprintf("%v: %v = %s, from %v to %v", who, op.In, op.Out.Err, called, op.Return.Round(time.Millisecond))
 	case op.In.Op == "get" && op.Out.Value.Revision == 0:
@@ -220,19 +221,19 @@ func tale(op linear.Op[errand, souvenir[yield]]) string {
 	return fmt.Sprintf("%v: %v = revision %d, from %v to %v", who, op.In, op.Out.Value.Revision, called, op.Return.Round(time.Millisecond))
 }
 
-// checkEvents holds all changes that there were, from revision 1, against the
+// checkEvents compares all changes, from revision 1, with the
 // commands that made them (rules 21 and 23).
-func (v *market) checkEvents(events []Event) {
-	byData, deletions := map[string]testimony{}, map[string]int{}
-	byRevision := map[int]testimony{}
-	for _, r := range v.testimonies() {
+func (v *storeCluster) checkEvents(events []Event) {
+	byData, deletions := map[string]operation{}, map[string]int{}
+	byRevision := map[int]operation{}
+	for _, r := range v.operations() {
 		switch {
-		case r.Errand.Op == "delete":
-			deletions[r.Errand.Key]++
-		case r.Errand.Op != "get":
-			byData[r.Errand.Data] = r
+		case r.Command.Op == "delete":
+			deletions[r.Command.Key]++
+		case r.Command.Op != "get":
+			byData[r.Command.Data] = r
 			if r.Returned && r.Err == "" {
-				byRevision[r.Yield.Revision] = r
+				byRevision[r.Response.Revision] = r
 			}
 		}
 	}
@@ -243,33 +244,33 @@ func (v *market) checkEvents(events []Event) {
 		}
 		if e.Deleted {
 			if deletions[e.Key]--; deletions[e.Key] < 0 {
-				v.s.Failf(ruleOnce, "%s was deleted more often than anybody asked", e.Key)
+				v.s.Failf(ruleOnce, "%s was deleted more often than the clients called Delete", e.Key)
 			}
 			continue
 		}
 		r, known := byData[e.Data]
 		switch {
-		case !known || r.Errand.Key != e.Key:
-			v.s.Failf(ruleMoment, "revision %d is %s, which nobody asked for", e.Revision, eventText(e))
+		case !known || r.Command.Key != e.Key:
+			v.s.Failf(ruleLinearizable, "revision %d is %s, but no client wrote that", e.Revision, eventText(e))
 		case first[e.Data] != 0:
-			v.failOn(r, ruleOnce, "%v was carried out twice, as revisions %d and %d", r, first[e.Data], e.Revision)
+			v.failOn(r, ruleOnce, "%v took effect twice, as revisions %d and %d", r, first[e.Data], e.Revision)
 		case r.Err == "ErrExists" || r.Err == "ErrConflict":
-			v.failOn(r, ruleChecked, "%v returned %s, and was carried out as revision %d", r, r.Err, e.Revision)
-		case r.Returned && r.Err == "" && r.Yield.Revision != e.Revision:
-			v.failOn(r, ruleRevisions, "%v returned revision %d, and was carried out as revision %d", r, r.Yield.Revision, e.Revision)
+			v.failOn(r, ruleChecked, "%v returned %s, but took effect as revision %d", r, r.Err, e.Revision)
+		case r.Returned && r.Err == "" && r.Response.Revision != e.Revision:
+			v.failOn(r, ruleRevisions, "%v returned revision %d, but took effect as revision %d", r, r.Response.Revision, e.Revision)
 		}
 		first[e.Data] = e.Revision
 		delete(byRevision, e.Revision)
 	}
 	for _, revision := range slices.Sorted(maps.Keys(byRevision)) {
 		r := byRevision[revision]
-		v.failOn(r, ruleMoment, "%v returned revision %d, and no such change was made", r, revision)
+		v.failOn(r, ruleLinearizable, "%v returned revision %d, but there is no such change", r, revision)
 	}
 }
 
 // failOn is about a command that may have returned long ago.
-func (v *market) failOn(r testimony, rule, format string, args ...any) {
+func (v *storeCluster) failOn(r operation, rule, format string, args ...any) {
 	v.s.Fail(labtest.Violation{
-		What: fmt.Sprintf(format, args...), Rule: rule, At: r.Return, Nodes: append([]labrpc.NodeID{r.Customer}, v.servers...),
+		What: fmt.Sprintf(format, args...), Rule: rule, At: r.Return, Nodes: append([]labrpc.NodeID{r.Client}, v.servers...),
 	})
 }

@@ -1,40 +1,55 @@
-package replication
+package replication_test
 
 import (
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
 	"distlabs/internal/harness/labtest"
 	"distlabs/labrpc"
+	. "distlabs/labs/05-replication"
 )
 
 const raftSeeds = 20
 
-// Commands given to a leader one after the other are applied by all, each once, in
-// the order of the log; one who does not lead takes none (§5.3). The watcher
+// In part 5A only the first leader is ever a candidate again, so logs never diverge and no vote needs a comparison of logs.
+
+// firstLeader starts the servers and waits for a leader; from then on no other server can win an election.
+func firstLeader(s *labtest.Sim, options raftClusterOptions) (*raftCluster, labrpc.NodeID) {
+	c := newRaftCluster(s, options)
+	leader := c.waitForLeaderOf(healBound)
+	c.allowCandidates(leader)
+	return c, leader
+}
+
+// Commands given to a leader one after the other are applied by all servers, each once, in
+// the order of the log; other servers reject commands (§5.3). The invariant checker
 // compares every log and every call of apply.
 func TestAgreesInOrder5A(t *testing.T) {
 	labtest.Run(t, labtest.Config{Nodes: 3, Seeds: raftSeeds}, func(s *labtest.Sim) {
 		c := newRaftCluster(s, raftClusterOptions{})
 		leader := c.waitForLeader()
-		for _, id := range c.but(leader) {
+		c.allowCandidates(leader)
+		for _, id := range c.except(leader) {
 			if index, term, ok := c.rafts[id].Submit([]byte("no")); ok {
-				s.Failf("only a leader takes a command (rule 11)", "Submit on %v = %d, %d, true, want false: %v leads", id, index, term, leader)
+				s.Failf(ruleSubmit, "Submit on %v = %d, %d, true, want false: %v is the leader", id, index, term, leader)
 			}
 		}
-		for range 5 {
+		for range 4 {
 			c.agree(c.servers...)
 		}
-		c.converge()
+		_, index := c.submitText(leader, "") // an entry as any other
+		c.waitApplied(healBound, ruleCatchUp, index, c.servers...)
+		c.agree(c.servers...)
+		c.convergeUnder()
 	})
 }
 
 // Many commands at once, over links that lose, duplicate and reorder (§5.3).
 func TestManyAtOnce5A(t *testing.T) {
 	labtest.Run(t, labtest.Config{Nodes: 5, Seeds: raftSeeds, Link: labrpc.FairLoss(0.1)}, func(s *labtest.Sim) {
-		c := newRaftCluster(s, raftClusterOptions{})
-		leader := c.waitForLeader()
+		c, leader := firstLeader(s, raftClusterOptions{})
 		for range 10 {
 			for range 3 {
 				c.submit(leader)
@@ -42,94 +57,220 @@ func TestManyAtOnce5A(t *testing.T) {
 			s.Run(time.Duration(s.Rand().IntN(40)) * time.Millisecond)
 			leader = c.waitForLeaderOf(healBound)
 		}
-		c.converge()
+		c.convergeUnder()
 	})
 }
 
-// With a minority dead the rest go on, as fast as before (§5.3: "slow or crashed
+// With a minority isolated the others continue, as fast as before (§5.3: "slow or crashed
 // followers").
 func TestGoesOnWithoutAMinority5A(t *testing.T) {
 	labtest.Run(t, labtest.Config{Nodes: 5, Seeds: raftSeeds}, func(s *labtest.Sim) {
-		c := newRaftCluster(s, raftClusterOptions{})
+		c, leader := firstLeader(s, raftClusterOptions{})
 		c.agree(c.servers...)
-		leader := c.waitForLeader()
-		dead := c.but(leader)[:2]
+		dead := c.except(leader)[:2]
 		for _, id := range dead {
 			s.Net.Isolate(id)
 		}
 		for range 4 {
-			c.agree(c.but(dead...)...)
+			c.agree(c.except(dead...)...)
 		}
-		c.converge()
+		c.convergeUnder()
 	})
 }
 
-// Two followers are very slow, one of them in hearing and one in answering. The
+// Two followers are very slow: one in receiving and one in replying. The
 // others commit without waiting for them.
 func TestSlowFollowersDelayNobody5A(t *testing.T) {
 	labtest.Run(t, labtest.Config{Nodes: 5, Seeds: raftSeeds}, func(s *labtest.Sim) {
-		c := newRaftCluster(s, raftClusterOptions{})
-		leader := c.waitForLeader()
-		slow := c.but(leader)[:2]
-		c.onlyStand(c.but(slow...)...) // they hear too little to know better
+		c, leader := firstLeader(s, raftClusterOptions{})
+		slow := c.except(leader)[:2]
 		s.Net.SetLink(leader, slow[0], labrpc.Link{Latency: labrpc.Fixed(3 * time.Second)})
 		s.Net.SetLink(slow[1], leader, labrpc.Link{Latency: labrpc.Fixed(3 * time.Second)})
 		for range 5 {
 			from := s.Net.Now()
-			c.agree(c.but(slow...)...)
+			_, index := c.submit(c.waitForLeader())
+			c.waitApplied(agreeBound, ruleAgree, index, leader)
 			s.Measure("agreement beside slow followers", float64((s.Net.Now() - from).Milliseconds()), "ms", "≤ 500")
+			c.waitApplied(healBound, ruleCatchUp, index, c.except(slow...)...)
 		}
-		c.converge()
+		c.convergeUnder()
 	})
 }
 
-// Half of an even number is no majority: nothing is committed, and what the
-// leader took meanwhile is committed or replaced after the heal (§5.3). The
-// watcher counts the holders of each committed entry.
+// Half of an even number is no majority: nothing is committed, and the command that the
+// leader accepted meanwhile is committed after the heal (§5.3). The
+// invariant checker counts the servers that have stored each committed entry.
 func TestNoAgreementWithoutAMajority5A(t *testing.T) {
-	cfg := labtest.Config{Nodes: 4, Seeds: raftSeeds, MustCover: []string{"a leader took a command that it could not commit"}}
+	cfg := labtest.Config{Nodes: 4, Seeds: raftSeeds, MustCover: []string{"a leader accepted a command that it could not commit"}}
 	labtest.Run(t, cfg, func(s *labtest.Sim) {
-		c := newRaftCluster(s, raftClusterOptions{})
+		c, leader := firstLeader(s, raftClusterOptions{})
 		c.agree(c.servers...)
-		leader := c.waitForLeader()
-		friend := c.but(leader)[s.Rand().IntN(3)]
-		s.Net.Partition([]labrpc.NodeID{leader, friend}, c.but(leader, friend))
-		if c.rafts[leader].Status().Role == Leader {
-			s.Cover("a leader took a command that it could not commit")
-		}
+		friend := c.except(leader)[s.Rand().IntN(3)]
+		s.Net.Partition([]labrpc.NodeID{leader, friend}, c.except(leader, friend))
 		before := c.rafts[leader].Status().CommitIndex
+		if c.rafts[leader].Status().Role == roleLeader {
+			s.Cover("a leader accepted a command that it could not commit")
+		}
 		_, index := c.submit(leader)
 		s.Run(3 * time.Second)
 		for _, id := range c.servers {
 			if st := c.rafts[id].Status(); st.CommitIndex > before {
-				s.Failf(ruleQuorum, "%v has CommitIndex = %d at %v, want %d: entry %d is on 2 of 4 servers", id, st.CommitIndex, briefTime(s.Net.Now()), before, index)
+				s.Failf(ruleQuorum, "%v has CommitIndex = %d at %v, want %d: entry %d is stored on at most 2 of 4 servers", id, st.CommitIndex, briefTime(s.Net.Now()), before, index)
 			}
 		}
-		c.converge()
+		c.convergeUnder()
 	})
 }
 
-// A follower commits what the leader has committed and it has in common with the
-// leader; what else stands in its log may be of nobody (figure 2, AppendEntries 5).
+// A cluster of one server is a majority by itself. Several goroutines call its Submit at the same time: each call gets an
+// index of its own. (The commands are equal, so that the run does not depend on the scheduler.)
+func TestOneServerAlone5A(t *testing.T) {
+	const goroutines, each = 8, 15
+	labtest.Run(t, labtest.Config{Nodes: 2, Seeds: 5}, func(s *labtest.Sim) {
+		c := &raftCluster{s: s, servers: []labrpc.NodeID{1}, rafts: map[labrpc.NodeID]*Raft{}}
+		c.w = checkInvariants(s, 1)
+		c.start(1)
+		for range 3 {
+			c.agree(1)
+		}
+		raft, begin := c.rafts[1], make(chan struct{})
+		results := make(chan logPlace, goroutines*each)
+		for range goroutines {
+			go func() {
+				<-begin
+				for range each {
+					if index, term, ok := raft.Submit([]byte("same")); ok {
+						results <- logPlace{index, term}
+					} else {
+						results <- logPlace{}
+					}
+				}
+			}()
+		}
+		close(begin)
+		last := 0
+		for range goroutines * each {
+			at := <-results
+			if at == (logPlace{}) {
+				s.Failf(ruleSubmit, "Submit on n1 returned false, want true: n1 is the leader")
+			}
+			c.w.submitted(1, at, "same")
+			last = max(last, at.index)
+		}
+		c.waitApplied(agreeBound, ruleAgree, last, 1)
+		if got, want := lastIndexOf(raft.Status()), last; got != want {
+			s.Failf(ruleSubmit, "the log of n1 ends at index %d, want %d, the highest index that Submit returned", got, want)
+		}
+	})
+}
+
+// The servers' list belongs to the caller of StartRaft, which may use it again.
+func TestServersListIsTheCallers5A(t *testing.T) {
+	labtest.Run(t, labtest.Config{Nodes: 3, Seeds: 3}, func(s *labtest.Sim) {
+		c := &raftCluster{s: s, servers: s.Net.Nodes(), rafts: map[labrpc.NodeID]*Raft{}}
+		c.w = checkInvariants(s, 3)
+		s.Net.Intercept(c.filterElections)
+		list := slices.Clone(c.servers)
+		for _, id := range c.servers {
+			c.bootWith(s.Start(id), list)
+		}
+		clear(list)
+		for range 3 {
+			c.agree(c.servers...)
+		}
+	})
+}
+
+// An application may call every method of its Raft while it applies an entry, so no lock may be held then.
+func TestApplyHoldsNoLock5A(t *testing.T) {
+	labtest.Run(t, labtest.Config{Nodes: 3, Seeds: 3}, func(s *labtest.Sim) {
+		c := &raftCluster{s: s, servers: s.Net.Nodes(), rafts: map[labrpc.NodeID]*Raft{}}
+		c.w = checkInvariants(s, 3)
+		for _, id := range c.servers {
+			node := s.Start(id)
+			inc, ready := s.Net.Incarnation(id), make(chan struct{})
+			var raft *Raft
+			raft = StartRaft(node, c.servers, func(a Applied) {
+				<-ready
+				labrpc.Tell(node, a, func(at time.Duration, a Applied) { c.w.apply(id, inc, at, a) })
+				returned := make(chan struct{})
+				go func() {
+					raft.Status()
+					close(returned)
+				}()
+				if !realTimeWait(returned) {
+					s.Failf(ruleNoLock, "on %v, Status did not return while apply was called for index %d: it waits for a lock", id, a.Index)
+				}
+			})
+			close(ready)
+			c.rafts[id] = raft
+			c.w.started(id, raft)
+		}
+		for range 3 {
+			c.agree(c.servers...)
+		}
+	})
+}
+
+// A follower commits the entries that the leader has committed and that the request has shown to be in its log; other
+// entries at the end of its log may be of an old leader (figure 2, AppendEntries 5).
 func TestFollowerCommitsWhatItShares5A(t *testing.T) {
 	labtest.Run(t, labtest.Config{Nodes: 5, Seeds: raftSeeds, Link: calmLink}, func(s *labtest.Sim) {
-		p := newPuppets(s)
+		p := newScriptedCluster(s)
 		// The leader of term 1 leaves three entries, of which one is committed.
 		p.append(2, AppendRequest{Term: 1, Entries: entriesOf(1, 1, 1)}, true)
 		p.expectCommit(0)
-		// The next leader has the first alone, and four entries of its own.
-		p.append(3, AppendRequest{Term: 2, PrevLogIndex: 1, PrevLogTerm: 1, Commit: 4}, true)
+		p.append(2, AppendRequest{Term: 1, PrevLogIndex: 1, PrevLogTerm: 1, Commit: 4}, true)
 		p.expectCommit(1)
-		p.append(3, AppendRequest{Term: 2, PrevLogIndex: 1, PrevLogTerm: 1, Entries: entriesOf(2, 2), Commit: 5}, true)
-		p.expectCommit(3)
-		p.append(3, AppendRequest{Term: 2, PrevLogIndex: 3, PrevLogTerm: 2, Entries: entriesOf(2, 2, 2), Commit: 4}, true)
+		p.append(2, AppendRequest{Term: 1, PrevLogIndex: 3, PrevLogTerm: 1, Entries: entriesOf(1, 1), Commit: 2}, true)
+		p.expectCommit(2)
+		// A request that a later one has overtaken knows less, and changes nothing.
+		p.append(2, AppendRequest{Term: 1, PrevLogIndex: 1, PrevLogTerm: 1, Commit: 1}, true)
+		p.expectCommit(2)
+		p.append(2, AppendRequest{Term: 1, PrevLogIndex: 4, PrevLogTerm: 1, Commit: 9}, true)
 		p.expectCommit(4)
-		// A request that was overtaken knows less, and changes nothing.
-		p.append(3, AppendRequest{Term: 2, PrevLogIndex: 1, PrevLogTerm: 1, Commit: 1}, true)
-		p.expectCommit(4)
-		p.append(3, AppendRequest{Term: 2, PrevLogIndex: 6, PrevLogTerm: 2, Commit: 6}, true)
+		p.append(2, AppendRequest{Term: 1, PrevLogIndex: 5, PrevLogTerm: 1, Entries: entriesOf(1), Commit: 6}, true)
 		p.expectCommit(6)
-		p.expectTerms(1, 2, 2, 2, 2, 2)
+		p.expectTerms(1, 1, 1, 1, 1, 1)
+	})
+}
+
+// Commands come all the time, faster than heartbeats. The followers' timers must not fire, the servers stay in one
+// term, and every command is applied in time.
+func TestSteadyTraffic5A(t *testing.T) {
+	labtest.Run(t, labtest.Config{Nodes: 3, Seeds: 5}, func(s *labtest.Sim) {
+		c := newRaftCluster(s, raftClusterOptions{})
+		c.waitForLeader()
+		s.Run(time.Second)
+		leader := c.waitForLeader()
+		term := c.rafts[leader].Status().Term
+		for range 120 {
+			if st := c.rafts[leader].Status(); st.Term != term || st.Role != roleLeader {
+				s.Failf(ruleStable, "%v, the leader of term %d, is %v in term %d at %v: every server has been connected to it", leader, term, st.Role, st.Term, briefTime(s.Net.Now()))
+			}
+			_, index := c.submit(leader)
+			s.Run(30 * time.Millisecond)
+			c.waitApplied(agreeBound, ruleAgree, index-20, leader)
+		}
+		c.agree(c.servers...)
+	})
+}
+
+// In a calm network with nothing to do, servers stay in one term.
+func TestQuietClusterKeepsItsLeader5A(t *testing.T) {
+	labtest.Run(t, labtest.Config{Nodes: 3, Seeds: 5}, func(s *labtest.Sim) {
+		c := newRaftCluster(s, raftClusterOptions{})
+		c.waitForLeader()
+		s.Run(time.Second)
+		leader := c.waitForLeader()
+		term := c.rafts[leader].Status().Term
+		for i := range 20 {
+			s.Run(time.Second)
+			s.Net.JumpClock(c.servers[i%3], time.Duration(1-2*(i%2))*time.Hour) // election timers do not ask it
+			if st := c.rafts[leader].Status(); st.Term != term || st.Role != roleLeader {
+				s.Failf(ruleStable, "%v, the leader of term %d, is %v in term %d at %v: every server has been connected to it", leader, term, st.Role, st.Term, briefTime(s.Net.Now()))
+			}
+		}
 	})
 }
 
@@ -145,27 +286,30 @@ func TestMessageBudget5A(t *testing.T) {
 
 		idle, from := s.Net.Stats(labrpc.Match{}), s.Net.Now()
 		s.Run(5 * time.Second)
-		beats := float64(s.Net.Stats(labrpc.Match{}).Sub(idle).Sent) / 8 / (float64(s.Net.Now()-from) / float64(Heartbeat))
-		c.budget("requests of an idle leader to a follower a heartbeat", beats, 1.2)
+		beats := float64(s.Net.Stats(labrpc.Match{}).Sub(idle).Sent) / 8 / (float64(s.Net.Now()-from) / float64(heartbeat))
+		c.budget("requests of an idle leader, per follower and heartbeat", beats, 1.2)
 
-		before := s.Net.Stats(labrpc.Match{})
+		before, from := s.Net.Stats(labrpc.Match{}), s.Net.Now()
 		for i := range single {
 			_, index := c.submitText(leader, fmt.Sprintf("%0*d", size, i))
-			c.waitApplied(agreeBound, ruleAgree, index, c.servers...)
+			c.waitApplied(agreeBound, ruleAgree, index, leader)
+			c.waitApplied(healBound, ruleCatchUp, index, c.servers...)
 		}
 		used := s.Net.Stats(labrpc.Match{}).Sub(before)
-		c.budget("messages a command, one at a time, to a follower", float64(used.Sent)/single/4, 8)
-		c.budget("bytes sent for a byte of commands, one at a time, to a follower", float64(used.Bytes)/(single*size)/4, 1.75)
+		idleCost := 2 * 1.2 * float64(s.Net.Now()-from) / float64(heartbeat)
+		c.budget("messages per command and follower beside heartbeats, one at a time", max(0, float64(used.Sent)/4-idleCost)/single, 8)
+		c.budget("bytes sent per byte of command and follower, one at a time", float64(used.Bytes)/(single*size)/4, 1.75)
 
 		before = s.Net.Stats(labrpc.Match{})
 		index := 0
 		for i := range burst {
 			_, index = c.submitText(leader, fmt.Sprintf("%0*d", size, single+i))
 		}
-		c.waitApplied(agreeBound, ruleAgree, index, c.servers...)
+		c.waitApplied(agreeBound, ruleAgree, index, leader)
+		c.waitApplied(healBound, ruleCatchUp, index, c.servers...)
 		used = s.Net.Stats(labrpc.Match{}).Sub(before)
-		c.budget("messages a command, 100 at once, to a follower", float64(used.Sent)/burst/4, 2.2)
-		c.budget("bytes sent for a byte of commands, 100 at once, to a follower", float64(used.Bytes)/(burst*size)/4, 2.2)
+		c.budget("messages per command and follower, 100 at once", float64(used.Sent)/burst/4, 2.2)
+		c.budget("bytes sent per byte of command and follower, 100 at once", float64(used.Bytes)/(burst*size)/4, 2.2)
 	})
 }
 
@@ -173,6 +317,6 @@ func TestMessageBudget5A(t *testing.T) {
 func (c *raftCluster) budget(what string, used, most float64) {
 	c.s.Measure(what, used, "", fmt.Sprintf("≤ %g", most))
 	if used > most {
-		c.s.Failf("the budget of messages and bytes (rule 14)", "%s: %.2f, want at most %g", what, used, most)
+		c.s.Failf(ruleBudget, "%s: %.2f, want at most %g", what, used, most)
 	}
 }

@@ -1,4 +1,4 @@
-package replication
+package replication_test
 
 import (
 	"fmt"
@@ -9,6 +9,7 @@ import (
 
 	"distlabs/internal/harness/labtest"
 	"distlabs/labrpc"
+	. "distlabs/labs/05-replication"
 )
 
 // The consistency check: entries that do not continue the log are refused; those
@@ -16,7 +17,7 @@ import (
 // figure 7).
 func TestConsistencyCheck5B(t *testing.T) {
 	labtest.Run(t, labtest.Config{Nodes: 5, Seeds: raftSeeds, Link: calmLink}, func(s *labtest.Sim) {
-		p := newPuppets(s)
+		p := newScriptedCluster(s)
 		p.append(2, AppendRequest{Term: 1, PrevLogIndex: 1, PrevLogTerm: 1, Entries: entriesOf(1)}, false)
 		p.expectTerms()
 		p.append(2, AppendRequest{Term: 1, Entries: entriesOf(1, 1, 1)}, true)
@@ -33,11 +34,30 @@ func TestConsistencyCheck5B(t *testing.T) {
 	})
 }
 
+// Entries of an old leader after those that a request has shown to be the same are not committed with them (figure 2,
+// AppendEntries 5).
+func TestCommitsNothingOfAnOldLeader5B(t *testing.T) {
+	labtest.Run(t, labtest.Config{Nodes: 5, Seeds: 5, Link: calmLink}, func(s *labtest.Sim) {
+		p := newScriptedCluster(s)
+		p.append(2, AppendRequest{Term: 1, Entries: entriesOf(1, 1, 1)}, true)
+		// The next leader has the first entry alone, and four entries of its own.
+		p.append(3, AppendRequest{Term: 2, PrevLogIndex: 1, PrevLogTerm: 1, Commit: 4}, true)
+		p.expectCommit(1)
+		p.append(3, AppendRequest{Term: 2, PrevLogIndex: 1, PrevLogTerm: 1, Entries: entriesOf(2, 2), Commit: 5}, true)
+		p.expectCommit(3)
+		p.append(3, AppendRequest{Term: 2, PrevLogIndex: 3, PrevLogTerm: 2, Entries: entriesOf(2, 2, 2), Commit: 4}, true)
+		p.expectCommit(4)
+		p.append(3, AppendRequest{Term: 2, PrevLogIndex: 6, PrevLogTerm: 2, Commit: 6}, true)
+		p.expectCommit(6)
+		p.expectTerms(1, 2, 2, 2, 2, 2)
+	})
+}
+
 // A request that a later one has overtaken must undo nothing: the server has said
 // that it has the entries of the later one (figure 2, AppendEntries 3).
 func TestStaleAppendUndoesNothing5B(t *testing.T) {
 	labtest.Run(t, labtest.Config{Nodes: 5, Seeds: raftSeeds, Link: calmLink}, func(s *labtest.Sim) {
-		p := newPuppets(s)
+		p := newScriptedCluster(s)
 		list := entriesOf(1, 1, 2, 2, 2)
 		p.append(2, AppendRequest{Term: 2, Entries: list}, true)
 		p.append(2, AppendRequest{Term: 2, Entries: list[:3]}, true)
@@ -50,97 +70,117 @@ func TestStaleAppendUndoesNothing5B(t *testing.T) {
 	})
 }
 
-// A vote is for one candidate a term, whose log is no older: the later last term
+// A vote is for one candidate per term, whose log is at least as up-to-date: the later last term
 // wins, and of equal terms the longer log (§5.4.1).
 func TestVotesForTheNewerLog5B(t *testing.T) {
+	const older, same, newer = -1, 0, 1 // than the term of the row before
 	tests := []struct {
 		name        string
 		term        int
 		candidate   labrpc.NodeID
-		last, lastT int
+		last, lastT int // lastT counts from the term before the first
 		want        bool
 	}{
-		{"a longer log with an older last term", 3, 2, 9, 1, false},
-		{"a shorter log with the same last term", 3, 3, 4, 2, false},
-		{"the same log", 3, 4, 5, 2, true},
-		{"already voted for another in this term", 3, 5, 9, 3, false},
-		{"the same candidate asks again", 3, 4, 5, 2, true},
-		{"a longer log with the same last term", 4, 2, 6, 2, true},
-		{"a term that is over", 3, 3, 9, 3, false},
-		{"a shorter log with a later last term", 5, 5, 1, 3, true},
-		{"an empty log", 6, 2, 0, 0, false},
+		{"a longer log with an older last term", newer, 2, 9, 1, false},
+		{"a shorter log with the same last term", newer, 3, 4, 2, false},
+		{"the same log", newer, 4, 5, 2, true},
+		{"already voted for another candidate in this term", same, 5, 9, 3, false},
+		{"the same candidate asks again", same, 4, 5, 2, true},
+		{"an earlier term", older, 3, 9, 3, false},
+		{"a longer log with the same last term", newer, 2, 6, 2, true},
+		{"a shorter log with a later last term", newer, 5, 1, 3, true},
+		{"an empty log", newer, 2, 0, 0, false},
 	}
 	labtest.Run(t, labtest.Config{Nodes: 5, Seeds: raftSeeds, Link: calmLink}, func(s *labtest.Sim) {
-		p := newPuppets(s)
-		p.append(2, AppendRequest{Term: 2, Entries: entriesOf(1, 1, 2, 2, 2)}, true)
+		p := newScriptedCluster(s)
+		base := highTerm(s)
+		p.append(2, AppendRequest{Term: base + 2, Entries: entriesOf(base+1, base+1, base+2, base+2, base+2)}, true)
+		term := 0
 		for _, tt := range tests {
-			p.vote(VoteRequest{Term: tt.term, Candidate: tt.candidate, LastLogIndex: tt.last, LastLogTerm: tt.lastT}, tt.want, tt.name)
+			if tt.term == newer {
+				term = p.quiet()
+			}
+			asked := term + min(tt.term, 0)
+			lastTerm := 0
+			if tt.lastT > 0 {
+				lastTerm = base + tt.lastT
+			}
+			p.vote(VoteRequest{Term: asked, Candidate: tt.candidate, LastLogIndex: tt.last, LastLogTerm: lastTerm}, tt.want, tt.name)
 		}
 	})
+}
+
+// highTerm is a term to begin with: 0, or by the seed one that no narrow integer holds.
+func highTerm(s *labtest.Sim) int {
+	return []int{0, 1<<8 - 2, 1<<16 - 2, 1<<32 - 2, 1 << 40}[s.Seed%5]
 }
 
 // A vote that was given for one term does not count in the next, however late it
 // arrives (§5.2).
 func TestLateVoteDoesNotCount5B(t *testing.T) {
-	cfg := labtest.Config{Nodes: 5, Seeds: raftSeeds, Link: calmLink, MustCover: []string{"votes of an earlier term arrived while n1 stood"}}
+	cfg := labtest.Config{Nodes: 5, Seeds: raftSeeds, Link: calmLink, MustCover: []string{"votes of an earlier term arrived while n1 was a candidate"}}
 	labtest.Run(t, cfg, func(s *labtest.Sim) {
-		p := newPuppets(s)
+		p := newScriptedCluster(s)
 		first := 0 // the term of the first election
 		held := s.Net.Hold(labrpc.Match{To: 1, Method: "RequestVote", Kind: labrpc.Reply})
-		p.electorate(func(_ labrpc.NodeID, req VoteRequest) bool { return req.Term == 1 })
-		stands := func() bool { st := p.status(); return st.Role == Candidate && st.Term > first }
-		p.expect(2*time.Second, ruleLeader, "n1 hears of no leader and does not stand for election", stands)
+		p.answerVotes(func(_ labrpc.NodeID, req VoteRequest) bool { return req.Term == 1 })
+		stands := func() bool { st := p.status(); return st.Role == roleCandidate && st.Term > first }
+		p.waitUntil(electionBound, ruleLeader, "n1 received no heartbeat but did not start an election", stands)
 		first = p.status().Term
-		p.expect(2*time.Second, ruleLeader, "n1 was not elected and does not stand again", stands)
-		if held.Deliver(func(m labrpc.Message) bool { return m.Body.(VoteReply).Granted }) > 0 {
-			s.Cover("votes of an earlier term arrived while n1 stood")
+		p.waitUntil(electionBound, ruleLeader, "n1 was not elected but did not start another election", stands)
+		granted := func(m labrpc.Message) bool {
+			r, ok := bodyOf[VoteReply](&m, "RequestVote", labrpc.Reply)
+			return ok && r.Granted
+		}
+		if held.Deliver(granted) > 0 {
+			s.Cover("votes of an earlier term arrived while n1 was a candidate")
 		}
 		s.Run(10 * time.Millisecond)
-		if st := p.status(); st.Role == Leader {
-			p.fail(ruleElection, "n1 leads term %d at %v; all votes for it were for term %d", st.Term, briefTime(s.Net.Now()), first)
+		if st := p.status(); st.Role == roleLeader {
+			p.fail(ruleElection, "n1 is the leader of term %d at %v, but all votes for it were for term %d", st.Term, briefTime(s.Net.Now()), first)
 		}
 	})
 }
 
-// With half of four votes nobody leads (§5.2): two servers of four can talk, and
-// the watcher counts the votes of each leader.
+// With half of four votes no server becomes leader (§5.2): n1 gets the vote of one of three scripted peers, in
+// each of its elections.
 func TestHalfTheVotesMakeNoLeader5B(t *testing.T) {
-	cfg := labtest.Config{Nodes: 4, Seeds: raftSeeds, MustCover: []string{"a candidate had two votes of four"}}
+	cfg := labtest.Config{Nodes: 4, Seeds: raftSeeds, Link: calmLink, MustCover: []string{"a candidate had two votes of four"}}
 	labtest.Run(t, cfg, func(s *labtest.Sim) {
-		s.Net.Partition([]labrpc.NodeID{1, 2}, []labrpc.NodeID{3, 4})
-		c := newRaftCluster(s, raftClusterOptions{})
-		s.Run(3 * time.Second)
-		for _, id := range c.servers {
-			st := c.rafts[id].Status()
-			if st.Role == Leader {
-				s.Failf(ruleElection, "%v leads term %d at %v, and can talk to one of three others", id, st.Term, briefTime(s.Net.Now()))
+		p := newScriptedCluster(s)
+		friend := labrpc.NodeID(2 + s.Seed%3)
+		p.answerVotes(func(voter labrpc.NodeID, _ VoteRequest) bool { return voter == friend })
+		granted := labrpc.Match{From: friend, To: 1, Method: "RequestVote", Kind: labrpc.Reply}
+		for range 300 {
+			s.Run(10 * time.Millisecond)
+			if st := p.status(); st.Role == roleLeader {
+				p.fail(ruleElection, "n1 is the leader of term %d at %v with its own vote and the vote of %v, of 4 servers", st.Term, briefTime(s.Net.Now()), friend)
 			}
-			if o := st.VotedFor; o != 0 && o != id {
+			if s.Net.Stats(granted).Delivered > 0 {
 				s.Cover("a candidate had two votes of four")
 			}
 		}
-		c.converge()
 	})
 }
 
-// Whoever learns of a newer term is a follower in it, also by a reply, to entries
-// to a or to the wish for a vote (§5.1).
+// A server that learns of a newer term is a follower in it, also if it learns from a reply: to AppendEntries
+// or to RequestVote (§5.1). It keeps the term over a crash, and it has an election timer again.
 func TestHigherTermDeposes5B(t *testing.T) {
 	labtest.Run(t, labtest.Config{Nodes: 5, Seeds: raftSeeds, Link: calmLink}, func(s *labtest.Sim) {
-		p := newPuppets(s)
-		newer := 0 // what the puppets answer with, if it is not 0
+		p := newScriptedCluster(s)
 		var mu sync.Mutex
+		newer := 0 // the term of the replies, if it is higher than that of the request
 		term := func(asked int) int {
 			mu.Lock()
 			defer mu.Unlock()
 			return max(asked, newer)
 		}
-		for _, node := range p.puppets {
+		for _, node := range p.peers {
 			labrpc.Handle(node, "RequestVote", func(_ labrpc.NodeID, req VoteRequest) VoteReply {
 				return VoteReply{Term: term(req.Term), Granted: term(req.Term) == req.Term && req.Term > 9}
 			})
 			labrpc.Handle(node, "AppendEntries", func(_ labrpc.NodeID, req AppendRequest) AppendReply {
-				return AppendReply{Term: term(req.Term)}
+				return AppendReply{Term: term(req.Term), Success: term(req.Term) == req.Term, Index: req.PrevLogIndex + len(req.Entries)}
 			})
 		}
 		answer := func(with int) {
@@ -149,36 +189,57 @@ func TestHigherTermDeposes5B(t *testing.T) {
 			newer = with
 		}
 		follows := func(want int) func() bool {
-			return func() bool { st := p.status(); return st.Term == want && st.Role == Follower && st.Leader == 0 }
+			return func() bool { st := p.status(); return st.Term == want && st.Role == roleFollower && st.Leader == 0 }
 		}
 		answer(9)
-		p.expect(2*time.Second, ruleTerm, "all answer n1 with term 9, and it is no follower in that term", follows(9))
+		p.waitUntil(electionBound, ruleTerm, "n1 received term 9 in every reply to RequestVote but did not become a follower in term 9", follows(9))
 		answer(0)
-		p.expect(2*time.Second, ruleLeader, "all vote for n1, and it does not lead", func() bool { return p.status().Role == Leader })
+		p.waitForLead()
 		answer(20)
-		p.expect(2*Heartbeat, ruleTerm, "all answer n1 with term 20, and it is no follower in that term", follows(20))
+		p.waitUntil(2*heartbeat, ruleTerm, "n1 received term 20 in every reply to AppendEntries but did not become a follower in term 20", follows(20))
+		answer(0)
+		p.waitUntil(electionBound, ruleTimer, "n1 was deposed and received every vote, but did not become leader again", p.leads)
 	})
 }
 
-// What a follower acknowledged in an earlier term says nothing of the log that it
-// has in this one. n1 leads, is deposed and loses entries, and leads again; then
+// What a follower acknowledged in an earlier term says nothing about its log
+// in this term. n1 leads, is deposed and loses entries, and leads again; then
 // the acknowledgements of the entries that it lost arrive.
 func TestLateReplyDoesNotCount5B(t *testing.T) {
 	cfg := labtest.Config{Nodes: 5, Seeds: raftSeeds, Link: calmLink, MustCover: []string{"acknowledgements of an earlier term arrived"}}
 	labtest.Run(t, cfg, func(s *labtest.Sim) {
-		p := newPuppets(s)
-		p.electorate(func(labrpc.NodeID, VoteRequest) bool { return true })
+		p := newScriptedCluster(s)
+		p.grantVotes()
 		p.accept()
-		leads := func() bool { return p.status().Role == Leader }
-		p.expect(2*time.Second, ruleLeader, "all vote for n1, and it does not lead", leads)
+		p.waitForLead()
 		held := s.Net.Hold(labrpc.Match{To: 1, Method: "AppendEntries", Kind: labrpc.Reply})
 		_, _, end := p.submit(), p.submit(), p.submit()
 		term := p.status().Term
-		late := func(m labrpc.Message) bool { r := m.Body.(AppendReply); return r.Term == term && r.Index >= end }
-		p.expect(3*Heartbeat, ruleAgree, "n1 leads and does not send what was submitted", func() bool { return slices.ContainsFunc(held.Messages(), late) })
-		// Another leader of a later term has one entry, in the place of all those.
-		p.append(2, AppendRequest{Term: term + 1, Entries: entriesOf(term + 1)}, true)
-		p.expect(3*time.Second, ruleLeader, "n1 hears of no leader, all vote for it, and it does not lead", leads)
+		acknowledged := func(m labrpc.Message) int {
+			r, _ := bodyOf[AppendReply](&m, "AppendEntries", labrpc.Reply)
+			return r.Index
+		}
+		late := func(m labrpc.Message) bool { return acknowledged(m) >= end }
+		// A leader may wait for one reply before it sends the next entries: it gets those for less.
+		for range 100 {
+			held.Deliver(func(m labrpc.Message) bool { return acknowledged(m) < end })
+			s.Run(5 * time.Millisecond)
+			if slices.ContainsFunc(held.Messages(), late) {
+				break
+			}
+		}
+		if !slices.ContainsFunc(held.Messages(), late) {
+			p.fail(ruleAgree, "n1 is the leader, but sent no follower the entry that was submitted %v ago", 500*time.Millisecond)
+		}
+		// Another leader of a later term has one entry, in the place of those that are not committed.
+		st := p.status()
+		other := AppendRequest{Term: st.Term + 1, PrevLogIndex: st.CommitIndex, Entries: entriesOf(st.Term + 1)}
+		if st.CommitIndex > 0 {
+			other.PrevLogTerm = entryAt(st, st.CommitIndex).Term
+		}
+		p.append(2, other, true)
+		held.Deliver(func(m labrpc.Message) bool { return acknowledged(m) < end })
+		p.waitForLead()
 		for lastIndexOf(p.status()) < end {
 			p.submit()
 		}
@@ -188,59 +249,144 @@ func TestLateReplyDoesNotCount5B(t *testing.T) {
 		}
 		s.Run(5 * time.Millisecond)
 		if got := p.status().CommitIndex; got > before {
-			p.fail(ruleQuorum, "n1 has CommitIndex = %d in term %d at %v, want %d: what the others acknowledged up to index %d were entries of term %d", got, p.status().Term, briefTime(s.Net.Now()), before, end, term)
+			p.fail(ruleCounting, "n1 has CommitIndex = %d in term %d at %v, want %d: the entries that the others acknowledged up to index %d were of term %d", got, p.status().Term, briefTime(s.Net.Now()), before, end, term)
+		}
+	})
+}
+
+// What a leader knew of a follower in an earlier term says nothing in this one (figure 2: "reinitialized after
+// election"). n2 acknowledged three entries of n1 that n1 has lost since; in the new term n1 receives
+// nothing from n2. Three servers have stored entry 1, of the later entries only n4 has acknowledged any.
+func TestOldMatchDoesNotCount5B(t *testing.T) {
+	labtest.Run(t, labtest.Config{Nodes: 5, Seeds: 10, Link: calmLink}, func(s *labtest.Sim) {
+		p := newScriptedCluster(s)
+		p.grantVotes()
+		p.accept()
+		p.waitForLead()
+		s.Run(2 * heartbeat)
+		for _, id := range []labrpc.NodeID{3, 4, 5} {
+			s.Net.CutBoth(1, id)
+		}
+		base, end := p.status().CommitIndex, 0
+		for range 3 {
+			end = p.submit()
+		}
+		s.Run(3 * heartbeat) // n2 acknowledges them
+		s.Net.CutBoth(1, 2)
+		for _, id := range []labrpc.NodeID{3, 4, 5} {
+			s.Net.HealBoth(1, id)
+		}
+		term := p.status().Term + 1
+		other := AppendRequest{Term: term, Entries: entriesOf(term)}
+		if base > 0 { // a leader may have added an entry of its own at first
+			other.PrevLogIndex, other.PrevLogTerm = base, entryAt(p.status(), base).Term
+		}
+		p.append(3, other, true)
+		p.waitForLead()
+		for _, id := range []labrpc.NodeID{3, 5} {
+			s.Net.CutBoth(1, id)
+		}
+		lead := lastIndexOf(p.status())
+		for lastIndexOf(p.status()) < end {
+			p.submit()
+		}
+		s.Run(5 * heartbeat)
+		if st := p.status(); st.CommitIndex > lead {
+			p.fail(ruleCounting, "n1 has CommitIndex = %d in term %d at %v, want at most %d: only n4 has acknowledged later entries in this term", st.CommitIndex, st.Term, briefTime(s.Net.Now()), lead)
+		}
+	})
+}
+
+// n1 leads with an entry of an earlier term, which two followers acknowledge, and one of its own term, which none has. The
+// older entry is on a majority, but is not committed (figure 8).
+func TestOwnTermMustBeStored5B(t *testing.T) {
+	labtest.Run(t, labtest.Config{Nodes: 5, Seeds: 10, Link: calmLink}, func(s *labtest.Sim) {
+		p := newScriptedCluster(s)
+		p.append(2, AppendRequest{Term: 1, Entries: entriesOf(1)}, true)
+		p.grantVotes()
+		for id, node := range p.peers {
+			labrpc.Handle(node, "AppendEntries", func(_ labrpc.NodeID, req AppendRequest) AppendReply {
+				end := req.PrevLogIndex + len(req.Entries)
+				switch {
+				case req.PrevLogIndex > 1 || id > 3 && end > 0:
+					return AppendReply{Term: req.Term, Index: 1} // n2 and n3 have entry 1 at most, n4 and n5 have none
+				case end > 1:
+					<-node.Context().Done() // lost on the way
+				}
+				return AppendReply{Term: req.Term, Success: true, Index: end}
+			})
+		}
+		p.waitForLead()
+		if lastIndexOf(p.status()) == 1 {
+			p.submit()
+		}
+		s.Run(3 * heartbeat)
+		if got := p.status().CommitIndex; got != 0 {
+			p.fail(ruleCounting, "n1 has CommitIndex = %d in term %d, want 0: entry 1 is of term 1, and no follower has stored an entry of n1's term", got, p.status().Term)
 		}
 	})
 }
 
 // What a follower has acknowledged in this term it has: an older, shorter
 // acknowledgement that arrives later takes nothing back. f acknowledges five
-// entries, then an older reply says three; with another's five that is a majority.
+// entries, then an older reply for three arrives; with another server's five that is a majority.
 func TestOlderReplyTakesNothingBack5B(t *testing.T) {
-	cfg := labtest.Config{Nodes: 5, Seeds: raftSeeds, MustCover: []string{"a reply was overtaken"}}
+	const overtaken = "a reply was overtaken, or the leader sends nothing before the reply has come"
+	cfg := labtest.Config{Nodes: 5, Seeds: raftSeeds, MustCover: []string{overtaken}}
 	labtest.Run(t, cfg, func(s *labtest.Sim) {
 		c := newRaftCluster(s, raftClusterOptions{})
 		c.agree(c.servers...)
 		leader := c.waitForLeader()
-		f, g := c.but(leader)[0], c.but(leader)[1]
+		f, g := c.except(leader)[0], c.except(leader)[1]
 		replies := map[labrpc.NodeID]*labrpc.Held{}
-		for _, id := range c.but(leader) { // they hear the leader; it does not hear them
+		for _, id := range c.except(leader) { // they receive what the leader sends; it does not receive what they reply
 			replies[id] = s.Net.Hold(labrpc.Match{From: id, To: leader, Method: "AppendEntries", Kind: labrpc.Reply})
 		}
+		release := func() {
+			for _, id := range c.except(leader) {
+				replies[id].Release()
+			}
+			c.converge()
+		}
 		acknowledges := func(index int) func(labrpc.Message) bool {
-			return func(m labrpc.Message) bool { r := m.Body.(AppendReply); return r.Success && r.Index == index }
+			return func(m labrpc.Message) bool {
+				r, _ := bodyOf[AppendReply](&m, "AppendEntries", labrpc.Reply)
+				return r.Success && r.Index == index
+			}
+		}
+		// A leader may wait for a reply before it sends more entries. Then no reply of f's can be overtaken.
+		sent := func(id labrpc.NodeID, index int) bool {
+			return s.Until(5*heartbeat/2, func() bool { return slices.ContainsFunc(replies[id].Messages(), acknowledges(index)) })
 		}
 		c.submit(leader)
 		_, three := c.submit(leader)
-		wait := func(id labrpc.NodeID, index int) {
-			s.WaitFor(time.Second, labtest.Violation{
-				What: fmt.Sprintf("%v has not acknowledged index %d at %v", id, index, briefTime(s.Net.Now())), Rule: ruleAgree, Nodes: []labrpc.NodeID{leader, id},
-			}, func() bool { return slices.ContainsFunc(replies[id].Messages(), acknowledges(index)) })
-		}
-		wait(f, three)
+		ok := sent(f, three)
 		c.submit(leader)
 		_, five := c.submit(leader)
-		wait(f, five)
+		if !ok || !sent(f, five) {
+			s.Cover(overtaken)
+			release()
+			return
+		}
 		replies[f].Deliver(acknowledges(five))
 		s.Run(20 * time.Millisecond)
 		if replies[f].Deliver(acknowledges(three)) > 0 {
-			s.Cover("a reply was overtaken")
+			s.Cover(overtaken)
 		}
 		s.Run(20 * time.Millisecond)
 		replies[g].Release()
-		s.WaitFor(3*Heartbeat, labtest.Violation{
-			What: fmt.Sprintf("%v has not committed index %d: it has heard from %v and from %v, in this term, that they have it", leader, five, f, g),
-			Rule: ruleQuorum, Nodes: []labrpc.NodeID{leader, f, g},
-		}, func() bool { return c.rafts[leader].Status().CommitIndex >= five })
-		for _, id := range c.but(leader) {
-			replies[id].Release()
+		if !s.Until(3*heartbeat, func() bool { return c.rafts[leader].Status().CommitIndex >= five }) && c.rafts[leader].Status().Role == roleLeader {
+			s.Fail(labtest.Violation{
+				What: fmt.Sprintf("%v did not commit index %d within %v, although %v and %v have acknowledged it in this term", leader, five, 3*heartbeat, f, g),
+				Rule: ruleKeepsAck, Nodes: []labrpc.NodeID{leader, f, g},
+			})
 		}
-		c.converge()
+		release()
 	})
 }
 
-// A leader that was cut off with its own entries, and one that took its place, each
-// several times over: all logs become one (§5.3).
+// A leader is isolated with entries of its own and another leader takes its place,
+// several times over: all logs become identical (§5.3).
 func TestRejoiningLeaderConverges5B(t *testing.T) {
 	cfg := labtest.Config{Nodes: 5, Seeds: raftSeeds, MustCover: []string{"a deposed leader lost entries"}}
 	labtest.Run(t, cfg, func(s *labtest.Sim) {
@@ -267,50 +413,128 @@ func TestRejoiningLeaderConverges5B(t *testing.T) {
 	})
 }
 
-// Rule 14: a leader finds where a follower's log departs from its own in
-// one request a term that conflicts, and two. n1 has entries of the odd terms, n2
-// of the even ones; n2 leads.
+// twoHistories gives n1 entries of the odd terms and n2 of the even terms, each of that many terms, and lets n2 win. Both logs have
+// the same entries of term 1 before.
+func twoHistories(p *scriptedCluster, common, terms, each int) {
+	s := p.s
+	for id := labrpc.NodeID(1); id <= 2; id++ {
+		req := AppendRequest{Term: 1, Leader: 3}
+		for i := range common {
+			req.Entries = append(req.Entries, Entry{Term: 1 + i/each, Command: []byte("common")})
+		}
+		if common > 0 {
+			req.Term = req.Entries[common-1].Term
+			p.appendTo(id, req)
+		}
+		last := req.Term * min(common, 1)
+		for i := range terms {
+			term := last + 2*i + int(id)
+			next := AppendRequest{Term: term, Leader: 2 + id, PrevLogIndex: common + i*each, Entries: entriesOf(slices.Repeat([]int{term}, each)...)}
+			switch {
+			case i > 0:
+				next.PrevLogTerm = term - 2
+			case common > 0:
+				next.PrevLogTerm = last
+			}
+			p.appendTo(id, next)
+		}
+	}
+	for id := labrpc.NodeID(1); id <= 2; id++ {
+		if n := lastIndexOf(p.c.rafts[id].Status()); n != common+terms*each {
+			s.Failf(rulePromise, "%v acknowledged %d entries, but its log ends at index %d at %v", id, common+terms*each, n, briefTime(s.Net.Now()))
+		}
+	}
+	p.answerVotes(func(_ labrpc.NodeID, req VoteRequest) bool { return req.Candidate == 2 })
+	s.WaitFor(healBound, labtest.Violation{What: "n2 has the most up-to-date log and every scripted peer votes for it, but it is not leader", Rule: ruleLeader},
+		func() bool { return p.c.rafts[2].Status().Role == roleLeader })
+}
+
+// Rule 14: a leader finds where a follower's log departs from its own with
+// one request per conflicting term, and a few. n1 has entries of the odd terms, n2
+// of the even terms; n2 leads.
 func TestBackUpSkipsTerms5B(t *testing.T) {
 	const terms, each = 6, 10
 	cfg := labtest.Config{Nodes: 5, Seeds: raftSeeds, Link: calmLink, MustCover: []string{"n2 led"}}
 	labtest.Run(t, cfg, func(s *labtest.Sim) {
-		p := newPuppetStage(s, 2)
-		for i := range terms {
-			for id := labrpc.NodeID(1); id <= 2; id++ {
-				term := 2*i + int(id)
-				req := AppendRequest{Term: term, Leader: 2 + id, PrevLogIndex: i * each, Entries: entriesOf(slices.Repeat([]int{term}, each)...)}
-				if i > 0 {
-					req.PrevLogTerm = term - 2
-				}
-				if !puppetAsk[AppendReply](p, 2+id, id, "AppendEntries", req).Success {
-					s.Failf(ruleAppend, "%v refuses entries that continue its log, at %v", id, briefTime(s.Net.Now()))
-				}
-			}
-		}
-		for id := labrpc.NodeID(1); id <= 2; id++ {
-			if n := lastIndexOf(p.c.rafts[id].Status()); n != terms*each {
-				s.Failf(rulePromise, "%v said that it has taken %d entries, and its log ends at %d, at %v", id, terms*each, n, briefTime(s.Net.Now()))
-			}
-		}
-		p.electorate(func(_ labrpc.NodeID, req VoteRequest) bool { return req.Candidate == 2 })
-		toN1 := labrpc.Match{From: 2, To: 1, Method: "AppendEntries", Kind: labrpc.Request}
-		s.WaitFor(healBound, labtest.Violation{What: "n2 has the newest log, and does not lead", Rule: ruleLeader},
-			func() bool { return p.c.rafts[2].Status().Role == Leader })
+		p := newScriptedServers(s, 2)
+		twoHistories(p, 0, terms, each)
 		s.Cover("n2 led")
+		toN1 := labrpc.Match{From: 2, To: 1, Method: "AppendEntries", Kind: labrpc.Request}
 		before := s.Net.Stats(toN1).Sent
-		s.WaitFor(healBound, labtest.Violation{What: fmt.Sprintf("n1 has not the log of n2 that leads, %v later", healBound), Rule: ruleConverge}, func() bool {
-			a, b := p.c.rafts[1].Status(), p.c.rafts[2].Status()
-			return slices.EqualFunc(a.Log, b.Log, func(x, y Entry) bool { return x.Term == y.Term })
-		})
+		p.waitForSameLog()
 		used := s.Net.Stats(toN1).Sent - before + 1
 		p.c.budget(fmt.Sprintf("requests to repair a log with %d conflicting terms", terms), float64(used), terms+4)
 	})
 }
 
-// Cuts that come and go, between any two and around leaders, with loss: whatever
-// happens, figure 3 holds, and in the end all logs are one.
+// waitForSameLog waits until n1 has the log of n2, which leads.
+func (p *scriptedCluster) waitForSameLog() {
+	p.s.WaitFor(healBound, labtest.Violation{What: fmt.Sprintf("after %v, n1's log still differs from the log of the leader, n2", healBound), Rule: ruleConverge}, func() bool {
+		a, b := p.c.rafts[1].Status(), p.c.rafts[2].Status()
+		return slices.EqualFunc(a.Log, b.Log, func(x, y Entry) bool { return x.Term == y.Term })
+	})
+}
+
+// Rule 14: the repair of the end of a long log does not send the log from its beginning.
+func TestBackUpSendsOnlyTheEnd5B(t *testing.T) {
+	const common, each = 200, 10
+	labtest.Run(t, labtest.Config{Nodes: 5, Seeds: 5, Link: calmLink}, func(s *labtest.Sim) {
+		p := newScriptedServers(s, 2)
+		var mu sync.Mutex
+		first := common + 1 // the lowest index that n1 was sent an entry for
+		s.Net.Intercept(func(m *labrpc.Message) labrpc.Verdict {
+			if req, ok := bodyOf[AppendRequest](m, "AppendEntries", labrpc.Request); ok && m.From == 2 && m.To == 1 && len(req.Entries) > 0 {
+				mu.Lock()
+				defer mu.Unlock()
+				first = min(first, req.PrevLogIndex+1)
+			}
+			return labrpc.Pass
+		})
+		twoHistories(p, common, 1, each)
+		p.waitForSameLog()
+		mu.Lock()
+		defer mu.Unlock()
+		if least := common - 2*each; first <= least {
+			s.Failf(ruleBudget, "n2 sent n1 entries from index %d on, want none up to %d: both logs have the same first %d entries, in terms of %d each", first, least, common, each)
+		}
+	})
+}
+
+// A command waits for a follower whose log must be repaired first: n1 has twelve terms that conflict, n3 accepts all, n4 and n5
+// do not reply. n2 applies the command within 500ms all the same (rule 11).
+func TestCommandWaitsForRepair5B(t *testing.T) {
+	const terms = 12
+	labtest.Run(t, labtest.Config{Nodes: 5, Seeds: 5, Link: calmLink}, func(s *labtest.Sim) {
+		p := newScriptedServers(s, 2)
+		labrpc.Handle(p.peers[3], "AppendEntries", func(_ labrpc.NodeID, req AppendRequest) AppendReply {
+			return AppendReply{Term: req.Term, Success: true, Index: req.PrevLogIndex + len(req.Entries)}
+		})
+		twoHistories(p, 0, terms, 1)
+		_, index := p.c.submit(2)
+		p.c.waitApplied(agreeBound, ruleAgree, index, 2)
+	})
+}
+
+// A follower that was isolated for minutes is brought up to date as soon as one that was
+// away for a second: a leader's pauses between two attempts do not grow without limit.
+func TestLongAbsence5B(t *testing.T) {
+	labtest.Run(t, labtest.Config{Nodes: 3, Seeds: 2}, func(s *labtest.Sim) {
+		c := newRaftCluster(s, raftClusterOptions{})
+		c.agree(c.servers...)
+		leader := c.waitForLeader()
+		away := c.except(leader)[s.Rand().IntN(2)]
+		s.Net.Isolate(away)
+		c.agree(c.except(away)...)
+		s.Run(2 * time.Minute)
+		c.agree(c.except(away)...)
+		c.converge()
+	})
+}
+
+// Partitions come and go, between any two servers and around leaders, with loss: figure 3
+// holds all the time, and eventually all logs are identical.
 func TestPartitionsComeAndGo5B(t *testing.T) {
-	cfg := labtest.Config{Nodes: 5, Seeds: raftSeeds, Link: labrpc.FairLoss(0.05), MustCover: []string{"the lead changed"}}
+	cfg := labtest.Config{Nodes: 5, Seeds: raftSeeds, Link: labrpc.FairLoss(0.05), MustCover: []string{"the leader changed"}}
 	labtest.Run(t, cfg, func(s *labtest.Sim) {
 		c := newRaftCluster(s, raftClusterOptions{})
 		before := c.waitForLeaderOf(healBound)
@@ -333,7 +557,7 @@ func TestPartitionsComeAndGo5B(t *testing.T) {
 			s.Run(time.Duration(s.Rand().IntN(900)) * time.Millisecond)
 			s.Step("commands", c.submitToLeaders)
 			if leader := c.leader(); leader != 0 && leader != before {
-				s.Cover("the lead changed")
+				s.Cover("the leader changed")
 			}
 		}
 		c.converge()

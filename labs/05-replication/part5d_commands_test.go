@@ -1,6 +1,7 @@
-package replication
+package replication_test
 
 import (
+	"context"
 	"fmt"
 	"sync/atomic"
 	"testing"
@@ -8,59 +9,102 @@ import (
 
 	"distlabs/internal/harness/labtest"
 	"distlabs/labrpc"
+	. "distlabs/labs/05-replication"
 )
 
-// longLife is a TTL that no test waits for.
+// longLife is a TTL that expires in no test.
 const longLife = 10 * time.Minute
 
 // Each command does what it says, and two clients see the same store (rules 20, 23, 24).
 func TestCommands5D(t *testing.T) {
 	labtest.Run(t, labtest.Config{Nodes: 5, Seeds: 20}, func(s *labtest.Sim) {
-		v := newMarket(s, 3, ServerOptions{})
-		a, b := v.visit(4, longLife), v.visit(5, longLife)
+		v := newStoreCluster(s, 3, ServerOptions{})
+		a, b := v.connect(4, longLife), v.connect(5, longLife)
 		revision := 0
-		changes := func(c *customer, e errand) {
+		changes := func(c *testClient, e command) {
 			revision++
-			if y := c.must(e); y.Revision != revision && e.Op != "delete" {
+			if y := c.mustRun(e); y.Revision != revision && e.Op != "delete" {
 				s.Failf(ruleRevisions, "%v: %v returned revision %d, want %d", c.id, e, y.Revision, revision)
 			}
 		}
-		a.sees("x", "", ruleMoment)
-		changes(a, errand{Op: "create", Key: "x", Data: "1"})
-		b.does(errand{Op: "create", Key: "x", Data: "2"}, "ErrExists", ruleChecked)
-		b.sees("x", "1", ruleChecked)
-		changes(b, errand{Op: "put", Key: "x", Data: "3"})
-		changes(b, errand{Op: "put", Key: "y", Data: "4"})
-		if got := a.sees("x", "3", ruleMoment); got.Revision != 2 {
-			s.Failf(ruleRevisions, "get(x) is at revision %d, want 2: y was changed since, x was not", got.Revision)
+		a.expectValue("x", "", ruleLinearizable)
+		changes(a, command{Op: "create", Key: "x", Data: "1"})
+		b.expect(command{Op: "create", Key: "x", Data: "2"}, "ErrExists", ruleChecked)
+		b.expectValue("x", "1", ruleChecked)
+		changes(b, command{Op: "put", Key: "x", Data: "3"})
+		changes(b, command{Op: "put", Key: "y", Data: "4"})
+		if got := a.expectValue("x", "3", ruleLinearizable); got.Revision != 2 {
+			s.Failf(ruleRevisions, "get(x) returned revision %d, want 2: y has changed since, but x has not", got.Revision)
 		}
-		a.does(errand{Op: "set", Key: "x", Data: "5", At: 1}, "ErrConflict", ruleChecked)
-		a.does(errand{Op: "set", Key: "x", Data: "5", At: 3}, "ErrConflict", ruleChecked)
-		a.sees("x", "3", ruleChecked)
-		changes(a, errand{Op: "set", Key: "x", Data: "5", At: 2})
-		b.sees("x", "5", ruleMoment)
-		b.must(errand{Op: "delete", Key: "z"})
-		changes(b, errand{Op: "delete", Key: "x"})
-		a.sees("x", "", ruleMoment)
-		a.does(errand{Op: "set", Key: "x", Data: "6", At: 4}, "ErrConflict", ruleChecked)
-		changes(a, errand{Op: "set", Key: "x", Data: "7"})
-		b.does(errand{Op: "set", Key: "x", Data: "8"}, "ErrConflict", ruleChecked)
-		b.sees("x", "7", ruleChecked)
+		a.expect(command{Op: "set", Key: "x", Data: "5", At: 1}, "ErrConflict", ruleChecked)
+		a.expect(command{Op: "set", Key: "x", Data: "5", At: 3}, "ErrConflict", ruleChecked)
+		a.expectValue("x", "3", ruleChecked)
+		changes(a, command{Op: "set", Key: "x", Data: "5", At: 2})
+		b.expectValue("x", "5", ruleLinearizable)
+		b.mustRun(command{Op: "delete", Key: "z"})
+		changes(b, command{Op: "delete", Key: "x"})
+		a.expectValue("x", "", ruleLinearizable)
+		a.expect(command{Op: "set", Key: "x", Data: "6", At: 4}, "ErrConflict", ruleChecked)
+		changes(a, command{Op: "set", Key: "x", Data: "7"})
+		b.expect(command{Op: "set", Key: "x", Data: "8"}, "ErrConflict", ruleChecked)
+		b.expectValue("x", "7", ruleChecked)
+		if s.Seed <= 5 {
+			checkSpecialValues(v, a, b, revision)
+		}
 	})
 }
 
-// Three clients at once, on links that lose and duplicate, while leaders crash, come back and
-// are cut off. What the clients saw must be what one store, one command after another, could have told them
+// checkSpecialValues: values that are empty, equal to the old value, long or not ASCII are values like others (rules 23 to 25).
+func checkSpecialValues(v *storeCluster, a, b *testClient, revision int) {
+	s := v.s
+	w := b.watch("k", revision)
+	var all []Event
+	change := func(e command) {
+		revision := revision + len(all) + 1
+		y := a.mustRun(e)
+		if y.Revision != revision && e.Op != "delete" {
+			s.Failf(ruleRevisions, "%v: %v returned revision %d, want %d: it is a change", a.id, e, y.Revision, revision)
+		}
+		all = append(all, Event{Revision: revision, Key: e.Key, Data: e.Data, Deleted: e.Op == "delete"})
+	}
+	expect := func(key, data string, nth int) {
+		revision := revision + nth
+		if y := b.mustRun(command{Op: "get", Key: key}); y.Data != data || y.Revision != revision {
+			s.Failf(ruleLinearizable, "%v: get(%s) = %q at revision %d, want %q at revision %d", b.id, key, y.Data, y.Revision, data, revision)
+		}
+	}
+	change(command{Op: "put", Key: "k1", Data: ""})
+	expect("k1", "", 1)
+	a.expect(command{Op: "create", Key: "k1", Data: "x"}, "ErrExists", ruleChecked)
+	change(command{Op: "put", Key: "k1", Data: ""}) // an equal value is a change
+	change(command{Op: "set", Key: "k1", Data: "", At: revision + 2})
+	a.expect(command{Op: "set", Key: "k1", Data: "y"}, "ErrConflict", ruleChecked)
+	change(command{Op: "put", Key: "k1", Data: "é\x00ü 漢"})
+	change(command{Op: "put", Key: "k1", Data: "é\x00ü 漢"})
+	expect("k1", "é\x00ü 漢", 5)
+	long := fmt.Sprintf("%010000d", 1)
+	change(command{Op: "create", Key: "k2 / é", Data: long})
+	expect("k2 / é", long, 6)
+	a.mustRun(command{Op: "delete", Key: "k3"})
+	change(command{Op: "delete", Key: "k1"})
+	a.expect(command{Op: "set", Key: "k1", Data: "z", At: revision + 5}, "ErrConflict", ruleChecked)
+	change(command{Op: "create", Key: "k1", Data: ""})
+	expect("k1", "", 8)
+	w.expectEvents(all)
+}
+
+// Three clients at once, on links that lose and duplicate, while leaders crash, start again and
+// are isolated. What the clients saw must be possible for one store that executes one command after another
 // (rule 20), and the changes that were made must be theirs, each once (rules 21 and 23).
 func TestLinearizable5D(t *testing.T) {
 	const lost, midway = "a message was lost", "a leader crashed with a command under way"
 	cfg := labtest.Config{Nodes: 6, Seeds: 20, Link: labrpc.FairLoss(0.03), MustCover: []string{lost, midway}}
 	labtest.Run(t, cfg, func(s *labtest.Sim) {
-		v := newMarket(s, 3, ServerOptions{})
+		v := newStoreCluster(s, 3, ServerOptions{})
 		var stop atomic.Bool
-		var shopping []*later[bool]
+		var running []*pendingCall[bool]
 		for _, id := range v.others(v.servers...) {
-			shopping = append(shopping, v.visit(id, longLife).shop(s.Seed, []string{"x", "y"}, &stop))
+			running = append(running, v.connect(id, longLife).runRandomCommands(s.Seed, []string{"x", "y"}, &stop))
 		}
 		for round := range 4 {
 			leader := v.waitForLeader(0)
@@ -73,7 +117,7 @@ func TestLinearizable5D(t *testing.T) {
 			case 1:
 				s.Net.Isolate(leader)
 			case 2:
-				// Alone, but for the clients.
+				// Isolated from the servers, connected to the clients.
 				for _, id := range v.servers {
 					if id != leader {
 						s.Net.CutBoth(leader, id)
@@ -86,11 +130,11 @@ func TestLinearizable5D(t *testing.T) {
 			s.Run(time.Duration(s.Rand().IntN(500)) * time.Millisecond)
 		}
 		stop.Store(true)
-		for _, l := range shopping {
+		for _, l := range running {
 			l.wait()
 		}
 		v.checkHistory()
-		v.checkEvents(v.allEvents(shopping[0].c))
+		v.checkEvents(v.allEvents(running[0].c))
 		if s.Net.Stats(labrpc.Match{}).Lost > 0 {
 			s.Cover(lost)
 		}
@@ -98,8 +142,8 @@ func TestLinearizable5D(t *testing.T) {
 }
 
 // underWay reports whether a command has been called and has not returned.
-func (v *market) underWay() bool {
-	for _, r := range v.testimonies() {
+func (v *storeCluster) underWay() bool {
+	for _, r := range v.operations() {
 		if !r.Returned {
 			return true
 		}
@@ -107,133 +151,306 @@ func (v *market) underWay() bool {
 	return false
 }
 
-// allEvents returns all changes of the store, as a new watch tells them.
-func (v *market) allEvents(c *customer) []Event {
-	e := errand{Op: "put", Key: "the end", Data: "the end"}
-	y := c.must(e)
-	v.note(0, testimony{Customer: c.id, Errand: e, Yield: y, Call: -1, Return: -1, Returned: true})
-	w := c.watches("", 0)
+// allEvents returns all changes of the store, as a new watch reports them.
+func (v *storeCluster) allEvents(c *testClient) []Event {
+	e := command{Op: "put", Key: "the end", Data: "the end"}
+	y := c.mustRun(e)
+	v.record(0, operation{Client: c.id, Command: e, Response: y, Call: -1, Return: -1, Returned: true})
+	w := c.watch("", 0)
 	defer w.cancel()
-	return w.reaches(y.Revision)
+	return w.waitForEvents(y.Revision)
 }
 
-// A command is carried out, its answer is lost, and the leader crashes: the client asks the next
-// one, which must know (rule 21).
+// A command is executed, its reply is lost, and the leader crashes: the client asks the next
+// leader, which must know that the command was executed (rule 21).
 func TestOnceAcrossLeaders5D(t *testing.T) {
-	const bite = "the leader crashed after it had carried out a command that nobody has heard of"
-	labtest.Run(t, labtest.Config{Nodes: 5, Seeds: 20, MustCover: []string{bite}}, func(s *labtest.Sim) {
-		v := newMarket(s, 3, ServerOptions{})
-		a, b := v.visit(4, longLife), v.visit(5, longLife)
+	const situation = "the leader crashed after it had executed a command, and before the client received a reply"
+	labtest.Run(t, labtest.Config{Nodes: 5, Seeds: 20, MustCover: []string{situation}}, func(s *labtest.Sim) {
+		v := newStoreCluster(s, 3, ServerOptions{})
+		a, b := v.connect(4, longLife), v.connect(5, longLife)
 		for i, at := 0, 0; i < 3; i++ {
 			if i == 0 {
-				at = a.must(errand{Op: "create", Key: "x", Data: "0"}).Revision
+				at = a.mustRun(command{Op: "create", Key: "x", Data: "0"}).Revision
 			}
 			leader := v.waitForLeader(0)
 			for _, id := range v.servers {
 				s.Net.Cut(id, a.id)
 			}
 			next := fmt.Sprint(i + 1)
-			set := a.start(errand{Op: "set", Key: "x", Data: next, At: at})
-			if !s.Until(commandLimit, func() bool { return b.must(errand{Op: "get", Key: "x"}).Data == next }) {
-				s.Failf(ruleReturns, "%v: a command that reaches the leader is not carried out, because its answer cannot come back", a.id)
+			set := a.start(command{Op: "set", Key: "x", Data: next, At: at})
+			if !s.Until(commandLimit, func() bool { return b.mustRun(command{Op: "get", Key: "x"}).Data == next }) {
+				s.Failf(ruleReturns, "%v: a command that reached the leader was not executed within 20s: only the replies to its client are cut off", a.id)
 			}
 			if !set.returned() {
-				s.Cover(bite)
+				s.Cover(situation)
 			}
 			s.Net.Crash(leader)
 			s.Net.Heal()
 			y, err := set.wait()
 			if err != "" {
-				s.Failf(ruleOnce, "%v: compare-and-set(x, %q, at %d) returned %s, though it was carried out: %v had read x = %q before that", a.id, next, at, orNil(err), b.id, next)
+				s.Failf(ruleOnce, "%v: compare-and-set(x, %q, at %d) returned %s, although it was executed: %v has read x = %q", a.id, next, at, orNil(err), b.id, next)
 			}
 			at = y.Revision
 			v.startDown()
 		}
-		b.watches("", 0).reaches(4)
+		b.watch("", 0).waitForEvents(4)
 	})
 }
 
 // The network kept copies of a client's requests, and delivers them again to every server, when
-// other commands have been carried out since (rule 21).
+// other commands have been executed since (rule 21). Commands that failed, and commands that changed nothing, must have no effect then either.
 func TestLateCopies5D(t *testing.T) {
-	const bite = "an old request reached a server"
-	labtest.Run(t, labtest.Config{Nodes: 5, Seeds: 20, MustCover: []string{bite}}, func(s *labtest.Sim) {
-		v := newMarket(s, 3, ServerOptions{})
-		var mail letterbox
-		s.Net.Intercept(mail.collect(4))
-		a, b := v.visit(4, longLife), v.visit(5, longLife)
-		at := a.must(errand{Op: "put", Key: "x", Data: "1"}).Revision
-		a.must(errand{Op: "set", Key: "x", Data: "2", At: at})
-		a.must(errand{Op: "create", Key: "y", Data: "3"})
-		a.must(errand{Op: "delete", Key: "y"})
-		b.must(errand{Op: "put", Key: "x", Data: "4"})
-		for _, old := range mail.letters() {
-			for _, id := range v.servers {
-				old.To = id
-				if s.Net.Inject(old) == nil {
-					s.Cover(bite)
+	const situation = "an old request reached a server"
+	labtest.Run(t, labtest.Config{Nodes: 5, Seeds: 20, MustCover: []string{situation}}, func(s *labtest.Sim) {
+		v := newStoreCluster(s, 3, ServerOptions{})
+		var log requestLog
+		s.Net.Intercept(log.collect(4))
+		a, b := v.connect(4, longLife), v.connect(5, longLife)
+		replay := func() {
+			for _, old := range log.requests() {
+				for _, id := range v.servers {
+					old.To = id
+					if s.Net.Inject(old) == nil {
+						s.Cover(situation)
+					}
 				}
 			}
+			s.Run(2 * time.Second)
 		}
-		s.Run(2 * time.Second)
-		b.sees("x", "4", ruleOnce)
-		b.sees("y", "", ruleOnce)
-		if y := b.must(errand{Op: "put", Key: "z", Data: "5"}); y.Revision != 6 {
-			s.Failf(ruleOnce, "%v: five changes were asked for before this one, which has revision %d, want 6", b.id, y.Revision)
+		at := a.mustRun(command{Op: "put", Key: "x", Data: "1"}).Revision
+		a.mustRun(command{Op: "set", Key: "x", Data: "2", At: at})
+		a.mustRun(command{Op: "create", Key: "y", Data: "3"})
+		a.mustRun(command{Op: "delete", Key: "y"})
+		b.mustRun(command{Op: "put", Key: "x", Data: "4"})
+		replay()
+		b.expectValue("x", "4", ruleOnce)
+		b.expectValue("y", "", ruleOnce)
+		if y := b.mustRun(command{Op: "put", Key: "z", Data: "5"}); y.Revision != 6 {
+			s.Failf(ruleOnce, "%v: this is the sixth change, but its revision is %d, want 6", b.id, y.Revision)
 		}
+
+		// The client's last command is one that failed, or changed nothing.
+		fails := "it returned an error, and may change nothing (rules 21 and 24)"
+		a.expect(command{Op: "create", Key: "x", Data: "6"}, "ErrExists", ruleChecked)
+		b.mustRun(command{Op: "delete", Key: "x"})
+		replay()
+		b.expectValue("x", "", fails)
+		a.expect(command{Op: "set", Key: "w", Data: "7", At: 9}, "ErrConflict", ruleChecked)
+		b.mustRun(command{Op: "create", Key: "w", Data: "8"})
+		b.mustRun(command{Op: "put", Key: "w", Data: "9"}) // at revision 9
+		replay()
+		b.expectValue("w", "9", fails)
+		a.mustRun(command{Op: "delete", Key: "v"})
+		b.mustRun(command{Op: "create", Key: "v", Data: "10"})
+		replay()
+		b.expectValue("v", "10", ruleOnce)
 	})
 }
 
-// A deposed leader has put a client's command into its log, and finds another leader's entry in
-// that place. It must not take that one's answer for its own (rules 20, 21).
+// A deposed leader has put a client's command into its log, and finds another leader's entry at
+// that index. It must not take the result of that entry for the result of the command (rules 20, 21). In every second seed the
+// command comes before the other leader is elected, because a leader may step down when it receives nothing from a majority.
 func TestAnswerIsForTheCommand5D(t *testing.T) {
-	const bite = "the entry of a command was replaced by another"
-	labtest.Run(t, labtest.Config{Nodes: 5, Seeds: 20, MustCover: []string{bite}}, func(s *labtest.Sim) {
-		v := newMarket(s, 3, ServerOptions{})
-		a, b := v.visit(4, longLife), v.visit(5, longLife)
-		a.must(errand{Op: "put", Key: "x", Data: "1"})
+	const situation = "the entry of a command was replaced by another"
+	labtest.Run(t, labtest.Config{Nodes: 5, Seeds: 20, MustCover: []string{situation}}, func(s *labtest.Sim) {
+		v := newStoreCluster(s, 3, ServerOptions{})
+		a, b := v.connect(4, longLife), v.connect(5, longLife)
+		a.mustRun(command{Op: "put", Key: "x", Data: "1"})
 		old := v.waitForLeader(0)
 		s.Net.Partition([]labrpc.NodeID{old, a.id})
+		before, _ := v.status(old)
+		var put *pendingCall[response]
+		start := func() {
+			before, _ = v.status(old)
+			put = a.start(command{Op: "put", Key: "x", Data: "2"})
+			s.Until(time.Second, func() bool {
+				st, _ := v.status(old)
+				return lastIndexOf(st) > lastIndexOf(before) || put.returned() || st.Role != roleLeader
+			})
+		}
+		early := s.Seed%2 == 0
+		if early {
+			start()
+		}
 		v.waitForLeader(old)
 		for i := range 5 {
-			b.must(errand{Op: "put", Key: "y", Data: fmt.Sprint(i)})
+			b.mustRun(command{Op: "put", Key: "y", Data: fmt.Sprint(i)})
 		}
-		before, _ := v.status(old)
-		put := a.start(errand{Op: "put", Key: "x", Data: "2"})
-		last := func(st Status) int { return st.SnapshotIndex + len(st.Log) }
-		s.Until(time.Second, func() bool { st, _ := v.status(old); return last(st) > last(before) || put.returned() })
+		if !early {
+			start()
+		}
 		st, _ := v.status(old)
 		now, _ := v.status(v.leader())
-		if last(st) > last(before) && now.CommitIndex >= last(st) {
-			s.Cover(bite)
+		if lastIndexOf(st) > lastIndexOf(before) && now.CommitIndex >= lastIndexOf(st) {
+			s.Cover(situation)
 		}
 		s.Net.Heal()
 		if _, err := put.wait(); err != "" {
 			s.Failf(ruleReturns, `%v: put(x, "2") returned %s, want no error`, a.id, err)
 		}
-		b.sees("x", "2", ruleMoment)
+		b.expectValue("x", "2", "each command that returns no error has taken effect (rules 20 and 21)")
 	})
 }
 
-// A deposed leader that does not know of it must not tell its clients what was true once (rule 20).
+// A deposed leader that does not know that it was deposed must not return an old value to its clients (rule 20). A leader
+// may step down before the value has changed, because it receives nothing from a majority: then it returns nothing.
 func TestNoStaleRead5D(t *testing.T) {
-	const bite = "a deposed leader was asked for a value that has changed"
-	labtest.Run(t, labtest.Config{Nodes: 5, Seeds: 20, MustCover: []string{bite}}, func(s *labtest.Sim) {
-		v := newMarket(s, 3, ServerOptions{})
-		a, b := v.visit(4, longLife), v.visit(5, longLife)
-		a.must(errand{Op: "put", Key: "x", Data: "1"})
+	labtest.Run(t, labtest.Config{Nodes: 5, Seeds: 20}, func(s *labtest.Sim) {
+		v := newStoreCluster(s, 3, ServerOptions{})
+		a, b := v.connect(4, longLife), v.connect(5, longLife)
+		a.mustRun(command{Op: "put", Key: "x", Data: "1"})
 		old := v.waitForLeader(0)
 		s.Net.Partition([]labrpc.NodeID{old, a.id})
 		v.waitForLeader(old)
-		b.must(errand{Op: "put", Key: "x", Data: "2"})
-		get := a.start(errand{Op: "get", Key: "x"})
+		b.mustRun(command{Op: "put", Key: "x", Data: "2"})
+		get := a.start(command{Op: "get", Key: "x"})
 		s.Run(2 * time.Second)
-		if st, up := v.status(old); up && st.Role == Leader {
-			s.Cover(bite)
-		}
 		s.Net.Heal()
 		if y, err := get.wait(); err != "" || y.Data != "2" {
-			s.Failf(ruleMoment, `%v: get(x) = %q (%s), want "2": the put of %v had returned before the get was called`, a.id, y.Data, orNil(err), b.id)
+			s.Failf(ruleLinearizable, `%v: get(x) = %q (%s), want "2": the put of %v had returned before the get was called`, a.id, y.Data, orNil(err), b.id)
 		}
+	})
+}
+
+// Three hundred commands of one client: numbers that are narrower than int wrap. A late watch gets all changes at once. Then the
+// client is cut off for minutes.
+func TestManyCommands5D(t *testing.T) {
+	labtest.Run(t, labtest.Config{Nodes: 5, Seeds: 2}, func(s *labtest.Sim) {
+		v := newStoreCluster(s, 3, ServerOptions{})
+		a, b := v.connect(4, longLife), v.connect(5, longLife)
+		all := a.writes(300, "x", "y")
+		for i, e := range all {
+			if e.Revision != i+1 {
+				s.Failf(ruleRevisions, "%v: change %d has revision %d, want %d", a.id, i+1, e.Revision, i+1)
+			}
+		}
+		b.watch("", 0).expectEvents(all)
+		b.watch("y", 100).expectEvents(all)
+		checkWatchUnderTraffic(v, a, b, len(all))
+		checkLongOutage(v, a, b)
+	})
+}
+
+// checkLongOutage: a client is cut off for minutes, with a command and a watch under way. When it reaches the store again, the command returns
+// within 20s and the watch reports within 10s: pauses between two attempts do not grow without limit (rules 22 and 25).
+func checkLongOutage(v *storeCluster, a, b *testClient) {
+	s := v.s
+	all := b.writes(1, "x")
+	w := a.watch("", all[0].Revision-1)
+	w.expectEvents(all)
+	s.Net.Isolate(a.id)
+	put := a.start(command{Op: "put", Key: "y", Data: "late"})
+	s.Run(2 * time.Minute)
+	all = append(all, b.writes(2, "x")...)
+	s.Net.Heal()
+	y, _ := put.wait()
+	all = append(all, Event{Revision: y.Revision, Key: "y", Data: "late"})
+	w.expectEvents(all)
+}
+
+// Commands of one client that are called at the same time take effect one after the other, each once (rules 20 and 21): equal
+// commands called in one instant, and different commands shortly after each other, over links that lose.
+func TestCallsOfOneClientAtOnce5D(t *testing.T) {
+	const together = 4
+	labtest.Run(t, labtest.Config{Nodes: 5, Seeds: 10}, func(s *labtest.Sim) {
+		v := newStoreCluster(s, 3, ServerOptions{})
+		a, b := v.connect(4, longLife), v.connect(5, longLife)
+		revisions := map[int]bool{}
+		for range 3 {
+			var calls []*pendingCall[response]
+			for range together {
+				calls = append(calls, a.start(command{Op: "put", Key: "x", Data: "same"}))
+			}
+			for _, call := range calls {
+				y, err := call.wait()
+				if err != "" || revisions[y.Revision] {
+					s.Failf(ruleOnce, "%v: one of %d equal puts at once returned revision %d (%s), want a revision of its own", a.id, together, y.Revision, orNil(err))
+				}
+				revisions[y.Revision] = true
+			}
+		}
+		if y := b.mustRun(command{Op: "put", Key: "y", Data: "next"}); y.Revision != 3*together+1 {
+			s.Failf(ruleOnce, "%v: put(y) returned revision %d, want %d: %d puts returned before", b.id, y.Revision, 3*together+1, 3*together)
+		}
+		s.Net.SetLinks(labrpc.FairLoss(0.1))
+		for i := range 6 {
+			x := a.start(command{Op: "put", Key: "x", Data: fmt.Sprint("x", i)})
+			s.Run(time.Duration(1+s.Rand().IntN(30)) * time.Millisecond)
+			y := a.start(command{Op: "put", Key: "y", Data: fmt.Sprint("y", i)})
+			x.wait()
+			y.wait()
+			b.expectValue("x", fmt.Sprint("x", i), ruleOnce)
+			b.expectValue("y", fmt.Sprint("y", i), ruleOnce)
+		}
+	})
+}
+
+// A call returns when its context ends: a command that reaches no server, a command that waits for that one, a watch, and
+// Connect. The client can be used afterwards (rules 20 and 22).
+func TestContextEnds5D(t *testing.T) {
+	const slack = 100 * time.Millisecond
+	labtest.Run(t, labtest.Config{Nodes: 6, Seeds: 10}, func(s *labtest.Sim) {
+		v := newStoreCluster(s, 3, ServerOptions{})
+		a, b := v.connect(4, longLife), v.connect(5, longLife)
+		a.mustRun(command{Op: "put", Key: "x", Data: "1"})
+		s.Net.Isolate(a.id)
+		// ends starts a call whose context ends after d, and returns a function that checks when it returned.
+		ends := func(c *testClient, what string, d time.Duration, cancel bool, f func(ctx context.Context, client *Client) error) func() {
+			from, want := s.Net.Now(), "context.DeadlineExceeded"
+			if cancel {
+				want = "context.Canceled"
+			}
+			call := startCall(c, what, func(ctx context.Context, client *Client) (bool, error) {
+				if cancel {
+					inner, stop := context.WithCancel(ctx)
+					time.AfterFunc(d, stop)
+					return true, f(inner, client)
+				}
+				inner, stop := context.WithTimeout(ctx, d)
+				defer stop()
+				return true, f(inner, client)
+			})
+			return func() {
+				if !s.Until(max(0, from+d+slack-s.Net.Now()), call.returned) {
+					s.Failf(ruleContext, "%v: %s has not returned %v after its context ended, at %v", c.id, what, slack, briefTime(from+d))
+				}
+				if _, err := call.wait(); err != want {
+					s.Failf(ruleContext, "%v: %s returned %s when its context ended, want %s", c.id, what, orNil(err), want)
+				}
+			}
+		}
+		put := ends(a, `put(x, "2")`, 3*time.Second, false, func(ctx context.Context, client *Client) error {
+			_, err := client.Put(ctx, "x", "2")
+			return err
+		})
+		s.Run(50 * time.Millisecond)
+		get := ends(a, "get(x), called while put(x) waits", time.Second, s.Seed%2 == 0, func(ctx context.Context, client *Client) error {
+			_, err := client.Get(ctx, "x")
+			return err
+		})
+		watch := ends(a, "Watch", 2*time.Second, true, func(ctx context.Context, client *Client) error {
+			return client.Watch(ctx, "", 0, func(Event) {})
+		})
+		late := &testClient{v: v, id: 6, node: s.Start(6), opts: ClientOptions{Servers: v.servers, TTL: longLife}}
+		s.Net.Isolate(late.id)
+		dial := ends(late, "Connect", 1500*time.Millisecond, false, func(ctx context.Context, _ *Client) error {
+			_, err := Connect(ctx, late.node, late.opts)
+			return err
+		})
+		get()
+		dial()
+		watch()
+		put()
+		s.Net.Heal()
+		a.mustRun(command{Op: "put", Key: "y", Data: "3"})
+		was := b.mustRun(command{Op: "get", Key: "x"}) // the command may have taken effect, but no longer can
+		s.Run(3 * time.Second)
+		if now := b.mustRun(command{Op: "get", Key: "x"}); now != was {
+			s.Failf(ruleLinearizable, `%v: put(x, "2") took effect after its context had ended and the client's next command had returned`, a.id)
+		}
+		quiet := ends(b, "Watch", time.Second, s.Seed%2 == 0, func(ctx context.Context, client *Client) error {
+			return client.Watch(ctx, "none", 0, func(Event) {})
+		})
+		quiet()
 	})
 }

@@ -1,17 +1,20 @@
-package replication
+package replication_test
 
 import (
+	"context"
 	"fmt"
 	"testing"
 	"time"
 
 	"distlabs/internal/harness/labtest"
+	"distlabs/labrpc"
+	. "distlabs/labs/05-replication"
 )
 
-// gone waits until a watch has told that the key was deleted; it may take that long.
-func (w *lookout) gone(key string, limit time.Duration, why string) {
+// waitForDelete waits until a watch has reported that the key was deleted; it may take that long.
+func (w *watchRecorder) waitForDelete(key string, limit time.Duration, why string) {
 	w.c.v.s.WaitFor(limit, labtest.Violation{
-		What: fmt.Sprintf("%s was not deleted within %v, though %s", key, limit, why), Rule: ruleSession,
+		What: fmt.Sprintf("%s was not deleted within %v, although %s", key, limit, why), Rule: ruleSession,
 	}, func() bool {
 		for _, e := range w.seen() {
 			if e.Key == key && e.Deleted {
@@ -22,100 +25,239 @@ func (w *lookout) gone(key string, limit time.Duration, why string) {
 	})
 }
 
-// A session ends when its client closes it, and when its client crashes; its keys go with it and no others do
+// A session ends when its client closes it, and when its client crashes; its keys are deleted with it and no others
 // (rules 27 and 28).
 func TestSessionEnds5D(t *testing.T) {
 	labtest.Run(t, labtest.Config{Nodes: 7, Seeds: 20}, func(s *labtest.Sim) {
 		const ttl = 3 * time.Second
-		v := newMarket(s, 3, ServerOptions{})
-		a, b, c, d := v.visit(4, ttl), v.visit(5, ttl), v.visit(6, ttl), v.visit(7, longLife)
-		w := d.watches("", 0)
-		for _, each := range []*customer{a, b, c} {
-			each.must(errand{Op: "own", Key: fmt.Sprintf("own/%v", each.id), Data: "1"})
-			each.must(errand{Op: "create", Key: fmt.Sprintf("kept/%v", each.id), Data: "1"})
+		v := newStoreCluster(s, 3, ServerOptions{})
+		a, b, c, d := v.connect(4, ttl), v.connect(5, ttl), v.connect(6, ttl), v.connect(7, longLife)
+		w := d.watch("", 0)
+		for _, each := range []*testClient{a, b, c} {
+			each.mustRun(command{Op: "own", Key: fmt.Sprintf("own/%v", each.id), Data: "1"})
+			each.mustRun(command{Op: "create", Key: fmt.Sprintf("kept/%v", each.id), Data: "1"})
 		}
-		// Whoever writes a key later does not take it over.
-		d.must(errand{Op: "put", Key: "own/n4", Data: "2"})
-		d.must(errand{Op: "put", Key: "own/n5", Data: "2"})
-		d.does(errand{Op: "own", Key: "own/n6", Data: "2"}, "ErrExists", ruleChecked)
+		// A client that writes a key later does not become its owner.
+		d.mustRun(command{Op: "put", Key: "own/n4", Data: "2"})
+		d.mustRun(command{Op: "put", Key: "own/n5", Data: "2"})
+		d.expect(command{Op: "own", Key: "own/n6", Data: "2"}, "ErrExists", ruleChecked)
 
 		a.closes()
-		d.sees("own/n4", "", ruleOwned)
-		d.sees("kept/n4", "1", ruleOwned)
-		d.sees("own/n5", "2", ruleOwned)
+		d.expectValue("own/n4", "", ruleOwned)
+		d.expectValue("kept/n4", "1", ruleOwned)
+		d.expectValue("own/n5", "2", ruleOwned)
 
 		s.Net.Crash(b.id)
-		w.gone("own/n5", ttl+sessionSlack, "its session's client has crashed")
-		d.sees("own/n5", "", ruleOwned)
-		d.sees("kept/n5", "1", ruleOwned)
-		d.sees("own/n6", "1", ruleSession)
-		d.must(errand{Op: "create", Key: "own/n5", Data: "3"})
+		w.waitForDelete("own/n5", ttl+sessionSlack, "its session's client has crashed")
+		d.expectValue("own/n5", "", ruleOwned)
+		d.expectValue("kept/n5", "1", ruleOwned)
+		d.expectValue("own/n6", "1", ruleSession)
+		d.mustRun(command{Op: "create", Key: "own/n5", Data: "3"})
 		s.Run(ttl + sessionSlack)
-		d.sees("own/n5", "3", ruleOwned)
-		d.sees("own/n6", "1", ruleSession)
+		d.expectValue("own/n5", "3", ruleOwned)
+		d.expectValue("own/n6", "1", ruleSession)
 	})
 }
 
-// closes ends the customer's session.
-func (c *customer) closes() {
-	_, err := setOut(c, "Close", closeClient).wait()
+// closes ends the testClient's session.
+func (c *testClient) closes() {
+	_, err := startCall(c, "Close", closeClient).wait()
 	if err != "" {
 		c.v.s.Failf(ruleReturns, "%v: Close returned %s, want no error", c.id, err)
 	}
 }
 
-// A client that says nothing of itself, but lives, keeps its session: whoever leads, and whoever believes to
-// lead (rule 27).
+// A client that issues no command keeps its session as long as it reaches the store: whichever server leads, whichever
+// believes that it leads, and whatever the servers' wall clocks show (rule 27).
 func TestSessionLivesOn5D(t *testing.T) {
-	const bite, deposed = "a server led for the second time", "a leader was cut off from the other servers and not from the client"
-	labtest.Run(t, labtest.Config{Nodes: 5, Seeds: 20, MustCover: []string{bite, deposed}}, func(s *labtest.Sim) {
+	const again, deposed = "a server led for the second time", "a leader was cut off from the other servers and not from the client"
+	labtest.Run(t, labtest.Config{Nodes: 5, Seeds: 20, MustCover: []string{again, deposed}}, func(s *labtest.Sim) {
 		const ttl = 2 * time.Second
-		v := newMarket(s, 3, ServerOptions{})
-		a, b := v.visit(4, ttl), v.visit(5, longLife)
-		a.must(errand{Op: "own", Key: "own", Data: "1"})
+		v := newStoreCluster(s, 3, ServerOptions{})
+		a, b := v.connect(4, ttl), v.connect(5, longLife)
+		a.mustRun(command{Op: "own", Key: "own", Data: "1"})
 		s.Run(3 * ttl)
-		b.sees("own", "1", ruleSession)
+		b.expectValue("own", "1", ruleSession)
+		for i, id := range s.Net.Nodes() {
+			s.Net.JumpClock(id, time.Duration(1-2*(i%2))*time.Hour)
+		}
+		s.Run(2 * ttl)
+		b.expectValue("own", "1", ruleSession)
 		led := map[int]bool{int(v.waitForLeader(0)): true}
 		for range 4 {
 			leader := int(v.moveLeader())
 			if led[leader] {
-				s.Cover(bite)
+				s.Cover(again)
 			}
 			led[leader] = true
 			s.Run(2 * ttl)
-			b.sees("own", "1", ruleSession)
+			b.expectValue("own", "1", ruleSession)
 		}
 		old := v.waitForLeader(0)
 		v.alone(old)
 		s.Cover(deposed)
 		v.waitForLeader(old)
 		s.Run(4 * ttl)
-		b.sees("own", "1", ruleSession)
+		b.expectValue("own", "1", ruleSession)
 		s.Net.Heal()
-		a.must(errand{Op: "put", Key: "own", Data: "2"})
+		a.mustRun(command{Op: "put", Key: "own", Data: "2"})
 	})
 }
 
-// A client that was cut off for too long learns that its session is over, and changes nothing any more
-// (rules 24, 27, 28).
+// A client that was cut off for too long learns that its session has expired, and changes nothing any more
+// (rules 20, 27, 28).
 func TestSessionExpires5D(t *testing.T) {
 	labtest.Run(t, labtest.Config{Nodes: 5, Seeds: 20}, func(s *labtest.Sim) {
 		const ttl = 3 * time.Second
-		v := newMarket(s, 3, ServerOptions{})
-		a, b := v.visit(4, ttl), v.visit(5, longLife)
-		w := b.watches("", 0)
-		a.must(errand{Op: "own", Key: "lock", Data: "a"})
+		v := newStoreCluster(s, 3, ServerOptions{})
+		a, b := v.connect(4, ttl), v.connect(5, longLife)
+		w := b.watch("", 0)
+		a.mustRun(command{Op: "own", Key: "lock", Data: "a"})
 		s.Net.Isolate(a.id)
-		late := a.start(errand{Op: "put", Key: "x", Data: "late"})
-		w.gone("lock", ttl+sessionSlack, "its session's client is cut off")
-		b.must(errand{Op: "create", Key: "lock", Data: "b"})
+		late := a.start(command{Op: "put", Key: "x", Data: "late"})
+		w.waitForDelete("lock", ttl+sessionSlack, "its session's client is cut off")
+		b.mustRun(command{Op: "create", Key: "lock", Data: "b"})
 		s.Net.Heal()
 		if _, err := late.wait(); err != "ErrExpired" {
-			s.Failf(ruleOwned, `%v: put(x, "late") returned %s after the session had ended, want ErrExpired`, a.id, orNil(err))
+			s.Failf(ruleOwned, `%v: put(x, "late") returned %s after the session had expired, want ErrExpired`, a.id, orNil(err))
 		}
-		a.does(errand{Op: "put", Key: "lock", Data: "a"}, "ErrExpired", ruleOwned)
+		a.expect(command{Op: "put", Key: "lock", Data: "a"}, "ErrExpired", ruleOwned)
 		s.Run(2 * time.Second)
-		b.sees("x", "", ruleOwned)
-		b.sees("lock", "b", ruleOwned)
+		b.expectValue("x", "", ruleOwned)
+		b.expectValue("lock", "b", ruleOwned)
 	})
+}
+
+// When the leader changes, the time of every session starts again in full. For 6s, three times the TTL, no server can be leader; the
+// client is up all the time. One of the servers that remain has been leader before (rule 27).
+func TestNewLeaderStartsSessionsAgain5D(t *testing.T) {
+	labtest.Run(t, labtest.Config{Nodes: 5, Seeds: 20}, func(s *labtest.Sim) {
+		const ttl = 2 * time.Second
+		v := newStoreCluster(s, 3, ServerOptions{})
+		a, b := v.connect(4, ttl), v.connect(5, longLife)
+		a.mustRun(command{Op: "own", Key: "own", Data: "1"})
+		for range 2 {
+			s.Run(time.Second)
+			v.moveLeader()
+			s.Run(time.Second) // until the old leader knows the new one
+			s.Net.Crash(v.waitForLeader(0))
+			for _, id := range v.servers {
+				v.alone(id)
+			}
+			s.Run(3 * ttl)
+			s.Net.Heal()
+			v.waitForLeader(0)
+			s.Run(2 * ttl)
+			b.expectValue("own", "1", ruleSession)
+			v.startDown()
+		}
+		a.mustRun(command{Op: "put", Key: "own", Data: "2"})
+	})
+}
+
+// A session does not expire before its TTL, nor later than 10s after it; also one with a long TTL (rule 27). Requests of other
+// clients, all the time, do not change that.
+func TestSessionLastsItsTTL5D(t *testing.T) {
+	labtest.Run(t, labtest.Config{Nodes: 6, Seeds: 8}, func(s *labtest.Sim) {
+		ttl := []time.Duration{4 * time.Second, 20 * time.Second}[s.Seed%2]
+		v := newStoreCluster(s, 3, ServerOptions{})
+		a, b, c := v.connect(4, ttl), v.connect(5, longLife), v.connect(6, 2*time.Second)
+		w := b.watch("own", 0)
+		a.mustRun(command{Op: "own", Key: "own", Data: "1"})
+		c.mustRun(command{Op: "own", Key: "busy", Data: "1"})
+		s.Run(100 * time.Millisecond)
+		s.Net.Isolate(a.id)
+		from := s.Net.Now()
+		for n := 0; s.Net.Now()-from < ttl-400*time.Millisecond; n++ {
+			c.mustRun(command{Op: "put", Key: "busy", Data: fmt.Sprint(n)})
+			s.Run(100 * time.Millisecond)
+			for _, e := range w.seen() {
+				if e.Deleted {
+					s.Failf(ruleSession, "own was deleted %v after its session's client was cut off, want at least the TTL, %v", (s.Net.Now() - from).Round(time.Millisecond), ttl)
+				}
+			}
+		}
+		for n := 0; s.Net.Now()-from < ttl+sessionSlack; n++ {
+			c.mustRun(command{Op: "put", Key: "busy", Data: fmt.Sprint("late", n)})
+			s.Run(200 * time.Millisecond)
+			if events := w.seen(); events[len(events)-1].Deleted {
+				b.expectValue("busy", fmt.Sprint("late", n), ruleSession)
+				return
+			}
+		}
+		w.waitForDelete("own", 0, fmt.Sprintf("its session's client was cut off %v ago", ttl+sessionSlack))
+	})
+}
+
+// The owner of a key is the session that created it with CreateEphemeral, until the key is deleted. A key that is created again has the
+// owner that its new creator gives it (rule 28).
+func TestOwners5D(t *testing.T) {
+	labtest.Run(t, labtest.Config{Nodes: 7, Seeds: 5}, func(s *labtest.Sim) {
+		v := newStoreCluster(s, 3, ServerOptions{})
+		a, b, c := v.connect(4, longLife), v.connect(5, longLife), v.connect(6, longLife)
+		w := c.watch("", 0)
+		own := func(by *testClient, key string) { by.mustRun(command{Op: "own", Key: key, Data: "1"}) }
+		own(a, "put by its owner")
+		at := a.mustRun(command{Op: "put", Key: "put by its owner", Data: "2"}).Revision
+		a.mustRun(command{Op: "set", Key: "put by its owner", Data: "3", At: at})
+		own(a, "created again")
+		c.mustRun(command{Op: "delete", Key: "created again"})
+		c.mustRun(command{Op: "create", Key: "created again", Data: "2"})
+		own(a, "put again")
+		a.mustRun(command{Op: "delete", Key: "put again"})
+		a.mustRun(command{Op: "put", Key: "put again", Data: "2"})
+		own(a, "owned again")
+		c.mustRun(command{Op: "delete", Key: "owned again"})
+		own(b, "owned again")
+		own(a, "a's")
+		own(b, "b's")
+		c.mustRun(command{Op: "put", Key: "", Data: "the empty key"})
+		before := w.waitForEvents(15)
+		a.closes()
+		c.expectValue("put by its owner", "", ruleOwned)
+		c.expectValue("created again", "2", ruleOwned)
+		c.expectValue("put again", "2", ruleOwned)
+		c.expectValue("owned again", "1", ruleOwned)
+		c.expectValue("a's", "", ruleOwned)
+		c.expectValue("b's", "1", ruleOwned)
+		c.expectValue("", "the empty key", ruleOwned)
+		after := w.waitForEvents(17)[len(before):]
+		for _, e := range after {
+			if !e.Deleted || e.Key != "a's" && e.Key != "put by its owner" {
+				s.Failf(ruleOwned, "the end of the session of %v changed %v, want only its keys a's and put by its owner deleted", a.id, eventText(e))
+			}
+		}
+		b.closes()
+		c.expectValue("owned again", "", ruleOwned)
+		c.expectValue("b's", "", ruleOwned)
+		checkTwoClientsOnOneNode(v, c, 7)
+	})
+}
+
+// checkTwoClientsOnOneNode: two clients on one node have two sessions, and so has a client that was started again after a crash (rules 27 and 28).
+func checkTwoClientsOnOneNode(v *storeCluster, b *testClient, node labrpc.NodeID) {
+	const ttl = 3 * time.Second
+	s := v.s
+	a1 := v.connect(node, ttl)
+	a2 := &testClient{v: v, id: node, node: a1.node, opts: a1.opts}
+	a2.dial(func(ctx context.Context) (context.Context, context.CancelFunc) {
+		return context.WithTimeout(ctx, 8*time.Second)
+	})
+	a1.mustRun(command{Op: "own", Key: "one", Data: "1"})
+	a2.mustRun(command{Op: "own", Key: "two", Data: "2"})
+	a1.mustRun(command{Op: "put", Key: "x", Data: "1"})
+	a2.mustRun(command{Op: "put", Key: "x", Data: "2"})
+	b.expectValue("x", "2", ruleOnce)
+	a1.closes()
+	b.expectValue("one", "", ruleOwned)
+	b.expectValue("two", "2", ruleOwned)
+	s.Run(8*time.Second + 3*ttl) // the context of Connect bounds Connect, and not the session
+	b.expectValue("two", "2", ruleSession)
+	w := b.watch("two", 0)
+	s.Net.Crash(node)
+	s.Run(100 * time.Millisecond)
+	a3 := v.connect(node, ttl)
+	a3.mustRun(command{Op: "own", Key: "three", Data: "3"})
+	w.waitForDelete("two", ttl+sessionSlack, "its session's client has crashed")
+	b.expectValue("three", "3", ruleSession)
 }

@@ -1,4 +1,4 @@
-package replication
+package replication_test
 
 import (
 	"fmt"
@@ -7,14 +7,15 @@ import (
 
 	"distlabs/internal/harness/labtest"
 	"distlabs/labrpc"
+	. "distlabs/labs/05-replication"
 )
 
-// writes makes n changes, by turns on two keys, and returns what a watch must tell of them.
-func (c *customer) writes(n int, keys ...string) []Event {
+// writes makes n changes, to the keys in turn, and returns the events that a watch must report.
+func (c *testClient) writes(n int, keys ...string) []Event {
 	var events []Event
 	for i := range n {
-		e := errand{Op: "put", Key: keys[i%len(keys)], Data: fmt.Sprintf("%v-%d", c.id, i)}
-		events = append(events, Event{Revision: c.must(e).Revision, Key: e.Key, Data: e.Data})
+		e := command{Op: "put", Key: keys[i%len(keys)], Data: fmt.Sprintf("%v-%d", c.id, i)}
+		events = append(events, Event{Revision: c.mustRun(e).Revision, Key: e.Key, Data: e.Data})
 	}
 	return events
 }
@@ -30,24 +31,24 @@ func eventsUnder(prefix string, after int, events []Event) []Event {
 	return some
 }
 
-// tells checks that the watch has told of just these events, in time (rule 25).
-func (w *lookout) tells(want []Event) {
+// expectEvents checks that the watch reports exactly these events, in time (rule 25).
+func (w *watchRecorder) expectEvents(want []Event) {
 	want = eventsUnder(w.prefix, w.after, want)
-	w.c.v.sameEvents(ruleWatch, fmt.Sprintf("%v: the watch of %q after revision %d", w.c.id, w.prefix, w.after), w.reaches(len(want)), want)
+	w.c.v.sameEvents(ruleWatch, fmt.Sprintf("%v: the watch of %q after revision %d", w.c.id, w.prefix, w.after), w.waitForEvents(len(want)), want)
 }
 
-// Watches go on through crashes of the leader, and through a time in which the watching client is cut
-// off; those that begin later start from where they say (rule 25).
+// Watches continue through crashes of the leader, and through a time in which the watching client is cut
+// off; a watch that begins later starts at its own revision (rule 25).
 func TestWatchAcrossLeaders5D(t *testing.T) {
-	const bite = "changes were made while the watching client was cut off"
-	labtest.Run(t, labtest.Config{Nodes: 7, Seeds: 20, MustCover: []string{bite}}, func(s *labtest.Sim) {
-		v := newMarket(s, 3, ServerOptions{})
-		a, b, c, d := v.visit(4, longLife), v.visit(5, longLife), v.visit(6, longLife), v.visit(7, longLife)
-		views := []*lookout{b.watches("", 0), c.watches("in/", 0), d.watches("in/x", 4)}
+	const situation = "changes were made while the watching client was cut off"
+	labtest.Run(t, labtest.Config{Nodes: 7, Seeds: 20, MustCover: []string{situation}}, func(s *labtest.Sim) {
+		v := newStoreCluster(s, 3, ServerOptions{})
+		a, b, c, d := v.connect(4, longLife), v.connect(5, longLife), v.connect(6, longLife), v.connect(7, longLife)
+		views := []*watchRecorder{b.watch("", 0), c.watch("in/", 0), d.watch("in/x", 4)}
 		all := a.writes(6, "in/x", "out", "in/y")
 		check := func() {
 			for _, w := range views {
-				w.tells(all)
+				w.expectEvents(all)
 			}
 		}
 		for range 3 {
@@ -57,51 +58,51 @@ func TestWatchAcrossLeaders5D(t *testing.T) {
 			v.startDown()
 			check()
 		}
-		for _, each := range []*customer{b, c, d} {
+		for _, each := range []*testClient{b, c, d} {
 			s.Net.Isolate(each.id)
 		}
 		all = append(all, a.writes(3, "in/x", "out")...)
 		s.Net.Crash(v.waitForLeader(0))
 		all = append(all, a.writes(3, "in/y")...)
-		s.Cover(bite)
+		s.Cover(situation)
 		s.Run(3 * time.Second)
 		s.Net.Heal()
 		v.startDown()
 		all = append(all, a.writes(1, "in/x")...)
-		y := a.must(errand{Op: "put", Key: "in/z", Data: "gone"})
+		y := a.mustRun(command{Op: "put", Key: "in/z", Data: "gone"})
 		all = append(all, Event{Revision: y.Revision, Key: "in/z", Data: "gone"})
-		a.must(errand{Op: "delete", Key: "in/z"})
+		a.mustRun(command{Op: "delete", Key: "in/z"})
 		all = append(all, Event{Revision: y.Revision + 1, Key: "in/z", Deleted: true})
-		views = append(views, a.watches("in", y.Revision-2))
+		views = append(views, a.watch("in", y.Revision-2))
 		check()
 		s.Run(watchLimit)
 		check() // and no more than that
 	})
 }
 
-// A watch turns from a server that knows much to one that has been cut off for long, and stays with it while
-// that one catches up. It must not begin anew from where the second one is (rule 25).
+// A watch switches from a server that is up to date to a server that has been isolated for long, and stays with it while
+// that server catches up. The watch must not begin again from the second server's revision (rule 25).
 func TestWatchTurnsToALateServer5D(t *testing.T) {
-	const bite = "the only server that a watch could reach was behind what the watch had told"
-	labtest.Run(t, labtest.Config{Nodes: 5, Seeds: 20, MustCover: []string{bite}}, func(s *labtest.Sim) {
-		v := newMarket(s, 3, ServerOptions{})
-		a, b := v.visit(4, longLife), v.visit(5, longLife)
+	const situation = "the only server that a watch could reach was behind the events that the watch had reported"
+	labtest.Run(t, labtest.Config{Nodes: 5, Seeds: 20, MustCover: []string{situation}}, func(s *labtest.Sim) {
+		v := newStoreCluster(s, 3, ServerOptions{})
+		a, b := v.connect(4, longLife), v.connect(5, longLife)
 		leader := v.waitForLeader(0)
 		late := v.servers[0]
 		if late == leader {
 			late = v.servers[1]
 		}
 		v.alone(late)
-		w := b.watches("", 0)
+		w := b.watch("", 0)
 		all := a.writes(5, "x", "y")
-		w.tells(all)
+		w.expectEvents(all)
 		for _, id := range v.servers {
 			if id != late {
 				s.Net.CutBoth(b.id, id)
 			}
 		}
 		s.Run(6 * time.Second)
-		s.Cover(bite)
+		s.Cover(situation)
 		for _, id := range v.servers {
 			if id != late {
 				s.Net.HealBoth(late, id)
@@ -110,75 +111,108 @@ func TestWatchTurnsToALateServer5D(t *testing.T) {
 		s.Run(5 * time.Second)
 		s.Net.Heal()
 		all = append(all, a.writes(2, "x")...)
-		w.tells(all)
+		w.expectEvents(all)
 	})
 }
 
-// One server after another is cut off from the other two, and from no client. Whichever a watch was with, it
-// must hear of what the majority does (rule 25).
+// One server after another is isolated from the other two, and from no client. Whichever server a watch was connected to, it
+// must report the changes of the majority (rule 25).
 func TestWatchTurnsAway5D(t *testing.T) {
-	const bite = "changes were made while a server was cut off that only clients could reach"
-	labtest.Run(t, labtest.Config{Nodes: 5, Seeds: 20, MustCover: []string{bite}}, func(s *labtest.Sim) {
-		v := newMarket(s, 3, ServerOptions{})
-		a, b := v.visit(4, longLife), v.visit(5, longLife)
-		w := b.watches("", 0)
+	const situation = "changes were made while a server was isolated that only clients could reach"
+	labtest.Run(t, labtest.Config{Nodes: 5, Seeds: 20, MustCover: []string{situation}}, func(s *labtest.Sim) {
+		v := newStoreCluster(s, 3, ServerOptions{})
+		a, b := v.connect(4, longLife), v.connect(5, longLife)
+		w := b.watch("", 0)
 		all := a.writes(1, "x")
 		for _, id := range v.servers {
 			v.alone(id)
 			v.waitForLeader(id)
 			all = append(all, a.writes(2, "x")...)
-			s.Cover(bite)
-			w.tells(all)
+			s.Cover(situation)
+			w.expectEvents(all)
 			s.Net.Heal()
 			s.Run(time.Second)
 		}
 	})
 }
 
-// The store remembers as many changes as it was told to, on every server; a watch that is up to date is not
-// disturbed by changes of other keys, however many (rules 25 and 26).
-func TestForgottenChanges5D(t *testing.T) {
-	labtest.Run(t, labtest.Config{Nodes: 5, Seeds: 20}, func(s *labtest.Sim) {
+// Every server keeps as many changes as it was told to. Changes of other keys do not end a watch that keeps up,
+// however many there are: here never more than History between two reports that rule 25 allows (rules 25 and 26).
+func TestCompactedChanges5D(t *testing.T) {
+	labtest.Run(t, labtest.Config{Nodes: 5, Seeds: 10}, func(s *labtest.Sim) {
 		const history, changes = 6, 30
-		v := newMarket(s, 3, ServerOptions{History: history})
-		a, b := v.visit(4, longLife), v.visit(5, longLife)
-		quiet := b.watches("quiet", 0)
-		all := a.writes(changes, "busy")
+		v := newStoreCluster(s, 3, ServerOptions{History: history})
+		a, b := v.connect(4, longLife), v.connect(5, longLife)
+		quiet := b.watch("quiet", 0)
+		var all []Event
+		for len(all) < changes {
+			all = append(all, a.writes(history-1, "busy")...)
+			s.Run(watchLimit)
+		}
 		for range 2 {
-			s.Run(time.Second) // until the last server has heard of the last change
 			for _, after := range []int{0, changes - history - 1} {
-				w := b.watches("", after)
-				if _, err := w.end.wait(); err != "ErrForgotten" {
-					s.Failf(ruleForgotten, "%v: a watch after revision %d, when there are %d and the last %d are kept, returned %s, want ErrForgotten", b.id, after, changes, history, orNil(err))
+				w := b.watch("", after)
+				if _, err := w.end.wait(); err != "ErrCompacted" {
+					s.Failf(ruleCompacted, "%v: a watch after revision %d returned %s, want ErrCompacted: the revision is %d, and the last %d changes are kept", b.id, after, orNil(err), changes, history)
 				}
 				if n := len(w.seen()); n > 0 {
-					s.Failf(ruleForgotten, "%v: a watch that returned ErrForgotten has told of %d changes", b.id, n)
+					s.Failf(ruleCompacted, "%v: a watch that returned ErrCompacted at its start has reported %d changes, want 0", b.id, n)
 				}
 			}
-			last := b.watches("", changes-history)
-			last.tells(all)
+			last := b.watch("", changes-history)
+			last.expectEvents(all)
 			last.cancel()
 			v.moveLeader()
+			s.Run(watchLimit)
+		}
+		if quiet.end.returned() {
+			_, err := quiet.end.wait()
+			s.Failf("changes of other keys do not end a watch if there are at most History in any 10s (rule 26)", "%v: the watch of quiet returned %s after changes of other keys, at most %d in 10s", b.id, orNil(err), history-1)
 		}
 		all = append(all, a.writes(1, "quiet")...)
-		quiet.tells(all)
+		quiet.expectEvents(all)
 	})
 }
 
-// Every server tells of the same changes, also of those that nobody asked for: the end of a session
+// checkWatchUnderTraffic: changes come all the time, of the watched key and of others: the watch reports each within 10s, and does not wait for a
+// pause (rule 25).
+func checkWatchUnderTraffic(v *storeCluster, a, b *testClient, after int) {
+	s := v.s
+	w := b.watch("x", after)
+	var all []Event
+	var times []time.Duration
+	for from := s.Net.Now(); s.Net.Now()-from < 15*time.Second; {
+		for _, e := range a.writes(2, "x", "other") {
+			all, times = append(all, e), append(times, s.Net.Now())
+		}
+		s.Run(50 * time.Millisecond)
+		late := 0
+		for i, e := range all {
+			if e.Key == "x" && s.Net.Now()-times[i] > watchLimit {
+				late++
+			}
+		}
+		if seen := len(w.seen()); seen < late {
+			s.Failf(ruleWatch, "%v: at %v the watch of x has reported %d changes, want at least %d: so many are older than %v", b.id, briefTime(s.Net.Now()), seen, late, watchLimit)
+		}
+	}
+	w.expectEvents(all)
+}
+
+// Every server reports the same changes, also those that no command asked for: the end of a session
 // deletes several keys (rules 20 and 23).
 func TestServersAgree5D(t *testing.T) {
 	labtest.Run(t, labtest.Config{Nodes: 5, Seeds: 20}, func(s *labtest.Sim) {
 		const keys, ttl = 9, 2 * time.Second
-		v := newMarket(s, 3, ServerOptions{})
-		a, b := v.visit(4, ttl), v.visit(5, longLife)
-		w := b.watches("", 0)
+		v := newStoreCluster(s, 3, ServerOptions{})
+		a, b := v.connect(4, ttl), v.connect(5, longLife)
+		w := b.watch("", 0)
 		for i := range keys {
-			a.must(errand{Op: "own", Key: fmt.Sprintf("own/%d", i), Data: "a"})
+			a.mustRun(command{Op: "own", Key: fmt.Sprintf("own/%d", i), Data: "a"})
 		}
 		s.Net.Crash(a.id)
 		s.Run(ttl + sessionSlack)
-		want := w.reaches(2 * keys)
+		want := w.waitForEvents(2 * keys)
 		w.cancel()
 		for range 3 {
 			leader := v.moveLeader()
@@ -187,17 +221,17 @@ func TestServersAgree5D(t *testing.T) {
 					s.Net.CutBoth(b.id, id)
 				}
 			}
-			again := b.watches("", 0)
-			got := again.reaches(2 * keys)
-			v.sameEvents(ruleRevisions, fmt.Sprintf("%v, told by %v", b.id, leader), got, want)
+			again := b.watch("", 0)
+			got := again.waitForEvents(2 * keys)
+			v.sameEvents(ruleRevisions, fmt.Sprintf("%v: the watch at %v", b.id, leader), got, want)
 			again.cancel()
 			s.Net.Heal()
 		}
 	})
 }
 
-// alone cuts a server off from the other servers, and from nobody else.
-func (v *market) alone(server labrpc.NodeID) {
+// alone isolates a server from the other servers, but not from the clients.
+func (v *storeCluster) alone(server labrpc.NodeID) {
 	for _, id := range v.servers {
 		if id != server {
 			v.s.Net.CutBoth(server, id)

@@ -1,28 +1,31 @@
-package replication
+package replication_test
 
 import (
 	"context"
+	"fmt"
 	"testing"
 	"time"
 
 	"distlabs/internal/harness/labtest"
+	"distlabs/labrpc"
+	. "distlabs/labs/05-replication"
 )
 
 func closeClient(ctx context.Context, client *Client) (bool, error) {
 	return true, client.Close(ctx)
 }
 
-// A server that was cut off for long gets a snapshot in place of the entries, and then leads. It must know all that
-// they would have told it: the keys and whose they are, the last answer of each client, and the changes (rule 29).
+// A server that was isolated for long gets a snapshot in place of the entries, and then becomes leader. It must know all that
+// the entries would have told it: the keys and their owners, the last result of each client, and the changes (rule 29).
 func TestSnapshotOfTheStore5E(t *testing.T) {
-	const bite = "a server was sent a snapshot in place of a command whose client still asks"
-	labtest.Run(t, labtest.Config{Nodes: 6, Seeds: 20, MustCover: []string{bite}}, func(s *labtest.Sim) {
+	const situation = "a server was sent a snapshot in place of a command whose client still asks"
+	labtest.Run(t, labtest.Config{Nodes: 6, Seeds: 20, MustCover: []string{situation}}, func(s *labtest.Sim) {
 		const every, ttl = 10, 3 * time.Second
-		v := newMarket(s, 3, ServerOptions{SnapshotEvery: every})
-		a, b, c := v.visit(4, longLife), v.visit(5, longLife), v.visit(6, ttl)
-		c.must(errand{Op: "own", Key: "own", Data: "c"})
-		at := a.must(errand{Op: "create", Key: "x", Data: "1"}).Revision
-		b.must(errand{Op: "put", Key: "old", Data: "b"})
+		v := newStoreCluster(s, 3, ServerOptions{SnapshotEvery: every})
+		a, b, c := v.connect(4, longLife), v.connect(5, longLife), v.connect(6, ttl)
+		c.mustRun(command{Op: "own", Key: "own", Data: "c"})
+		at := a.mustRun(command{Op: "create", Key: "x", Data: "1"}).Revision
+		b.mustRun(command{Op: "put", Key: "old", Data: "b"})
 		s.Run(time.Second) // until all servers know of it
 		leader := v.waitForLeader(0)
 		late := v.servers[0]
@@ -33,13 +36,13 @@ func TestSnapshotOfTheStore5E(t *testing.T) {
 		for _, id := range v.servers {
 			s.Net.Cut(id, a.id)
 		}
-		set := a.start(errand{Op: "set", Key: "x", Data: "2", At: at})
-		s.Until(commandLimit, func() bool { return b.must(errand{Op: "get", Key: "x"}).Data == "2" })
-		b.must(errand{Op: "delete", Key: "old"})
+		set := a.start(command{Op: "set", Key: "x", Data: "2", At: at})
+		s.Until(commandLimit, func() bool { return b.mustRun(command{Op: "get", Key: "x"}).Data == "2" })
+		b.mustRun(command{Op: "delete", Key: "old"})
 		all := b.writes(4*every, "y", "z")
 		for _, id := range v.servers {
 			if st, up := v.status(id); up && id != late && len(st.Log) > 3*every {
-				s.Failf(ruleWholeStore, "%v has %d entries in its log after %d commands; a snapshot is due every %d", id, len(st.Log), 4*every, every)
+				s.Failf(ruleWholeStore, "%v has %d entries in its log after %d commands, want at most 3 times SnapshotEvery, which is %d", id, len(st.Log), 4*every, every)
 			}
 		}
 		before, _ := v.status(late)
@@ -47,7 +50,7 @@ func TestSnapshotOfTheStore5E(t *testing.T) {
 		for _, id := range v.servers {
 			s.Net.Cut(id, a.id)
 		}
-		v.s.WaitFor(commandLimit, labtest.Violation{What: "a server that was cut off does not catch up", Rule: ruleWholeStore, Nodes: v.servers}, func() bool {
+		v.s.WaitFor(commandLimit, labtest.Violation{What: "a server that was isolated has not caught up 20s after the network was healed", Rule: ruleWholeStore, Nodes: v.servers}, func() bool {
 			st, _ := v.status(late)
 			now, _ := v.status(leader)
 			return st.LastApplied >= now.SnapshotIndex && st.SnapshotIndex > before.SnapshotIndex+len(before.Log)
@@ -60,31 +63,102 @@ func TestSnapshotOfTheStore5E(t *testing.T) {
 			}
 		}
 		if !set.returned() {
-			s.Cover(bite)
+			s.Cover(situation)
 		}
 		s.Net.Heal()
 		if _, err := set.wait(); err != "" {
-			s.Failf(ruleWholeStore, `%v: compare-and-set(x, "2", at %d) returned %s though it was carried out: the new leader, which has it from a snapshot, knows nothing of it`, a.id, at, err)
+			s.Failf(ruleWholeStore, `%v: compare-and-set(x, "2", at %d) returned %s, although it was executed: the new leader, which learnt of it from a snapshot, must know its result`, a.id, at, err)
 		}
-		b.sees("own", "c", ruleWholeStore)
-		b.sees("old", "", ruleWholeStore)
-		w := b.watches("", 0)
-		w.reaches(len(all) + 5)
+		b.expectValue("own", "c", ruleWholeStore)
+		b.expectValue("old", "", ruleWholeStore)
+		w := b.watch("", 0)
+		w.waitForEvents(len(all) + 5)
 		s.Net.Crash(c.id)
-		w.gone("own", ttl+sessionSlack, "its session's client has crashed")
+		w.waitForDelete("own", ttl+sessionSlack, "its session's client has crashed")
 		w.cancel()
 		v.restarts()
-		b.sees("x", "2", ruleWholeStore)
-		b.sees("own", "", ruleWholeStore)
-		b.watches("", 0).reaches(len(all) + 6)
+		b.expectValue("x", "2", ruleWholeStore)
+		b.expectValue("own", "", ruleWholeStore)
+		b.watch("", 0).waitForEvents(len(all) + 6)
 	})
 }
 
 // restarts crashes all servers at once, and starts them again.
-func (v *market) restarts() {
+func (v *storeCluster) restarts() {
 	for _, id := range v.servers {
 		v.s.Net.Crash(id)
 	}
 	v.s.Run(100 * time.Millisecond)
 	v.startDown()
+}
+
+// After a restart from a snapshot the store continues with the next revision, also when the last change was a delete, and repeats the
+// result of a command whose client did not receive it (rule 29).
+func TestRestartOfTheStore5E(t *testing.T) {
+	labtest.Run(t, labtest.Config{Nodes: 5, Seeds: 8}, func(s *labtest.Sim) {
+		v := newStoreCluster(s, 3, ServerOptions{SnapshotEvery: 1})
+		a, b := v.connect(4, longLife), v.connect(5, longLife)
+		a.mustRun(command{Op: "put", Key: "x", Data: "1"})
+		a.mustRun(command{Op: "put", Key: "y", Data: "1"})
+		a.mustRun(command{Op: "delete", Key: "y"})
+		for _, id := range v.servers {
+			s.Net.Cut(id, a.id)
+		}
+		asked := command{Op: "put", Key: "x", Data: "2"}
+		if s.Seed%2 == 0 {
+			asked = command{Op: "create", Key: "z", Data: "2"}
+		}
+		put := a.start(asked)
+		s.Until(commandLimit, func() bool {
+			return b.mustRun(command{Op: "get", Key: "x"}).Data == "2" || b.mustRun(command{Op: "get", Key: "z"}).Data == "2"
+		})
+		s.Run(time.Second)
+		b.mustRun(command{Op: "delete", Key: "x"})
+		v.restarts()
+		s.Net.Heal()
+		if y, err := put.wait(); err != "" || y.Revision != 4 {
+			s.Failf(ruleWholeStore, "%v: %s returned revision %d (%s) after all servers restarted from snapshots, want revision 4, as it was executed before", a.id, put.what, y.Revision, orNil(err))
+		}
+		if y := b.mustRun(command{Op: "put", Key: "w", Data: "1"}); y.Revision != 6 {
+			s.Failf(ruleWholeStore, "%v: put(w) returned revision %d after all servers restarted from snapshots, want 6", b.id, y.Revision)
+		}
+	})
+}
+
+// A deposed leader waits for the entry of a client's command. It is sent a snapshot whose last index is that of the
+// entry, but the snapshot holds another entry at that index: the command has not taken effect (rules 20 and 21).
+func TestSnapshotAtTheIndexOfACommand5E(t *testing.T) {
+	const situation = "a snapshot came with the index of a waiting command, or the leader had stepped down by itself"
+	labtest.Run(t, labtest.Config{Nodes: 5, Seeds: 20, MustCover: []string{situation}}, func(s *labtest.Sim) {
+		v := newStoreCluster(s, 3, ServerOptions{SnapshotEvery: 1})
+		a, b := v.connect(4, longLife), v.connect(5, longLife)
+		a.mustRun(command{Op: "put", Key: "x", Data: "1"})
+		old := v.waitForLeader(0)
+		s.Net.Partition([]labrpc.NodeID{old, a.id})
+		v.waitForLeader(old)
+		last := func() int { st, _ := v.status(old); return lastIndexOf(st) }
+		put := a.start(command{Op: "put", Key: "x", Data: "2"})
+		// The client asks again and again, and each request is one more entry. The last one is the one that it waits for.
+		s.Run(100 * time.Millisecond)
+		before := last()
+		s.Until(2*time.Second, func() bool { return last() > before || put.returned() })
+		for n := 0; n < 20; n++ {
+			st, _ := v.status(v.leader())
+			if lastIndexOf(st) >= last() {
+				if st.SnapshotIndex == last() {
+					s.Cover(situation)
+				}
+				break
+			}
+			b.mustRun(command{Op: "put", Key: "y", Data: fmt.Sprint(n)})
+		}
+		if st, _ := v.status(old); st.Role != roleLeader {
+			s.Cover(situation)
+		}
+		s.Net.Heal()
+		if _, err := put.wait(); err != "" {
+			s.Failf(ruleReturns, `%v: put(x, "2") returned %s, want no error`, a.id, err)
+		}
+		b.expectValue("x", "2", "each command that returns no error has taken effect (rules 20 and 21)")
+	})
 }

@@ -1,4 +1,4 @@
-package replication
+package replication_test
 
 import (
 	"fmt"
@@ -7,16 +7,21 @@ import (
 
 	"distlabs/internal/harness/labtest"
 	"distlabs/labrpc"
+	. "distlabs/labs/05-replication"
 )
 
 // The application takes a snapshot every ten entries. The log, and all that the
-// disk holds, stay small however many entries there were (§7).
+// disk holds, stay small however many entries there were (§7): in one seed of ten there are 1100.
 func TestLogStaysBounded5E(t *testing.T) {
 	const every, most, bytes = 10, 30, 1500
 	labtest.Run(t, labtest.Config{Nodes: 3, Seeds: raftSeeds}, func(s *labtest.Sim) {
 		c := newRaftCluster(s, raftClusterOptions{SnapshotEvery: every})
 		longest, biggest := 0, 0
-		for range 20 {
+		rounds := 12
+		if s.Seed%10 == 1 {
+			rounds = 110
+		}
+		for range rounds {
 			leader := c.waitForLeader()
 			for range every {
 				c.submit(leader)
@@ -26,8 +31,7 @@ func TestLogStaysBounded5E(t *testing.T) {
 				longest = max(longest, len(c.rafts[id].Status().Log))
 				biggest = max(biggest, recordBytes(s.Net.Disk(id)))
 				if longest > most || biggest > bytes {
-					s.Failf("the log holds no more than what came after the last snapshot, in memory and on the disk (rule 15)",
-						"%v has a log of %d entries and a disk of %d bytes after index %d at %v, want at most %d and %d",
+					s.Failf(ruleSnapshot, "%v has a log of %d entries and %d bytes on its disk after index %d at %v, want at most %d entries and %d bytes",
 						id, longest, biggest, c.appliedBy(id), briefTime(s.Net.Now()), most, bytes)
 				}
 			}
@@ -49,7 +53,7 @@ func recordBytes(disk *labrpc.Disk) int {
 }
 
 // A server that was away for longer than the others keep their logs gets the
-// leader's snapshot, and then goes on as all do (§7). The budget counts snapshots.
+// leader's snapshot, and then continues like the others (§7). The limit counts snapshots.
 func TestLaggardGetsASnapshot5E(t *testing.T) {
 	cfg := labtest.Config{Nodes: 3, Seeds: raftSeeds, MustCover: []string{"a snapshot was sent"}}
 	labtest.Run(t, cfg, func(s *labtest.Sim) {
@@ -57,49 +61,107 @@ func TestLaggardGetsASnapshot5E(t *testing.T) {
 		c.agree(c.servers...)
 		for range 3 {
 			leader := c.waitForLeader()
-			lag := c.but(leader)[s.Rand().IntN(2)]
-			c.onlyStand(c.but(lag)...)
+			lag := c.except(leader)[s.Rand().IntN(2)]
+			c.allowCandidates(c.except(lag)...)
 			s.Net.Isolate(lag)
 			for range 12 {
-				c.agree(c.but(lag)...)
+				c.agree(c.except(lag)...)
 			}
 			s.Net.Heal()
-			c.onlyStand()
-			before := s.Net.Stats(labrpc.Match{Method: "InstallSnapshot", Kind: labrpc.Request, To: lag}).Sent
+			c.allowCandidates()
+			sent := labrpc.Match{Method: "InstallSnapshot", Kind: labrpc.Request, To: lag}
+			before := s.Net.Stats(sent).Sent
 			index := lastIndexOf(c.rafts[c.waitForLeaderOf(healBound)].Status())
-			c.waitApplied(electionBound, ruleConverge, index, lag)
-			sent := s.Net.Stats(labrpc.Match{Method: "InstallSnapshot", Kind: labrpc.Request, To: lag}).Sent - before
-			if c.rafts[lag].Status().SnapshotIndex > 0 && s.Net.Stats(labrpc.Match{Method: "InstallSnapshot", To: lag}).Sent > 0 {
+			c.waitApplied(healBound, ruleConverge, index, lag)
+			used := s.Net.Stats(sent).Sent - before
+			if c.rafts[lag].Status().SnapshotIndex > 0 && s.Net.Stats(sent).Sent > 0 {
 				s.Cover("a snapshot was sent")
 			}
-			c.budget("snapshots sent to one laggard", float64(sent), 4)
+			c.budget("snapshots sent to one lagging server", float64(used), 4)
 			c.agree(c.servers...)
 		}
 		c.converge()
 	})
 }
 
+// A server has been down and away, and the first request that reaches it from the leader is a snapshot. It learns who
+// the leader is from the snapshot, and its election timer starts again. A reply with a newer term deposes the leader.
+func TestSnapshotIsAHeartbeat5E(t *testing.T) {
+	labtest.Run(t, labtest.Config{Nodes: 5, Seeds: 10, Link: calmLink}, func(s *labtest.Sim) {
+		p := newScriptedCluster(s)
+		p.commits(entriesOf(1, 1, 1, 1, 1, 1, 1, 1))
+		for i := range 8 { // 8 × 300ms, longer than any election timeout
+			p.install(p.snapshot(2, 3, i+1))
+			if st := p.status(); st.Leader != 2 || st.Term != 3 || st.Role != roleFollower {
+				p.fail(ruleTimer, "n1 is %v with Leader = %v in term %d after InstallSnapshot of n2, the leader of term 3; want follower, n2, 3", st.Role, st.Leader, st.Term)
+			}
+			s.Run(300 * time.Millisecond)
+			if st := p.status(); st.Term != 3 {
+				p.fail(ruleTimer, "n1 started an election at most 300ms after the last InstallSnapshot of its leader: it is in term %d", st.Term)
+			}
+		}
+		p.waitApplied(8)
+	})
+}
+
+// A leader that has discarded the entries that a follower lacks sends its snapshot. The reply has a newer term: the leader is deposed, and
+// keeps that term over a crash.
+func TestTermOfASnapshotReply5E(t *testing.T) {
+	cfg := labtest.Config{Nodes: 5, Seeds: 10, Link: calmLink, MustCover: []string{"a reply to InstallSnapshot had a newer term"}}
+	labtest.Run(t, cfg, func(s *labtest.Sim) {
+		p := newScriptedCluster(s)
+		list := entriesOf(1, 1, 1, 1)
+		p.append(2, AppendRequest{Term: 1, Entries: list, Commit: 4}, true)
+		p.waitApplied(4)
+		p.take(4)
+		p.grantVotes()
+		for id, node := range p.peers {
+			labrpc.Handle(node, "AppendEntries", func(_ labrpc.NodeID, req AppendRequest) AppendReply {
+				if id == 5 { // it has no entry
+					return AppendReply{Term: req.Term, Success: false, Index: 1}
+				}
+				return AppendReply{Term: req.Term, Success: true, Index: req.PrevLogIndex + len(req.Entries)}
+			})
+		}
+		labrpc.Handle(p.peers[5], "InstallSnapshot", func(_ labrpc.NodeID, req SnapshotRequest) SnapshotReply {
+			return SnapshotReply{Term: 1000}
+		})
+		p.waitForLead()
+		p.waitUntil(5*heartbeat, ruleTerm, "n1 received term 1000 in replies to InstallSnapshot but did not become a follower in term 1000", func() bool {
+			st := p.status()
+			return st.Term == 1000 && st.Role != roleLeader
+		})
+		s.Cover("a reply to InstallSnapshot had a newer term")
+		p.append(2, AppendRequest{Term: 5}, false) // n1 tells n2 of term 1000
+		p.restart()
+		if got := p.status().Term; got != 1000 {
+			p.fail(rulePromise, "n1 is in term %d after a crash, want 1000: it has told n2 of term 1000", got)
+		}
+	})
+}
+
 // A snapshot that was long under way may be older than what the server has. It must
-// not take anything back; and a newer one must keep what continues it (figure 13).
+// not take anything back; and a newer snapshot must keep the entries after it (figure 13).
 func TestOldSnapshotChangesNothing5E(t *testing.T) {
 	labtest.Run(t, labtest.Config{Nodes: 5, Seeds: raftSeeds, Link: calmLink}, func(s *labtest.Sim) {
-		p := newPuppets(s)
+		p := newScriptedCluster(s)
 		list := entriesOf(1, 1, 2, 2, 2, 3, 3, 3, 3, 3)
 		p.append(2, AppendRequest{Term: 3, Entries: list[:8], Commit: 5}, true)
-		s.Run(0)
+		p.waitApplied(5)
 		p.commits(list)
 		p.install(p.snapshot(2, 3, 3)) // of entries that n1 has applied
 		p.expectCommit(5)
 		if st := p.status(); lastIndexOf(st) != 8 || st.LastApplied != 5 {
-			p.fail(ruleSnapshot, "the last entry of n1 is %d and LastApplied = %d after an old snapshot, want 8 and 5", lastIndexOf(st), st.LastApplied)
+			p.fail(ruleSnapshot, "after an old snapshot the last entry of n1 is %d and LastApplied = %d, want 8 and 5", lastIndexOf(st), st.LastApplied)
 		}
-		p.install(p.snapshot(2, 2, 10)) // of a leader that was
+		p.install(p.snapshot(2, 2, 10)) // of a leader of an earlier term
 		if st := p.status(); st.SnapshotIndex > 3 || lastIndexOf(st) != 8 {
-			p.fail(ruleSnapshot, "n1 took a snapshot of a leader of term 2, in term %d", st.Term)
+			p.fail(ruleSnapshot, "n1 accepted a snapshot of a leader of term 2 although it is in term %d", st.Term)
 		}
 		p.install(p.snapshot(2, 3, 6)) // newer than what n1 has committed, and part of its log
 		p.expectSnapshot(6)
 		p.expectTerms(3, 3)
+		p.waitApplied(6)
 		p.install(p.snapshot(2, 3, 10)) // longer than its log
 		p.expectSnapshot(10)
 		p.expectTerms()
@@ -108,7 +170,7 @@ func TestOldSnapshotChangesNothing5E(t *testing.T) {
 		p.append(2, AppendRequest{Term: 3, PrevLogIndex: 10, PrevLogTerm: 3, Entries: entriesOf(3)}, true)
 		p.restart()
 		p.expectSnapshot(10)
-		p.expectTerms(3)
+		p.expectAfterCrash(3)
 	})
 }
 
@@ -116,10 +178,10 @@ func TestOldSnapshotChangesNothing5E(t *testing.T) {
 // than one that a leader has sent meanwhile.
 func TestOwnOldSnapshotChangesNothing5E(t *testing.T) {
 	labtest.Run(t, labtest.Config{Nodes: 5, Seeds: raftSeeds, Link: calmLink}, func(s *labtest.Sim) {
-		p := newPuppets(s)
+		p := newScriptedCluster(s)
 		list := entriesOf(1, 1, 1, 1, 2, 2)
 		p.append(2, AppendRequest{Term: 2, Entries: list[:4], Commit: 4}, true)
-		s.Run(0)
+		p.waitApplied(4)
 		p.commits(list)
 		p.take(3)
 		p.expectSnapshot(3)
@@ -132,68 +194,170 @@ func TestOwnOldSnapshotChangesNothing5E(t *testing.T) {
 		p.append(2, AppendRequest{Term: 2, PrevLogIndex: 6, PrevLogTerm: 2, Entries: entriesOf(2)}, true)
 		p.restart()
 		p.expectSnapshot(6)
-		p.expectTerms(2)
+		p.expectAfterCrash(2)
 	})
 }
 
-// All that counts entries goes on counting from 1 when the first of them are gone:
+// Indexes keep their meaning when the first entries are gone:
 // the consistency check and the vote at the edge of the snapshot, where only its
 // last index and term are known, before and after a crash (§7).
 func TestEdgeOfTheSnapshot5E(t *testing.T) {
 	labtest.Run(t, labtest.Config{Nodes: 5, Seeds: raftSeeds, Link: calmLink}, func(s *labtest.Sim) {
-		p, crash := newPuppets(s), s.Seed%2 == 0
+		p, crash := newScriptedCluster(s), s.Seed%2 == 0
 		list := entriesOf(1, 1, 2, 2, 2, 3, 3)
 		p.append(2, AppendRequest{Term: 3, Entries: list[:5], Commit: 5}, true)
-		s.Run(0)
+		p.waitApplied(5)
 		p.take(5)
 		if crash {
 			p.restart()
 		}
 		p.expectSnapshot(5)
 		p.expectTerms()
-		p.vote(VoteRequest{Term: 4, Candidate: 3, LastLogIndex: 9, LastLogTerm: 1}, false, "its last entry, of term 2, is in the snapshot")
-		p.vote(VoteRequest{Term: 5, Candidate: 3, LastLogIndex: 4, LastLogTerm: 2}, false, "its last entry, at index 5, is in the snapshot")
-		p.vote(VoteRequest{Term: 6, Candidate: 3, LastLogIndex: 5, LastLogTerm: 2}, true, "the logs end alike")
-		p.append(3, AppendRequest{Term: 6, PrevLogIndex: 6, PrevLogTerm: 3}, false)
-		p.append(3, AppendRequest{Term: 6, PrevLogIndex: 5, PrevLogTerm: 2, Entries: list[5:6]}, true)
+		p.vote(VoteRequest{Term: p.quiet(), Candidate: 3, LastLogIndex: 9, LastLogTerm: 1}, false, "its last entry, of term 2, is in the snapshot")
+		p.vote(VoteRequest{Term: p.quiet(), Candidate: 3, LastLogIndex: 4, LastLogTerm: 2}, false, "its last entry, at index 5, is in the snapshot")
+		term := p.quiet()
+		p.vote(VoteRequest{Term: term, Candidate: 3, LastLogIndex: 5, LastLogTerm: 2}, true, "the logs end at the same index and term")
+		p.append(3, AppendRequest{Term: term, PrevLogIndex: 6, PrevLogTerm: 3}, false)
+		p.append(3, AppendRequest{Term: term, PrevLogIndex: 5, PrevLogTerm: 2, Entries: list[5:6]}, true)
 		p.expectTerms(3)
-		p.append(3, AppendRequest{Term: 6, PrevLogIndex: 2, PrevLogTerm: 1, Entries: list[2:], Commit: 6}, true) // across the edge
+		p.appendAcross(AppendRequest{Term: term, Leader: 3, PrevLogIndex: 2, PrevLogTerm: 1, Entries: list[2:], Commit: 6}, list)
 		p.expectTerms(3, 3)
 		p.expectCommit(6)
-		p.append(3, AppendRequest{Term: 6, PrevLogIndex: 7, PrevLogTerm: 2}, false)
+		p.waitApplied(6)
+		p.append(3, AppendRequest{Term: term, PrevLogIndex: 7, PrevLogTerm: 2}, false)
 		p.take(6)
 		p.expectSnapshot(6)
 		p.expectTerms(3)
 		p.restart()
 		p.expectSnapshot(6)
-		p.expectTerms(3)
+		p.expectAfterCrash(3)
 	})
 }
 
-// A crash may come between the writes of a snapshot and of the log. Whichever it
-// is, nothing that was accepted is gone, and nothing stands where it does not
-// belong: n1 takes snapshots, its own and a leader's that contradicts its log, and
-// crashes before or after the k-th write of it, for each k.
+// appendAcross sends entries that begin inside n1's snapshot. n1 may accept them; or it refuses them, with the advice to continue after the
+// snapshot, and then gets those.
+func (p *scriptedCluster) appendAcross(req AppendRequest, list []Entry) {
+	reply := sendRequest[AppendReply](p, req.Leader, 1, "AppendEntries", req)
+	p.last = p.s.Net.Now()
+	p.expectReplyTerm(reply.Term)
+	end := req.PrevLogIndex + len(req.Entries)
+	after := p.status().SnapshotIndex
+	switch {
+	case reply.Success && reply.Index != end:
+		p.fail(ruleAppend, "n1 accepted entries up to index %d with Index = %d, want %d", end, reply.Index, end)
+	case !reply.Success && reply.Index != 0 && reply.Index != after+1:
+		p.fail(ruleAppend, "n1 refused entries that begin inside its snapshot with Index = %d, want %d (after the snapshot) or 0", reply.Index, after+1)
+	case !reply.Success:
+		p.append(req.Leader, AppendRequest{
+			Term: req.Term, PrevLogIndex: after, PrevLogTerm: p.status().SnapshotTerm, Entries: list[after:end], Commit: req.Commit,
+		}, true)
+	}
+}
+
+// Indexes and terms are as large as the machine's int: after a snapshot whose index no narrow integer holds, the log continues. A snapshot of no
+// bytes is a snapshot.
+func TestSpecialSnapshots5E(t *testing.T) {
+	labtest.Run(t, labtest.Config{Nodes: 5, Seeds: 6, Link: calmLink}, func(s *labtest.Sim) {
+		checkEmptySnapshot(s)
+		node := s.Start(1)
+		peer := s.Start(2)
+		var got []Applied
+		start := func(node *labrpc.Node) *Raft {
+			got = nil
+			return StartRaft(node, s.Net.Nodes(), func(a Applied) {
+				labrpc.Tell(node, a, func(_ time.Duration, a Applied) { got = append(got, a) })
+			})
+		}
+		raft := start(node)
+		p := &scriptedCluster{s: s, peers: map[labrpc.NodeID]*labrpc.Node{2: peer}, c: &raftCluster{s: s, rafts: map[labrpc.NodeID]*Raft{1: raft}}}
+		big := []int{1<<8 - 1, 1<<16 - 1, 1<<32 - 1, 1 << 33, 1 << 40, 1<<31 - 1}[(s.Seed-1)%6]
+		expect := func(when string) {
+			p.beatUntil(func() bool { return len(got) >= 2 })
+			st := raft.Status()
+			if st.Term != big+1 || st.SnapshotIndex != big || st.SnapshotTerm != big || lastIndexOf(st) != big+2 {
+				s.Failf("indexes and terms are of the type int (rule 15)", "%s, n1 is in term %d with a snapshot up to index %d, term %d, and entries up to index %d, want %d, %d, %d and %d",
+					when, st.Term, st.SnapshotIndex, st.SnapshotTerm, lastIndexOf(st), big+1, big, big, big+2)
+			}
+			if len(got) < 2 || got[0].Index != big || got[0].Term != big || got[0].Snapshot == nil || got[1].Index != big+1 || got[1].Term != big+1 {
+				s.Failf(ruleApply, "%s, apply was called with %v, want the snapshot of index %d, and then entry %d", when, briefApplied(got), big, big+1)
+			}
+		}
+		sendRequest[SnapshotReply](p, 2, 1, "InstallSnapshot", SnapshotRequest{Term: big, Leader: 2, LastIndex: big, LastTerm: big, Data: []byte("state")})
+		p.append(2, AppendRequest{Term: big + 1, PrevLogIndex: big, PrevLogTerm: big, Entries: entriesOf(big+1, big+1), Commit: big + 1}, true)
+		expect("after a snapshot and two entries")
+		s.Net.Crash(1)
+		s.Run(time.Millisecond)
+		raft = start(s.Start(1))
+		p.c.rafts[1] = raft
+		s.Run(time.Millisecond)
+		p.append(2, AppendRequest{Term: big + 1, PrevLogIndex: big + 2, PrevLogTerm: big + 1, Commit: big + 2}, true)
+		expect("after a restart")
+	})
+}
+
+// checkEmptySnapshot: a snapshot of no bytes is a snapshot: after a restart apply gets it, and not nil.
+func checkEmptySnapshot(s *labtest.Sim) {
+	var got []Applied
+	start := func(node *labrpc.Node) *Raft {
+		got = nil
+		return StartRaft(node, []labrpc.NodeID{3}, func(a Applied) {
+			labrpc.Tell(node, a, func(_ time.Duration, a Applied) { got = append(got, a) })
+		})
+	}
+	raft := start(s.Start(3))
+	s.WaitFor(electionBound, labtest.Violation{What: "n3, the only server, is not leader", Rule: ruleLeader}, func() bool { return raft.Status().Role == roleLeader })
+	index, term, _ := raft.Submit([]byte("a"))
+	s.WaitFor(agreeBound, labtest.Violation{What: "n3, the only server, has not applied its command", Rule: ruleAgree}, func() bool { return raft.Status().LastApplied >= index })
+	var data []byte
+	if s.Seed%2 == 0 {
+		data = []byte{}
+	}
+	raft.Snapshot(index, data)
+	s.Net.Crash(3)
+	s.Run(time.Millisecond)
+	start(s.Start(3))
+	s.Run(agreeBound)
+	if len(got) == 0 || got[0].Snapshot == nil || got[0].Index != index || got[0].Term != term {
+		s.Failf(ruleRestart, "after a restart apply was called with %v, want first the snapshot of no bytes at index %d, term %d", briefApplied(got), index, term)
+	}
+}
+
+func briefApplied(list []Applied) []string {
+	var lines []string
+	for _, a := range list {
+		kind := "entry"
+		if a.Snapshot != nil {
+			kind = "snapshot"
+		}
+		lines = append(lines, fmt.Sprintf("%s %d of term %d", kind, a.Index, a.Term))
+	}
+	return lines
+}
+
+// A crash may come between the writes of a snapshot and of the log. At whichever write it
+// comes, no accepted entry is lost, and no entry of the replaced log remains: n1 takes its own snapshot, and
+// is sent a leader's that conflicts with its log, and
+// crashes before or after the k-th write, for each k.
 func TestCrashWithinASnapshot5E(t *testing.T) {
 	cfg := labtest.Config{Nodes: 5, Seeds: raftSeeds, Link: calmLink, MustCover: []string{"n1 crashed as it took a snapshot", "n1 crashed as it was sent a snapshot"}}
 	labtest.Run(t, cfg, func(s *labtest.Sim) {
 		write, after := 1+int(s.Seed-1)/2%10, s.Seed%2 == 0
-		p := newPuppets(s)
+		p := newScriptedCluster(s)
 		crash := func() { s.Net.CrashAtWrite(1, labrpc.CrashPoint{Write: s.Net.Writes(1) + write, After: after}) }
 		p.append(2, AppendRequest{Term: 1, Entries: entriesOf(1, 1, 1, 1, 1, 1), Commit: 4}, true)
-		s.Run(0)
+		p.waitApplied(4)
 		crash()
 		if !p.take(4) {
 			s.Cover("n1 crashed as it took a snapshot")
 			p.restart()
 		}
 		if st := p.status(); lastIndexOf(st) != 6 || st.SnapshotIndex != 4 && st.SnapshotIndex != 0 {
-			p.fail(rulePromise, "n1 has a snapshot up to %d and entries up to %d after a crash, want 4 or 0, and 6", st.SnapshotIndex, lastIndexOf(st))
+			p.fail(rulePromise, "after a crash n1 has a snapshot up to index %d and entries up to index %d, want 4 or 0, and 6", st.SnapshotIndex, lastIndexOf(st))
 		}
 		s.Net.CrashAtWrite(1, labrpc.CrashPoint{})
 
-		// The leader of term 1 left entries 5 to 9 on n1, which nobody else has. The
-		// others have gone on without n1, to index 7; their leader sends a snapshot.
+		// The leader of term 1 left entries 5 to 9 on n1 alone. The
+		// others have continued without n1, to index 7; their leader sends a snapshot.
 		p.append(2, AppendRequest{Term: 1, PrevLogIndex: 6, PrevLogTerm: 1, Entries: entriesOf(1, 1, 1)}, true)
 		p.commits(append(entriesOf(1, 1, 1, 1), entriesOf(2, 2, 2)...))
 		crash()
@@ -203,11 +367,11 @@ func TestCrashWithinASnapshot5E(t *testing.T) {
 			st := p.status()
 			for i, e := range st.Log {
 				if st.SnapshotIndex == 7 && e.Term < 2 {
-					p.fail(ruleMatching, "entry %d of term %d stands after a snapshot whose last entry has the term 2", 8+i, e.Term)
+					p.fail(ruleMatching, "entry %d has the term %d but follows a snapshot whose last entry has the term 2", 8+i, e.Term)
 				}
 			}
 			if lastIndexOf(st) < 4 {
-				p.fail(rulePromise, "the last entry of n1 is %d after a crash; four are committed", lastIndexOf(st))
+				p.fail(rulePromise, "after a crash the last entry of n1 is %d, want at least 4: four entries are committed", lastIndexOf(st))
 			}
 			p.askAgain(func() bool { return p.install(p.snapshot(3, 2, 7)) })
 		}
@@ -215,13 +379,49 @@ func TestCrashWithinASnapshot5E(t *testing.T) {
 		p.expectTerms()
 		p.restart()
 		p.expectSnapshot(7)
-		p.expectTerms()
+		p.expectAfterCrash()
 		p.vote(VoteRequest{Term: 3, Candidate: 4, LastLogIndex: 9, LastLogTerm: 1}, false, "n1 has a snapshot whose last entry has the term 2")
 	})
 }
 
-// All crash at once, again and again: each application begins with the snapshot
-// and goes on with the entries after it.
+// n1 takes one snapshot after the other and crashes before or after the k-th write of each, for the seed's k. The entries that
+// a snapshot replaces are not on the disk after the restart, and do not add up over many crashes (rule 15).
+func TestDiskIsTidiedAfterACrash5E(t *testing.T) {
+	cfg := labtest.Config{Nodes: 5, Seeds: raftSeeds, Link: calmLink, MustCover: []string{"n1 crashed as it took a snapshot"}}
+	labtest.Run(t, cfg, func(s *labtest.Sim) {
+		const rounds, each, size = 6, 6, 600
+		p := newScriptedCluster(s)
+		for round := range rounds {
+			done, last := round*each, (round+1)*each
+			var list []Entry
+			for i := range each {
+				list = append(list, Entry{Term: 1, Command: fmt.Appendf(nil, "%0*d", size, done+i)})
+			}
+			p.append(2, AppendRequest{Term: 1, PrevLogIndex: done, PrevLogTerm: min(done, 1), Entries: list, Commit: last}, true)
+			p.waitApplied(last)
+			s.Net.CrashAtWrite(1, labrpc.CrashPoint{Write: s.Net.Writes(1) + 1 + int(s.Seed-1)/2%(each+1), After: s.Seed%2 == 0})
+			if !p.take(last) {
+				s.Cover("n1 crashed as it took a snapshot")
+				p.restart()
+			}
+			s.Net.CrashAtWrite(1, labrpc.CrashPoint{})
+			st := p.status()
+			if lastIndexOf(st) != last {
+				p.fail(rulePromise, "after a crash the log of n1 ends at index %d, want %d", lastIndexOf(st), last)
+			}
+			kept := last - st.SnapshotIndex
+			if got, most := recordBytes(s.Net.Disk(1)), 400+3*size*kept; got > most {
+				p.fail(ruleSnapshot, "n1 has %d bytes on its disk with a snapshot up to index %d and %d entries of %d bytes after it, want at most %d", got, st.SnapshotIndex, kept, size, most)
+			}
+			p.append(2, AppendRequest{Term: 1, PrevLogIndex: last, PrevLogTerm: 1, Commit: last}, true)
+			p.waitApplied(last)
+			p.take(last) // if the crash came before it
+		}
+	})
+}
+
+// All servers crash at once, several times: each application begins with the snapshot
+// and continues with the entries after it.
 func TestAllRestartFromSnapshots5E(t *testing.T) {
 	labtest.Run(t, labtest.Config{Nodes: 3, Seeds: raftSeeds}, func(s *labtest.Sim) {
 		c := newRaftCluster(s, raftClusterOptions{SnapshotEvery: 4})
@@ -235,16 +435,16 @@ func TestAllRestartFromSnapshots5E(t *testing.T) {
 			c.startAll()
 			c.waitForLeader()
 			c.agree(c.servers...)
-			c.waitApplied(agreeBound, ruleAgree, index, c.servers...)
+			c.waitApplied(healBound, ruleCatchUp, index, c.servers...)
 		}
 		if c.rafts[1].Status().SnapshotIndex == 0 {
-			s.Failf(ruleSnapshot, "SnapshotIndex = 0 on n1 at %v, after snapshots every 4 entries", briefTime(s.Net.Now()))
+			s.Failf(ruleSnapshot, "SnapshotIndex = 0 on n1 at %v, want more: the application takes a snapshot every 4 entries", briefTime(s.Net.Now()))
 		}
 		c.converge()
 	})
 }
 
-// Crashes at writes, cuts, losses, and snapshots all the while.
+// Crashes at writes, partitions and losses, with a snapshot every three entries.
 func TestSnapshotsComeAndGo5E(t *testing.T) {
 	cfg := labtest.Config{
 		Nodes: 5, Seeds: raftSeeds, Link: labrpc.FairLoss(0.05),
@@ -253,14 +453,14 @@ func TestSnapshotsComeAndGo5E(t *testing.T) {
 	labtest.Run(t, cfg, func(s *labtest.Sim) {
 		c := newRaftCluster(s, raftClusterOptions{SnapshotEvery: 3})
 		c.waitForLeaderOf(healBound)
-		c.shake(15)
+		c.injectFaults(15)
 		if s.Net.Stats(labrpc.Match{Method: "InstallSnapshot"}).Sent > 0 {
 			s.Cover("a snapshot was sent")
 		}
 		c.converge()
 		for _, id := range c.servers {
 			if st := c.rafts[id].Status(); st.CommitIndex > 10 && st.SnapshotIndex == 0 {
-				s.Failf(ruleSnapshot, "SnapshotIndex = 0 on %v at %v, with CommitIndex = %d and snapshots every 3 entries", id, briefTime(s.Net.Now()), st.CommitIndex)
+				s.Failf(ruleSnapshot, "SnapshotIndex = 0 on %v at %v, want more: CommitIndex = %d and the application takes a snapshot every 3 entries", id, briefTime(s.Net.Now()), st.CommitIndex)
 			}
 		}
 	})

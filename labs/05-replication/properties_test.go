@@ -1,4 +1,4 @@
-package replication
+package replication_test
 
 import (
 	"bytes"
@@ -6,10 +6,11 @@ import (
 
 	"distlabs/internal/harness/labtest"
 	"distlabs/labrpc"
+	. "distlabs/labs/05-replication"
 )
 
 // leads checks Election Safety.
-func (w *raftWatcher) leads(id labrpc.NodeID, term int) *labtest.Violation {
+func (w *invariantChecker) leads(id labrpc.NodeID, term int) *labtest.Violation {
 	other, known := w.leaders[term]
 	if !known {
 		if v := w.elected(id, term); v != nil {
@@ -22,10 +23,10 @@ func (w *raftWatcher) leads(id labrpc.NodeID, term int) *labtest.Violation {
 	if other.node == id {
 		return nil
 	}
-	v := w.violation(ruleElection, id, "two leaders in term %d: %v (from %v) and %v (from %v)", term, other.node, briefTime(other.at), id, w.now())
+	v := w.violation(ruleElection, id, "term %d has two leaders: %v (from %v) and %v (from %v)", term, other.node, briefTime(other.at), id, w.now())
 	v.Nodes = append(v.Nodes, other.node)
 	for _, sv := range w.servers {
-		if c, ok := w.ballots[castVote{sv.id, term}]; ok {
+		if c, ok := w.ballots[voteKey{sv.id, term}]; ok {
 			v.Seen = append(v.Seen, fmt.Sprintf("%v voted for %v in term %d", sv.id, c, term))
 		}
 	}
@@ -33,28 +34,28 @@ func (w *raftWatcher) leads(id labrpc.NodeID, term int) *labtest.Violation {
 }
 
 // elected checks that a new leader has been given a majority's votes.
-func (w *raftWatcher) elected(id labrpc.NodeID, term int) *labtest.Violation {
+func (w *invariantChecker) elected(id labrpc.NodeID, term int) *labtest.Violation {
 	var voters []labrpc.NodeID
 	for _, sv := range w.servers {
-		if w.ballots[castVote{sv.id, term}] == id {
+		if w.ballots[voteKey{sv.id, term}] == id {
 			voters = append(voters, sv.id)
 		}
 	}
 	if len(voters) > len(w.servers)/2 || len(w.servers) < len(w.s.Net.Nodes()) {
-		return nil // puppets vote too
+		return nil // scripted peers vote too
 	}
-	return w.violation(ruleElection, id, "%v leads term %d at %v with the votes of only %v, of %d servers", id, term, w.now(), voters, len(w.servers))
+	return w.violation(ruleElection, id, "%v is the leader of term %d at %v with the votes of only %v, of %d servers", id, term, w.now(), voters, len(w.servers))
 }
 
 // appendOnly checks Leader Append-Only.
-func (w *raftWatcher) appendOnly(sv *watchedServer, was Status) *labtest.Violation {
+func (w *invariantChecker) appendOnly(sv *checkedServer, was Status) *labtest.Violation {
 	for index := max(was.SnapshotIndex, sv.seen.SnapshotIndex) + 1; index <= lastIndexOf(was); index++ {
 		old := entryAt(was, index)
 		if index > lastIndexOf(sv.seen) {
-			return w.violation(ruleAppendOnly, sv.id, "%v leads term %d and has removed entry %d, of term %d, at %v", sv.id, was.Term, index, old.Term, w.now())
+			return w.violation(ruleAppendOnly, sv.id, "%v, the leader of term %d, removed entry %d, of term %d, at %v", sv.id, was.Term, index, old.Term, w.now())
 		}
 		if e := entryAt(sv.seen, index); e.Term != old.Term || !sameCommand(e.Command, old.Command) {
-			return w.violation(ruleAppendOnly, sv.id, "%v leads term %d and has changed entry %d, of term %d, to %q of term %d at %v", sv.id, was.Term, index, old.Term, shortText(e.Command), e.Term, w.now())
+			return w.violation(ruleAppendOnly, sv.id, "%v, the leader of term %d, changed entry %d, of term %d, to %q of term %d at %v", sv.id, was.Term, index, old.Term, shortText(e.Command), e.Term, w.now())
 		}
 	}
 	return nil
@@ -62,7 +63,7 @@ func (w *raftWatcher) appendOnly(sv *watchedServer, was Status) *labtest.Violati
 
 // matching checks Log Matching: that an index and a term determine the command and
 // the term of the entry before. From that it follows for all entries before.
-func (w *raftWatcher) matching(sv *watchedServer, was Status) *labtest.Violation {
+func (w *invariantChecker) matching(sv *checkedServer, was Status) *labtest.Violation {
 	now := sv.seen
 	changed := false
 	for i, e := range now.Log {
@@ -79,6 +80,10 @@ func (w *raftWatcher) matching(sv *watchedServer, was Status) *labtest.Violation
 			before = now.Log[i-1].Term
 		}
 		at := logPlace{index, e.Term}
+		if want, known := w.commands[at]; known && want != string(e.Command) {
+			return w.violation("the command of an entry is the one that Submit was given, and stays so (rules 3 and 11)", sv.id,
+				"entry %d of term %d on %v is %q at %v, want %q, as submitted", index, e.Term, sv.id, shortText(e.Command), w.now(), shortText([]byte(want)))
+		}
 		c, known := w.places[at]
 		if !known {
 			w.places[at] = placeContent{command: bytes.Clone(e.Command), before: before, node: sv.id, at: w.s.Net.Now()}
@@ -87,25 +92,25 @@ func (w *raftWatcher) matching(sv *watchedServer, was Status) *labtest.Violation
 		if c.before == before && bytes.Equal(c.command, e.Command) {
 			continue
 		}
-		v := w.violation(ruleMatching, sv.id, "entry %d of term %d is %q after one of term %d on %v at %v", index, e.Term, shortText(e.Command), before, sv.id, w.now())
-		v.Seen = append(v.Seen, fmt.Sprintf("it was %q after one of term %d on %v at %v", shortText(c.command), c.before, c.node, briefTime(c.at)))
+		v := w.violation(ruleMatching, sv.id, "entry %d of term %d is %q after an entry of term %d on %v at %v", index, e.Term, shortText(e.Command), before, sv.id, w.now())
+		v.Seen = append(v.Seen, fmt.Sprintf("it was %q after an entry of term %d on %v at %v", shortText(c.command), c.before, c.node, briefTime(c.at)))
 		v.Nodes = append(v.Nodes, c.node)
 		return v
 	}
 	return nil
 }
 
-// commits takes in what a server says is committed. It may have come to know and
-// put into a snapshot in one step: then the log of the step before tells.
-func (w *raftWatcher) commits(sv *watchedServer, was Status) *labtest.Violation {
+// commits takes in what a server reports as committed. It may have learnt of an entry and
+// put it into a snapshot in one step: then its log of the step before is used.
+func (w *invariantChecker) commits(sv *checkedServer, was Status) *labtest.Violation {
 	now := sv.seen
 	for index := len(w.committed) + 1; index <= min(now.SnapshotIndex, lastIndexOf(was)); index++ {
 		w.commit(sv, index, entryAt(was, index))
 	}
 	if index := now.SnapshotIndex; index > len(w.committed) {
-		return w.violation(ruleQuorum, sv.id, "%v has a snapshot up to index %d at %v; nobody has committed more than %d", sv.id, index, w.now(), len(w.committed))
+		return w.violation(ruleQuorum, sv.id, "%v has a snapshot up to index %d at %v, but the highest index that any server had committed is %d", sv.id, index, w.now(), len(w.committed))
 	} else if index > 0 && now.SnapshotTerm != w.committed[index-1].term {
-		return w.violation(ruleMatching, sv.id, "%v has a snapshot up to index %d, term %d, at %v; that entry has the term %d", sv.id, index, now.SnapshotTerm, w.now(), w.committed[index-1].term)
+		return w.violation(ruleMatching, sv.id, "%v has a snapshot up to index %d with term %d at %v, but that entry has the term %d", sv.id, index, now.SnapshotTerm, w.now(), w.committed[index-1].term)
 	}
 	for index := now.SnapshotIndex + 1; index <= now.CommitIndex; index++ {
 		e := entryAt(now, index)
@@ -118,54 +123,54 @@ func (w *raftWatcher) commits(sv *watchedServer, was Status) *labtest.Violation 
 			c.in = min(c.in, now.Term)
 			continue
 		}
-		v := w.violation(ruleStateMachine, sv.id, "%v has committed %q of term %d at index %d, at %v in term %d", sv.id, shortText(e.Command), e.Term, index, w.now(), now.Term)
-		v.Seen = append(v.Seen, fmt.Sprintf("%v had committed %q of term %d there, at %v in term %d", c.node, shortText(c.command), c.term, briefTime(c.at), c.in))
+		v := w.violation(ruleStateMachine, sv.id, "%v committed %q of term %d at index %d, at %v in term %d", sv.id, shortText(e.Command), e.Term, index, w.now(), now.Term)
+		v.Seen = append(v.Seen, fmt.Sprintf("%v had committed %q of term %d at that index, at %v in term %d", c.node, shortText(c.command), c.term, briefTime(c.at), c.in))
 		v.Nodes = append(v.Nodes, c.node)
 		return v
 	}
 	return nil
 }
 
-// commit notes the first server that says that an entry is committed.
-func (w *raftWatcher) commit(sv *watchedServer, index int, e Entry) {
-	w.s.Logf("%v says that entry %d of term %d is committed", sv.id, index, e.Term)
+// commit notes the first server that reports an entry as committed.
+func (w *invariantChecker) commit(sv *checkedServer, index int, e Entry) {
+	w.s.Logf("%v reports entry %d of term %d as committed", sv.id, index, e.Term)
 	w.committed = append(w.committed, seenCommit{term: e.Term, command: bytes.Clone(e.Command), node: sv.id, in: sv.seen.Term, at: w.s.Net.Now()})
 }
 
-// quorum checks that what has been committed since is on a majority: of a server
-// that is down, what it had last counts.
-func (w *raftWatcher) quorum(since int) *labtest.Violation {
+// quorum checks that what has been committed since is on a majority: for a server
+// that is down, the log that it had last counts.
+func (w *invariantChecker) quorum(since int) *labtest.Violation {
 	if len(w.servers) < len(w.s.Net.Nodes()) {
-		return nil // puppets have it
+		return nil // scripted peers have it
 	}
 	for i := since; i < len(w.committed); i++ {
 		c := w.committed[i]
 		var holders []labrpc.NodeID
 		for _, sv := range w.servers {
-			// One that crashed just after it answered was not seen with the entry.
+			// A server that crashed just after its acknowledgement was not seen with the entry.
 			said := !w.s.Net.Up(sv.id) && sv.accepted.term == c.in && sv.accepted.index > i
 			if said || holdsEntry(sv.seen, i+1, c.term) {
 				holders = append(holders, sv.id)
 			}
 		}
 		if len(holders) <= len(w.servers)/2 {
-			return w.violation(ruleQuorum, c.node, "of %d servers only %v have entry %d, of term %d, at %v; %v committed it at %v in term %d",
-				len(w.servers), holders, i+1, c.term, w.now(), c.node, briefTime(c.at), c.in)
+			return w.violation(ruleQuorum, c.node, "%v committed entry %d, of term %d, at %v in term %d, but at %v only %v of %d servers have stored it",
+				c.node, i+1, c.term, briefTime(c.at), c.in, w.now(), holders, len(w.servers))
 		}
 	}
 	return nil
 }
 
-// wasCommitted holds one call of apply against what is committed.
-func (w *raftWatcher) wasCommitted(h handedOver) *labtest.Violation {
+// wasCommitted compares one call of apply with what is committed.
+func (w *invariantChecker) wasCommitted(h applyCall) *labtest.Violation {
 	sv := w.servers[h.node-1]
 	if sv.inc != h.inc || !w.s.Net.Up(h.node) {
-		return nil // it has crashed: nobody saw that incarnation's last moment
+		return nil // it has crashed: the last steps of that incarnation were not seen
 	}
 	a, expect := h.a, sv.applied+1
 	switch {
 	case a.Index > len(w.committed):
-		return w.violation(ruleApply, h.node, "%v applied index %d at %v; nobody has committed more than %d", h.node, a.Index, briefTime(h.at), len(w.committed))
+		return w.violation(ruleApply, h.node, "%v applied index %d at %v, but the highest index that any server had committed is %d", h.node, a.Index, briefTime(h.at), len(w.committed))
 	case a.Snapshot == nil && a.Index != expect:
 		return w.violation(ruleApply, h.node, "%v applied index %d at %v, want %d", h.node, a.Index, briefTime(h.at), expect)
 	case a.Snapshot != nil && a.Index < expect:
@@ -174,7 +179,11 @@ func (w *raftWatcher) wasCommitted(h handedOver) *labtest.Violation {
 	c := w.committed[a.Index-1]
 	if a.Snapshot != nil {
 		if want := w.digest(a.Index); !bytes.HasPrefix(a.Snapshot, want) {
-			return w.violation(ruleStateMachine, h.node, "%v got a snapshot for index %d at %v that is not the state at that index", h.node, a.Index, briefTime(h.at))
+			return w.violation("the snapshot of an index is the state that the entries up to it lead to (rules 5 and 15; Raft §7)", h.node,
+				"%v applied a snapshot of index %d at %v whose data is not the state at that index", h.node, a.Index, briefTime(h.at))
+		}
+		if a.Term != c.term {
+			return w.violation(ruleApply, h.node, "%v applied a snapshot of index %d with Term = %d at %v, want %d, the term of that entry", h.node, a.Index, a.Term, briefTime(h.at), c.term)
 		}
 	} else if a.Term != c.term || !bytes.Equal(a.Command, c.command) {
 		v := w.violation(ruleStateMachine, h.node, "%v applied %q of term %d at index %d, at %v", h.node, shortText(a.Command), a.Term, a.Index, briefTime(h.at))
@@ -187,10 +196,10 @@ func (w *raftWatcher) wasCommitted(h handedOver) *labtest.Violation {
 }
 
 // complete checks Leader Completeness.
-func (w *raftWatcher) complete() *labtest.Violation {
+func (w *invariantChecker) complete() *labtest.Violation {
 	for _, sv := range w.servers {
 		now := sv.seen
-		if now.Role != Leader || !w.s.Net.Up(sv.id) {
+		if now.Role != roleLeader || !w.s.Net.Up(sv.id) {
 			continue
 		}
 		if sv.ledTerm != now.Term {
@@ -199,7 +208,7 @@ func (w *raftWatcher) complete() *labtest.Violation {
 		for sv.led < len(w.committed) && w.committed[sv.led].in <= now.Term {
 			c := w.committed[sv.led]
 			if !holdsEntry(now, sv.led+1, c.term) {
-				v := w.violation(ruleCompleteness, sv.id, "%v leads term %d at %v without entry %d, of term %d", sv.id, now.Term, w.now(), sv.led+1, c.term)
+				v := w.violation(ruleCompleteness, sv.id, "%v is the leader of term %d at %v without entry %d, of term %d", sv.id, now.Term, w.now(), sv.led+1, c.term)
 				v.Seen = append(v.Seen, fmt.Sprintf("%v committed it at %v, in term %d", c.node, briefTime(c.at), c.in))
 				v.Nodes = append(v.Nodes, c.node)
 				return v

@@ -1,7 +1,7 @@
-// Package replication makes several servers behave like one that does not fail:
-// the same commands, in the same order, on each (Ongaro and Ousterhout, "In
+// Package replication makes several servers behave like one server that does not fail: they
+// apply the same commands in the same order (Ongaro and Ousterhout, "In
 // Search of an Understandable Consensus Algorithm", the extended version). All §
-// and figures in comments are of that paper.
+// and figures in comments refer to that paper.
 package replication
 
 import "distlabs/labrpc"
@@ -11,8 +11,8 @@ import "distlabs/labrpc"
 // All that it starts ends when node.Context() does.
 //
 // apply must be called for each committed entry once, in the order of the log,
-// one call at a time and with no lock held, for apply may call all methods of the
-// Raft. After a restart that begins anew with the snapshot, or entry 1.
+// one call at a time and with no lock held, because apply may call all methods of the
+// Raft. After a restart it is called again, first with the snapshot or with entry 1.
 func StartRaft(node *labrpc.Node, servers []labrpc.NodeID, apply func(Applied)) *Raft {
 	r := NewRaft(node, RaftOptions{
 		Heartbeat: Heartbeat, ElectionTimeout: ElectionTimeout, Servers: servers, Apply: apply,
@@ -23,19 +23,19 @@ func StartRaft(node *labrpc.Node, servers []labrpc.NodeID, apply func(Applied)) 
 	return r
 }
 
-// Submit asks for a command to be agreed on. If this server is no leader, it
-// changes nothing and reports so. Otherwise it returns at once with the place
-// that the command has if it is ever committed: in this term, at this index. It
-// may yet lose the place to another, when another leads.
+// Submit asks for a command to be committed. If this server is not the leader, Submit
+// changes nothing and returns false. Otherwise it returns at once, with the index and the term
+// that the command has if it is ever committed. The entry may still be replaced if another
+// server becomes leader. The bytes stay the caller's.
 func (r *Raft) Submit(command []byte) (index, term int, leader bool) {
-	// TODO(5A): append the command to the log, and see that the others do.
-	return 0, r.State().Term, false // leads nobody
+	// TODO(5A): append the command to the log, and send it to the others.
+	return 0, r.State().Term, false // never the leader
 }
 
-// Status returns what the server thinks now: all of one moment.
+// Status returns the server's state, all of it at one instant.
 func (r *Raft) Status() Status {
 	st := r.State()
-	// TODO(5A): tell the rest that you know too, the vote first, all read under one
+	// TODO(5A): fill in the other fields, VotedFor first, all read under one
 	// lock. What you return must not change afterwards.
 	return Status{Term: st.Term, Role: st.Role, Leader: st.Leader}
 }

@@ -6,10 +6,10 @@ import (
 )
 
 // Watch calls f with every change after the given revision of every key that begins
-// with prefix, in order, each once, whatever server crashes; one call at a time. It
-// returns when ctx ends, with its error; or with ErrForgotten if the store does not
-// remember all changes since that revision.
+// with prefix, in order, each once, whichever server crashes; one call at a time. It
+// returns when ctx ends, with its error; or with ErrCompacted if the store no longer has
+// all changes since that revision.
 func (c *Client) Watch(ctx context.Context, prefix string, after int, f func(Event)) error {
-	// TODO(5D): ask for news.
-	return errors.New("replication: Watch is yet to be written")
+	// TODO(5D): ask for the changes.
+	return errors.New("replication: Watch is not written yet")
 }

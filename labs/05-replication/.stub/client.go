@@ -9,32 +9,32 @@ import (
 )
 
 var (
-	// ErrExists: there is such a key already. Nothing was changed.
+	// ErrExists: the key exists already. Nothing was changed.
 	ErrExists = errors.New("replication: the key exists")
 	// ErrConflict: the key is not at that revision. Nothing was changed.
 	ErrConflict = errors.New("replication: the key has changed")
-	// ErrExpired: the client's session is over, and so are the keys that belonged to it;
-	// this client can do nothing more. Whether the command was carried out before
-	// the session ended, nobody knows; it will not be from now on.
+	// ErrExpired: the client's session has ended, and the keys that belonged to it were deleted;
+	// every further command of this client returns ErrExpired too. The command may have been applied before
+	// the session ended; it can no longer be applied.
 	ErrExpired = errors.New("replication: the session has expired")
-	// ErrForgotten: the store remembers only the last changes, and those asked for are older.
-	ErrForgotten = errors.New("replication: the changes are forgotten")
+	// ErrCompacted: the store keeps only the last changes, and the changes asked for are older.
+	ErrCompacted = errors.New("replication: the changes have been compacted")
 )
 
-// errTODO is what a command returns that is yet to be written.
-var errTODO = errors.New("replication: the client is yet to be written")
+// errTODO is what a command returns that is not written yet.
+var errTODO = errors.New("replication: the client is not written yet")
 
 // ClientOptions of a Client.
 type ClientOptions struct {
 	Servers []labrpc.NodeID // of the store
-	TTL     time.Duration   // after how long a silence of the client its session ends; at least 2s
+	TTL     time.Duration   // how long without a request of the client until its session may expire; at least 2s
 }
 
 // A Client uses a store within one session. Its methods may be called by several
-// goroutines at once; commands are then carried out one after another.
+// goroutines at once; commands are then executed one after another.
 //
-// A command whose context ends returns the context's error, and what became of
-// it is unknown: it may have been carried out, or may be until the client's next
+// A command whose context ends returns the context's error, and its outcome
+// is unknown: it may have been applied already, or may still be applied until the client's next
 // command is.
 type Client struct {
 	node *labrpc.Node
@@ -69,27 +69,27 @@ func (c *Client) Put(ctx context.Context, key, data string) (revision int, err e
 	return 0, errTODO
 }
 
-// Create sets a key that does not exist yet; else it returns ErrExists.
+// Create sets a key that does not exist yet; otherwise it returns ErrExists.
 func (c *Client) Create(ctx context.Context, key, data string) (revision int, err error) {
 	// TODO(5D): ask for it.
 	return 0, errTODO
 }
 
-// CreateEphemeral is Create, and the key belongs to the client's session, whoever
-// writes it later: when the session ends, it is deleted.
+// CreateEphemeral is Create, and the key belongs to the client's session, whichever client
+// writes it later: when the session ends, the key is deleted.
 func (c *Client) CreateEphemeral(ctx context.Context, key, data string) (revision int, err error) {
 	// TODO(5D): ask for it.
 	return 0, errTODO
 }
 
-// CompareAndSet sets a key that is still at the given revision; else it returns
+// CompareAndSet sets a key that is still at the given revision; otherwise it returns
 // ErrConflict. Revision 0 means that there must be no such key.
 func (c *Client) CompareAndSet(ctx context.Context, key, data string, at int) (revision int, err error) {
 	// TODO(5D): ask for it.
 	return 0, errTODO
 }
 
-// Delete removes a key. To delete what does not exist is no change, and no error.
+// Delete removes a key. Deleting a key that does not exist is no change, and no error.
 func (c *Client) Delete(ctx context.Context, key string) error {
 	// TODO(5D): ask for it.
 	return errTODO

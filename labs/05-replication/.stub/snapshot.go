@@ -2,10 +2,10 @@ package replication
 
 import "distlabs/labrpc"
 
-// Snapshot tells that data holds all of the application's state up to and
-// including the entry at index, which has been applied: the log up to there is
-// needed no more (§7). An index that an earlier snapshot holds already changes
-// nothing.
+// Snapshot says that data holds all of the application's state up to and
+// including the entry at index, which has been applied: the log up to that index is
+// no longer needed (§7). An index that is not higher than that of the present snapshot changes
+// nothing. The bytes stay the caller's.
 func (r *Raft) Snapshot(index int, data []byte) {
 	// TODO(5E): keep the data, and drop the entries. A crash may come between.
 }
@@ -14,7 +14,7 @@ func (r *Raft) Snapshot(index int, data []byte) {
 // leader has no more (§7, figure 13).
 //
 // It must never take the state back to one that is older than what was applied,
-// and leave alone those entries of our log that continue the snapshot.
+// and must keep the entries of our log that follow the snapshot.
 func (r *Raft) installSnapshot(from labrpc.NodeID, req SnapshotRequest) SnapshotReply {
 	// TODO(5E): keep the snapshot, and hand it to apply in its turn.
 	return SnapshotReply{Term: r.State().Term} // keeps nothing

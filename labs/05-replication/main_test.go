@@ -1,9 +1,0 @@
-package replication
-
-import (
-	"testing"
-
-	"distlabs/internal/harness/labtest"
-)
-
-func TestMain(m *testing.M) { labtest.Main(m) }

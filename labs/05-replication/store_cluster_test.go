@@ -1,0 +1,345 @@
+package replication_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"distlabs/internal/harness/labtest"
+	"distlabs/labrpc"
+	. "distlabs/labs/05-replication"
+)
+
+// A storeCluster is a store on the first nodes, and clients on those after them.
+type storeCluster struct {
+	s       *labtest.Sim
+	epoch   time.Time
+	opts    ServerOptions
+	servers []labrpc.NodeID
+
+	mu      sync.Mutex
+	running map[labrpc.NodeID]*Server
+	history []operation
+}
+
+// newStoreCluster starts that many servers; the other nodes are for clients.
+func newStoreCluster(s *labtest.Sim, servers int, opts ServerOptions) *storeCluster {
+	v := &storeCluster{s: s, epoch: time.Now(), servers: s.Net.Nodes()[:servers], running: map[labrpc.NodeID]*Server{}}
+	opts.Servers = v.servers
+	v.opts = opts
+	v.startDown()
+	return v
+}
+
+// startDown starts every server that is down.
+func (v *storeCluster) startDown() {
+	for _, id := range v.servers {
+		if !v.s.Net.Up(id) {
+			srv := StartServer(v.s.Start(id), v.opts)
+			v.mu.Lock()
+			v.running[id] = srv
+			v.mu.Unlock()
+		}
+	}
+}
+
+// status returns the Status of a server's Raft; false if the server is down.
+func (v *storeCluster) status(id labrpc.NodeID) (Status, bool) {
+	v.mu.Lock()
+	srv := v.running[id]
+	v.mu.Unlock()
+	if !v.s.Net.Up(id) || srv == nil || srv.Raft() == nil {
+		return Status{}, false
+	}
+	return srv.Raft().Status(), true
+}
+
+// leader returns the server that a majority knows as the leader, itself included; 0 if there is none.
+func (v *storeCluster) leader() labrpc.NodeID {
+	for _, id := range v.servers {
+		st, up := v.status(id)
+		if !up || st.Role != roleLeader {
+			continue
+		}
+		follow := 0
+		for _, o := range v.servers {
+			if other, up := v.status(o); up && other.Term == st.Term && (o == id || other.Leader == id) {
+				follow++
+			}
+		}
+		if follow > len(v.servers)/2 {
+			return id
+		}
+	}
+	return 0
+}
+
+// waitForLeader waits for a leader other than the given one.
+func (v *storeCluster) waitForLeader(other labrpc.NodeID) labrpc.NodeID {
+	v.s.WaitFor(commandLimit, labtest.Violation{
+		What: fmt.Sprintf("no server became leader within %v, although a majority is up and connected", commandLimit), Rule: ruleReturns,
+	}, func() bool { return v.leader() != 0 && v.leader() != other })
+	return v.leader()
+}
+
+// others returns all nodes but the given ones.
+func (v *storeCluster) others(not ...labrpc.NodeID) []labrpc.NodeID {
+	var all []labrpc.NodeID
+	for _, id := range v.s.Net.Nodes() {
+		out := false
+		for _, n := range not {
+			out = out || n == id
+		}
+		if !out {
+			all = append(all, id)
+		}
+	}
+	return all
+}
+
+// moveLeader makes a server other than the present leader lead, and heals the network.
+func (v *storeCluster) moveLeader() labrpc.NodeID {
+	old := v.waitForLeader(0)
+	v.s.Net.Isolate(old)
+	leader := v.waitForLeader(old)
+	v.s.Net.Heal()
+	return leader
+}
+
+// A testClient uses the store from a client's node.
+type testClient struct {
+	v    *storeCluster
+	id   labrpc.NodeID
+	node *labrpc.Node
+	opts ClientOptions
+
+	mu     sync.Mutex
+	client *Client // nil until it is connected
+}
+
+// connect starts a node and connects a client on it, with a session that expires after ttl without a request.
+func (v *storeCluster) connect(id labrpc.NodeID, ttl time.Duration) *testClient {
+	c := v.newClient(id, ttl)
+	c.dial(nil)
+	return c
+}
+
+// newClient starts a node for a client.
+func (v *storeCluster) newClient(id labrpc.NodeID, ttl time.Duration) *testClient {
+	return &testClient{v: v, id: id, node: v.s.Start(id), opts: ClientOptions{Servers: slices.Clone(v.servers), TTL: ttl}}
+}
+
+// dial calls Connect, with a context that limit may bound.
+func (c *testClient) dial(limit func(context.Context) (context.Context, context.CancelFunc)) {
+	_, err := startCall(c, "Connect", func(ctx context.Context, _ *Client) (bool, error) {
+		if limit != nil {
+			var cancel context.CancelFunc
+			ctx, cancel = limit(ctx)
+			defer cancel()
+		}
+		client, err := Connect(ctx, c.node, c.opts)
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		c.client = client
+		return true, err
+	}).wait()
+	if err != "" {
+		c.v.s.Failf(ruleReturns, "%v: Connect returned %s, want no error", c.id, err)
+	}
+}
+
+func (c *testClient) connected() *Client {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.client
+}
+
+// An outcome is what a call of the client returned, and when.
+type outcome[T any] struct {
+	Value T
+	Err   string // "", or the name of the error
+	At    time.Duration
+}
+
+// A pendingCall is a call that is under way.
+type pendingCall[T any] struct {
+	c    *testClient
+	what string
+
+	mu   sync.Mutex
+	done bool
+	got  outcome[T]
+}
+
+// startCall begins a call on the client's node.
+func startCall[T any](c *testClient, what string, f func(ctx context.Context, client *Client) (T, error)) *pendingCall[T] {
+	l := &pendingCall[T]{c: c, what: what}
+	go func() {
+		value, err := f(c.node.Context(), c.connected())
+		tellTest(c, outcome[T]{Value: value, Err: errorName(err), At: time.Since(c.v.epoch)}, func(_ time.Duration, got outcome[T]) {
+			l.mu.Lock()
+			defer l.mu.Unlock()
+			l.done, l.got = true, got
+		})
+	}()
+	return l
+}
+
+// tellTest hands a value to the test, unless the client's node is down.
+func tellTest[T any](c *testClient, value T, sink func(time.Duration, T)) {
+	// The one other error is of a type that cannot travel, which would be a mistake in the test.
+	if err := labrpc.Tell(c.node, value, sink); err != nil && !errors.Is(err, labrpc.ErrDown) {
+		c.v.s.Failf(noRule, "Tell: %v", err)
+	}
+}
+
+func (l *pendingCall[T]) returned() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.done
+}
+
+// wait returns what the call returned. The call must return in time.
+func (l *pendingCall[T]) wait() (T, string) {
+	l.c.v.s.WaitFor(commandLimit, labtest.Violation{
+		What:  fmt.Sprintf("%v: %s has not returned %v after the test began to wait", l.c.id, l.what, commandLimit),
+		Rule:  ruleReturns,
+		Nodes: append([]labrpc.NodeID{l.c.id}, l.c.v.servers...),
+	}, l.returned)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.got.Value, l.got.Err
+}
+
+// errorName is how an error travels to the test.
+func errorName(err error) string {
+	if err == nil {
+		return ""
+	}
+	for _, known := range []struct {
+		err  error
+		name string
+	}{
+		{ErrExists, "ErrExists"}, {ErrConflict, "ErrConflict"}, {ErrExpired, "ErrExpired"}, {ErrCompacted, "ErrCompacted"},
+		{context.Canceled, "context.Canceled"}, {context.DeadlineExceeded, "context.DeadlineExceeded"}, {labrpc.ErrDown, "ErrDown"},
+	} {
+		if errors.Is(err, known.err) {
+			return known.name
+		}
+	}
+	return fmt.Sprintf("error %q", err)
+}
+
+// A command is one call of the client, as a test writes it.
+type command struct {
+	Op   string // "get", "put", "create", "own", "set" or "delete"
+	Key  string
+	Data string
+	At   int // for "set": the revision
+}
+
+func (e command) String() string {
+	switch e.Op {
+	case "put", "create":
+		return fmt.Sprintf("%s(%s, %q)", e.Op, e.Key, e.Data)
+	case "own":
+		return fmt.Sprintf("create-ephemeral(%s, %q)", e.Key, e.Data)
+	case "set":
+		return fmt.Sprintf("compare-and-set(%s, %q, at %d)", e.Key, e.Data, e.At)
+	}
+	return fmt.Sprintf("%s(%s)", e.Op, e.Key)
+}
+
+// A response is what a command returned: a get returns the value, others the revision.
+type response struct {
+	Data     string
+	Revision int
+}
+
+// run calls the client.
+func (e command) run(ctx context.Context, c *Client) (y response, err error) {
+	switch e.Op {
+	case "get":
+		var value Value
+		value, err = c.Get(ctx, e.Key)
+		y = response{Data: value.Data, Revision: value.Revision}
+	case "put":
+		y.Revision, err = c.Put(ctx, e.Key, e.Data)
+	case "create":
+		y.Revision, err = c.Create(ctx, e.Key, e.Data)
+	case "own":
+		y.Revision, err = c.CreateEphemeral(ctx, e.Key, e.Data)
+	case "set":
+		y.Revision, err = c.CompareAndSet(ctx, e.Key, e.Data, e.At)
+	case "delete":
+		err = c.Delete(ctx, e.Key)
+	}
+	return y, err
+}
+
+// start begins a command.
+func (c *testClient) start(e command) *pendingCall[response] {
+	return startCall(c, e.String(), e.run)
+}
+
+// expect runs a command, which must have that error ("" for none).
+func (c *testClient) expect(e command, wantErr, rule string) response {
+	y, err := c.start(e).wait()
+	if err != wantErr {
+		c.v.s.Failf(rule, "%v: %v returned %s, want %s", c.id, e, orNil(err), orNil(wantErr))
+	}
+	return y
+}
+
+// mustRun runs a command that must not fail.
+func (c *testClient) mustRun(e command) response { return c.expect(e, "", ruleReturns) }
+
+// expectValue gets a key, which must have that value; "" for no such key.
+func (c *testClient) expectValue(key, want, rule string) Value {
+	y := c.mustRun(command{Op: "get", Key: key})
+	if y.Data != want || (y.Revision == 0) != (want == "") {
+		c.v.s.Failf(rule, "%v: get(%s) = %q at revision %d, want %s", c.id, key, y.Data, y.Revision, orNothing(want))
+	}
+	return Value{Data: y.Data, Revision: y.Revision}
+}
+
+func orNil(err string) string {
+	if err == "" {
+		return "no error"
+	}
+	return err
+}
+
+func orNothing(data string) string {
+	if data == "" {
+		return "no such key (revision 0)"
+	}
+	return fmt.Sprintf("%q", data)
+}
+
+// A requestLog keeps copies of the requests that one node sends.
+type requestLog struct {
+	mu   sync.Mutex
+	kept []labrpc.Message
+}
+
+// collect returns an interceptor that keeps what the node sends.
+func (l *requestLog) collect(from labrpc.NodeID) func(*labrpc.Message) labrpc.Verdict {
+	return func(m *labrpc.Message) labrpc.Verdict {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		if m.From == from && m.Kind != labrpc.Reply {
+			l.kept = append(l.kept, *m)
+		}
+		return labrpc.Pass
+	}
+}
+
+func (l *requestLog) requests() []labrpc.Message {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return slices.Clone(l.kept)
+}

@@ -1,0 +1,139 @@
+package replication_test
+
+import (
+	"testing"
+	"time"
+
+	"distlabs/internal/harness/labtest"
+	"distlabs/labrpc"
+	. "distlabs/labs/05-replication"
+)
+
+// longestTimeout is what rule 16 allows, and one heartbeat for a server that looks at its timer now and then.
+const longestTimeout = 2*electionTimeout + heartbeat
+
+// waitForElection waits until n1 starts an election: at least a timeout after from, and at most the longest one. It returns when that was.
+func (p *scriptedCluster) waitForElection(from time.Duration, what string) time.Duration {
+	term := p.status().Term
+	p.s.Until(from+longestTimeout-p.s.Net.Now(), func() bool { return p.status().Term > term })
+	now := p.s.Net.Now()
+	switch {
+	case p.status().Term == term:
+		p.fail(ruleTimer, "n1 has not started an election by %v, %v after %s, at %v", briefTime(now), briefTime(now-from), what, briefTime(from))
+	case now-from < electionTimeout:
+		p.fail(ruleTimer, "n1 started an election at %v, %v after %s, want at least %v", briefTime(now), briefTime(now-from), what, electionTimeout)
+	}
+	return now
+}
+
+// n1 receives heartbeats of its leader, and then none; it is a candidate without votes; it is started again. Each time it starts an election after a
+// timeout of one to two election timeouts, which it draws again.
+func TestElectionTimer5A(t *testing.T) {
+	labtest.Run(t, labtest.Config{Nodes: 5, Seeds: 8, Link: calmLink}, func(s *labtest.Sim) {
+		p := newScriptedCluster(s)
+		p.answerVotes(func(labrpc.NodeID, VoteRequest) bool { return false })
+		for range 6 { // longer than any timeout in total
+			p.append(2, AppendRequest{Term: 1}, true)
+			s.Run(electionTimeout - 10*time.Millisecond)
+			if st := p.status(); st.Term != 1 {
+				p.fail(ruleTimer, "n1 started an election at most %v after the last heartbeat of its leader: it is in term %d", electionTimeout, st.Term)
+			}
+		}
+		p.append(2, AppendRequest{Term: 1}, true)
+		from := p.last - time.Millisecond // the reply took 1ms
+		var waits []time.Duration
+		next := func(what string) {
+			at := p.waitForElection(from, what)
+			waits, from = append(waits, at-from), at
+		}
+		next("the last heartbeat of its leader")
+		for range 5 {
+			next("it started its last election")
+		}
+		p.expectRandom(waits, "its elections")
+		waits = nil
+		for range 5 {
+			p.restart()
+			from = s.Net.Now()
+			next("it was started")
+		}
+		p.expectRandom(waits, "its first elections after a start")
+	})
+}
+
+// expectRandom checks that not all timeouts are equal.
+func (p *scriptedCluster) expectRandom(waits []time.Duration, of string) {
+	for _, w := range waits {
+		if (w - waits[0]).Abs() > time.Millisecond {
+			return
+		}
+	}
+	p.fail("each timeout of the election timer is drawn at random again (rules 10 and 16; Raft §5.2, §9.3)", "n1 waited %v before each of %s, want timeouts that differ", briefTime(waits[0]), of)
+}
+
+// A granted vote resets the election timer.
+func TestVoteResetsTheTimer5A(t *testing.T) {
+	labtest.Run(t, labtest.Config{Nodes: 5, Seeds: 8, Link: calmLink}, func(s *labtest.Sim) {
+		p := newScriptedCluster(s)
+		for i := range 5 {
+			s.Run(electionTimeout - 50*time.Millisecond)
+			if st := p.status(); st.Term != i {
+				p.fail(ruleTimer, "n1 started an election less than %v after it had granted a vote: it is in term %d, want %d", electionTimeout, st.Term, i)
+			}
+			p.vote(VoteRequest{Term: i + 1, Candidate: labrpc.NodeID(2 + i%4), LastLogIndex: 9, LastLogTerm: 1}, true, "it has not voted in this term, and its log is empty")
+		}
+		p.waitForElection(s.Net.Now()-time.Millisecond, "its last vote")
+	})
+}
+
+// Requests that n1 refuses do not reset its election timer: those of a leader of an earlier term, and those of a candidate that has voted
+// for itself in n1's term.
+func TestRefusalsDoNotResetTheTimer5A(t *testing.T) {
+	labtest.Run(t, labtest.Config{Nodes: 5, Seeds: 6, Link: calmLink}, func(s *labtest.Sim) {
+		p := newScriptedCluster(s)
+		p.vote(VoteRequest{Term: 3, Candidate: 4}, true, "it has not voted in this term")
+		from, term := s.Net.Now(), 3
+		for s.Net.Now()-from < longestTimeout && p.status().Term == term {
+			p.append(2, AppendRequest{Term: 2}, false)
+			p.vote(VoteRequest{Term: 3, Candidate: 5}, false, "it has voted for n4 in this term")
+			s.Run(100 * time.Millisecond)
+		}
+		if p.status().Term == term {
+			p.waitForElection(from, "it granted its vote; since then it has received only requests that it refused")
+		}
+	})
+}
+
+// A candidate with an old log and ever higher terms does not reset n1's election timer: n1, which has the newer log, must become leader.
+func TestHopelessCandidates5B(t *testing.T) {
+	labtest.Run(t, labtest.Config{Nodes: 5, Seeds: 10, Link: calmLink}, func(s *labtest.Sim) {
+		p := newScriptedCluster(s)
+		p.append(2, AppendRequest{Term: 1, Entries: entriesOf(1)}, true)
+		from, asked := p.last, time.Duration(0)
+		for p.status().Role == roleFollower {
+			now := s.Net.Now()
+			if now-from > longestTimeout {
+				p.fail(ruleTimer, "n1 has not started an election by %v: its leader's last request came at %v, and since then only candidates that it refused asked it", briefTime(now), briefTime(from))
+			}
+			if now-asked > 200*time.Millisecond {
+				asked = now
+				p.vote(VoteRequest{Term: p.status().Term + 1, Candidate: 3}, false, "its log is empty")
+			}
+			s.Run(5 * time.Millisecond)
+		}
+	})
+}
+
+// A candidate that cannot win deposes the leader. The leader, which every server would vote for, must become leader again.
+func TestDeposedLeaderHasATimer5B(t *testing.T) {
+	labtest.Run(t, labtest.Config{Nodes: 5, Seeds: 5, Link: calmLink}, func(s *labtest.Sim) {
+		p := newScriptedCluster(s)
+		p.grantVotes()
+		p.accept()
+		p.waitForLead()
+		p.submit()
+		s.Run(2 * time.Second)
+		p.vote(VoteRequest{Term: p.status().Term + 1, Candidate: 3}, false, "its log is empty")
+		p.waitUntil(electionBound, ruleTimer, "n1 was deposed by a candidate that cannot win and received every vote, but did not become leader", p.leads)
+	})
+}

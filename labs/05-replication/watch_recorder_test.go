@@ -1,0 +1,100 @@
+package replication_test
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"distlabs/internal/harness/labtest"
+	. "distlabs/labs/05-replication"
+)
+
+// A watchRecorder keeps what a watch has reported so far. Each event is checked as it comes.
+type watchRecorder struct {
+	c      *testClient
+	prefix string
+	after  int
+	end    *pendingCall[bool]
+	cancel context.CancelFunc
+
+	mu     sync.Mutex
+	events []Event
+}
+
+// watch begins a watch.
+func (c *testClient) watch(prefix string, after int) *watchRecorder {
+	w := &watchRecorder{c: c, prefix: prefix, after: after}
+	ctx, cancel := context.WithCancel(c.node.Context())
+	w.cancel = cancel
+	w.end = startCall(c, fmt.Sprintf("watch(%q, after %d)", prefix, after), func(_ context.Context, client *Client) (bool, error) {
+		return true, client.Watch(ctx, prefix, after, func(e Event) {
+			tellTest(c, e, w.add)
+		})
+	})
+	return w
+}
+
+// add checks and keeps an event that the watch reported (rule 25).
+func (w *watchRecorder) add(_ time.Duration, e Event) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	last := w.after
+	if n := len(w.events); n > 0 {
+		last = w.events[n-1].Revision
+	}
+	if e.Revision <= last || !strings.HasPrefix(e.Key, w.prefix) {
+		w.c.v.s.Failf(ruleWatch, "%v: the watch of %q reported revision %d (%s) after revision %d", w.c.id, w.prefix, e.Revision, e.Key, last)
+	}
+	w.events = append(w.events, e)
+}
+
+// seen returns the events so far.
+func (w *watchRecorder) seen() []Event {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return slices.Clone(w.events)
+}
+
+// waitForEvents waits until the watch has told of n events.
+func (w *watchRecorder) waitForEvents(n int) []Event {
+	ok := w.c.v.s.Until(watchLimit, func() bool { return len(w.seen()) >= n })
+	seen := w.seen()
+	if !ok || len(seen) > n {
+		var lines []string
+		for _, e := range seen[max(0, len(seen)-5):] {
+			lines = append(lines, fmt.Sprintf("revision %d: %v", e.Revision, eventText(e)))
+		}
+		if w.end.returned() {
+			_, err := w.end.wait()
+			lines = append(lines, fmt.Sprintf("the watch has ended: it returned %s", orNil(err)))
+		}
+		w.c.v.s.Fail(labtest.Violation{
+			What: fmt.Sprintf("%v: the watch of %q after revision %d reported %d changes, want %d", w.c.id, w.prefix, w.after, len(seen), n),
+			Rule: ruleWatch, Seen: lines,
+		})
+	}
+	return seen
+}
+
+// sameEvents checks that two watches reported the same events.
+func (v *storeCluster) sameEvents(rule, whose string, got, want []Event) {
+	for i := range min(len(got), len(want)) {
+		if got[i] != want[i] {
+			v.s.Failf(rule, "%s: change %d is %v at revision %d, but another watch reported %v at revision %d",
+				whose, i+1, eventText(got[i]), got[i].Revision, eventText(want[i]), want[i].Revision)
+		}
+	}
+	if len(got) != len(want) {
+		v.s.Failf(rule, "%s reported %d changes, but another watch reported %d", whose, len(got), len(want))
+	}
+}
+
+func eventText(e Event) string {
+	if e.Deleted {
+		return fmt.Sprintf("%s deleted", e.Key)
+	}
+	return fmt.Sprintf("%s = %q", e.Key, e.Data)
+}
