@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -151,12 +152,80 @@ func TestArchivesThatAreRead(t *testing.T) {
 	}
 }
 
+// manyHeaders is a zip of which the directory lists one entry 200 000 times.
+func manyHeaders(t *testing.T) []byte {
+	text := zipped(t, echo)
+	directory, end := bytes.Index(text, []byte("PK\x01\x02")), bytes.Index(text, []byte("PK\x05\x06"))
+	return slices.Concat(text[:directory], bytes.Repeat(text[directory:end], 200_000), text[end:])
+}
+
+// sparse is a tar that says of a short file that it has a terabyte.
+func sparse(t *testing.T) []byte {
+	var b bytes.Buffer
+	w := tar.NewWriter(&b)
+	data := []byte("1\n0\n0\n")
+	data = append(data, make([]byte, 512-len(data))...)
+	require.NoError(t, w.WriteHeader(&tar.Header{Name: "GNUSparseFile.0/echo.go", Mode: 0o644, Size: int64(len(data)), Typeflag: tar.TypeReg, Format: tar.FormatPAX,
+		PAXRecords: map[string]string{"X.y": strings.Repeat("s", 99)}}))
+	_, err := w.Write(data)
+	require.NoError(t, err)
+	require.NoError(t, w.Close())
+	// The writer refuses records of its own affairs, so they are put in place of one of the same length.
+	record := "118 X.y=" + strings.Repeat("s", 99)
+	var fields []byte
+	for _, f := range [][2]string{{"GNU.sparse.major", "1"}, {"GNU.sparse.minor", "0"}, {"GNU.sparse.name", "echo.go"}, {"GNU.sparse.realsize", "1099511627776"}} {
+		for n := len(f[0]) + len(f[1]) + 5; ; n++ {
+			if line := fmt.Sprintf("%d %s=%s\n", n, f[0], f[1]); len(line) == n {
+				fields = append(fields, line...)
+				break
+			}
+		}
+	}
+	at := bytes.Index(b.Bytes(), []byte(" X.y="))
+	require.Positive(t, at, record)
+	start := bytes.LastIndexByte(b.Bytes()[:at], 0) + 1
+	text := bytes.Clone(b.Bytes())
+	clear(text[start : start+512])
+	copy(text[start:], fields)
+	// The header of the records says how long they are.
+	head := text[start-512 : start]
+	copy(head[124:136], fmt.Sprintf("%011o\x00", len(fields)))
+	copy(head[148:156], "        ")
+	sum := 0
+	for _, c := range head {
+		sum += int(c)
+	}
+	copy(head[148:156], fmt.Sprintf("%06o\x00 ", sum))
+	return text
+}
+
+// Names that nobody wants make no folder, whatever they are: an archive of a few kilobytes had made 20 000.
+func TestArchiveMakesNoFolderForUnwantedNames(t *testing.T) {
+	r, _ := fixture(t)
+	entries := []entry{echo, shout}
+	for i := range 50 {
+		entries = append(entries, entry{name: fmt.Sprintf("%d/", i) + strings.Repeat("a/", 400) + "x.go"}, entry{name: fmt.Sprintf("d%d/y.go", i)}, entry{name: fmt.Sprintf("e%d/z.txt", i)})
+	}
+	dir := t.TempDir()
+	to, err := os.OpenRoot(dir)
+	require.NoError(t, err)
+	defer to.Close()
+	require.NoError(t, unpack(tarred(t, true, entries...), "a.tar.gz", to, r.permits))
+	made, err := os.ReadDir(dir)
+	require.NoError(t, err)
+	require.Len(t, made, 2)
+}
+
 // What an archive can do wrong is a reason, and touches nothing.
 func TestArchivesThatAreRefused(t *testing.T) {
 	r, _ := fixture(t)
 	many := make([]entry, maxEntries+1)
 	for i := range many {
 		many[i].name = fmt.Sprint(i)
+	}
+	var manyFolders []entry
+	for i := range maxTaken + 1 {
+		manyFolders = append(manyFolders, at(fmt.Sprintf("%d/", i), echo))
 	}
 	for _, tc := range []struct {
 		name, file string
@@ -183,6 +252,15 @@ func TestArchivesThatAreRefused(t *testing.T) {
 		{"an empty file", "a.zip", nil, `the archive is empty`},
 		{"another format", "a.rar", []byte("Rar!"), `a .rar archive is not read: want .zip, .tar, .tar.gz, .tgz`},
 		{"another format in disguise", "a.zip", []byte("Rar!"), `the archive is corrupt: its contents are not those of a .zip file`},
+		{"deep folders", "a.tar.gz", tarred(t, true, at(strings.Repeat("a/", 20_000), echo)), `lies too deep: want at most 16 folders and 500 bytes of name`},
+		{"a long name", "a.tar", tarred(t, false, at(strings.Repeat("a", 600)+"/", echo)), `lies too deep: want at most 16 folders and 500 bytes of name`},
+		{"a part of a name that no file system has", "a.zip", zipped(t, at(strings.Repeat("a", 300)+"/", echo)), `can not be unpacked: file name too long`},
+		{"the same file in many folders", "a.zip", zipped(t, manyFolders...), `the archive has more than 200 files with names that are graded`},
+		{"a directory of many entries", "a.zip", manyHeaders(t), `the archive has more than 10000 entries`},
+		{"a file that is a folder too", "a.zip", zipped(t, at("echo.go/", echo), echo), `the archive's "echo.go" can not be unpacked: `},
+		{"one file in two folders", "a.zip", zipped(t, at("a/", echo), at("b/", echo)), `the submission's files ("a/echo.go", "b/echo.go") are in several folders: hand in one folder, with each file once`},
+		{"two labs in two folders", "a.zip", zipped(t, at("a/", echo), at("b/", shout), entry{name: "c/x.md"}), `the submission's files ("a/echo.go", "b/shout.go") are in several folders`},
+		{"a sparse file", "a.tar", sparse(t), `the archive's "echo.go" is larger than 1048576 bytes`},
 		{"nothing of the lab", "a.zip", zipped(t, entry{name: "essay.md"}), `the submission has none of the files that are graded (echo.go, shout.go)`},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -191,6 +269,8 @@ func TestArchivesThatAreRefused(t *testing.T) {
 			_, why, err := r.read(Submission{RunSubmission: grade.RunSubmission{ID: "a", Path: path}, form: formArchive})
 			require.NoError(t, err)
 			require.Contains(t, why, tc.want)
+			require.Less(t, len(why), 400)
+			require.True(t, !strings.ContainsFunc(why, func(r rune) bool { return !strconv.IsPrint(r) }))
 		})
 	}
 	left, err := filepath.Glob(filepath.Join(os.TempDir(), "grade-*", "held-*"))
