@@ -14,6 +14,7 @@ import (
 
 	"distlabs/internal/grading/course"
 	"distlabs/internal/grading/grade"
+	"distlabs/internal/grading/submission"
 	"distlabs/internal/harness/trace"
 	"distlabs/internal/harness/view"
 	"distlabs/labrpc"
@@ -67,7 +68,7 @@ func TestPictures(t *testing.T) {
 
 // draw runs a seed of the reference and draws it.
 func draw(t *testing.T, test course.Selected, seed string, shown view.Picture) []byte {
-	got, err := grader.Replay(t.Context(), grade.Source{Kind: grade.Solution}, test, grade.Run{Seed: seed})
+	got, err := grader.Replay(t.Context(), submission.Source{Kind: course.Solution}, test, grade.Run{Seed: seed})
 	require.NoError(t, err)
 	require.NotNil(t, got.Record, fmt.Sprint(got.Test.Failures))
 	run, err := trace.Read(bytes.NewReader(got.Record))

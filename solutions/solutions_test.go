@@ -15,7 +15,12 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"distlabs/internal/grading/course"
+	"distlabs/internal/grading/gate"
 	"distlabs/internal/grading/grade"
+	"distlabs/internal/grading/prove"
+	"distlabs/internal/grading/result"
+	"distlabs/internal/grading/sandbox"
+	"distlabs/internal/grading/submission"
 	"distlabs/internal/harness/report"
 )
 
@@ -24,10 +29,12 @@ import (
 var (
 	labs   *course.Course
 	grader *grade.Grader
+	prover *prove.Prover
 )
 
 func TestMain(m *testing.M) {
-	grade.ServeSandbox()
+	gate.Serve()
+	sandbox.Serve()
 	os.Exit(run(m))
 }
 
@@ -44,17 +51,18 @@ func run(m *testing.M) int {
 		return 1
 	}
 	defer grader.Close()
+	prover = prove.New(grader)
 	return m.Run()
 }
 
 // The reference of every lab has full marks.
 func TestReferencesHaveFullMarks(t *testing.T) {
 	forEachLab(t, func(t *testing.T, s course.Selected) {
-		requireFullMarks(t, s, grade.Source{Kind: grade.Solution})
+		requireFullMarks(t, s, submission.Source{Kind: course.Solution})
 	})
 }
 
-func requireFullMarks(t *testing.T, s course.Selected, src grade.Source) {
+func requireFullMarks(t *testing.T, s course.Selected, src submission.Source) {
 	lab := gradeLab(t, src, s)
 	require.Equal(t, course.PointsPerLab, lab.Max)
 	for _, part := range lab.Parts {
@@ -74,7 +82,7 @@ func TestAlternativesHaveFullMarks(t *testing.T) {
 		if _, err := os.Stat(dir); err != nil {
 			t.Skip("this lab has no alternative")
 		}
-		requireFullMarks(t, s, grade.Source{Kind: grade.Submission, Dir: dir, Base: grade.Solution})
+		requireFullMarks(t, s, submission.Source{Kind: course.Submission, Path: dir, Base: course.Solution})
 	})
 }
 
@@ -87,9 +95,9 @@ func TestStubsScoreNothing(t *testing.T) {
 		for _, name := range s.Lab.Files() {
 			require.FileExists(t, filepath.Join(stubs, name), "copy the stub here, so that grade reset can restore it")
 		}
-		parts := gradeLab(t, grade.Source{Kind: grade.Submission, Dir: stubs}, s).Parts
+		parts := gradeLab(t, submission.Source{Kind: course.Submission, Path: stubs}, s).Parts
 		if len(s.Lab.Imports) > 0 {
-			parts = append(parts, gradeLab(t, grade.Source{Kind: grade.Submission, Dir: stubs, Base: grade.Solution}, s).Parts...)
+			parts = append(parts, gradeLab(t, submission.Source{Kind: course.Submission, Path: stubs, Base: course.Solution}, s).Parts...)
 		}
 		for _, part := range parts {
 			for _, test := range part.Tests {
@@ -104,14 +112,14 @@ func TestStubsScoreNothing(t *testing.T) {
 }
 
 // searchedInVain reports whether a search of schedules says that it could not do its work: it asks for no progress, and a stub makes none.
-func searchedInVain(t grade.TestResult) bool {
+func searchedInVain(t result.Test) bool {
 	return strings.Contains(t.Name, "AnySchedule") && t.Status == report.Fail && t.Failures[0].Kind == report.Vacuous
 }
 
 // Mutants die by the test that they name.
 func TestMutantsDie(t *testing.T) {
 	forEachLab(t, func(t *testing.T, s course.Selected) {
-		mutants, err := grade.Mutants(labs, s.Lab)
+		mutants, err := prove.Mutants(labs, s.Lab)
 		require.NoError(t, err)
 		require.NotEmpty(t, mutants, "a lab without mutants proves nothing about its tests")
 		var alone atomic.Int64
@@ -121,7 +129,7 @@ func TestMutantsDie(t *testing.T) {
 		for _, m := range mutants {
 			t.Run(m.Name, func(t *testing.T) {
 				t.Parallel()
-				fate, err := grader.RunMutant(t.Context(), m, grade.MutantRun{NamedOnly: true})
+				fate, err := prover.RunMutant(t.Context(), m, prove.MutantRun{NamedOnly: true})
 				require.NoError(t, err)
 				require.Empty(t, fate.Invalid)
 				require.True(t, fate.Dead(), "%s\n%s does not notice; it said: %s", m.Wrong, m.DiesBy, fate.Said.Text())
@@ -145,16 +153,16 @@ func forEachLab(t *testing.T, test func(t *testing.T, s course.Selected)) {
 	}
 }
 
-func gradeLab(t *testing.T, src grade.Source, s course.Selected) grade.LabResult {
-	result, err := grader.Grade(t.Context(), src, []course.Selected{s}, grade.Run{})
+func gradeLab(t *testing.T, src submission.Source, s course.Selected) result.Lab {
+	graded, err := grader.Grade(t.Context(), src, []course.Selected{s}, grade.Run{})
 	require.NoError(t, err)
-	lab := result.Labs[0]
+	lab := graded.Labs[0]
 	require.Empty(t, lab.Refused, "%v", lab.Compile)
 	return lab
 }
 
 // explain is the first failure of a test in full.
-func explain(t grade.TestResult) string {
+func explain(t result.Test) string {
 	if len(t.Failures) == 0 {
 		return t.Skipped
 	}

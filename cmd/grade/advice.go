@@ -6,7 +6,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"distlabs/internal/grading/course"
-	"distlabs/internal/grading/grade"
+	"distlabs/internal/grading/result"
 	"distlabs/internal/learning/advice"
 )
 
@@ -55,10 +55,10 @@ func advise(ctx context.Context, c *course.Course, labs ...course.Lab) ([]advice
 }
 
 // printAdvice ends a student's own run with advice on the labs in it, if there is any.
-func printAdvice(cmd *cobra.Command, p *printer, c *course.Course, selected []course.Selected, result *grade.Result) error {
+func printAdvice(cmd *cobra.Command, p *printer, c *course.Course, selected []course.Selected, graded *result.Result) error {
 	var labs []course.Lab
 	for i, s := range selected {
-		if result.Labs[i].Refused == "" {
+		if graded.Labs[i].Refused == "" {
 			labs = append(labs, s.Lab)
 		}
 	}

@@ -18,6 +18,7 @@ import (
 	"distlabs/internal/grading/class"
 	"distlabs/internal/grading/course"
 	"distlabs/internal/grading/grade"
+	"distlabs/internal/grading/result"
 )
 
 // A grader that is killed at any moment has lost nothing that was finished, and left nothing
@@ -69,7 +70,7 @@ func TestKilledAtAnyMoment(t *testing.T) {
 
 // newClass hands in eight submissions: references, stubs, a wrong one, an essay, a corrupt archive.
 func newClass(t *testing.T, dir string) {
-	course := "../../internal/grading/grade/testdata/course"
+	course := "../../internal/grading/course/testdata/course"
 	for id, from := range map[string]string{"ada": "solutions", "barbara": "labs", "edsger": "solutions", "grace": "labs", "leslie": "solutions", "tony": "solutions"} {
 		for _, name := range []string{"echo.go", "shout.go"} {
 			text, err := os.ReadFile(filepath.Join(course, from, "01-echo", name))
@@ -97,11 +98,11 @@ func finishedIn(t *testing.T, run string) map[string]os.FileInfo {
 	}
 	require.NoError(t, err)
 	for _, d := range dirs {
-		r := grade.RunDir{Dir: run}
-		path := filepath.Join(r.ResultDir(d.Name()), grade.ResultsFile)
-		_, err := grade.ReadResult(path)
+		r := result.RunDir{Dir: run}
+		path := filepath.Join(r.ResultDir(d.Name()), result.ResultsFile)
+		_, err := result.Read(path)
 		require.NoError(t, err)
-		_, err = r.ResultKey(d.Name())
+		_, err = r.Key(d.Name())
 		require.NoError(t, err)
 		finished[d.Name()], err = os.Stat(path)
 		require.NoError(t, err)
@@ -117,11 +118,11 @@ func withoutTimes(t *testing.T, run string) map[string]string {
 	for name := range sums {
 		text, err := os.ReadFile(filepath.Join(run, name))
 		require.NoError(t, err)
-		if filepath.Base(name) == grade.ResultsFile {
-			r, err := grade.ReadResult(filepath.Join(run, name))
+		if filepath.Base(name) == result.ResultsFile {
+			r, err := result.Read(filepath.Join(run, name))
 			require.NoError(t, err)
 			r.Seconds = 0
-			r.Tests(func(_ *grade.LabResult, _ *grade.PartResult, test *grade.TestResult) { test.Real = 0 })
+			r.Tests(func(_ *result.Lab, _ *result.Part, test *result.Test) { test.Real = 0 })
 			var b bytes.Buffer
 			require.NoError(t, r.WriteJSON(&b))
 			text = b.Bytes()
@@ -146,7 +147,7 @@ func TestHiddenSeeds(t *testing.T) {
 		var stdout, stderr bytes.Buffer
 		args := append([]string{"batch", "../class", "--labs", "1A", "--out", out}, flags...)
 		require.Equal(t, exitGraded, execute(args, &stdout, &stderr), "%s%s", &stdout, &stderr)
-		run, err := grade.ReadRun(out)
+		run, err := result.ReadRun(out)
 		require.NoError(t, err)
 		failed := map[string][]uint64{}
 		for s, r := range run.Results() {
@@ -234,7 +235,7 @@ func TestMemoryOfALargeClass(t *testing.T) {
 			}
 		}})
 	require.NoError(t, err)
-	run, err := grade.ReadRun(filepath.Join(dir, "run"))
+	run, err := result.ReadRun(filepath.Join(dir, "run"))
 	require.NoError(t, err)
 	graded := 0
 	for _, r := range run.Results() {

@@ -11,7 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"distlabs/internal/grading/course"
-	"distlabs/internal/grading/grade"
+	"distlabs/internal/grading/result"
 )
 
 var (
@@ -87,12 +87,12 @@ func forReport(t *testing.T) {
 	}
 	ada := filepath.Join("RUN", "submissions", "ada")
 	require.NoError(t, os.MkdirAll(ada, 0o777))
-	result, err := os.ReadFile("results.json")
+	written, err := os.ReadFile("results.json")
 	require.NoError(t, err)
 	for path, text := range map[string]string{
-		filepath.Join("RUN", grade.RunFile):   `{"version": 1, "key": "k", "submissions": [{"id": "ada", "path": "ada"}]}`,
-		filepath.Join(ada, grade.KeyFile):     `{"run": "k"}`,
-		filepath.Join(ada, grade.ResultsFile): string(result),
+		filepath.Join("RUN", result.RunFile):   `{"version": 1, "key": "k", "submissions": [{"id": "ada", "path": "ada"}]}`,
+		filepath.Join(ada, result.KeyFile):     `{"run": "k"}`,
+		filepath.Join(ada, result.ResultsFile): string(written),
 	} {
 		require.NoError(t, os.WriteFile(path, []byte(text), 0o666))
 	}

@@ -12,11 +12,13 @@ import (
 
 	"distlabs/internal/grading/course"
 	"distlabs/internal/grading/grade"
+	"distlabs/internal/grading/prove"
+	"distlabs/internal/grading/submission"
 )
 
 // exploreFlags are the flags of grade explore.
 type exploreFlags struct {
-	search   grade.Search
+	search   prove.Search
 	solution bool
 	mutants  bool
 	only     []string
@@ -27,7 +29,7 @@ type exploreFlags struct {
 var strategies = []string{"sampled", "random", "pct", "depth-first"}
 
 func exploreCommand() *cobra.Command {
-	f := exploreFlags{search: grade.DefaultSearch}
+	f := exploreFlags{search: prove.DefaultSearch}
 	cmd := &cobra.Command{
 		Use:   "explore [lab or part ...]",
 		Short: "Search the schedules of a small system for one that breaks a rule",
@@ -80,9 +82,9 @@ func (f exploreFlags) run(cmd *cobra.Command, args []string) error {
 	}
 	p := newPrinter(cmd.OutOrStdout())
 	if f.mutants {
-		var found []grade.Comparison
+		var found []prove.Comparison
 		err = withGrader(cmd, c, f.jobs, newStatus(cmd.ErrOrStderr(), 0), func(g *grade.Grader) error {
-			found, err = g.Compare(cmd.Context(), selected, f.only, f.search, strategies, f.repeat)
+			found, err = prove.New(g).Compare(cmd.Context(), selected, f.only, f.search, strategies, f.repeat)
 			return err
 		})
 		if err == nil {
@@ -90,17 +92,17 @@ func (f exploreFlags) run(cmd *cobra.Command, args []string) error {
 		}
 		return err
 	}
-	source := grade.Source{Kind: grade.WorkingTree}
+	source := submission.Source{Kind: course.WorkingTree}
 	if f.solution {
-		source.Kind = grade.Solution
+		source.Kind = course.Solution
 	}
 	f.search.Traces = func(lab course.Lab) string { return filepath.Join(c.Root, "labs", lab.ID, ".labs") }
-	var found []grade.Explored
+	var found []prove.Explored
 	err = withGrader(cmd, c, f.jobs, newStatus(cmd.ErrOrStderr(), countTests(selected)), func(g *grade.Grader) error {
-		found, err = g.Explore(cmd.Context(), source, selected, f.search)
+		found, err = prove.New(g).Explore(cmd.Context(), source, selected, f.search)
 		return err
 	})
-	if _, refused := errors.AsType[grade.Refused](err); refused {
+	if _, refused := errors.AsType[prove.Refused](err); refused {
 		return &exitError{code: exitFailed, err: err}
 	}
 	if err != nil {
@@ -124,7 +126,7 @@ func (f exploreFlags) check() error {
 }
 
 // printExplored says for each test how much was searched, and what was found.
-func printExplored(p *printer, found []grade.Explored) error {
+func printExplored(p *printer, found []prove.Explored) error {
 	if len(found) == 0 {
 		p.printf("no test of these parts searches schedules\n")
 		return nil
@@ -153,7 +155,7 @@ func printExplored(p *printer, found []grade.Explored) error {
 }
 
 // printComparison prints a row a mutant: how many schedules each strategy took.
-func printComparison(p *printer, found []grade.Comparison, repeat int) {
+func printComparison(p *printer, found []prove.Comparison, repeat int) {
 	t := table{head: append([]string{"mutant", "part"}, strategies...)}
 	missed := 0
 	for _, c := range found {

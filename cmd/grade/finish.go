@@ -2,14 +2,14 @@ package main
 
 import (
 	"distlabs/internal/grading/course"
-	"distlabs/internal/grading/grade"
+	"distlabs/internal/grading/result"
 	"distlabs/internal/learning/learn"
 )
 
 // printFinish records what passed in a student's own run, and says so when a lab
 // is complete by it.
-func printFinish(p *printer, c *course.Course, attempt *learn.Attempt, result *grade.Result) error {
-	finished, err := attempt.End(result)
+func printFinish(p *printer, c *course.Course, attempt *learn.Attempt, graded *result.Result) error {
+	finished, err := attempt.End(graded)
 	if err != nil {
 		return err
 	}

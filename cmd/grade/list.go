@@ -5,7 +5,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"distlabs/internal/grading/grade"
+	"distlabs/internal/grading/workspace"
 )
 
 func listCommand() *cobra.Command {
@@ -43,7 +43,7 @@ func doctorCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			checks, err := grade.Doctor(cmd.Context(), c.Root)
+			checks, err := workspace.Doctor(cmd.Context(), c.Root)
 			if err != nil {
 				return err
 			}

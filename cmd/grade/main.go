@@ -20,7 +20,9 @@ import (
 	"github.com/spf13/cobra"
 
 	"distlabs/internal/grading/course"
+	"distlabs/internal/grading/gate"
 	"distlabs/internal/grading/grade"
+	"distlabs/internal/grading/sandbox"
 )
 
 // The exit statuses. A submission that was graded is a success whatever its marks.
@@ -33,7 +35,8 @@ const (
 )
 
 func main() {
-	grade.ServeSandbox()
+	gate.Serve()
+	sandbox.Serve()
 	os.Exit(execute(os.Args[1:], os.Stdout, os.Stderr))
 }
 
@@ -80,7 +83,7 @@ func (e *exitError) Unwrap() error { return e.err }
 
 // trimmed is the error without the name of the package that it comes from.
 func trimmed(err error) error {
-	for _, pkg := range []string{"grade: ", "course: ", "learn: ", "advice: ", "watch: ", "class: ", "handout: ", "export: ", "autograder: "} {
+	for _, pkg := range []string{"grade: ", "prove: ", "workspace: ", "submission: ", "sandbox: ", "result: ", "course: ", "learn: ", "advice: ", "watch: ", "class: ", "handout: ", "export: ", "autograder: "} {
 		if text, ok := strings.CutPrefix(err.Error(), pkg); ok {
 			return errors.New(text)
 		}
@@ -159,7 +162,7 @@ func withGrader(cmd *cobra.Command, c *course.Course, jobs int, progress *status
 func withOptions(cmd *cobra.Command, c *course.Course, o grade.Options, progress *status, body func(*grade.Grader) error) error {
 	o.Progress = progress.step
 	g, err := grade.New(cmd.Context(), c, o)
-	if errors.Is(err, grade.ErrIsolation) {
+	if errors.Is(err, sandbox.ErrIsolation) {
 		return &exitError{code: exitIsolation, err: err}
 	}
 	if err != nil {

@@ -16,11 +16,13 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 	"github.com/stretchr/testify/require"
 
-	"distlabs/internal/grading/grade"
+	"distlabs/internal/grading/gate"
+	"distlabs/internal/grading/sandbox"
 )
 
 func TestMain(m *testing.M) {
-	grade.ServeSandbox()
+	gate.Serve()
+	sandbox.Serve()
 	testscript.Main(m, map[string]func(){"grade": main})
 }
 
@@ -115,7 +117,7 @@ func interrupt(ts *testscript.TestScript, neg bool, args []string) {
 
 // newCourse lays out the grader's own course, with the real results channel.
 func newCourse(dir string) error {
-	if err := os.CopyFS(dir, os.DirFS("../../internal/grading/grade/testdata/course")); err != nil {
+	if err := os.CopyFS(dir, os.DirFS("../../internal/grading/course/testdata/course")); err != nil {
 		return err
 	}
 	channel := filepath.Join(dir, "internal", "harness", "report")

@@ -10,10 +10,11 @@ import (
 
 	"distlabs/internal/grading/course"
 	"distlabs/internal/grading/grade"
+	"distlabs/internal/grading/prove"
 )
 
 func mutantsCommand() *cobra.Command {
-	var run grade.MutantRun
+	var run prove.MutantRun
 	var jobs int
 	cmd := &cobra.Command{
 		Use:   "mutants [lab or part ...]",
@@ -35,9 +36,9 @@ repetition, 1 if one survives, 3 if a patch does not apply or does not compile.`
 			if run.Repeat < 1 || run.Timeout <= 0 || jobs < 0 {
 				return usage(errors.New("--repeat and --timeout must be above zero, --jobs not below"))
 			}
-			var fates []grade.MutantResult
+			var fates []prove.MutantResult
 			err = withGrader(cmd, c, jobs, newStatus(cmd.ErrOrStderr(), 0), func(g *grade.Grader) error {
-				fates, err = g.RunMutants(cmd.Context(), selected, run)
+				fates, err = prove.New(g).RunMutants(cmd.Context(), selected, run)
 				return err
 			})
 			if err != nil {
@@ -60,7 +61,7 @@ repetition, 1 if one survives, 3 if a patch does not apply or does not compile.`
 }
 
 // printEnough prints how many faults are enough for each mutant's failure, and the median.
-func printEnough(p *printer, fates []grade.MutantResult) {
+func printEnough(p *printer, fates []prove.MutantResult) {
 	t := table{head: []string{"mutant", "faults that are enough"}}
 	var all []float64
 	for _, f := range fates {
@@ -77,7 +78,7 @@ func printEnough(p *printer, fates []grade.MutantResult) {
 }
 
 // printFates prints the kill matrix of each lab and what went wrong.
-func printFates(p *printer, selected []course.Selected, fates []grade.MutantResult) error {
+func printFates(p *printer, selected []course.Selected, fates []prove.MutantResult) error {
 	survived, invalid := 0, 0
 	for _, s := range selected {
 		t := table{head: []string{s.Lab.ID, "part", "dies by", "killed", "also killed by"}}
@@ -122,7 +123,7 @@ func printFates(p *printer, selected []course.Selected, fates []grade.MutantResu
 	return nil
 }
 
-func fateRow(p *printer, lab course.Lab, f grade.MutantResult) []string {
+func fateRow(p *printer, lab course.Lab, f prove.MutantResult) []string {
 	if f.Invalid != "" {
 		return []string{f.Mutant.Name, f.Part, f.Mutant.DiesBy, p.bad("not run"), ""}
 	}

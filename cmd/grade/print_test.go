@@ -8,6 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"distlabs/internal/grading/grade"
+	"distlabs/internal/grading/result"
 	"distlabs/internal/harness/report"
 )
 
@@ -19,7 +20,7 @@ func TestStatusLine(t *testing.T) {
 	s.w = &out
 	s.step(grade.Progress{Stage: grade.StageBuild, Lab: "01-links"})
 	s.step(grade.Progress{Stage: grade.StageTest, Lab: "01-links", Test: "TestX1A", Seed: 81})
-	s.step(grade.Progress{Stage: grade.StageTested, Test: "TestX1A", Result: &grade.TestResult{Status: report.Fail}})
+	s.step(grade.Progress{Stage: grade.StageTested, Test: "TestX1A", Result: &result.Test{Status: report.Fail}})
 	s.step(grade.Progress{Stage: grade.StageTest, Test: strings.Repeat("é", 200)})
 	s.clear()
 	lines := strings.Split(out.String(), "\r\x1b[K")

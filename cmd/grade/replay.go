@@ -14,6 +14,8 @@ import (
 
 	"distlabs/internal/grading/course"
 	"distlabs/internal/grading/grade"
+	"distlabs/internal/grading/prove"
+	"distlabs/internal/grading/submission"
 	"distlabs/internal/harness/trace"
 	"distlabs/internal/harness/view"
 )
@@ -100,26 +102,26 @@ func (f replayFlags) replay(cmd *cobra.Command, args []string) error {
 }
 
 // source is what the flags ask to run.
-func (f replayFlags) source(c *course.Course, lab course.Lab) (grade.Source, error) {
+func (f replayFlags) source(c *course.Course, lab course.Lab) (submission.Source, error) {
 	if f.mutant == "" {
 		return f.run.source()
 	}
-	mutants, err := grade.Mutants(c, lab)
+	mutants, err := prove.Mutants(c, lab)
 	if err != nil {
-		return grade.Source{}, err
+		return submission.Source{}, err
 	}
 	for _, m := range mutants {
 		if m.Name == f.mutant {
-			return grade.Source{Kind: grade.MutantKind, Mutant: m}, nil
+			return m.Source(c)
 		}
 	}
-	return grade.Source{}, usage(fmt.Errorf("--mutant %q: there is no %s/mutants/%s.patch", f.mutant, lab.SolutionDir(), f.mutant))
+	return submission.Source{}, usage(fmt.Errorf("--mutant %q: there is no %s/mutants/%s.patch", f.mutant, lab.SolutionDir(), f.mutant))
 }
 
 // A replayer runs one or two seeds of a test.
 type replayer struct {
 	c       *course.Course
-	source  grade.Source
+	source  submission.Source
 	test    course.Selected
 	run     grade.Run
 	drawing drawing
@@ -132,7 +134,7 @@ func (r *replayer) both(cmd *cobra.Command, g *grade.Grader, against string) err
 		return err
 	}
 	name := fmt.Sprintf("%s-%d", r.test.Tests()[0].Name, seed)
-	if r.source.Kind != grade.WorkingTree {
+	if r.source.Kind != course.WorkingTree {
 		name += "-" + string(r.source.Kind) // beside the student's own
 	}
 	r.drawing = drawing{run: run, base: filepath.Join(r.c.Root, filepath.FromSlash(r.test.Lab.Dir()), ".labs", name)}
@@ -216,7 +218,7 @@ func (r *replayer) sources() error {
 		}
 		return os.ReadFile(filepath.Join(r.c.Root, "labs", lab.ID, name))
 	}
-	if r.source.Kind == grade.WorkingTree {
+	if r.source.Kind == course.WorkingTree {
 		r.drawing.opts.Link = view.Beside(filepath.Dir(r.drawing.base)).Link
 	}
 	return nil

@@ -13,7 +13,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"distlabs/internal/grading/export"
-	"distlabs/internal/grading/grade"
+	"distlabs/internal/grading/result"
 )
 
 // The forms of a report: of one result, of a class, or of both.
@@ -103,16 +103,16 @@ func (f reportFlags) run(cmd *cobra.Command, path string, formats []string) erro
 }
 
 func (f reportFlags) ofResult(cmd *cobra.Command, path string) error {
-	result, err := grade.ReadResult(path)
+	graded, err := result.Read(path)
 	if err != nil {
 		return err
 	}
-	return f.writeOne(cmd, result)
+	return f.writeOne(cmd, graded)
 }
 
 func (f reportFlags) ofRun(cmd *cobra.Command, path string) error {
-	run, err := grade.ReadRun(path)
-	if errors.Is(err, grade.ErrNoRun) {
+	run, err := result.ReadRun(path)
+	if errors.Is(err, result.ErrNoRun) {
 		return usage(err)
 	}
 	if err != nil {
@@ -142,14 +142,14 @@ func (f reportFlags) check(formats []string) error {
 }
 
 // writeOne writes the report of one result.
-func (f reportFlags) writeOne(cmd *cobra.Command, r *grade.Result) error {
+func (f reportFlags) writeOne(cmd *cobra.Command, r *result.Result) error {
 	if f.format == "canvas" {
 		return f.writeClass(cmd, export.OfResults(r))
 	}
 	return f.toOut(cmd, func(w io.Writer) error { return f.encode(w, r) })
 }
 
-func (f reportFlags) encode(w io.Writer, r *grade.Result) error {
+func (f reportFlags) encode(w io.Writer, r *result.Result) error {
 	switch f.format {
 	case "gradescope":
 		return export.Gradescope(w, r, export.GradescopeOptions{Visibility: f.visibility})
@@ -181,7 +181,7 @@ func (f reportFlags) encode(w io.Writer, r *grade.Result) error {
 }
 
 // appendSummary adds the result to a job's summary; path "": there is none.
-func appendSummary(path string, r *grade.Result) error {
+func appendSummary(path string, r *result.Result) error {
 	if path == "" {
 		return nil
 	}

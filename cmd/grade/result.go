@@ -4,13 +4,14 @@ import (
 	"fmt"
 	"strings"
 
-	"distlabs/internal/grading/grade"
+	"distlabs/internal/grading/course"
+	"distlabs/internal/grading/result"
 	"distlabs/internal/harness/report"
 )
 
 // printResult prints the table of parts, then what failed: the first in full,
 // the others in a line each, or with verbose all of them in full.
-func printResult(p *printer, r *grade.Result, verbose bool) {
+func printResult(p *printer, r *result.Result, verbose bool) {
 	for _, lab := range r.Labs {
 		printLab(p, r.Source.Kind, lab, verbose)
 	}
@@ -24,7 +25,7 @@ func printResult(p *printer, r *grade.Result, verbose bool) {
 }
 
 // printLab prints the table of one lab.
-func printLab(p *printer, from grade.SourceKind, lab grade.LabResult, verbose bool) {
+func printLab(p *printer, from course.Origin, lab result.Lab, verbose bool) {
 	t := table{head: []string{lab.ID, "points", "tests", "seeds", "virtual", "real"}}
 	for _, part := range lab.Parts {
 		passed, seeds := 0, 0
@@ -50,7 +51,7 @@ func printLab(p *printer, from grade.SourceKind, lab grade.LabResult, verbose bo
 	t.add(p.strong("total"), points(p, lab.Points, lab.Max), "", "", "", "")
 	p.table(t)
 	for _, base := range lab.Base {
-		if base.Kind == grade.Solution && from != grade.Solution {
+		if base.Kind == course.Solution && from != course.Solution {
 			p.printf("note: %s is built on the reference's %s\n", lab.ID, base.Lab)
 		}
 	}
@@ -69,7 +70,7 @@ func points(p *printer, got, of int) string {
 }
 
 // printRefusal says why nothing of a lab was run.
-func printRefusal(p *printer, lab grade.LabResult) {
+func printRefusal(p *printer, lab result.Lab) {
 	if lab.Refused == "" {
 		return
 	}
@@ -79,9 +80,9 @@ func printRefusal(p *printer, lab grade.LabResult) {
 	}
 }
 
-func printFailures(p *printer, r *grade.Result, verbose bool) {
+func printFailures(p *printer, r *result.Result, verbose bool) {
 	shown := 0
-	r.Tests(func(lab *grade.LabResult, part *grade.PartResult, t *grade.TestResult) {
+	r.Tests(func(lab *result.Lab, part *result.Part, t *result.Test) {
 		switch {
 		case lab.Refused != "" || t.Status == report.Pass:
 		case t.Status == report.Skip:
@@ -101,13 +102,13 @@ func printFailures(p *printer, r *grade.Result, verbose bool) {
 }
 
 // howToSee is the command that shows a failure in full.
-func howToSee(r *grade.Result, lab *grade.LabResult, part string, f report.Failure) string {
+func howToSee(r *result.Result, lab *result.Lab, part string, f report.Failure) string {
 	switch r.Source.Kind {
-	case grade.WorkingTree:
+	case course.WorkingTree:
 		return oneLine(f.Replay)
-	case grade.Submission:
+	case course.Submission:
 		base := ""
-		if len(lab.Base) > 0 && lab.Base[0].Kind == grade.Solution {
+		if len(lab.Base) > 0 && lab.Base[0].Kind == course.Solution {
 			base = "--base reference "
 		}
 		return fmt.Sprintf("grade run %s --verbose %s--submission %s", part, base, r.Source.Path)

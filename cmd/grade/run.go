@@ -11,8 +11,12 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"distlabs/internal/grading/class"
 	"distlabs/internal/grading/course"
 	"distlabs/internal/grading/grade"
+	"distlabs/internal/grading/result"
+	"distlabs/internal/grading/sandbox"
+	"distlabs/internal/grading/submission"
 	"distlabs/internal/learning/learn"
 )
 
@@ -61,13 +65,13 @@ grader that is killed leaves behind what it knew.`,
 	}
 	flags := cmd.Flags()
 	flags.BoolVar(&f.solution, "solution", false, "grade the reference solutions")
-	flags.StringVar(&f.submission, "submission", "", "grade the files of this `directory`")
+	flags.StringVar(&f.submission, "submission", "", "grade the files of this `directory`, with further seeds derived from them")
 	flags.StringVar(&f.base, "base", "own", "the earlier `labs` that a lab builds on: own or reference")
 	flags.StringVar(&f.json, "json", "", "write the results to this `file` (schemas/results.schema.json)")
 	flags.IntVar(&f.jobs, "jobs", 0, "processes at a time (default: one per core)")
 	flags.IntVar(&f.seeds, "seeds", 0, "seeds per test (default: what each test asks for)")
 	flags.StringVar(&f.seed, "seed", "", "run this seed only")
-	flags.DurationVar(&f.timeout, "timeout", grade.DefaultTimeout, "real time per test")
+	flags.DurationVar(&f.timeout, "timeout", grade.DefaultTimeout, "real time per test; a submission has five times that for all tests of a lab together")
 	flags.IntVar(&f.isolation, "require-isolation", 0, "refuse to run below this isolation `level`, 1 to 3 (docs/isolation.md)")
 	flags.BoolVarP(&f.verbose, "verbose", "v", false, "show every test, and every failure in full")
 	f.report.bind(flags, forOne)
@@ -98,14 +102,22 @@ func (f runFlags) run(cmd *cobra.Command, args []string) error {
 		return err
 	}
 	run := grade.Run{Seeds: f.seeds, Seed: f.seed, Timeout: f.timeout}
-	if source.Kind == grade.WorkingTree {
+	if source.Kind == course.Submission {
+		if source.Held, err = submission.Hold(c, source.Path, selected); err != nil {
+			return err
+		}
+		if f.seed == "" {
+			run.Extra = class.Known(class.FurtherSeeds).For(source.Held.Hash())
+		}
+	}
+	if source.Kind == course.WorkingTree {
 		run.Traces = func(lab course.Lab) string { return filepath.Join(c.Root, "labs", lab.ID, ".labs") }
 	}
 	attempt, err := learn.Begin(c, selected)
 	if err != nil {
 		return err
 	}
-	var result *grade.Result
+	var graded *result.Result
 	progress := newStatus(cmd.ErrOrStderr(), countTests(selected))
 	err = withOptions(cmd, c, grade.Options{Jobs: f.jobs, RequireIsolation: f.isolation}, progress, func(g *grade.Grader) error {
 		if f.partial {
@@ -113,45 +125,45 @@ func (f runFlags) run(cmd *cobra.Command, args []string) error {
 				return err
 			}
 		}
-		result, err = g.Grade(cmd.Context(), source, selected, run)
+		graded, err = g.Grade(cmd.Context(), source, selected, run)
 		return err
 	})
 	if err != nil {
 		return err
 	}
 	if f.json != "" {
-		if err := writeJSON(f.json, result); err != nil {
+		if err := writeJSON(f.json, graded); err != nil {
 			return err
 		}
 	}
 	if f.report.format != "" {
-		if err := f.report.writeOne(cmd, result); err != nil {
+		if err := f.report.writeOne(cmd, graded); err != nil {
 			return err
 		}
 	}
 	if f.report.format == "" || f.report.out != "" {
-		if err := f.show(cmd, c, selected, attempt, result); err != nil {
+		if err := f.show(cmd, c, selected, attempt, graded); err != nil {
 			return err
 		}
 	}
-	if source.Kind != grade.Submission && !result.Passed() {
+	if source.Kind != course.Submission && !graded.Passed() {
 		return &exitError{code: exitFailed}
 	}
 	return nil
 }
 
 // show prints the result for a person, and for a student what to do next.
-func (f runFlags) show(cmd *cobra.Command, c *course.Course, selected []course.Selected, attempt *learn.Attempt, result *grade.Result) error {
+func (f runFlags) show(cmd *cobra.Command, c *course.Course, selected []course.Selected, attempt *learn.Attempt, graded *result.Result) error {
 	p := newPrinter(cmd.OutOrStdout())
-	printResult(p, result, f.verbose)
-	if result.Source.Kind != grade.WorkingTree {
+	printResult(p, graded, f.verbose)
+	if graded.Source.Kind != course.WorkingTree {
 		return nil
 	}
-	if err := printAdvice(cmd, p, c, selected, result); err != nil {
+	if err := printAdvice(cmd, p, c, selected, graded); err != nil {
 		return err
 	}
 	if f.seed == "" && f.seeds == 0 {
-		return printFinish(p, c, attempt, result)
+		return printFinish(p, c, attempt, graded)
 	}
 	return nil
 }
@@ -170,51 +182,51 @@ func (f runFlags) keep(cmd *cobra.Command, partial *grade.Partial) (func(grade.P
 
 // source is what the flags ask to grade, and on what; every wrong value is found here,
 // before anything is built.
-func (f runFlags) source() (grade.Source, error) {
+func (f runFlags) source() (submission.Source, error) {
 	src, err := f.graded()
 	if f.base == "reference" {
-		src.Base = grade.Solution
+		src.Base = course.Solution
 	}
 	return src, err
 }
 
-func (f runFlags) graded() (grade.Source, error) {
+func (f runFlags) graded() (submission.Source, error) {
 	if f.seed != "" {
 		if _, err := strconv.ParseUint(f.seed, 10, 64); err != nil {
-			return grade.Source{}, usage(fmt.Errorf("--seed %q is not a seed: want a whole number", f.seed))
+			return submission.Source{}, usage(fmt.Errorf("--seed %q is not a seed: want a whole number", f.seed))
 		}
 	}
 	switch {
 	case f.base != "" && f.base != "own" && f.base != "reference":
-		return grade.Source{}, usage(fmt.Errorf("--base %q is neither own nor reference", f.base))
+		return submission.Source{}, usage(fmt.Errorf("--base %q is neither own nor reference", f.base))
 	case f.seeds < 0:
-		return grade.Source{}, usage(fmt.Errorf("--seeds %d is negative", f.seeds))
+		return submission.Source{}, usage(fmt.Errorf("--seeds %d is negative", f.seeds))
 	case f.jobs < 0:
-		return grade.Source{}, usage(fmt.Errorf("--jobs %d is negative", f.jobs))
-	case f.isolation < 0 || f.isolation > grade.IsolationContainer:
-		return grade.Source{}, usage(fmt.Errorf("--require-isolation %d: there are the levels 1 to %d", f.isolation, grade.IsolationContainer))
+		return submission.Source{}, usage(fmt.Errorf("--jobs %d is negative", f.jobs))
+	case f.isolation < 0 || f.isolation > sandbox.IsolationContainer:
+		return submission.Source{}, usage(fmt.Errorf("--require-isolation %d: there are the levels 1 to %d", f.isolation, sandbox.IsolationContainer))
 	case f.timeout <= 0:
-		return grade.Source{}, usage(fmt.Errorf("--timeout %v leaves no time", f.timeout))
+		return submission.Source{}, usage(fmt.Errorf("--timeout %v leaves no time", f.timeout))
 	case f.solution:
-		return grade.Source{Kind: grade.Solution}, nil
+		return submission.Source{Kind: course.Solution}, nil
 	case f.submission == "":
-		return grade.Source{Kind: grade.WorkingTree}, nil
+		return submission.Source{Kind: course.WorkingTree}, nil
 	}
 	info, err := os.Stat(f.submission)
 	switch {
 	case errors.Is(err, os.ErrNotExist):
-		return grade.Source{}, usage(fmt.Errorf("submission %q does not exist", f.submission))
+		return submission.Source{}, usage(fmt.Errorf("submission %q does not exist", f.submission))
 	case err != nil:
-		return grade.Source{}, err
+		return submission.Source{}, err
 	case !info.IsDir():
-		return grade.Source{}, usage(fmt.Errorf("submission %q is not a directory", f.submission))
+		return submission.Source{}, usage(fmt.Errorf("submission %q is not a directory", f.submission))
 	}
-	return grade.Source{Kind: grade.Submission, Dir: f.submission}, nil
+	return submission.Source{Kind: course.Submission, Path: f.submission}, nil
 }
 
-func writeJSON(path string, result *grade.Result) error {
+func writeJSON(path string, graded *result.Result) error {
 	var text bytes.Buffer
-	if err := result.WriteJSON(&text); err != nil {
+	if err := graded.WriteJSON(&text); err != nil {
 		return err
 	}
 	return replaceFile("--json", path, text.Bytes())

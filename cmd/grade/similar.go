@@ -4,7 +4,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"distlabs/internal/grading/class"
-	"distlabs/internal/grading/grade"
 )
 
 func similarCommand() *cobra.Command {
@@ -26,21 +25,19 @@ print the commands that search them. Similarity is not ours to judge; Dolos
 			if err != nil {
 				return asked(err)
 			}
-			return withGrader(cmd, c, 1, newStatus(cmd.ErrOrStderr(), 0), func(g *grade.Grader) error {
-				s, err := class.ExportSimilar(g, c, found, selected, out)
-				if err != nil {
-					return asked(err)
-				}
-				p := newPrinter(cmd.OutOrStdout())
-				p.printf("%d files of %d submissions in %s\n", s.Files, len(found.Submissions), out)
-				if len(s.Unread) > 0 {
-					p.printf("note: without a file of these labs: %s\n", oneLine(join(s.Unread)))
-				}
-				for _, command := range s.Commands {
-					p.printf("%s\n", command)
-				}
-				return nil
-			})
+			s, err := class.ExportSimilar(c, found, selected, out)
+			if err != nil {
+				return asked(err)
+			}
+			p := newPrinter(cmd.OutOrStdout())
+			p.printf("%d files of %d submissions in %s\n", s.Files, len(found.Submissions), out)
+			if len(s.Unread) > 0 {
+				p.printf("note: without a file of these labs: %s\n", oneLine(join(s.Unread)))
+			}
+			for _, command := range s.Commands {
+				p.printf("%s\n", command)
+			}
+			return nil
 		}),
 	}
 	cmd.Flags().StringVar(&out, "out", "", "the `directory` to make")

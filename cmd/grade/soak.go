@@ -8,14 +8,17 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"distlabs/internal/grading/course"
 	"distlabs/internal/grading/grade"
+	"distlabs/internal/grading/prove"
+	"distlabs/internal/grading/submission"
 )
 
 func soakCommand() *cobra.Command {
 	run := grade.Run{}
 	var jobs int
 	procs := []int{1}
-	src := grade.Source{Kind: grade.Solution}
+	src := submission.Source{Kind: course.Solution}
 	cmd := &cobra.Command{
 		Use:   "soak [lab or part ...]",
 		Short: "Run the reference over many seeds: none may fail, each must replay",
@@ -37,12 +40,12 @@ Exit status: 0 only if both are zero and every test ran all seeds.`,
 					return usage(fmt.Errorf("--procs %d is not a number of processors", n))
 				}
 			}
-			var soaks []grade.Soak
+			var soaks []prove.Soak
 			err = withGrader(cmd, c, jobs, newStatus(cmd.ErrOrStderr(), countTests(selected)*len(procs)), func(g *grade.Grader) error {
-				if src.Dir != "" {
-					src.Kind, src.Base = grade.Submission, grade.Solution
+				if src.Path != "" {
+					src.Kind, src.Base = course.Submission, course.Solution
 				}
-				soaks, err = g.RunSoak(cmd.Context(), src, selected, run, procs)
+				soaks, err = prove.New(g).RunSoak(cmd.Context(), src, selected, run, procs)
 				return err
 			})
 			if err != nil {
@@ -55,13 +58,13 @@ Exit status: 0 only if both are zero and every test ran all seeds.`,
 	flags.IntVar(&run.Seeds, "seeds", 1000, "seeds per test")
 	flags.IntSliceVar(&procs, "procs", procs, "GOMAXPROCS of the tests; several values run one after another")
 	flags.DurationVar(&run.Timeout, "timeout", time.Hour, "real time per test")
-	flags.StringVar(&src.Dir, "submission", "", "soak the files of this directory in place of the reference's; the labs that it builds on are the reference's")
+	flags.StringVar(&src.Path, "submission", "", "soak the files of this directory in place of the reference's; the labs that it builds on are the reference's")
 	flags.IntVar(&jobs, "jobs", 0, "processes at a time (default: one per core)")
 	return cmd
 }
 
 // printSoaks prints one row a test and the false-failure rate.
-func printSoaks(p *printer, soaks []grade.Soak, seeds int) error {
+func printSoaks(p *printer, soaks []prove.Soak, seeds int) error {
 	t := table{head: []string{"test", "procs", "seeds", "failed", "diverged", "virtual", "real"}}
 	ran, failed, diverged, dirty := 0, 0, 0, 0
 	for _, s := range soaks {

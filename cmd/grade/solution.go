@@ -13,6 +13,8 @@ import (
 
 	"distlabs/internal/grading/course"
 	"distlabs/internal/grading/grade"
+	"distlabs/internal/grading/result"
+	"distlabs/internal/grading/submission"
 	"distlabs/internal/learning/learn"
 )
 
@@ -60,19 +62,19 @@ func earn(cmd *cobra.Command, c *course.Course, lab course.Lab, part course.Part
 	if err != nil {
 		return err
 	}
-	var result *grade.Result
+	var graded *result.Result
 	err = withGrader(cmd, c, 0, newStatus(cmd.ErrOrStderr(), countTests(selected)), func(g *grade.Grader) error {
-		result, err = g.Grade(cmd.Context(), grade.Source{Kind: grade.WorkingTree}, selected, grade.Run{})
+		graded, err = g.Grade(cmd.Context(), submission.Source{Kind: course.WorkingTree}, selected, grade.Run{})
 		return err
 	})
 	if err != nil {
 		return err
 	}
-	if !result.Passed() {
+	if !graded.Passed() {
 		return &exitError{code: exitFailed, err: fmt.Errorf("your %s does not pass yet (%d of %d points): grade run %s shows why, grade hint %s helps, --spoil shows the reference all the same",
-			part.ID, result.Points, result.Max, part.ID, part.ID)}
+			part.ID, graded.Points, graded.Max, part.ID, part.ID)}
 	}
-	_, err = attempt.End(result)
+	_, err = attempt.End(graded)
 	return err
 }
 

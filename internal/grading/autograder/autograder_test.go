@@ -69,7 +69,7 @@ func TestArchive(t *testing.T) {
 // What an instructor has solved in this checkout is not in the archive.
 func TestArchiveHasPristineStubs(t *testing.T) {
 	root := t.TempDir()
-	require.NoError(t, os.CopyFS(root, os.DirFS("../grade/testdata/course")))
+	require.NoError(t, os.CopyFS(root, os.DirFS("../course/testdata/course")))
 	require.NoError(t, os.MkdirAll(filepath.Join(root, "cmd", "grade"), 0o777))
 	lab := filepath.Join(root, "labs", "01-echo")
 	stub, err := os.ReadFile(filepath.Join(lab, "echo.go"))

@@ -14,6 +14,8 @@ import (
 
 	"distlabs/internal/grading/course"
 	"distlabs/internal/grading/grade"
+	"distlabs/internal/grading/result"
+	"distlabs/internal/grading/submission"
 )
 
 // Options say how a class is graded.
@@ -21,10 +23,10 @@ type Options struct {
 	Out      string // the run directory
 	Resume   bool   // go on in a run directory that there is
 	Selected []course.Selected
-	Base     grade.SourceKind // of the labs that a graded one builds on; "" for the submission itself
-	Run      grade.Run        // Seeds and Timeout; the rest is the batch's own
-	Secret   *Secret          // of hidden seeds; nil for none
-	Shard    *grade.Shard
+	Base     course.Origin // of the labs that a graded one builds on; "" for the submission itself
+	Run      grade.Run     // Seeds and Timeout; the rest is the batch's own
+	Secret   *Secret       // of further seeds; nil for none
+	Shard    *result.Shard
 	Progress func(Progress) // called as work goes on, never twice at once; may be nil
 }
 
@@ -45,6 +47,8 @@ type Summary struct {
 	Progress
 	Real time.Duration
 	CPU  time.Duration // of this process and all that it ran; 0 where it can not be measured
+	// Changed are the submissions of which the result had been changed since it was graded. They were graded again.
+	Changed []string
 	// Failures are those of Progress.Failed, at most maxFailures of them.
 	Failures []Failure
 }
@@ -80,12 +84,12 @@ func Grade(ctx context.Context, g *grade.Grader, c *Class, o Options) (Summary, 
 	if err != nil {
 		return Summary{}, err
 	}
-	s, err := openStore(o.Out, info, o.Resume)
+	s, err := openStore(o.Out, info, o.Secret, o.Resume)
 	if err != nil {
 		return Summary{}, err
 	}
 	defer s.close()
-	b := &batch{g: g, o: o, store: s, read: newReader(g, o.Selected), began: time.Now()}
+	b := &batch{g: g, o: o, store: s, read: newReader(g.Builder().Course(), g.Builder().Scratch(), o.Selected), began: time.Now()}
 	err = b.all(ctx, c)
 	b.summary.Progress = b.state
 	b.summary.Real, b.summary.CPU = time.Since(b.began), cpuTime()-before
@@ -93,13 +97,13 @@ func Grade(ctx context.Context, g *grade.Grader, c *Class, o Options) (Summary, 
 }
 
 // describe is what run.json will say.
-func describe(ctx context.Context, g *grade.Grader, c *Class, o Options) (grade.RunInfo, error) {
+func describe(ctx context.Context, g *grade.Grader, c *Class, o Options) (result.RunInfo, error) {
 	hash, err := g.Warm(ctx, o.Selected, o.Base)
 	if err != nil {
-		return grade.RunInfo{}, err
+		return result.RunInfo{}, err
 	}
-	info := grade.RunInfo{Version: grade.RunVersion, Grader: grade.Version, Go: g.GoVersion(), Course: hash, Parts: []string{}, Base: o.Base,
-		Seeds: o.Run.Seeds, Secret: o.Secret.fingerprint(), Timeout: o.Run.Timeout, Isolation: g.Isolation().Level}
+	info := result.RunInfo{Version: result.RunVersion, Grader: grade.Version, Go: g.Builder().GoVersion(), Course: hash, Parts: []string{}, Base: o.Base,
+		Seeds: o.Run.Seeds, Secret: o.Secret.fingerprint(), Timeout: o.Run.Timeout, Isolation: g.Builder().Box().Level}
 	if o.Secret != nil {
 		info.Hidden = o.Secret.Seeds
 	}
@@ -130,7 +134,7 @@ func (b *batch) all(ctx context.Context, c *Class) error {
 	b.state.Total = len(mine)
 	var group errgroup.Group
 	// One more than there are jobs: while the last test of one submission runs, another is built.
-	group.SetLimit(b.g.Jobs() + 1)
+	group.SetLimit(b.g.Builder().Jobs() + 1)
 	for _, m := range mine {
 		if ctx.Err() != nil {
 			break
@@ -159,23 +163,34 @@ func (b *batch) one(ctx context.Context, s Submission) (kept, ungraded bool, err
 		return false, false, err
 	}
 	sum := sha256.Sum256([]byte(held.Key() + "\n" + why + "\n" + s.Name))
-	key := grade.ResultKey{Run: b.store.run.Info.Key, Submission: hex.EncodeToString(sum[:])}
-	if b.store.has(s.ID, key) {
+	key := result.Key{Run: b.store.run.Info.Key, Submission: hex.EncodeToString(sum[:])}
+	had, changed := b.store.has(s.ID, key)
+	if had {
 		return true, why != "", nil
 	}
-	src := grade.Source{Kind: grade.Submission, Dir: s.Path, Held: held, Base: b.o.Base}
-	var result *grade.Result
+	if changed {
+		b.changed(s.ID)
+	}
+	src := submission.Source{Kind: course.Submission, Path: s.Path, Held: held, Base: b.o.Base}
+	var graded *result.Result
 	if why != "" {
-		result = b.g.Ungraded(src, b.o.Selected, why)
+		graded = b.g.Ungraded(src, b.o.Selected, why)
 	} else {
-		run := grade.Run{Seeds: b.o.Run.Seeds, Timeout: b.o.Run.Timeout, Extra: b.o.Secret.seeds(held.Hash())}
-		if result, err = b.g.Grade(ctx, src, b.o.Selected, run); err != nil {
+		run := grade.Run{Seeds: b.o.Run.Seeds, Timeout: b.o.Run.Timeout, Extra: b.o.Secret.For(held.Hash())}
+		if graded, err = b.g.Grade(ctx, src, b.o.Selected, run); err != nil {
 			return false, false, err
 		}
 	}
-	result.Submission = &grade.SubmissionName{ID: s.ID, Name: s.Name, Hash: held.Hash()}
-	result.Seconds = time.Since(began).Seconds()
-	return false, why != "", b.store.put(s.ID, result, key)
+	graded.Submission = &result.Submission{ID: s.ID, Name: s.Name, Hash: held.Hash()}
+	graded.Seconds = time.Since(began).Seconds()
+	return false, why != "", b.store.put(s.ID, graded, key)
+}
+
+// changed notes that a submission's result of before was not what had been graded.
+func (b *batch) changed(id string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.summary.Changed = append(b.summary.Changed, id)
 }
 
 func (b *batch) count(p *Progress, id string, kept, ungraded bool, err error) {

@@ -14,7 +14,7 @@ import (
 	"errors"
 	"fmt"
 
-	"distlabs/internal/grading/grade"
+	"distlabs/internal/grading/result"
 )
 
 // ErrUsage is wrapped by errors about what was asked.
@@ -29,7 +29,7 @@ func usage(format string, args ...any) error { return usageError{fmt.Sprintf(for
 
 // Submission is one of a class, not read yet.
 type Submission struct {
-	grade.RunSubmission
+	result.RunSubmission
 	form form
 }
 

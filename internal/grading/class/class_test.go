@@ -5,7 +5,6 @@ import (
 	"archive/zip"
 	"bytes"
 	"compress/gzip"
-	"context"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -18,21 +17,22 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"distlabs/internal/grading/course"
-	"distlabs/internal/grading/grade"
+	"distlabs/internal/grading/result"
+	"distlabs/internal/grading/workspace"
 )
 
 // fixture returns the grader's own small course.
 func fixture(t *testing.T) (*reader, []course.Selected) {
-	root, err := filepath.Abs("../grade/testdata/course")
+	root, err := filepath.Abs("../course/testdata/course")
 	require.NoError(t, err)
 	c, err := course.Load(root)
 	require.NoError(t, err)
-	g, err := grade.New(context.Background(), c, grade.Options{})
+	scratch, err := workspace.NewScratch()
 	require.NoError(t, err)
-	t.Cleanup(func() { g.Close() })
+	t.Cleanup(func() { scratch.Remove() })
 	selected, err := c.Select("01")
 	require.NoError(t, err)
-	return newReader(g, selected), selected
+	return newReader(c, scratch, selected), selected
 }
 
 type entry struct {
@@ -137,7 +137,7 @@ func TestArchivesThatAreRead(t *testing.T) {
 		t.Run(tc.name, func(t *testing.T) {
 			path := filepath.Join(t.TempDir(), tc.file)
 			require.NoError(t, os.WriteFile(path, tc.text, 0o666))
-			held, why, err := r.read(Submission{RunSubmission: grade.RunSubmission{ID: "a", Path: path}, form: formArchive})
+			held, why, err := r.read(Submission{RunSubmission: result.RunSubmission{ID: "a", Path: path}, form: formArchive})
 			require.NoError(t, err)
 			require.Empty(t, why)
 			files := held["01-echo"]
@@ -266,7 +266,7 @@ func TestArchivesThatAreRefused(t *testing.T) {
 		t.Run(tc.name, func(t *testing.T) {
 			path := filepath.Join(t.TempDir(), tc.file)
 			require.NoError(t, os.WriteFile(path, tc.text, 0o666))
-			_, why, err := r.read(Submission{RunSubmission: grade.RunSubmission{ID: "a", Path: path}, form: formArchive})
+			_, why, err := r.read(Submission{RunSubmission: result.RunSubmission{ID: "a", Path: path}, form: formArchive})
 			require.NoError(t, err)
 			require.Contains(t, why, tc.want)
 			require.Less(t, len(why), 400)
@@ -330,7 +330,7 @@ func TestRosterRefuses(t *testing.T) {
 // A submission's folder is there whole or not at all, also while it is replaced.
 func TestStoreIsAtomic(t *testing.T) {
 	dir := t.TempDir()
-	s, err := openStore(dir, grade.RunInfo{Version: grade.RunVersion, Key: "k"}, false)
+	s, err := openStore(dir, result.RunInfo{Version: result.RunVersion, Key: "k"}, nil, false)
 	require.NoError(t, err)
 	defer s.close()
 	done := make(chan struct{})
@@ -348,16 +348,17 @@ func TestStoreIsAtomic(t *testing.T) {
 				seen <- fmt.Errorf("half a result: %v", entries)
 				return
 			}
-			if text, err := os.ReadFile(filepath.Join(s.run.ResultDir("a"), grade.ResultsFile)); err == nil && !json.Valid(text) {
+			if text, err := os.ReadFile(filepath.Join(s.run.ResultDir("a"), result.ResultsFile)); err == nil && !json.Valid(text) {
 				seen <- fmt.Errorf("half a file: %q", text)
 				return
 			}
 		}
 	}()
 	for i := range 50 {
-		result := &grade.Result{Version: grade.ResultVersion, Go: strings.Repeat("x", 100_000)}
-		require.NoError(t, s.put("a", result, grade.ResultKey{Run: "k", Submission: fmt.Sprint(i)}))
-		require.True(t, s.has("a", grade.ResultKey{Run: "k", Submission: fmt.Sprint(i)}))
+		graded := &result.Result{Version: result.Version, Go: strings.Repeat("x", 100_000)}
+		require.NoError(t, s.put("a", graded, result.Key{Run: "k", Submission: fmt.Sprint(i)}))
+		has, changed := s.has("a", result.Key{Run: "k", Submission: fmt.Sprint(i)})
+		require.True(t, has && !changed)
 	}
 	close(done)
 	require.NoError(t, <-seen)
@@ -365,7 +366,7 @@ func TestStoreIsAtomic(t *testing.T) {
 	require.NoError(t, err)
 	require.Empty(t, left)
 
-	_, err = openStore(dir, s.run.Info, true)
+	_, err = openStore(dir, s.run.Info, nil, true)
 	require.ErrorIs(t, err, ErrUsage)
 	require.ErrorContains(t, err, "another grader is writing")
 }
@@ -408,13 +409,13 @@ func TestShardFrom(t *testing.T) {
 
 // Every submission is in one shard, and shards are about equal.
 func TestShardsCoverTheClass(t *testing.T) {
-	var info grade.RunInfo
+	var info result.RunInfo
 	for i := range 11 {
-		info.Submissions = append(info.Submissions, grade.RunSubmission{ID: fmt.Sprint(i)})
+		info.Submissions = append(info.Submissions, result.RunSubmission{ID: fmt.Sprint(i)})
 	}
 	seen := map[string]int{}
 	for i := range 4 {
-		info.Shard = &grade.Shard{Index: i + 1, Count: 4}
+		info.Shard = &result.Shard{Index: i + 1, Count: 4}
 		mine := info.Mine()
 		require.InDelta(t, 11.0/4, len(mine), 1)
 		for _, s := range mine {
@@ -424,5 +425,68 @@ func TestShardsCoverTheClass(t *testing.T) {
 	require.Len(t, seen, 11)
 	for id, n := range seen {
 		require.Equal(t, 1, n, id)
+	}
+}
+
+// A result that was changed is told and not believed: by --resume, by merge, and by all that read a run.
+func TestChangedResults(t *testing.T) {
+	secret := &Secret{key: []byte("0123456789abcdef0123456789abcdef"), Seeds: 1}
+	for _, tc := range []struct {
+		name   string
+		secret *Secret
+		change func(text, key []byte) (newText, newKey []byte)
+		plain  bool // found without the secret
+	}{
+		{name: "the result", change: func(text, key []byte) ([]byte, []byte) {
+			return bytes.Replace(text, []byte(`"fail"`), []byte(`"pass"`), 1), key
+		}, plain: true},
+		{name: "the result, with a secret", secret: secret, change: func(text, key []byte) ([]byte, []byte) {
+			return bytes.Replace(text, []byte(`"fail"`), []byte(`"pass"`), 1), key
+		}, plain: true},
+		{name: "the result and its hash", secret: secret, change: func(text, key []byte) ([]byte, []byte) {
+			was := result.Sum(text)
+			text = bytes.Replace(text, []byte(`"fail"`), []byte(`"pass"`), 1)
+			return text, bytes.Replace(key, []byte(was), []byte(result.Sum(text)), 1)
+		}},
+		{name: "the result, its hash, and no authenticator", secret: secret, change: func(text, key []byte) ([]byte, []byte) {
+			text = bytes.Replace(text, []byte(`"fail"`), []byte(`"pass"`), 1)
+			return text, fmt.Appendf(nil, `{"run": "k", "submission": "s", "results": %q}`, result.Sum(text))
+		}},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			dir := filepath.Join(t.TempDir(), "run")
+			info := result.RunInfo{Version: result.RunVersion, Key: "k", Secret: tc.secret.fingerprint(), Submissions: []result.RunSubmission{{ID: "a"}}}
+			s, err := openStore(dir, info, tc.secret, false)
+			require.NoError(t, err)
+			defer s.close()
+			graded := &result.Result{Version: result.Version, Labs: []result.Lab{{ID: "01-echo", Parts: []result.Part{{ID: "1A", Tests: []result.Test{{Name: "T1A", Max: 5, Status: "fail"}}}}}}}
+			require.NoError(t, s.put("a", graded, result.Key{Run: "k", Submission: "s"}))
+			has, changed := s.has("a", result.Key{Run: "k", Submission: "s"})
+			require.True(t, has)
+			require.False(t, changed)
+			_, err = Merge([]string{dir}, filepath.Join(t.TempDir(), "merged"), tc.secret)
+			require.NoError(t, err)
+
+			at := s.run.ResultDir("a")
+			text, err := os.ReadFile(filepath.Join(at, result.ResultsFile))
+			require.NoError(t, err)
+			key, err := os.ReadFile(filepath.Join(at, result.KeyFile))
+			require.NoError(t, err)
+			text, key = tc.change(text, key)
+			require.NoError(t, os.WriteFile(filepath.Join(at, result.ResultsFile), text, 0o666))
+			require.NoError(t, os.WriteFile(filepath.Join(at, result.KeyFile), key, 0o666))
+			has, changed = s.has("a", result.Key{Run: "k", Submission: "s"})
+			require.False(t, has)
+			require.True(t, changed)
+			_, err = Merge([]string{dir}, filepath.Join(t.TempDir(), "merged"), tc.secret)
+			require.ErrorIs(t, err, result.ErrChanged)
+			require.ErrorContains(t, err, " of a (batch --resume grades it again)")
+			_, err = s.run.Result("a")
+			if tc.plain {
+				require.ErrorIs(t, err, result.ErrChanged)
+			} else {
+				require.NoError(t, err)
+			}
+		})
 	}
 }

@@ -6,7 +6,7 @@ import (
 	"iter"
 	"os"
 
-	"distlabs/internal/grading/grade"
+	"distlabs/internal/grading/result"
 	"distlabs/internal/harness/report"
 )
 
@@ -55,25 +55,25 @@ func Diff(before, after string) (*Comparison, error) {
 	case !infoA.IsDir():
 		return diffResults(before, after)
 	}
-	a, err := grade.ReadRun(before)
+	a, err := result.ReadRun(before)
 	if err == nil {
-		b, errB := grade.ReadRun(after)
+		b, errB := result.ReadRun(after)
 		if err = errB; err == nil {
 			return diffRuns(a, b), nil
 		}
 	}
-	if errors.Is(err, grade.ErrNoRun) {
+	if errors.Is(err, result.ErrNoRun) {
 		return nil, usage("%v", err)
 	}
 	return nil, err
 }
 
 func diffResults(before, after string) (*Comparison, error) {
-	a, err := grade.ReadResult(before)
+	a, err := result.Read(before)
 	if err != nil {
 		return nil, err
 	}
-	b, err := grade.ReadResult(after)
+	b, err := result.Read(after)
 	if err != nil {
 		return nil, err
 	}
@@ -84,7 +84,7 @@ func diffResults(before, after string) (*Comparison, error) {
 	return c, nil
 }
 
-func idOf(results ...*grade.Result) string {
+func idOf(results ...*result.Result) string {
 	for _, r := range results {
 		if r.Submission != nil {
 			return r.Submission.ID
@@ -93,7 +93,7 @@ func idOf(results ...*grade.Result) string {
 	return results[0].Source.Path
 }
 
-func diffRuns(a, b *grade.RunDir) *Comparison {
+func diffRuns(a, b *result.RunDir) *Comparison {
 	c := &Comparison{Asked: InfoDiff(a.Info, b.Info)}
 	c.changes = func(yield func(Change, error) bool) {
 		x, y := a.Info.Mine(), b.Info.Mine()
@@ -124,16 +124,16 @@ func diffRuns(a, b *grade.RunDir) *Comparison {
 	return c
 }
 
-func resultOrNone(run *grade.RunDir, id string) (*grade.Result, error) {
+func resultOrNone(run *result.RunDir, id string) (*result.Result, error) {
 	r, err := run.Result(id)
-	if errors.Is(err, grade.ErrNotGraded) {
+	if errors.Is(err, result.ErrNotGraded) {
 		return nil, nil
 	}
 	return r, err
 }
 
 // one compares one submission; no result is a nil.
-func (c *Comparison) one(id string, a, b *grade.Result, yield func(Change, error) bool) bool {
+func (c *Comparison) one(id string, a, b *result.Result, yield func(Change, error) bool) bool {
 	change := Change{ID: id, Before: markOf(a), After: markOf(b)}
 	if a == nil && b == nil {
 		return true
@@ -151,7 +151,7 @@ func (c *Comparison) one(id string, a, b *grade.Result, yield func(Change, error
 	return yield(change, nil)
 }
 
-func markOf(r *grade.Result) Mark {
+func markOf(r *result.Result) Mark {
 	if r == nil {
 		return Mark{Missing: true}
 	}
@@ -159,7 +159,7 @@ func markOf(r *grade.Result) Mark {
 }
 
 // why lists what changed points, test by test, or why none could be earned.
-func why(a, b *grade.Result) []string {
+func why(a, b *result.Result) []string {
 	var list []string
 	if a.Ungraded != b.Ungraded {
 		list = append(list, said("not gradable", a.Ungraded, b.Ungraded))
@@ -192,14 +192,14 @@ func said(what, before, after string) string {
 }
 
 // tests compares test by test; of a part that only one side has it says just that.
-func tests(a, b *grade.Result, skip map[string]bool) []string {
-	before, partsB := map[string]grade.TestResult{}, map[string]bool{}
+func tests(a, b *result.Result, skip map[string]bool) []string {
+	before, partsB := map[string]result.Test{}, map[string]bool{}
 	partsA := map[string]bool{}
-	a.Tests(func(lab *grade.LabResult, p *grade.PartResult, t *grade.TestResult) {
+	a.Tests(func(lab *result.Lab, p *result.Part, t *result.Test) {
 		before[lab.ID+" "+t.Name], partsA[p.ID] = *t, true
 	})
 	var list []string
-	b.Tests(func(lab *grade.LabResult, p *grade.PartResult, t *grade.TestResult) {
+	b.Tests(func(lab *result.Lab, p *result.Part, t *result.Test) {
 		was, there := before[lab.ID+" "+t.Name]
 		delete(before, lab.ID+" "+t.Name)
 		first := !partsB[p.ID]
@@ -216,7 +216,7 @@ func tests(a, b *grade.Result, skip map[string]bool) []string {
 		}
 	})
 	gone := ""
-	a.Tests(func(lab *grade.LabResult, p *grade.PartResult, t *grade.TestResult) {
+	a.Tests(func(lab *result.Lab, p *result.Part, t *result.Test) {
 		_, left := before[lab.ID+" "+t.Name]
 		switch {
 		case !left || skip[lab.ID] || gone == p.ID:
@@ -231,9 +231,9 @@ func tests(a, b *grade.Result, skip map[string]bool) []string {
 }
 
 // because is what the failing side said, and on which seed.
-func because(a, b grade.TestResult) string {
+func because(a, b result.Test) string {
 	for _, side := range []struct {
-		test grade.TestResult
+		test result.Test
 		when string
 	}{{b, ""}, {a, "before: "}} {
 		if side.test.Status == report.Fail && len(side.test.Failures) > 0 {

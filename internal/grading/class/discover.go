@@ -13,7 +13,7 @@ import (
 	"slices"
 	"strings"
 
-	"distlabs/internal/grading/grade"
+	"distlabs/internal/grading/result"
 )
 
 // Class is the submissions that were found, in the order of their ids.
@@ -198,7 +198,7 @@ func rosterSubmission(dir, id, name, path string) (Submission, error) {
 	if !idForm.MatchString(id) || len([]rune(id)) > maxID {
 		return Submission{}, fmt.Errorf("the id %q can not name a folder: want letters, digits and . _ @ + -, at most %d", id, maxID)
 	}
-	s := Submission{RunSubmission: grade.RunSubmission{ID: id, Name: name, Path: path}}
+	s := Submission{RunSubmission: result.RunSubmission{ID: id, Name: name, Path: path}}
 	if path == "" {
 		s.form = formNothing
 		return s, nil

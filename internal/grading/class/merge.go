@@ -11,7 +11,7 @@ import (
 	"strconv"
 	"strings"
 
-	"distlabs/internal/grading/grade"
+	"distlabs/internal/grading/result"
 )
 
 // ErrIncomplete is wrapped by the error of a merge that lacks results.
@@ -20,19 +20,20 @@ var ErrIncomplete = errors.New("incomplete")
 // Merge puts the runs of shards together into one run of the whole class, which
 // is there whole or not at all. The runs must be of one class and one key. Where
 // two have the same submission their results must agree but for times. It
-// returns how many results there are.
-func Merge(dirs []string, out string) (int, error) {
+// returns how many results there are. A result that was changed since it was graded is an error that names it; with the secret
+// of hidden seeds also one that was changed together with its hash.
+func Merge(dirs []string, out string, secret *Secret) (int, error) {
 	if len(dirs) == 0 {
 		return 0, usage("no runs to merge")
 	}
 	if exists(out) {
 		return 0, usage("%s is there already: name another folder", out)
 	}
-	var runs []*grade.RunDir
+	var runs []*result.RunDir
 	for _, dir := range dirs {
-		run, err := grade.ReadRun(dir)
-		if errors.Is(err, grade.ErrNoRun) {
-			return 0, usage("%s is no run: %s is missing", dir, grade.RunFile)
+		run, err := result.ReadRun(dir)
+		if errors.Is(err, result.ErrNoRun) {
+			return 0, usage("%s is no run: %s is missing", dir, result.RunFile)
 		}
 		if err != nil {
 			return 0, err
@@ -53,6 +54,9 @@ func Merge(dirs []string, out string) (int, error) {
 	if err := os.Chmod(fresh, 0o755); err != nil {
 		return 0, fmt.Errorf("class: %w", err)
 	}
+	if err := authentic(runs, secret); err != nil {
+		return 0, err
+	}
 	if err := fill(fresh, runs); err != nil {
 		return 0, err
 	}
@@ -66,7 +70,7 @@ func Merge(dirs []string, out string) (int, error) {
 }
 
 // alike refuses a run that was asked for something else than the others.
-func alike(runs []*grade.RunDir, run *grade.RunDir) error {
+func alike(runs []*result.RunDir, run *result.RunDir) error {
 	if len(runs) == 0 {
 		return nil
 	}
@@ -74,7 +78,7 @@ func alike(runs []*grade.RunDir, run *grade.RunDir) error {
 	if why := InfoDiff(first.Info, run.Info); len(why) > 0 {
 		return usage("%s and %s can not be merged: %s", first.Dir, run.Dir, strings.Join(why, "; "))
 	}
-	byID := func(s grade.RunSubmission) string { return s.ID }
+	byID := func(s result.RunSubmission) string { return s.ID }
 	a, b := each(first.Info.Submissions, byID), each(run.Info.Submissions, byID)
 	if !slices.Equal(a, b) {
 		return usage("%s and %s are not of the same class: %s", first.Dir, run.Dir, strings.Join(oneSided(first.Dir, a, run.Dir, b), "; "))
@@ -88,11 +92,36 @@ func alike(runs []*grade.RunDir, run *grade.RunDir) error {
 	return nil
 }
 
+// authentic returns an error if a result was not graded by someone who knows the secret; without one nothing is known.
+func authentic(runs []*result.RunDir, secret *Secret) error {
+	if secret == nil {
+		return nil
+	}
+	for _, run := range runs {
+		if run.Info.Secret != secret.fingerprint() {
+			return usage("%s was graded with another secret, or with none", run.Dir)
+		}
+		for _, s := range run.Info.Mine() {
+			key, err := run.Key(s.ID)
+			if errors.Is(err, result.ErrNotGraded) {
+				continue
+			}
+			if err != nil {
+				return err
+			}
+			if !secret.authentic(s.ID, key) {
+				return fmt.Errorf("class: %w: %s of %s (batch --resume grades it again)", result.ErrChanged, run.ResultDir(s.ID), s.ID)
+			}
+		}
+	}
+	return nil
+}
+
 // fill copies every result into the new run and finds out what is missing.
-func fill(fresh string, runs []*grade.RunDir) error {
+func fill(fresh string, runs []*result.RunDir) error {
 	info := runs[0].Info
 	info.Shard = nil
-	s, err := openStore(fresh, info, false)
+	s, err := openStore(fresh, info, nil, false)
 	if err != nil {
 		return err
 	}
@@ -108,7 +137,7 @@ func fill(fresh string, runs []*grade.RunDir) error {
 			continue
 		}
 		files := map[string][]byte{}
-		for _, name := range []string{grade.ResultsFile, grade.KeyFile} {
+		for _, name := range []string{result.ResultsFile, result.KeyFile} {
 			if files[name], err = os.ReadFile(filepath.Join(found.ResultDir(sub.ID), name)); err != nil {
 				return fmt.Errorf("class: %w", err)
 			}
@@ -124,35 +153,35 @@ func fill(fresh string, runs []*grade.RunDir) error {
 }
 
 // find finds the run that has a submission's result; if several have, they must agree.
-func find(runs []*grade.RunDir, id string) (*grade.RunDir, error) {
-	var found *grade.RunDir
-	var first *grade.Result
+func find(runs []*result.RunDir, id string) (*result.RunDir, error) {
+	var found *result.RunDir
+	var first *result.Result
 	for _, run := range runs {
-		result, err := run.Result(id)
-		if errors.Is(err, grade.ErrNotGraded) {
+		graded, err := run.Result(id)
+		if errors.Is(err, result.ErrNotGraded) {
 			continue
 		}
 		if err != nil {
 			return nil, err
 		}
 		if found == nil {
-			found, first = run, result
+			found, first = run, graded
 			continue
 		}
-		same, err := SameGrade(first, result)
+		same, err := SameGrade(first, graded)
 		if err != nil {
 			return nil, err
 		}
 		if !same {
 			return nil, usage("%s and %s do not agree on %s: grade diff %s %s shows how", found.Dir, run.Dir, id,
-				filepath.Join(found.ResultDir(id), grade.ResultsFile), filepath.Join(run.ResultDir(id), grade.ResultsFile))
+				filepath.Join(found.ResultDir(id), result.ResultsFile), filepath.Join(run.ResultDir(id), result.ResultsFile))
 		}
 	}
 	return found, nil
 }
 
 // incomplete names the shards that were not given, or else the submissions.
-func incomplete(runs []*grade.RunDir, missing []string) error {
+func incomplete(runs []*result.RunDir, missing []string) error {
 	var absent []string
 	count := 0
 	given := map[int]bool{}
@@ -182,7 +211,7 @@ func some(names []string) string {
 
 // SameGrade reports whether two results are the same but for the times that
 // they took and the place that the submission was read from.
-func SameGrade(a, b *grade.Result) (bool, error) {
+func SameGrade(a, b *result.Result) (bool, error) {
 	x, err := timeless(a)
 	if err != nil {
 		return false, err
@@ -192,24 +221,24 @@ func SameGrade(a, b *grade.Result) (bool, error) {
 }
 
 // timeless is a result as JSON, without what differs from run to run.
-func timeless(r *grade.Result) ([]byte, error) {
+func timeless(r *result.Result) ([]byte, error) {
 	var text bytes.Buffer
 	if err := r.WriteJSON(&text); err != nil {
 		return nil, err
 	}
-	var c grade.Result // a copy to change
+	var c result.Result // a copy to change
 	if err := json.Unmarshal(text.Bytes(), &c); err != nil {
 		return nil, fmt.Errorf("class: %w", err)
 	}
 	c.Seconds, c.Source.Path, c.Barriers = 0, "", nil
-	c.Tests(func(_ *grade.LabResult, _ *grade.PartResult, t *grade.TestResult) { t.Real = 0 })
+	c.Tests(func(_ *result.Lab, _ *result.Part, t *result.Test) { t.Real = 0 })
 	text.Reset()
 	err := c.WriteJSON(&text)
 	return text.Bytes(), err
 }
 
 // InfoDiff lists in what two runs differ on which grades depend.
-func InfoDiff(a, b grade.RunInfo) []string {
+func InfoDiff(a, b result.RunInfo) []string {
 	if a.Key == b.Key {
 		return nil
 	}

@@ -12,25 +12,27 @@ import (
 	"strings"
 
 	"distlabs/internal/grading/course"
-	"distlabs/internal/grading/grade"
+	"distlabs/internal/grading/submission"
 	"distlabs/internal/grading/tidy"
+	"distlabs/internal/grading/workspace"
 )
 
 // reader reads submissions of the selected labs.
 type reader struct {
-	g        *grade.Grader
+	course   *course.Course
+	scratch  *workspace.Scratch
 	selected []course.Selected
 	permits  []string
 }
 
-func newReader(g *grade.Grader, selected []course.Selected) *reader {
-	return &reader{g: g, selected: selected, permits: g.Permits(selected)}
+func newReader(c *course.Course, scratch *workspace.Scratch, selected []course.Selected) *reader {
+	return &reader{course: c, scratch: scratch, selected: selected, permits: submission.Permits(c, selected)}
 }
 
 // read reads the permitted files of a submission. If it can not be graded why
 // says so, in a sentence; the error is about this machine.
-func (r *reader) read(s Submission) (held grade.Held, why string, err error) {
-	scratch, err := r.g.Scratch()
+func (r *reader) read(s Submission) (held submission.Held, why string, err error) {
+	scratch, err := r.scratch.Folder("held-")
 	if err != nil {
 		return nil, "", err
 	}
@@ -39,7 +41,7 @@ func (r *reader) read(s Submission) (held grade.Held, why string, err error) {
 	}()
 	held, err = r.hold(s, scratch)
 	if b, ok := errors.AsType[bad](err); ok {
-		return grade.Held{}, string(b), nil
+		return submission.Held{}, string(b), nil
 	}
 	if err == nil && held.Empty() {
 		return held, r.nothing(), nil
@@ -51,7 +53,7 @@ func (r *reader) nothing() string {
 	return "the submission has none of the files that are graded (" + strings.Join(r.permits, ", ") + ")"
 }
 
-func (r *reader) hold(s Submission, scratch string) (grade.Held, error) {
+func (r *reader) hold(s Submission, scratch string) (submission.Held, error) {
 	switch s.form {
 	case formNothing:
 		if s.Path == "" {
@@ -64,16 +66,16 @@ func (r *reader) hold(s Submission, scratch string) (grade.Held, error) {
 		if err := r.loose(s.Path, scratch); err != nil {
 			return nil, err
 		}
-		return r.g.Hold(scratch, r.selected)
+		return submission.Hold(r.course, scratch, r.selected)
 	}
 	return r.folder(s.Path, scratch, true)
 }
 
 // folder reads a folder: the lab's files in it, or in the one folder that it
 // holds, or in the one archive.
-func (r *reader) folder(dir, scratch string, archives bool) (grade.Held, error) {
+func (r *reader) folder(dir, scratch string, archives bool) (submission.Held, error) {
 	for range maxWrappers {
-		held, err := r.g.Hold(dir, r.selected)
+		held, err := submission.Hold(r.course, dir, r.selected)
 		if err != nil || !held.Empty() {
 			return held, err
 		}
@@ -99,7 +101,7 @@ func (r *reader) folder(dir, scratch string, archives bool) (grade.Held, error) 
 		}
 		dir = folders[0]
 	}
-	return r.g.Hold(dir, r.selected)
+	return submission.Hold(r.course, dir, r.selected)
 }
 
 // scattered says where the lab's files are, if they are in folders of which none is the submission's own: two of them, or
@@ -136,7 +138,7 @@ const maxLook = 2000
 // maxWrappers is how many folders may lie around a submission's own.
 const maxWrappers = 3
 
-func (r *reader) archive(path, scratch string) (grade.Held, error) {
+func (r *reader) archive(path, scratch string) (submission.Held, error) {
 	text, err := readBounded(path)
 	if err != nil {
 		return nil, err

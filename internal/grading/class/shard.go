@@ -4,18 +4,18 @@ import (
 	"strconv"
 	"strings"
 
-	"distlabs/internal/grading/grade"
+	"distlabs/internal/grading/result"
 )
 
 // ParseShard reads "i/n", with i from 1 to n.
-func ParseShard(text string) (*grade.Shard, error) {
+func ParseShard(text string) (*result.Shard, error) {
 	i, n, ok := strings.Cut(text, "/")
 	index, err1 := strconv.Atoi(i)
 	count, err2 := strconv.Atoi(n)
 	if !ok || err1 != nil || err2 != nil || index < 1 || index > count {
 		return nil, usage("shard %q is not of the form i/n with i from 1 to n, such as 2/8", text)
 	}
-	return &grade.Shard{Index: index, Count: count}, nil
+	return &result.Shard{Index: index, Count: count}, nil
 }
 
 // ShardFrom finds the shard that an engine's environment names: a Kubernetes
@@ -25,7 +25,7 @@ func ParseShard(text string) (*grade.Shard, error) {
 //
 // Slurm's own count is that of the tasks submitted together: when one task alone
 // is submitted again it is 1. With count given, tasks are numbered from 0.
-func ShardFrom(getenv func(string) string, count int) (*grade.Shard, error) {
+func ShardFrom(getenv func(string) string, count int) (*result.Shard, error) {
 	if id := getenv("JOB_COMPLETION_INDEX"); id != "" {
 		if count == 0 {
 			n, err := strconv.Atoi(getenv("JOB_COMPLETIONS"))
@@ -58,23 +58,23 @@ func ShardFrom(getenv func(string) string, count int) (*grade.Shard, error) {
 	return numbered("SLURM_ARRAY_TASK_ID", id, low, step, count)
 }
 
-func numbered(name, id string, low, step, count int) (*grade.Shard, error) {
+func numbered(name, id string, low, step, count int) (*result.Shard, error) {
 	n, err := strconv.Atoi(id)
 	at := n - low
 	if err != nil || at < 0 || at%step != 0 || at/step >= count {
 		return nil, usage("%s is %s, which is none of %d tasks numbered from %d in steps of %d", name, id, count, low, step)
 	}
-	return &grade.Shard{Index: at/step + 1, Count: count}, nil
+	return &result.Shard{Index: at/step + 1, Count: count}, nil
 }
 
-func sameShard(a, b *grade.Shard) bool {
+func sameShard(a, b *result.Shard) bool {
 	if a == nil || b == nil {
 		return a == b
 	}
 	return *a == *b
 }
 
-func shardName(s *grade.Shard) string {
+func shardName(s *result.Shard) string {
 	if s == nil {
 		return "all"
 	}

@@ -10,7 +10,7 @@ import (
 	"strings"
 
 	"distlabs/internal/grading/course"
-	"distlabs/internal/grading/grade"
+	"distlabs/internal/grading/workspace"
 )
 
 // Similar is what was laid out for a search for similar submissions.
@@ -30,7 +30,7 @@ type Similar struct {
 //
 // Dolos compares file with file, so a submission is one file; its parser takes
 // several package clauses in one.
-func ExportSimilar(g *grade.Grader, c *course.Course, class *Class, selected []course.Selected, out string) (*Similar, error) {
+func ExportSimilar(c *course.Course, class *Class, selected []course.Selected, out string) (*Similar, error) {
 	if entries, err := os.ReadDir(out); err == nil && len(entries) > 0 || err != nil && !os.IsNotExist(err) {
 		return nil, usage("%s is there already: name a new folder", out)
 	}
@@ -45,7 +45,12 @@ func ExportSimilar(g *grade.Grader, c *course.Course, class *Class, selected []c
 		s.Labs = append(s.Labs, sel.Lab)
 		s.Commands = append(s.Commands, fmt.Sprintf("dolos run -l go -i %s %s", filepath.Join(t.dir, "stubs", "stubs.go"), filepath.Join(t.dir, "info.csv")))
 	}
-	r := newReader(g, selected)
+	scratch, err := workspace.NewScratch()
+	if err != nil {
+		return nil, err
+	}
+	defer scratch.Remove()
+	r := newReader(c, scratch, selected)
 	for _, sub := range class.Submissions {
 		held, _, err := r.read(sub)
 		if err != nil {

@@ -11,14 +11,15 @@ import (
 	"strings"
 
 	"distlabs/internal/grading/filelock"
-	"distlabs/internal/grading/grade"
+	"distlabs/internal/grading/result"
 )
 
 // store is a run directory that is being written. Its lock goes with the
 // process, however that ends.
 type store struct {
-	run  *grade.RunDir
-	lock *os.File
+	run    *result.RunDir
+	secret *Secret // that authenticates results; nil for none
+	lock   *os.File
 }
 
 // The names of what a run directory holds only while it is written.
@@ -29,11 +30,11 @@ const (
 )
 
 // openStore makes or, with resume, goes on with a run directory.
-func openStore(dir string, info grade.RunInfo, resume bool) (*store, error) {
+func openStore(dir string, info result.RunInfo, secret *Secret, resume bool) (*store, error) {
 	if err := os.MkdirAll(filepath.Join(dir, "submissions"), 0o777); err != nil {
 		return nil, fmt.Errorf("class: %w", err)
 	}
-	s := &store{run: &grade.RunDir{Dir: dir, Info: info}}
+	s := &store{run: &result.RunDir{Dir: dir, Info: info}, secret: secret}
 	var err error
 	if s.lock, err = filelock.Take(filepath.Join(dir, lockFile)); errors.Is(err, filelock.ErrTaken) {
 		return nil, usage("another grader is writing to %s", dir)
@@ -49,9 +50,9 @@ func openStore(dir string, info grade.RunInfo, resume bool) (*store, error) {
 }
 
 func (s *store) begin(resume bool) error {
-	before, err := grade.ReadRun(s.run.Dir)
+	before, err := result.ReadRun(s.run.Dir)
 	switch {
-	case errors.Is(err, grade.ErrNoRun): // nothing was begun here
+	case errors.Is(err, result.ErrNoRun): // nothing was begun here
 	case err != nil:
 		return err
 	case !resume:
@@ -66,7 +67,7 @@ func (s *store) begin(resume bool) error {
 	if err != nil {
 		return fmt.Errorf("class: %w", err)
 	}
-	return replaceFile(s.run.Dir, grade.RunFile, append(text, '\n'))
+	return replaceFile(s.run.Dir, result.RunFile, append(text, '\n'))
 }
 
 // sweep removes what an earlier process did not finish.
@@ -87,28 +88,33 @@ func (s *store) sweep() error {
 
 func (s *store) close() error { return s.lock.Close() }
 
-// has reports whether the run has this very result. One that can not be read is none.
-func (s *store) has(id string, key grade.ResultKey) bool {
-	have, err := s.run.ResultKey(id)
-	if err != nil || have != key {
-		return false
+// has reports whether the run has this very result. One that can not be read is none; one that is not what was graded is
+// changed, and none either.
+func (s *store) has(id string, key result.Key) (has, changed bool) {
+	have, err := s.run.Key(id)
+	if err != nil || !have.Same(key) {
+		return false, false
 	}
 	_, err = s.run.Result(id)
-	return err == nil
+	if errors.Is(err, result.ErrChanged) || err == nil && !s.secret.authentic(id, have) {
+		return false, true
+	}
+	return err == nil, false
 }
 
 // put stores a result, whole or not at all: its folder is made elsewhere, is on
 // the disk before it is moved, and is moved in one step.
-func (s *store) put(id string, result *grade.Result, key grade.ResultKey) error {
+func (s *store) put(id string, graded *result.Result, key result.Key) error {
 	var text bytes.Buffer
-	if err := result.WriteJSON(&text); err != nil {
+	if err := graded.WriteJSON(&text); err != nil {
 		return err
 	}
-	keyText, err := json.MarshalIndent(key, "", "  ")
+	key.Results = result.Sum(text.Bytes())
+	keyText, err := json.MarshalIndent(s.secret.authenticate(id, key), "", "  ")
 	if err != nil {
 		return fmt.Errorf("class: %w", err)
 	}
-	return s.putFiles(id, map[string][]byte{grade.ResultsFile: text.Bytes(), grade.KeyFile: append(keyText, '\n')})
+	return s.putFiles(id, map[string][]byte{result.ResultsFile: text.Bytes(), result.KeyFile: append(keyText, '\n')})
 }
 
 func (s *store) putFiles(id string, files map[string][]byte) error {

@@ -2,7 +2,9 @@
 
 package class
 
-import "time"
+import (
+	"time"
+)
 
 func syncDir(string) error { return nil }
 

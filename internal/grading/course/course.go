@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strings"
 )
 
 // Module is the path of the course's Go module.
@@ -87,6 +88,24 @@ func (l Lab) Tests() []Test {
 	}
 	return tests
 }
+
+// Needs lists the lab and the labs that its submissions may import.
+func (c *Course) Needs(lab Lab) []Lab {
+	labs := []Lab{lab}
+	for _, other := range c.Labs {
+		if slices.Contains(lab.Imports, Module+"/"+other.Dir()) {
+			labs = append(labs, other)
+		}
+	}
+	return labs
+}
+
+// IsGo reports whether a file of that name is a Go source.
+func IsGo(name string) bool { return strings.HasSuffix(name, ".go") }
+
+// IsTest reports whether a file of that name is a test: in a lab's folder the tests are ours, and every other Go
+// source is the student's.
+func IsTest(name string) bool { return strings.HasSuffix(name, "_test.go") }
 
 var moduleLine = regexp.MustCompile(`(?m)^module\s+"?` + Module + `"?\s*$`)
 

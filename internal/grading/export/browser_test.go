@@ -20,7 +20,7 @@ import (
 	"github.com/chromedp/chromedp"
 	"github.com/stretchr/testify/require"
 
-	"distlabs/internal/grading/grade"
+	"distlabs/internal/grading/result"
 	"distlabs/internal/harness/report"
 )
 
@@ -202,7 +202,7 @@ func bigClass() Class {
 		}
 		for i := range 35 {
 			r := wholeCourse(fmt.Sprintf("s%03d", i))
-			r.Tests(func(_ *grade.LabResult, _ *grade.PartResult, t *grade.TestResult) {
+			r.Tests(func(_ *result.Lab, _ *result.Part, t *result.Test) {
 				if (i*len(t.Name)+i/3)%4 == 0 {
 					t.Status = report.Fail
 				}
@@ -215,15 +215,15 @@ func bigClass() Class {
 }
 
 // wholeCourse is six labs of five parts.
-func wholeCourse(id string) *grade.Result {
+func wholeCourse(id string) *result.Result {
 	r := perfect(id, "")
 	r.Labs = nil
 	for i, title := range []string{"Links", "Failure detection", "Clocks", "Election", "Replication", "Consistency"} {
-		lab := grade.LabResult{ID: fmt.Sprintf("%02d-%s", i+1, strings.ToLower(title)), Title: title}
+		lab := result.Lab{ID: fmt.Sprintf("%02d-%s", i+1, strings.ToLower(title)), Title: title}
 		for _, letter := range "ABCDE" {
-			part := grade.PartResult{ID: fmt.Sprintf("%d%c", i+1, letter), Title: title}
+			part := result.Part{ID: fmt.Sprintf("%d%c", i+1, letter), Title: title}
 			for k := range 4 {
-				part.Tests = append(part.Tests, grade.TestResult{Name: "Test" + strings.Repeat("x", k+2*i+int(letter)%7), Max: 5, Status: report.Pass})
+				part.Tests = append(part.Tests, result.Test{Name: "Test" + strings.Repeat("x", k+2*i+int(letter)%7), Max: 5, Status: report.Pass})
 			}
 			lab.Parts = append(lab.Parts, part)
 		}

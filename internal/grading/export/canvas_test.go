@@ -11,7 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
 
-	"distlabs/internal/grading/grade"
+	"distlabs/internal/grading/result"
 )
 
 // exported is a gradebook as Canvas exports it, with what a careless rewriting
@@ -119,7 +119,7 @@ func TestCanvasRefuses(t *testing.T) {
 }
 
 func TestCanvasHostile(t *testing.T) {
-	eachHostile(t, func(t *testing.T, bad string, r *grade.Result) {
+	eachHostile(t, func(t *testing.T, bad string, r *result.Result) {
 		fillCanvas(t, exported(t), "Lab 4", OfResults(r))
 	})
 }

@@ -8,7 +8,7 @@ import (
 	"strings"
 	"time"
 
-	"distlabs/internal/grading/grade"
+	"distlabs/internal/grading/result"
 	"distlabs/internal/harness/report"
 )
 
@@ -87,7 +87,7 @@ const classroom50Time = "2006-01-02T15:04:05Z"
 
 // Classroom50 writes a classroom50/result/v1
 // (github.com/foundation50/classroom50, schemas/result-v1.schema.json).
-func Classroom50(w io.Writer, r *grade.Result, s Classroom50Submission) error {
+func Classroom50(w io.Writer, r *result.Result, s Classroom50Submission) error {
 	if err := s.check(); err != nil {
 		return err
 	}
@@ -100,7 +100,7 @@ func Classroom50(w io.Writer, r *grade.Result, s Classroom50Submission) error {
 		out.GradedAt = s.Graded.UTC().Format(classroom50Time)
 	}
 	left := maxClassroom50
-	r.Tests(func(lab *grade.LabResult, _ *grade.PartResult, t *grade.TestResult) {
+	r.Tests(func(lab *result.Lab, _ *result.Part, t *result.Test) {
 		text := account(r, lab, t)
 		if left -= len(text); left < 0 {
 			text = ""

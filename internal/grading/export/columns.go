@@ -4,7 +4,7 @@ import (
 	"cmp"
 	"slices"
 
-	"distlabs/internal/grading/grade"
+	"distlabs/internal/grading/result"
 )
 
 // column is one part of a lab, as a class's table shows it.
@@ -47,7 +47,7 @@ func columnsOf(class Class) ([]column, error) {
 func (s Student) graded() bool { return s.Result != nil && s.Result.Ungraded == "" }
 
 // part is the student's part that the column is about; nil if there is none.
-func (s Student) part(c column) *grade.PartResult {
+func (s Student) part(c column) *result.Part {
 	if !s.graded() {
 		return nil
 	}

@@ -10,14 +10,14 @@ import (
 	"errors"
 	"iter"
 
-	"distlabs/internal/grading/grade"
+	"distlabs/internal/grading/result"
 )
 
 // Student is one student of a class: a result, or the reason why there is none.
 type Student struct {
 	ID      string // of the submission
 	Name    string // "" if it is not known
-	Result  *grade.Result
+	Result  *result.Result
 	Missing string // why Result is nil: one sentence
 }
 
@@ -27,12 +27,12 @@ type Class = iter.Seq2[Student, error]
 
 // OfRun is the class of a run directory. A submission that has no result yet is
 // a student without one, not an error.
-func OfRun(run *grade.RunDir) Class {
+func OfRun(run *result.RunDir) Class {
 	return func(yield func(Student, error) bool) {
 		for submission, found := range run.Results() {
 			s := Student{ID: submission.ID, Name: submission.Name, Result: found.Result}
 			err := found.Err
-			if errors.Is(err, grade.ErrNotGraded) {
+			if errors.Is(err, result.ErrNotGraded) {
 				s.Missing, err = "not graded yet", nil
 			}
 			if !yield(s, err) {
@@ -43,7 +43,7 @@ func OfRun(run *grade.RunDir) Class {
 }
 
 // OfResults is the class of results that are in memory.
-func OfResults(results ...*grade.Result) Class {
+func OfResults(results ...*result.Result) Class {
 	return func(yield func(Student, error) bool) {
 		for _, r := range results {
 			if !yield(StudentOf(r), nil) {
@@ -54,7 +54,7 @@ func OfResults(results ...*grade.Result) Class {
 }
 
 // StudentOf is the student whose result r is, as far as r says.
-func StudentOf(r *grade.Result) Student {
+func StudentOf(r *result.Result) Student {
 	s := Student{Result: r}
 	if r.Submission != nil {
 		s.ID, s.Name = r.Submission.ID, r.Submission.Name

@@ -7,7 +7,7 @@ import (
 	"io"
 	"strings"
 
-	"distlabs/internal/grading/grade"
+	"distlabs/internal/grading/result"
 	"distlabs/internal/harness/report"
 )
 
@@ -21,7 +21,7 @@ const maxAnnotations = 10
 // The runner obeys every line of a step's output that begins with "::". All that
 // is written here begins with a command of ours, and line breaks within are
 // escaped, so that no text of a student's is one.
-func Annotations(w io.Writer, r *grade.Result) error {
+func Annotations(w io.Writer, r *result.Result) error {
 	var b bytes.Buffer
 	errors := 0
 	annotate := func(at place, title, message string) {
@@ -44,7 +44,7 @@ func Annotations(w io.Writer, r *grade.Result) error {
 			annotate(place{}, lab.ID, line("not run: "+lab.Refused))
 		}
 	}
-	r.Tests(func(lab *grade.LabResult, part *grade.PartResult, t *grade.TestResult) {
+	r.Tests(func(lab *result.Lab, part *result.Part, t *result.Test) {
 		if r.Ungraded == "" && lab.Refused == "" && t.Status == report.Fail && len(t.Failures) > 0 {
 			annotate(placeOf(lab, t.Failures[0]), part.ID+" "+t.Name, strings.TrimRight(safeText(t.Failures[0]), "\n"))
 		}
@@ -72,7 +72,7 @@ const maxSummary = 1 << 20
 
 // Summary writes a job summary in Markdown, of at most 1 MiB, for the file that
 // $GITHUB_STEP_SUMMARY names. Text of a student's stands in code blocks only.
-func Summary(w io.Writer, r *grade.Result) error {
+func Summary(w io.Writer, r *result.Result) error {
 	var b bytes.Buffer
 	fmt.Fprintf(&b, "## %d of %d points\n\n", r.Points, r.Max)
 	codeBlock(&b, overall(r))
@@ -89,7 +89,7 @@ func Summary(w io.Writer, r *grade.Result) error {
 		}
 	}
 	left := 0
-	r.Tests(func(lab *grade.LabResult, part *grade.PartResult, t *grade.TestResult) {
+	r.Tests(func(lab *result.Lab, part *result.Part, t *result.Test) {
 		if t.Status == report.Pass || lab.Refused != "" || r.Ungraded != "" {
 			return
 		}

@@ -7,7 +7,7 @@ import (
 	"slices"
 	"strings"
 
-	"distlabs/internal/grading/grade"
+	"distlabs/internal/grading/result"
 )
 
 // GradescopeVisibilities are the moments at which Gradescope shows a test to
@@ -66,7 +66,7 @@ type gradescopeSeen struct {
 // All text is of the format "text", so that nothing of a student's is markup.
 // Gradescope knows passed and failed only: a skipped test is a failed one that
 // says why it was skipped.
-func Gradescope(w io.Writer, r *grade.Result, o GradescopeOptions) error {
+func Gradescope(w io.Writer, r *result.Result, o GradescopeOptions) error {
 	if o.Visibility == "" {
 		o.Visibility = "visible"
 	}
@@ -84,7 +84,7 @@ func Gradescope(w io.Writer, r *grade.Result, o GradescopeOptions) error {
 		out.ExtraData.Hash = line(r.Submission.Hash)
 	}
 	number := map[string]int{}
-	r.Tests(func(lab *grade.LabResult, part *grade.PartResult, t *grade.TestResult) {
+	r.Tests(func(lab *result.Lab, part *result.Part, t *result.Test) {
 		number[part.ID]++
 		shown := status(t)
 		if shown == "skipped" {

@@ -13,7 +13,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"distlabs/internal/grading/grade"
+	"distlabs/internal/grading/result"
 )
 
 // elements are those that our pages are made of, and the attributes that stand in them.
@@ -79,7 +79,7 @@ func TestStudentPage(t *testing.T) {
 	text := out.String()
 	require.Contains(t, text, "two leaders in term 3: n1 (from 1.204s)")
 	require.Contains(t, text, "<code>labs/01-links/stubborn.go:9:2: undefined: x</code>")
-	eachHostile(t, func(t *testing.T, bad string, r *grade.Result) {
+	eachHostile(t, func(t *testing.T, bad string, r *result.Result) {
 		var out bytes.Buffer
 		require.NoError(t, StudentPage(&out, StudentOf(r), ""))
 		checkPage(t, out.Bytes())
@@ -106,7 +106,7 @@ func TestClassPage(t *testing.T) {
 	for _, row := range rows {
 		require.Equal(t, 1+3, strings.Count(row, "<td"), row)
 	}
-	eachHostile(t, func(t *testing.T, bad string, r *grade.Result) {
+	eachHostile(t, func(t *testing.T, bad string, r *result.Result) {
 		var out bytes.Buffer
 		require.NoError(t, ClassPage(&out, bad, OfResults(r, r), func(s Student) string { return "students/" + PageName(s.ID) }))
 		checkPage(t, out.Bytes())

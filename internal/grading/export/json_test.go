@@ -13,7 +13,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"distlabs/internal/grading/grade"
+	"distlabs/internal/grading/result"
 	"distlabs/internal/harness/report"
 )
 
@@ -130,7 +130,7 @@ func TestGradescope(t *testing.T) {
 		require.Equal(t, "after_due_date", test.text(t, "visibility"))
 	}
 	require.ErrorContains(t, Gradescope(&out, sample(), GradescopeOptions{Visibility: "never"}), `visibility "never" is none of`)
-	eachHostile(t, func(t *testing.T, bad string, r *grade.Result) {
+	eachHostile(t, func(t *testing.T, bad string, r *result.Result) {
 		var out bytes.Buffer
 		require.NoError(t, Gradescope(&out, r, GradescopeOptions{}))
 		o := checkGradescope(t, out.Bytes())
@@ -197,7 +197,7 @@ func TestClassroom50(t *testing.T) {
 	require.Equal(t, "2026-06-01T14:33:11Z", o.text(t, "graded_at"))
 	require.Equal(t, "2026-06-02T01:00:00Z", o.text(t, "datetime"))
 	require.Equal(t, group.Commit, o.text(t, "review"))
-	eachHostile(t, func(t *testing.T, bad string, r *grade.Result) {
+	eachHostile(t, func(t *testing.T, bad string, r *result.Result) {
 		var out bytes.Buffer
 		require.NoError(t, Classroom50(&out, r, someTag))
 		checkClassroom50(t, out.Bytes())
@@ -277,7 +277,7 @@ func TestPrairieLearn(t *testing.T) {
 	require.Equal(t, []any{"labs/01-links/stubborn.go:9:2: undefined: x", "labs/01-links/stubborn.go:12:1: missing return"}, o["format_errors"])
 	golden(t, "prairielearn-compile.json", out.Bytes())
 
-	eachHostile(t, func(t *testing.T, bad string, r *grade.Result) {
+	eachHostile(t, func(t *testing.T, bad string, r *result.Result) {
 		var out bytes.Buffer
 		require.NoError(t, PrairieLearn(&out, r))
 		checkPrairieLearn(t, out.Bytes())
@@ -285,7 +285,7 @@ func TestPrairieLearn(t *testing.T) {
 }
 
 // long is a result with more to say than any of the forms has room for.
-func long() *grade.Result {
+func long() *result.Result {
 	r := sample()
 	test := r.Labs[1].Parts[1].Tests[0]
 	test.Failures = slices.Clone(test.Failures)
@@ -315,8 +315,8 @@ func TestLimits(t *testing.T) {
 
 // A test that failed without a word, and a result without labs, are told too.
 func TestNothingToSay(t *testing.T) {
-	r := sum(&grade.Result{Labs: []grade.LabResult{{Parts: []grade.PartResult{{Tests: []grade.TestResult{{Name: "TestX", Max: 1, Status: report.Fail}}}}}}})
-	for _, r := range []*grade.Result{r, {}} {
+	r := sum(&result.Result{Labs: []result.Lab{{Parts: []result.Part{{Tests: []result.Test{{Name: "TestX", Max: 1, Status: report.Fail}}}}}}})
+	for _, r := range []*result.Result{r, {}} {
 		for name, form := range oneStudent {
 			t.Run(name, func(t *testing.T) {
 				var out bytes.Buffer
@@ -327,15 +327,15 @@ func TestNothingToSay(t *testing.T) {
 }
 
 // oneStudent is every form of one result.
-var oneStudent = map[string]func(w io.Writer, r *grade.Result) error{
-	"gradescope":   func(w io.Writer, r *grade.Result) error { return Gradescope(w, r, GradescopeOptions{}) },
-	"classroom50":  func(w io.Writer, r *grade.Result) error { return Classroom50(w, r, someTag) },
+var oneStudent = map[string]func(w io.Writer, r *result.Result) error{
+	"gradescope":   func(w io.Writer, r *result.Result) error { return Gradescope(w, r, GradescopeOptions{}) },
+	"classroom50":  func(w io.Writer, r *result.Result) error { return Classroom50(w, r, someTag) },
 	"prairielearn": PrairieLearn,
-	"vpl":          func(w io.Writer, r *grade.Result) error { return VPL(w, r, 10) },
+	"vpl":          func(w io.Writer, r *result.Result) error { return VPL(w, r, 10) },
 	"annotations":  Annotations,
 	"summary":      Summary,
-	"junit":        func(w io.Writer, r *grade.Result) error { return JUnit(w, OfResults(r)) },
-	"csv":          func(w io.Writer, r *grade.Result) error { return CSV(w, OfResults(r)) },
-	"page":         func(w io.Writer, r *grade.Result) error { return StudentPage(w, StudentOf(r), "") },
-	"matrix":       func(w io.Writer, r *grade.Result) error { return ClassPage(w, "Class", OfResults(r), nil) },
+	"junit":        func(w io.Writer, r *result.Result) error { return JUnit(w, OfResults(r)) },
+	"csv":          func(w io.Writer, r *result.Result) error { return CSV(w, OfResults(r)) },
+	"page":         func(w io.Writer, r *result.Result) error { return StudentPage(w, StudentOf(r), "") },
+	"matrix":       func(w io.Writer, r *result.Result) error { return ClassPage(w, "Class", OfResults(r), nil) },
 }

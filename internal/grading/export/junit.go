@@ -8,7 +8,7 @@ import (
 	"strconv"
 	"strings"
 
-	"distlabs/internal/grading/grade"
+	"distlabs/internal/grading/result"
 	"distlabs/internal/harness/report"
 )
 
@@ -88,8 +88,8 @@ func junitSuites(s Student) []junitSuite {
 	var suites []junitSuite
 	for i := range s.Result.Labs {
 		lab := &s.Result.Labs[i]
-		suite := junitSuite{Name: line(lab.ID), Out: overall(&grade.Result{Grader: s.Result.Grader, Go: s.Result.Go,
-			Isolation: s.Result.Isolation, Labs: []grade.LabResult{*lab}})}
+		suite := junitSuite{Name: line(lab.ID), Out: overall(&result.Result{Grader: s.Result.Grader, Go: s.Result.Go,
+			Isolation: s.Result.Isolation, Labs: []result.Lab{*lab}})}
 		if s.ID != "" {
 			suite.Name = line(s.ID) + "/" + suite.Name
 		}
@@ -121,7 +121,7 @@ func (s *junitSuite) add(c junitCase) {
 	s.Cases = append(s.Cases, c)
 }
 
-func junitTest(r *grade.Result, lab *grade.LabResult, part *grade.PartResult, t *grade.TestResult) junitCase {
+func junitTest(r *result.Result, lab *result.Lab, part *result.Part, t *result.Test) junitCase {
 	c := junitCase{Class: line(lab.ID + "." + part.ID), Name: line(t.Name), Time: junitSeconds(t.Real)}
 	list := []junitProperty{{"points", strconv.Itoa(t.Points)}, {"max points", strconv.Itoa(t.Max)}}
 	for _, m := range t.Measures {
@@ -167,7 +167,7 @@ var fileLine = regexp.MustCompile(`^([^:]+\.go):([0-9]+)$`)
 // placeOf reads the place of a failure in a lab: a file relative to the course's
 // root, or in the lab's folder if it has no path. Anything else that stands there
 // is not taken for a file.
-func placeOf(lab *grade.LabResult, f report.Failure) place {
+func placeOf(lab *result.Lab, f report.Failure) place {
 	match := fileLine.FindStringSubmatch(f.Where)
 	if match == nil || line(match[1]) != match[1] {
 		return place{}

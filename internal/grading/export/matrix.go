@@ -7,7 +7,7 @@ import (
 	"strconv"
 	"strings"
 
-	"distlabs/internal/grading/grade"
+	"distlabs/internal/grading/result"
 )
 
 type classPage struct {
@@ -164,7 +164,7 @@ func viewRow(s Student, columns []column) rowView {
 }
 
 // level is how dark a cell is: l0 for no points to l4 for all of them.
-func level(p *grade.PartResult) string {
+func level(p *result.Part) string {
 	switch {
 	case p.Points <= 0:
 		return "l0"

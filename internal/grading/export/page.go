@@ -12,7 +12,7 @@ import (
 	"strings"
 	"time"
 
-	"distlabs/internal/grading/grade"
+	"distlabs/internal/grading/result"
 	"distlabs/internal/harness/report"
 )
 
@@ -121,12 +121,12 @@ func titles(s Student) (title, sub string) {
 	return title, sub
 }
 
-func foot(r *grade.Result) string {
+func foot(r *result.Result) string {
 	level := map[int]string{1: " (gate and results channel)", 2: " (with a layer of the operating system)", 3: " (in a container)"}[r.Isolation]
 	return fmt.Sprintf("Graded by distlabs %s with %s, isolation level %d%s.", line(r.Grader), line(r.Go), r.Isolation, level)
 }
 
-func viewLab(r *grade.Result, lab *grade.LabResult) labView {
+func viewLab(r *result.Result, lab *result.Lab) labView {
 	view := labView{Name: labName(line(lab.ID), line(lab.Title)), Refused: line(lab.Refused), Points: lab.Points, Max: lab.Max,
 		Compile: lines(lab.Compile), Notes: lines(lab.Notes)}
 	for i := range lab.Parts {
@@ -150,7 +150,7 @@ func labName(id, title string) string {
 	return line(id + " " + title)
 }
 
-func viewTest(r *grade.Result, lab *grade.LabResult, t *grade.TestResult) testView {
+func viewTest(r *result.Result, lab *result.Lab, t *result.Test) testView {
 	view := testView{Name: line(t.Name), Points: t.Points, Max: t.Max, Class: "fail", Mark: "✗", Word: "failed"}
 	switch {
 	case t.Status == report.Pass:

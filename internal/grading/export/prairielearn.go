@@ -3,7 +3,7 @@ package export
 import (
 	"io"
 
-	"distlabs/internal/grading/grade"
+	"distlabs/internal/grading/result"
 )
 
 type prairieLearnResult struct {
@@ -32,7 +32,7 @@ const maxPrairieLearn = 100 << 10
 //
 // What could not be run because of what was handed in (it does not compile, it
 // has none of the files) is not gradable: no attempt is used up.
-func PrairieLearn(w io.Writer, r *grade.Result) error {
+func PrairieLearn(w io.Writer, r *result.Result) error {
 	if reasons, all := refusedAll(r); all {
 		return writeJSON(w, "prairielearn", prairieLearnResult{FormatErrors: reasons})
 	}
@@ -42,7 +42,7 @@ func PrairieLearn(w io.Writer, r *grade.Result) error {
 	}
 	out := prairieLearnResult{Gradable: true, Score: &score, Output: cutLines(overall(r), maxPrairieLearn/4)}
 	left := maxPrairieLearn - len(out.Output)
-	r.Tests(func(lab *grade.LabResult, part *grade.PartResult, t *grade.TestResult) {
+	r.Tests(func(lab *result.Lab, part *result.Part, t *result.Test) {
 		text := account(r, lab, t)
 		if left -= len(text); left < 0 {
 			text = ""

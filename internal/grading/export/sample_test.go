@@ -11,7 +11,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/stretchr/testify/require"
 
-	"distlabs/internal/grading/grade"
+	"distlabs/internal/grading/course"
+	"distlabs/internal/grading/result"
 	"distlabs/internal/harness/report"
 )
 
@@ -31,15 +32,15 @@ func golden(t *testing.T, name string, got []byte) {
 
 // sample is a result with a test of every sort: passed, failed by a rule, by a
 // race and twice, skipped, and a lab that does not compile.
-func sample() *grade.Result {
-	election := grade.LabResult{ID: "04-election", Title: "Election", Notes: []string{"notes.txt is not among the lab's files: ignored"},
-		Parts: []grade.PartResult{
-			{ID: "4A", Title: "The bully", Tests: []grade.TestResult{
+func sample() *result.Result {
+	election := result.Lab{ID: "04-election", Title: "Election", Notes: []string{"notes.txt is not among the lab's files: ignored"},
+		Parts: []result.Part{
+			{ID: "4A", Title: "The bully", Tests: []result.Test{
 				{Name: "TestHighestWins4A", Max: 8, Status: report.Pass, Seeds: 20, Virtual: 912.5, Real: 0.42,
 					Measures: []report.Measure{{Name: "time to elect", Value: 0.2531, Unit: "s", Bound: "≤ 1 s"}}},
 				{Name: "TestReturns4A", Max: 7, Status: report.Skip, Skipped: "TestHighestWins4A failed"},
 			}},
-			{ID: "4C", Title: "Raft's election", Tests: []grade.TestResult{
+			{ID: "4C", Title: "Raft's election", Tests: []result.Test{
 				{Name: "TestOneLeaderPerTerm4C", Max: 20, Status: report.Fail, Seeds: 20, Failed: []uint64{7, 81}, Virtual: 300, Real: 1.25, Failures: []report.Failure{
 					{Test: "TestOneLeaderPerTerm4C", Kind: report.Rule, Where: "labs/04-election/raft.go:41", What: "two leaders in term 3: n1 (from 1.204s) and n4 (from 1.391s)",
 						Rule: "at most one leader per term (Raft §5.2)", Seen: []string{"n2 voted for n1 at 1.190s and for n4 at 1.377s"},
@@ -54,18 +55,18 @@ func sample() *grade.Result {
 				{Name: "TestHeartbeatBudget4C", Max: 5, Points: 5, Status: report.Pass, Seeds: 10, Virtual: 60, Real: 0.3},
 			}},
 		}}
-	links := grade.LabResult{ID: "01-links", Title: "Links", Refused: "does not compile: labs/01-links/stubborn.go:9:2: undefined: x",
+	links := result.Lab{ID: "01-links", Title: "Links", Refused: "does not compile: labs/01-links/stubborn.go:9:2: undefined: x",
 		Compile: []string{"labs/01-links/stubborn.go:9:2: undefined: x", "labs/01-links/stubborn.go:12:1: missing return"},
-		Parts: []grade.PartResult{{ID: "1A", Title: "Stubborn links", Tests: []grade.TestResult{
+		Parts: []result.Part{{ID: "1A", Title: "Stubborn links", Tests: []result.Test{
 			{Name: "TestDeliversDespiteLoss1A", Max: 20, Status: report.Fail}}}}}
-	return sum(&grade.Result{Version: grade.ResultVersion, Grader: "1.0", Go: "go1.26.0", Isolation: 1, Seconds: 12.3,
-		Source:     grade.SourceName{Kind: grade.Submission, Path: "in/alice"},
-		Submission: &grade.SubmissionName{ID: "alice", Name: "Alice Example", Hash: "5f2a"},
-		Labs:       []grade.LabResult{links, election}})
+	return sum(&result.Result{Version: result.Version, Grader: "1.0", Go: "go1.26.0", Isolation: 1, Seconds: 12.3,
+		Source:     result.Source{Kind: course.Submission, Path: "in/alice"},
+		Submission: &result.Submission{ID: "alice", Name: "Alice Example", Hash: "5f2a"},
+		Labs:       []result.Lab{links, election}})
 }
 
 // sum adds up the points as the grader does: a passed test has all of its own.
-func sum(r *grade.Result) *grade.Result {
+func sum(r *result.Result) *result.Result {
 	r.Points, r.Max = 0, 0
 	for i := range r.Labs {
 		lab := &r.Labs[i]
@@ -88,25 +89,25 @@ func sum(r *grade.Result) *grade.Result {
 }
 
 // perfect is the sample with all tests passed.
-func perfect(id, name string) *grade.Result {
+func perfect(id, name string) *result.Result {
 	r := sample()
-	r.Submission = &grade.SubmissionName{ID: id, Name: name, Hash: "77"}
+	r.Submission = &result.Submission{ID: id, Name: name, Hash: "77"}
 	for i := range r.Labs {
 		r.Labs[i].Refused, r.Labs[i].Compile = "", nil
 	}
-	r.Tests(func(_ *grade.LabResult, _ *grade.PartResult, t *grade.TestResult) {
+	r.Tests(func(_ *result.Lab, _ *result.Part, t *result.Test) {
 		t.Status, t.Failures, t.Skipped, t.Failed, t.Diverged = report.Pass, nil, "", nil, nil
 	})
 	return sum(r)
 }
 
 // corrupt is a submission of which nothing could be graded.
-func corrupt(id string) *grade.Result {
+func corrupt(id string) *result.Result {
 	r := sample()
-	r.Submission, r.Ungraded = &grade.SubmissionName{ID: id}, "the archive is corrupt: zip: not a valid zip file"
+	r.Submission, r.Ungraded = &result.Submission{ID: id}, "the archive is corrupt: zip: not a valid zip file"
 	r.Labs[0].Refused, r.Labs[0].Compile = "", nil
-	r.Tests(func(_ *grade.LabResult, _ *grade.PartResult, t *grade.TestResult) {
-		*t = grade.TestResult{Name: t.Name, Max: t.Max, Status: report.Fail}
+	r.Tests(func(_ *result.Lab, _ *result.Part, t *result.Test) {
+		*t = result.Test{Name: t.Name, Max: t.Max, Status: report.Fail}
 	})
 	return sum(r)
 }
@@ -137,10 +138,10 @@ var hostileStrings = []string{
 }
 
 // hostile is a result in whose every string stands the same bad one.
-func hostile(bad string) *grade.Result {
-	r := &grade.Result{}
+func hostile(bad string) *result.Result {
+	r := &result.Result{}
 	fillIn(reflect.ValueOf(r).Elem(), bad)
-	r.Ungraded, r.Source.Kind = "", grade.Submission
+	r.Ungraded, r.Source.Kind = "", course.Submission
 	lab := r.Labs[0]
 	lab.Refused = ""
 	status := []report.Status{report.Fail, report.Pass, report.Skip, report.Status(bad)}
@@ -149,12 +150,12 @@ func hostile(bad string) *grade.Result {
 		one.Status = s
 		lab.Parts[0].Tests = append(lab.Parts[0].Tests, one)
 	}
-	r.Labs = []grade.LabResult{r.Labs[0], lab}
+	r.Labs = []result.Lab{r.Labs[0], lab}
 	return sum(r)
 }
 
 // eachHostile runs a test for every bad string, once in a graded result and once in an ungraded one.
-func eachHostile(t *testing.T, test func(t *testing.T, bad string, r *grade.Result)) {
+func eachHostile(t *testing.T, test func(t *testing.T, bad string, r *result.Result)) {
 	for _, bad := range hostileStrings {
 		t.Run(fmt.Sprintf("%q", bad), func(t *testing.T) {
 			test(t, bad, hostile(bad))

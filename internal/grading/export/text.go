@@ -9,7 +9,7 @@ import (
 	"unicode"
 	"unicode/utf8"
 
-	"distlabs/internal/grading/grade"
+	"distlabs/internal/grading/result"
 	"distlabs/internal/harness/report"
 )
 
@@ -56,7 +56,7 @@ func cut(s string, max int) string {
 
 // account is what there is to say of one test, as lines of plain text that end
 // in a newline; "" if there is nothing.
-func account(r *grade.Result, lab *grade.LabResult, t *grade.TestResult) string {
+func account(r *result.Result, lab *result.Lab, t *result.Test) string {
 	var b strings.Builder
 	switch {
 	case r.Ungraded != "":
@@ -92,7 +92,7 @@ func safeText(f report.Failure) string {
 }
 
 // status is how a test came out, in one of three words whatever a file says.
-func status(t *grade.TestResult) string {
+func status(t *result.Test) string {
 	switch t.Status {
 	case report.Pass:
 		return "passed"
@@ -121,7 +121,7 @@ func measured(m report.Measure) string {
 
 // overall is what there is to say of the whole result, as lines of plain text:
 // what was not run and why, what was ignored, and under which isolation.
-func overall(r *grade.Result) string {
+func overall(r *result.Result) string {
 	var b strings.Builder
 	if r.Ungraded != "" {
 		fmt.Fprintf(&b, "not graded: %s\n", line(r.Ungraded))
@@ -156,7 +156,7 @@ func cutLines(s string, max int) string {
 }
 
 // refusedAll reports whether no lab was run because of what was handed in, and why.
-func refusedAll(r *grade.Result) (reasons []string, all bool) {
+func refusedAll(r *result.Result) (reasons []string, all bool) {
 	if r.Ungraded != "" {
 		return []string{line(r.Ungraded)}, true
 	}

@@ -15,7 +15,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"distlabs/internal/grading/grade"
+	"distlabs/internal/grading/result"
 	"distlabs/internal/harness/report"
 )
 
@@ -106,7 +106,7 @@ func TestJUnit(t *testing.T) {
 	out.Reset()
 	require.NoError(t, JUnit(&out, someClass()))
 	require.Len(t, checkJUnit(t, out.Bytes()), 2+2+2+1)
-	eachHostile(t, func(t *testing.T, bad string, r *grade.Result) {
+	eachHostile(t, func(t *testing.T, bad string, r *result.Result) {
 		var out bytes.Buffer
 		require.NoError(t, JUnit(&out, OfResults(r)))
 		require.Len(t, checkJUnit(t, out.Bytes()), 2)
@@ -164,7 +164,7 @@ func TestVPL(t *testing.T) {
 	mark, _ = readVPL(t, out.String())
 	require.InDelta(t, 13, mark, 0)
 	require.Error(t, VPL(&out, sample(), -1))
-	eachHostile(t, func(t *testing.T, bad string, r *grade.Result) {
+	eachHostile(t, func(t *testing.T, bad string, r *result.Result) {
 		var out bytes.Buffer
 		require.NoError(t, VPL(&out, r, 0))
 		mark, _ := readVPL(t, out.String())
@@ -230,12 +230,12 @@ func TestAnnotations(t *testing.T) {
 	commands = readCommands(t, out.String())
 	require.Len(t, commands, 11)
 	require.Equal(t, "391 more failures are in the summary of this job", commands[10].message)
-	eachHostile(t, func(t *testing.T, bad string, r *grade.Result) {
+	eachHostile(t, func(t *testing.T, bad string, r *result.Result) {
 		var out bytes.Buffer
 		require.NoError(t, Annotations(&out, r))
 		readCommands(t, out.String())
 	})
-	require.NoError(t, Annotations(&out, sum(&grade.Result{Labs: []grade.LabResult{{Parts: []grade.PartResult{{Tests: []grade.TestResult{
+	require.NoError(t, Annotations(&out, sum(&result.Result{Labs: []result.Lab{{Parts: []result.Part{{Tests: []result.Test{
 		{Name: "TestX", Status: report.Fail, Failures: []report.Failure{{Where: "a.go:1,col=2::x"}}}}}}}}})))
 }
 
@@ -281,7 +281,7 @@ func TestSummary(t *testing.T) {
 	require.NoError(t, Summary(&out, r))
 	require.Contains(t, out.String(), "\n`````\n````\n    rule:    x\n")
 	checkSummary(t, out.String())
-	eachHostile(t, func(t *testing.T, bad string, r *grade.Result) {
+	eachHostile(t, func(t *testing.T, bad string, r *result.Result) {
 		var out bytes.Buffer
 		require.NoError(t, Summary(&out, r))
 		checkSummary(t, out.String())
@@ -308,7 +308,7 @@ func TestCSV(t *testing.T) {
 	rows := checkCSV(t, out.Bytes())
 	require.Len(t, rows, 1+4)
 	golden(t, "class.csv", out.Bytes())
-	eachHostile(t, func(t *testing.T, bad string, r *grade.Result) {
+	eachHostile(t, func(t *testing.T, bad string, r *result.Result) {
 		var out bytes.Buffer
 		require.NoError(t, CSV(&out, OfResults(r)))
 		require.Len(t, checkCSV(t, out.Bytes()), 2)

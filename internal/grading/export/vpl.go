@@ -7,7 +7,7 @@ import (
 	"strconv"
 	"strings"
 
-	"distlabs/internal/grading/grade"
+	"distlabs/internal/grading/result"
 )
 
 // VPL writes what an evaluation script of Moodle's Virtual Programming Lab
@@ -17,7 +17,7 @@ import (
 // VPL takes the last line that begins with "Grade :=>>" for the grade, wherever
 // it stands. Inside a block every line of ours begins with "-", a title, or with
 // ">", which VPL shows as it is: so no text of a student's begins a line.
-func VPL(w io.Writer, r *grade.Result, max float64) error {
+func VPL(w io.Writer, r *result.Result, max float64) error {
 	if max < 0 {
 		return fmt.Errorf("export: vpl: the highest grade is %v, want more than 0", max)
 	}
@@ -30,7 +30,7 @@ func VPL(w io.Writer, r *grade.Result, max float64) error {
 		b.WriteString("--|>\n")
 	}
 	block(fmt.Sprintf("%d of %d points", r.Points, r.Max), overall(r))
-	r.Tests(func(lab *grade.LabResult, part *grade.PartResult, t *grade.TestResult) {
+	r.Tests(func(lab *result.Lab, part *result.Part, t *result.Test) {
 		title := fmt.Sprintf("%s: %s (%s, %d/%d)", status(t), t.Name, part.ID, t.Points, t.Max)
 		block(title, account(r, lab, t))
 	})

@@ -11,6 +11,7 @@ import (
 	"slices"
 
 	"distlabs/internal/grading/course"
+	"distlabs/internal/grading/plain"
 )
 
 // Source is a lab as it will be built.
@@ -30,7 +31,7 @@ type Verdict struct {
 	// it does not, the gate and the compiler understand different programs, and nothing of it may run.
 	Doubt string
 	// Types is the package that was read; nil with Doubt.
-	Types *types.Package
+	Types *types.Package `json:"-"`
 }
 
 // Check reads a lab with types, after Look let it pass.
@@ -107,4 +108,4 @@ func (c *checker) first(f func(n ast.Node, parents []ast.Node) string) string {
 	return ""
 }
 
-func firstLine(err error) string { return plain(err.Error()) }
+func firstLine(err error) string { return plain.Word(err.Error()) }

@@ -4,6 +4,8 @@ import (
 	"go/ast"
 	"go/token"
 	"go/types"
+
+	"distlabs/internal/grading/plain"
 )
 
 // hidden refuses every expression and every name whose type is or contains a type of package reflect or unsafe.Pointer. With
@@ -51,7 +53,7 @@ func (c *checker) hiddenIn(t types.Type) string {
 	if t == nil || !c.holdsHidden(t) {
 		return ""
 	}
-	return plain(types.TypeString(t, nil))
+	return plain.Word(types.TypeString(t, nil))
 }
 
 // holdsHidden reports whether a type is or contains a type of package reflect or unsafe.Pointer. Fields without a capital

@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"distlabs/internal/grading/course"
+	"distlabs/internal/grading/plain"
 )
 
 // The bounds of a file's shape. Real code is far below them; far above them the type checker, which recurses, could
@@ -59,15 +60,15 @@ func look(lab course.Lab, name string, text []byte) (refused string, size shape)
 	head, _ := parser.ParseFile(set, name, text, parser.ImportsOnly)
 	if head != nil {
 		if head.Name != nil && head.Name.Name != lab.Package && head.Name.Name != "_" {
-			return at(head.Name) + fmt.Sprintf("package is %s, want %s", plain(head.Name.Name), lab.Package), size
+			return at(head.Name) + fmt.Sprintf("package is %s, want %s", plain.Word(head.Name.Name), lab.Package), size
 		}
 		for _, spec := range head.Imports {
 			path, err := strconv.Unquote(spec.Path.Value)
 			if err != nil || !slices.Contains(allowed, path) && !slices.Contains(lab.Imports, path) {
-				return at(spec) + fmt.Sprintf("a submission may not import %s", plain(spec.Path.Value)), size
+				return at(spec) + fmt.Sprintf("a submission may not import %s", plain.Word(spec.Path.Value)), size
 			}
 			if spec.Name != nil && spec.Name.Name == "." {
-				return at(spec) + fmt.Sprintf("a submission may not import %s under the name \".\"", plain(spec.Path.Value)), size
+				return at(spec) + fmt.Sprintf("a submission may not import %s under the name \".\"", plain.Word(spec.Path.Value)), size
 			}
 		}
 	}
@@ -102,7 +103,7 @@ func lookDeeper(name string, set *token.FileSet, file *ast.File, size *shape) (r
 		case *ast.FuncDecl:
 			size.specs++
 			if n.Body == nil {
-				refuse(n, "func %s has no body", plain(n.Name.Name))
+				refuse(n, "func %s has no body", plain.Word(n.Name.Name))
 			}
 			if n.Recv != nil && slices.Contains(hooks, n.Name.Name) {
 				refuse(n, "method %s would change how messages are encoded or compared: a submission may not declare it", n.Name.Name)
@@ -157,25 +158,8 @@ func directive(file *token.File, text []byte) (line int, what string) {
 				if prefix == "//go:" {
 					word = strings.Fields(lit)[0]
 				}
-				return file.PositionFor(pos, false).Line, fmt.Sprintf("the directive %q", plain(word))
+				return file.PositionFor(pos, false).Line, fmt.Sprintf("the directive %q", plain.Word(word))
 			}
 		}
 	}
-}
-
-// maxSaid is how long a stranger's word may be in a sentence of ours.
-const maxSaid = 200
-
-// plain makes a stranger's word safe to print in a sentence: short, on one line, without control characters.
-func plain(s string) string {
-	s = strings.Map(func(r rune) rune {
-		if strconv.IsPrint(r) {
-			return r
-		}
-		return '?'
-	}, s)
-	if len(s) > maxSaid {
-		s = strings.ToValidUTF8(s[:maxSaid], "") + "…"
-	}
-	return s
 }

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"distlabs/internal/grading/plain"
 	"distlabs/internal/harness/globals"
 )
 
@@ -43,7 +44,7 @@ func (c *checker) sharedMemory() string {
 
 func (c *checker) shared(v types.Object, which string) string {
 	p := c.set.PositionFor(v.Pos(), false)
-	return globals.Shared(p.Filename, p.Line, plain(v.Name()), which)
+	return globals.Shared(p.Filename, p.Line, plain.Word(v.Name()), which)
 }
 
 // packageVar is a package variable with what its declaration says.
@@ -225,7 +226,7 @@ func (c *checker) plainFunc(e ast.Expr) bool {
 
 // foreign judges the use of a variable of another package.
 func (c *checker) foreign(id *ast.Ident, v *types.Var, parents []ast.Node) string {
-	name := plain(v.Pkg().Name() + "." + v.Name())
+	name := plain.Word(v.Pkg().Name() + "." + v.Name())
 	p := c.set.PositionFor(id.Pos(), false)
 	if how := c.useChanges(id, parents); how != "" && !isLocation(v.Type()) {
 		return globals.Foreign(p.Filename, p.Line, name)
@@ -435,10 +436,10 @@ func (c *checker) methodChanges(sel *types.Selection) string {
 		return "" // its value is fixed
 	}
 	if _, pointer := recv.Type().(*types.Pointer); pointer {
-		return fmt.Sprintf("method %s can change", plain(f.Name()))
+		return fmt.Sprintf("method %s can change", plain.Word(f.Name()))
 	}
 	if !isImmutable(recv.Type(), 0) && !isSignature(recv.Type()) {
-		return fmt.Sprintf("method %s is given", plain(f.Name()))
+		return fmt.Sprintf("method %s is given", plain.Word(f.Name()))
 	}
 	return ""
 }

@@ -10,6 +10,8 @@ import (
 	"maps"
 	"slices"
 	"strings"
+
+	"distlabs/internal/grading/plain"
 )
 
 // names refuses declarations by which a submission would change what the tests' words mean, and the parts of the network that
@@ -31,7 +33,7 @@ func (c *checker) names() string {
 		case types.Universe.Lookup(name) != nil:
 			return c.at(obj.Pos()) + fmt.Sprintf("the name %s is Go's own: a submission may not give it another meaning for the whole package", name)
 		case taken[name] && (all || obj.Exported()):
-			return c.at(obj.Pos()) + fmt.Sprintf("the tests declare the name %s: give yours another one", plain(name))
+			return c.at(obj.Pos()) + fmt.Sprintf("the tests declare the name %s: give yours another one", plain.Word(name))
 		}
 	}
 	if refused := c.equalConstants(scope); refused != "" {

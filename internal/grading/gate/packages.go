@@ -7,8 +7,11 @@ import (
 	"go/types"
 	"io"
 	"os"
+	"slices"
 	"strings"
 	"sync"
+
+	"distlabs/internal/grading/course"
 )
 
 // Packages gives the types of the packages that a submission may import, as the pristine course and the toolchain have them.
@@ -53,10 +56,23 @@ func (w within) Import(path string) (*types.Package, error) {
 	return w.Packages.Import(path)
 }
 
-// ListArgs are the arguments of the go command that prints where the export data of the allowed packages lies, built as the
-// labs' tests are, so that it is built once. Those that the course does not have are left out.
-func ListArgs() []string {
-	return append([]string{"list", "-e", "-race", "-trimpath", "-export", "-f", "{{.ImportPath}} {{.Export}}"}, allowed...)
+// Importable lists the packages that submissions of some labs may import, without the labs themselves.
+func Importable(labs []course.Lab) []string {
+	paths := slices.Clone(allowed)
+	for _, lab := range labs {
+		for _, path := range lab.Imports {
+			if !strings.HasPrefix(path, course.Module+"/labs/") && !slices.Contains(paths, path) {
+				paths = append(paths, path)
+			}
+		}
+	}
+	return paths
+}
+
+// ListArgs are the arguments of the go command that prints where the export data of packages lies. It builds them as the
+// labs' tests are built, so that they are built once. Those that the course does not have are left out.
+func ListArgs(paths []string) []string {
+	return append([]string{"list", "-e", "-race", "-trimpath", "-export", "-f", "{{.ImportPath}} {{.Export}}"}, paths...)
 }
 
 // ReadList reads what that command prints.

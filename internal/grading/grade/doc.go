@@ -1,14 +1,13 @@
-// Package grade grades. It takes the files of a source (the working tree, the
-// reference, a submission, a mutant), lays those that the lab permits over the
-// pristine labs in a scratch workspace, builds each lab's test binary there,
-// runs every expected test in a process of its own, and scores what the test
-// harness reports on the signed results channel.
+// Package grade runs the tests that are expected of a lab and judges each: the verdict, hangs, starvation, the
+// first failure, and the replay of one seed.
 //
-// What a test process prints is never believed: a test counts only if its own
+// A test process's output is never believed: a test counts only if its own
 // signed events say that it began and passed, no event is missing, and the
 // process then ended with status 0.
 //
-// The package never imports a lab, the network or the test harness.
+// A [Grader] holds a [workspace.Builder], in whose workspaces everything is built, and whose sandbox runs every test
+// in a process of its own. What it says is a [result.Result]. The package never imports a lab, the network or the
+// test harness, and knows no mutant: package prove, which does, asks a grader as every command does.
 package grade
 
 // Version is the version of the grader that results name.

@@ -8,6 +8,8 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"distlabs/internal/grading/course"
+	"distlabs/internal/grading/result"
+	"distlabs/internal/grading/submission"
 	"distlabs/internal/harness/report"
 )
 
@@ -18,44 +20,45 @@ const notRun = "not run: a test before it failed"
 // for it: tests begin in the order of lab.yaml, and once one has failed, none after
 // it is begun or waited for. So the test that the result shows as failed is the
 // first, whatever the machine's load. Those without a verdict have the status skip.
-func (g *Grader) FirstFailure(ctx context.Context, s course.Selected, run Run) (*Result, error) {
-	src, selected := Source{Kind: WorkingTree}, []course.Selected{s}
-	result := newResult(g.tools.Version, src, selected)
-	w, err := g.assemble(src, selected)
+func (g *Grader) FirstFailure(ctx context.Context, s course.Selected, run Run) (*result.Result, error) {
+	src, selected := submission.Source{Kind: course.WorkingTree}, []course.Selected{s}
+	graded := g.Blank(src, selected)
+	w, err := g.builder.Assemble(src, selected)
 	if err != nil {
 		return nil, err
 	}
-	defer w.remove()
-	p, lab := w.labs[s.Lab.ID], &result.Labs[0]
-	g.tell(Progress{Stage: StageBuild, Lab: s.Lab.ID})
-	if err := w.build(ctx, p); err != nil {
+	defer w.Remove()
+	r, err := g.Build(ctx, w, s.Lab.ID, "")
+	if err != nil {
 		return nil, err
 	}
-	lab.Notes, lab.Refused, lab.Compile = p.notes, p.refused, p.compile
-	if p.refused == "" {
-		if err := w.untilFailure(ctx, p, result, run); err != nil {
+	lab := &graded.Labs[0]
+	r.describe(lab)
+	lab.Base = nil // all of it is the working tree's
+	if lab.Refused == "" {
+		if err := r.untilFailure(ctx, graded, run); err != nil {
 			return nil, err
 		}
 	}
-	result.score()
-	return result, nil
+	graded.Score()
+	return graded, nil
 }
 
 // untilFailure runs the result's tests, so many at a time as there are jobs.
-func (w *workspace) untilFailure(ctx context.Context, p *prepared, result *Result, run Run) error {
-	var tests []*TestResult
-	result.Tests(func(_ *LabResult, _ *PartResult, t *TestResult) { tests = append(tests, t) })
+func (r *Runner) untilFailure(ctx context.Context, graded *result.Result, run Run) error {
+	var tests []*result.Test
+	graded.Tests(func(_ *result.Lab, _ *result.Part, t *result.Test) { tests = append(tests, t) })
 	race := &firstFailure{first: len(tests), cancel: make([]context.CancelFunc, len(tests))}
 	defer race.end()
 	var all errgroup.Group
-	all.SetLimit(w.g.jobs)
+	all.SetLimit(r.g.builder.Jobs())
 	for i, t := range tests {
 		own, ok := race.begin(ctx, i)
 		if !ok {
 			break
 		}
 		all.Go(func() error {
-			err := w.test(own, p, t, run)
+			err := r.Test(own, t, run)
 			switch {
 			case own.Err() != nil && ctx.Err() == nil:
 				return nil // an earlier one has failed
@@ -65,7 +68,7 @@ func (w *workspace) untilFailure(ctx context.Context, p *prepared, result *Resul
 			if t.Status != report.Pass {
 				race.failed(i)
 			}
-			w.g.tell(Progress{Stage: StageTested, Lab: p.lab.ID, Test: t.Name, Result: t})
+			r.g.Tell(Progress{Stage: StageTested, Lab: r.lab.ID, Test: t.Name, Result: t})
 			return nil
 		})
 	}
@@ -73,7 +76,7 @@ func (w *workspace) untilFailure(ctx context.Context, p *prepared, result *Resul
 		return err
 	}
 	for _, t := range tests[min(race.first+1, len(tests)):] {
-		*t = TestResult{Name: t.Name, Max: t.Max, Status: report.Skip, Skipped: notRun}
+		*t = result.Test{Name: t.Name, Max: t.Max, Status: report.Skip, Skipped: notRun}
 	}
 	return ctx.Err()
 }
@@ -86,33 +89,33 @@ type firstFailure struct {
 }
 
 // begin returns the context of test i, unless a test before it has failed.
-func (r *firstFailure) begin(ctx context.Context, i int) (context.Context, bool) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if i > r.first {
+func (f *firstFailure) begin(ctx context.Context, i int) (context.Context, bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if i > f.first {
 		return nil, false
 	}
 	own, cancel := context.WithCancel(ctx)
-	r.cancel[i] = cancel
+	f.cancel[i] = cancel
 	return own, true
 }
 
 // failed stops all tests after i.
-func (r *firstFailure) failed(i int) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.first = min(r.first, i)
-	for _, cancel := range r.cancel[i+1:] {
+func (f *firstFailure) failed(i int) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.first = min(f.first, i)
+	for _, cancel := range f.cancel[i+1:] {
 		if cancel != nil {
 			cancel()
 		}
 	}
 }
 
-func (r *firstFailure) end() {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	for _, cancel := range r.cancel {
+func (f *firstFailure) end() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, cancel := range f.cancel {
 		if cancel != nil {
 			cancel()
 		}

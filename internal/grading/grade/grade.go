@@ -2,15 +2,19 @@ package grade
 
 import (
 	"context"
-	"errors"
-	"runtime"
+	"fmt"
+	"slices"
 	"sync"
 	"time"
 
 	"golang.org/x/sync/errgroup"
-	"golang.org/x/sync/semaphore"
 
 	"distlabs/internal/grading/course"
+	"distlabs/internal/grading/plain"
+	"distlabs/internal/grading/result"
+	"distlabs/internal/grading/sandbox"
+	"distlabs/internal/grading/submission"
+	"distlabs/internal/grading/workspace"
 )
 
 // DefaultTimeout is the real time that one test has.
@@ -18,106 +22,81 @@ const DefaultTimeout = 60 * time.Second
 
 // Options say how a Grader works; the zero value is a good one.
 type Options struct {
-	Jobs     int            // processes at a time; 0: one per core
+	Jobs     int            // of New: processes at a time; 0: one per core
 	Progress func(Progress) // called as work goes on, never twice at once; may be nil
 
 	Memory           int64 // bytes that one test's process may use; 0: DefaultMemory
-	RequireIsolation int   // New returns ErrIsolation if this machine offers less
+	RequireIsolation int   // of New: it returns sandbox.ErrIsolation if this machine offers less
 }
-
-// Progress is one step of the work.
-type Progress struct {
-	Stage  Stage
-	Lab    string
-	Mutant string // "" unless mutants are run
-	Test   string // of StageTest and StageTested
-	Seed   uint64 // of StageTest: the seed that it is at, 0 if none yet
-	Result *TestResult
-}
-
-// Stage is what a step of the work is about.
-type Stage string
-
-// The stages, in order.
-const (
-	StageBuild  Stage = "build"  // a lab's test binary is being built
-	StageTest   Stage = "test"   // a test began, or began another seed
-	StageTested Stage = "tested" // a test is over; Result is set
-)
 
 // Run says how tests are run; the zero value is the default run.
 type Run struct {
 	Seeds   int           // so many seeds a test; 0: what the test asks for
+	First   int           // of the Seeds; 0: from the first on
 	Seed    string        // this seed only; "": the test's own list
 	Extra   []uint64      // seeds to run after those; not with Seed
 	Soak    bool          // every seed twice, and on after a failure
 	Procs   int           // processors a process; 0: one, which is faster in a bubble
 	Timeout time.Duration // real time a test; 0: DefaultTimeout
 	Record  bool          // keep the record of every run in Traces, and not only of a failing one
+	Env     []string      // more of the test's environment
 
 	// Traces says where the recorded runs of a lab's failing tests are kept, as
 	// an absolute path; nil throws them away.
 	Traces func(course.Lab) string
 
-	first    int      // of the Seeds; 0: from the first on
-	env      []string // more of the test's environment
-	minimise bool     // also where nobody will look at the run
-	silent   bool     // that a test fails is enough: no second run, no record
-	mutant   int      // which of a shared build's mutants runs; 0: none
+	Minimise bool // look for the faults that are enough also where Traces keeps nothing
+	Silent   bool // that a test fails is enough: no second run, no record
+
+	allowance *allowance // of Grade: what all tests of a submission have together
 }
 
 // Grader grades sources. It is safe for concurrent use: all that run at one
-// time share its job slots.
+// time share its builder's job slots.
 type Grader struct {
-	course   *course.Course
-	tools    toolchain
-	scratch  string
-	made     *scratch
-	jobs     int
+	builder  *workspace.Builder
+	owned    bool // Close closes the builder
 	memory   int64
-	building limits
-	box      sandbox
-	gateOpen bool // only in tests: what the gate refuses is built and run
-	slots    *semaphore.Weighted
-	mu       sync.Mutex         // guards calls of progress, and mutants
-	mutants  map[string]*shared // by lab
+	mu       sync.Mutex // guards calls of progress
 	progress func(Progress)
 }
 
-// New finds the Go toolchain and makes the scratch folder, below which
-// everything happens. The caller must Close the grader.
+// New makes a grader with a builder of its own. The caller must Close the grader.
 func New(ctx context.Context, c *course.Course, o Options) (*Grader, error) {
-	tools, err := findToolchain(ctx, c.Root)
+	builder, err := workspace.New(ctx, c, workspace.Options{Jobs: o.Jobs, RequireIsolation: o.RequireIsolation})
 	if err != nil {
 		return nil, err
 	}
-	scratch, err := newScratch()
-	if err != nil {
-		return nil, err
-	}
-	if o.Jobs <= 0 {
-		o.Jobs = runtime.NumCPU()
-	}
-	box, err := findSandbox(ctx, scratch.dir)
-	if err == nil {
-		err = box.demand(o.RequireIsolation)
-	}
-	if err != nil {
-		return nil, errors.Join(err, scratch.remove())
-	}
-	return &Grader{course: c, tools: tools, scratch: scratch.dir, made: scratch, jobs: o.Jobs, memory: o.Memory, building: buildLimits, box: box,
-		mutants: map[string]*shared{}, slots: semaphore.NewWeighted(int64(o.Jobs)), progress: o.Progress}, nil
+	g := On(builder, o)
+	g.owned = true
+	return g, nil
 }
 
-// Close removes the scratch folder.
-func (g *Grader) Close() error { return g.made.remove() }
+// On makes a grader that works with a builder that is the caller's.
+func On(builder *workspace.Builder, o Options) *Grader {
+	return &Grader{builder: builder, memory: o.Memory, progress: o.Progress}
+}
+
+// Close removes the scratch folder, unless the builder is the caller's.
+func (g *Grader) Close() error {
+	if !g.owned {
+		return nil
+	}
+	return g.builder.Close()
+}
+
+// Builder is what the grader builds with.
+func (g *Grader) Builder() *workspace.Builder { return g.builder }
 
 // Grade grades the selected labs and parts of a source. The error is about this
 // checkout or machine: whatever a submission is or does is in the result.
-func (g *Grader) Grade(ctx context.Context, src Source, selected []course.Selected, run Run) (*Result, error) {
-	result := newResult(g.tools.Version, src, selected)
-	result.Isolation, result.Barriers = g.box.Level, g.box.Barriers
-	each, remove, err := g.assembleEach(src, selected)
+func (g *Grader) Grade(ctx context.Context, src submission.Source, selected []course.Selected, run Run) (*result.Result, error) {
+	graded := g.Blank(src, selected)
+	g.confined(graded)
+	if src.Kind == course.Submission {
+		run.allowance = newAllowance(run, len(selected))
+	}
+	each, remove, err := g.builder.AssembleEach(src, selected)
 	if err != nil {
 		return nil, err
 	}
@@ -127,7 +106,7 @@ func (g *Grader) Grade(ctx context.Context, src Source, selected []course.Select
 	defer cancel()
 	for i := range selected {
 		all.Go(func() error {
-			err := each[i].gradeLab(ctx, &result.Labs[i], selected[i], run)
+			err := g.GradeLab(ctx, each[i], &graded.Labs[i], run)
 			if err != nil {
 				cancel()
 			}
@@ -137,30 +116,29 @@ func (g *Grader) Grade(ctx context.Context, src Source, selected []course.Select
 	if err := all.Wait(); err != nil {
 		return nil, err
 	}
-	result.score()
-	result.replayOnBase()
-	return result, nil
+	graded.Score()
+	replayOnBase(graded)
+	return graded, nil
 }
 
-// gradeLab builds one lab and runs its selected tests.
-func (w *workspace) gradeLab(ctx context.Context, out *LabResult, s course.Selected, run Run) error {
-	p := w.labs[s.Lab.ID]
-	w.g.tell(Progress{Stage: StageBuild, Lab: s.Lab.ID})
-	if err := w.build(ctx, p); err != nil {
+// GradeLab builds one lab of a workspace and runs the tests that out lists.
+func (g *Grader) GradeLab(ctx context.Context, w *workspace.Workspace, out *result.Lab, run Run) error {
+	r, err := g.Build(ctx, w, out.ID, "")
+	if err != nil {
 		return err
 	}
-	out.Base, out.Notes, out.Refused, out.Compile = p.base, p.notes, p.refused, p.compile
+	r.describe(out)
 	tests, ctx := errgroup.WithContext(ctx)
 	for i := range out.Parts {
 		for j := range out.Parts[i].Tests {
 			t := &out.Parts[i].Tests[j]
 			tests.Go(func() error {
-				if p.refused == "" {
-					if err := w.test(ctx, p, t, run); err != nil {
+				if out.Refused == "" {
+					if err := r.Test(ctx, t, run); err != nil {
 						return err
 					}
 				}
-				w.g.tell(Progress{Stage: StageTested, Lab: s.Lab.ID, Test: t.Name, Result: t})
+				g.Tell(Progress{Stage: StageTested, Lab: out.ID, Test: t.Name, Result: t})
 				return nil
 			})
 		}
@@ -168,20 +146,42 @@ func (w *workspace) gradeLab(ctx context.Context, out *LabResult, s course.Selec
 	return tests.Wait()
 }
 
-// tell reports progress, one call at a time.
-func (g *Grader) tell(p Progress) {
-	if g.progress == nil {
-		return
-	}
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	g.progress(p)
+// Blank is the result of a source before anything has run: every expected test has failed.
+func (g *Grader) Blank(src submission.Source, selected []course.Selected) *result.Result {
+	r := result.New(result.Source{Kind: src.Kind, Path: src.Path}, selected)
+	r.Grader, r.Go, r.Isolation = Version, g.builder.GoVersion(), sandbox.IsolationGate
+	return r
 }
 
-// slot waits for one of the grader's jobs to be free.
-func (g *Grader) slot(ctx context.Context) (release func(), err error) {
-	if err := g.slots.Acquire(ctx, 1); err != nil {
-		return nil, err
-	}
-	return func() { g.slots.Release(1) }, nil
+// confined says in a result what keeps the tests' processes of this grader from harm.
+func (g *Grader) confined(r *result.Result) {
+	box := g.builder.Box()
+	r.Isolation, r.Barriers = box.Level, box.Barriers
+}
+
+// Ungraded is the result of a submission that could not be graded at all; why
+// is one sentence.
+func (g *Grader) Ungraded(src submission.Source, selected []course.Selected, why string) *result.Result {
+	r := g.Blank(src, selected)
+	g.confined(r)
+	r.Ungraded = plain.Text(why)
+	r.Score()
+	return r
+}
+
+// replayOnBase corrects the commands that show failures again: go test would build on another base
+// than the one that was graded.
+func replayOnBase(r *result.Result) {
+	r.Tests(func(lab *result.Lab, part *result.Part, test *result.Test) {
+		if r.Source.Kind == course.Solution || !slices.ContainsFunc(lab.Base, func(b result.Base) bool { return b.Kind == course.Solution }) {
+			return
+		}
+		for i := range test.Failures {
+			f := &test.Failures[i]
+			f.Replay = fmt.Sprintf("go run ./cmd/grade run %s --base reference", part.ID)
+			if f.Seed != 0 {
+				f.Replay += fmt.Sprintf(" --seed %d", f.Seed)
+			}
+		}
+	})
 }

@@ -22,6 +22,10 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"distlabs/internal/grading/course"
+	"distlabs/internal/grading/result"
+	"distlabs/internal/grading/sandbox"
+	"distlabs/internal/grading/submission"
+	"distlabs/internal/grading/workspace"
 )
 
 // What stops an attack once the gate is open.
@@ -69,7 +73,8 @@ var attacks = []attack{
 	{name: "embeds-tests", refused: `echo.go:5: the directive "//go:embed" is not permitted in a submission`, stops: never},
 	{name: "reads-disk", refused: `echo.go:4: a submission may not import "os"`, stops: bySystem, open: `Echo("hello 1") = "?"`},
 	{name: "forged-pointer", says: "shared is written at", stops: byItself, open: "shared is written at"},
-	{name: "takes-key", part: "2A", refused: `echo.go:4: a submission may not import "os"`, stops: never},
+	{name: "takes-key", part: "2A", refused: `echo.go:4: a submission may not import "os"`, stops: byItself, open: "the test passed without having run a seed"},
+	{name: "takes-key-with-care", part: "2A", refused: `echo.go:4: a submission may not import "os"`, stops: never},
 	{name: "memory", says: tooBig, stops: byItself, open: tooBig},
 	{name: "goroutines", says: tooBig, stops: byItself, open: tooBig},
 	{name: "output", says: "printed more than 4 MiB", stops: byItself, open: "printed more than 4 MiB"},
@@ -104,7 +109,7 @@ func TestHostileSubmissions(t *testing.T) {
 		return
 	}
 	h := newHostile(t)
-	g := h.grader(t)
+	g := h.grader(t, workspace.Options{})
 	honest := h.gradeHonest(t, g)
 	t.Run("gate shut", func(t *testing.T) { h.tryShut(t, g) })
 	t.Run("slow to compile", func(t *testing.T) { h.trySlow(t) })
@@ -114,7 +119,7 @@ func TestHostileSubmissions(t *testing.T) {
 		t.Run("gate open, ordinary user", func(t *testing.T) { h.asUser(t) })
 	}
 	require.Empty(t, h.traces(t), "what came late")
-	if diff := cmp.Diff(honest, h.gradeHonest(t, g), cmpopts.IgnoreFields(TestResult{}, "Real")); diff != "" {
+	if diff := cmp.Diff(honest, h.gradeHonest(t, g), cmpopts.IgnoreFields(result.Test{}, "Real")); diff != "" {
 		t.Errorf("an honest submission is graded otherwise after the attacks:\n%s", diff)
 	}
 }
@@ -130,8 +135,8 @@ func newHostile(t *testing.T) *hostile {
 		Heard: filepath.Join(base, "heard"), Binary: map[string]string{}}
 	require.NoError(t, os.Mkdir(h.Outside, 0o777))
 	require.NoError(t, os.WriteFile(filepath.Join(h.Outside, "solution"), []byte("PATH=\n"), 0o644))
-	require.NoError(t, os.CopyFS(filepath.Join(base, "course"), os.DirFS("testdata/course")))
-	require.NoError(t, copyTree("../../..", filepath.Join(base, "course"), "internal/harness/report", func(name string) bool { return !isTest(name) }))
+	require.NoError(t, os.CopyFS(filepath.Join(base, "course"), os.DirFS("../course/testdata/course")))
+	copyReport(t, filepath.Join(base, "course", "internal", "harness", "report"))
 	for _, a := range attacks {
 		require.NoError(t, os.MkdirAll(h.submission(a), 0o755))
 		if a.name == "symlink" {
@@ -145,6 +150,20 @@ func newHostile(t *testing.T) *hostile {
 	require.NoError(t, os.WriteFile(h.Heard, nil, 0o666))
 	require.NoError(t, os.Chmod(h.Heard, 0o666))
 	return h
+}
+
+// copyReport copies the sources of the results channel, which the tests of the hostile world are built with.
+func copyReport(t *testing.T, to string) {
+	require.NoError(t, os.MkdirAll(to, 0o755))
+	sources, err := filepath.Glob("../../harness/report/*.go")
+	require.NoError(t, err)
+	for _, path := range sources {
+		if !course.IsTest(path) {
+			text, err := os.ReadFile(path)
+			require.NoError(t, err)
+			require.NoError(t, os.WriteFile(filepath.Join(to, filepath.Base(path)), text, 0o644))
+		}
+	}
 }
 
 func (h *hostile) submission(a attack) string { return filepath.Join(h.Base, "submissions", a.name) }
@@ -218,20 +237,21 @@ func (h *hostile) listen(t *testing.T, network string) string {
 	return l.Addr().String()
 }
 
-func (h *hostile) grader(t *testing.T) *Grader {
+// grader is a grader of the hostile world, in which a test has little memory.
+func (h *hostile) grader(t *testing.T, o workspace.Options) *Grader {
 	c, err := course.Load(filepath.Join(h.Base, "course"))
 	require.NoError(t, err)
-	g, err := New(t.Context(), c, Options{Memory: 256 << 20})
+	b, err := workspace.New(t.Context(), c, o)
 	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, g.Close()) })
-	t.Logf("user %d, %v", os.Geteuid(), g.Isolation())
-	return g
+	t.Cleanup(func() { require.NoError(t, b.Close()) })
+	t.Logf("user %d, %v", os.Geteuid(), b.Box())
+	return On(b, Options{Memory: 256 << 20})
 }
 
-func (h *hostile) gradeHonest(t *testing.T, g *Grader) *Result {
-	whole, err := g.course.Select()
+func (h *hostile) gradeHonest(t *testing.T, g *Grader) *result.Result {
+	whole, err := g.builder.Course().Select()
 	require.NoError(t, err)
-	r, err := g.Grade(t.Context(), Source{Kind: Solution}, whole, quick)
+	r, err := g.Grade(t.Context(), submission.Source{Kind: course.Solution}, whole, quick)
 	require.NoError(t, err)
 	require.True(t, r.Passed())
 	return r
@@ -262,7 +282,7 @@ func (a attack) selected(t *testing.T, c *course.Course) []course.Selected {
 func (h *hostile) tryShut(t *testing.T, g *Grader) {
 	for _, a := range attacks {
 		t.Run(a.name, func(t *testing.T) {
-			r, err := g.Grade(t.Context(), Source{Kind: Submission, Dir: h.submission(a)}, a.selected(t, g.course), a.run())
+			r, err := g.Grade(t.Context(), submission.Source{Kind: course.Submission, Path: h.submission(a)}, a.selected(t, g.builder.Course()), a.run())
 			require.NoError(t, err)
 			require.Zero(t, r.Points, "%+v", r.Labs)
 			require.Contains(t, r.Labs[0].Refused, a.refused)
@@ -286,18 +306,13 @@ func (h *hostile) trySlow(t *testing.T) {
 	}
 	dir := t.TempDir()
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "echo.go"), append(text, "\treturn s\n}\n"...), 0o666))
-	c, err := course.Load(filepath.Join(h.Base, "course"))
-	require.NoError(t, err)
-	g, err := New(t.Context(), c, Options{})
-	require.NoError(t, err)
-	defer g.Close()
-	g.building.cpu = 3 * time.Second
-	r, err := g.Grade(t.Context(), Source{Kind: Submission, Dir: dir}, attack{}.selected(t, c), quick)
+	g := h.grader(t, workspace.Options{Limits: sandbox.Limits{Memory: 3 << 30, Data: 6 << 30, CPU: 3 * time.Second, File: 256 << 20, Files: 4096}})
+	r, err := g.Grade(t.Context(), submission.Source{Kind: course.Submission, Path: dir}, attack{}.selected(t, g.builder.Course()), quick)
 	require.NoError(t, err)
 	require.Equal(t, "does not compile: the build was stopped: it used more than 3s of processor time", r.Labs[0].Refused)
 }
 
-func requireSays(t *testing.T, r *Result, want string) {
+func requireSays(t *testing.T, r *result.Result, want string) {
 	first := r.Labs[0].Parts[0].Tests[0]
 	require.NotEmpty(t, first.Failures)
 	text := fmt.Sprint(first.Failures[0].What, first.Failures[0].Where, first.Failures[0].Notes)
@@ -306,44 +321,38 @@ func requireSays(t *testing.T, r *Result, want string) {
 
 // buildOpen builds every attack that builds, past the gate.
 func (h *hostile) buildOpen(t *testing.T) {
-	c, err := course.Load(filepath.Join(h.Base, "course"))
-	require.NoError(t, err)
-	g, err := New(t.Context(), c, Options{})
-	require.NoError(t, err)
-	defer g.Close()
-	g.gateOpen = true
+	g := h.grader(t, workspace.Options{Open: true})
 	require.NoError(t, os.Mkdir(filepath.Join(h.Base, "bin"), 0o755))
 	for _, a := range attacks {
 		if a.stops == 0 {
 			continue
 		}
-		w, err := g.assemble(Source{Kind: Submission, Dir: h.submission(a)}, a.selected(t, c))
+		selected := a.selected(t, g.builder.Course())
+		w, err := g.builder.Assemble(submission.Source{Kind: course.Submission, Path: h.submission(a)}, selected)
 		require.NoError(t, err)
-		p := w.labs[a.selected(t, c)[0].Lab.ID]
-		require.NoError(t, w.build(t.Context(), p), a.name)
-		require.Equal(t, a.build == "", p.refused == "", "%s: %s", a.name, p.refused)
-		require.Contains(t, p.refused, a.build)
-		if p.refused == "" {
+		lab := w.Lab(selected[0].Lab.ID)
+		require.NoError(t, w.Build(t.Context(), lab), a.name)
+		require.Equal(t, a.build == "", lab.Refused == "", "%s: %s", a.name, lab.Refused)
+		require.Contains(t, lab.Refused, a.build)
+		if lab.Refused == "" {
 			h.Binary[a.name] = filepath.Join(h.Base, "bin", a.name+".test")
-			require.NoError(t, os.Rename(p.binary, h.Binary[a.name]))
+			require.NoError(t, os.Rename(lab.Binary, h.Binary[a.name]))
 		}
-		w.remove()
+		w.Remove()
 	}
 }
 
 // tryOpen runs the attacks past the gate, at every level that this machine has, as this user.
 func (h *hostile) tryOpen(t *testing.T) {
-	g := h.grader(t)
-	g.gateOpen = true
-	best := g.box
-	weak := sandbox{Isolation: Isolation{Level: IsolationGate}, launcher: true, user: best.user}
-	for _, box := range []sandbox{weak, best} {
-		g.box = box
+	best := h.grader(t, workspace.Options{Open: true})
+	weak := best.builder.Box().LimitsOnly()
+	for _, g := range []*Grader{h.grader(t, workspace.Options{Open: true, Box: &weak}), best} {
+		box := g.builder.Box()
 		for _, a := range attacks {
 			if h.Binary[a.name] == "" {
 				continue
 			}
-			holds := box.Level >= a.stops || a.root && box.user
+			holds := box.Level >= a.stops || a.root && box.OtherUsers()
 			if !holds && a.skip {
 				continue
 			}
@@ -355,11 +364,11 @@ func (h *hostile) tryOpen(t *testing.T) {
 }
 
 func (h *hostile) tryOne(t *testing.T, g *Grader, a attack, holds bool) {
-	r, err := h.gradePrebuilt(t.Context(), g, a, a.selected(t, g.course))
+	r, err := h.gradePrebuilt(t.Context(), g, a, a.selected(t, g.builder.Course()))
 	require.NoError(t, err)
 	if !holds {
 		// Else the table would say less of the layers within than they do. A user of its own may stop an attack too.
-		require.Eventually(t, func() bool { return g.box.user || r.Points > 0 || len(h.traces(t)) > 0 }, 5*time.Second, 10*time.Millisecond,
+		require.Eventually(t, func() bool { return g.builder.Box().OtherUsers() || r.Points > 0 || len(h.traces(t)) > 0 }, 5*time.Second, 10*time.Millisecond,
 			"the attack fails at this level already")
 		h.traces(t)
 	} else {
@@ -371,17 +380,17 @@ func (h *hostile) tryOne(t *testing.T, g *Grader, a attack, holds bool) {
 }
 
 // gradePrebuilt is Grade with a test binary that is there already.
-func (h *hostile) gradePrebuilt(ctx context.Context, g *Grader, a attack, selected []course.Selected) (*Result, error) {
-	source := Source{Kind: Submission, Dir: h.submission(a)}
-	w, err := g.assemble(source, selected)
+func (h *hostile) gradePrebuilt(ctx context.Context, g *Grader, a attack, selected []course.Selected) (*result.Result, error) {
+	source := submission.Source{Kind: course.Submission, Path: h.submission(a)}
+	w, err := g.builder.Assemble(source, selected)
 	if err != nil {
 		return nil, err
 	}
-	defer w.remove()
-	w.labs[selected[0].Lab.ID].binary = h.Binary[a.name]
-	r := newResult("", source, selected)
-	err = w.gradeLab(ctx, &r.Labs[0], selected[0], a.run())
-	r.score()
+	defer w.Remove()
+	w.Lab(selected[0].Lab.ID).Binary = h.Binary[a.name]
+	r := g.Blank(source, selected)
+	err = g.GradeLab(ctx, w, &r.Labs[0], a.run())
+	r.Score()
 	return r, err
 }
 

@@ -59,17 +59,3 @@ func keepFile(root *os.Root, name, path string) (err error) {
 	_, err = io.Copy(out, io.LimitReader(in, maxTraceSize))
 	return err
 }
-
-// removeAll removes a folder in which a stranger's process may have taken rights away.
-func removeAll(dir string) {
-	if os.RemoveAll(dir) == nil {
-		return
-	}
-	filepath.WalkDir(dir, func(path string, e fs.DirEntry, err error) error {
-		if err == nil && e.IsDir() {
-			os.Chmod(path, 0o700)
-		}
-		return nil
-	})
-	os.RemoveAll(dir)
-}

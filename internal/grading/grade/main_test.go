@@ -3,9 +3,13 @@ package grade
 import (
 	"os"
 	"testing"
+
+	"distlabs/internal/grading/gate"
+	"distlabs/internal/grading/sandbox"
 )
 
 func TestMain(m *testing.M) {
-	ServeSandbox()
+	gate.Serve()
+	sandbox.Serve()
 	os.Exit(m.Run())
 }

@@ -7,11 +7,14 @@ import (
 	"path/filepath"
 
 	"distlabs/internal/grading/course"
+	"distlabs/internal/grading/result"
+	"distlabs/internal/grading/submission"
+	"distlabs/internal/grading/tidy"
 )
 
 // Replayed is one run of one test that was recorded.
 type Replayed struct {
-	Test   TestResult
+	Test   result.Test
 	Seed   uint64 // 0 if nothing was recorded and the test does not say which seed it was
 	Record []byte // the record, as package trace reads it; nil if the run left none
 }
@@ -20,19 +23,19 @@ type Replayed struct {
 // test's own seeds, of which the first one that fails counts. A run that is not failing leaves no record then.
 //
 // A record is what the submission's process wrote: it is to be read with suspicion.
-func (g *Grader) Replay(ctx context.Context, src Source, test course.Selected, run Run) (Replayed, error) {
-	dir, err := os.MkdirTemp(g.scratch, "replay-")
-	if err != nil {
-		return Replayed{}, fmt.Errorf("grade: %w", err)
-	}
-	defer os.RemoveAll(dir)
-	run.Traces = func(course.Lab) string { return dir }
-	run.Record = run.Seed != ""
-	result, err := g.Grade(ctx, src, []course.Selected{test}, run)
+func (g *Grader) Replay(ctx context.Context, src submission.Source, test course.Selected, run Run) (Replayed, error) {
+	dir, err := g.builder.Scratch().Folder("replay-")
 	if err != nil {
 		return Replayed{}, err
 	}
-	lab := &result.Labs[0]
+	defer tidy.RemoveAll(dir)
+	run.Traces = func(course.Lab) string { return dir }
+	run.Record = run.Seed != ""
+	graded, err := g.Grade(ctx, src, []course.Selected{test}, run)
+	if err != nil {
+		return Replayed{}, err
+	}
+	lab := &graded.Labs[0]
 	if lab.Refused != "" {
 		return Replayed{}, fmt.Errorf("grade: %s: %s", lab.ID, lab.Refused)
 	}
@@ -69,10 +72,4 @@ func readRecord(root *os.Root, name string) []byte {
 		return nil
 	}
 	return text
-}
-
-// Text returns the files that a source has for a lab, by name, such as raft.go.
-func (s Source) Text(c *course.Course, lab course.Lab) (map[string][]byte, error) {
-	files, err := s.read(c, []course.Selected{{Lab: lab, Parts: lab.Parts}}, lab)
-	return files.Text, err
 }

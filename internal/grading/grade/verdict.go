@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"distlabs/internal/grading/course"
+	"distlabs/internal/grading/result"
 	"distlabs/internal/harness/report"
 )
 
@@ -16,30 +17,36 @@ import (
 // its signed events say that it began and passed, the last event says that all
 // is done, no event is missing or forged, and the process ended with status 0.
 type verdict struct {
-	w    *workspace
 	lab  course.Lab
 	test string
 	out  outcome
+	root string // of the course, from which paths are told to a person
+	copy string // root of the workspace's copy of it
 
 	traces string            // the folder in which the process recorded runs
 	kept   map[string]string // where they are now, by name; others are gone
 }
 
+// verdict is what is known of a test of the lab before it has run.
+func (r *Runner) verdict(test string) verdict {
+	return verdict{lab: r.lab.Lab, test: test, root: r.g.builder.Course().Root, copy: r.w.Root}
+}
+
 // fill writes the verdict into t.
-func (v verdict) fill(t *TestResult) {
-	t.Status, t.Real = report.Fail, v.out.real.Seconds()
-	result := v.result()
-	if result != nil {
-		t.Seeds, t.Failed, t.Diverged = result.Seeds, result.Failed, result.Diverged
-		t.Virtual, t.Real = result.Virtual.Seconds(), result.Real.Seconds()
-		t.Measures = result.Measures
-		t.Failures = result.Failures
+func (v verdict) fill(t *result.Test) {
+	t.Status, t.Real = report.Fail, v.out.Real.Seconds()
+	told := v.result()
+	if told != nil {
+		t.Seeds, t.Failed, t.Diverged = told.Seeds, told.Failed, told.Diverged
+		t.Virtual, t.Real = told.Virtual.Seconds(), told.Real.Seconds()
+		t.Measures = told.Measures
+		t.Failures = told.Failures
 	}
-	if f, broken := v.broken(result); broken {
+	if f, broken := v.broken(told); broken {
 		t.Failures = append([]report.Failure{f}, t.Failures...)
 	} else {
-		t.Status = result.Status
-		t.Skipped = result.SkipReason
+		t.Status = told.Status
+		t.Skipped = told.SkipReason
 	}
 	if t.Status == report.Fail && len(t.Failures) == 0 {
 		t.Failures = []report.Failure{v.failure(report.Malformed, "the test failed without saying why")}
@@ -47,6 +54,7 @@ func (v verdict) fill(t *TestResult) {
 	for i := range t.Failures {
 		v.finish(&t.Failures[i])
 	}
+	bound(t)
 }
 
 // result is what the test said of itself at its end; nil if it did not get there.
@@ -62,11 +70,11 @@ func (v verdict) result() *report.Result {
 
 // broken finds a reason not to take the test's own word. A crash comes before a
 // gap in the channel, because it explains it.
-func (v verdict) broken(result *report.Result) (report.Failure, bool) {
-	if v.out.stopped != "" {
-		return v.crash(report.Limit, "the test was stopped: "+v.out.stopped), true
+func (v verdict) broken(told *report.Result) (report.Failure, bool) {
+	if v.out.Stopped != "" {
+		return v.crash(report.Limit, "the test was stopped: "+v.out.Stopped), true
 	}
-	if result != nil && result.Status == report.Fail && v.out.channel == nil {
+	if told != nil && told.Status == report.Fail && v.out.channel == nil {
 		return report.Failure{}, false // its exit status is no news then
 	}
 	last := report.Event{}
@@ -74,20 +82,33 @@ func (v verdict) broken(result *report.Result) (report.Failure, bool) {
 		last = v.out.events[n-1]
 	}
 	switch {
-	case result == nil && v.began():
-		return v.crash(report.Exit, fmt.Sprintf("the process ended by itself, with status %d, in the middle of the test", v.out.exit)), true
-	case result == nil:
-		return v.crash(report.Exit, fmt.Sprintf("the process ended by itself, with status %d, before the test began", v.out.exit)), true
+	case told == nil && v.began():
+		return v.crash(report.Exit, fmt.Sprintf("the process ended by itself, with status %d, in the middle of the test", v.out.Exit)), true
+	case told == nil:
+		return v.crash(report.Exit, fmt.Sprintf("the process ended by itself, with status %d, before the test began", v.out.Exit)), true
 	case v.out.channel != nil:
 		return v.failure(report.Malformed, v.out.channel.Error()), true
-	case v.out.exit != 0:
-		return v.crash(report.Exit, fmt.Sprintf("the test passed, but its process then ended with status %d", v.out.exit)), true
+	case v.out.Exit != 0:
+		return v.crash(report.Exit, fmt.Sprintf("the test passed, but its process then ended with status %d", v.out.Exit)), true
 	case !v.began() || last.Kind != report.Done:
 		return v.crash(report.Exit, "the process ended by itself before the test harness was done"), true
-	case result.Status != report.Pass && result.Status != report.Skip:
-		return v.failure(report.Malformed, fmt.Sprintf("the test harness reports the status %q", result.Status)), true
+	case told.Status != report.Pass && told.Status != report.Skip:
+		return v.failure(report.Malformed, fmt.Sprintf("the test harness reports the status %q", told.Status)), true
+	case told.Status == report.Pass && (told.Seeds == 0 || v.seeds() < told.Seeds):
+		return v.failure(report.Malformed, fmt.Sprintf("the test passed without having run a seed: it reports %d seeds, and began %d", told.Seeds, v.seeds())), true
 	}
 	return report.Failure{}, false
+}
+
+// seeds is how often the test began to run a seed.
+func (v verdict) seeds() int {
+	n := 0
+	for _, e := range v.out.events {
+		if e.Kind == report.Seed && e.Test == v.test {
+			n++
+		}
+	}
+	return n
 }
 
 func (v verdict) began() bool {
@@ -102,13 +123,16 @@ func (v verdict) failure(kind report.Kind, what string) report.Failure {
 // the failure is the one given.
 func (v verdict) crash(kind report.Kind, what string) report.Failure {
 	read := func(path string) ([]byte, error) {
-		return os.ReadFile(filepath.Join(v.w.course, "labs", v.lab.ID, filepath.Base(path)))
+		return os.ReadFile(filepath.Join(v.copy, "labs", v.lab.ID, filepath.Base(path)))
 	}
-	c, ok := report.ReadCrash(v.out.stderr, report.Source{IsStudent: v.isStudents, Read: read})
+	c, ok := report.ReadCrash(v.out.Stderr, report.Source{IsStudent: v.isStudents, Read: read})
 	if !ok {
 		c.Failure = v.failure(kind, what)
-	} else if v.out.stopped != "" {
+	} else if v.out.Stopped != "" {
 		c.Notes = append(c.Notes, what)
+	}
+	if v.out.again {
+		c.Notes = append(c.Notes, fmt.Sprintf("the machine was busy at the first try, so the test was run again with up to %d times its limit", retryFactor))
 	}
 	c.Test = v.test
 	// Once the test had ended, the last seed is no more likely than another.
@@ -175,7 +199,7 @@ func (v verdict) diagram(path string) string {
 		return ""
 	}
 	path = v.kept[name]
-	if rel, err := filepath.Rel(v.w.g.course.Root, path); err == nil && filepath.IsLocal(rel) {
+	if rel, err := filepath.Rel(v.root, path); err == nil && filepath.IsLocal(rel) {
 		return filepath.ToSlash(rel)
 	}
 	return path

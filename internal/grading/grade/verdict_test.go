@@ -8,6 +8,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"distlabs/internal/grading/course"
+	"distlabs/internal/grading/result"
+	"distlabs/internal/grading/sandbox"
 	"distlabs/internal/harness/report"
 )
 
@@ -34,20 +36,20 @@ func TestVerdict(t *testing.T) {
 		seed uint64
 	}{
 		{name: "the whole story", out: outcome{events: []report.Event{start, seed, pass, done}}, want: report.Pass},
-		{name: "a failure in its own words", out: outcome{exit: 1, events: []report.Event{start, seed, fail, done}},
+		{name: "a failure in its own words", out: outcome{Outcome: sandbox.Outcome{Exit: 1}, events: []report.Event{start, seed, fail, done}},
 			want: report.Fail, kind: report.Rule, what: "two leaders"},
-		{name: "a failure, then a dirty exit", out: outcome{exit: 2, events: []report.Event{start, seed, fail}},
+		{name: "a failure, then a dirty exit", out: outcome{Outcome: sandbox.Outcome{Exit: 2}, events: []report.Event{start, seed, fail}},
 			want: report.Fail, kind: report.Rule, what: "two leaders"},
 		{name: "a skip", out: outcome{events: []report.Event{start, end(report.Result{Status: report.Skip, SkipReason: "needs 1B"}), done}}, want: report.Skip},
-		{name: "nothing at all, status 0", out: outcome{stderr: []byte("--- PASS: TestX1A\nPASS\n")},
+		{name: "nothing at all, status 0", out: outcome{Outcome: sandbox.Outcome{Stderr: []byte("--- PASS: TestX1A\nPASS\n")}},
 			want: report.Fail, kind: report.Exit, what: "the process ended by itself, with status 0, before the test began"},
 		{name: "an end in the middle, status 0", out: outcome{events: []report.Event{start, seed, later}},
 			want: report.Fail, kind: report.Exit, what: "the process ended by itself, with status 0, in the middle of the test", seed: 82},
-		{name: "a crash in the first of two bubbles", out: outcome{exit: 2, stderr: panicked, events: []report.Event{start, seed, later}},
+		{name: "a crash in the first of two bubbles", out: outcome{Outcome: sandbox.Outcome{Exit: 2, Stderr: panicked}, events: []report.Event{start, seed, later}},
 			want: report.Fail, kind: report.Panic, what: "Echo panics: oh no", seed: 81},
 		{name: "passed but not done", out: outcome{events: []report.Event{start, seed, pass}},
 			want: report.Fail, kind: report.Exit, what: "the process ended by itself before the test harness was done"},
-		{name: "passed but status 66", out: outcome{exit: 66, events: []report.Event{start, seed, pass, done}},
+		{name: "passed but status 66", out: outcome{Outcome: sandbox.Outcome{Exit: 66}, events: []report.Event{start, seed, pass, done}},
 			want: report.Fail, kind: report.Exit, what: "the test passed, but its process then ended with status 66"},
 		{name: "passed, with a forged line", out: outcome{channel: errors.New("report: line 3 is not signed"), events: []report.Event{start, pass, done}},
 			want: report.Fail, kind: report.Malformed, what: "report: line 3 is not signed"},
@@ -55,19 +57,18 @@ func TestVerdict(t *testing.T) {
 			want: report.Fail, kind: report.Exit, what: "the process ended by itself before the test harness was done"},
 		{name: "another test passed", out: outcome{events: []report.Event{{Kind: report.Start, Test: "TestY1A"}, {Kind: report.End, Test: "TestY1A", Result: pass.Result}, done}},
 			want: report.Fail, kind: report.Exit, what: "the process ended by itself, with status 0, before the test began"},
-		{name: "passed, then stopped", out: outcome{exit: -1, stopped: "not done after 1m0s of real time", events: []report.Event{start, pass, done}},
+		{name: "passed, then stopped", out: outcome{Outcome: sandbox.Outcome{Exit: -1, Stopped: "not done after 1m0s of real time"}, events: []report.Event{start, pass, done}},
 			want: report.Fail, kind: report.Limit, what: "the test was stopped: not done after 1m0s of real time"},
 		{name: "a status that there is not", out: outcome{events: []report.Event{start, end(report.Result{Status: "great"}), done}},
 			want: report.Fail, kind: report.Malformed, what: `the test harness reports the status "great"`},
-		{name: "a failure without a word", out: outcome{exit: 1, events: []report.Event{start, end(report.Result{Status: report.Fail}), done}},
+		{name: "a failure without a word", out: outcome{Outcome: sandbox.Outcome{Exit: 1}, events: []report.Event{start, end(report.Result{Status: report.Fail}), done}},
 			want: report.Fail, kind: report.Malformed, what: "the test failed without saying why"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			tc.out.real = time.Second
-			w := &workspace{g: &Grader{course: &course.Course{Root: "/c"}}, dir: "/s", course: "/s/course"}
+			tc.out.Real = time.Second
 			lab := course.Lab{ID: "01-echo", Parts: []course.Part{{Files: []string{"echo.go"}}}}
-			got := TestResult{Name: "TestX1A"}
-			verdict{w: w, lab: lab, test: "TestX1A", out: tc.out}.fill(&got)
+			got := result.Test{Name: "TestX1A"}
+			verdict{root: "/c", copy: "/s/course", lab: lab, test: "TestX1A", out: tc.out}.fill(&got)
 			require.Equal(t, tc.want, got.Status)
 			if tc.kind == "" {
 				require.Empty(t, got.Failures)
@@ -85,7 +86,7 @@ func TestVerdict(t *testing.T) {
 }
 
 func TestRecordedRunsThatAreGoneAreNotNamed(t *testing.T) {
-	v := verdict{w: &workspace{g: &Grader{course: &course.Course{Root: "/c"}}}, traces: "/tmp/s/own/traces",
+	v := verdict{root: "/c", traces: "/tmp/s/own/traces",
 		kept: map[string]string{"a.html": "/c/labs/01-echo/.labs/a.html", "b.html": "/elsewhere/b.html"}}
 	require.Equal(t, "labs/01-echo/.labs/a.html", v.diagram("/tmp/s/own/traces/a.html"))
 	require.Equal(t, "/elsewhere/b.html", v.diagram("/tmp/s/own/traces/b.html"))

@@ -15,6 +15,9 @@ import (
 
 	"distlabs/internal/grading/course"
 	"distlabs/internal/grading/grade"
+	"distlabs/internal/grading/prove"
+	"distlabs/internal/grading/result"
+	"distlabs/internal/grading/submission"
 )
 
 // Check is one promise of one lab.
@@ -61,12 +64,12 @@ func Run(ctx context.Context, o Options) error {
 // stubs grades the lab as students receive it.
 func stubs(ctx context.Context, o Options, s course.Selected) (Check, error) {
 	c := Check{Promise: "stubs earn nothing"}
-	result, err := o.Grader.Grade(ctx, grade.Stubs(), []course.Selected{s}, o.Run)
+	graded, err := o.Grader.Grade(ctx, submission.Stubs(), []course.Selected{s}, o.Run)
 	if err != nil {
 		return c, err
 	}
-	c.Problems = refusals(result)
-	result.Tests(func(lab *grade.LabResult, _ *grade.PartResult, t *grade.TestResult) {
+	c.Problems = refusals(graded)
+	graded.Tests(func(lab *result.Lab, _ *result.Part, t *result.Test) {
 		switch {
 		case lab.Refused != "":
 		case t.Points > 0:
@@ -81,12 +84,12 @@ func stubs(ctx context.Context, o Options, s course.Selected) (Check, error) {
 // reference grades the solution.
 func reference(ctx context.Context, o Options, s course.Selected) (Check, error) {
 	c := Check{Promise: "the reference earns everything"}
-	result, err := o.Grader.Grade(ctx, grade.Source{Kind: grade.Solution}, []course.Selected{s}, o.Run)
+	graded, err := o.Grader.Grade(ctx, submission.Source{Kind: course.Solution}, []course.Selected{s}, o.Run)
 	if err != nil {
 		return c, err
 	}
-	c.Problems = refusals(result)
-	result.Tests(func(lab *grade.LabResult, _ *grade.PartResult, t *grade.TestResult) {
+	c.Problems = refusals(graded)
+	graded.Tests(func(lab *result.Lab, _ *result.Part, t *result.Test) {
 		if lab.Refused == "" && t.Points < t.Max {
 			c.Problems = append(c.Problems, fmt.Sprintf("%s fails: %s", t.Name, said(t)))
 		}
@@ -96,7 +99,7 @@ func reference(ctx context.Context, o Options, s course.Selected) (Check, error)
 
 // mutants runs a sample of the lab's known-wrong solutions, or all.
 func mutants(ctx context.Context, o Options, s course.Selected) (Check, error) {
-	all, err := grade.Mutants(o.Course, s.Lab)
+	all, err := prove.Mutants(o.Course, s.Lab)
 	if err != nil {
 		return Check{Promise: "mutants apply to the reference", Problems: []string{err.Error()}}, nil
 	}
@@ -105,15 +108,16 @@ func mutants(ctx context.Context, o Options, s course.Selected) (Check, error) {
 	if len(all) == 0 {
 		c.Problems = []string{"there are none: nothing shows that the tests notice anything"}
 	}
+	prover := prove.New(o.Grader)
 	problems := make([]string, len(chosen))
 	var group errgroup.Group
-	group.SetLimit(2 * o.Grader.Jobs()) // some have a build of their own on disk while they live
+	group.SetLimit(2 * o.Grader.Builder().Jobs()) // some have a build of their own on disk while they live
 	var failed sync.Once
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	for i, m := range chosen {
 		group.Go(func() error {
-			fate, err := o.Grader.RunMutant(ctx, m, grade.MutantRun{Run: o.Run, NamedOnly: true})
+			fate, err := prover.RunMutant(ctx, m, prove.MutantRun{Run: o.Run, NamedOnly: true})
 			switch {
 			case err != nil:
 				failed.Do(cancel)
@@ -143,7 +147,7 @@ func spread[T any](list []T, n int) []T {
 	return chosen
 }
 
-func refusals(r *grade.Result) []string {
+func refusals(r *result.Result) []string {
 	var list []string
 	for _, lab := range r.Labs {
 		if lab.Refused != "" {
@@ -153,7 +157,7 @@ func refusals(r *grade.Result) []string {
 	return list
 }
 
-func said(t *grade.TestResult) string {
+func said(t *result.Test) string {
 	if len(t.Failures) == 0 {
 		return string(t.Status)
 	}

@@ -8,13 +8,13 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"distlabs/internal/grading/course"
-	"distlabs/internal/grading/grade"
+	"distlabs/internal/grading/result"
 )
 
 // newCourse is the grader's small course in a folder of its own.
 func newCourse(t *testing.T) *course.Course {
 	dir := t.TempDir()
-	require.NoError(t, os.CopyFS(dir, os.DirFS("../../grading/grade/testdata/course")))
+	require.NoError(t, os.CopyFS(dir, os.DirFS("../../grading/course/testdata/course")))
 	c, err := course.Load(dir)
 	require.NoError(t, err)
 	return c
@@ -55,12 +55,12 @@ func TestHintsComeOneAtATime(t *testing.T) {
 }
 
 // result is a graded course in which the parts named have all points.
-func result(c *course.Course, passed ...string) *grade.Result {
-	r := &grade.Result{}
+func resultOf(c *course.Course, passed ...string) *result.Result {
+	r := &result.Result{}
 	for _, l := range c.Labs {
-		lab := grade.LabResult{ID: l.ID}
+		lab := result.Lab{ID: l.ID}
 		for _, p := range l.Parts {
-			part := grade.PartResult{ID: p.ID, Max: p.Points}
+			part := result.Part{ID: p.ID, Max: p.Points}
 			for _, id := range passed {
 				if id == p.ID {
 					part.Points = p.Points
@@ -84,7 +84,7 @@ func TestAPassIsOfTheFilesAtTheBeginning(t *testing.T) {
 	require.NoError(t, err)
 	path := File{lab.ID, "shout.go"}.in(c)
 	require.NoError(t, os.WriteFile(path, []byte("package echo // edited while it ran\n"), 0o666))
-	finished, err := attempt.End(result(c, "1B"))
+	finished, err := attempt.End(resultOf(c, "1B"))
 	require.NoError(t, err)
 	require.Empty(t, finished)
 	progress, err := Load(c.Root)
@@ -113,7 +113,7 @@ func TestFinishIsSaidOnce(t *testing.T) {
 	} {
 		attempt, err := Begin(c, all)
 		require.NoError(t, err)
-		finished, err := attempt.End(result(c, tc.passed...))
+		finished, err := attempt.End(resultOf(c, tc.passed...))
 		require.NoError(t, err)
 		var got []string
 		for _, lab := range finished {

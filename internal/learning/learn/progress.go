@@ -17,7 +17,7 @@ import (
 	"slices"
 
 	"distlabs/internal/grading/course"
-	"distlabs/internal/grading/grade"
+	"distlabs/internal/grading/result"
 )
 
 // version is that of the form of learner.json.
@@ -142,13 +142,13 @@ func Begin(c *course.Course, selected []course.Selected) (*Attempt, error) {
 
 // End records the parts that passed, and returns the labs that are complete by
 // that and were not before.
-func (a *Attempt) End(result *grade.Result) (finished []course.Lab, err error) {
+func (a *Attempt) End(graded *result.Result) (finished []course.Lab, err error) {
 	before, err := Load(a.course.Root)
 	if err != nil {
 		return nil, err
 	}
 	after, err := Update(a.course.Root, func(p *Progress) {
-		for _, lab := range result.Labs {
+		for _, lab := range graded.Labs {
 			for _, part := range lab.Parts {
 				if part.Points == part.Max && a.digests[part.ID] != "" {
 					p.Passed[part.ID] = a.digests[part.ID]

@@ -12,6 +12,7 @@ import (
 
 	"distlabs/internal/grading/course"
 	"distlabs/internal/grading/grade"
+	"distlabs/internal/grading/result"
 	"distlabs/internal/harness/report"
 	"distlabs/internal/learning/learn"
 )
@@ -23,17 +24,17 @@ type Model struct {
 	lab      course.Lab
 	part     course.Part
 
-	run     *running      // nil when nothing runs
-	runs    int           // how many have begun: the number of the last one
-	result  *grade.Result // of the last run that ended; nil before
-	fault   string        // why the last run has no result: not the student's doing
-	hints   []learn.Hint  // of the part, since it was chosen
-	advice  []string      // on the lab's files, a paragraph each
-	finish  []string      // labs that the last run completed
-	message string        // answers the last key, one line
-	list    bool          // the list of parts is shown
-	cursor  int           // in the list
-	took    time.Duration // from the save to the result
+	run     *running       // nil when nothing runs
+	runs    int            // how many have begun: the number of the last one
+	result  *result.Result // of the last run that ended; nil before
+	fault   string         // why the last run has no result: not the student's doing
+	hints   []learn.Hint   // of the part, since it was chosen
+	advice  []string       // on the lab's files, a paragraph each
+	finish  []string       // labs that the last run completed
+	message string         // answers the last key, one line
+	list    bool           // the list of parts is shown
+	cursor  int            // in the list
+	took    time.Duration  // from the save to the result
 }
 
 // running is the run that goes on.
@@ -68,7 +69,7 @@ type (
 	}
 	Ended struct {
 		Run      int
-		Result   *grade.Result
+		Result   *result.Result
 		Err      error
 		Progress learn.Progress // after it
 		Finished []string
@@ -275,12 +276,12 @@ func (m Model) hinted(msg Hinted) Model {
 }
 
 // failure is the first test of the last run that failed.
-func (m Model) failure() *grade.TestResult {
+func (m Model) failure() *result.Test {
 	if m.result == nil {
 		return nil
 	}
-	var found *grade.TestResult
-	m.result.Tests(func(_ *grade.LabResult, _ *grade.PartResult, t *grade.TestResult) {
+	var found *result.Test
+	m.result.Tests(func(_ *result.Lab, _ *result.Part, t *result.Test) {
 		if found == nil && t.Status != report.Pass && len(t.Failures) > 0 {
 			found = t
 		}

@@ -12,6 +12,7 @@ import (
 
 	"distlabs/internal/grading/course"
 	"distlabs/internal/grading/grade"
+	"distlabs/internal/grading/result"
 	"distlabs/internal/harness/report"
 	"distlabs/internal/learning/learn"
 )
@@ -19,7 +20,7 @@ import (
 // testCourse is 1A (echo.go), 1B (echo.go, shout.go), 2A (count.go).
 func testCourse(t *testing.T) *course.Course {
 	dir := t.TempDir()
-	require.NoError(t, os.CopyFS(dir, os.DirFS("../../grading/grade/testdata/course")))
+	require.NoError(t, os.CopyFS(dir, os.DirFS("../../grading/course/testdata/course")))
 	c, err := course.Load(dir)
 	require.NoError(t, err)
 	c.Labs[0].Parts[1].Files = []string{"echo.go", "shout.go"}
@@ -70,13 +71,13 @@ func press(m Model, keys ...Key) (Model, []Effect) {
 // ended is what the last run says at its end: the parts named have passed, the
 // tests of the others failed.
 func ended(m Model, passed ...string) (Model, []Effect) {
-	r := &grade.Result{Max: 1}
-	lab := grade.LabResult{ID: m.lab.ID}
+	r := &result.Result{Max: 1}
+	lab := result.Lab{ID: m.lab.ID}
 	ok := true
 	for _, p := range m.run.parts {
-		part := grade.PartResult{ID: p.ID}
+		part := result.Part{ID: p.ID}
 		for _, t := range p.Tests {
-			test := grade.TestResult{Name: t.Name, Max: t.Points, Status: report.Pass}
+			test := result.Test{Name: t.Name, Max: t.Points, Status: report.Pass}
 			if !strings.Contains(strings.Join(passed, " "), p.ID) {
 				ok = false
 				test.Status = report.Fail
@@ -86,7 +87,7 @@ func ended(m Model, passed ...string) (Model, []Effect) {
 		}
 		lab.Parts = append(lab.Parts, part)
 	}
-	r.Labs = []grade.LabResult{lab}
+	r.Labs = []result.Lab{lab}
 	if ok {
 		r.Points = 1
 	}
@@ -190,7 +191,7 @@ func TestShowsTheFirstFailure(t *testing.T) {
 
 	m, effects = press(m, "r")
 	require.Equal(t, "1A", starts(effects))
-	m, _ = m.Update(Ended{Run: m.runs, Result: &grade.Result{Max: 1, Labs: []grade.LabResult{{Refused: "does not compile: x", Compile: []string{"x", "y"}}}}})
+	m, _ = m.Update(Ended{Run: m.runs, Result: &result.Result{Max: 1, Labs: []result.Lab{{Refused: "does not compile: x", Compile: []string{"x", "y"}}}}})
 	require.Contains(t, text(m, Screen{}), "not run: does not compile: x\n    y\n")
 	m, _ = press(m, "t")
 	require.Contains(t, text(m, Screen{}), "no failure, so no diagram")

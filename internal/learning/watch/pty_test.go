@@ -93,7 +93,7 @@ func (p *tty) requireRestored() {
 // newBuildable is a course whose tests can be built, with the real results channel.
 func newBuildable(t *testing.T) *course.Course {
 	dir := t.TempDir()
-	require.NoError(t, os.CopyFS(dir, os.DirFS("../../grading/grade/testdata/course")))
+	require.NoError(t, os.CopyFS(dir, os.DirFS("../../grading/course/testdata/course")))
 	sources, err := filepath.Glob("../../harness/report/*.go")
 	require.NoError(t, err)
 	require.NoError(t, os.MkdirAll(filepath.Join(dir, "internal", "harness", "report"), 0o777))

@@ -7,7 +7,7 @@ import (
 
 	"charm.land/lipgloss/v2"
 
-	"distlabs/internal/grading/grade"
+	"distlabs/internal/grading/result"
 	"distlabs/internal/harness/report"
 )
 
@@ -104,7 +104,7 @@ func (m Model) viewResult(s Screen) (lines []string) {
 	return lines
 }
 
-func (m Model) viewRefusal(s Screen, lab grade.LabResult) []string {
+func (m Model) viewRefusal(s Screen, lab result.Lab) []string {
 	lines := []string{s.style(bad, "not run: ") + lab.Refused}
 	for _, line := range lab.Compile[min(1, len(lab.Compile)):] {
 		lines = append(lines, "    "+line)
@@ -120,7 +120,7 @@ func (m Model) viewFailure(s Screen) []string {
 
 func (m Model) viewPass(s Screen) []string {
 	tests, skipped := 0, 0
-	m.result.Tests(func(_ *grade.LabResult, _ *grade.PartResult, t *grade.TestResult) {
+	m.result.Tests(func(_ *result.Lab, _ *result.Part, t *result.Test) {
 		tests++
 		if t.Status == report.Skip {
 			skipped++

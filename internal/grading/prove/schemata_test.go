@@ -1,0 +1,77 @@
+package prove
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+const plainFile = `package echo
+
+import "fmt"
+
+const twice = 2
+
+// Say says.
+func Say(s string) string {
+	return fmt.Sprint(s)
+}
+
+func (e *Echo) quiet() {
+	e.off = true
+}
+
+func (e *Echo) loop() {
+again:
+	for e.off {
+		continue again
+	}
+}
+`
+
+// What changes bodies alone goes into the shared file; what changes anything else is left out, and leaves no trace there.
+func TestSchemata(t *testing.T) {
+	for _, tc := range []struct {
+		name     string
+		from, to string
+		want     string // in the shared file; "" when the mutant needs a build of its own
+	}{
+		{name: "a body with a result", from: "return fmt.Sprint(s)", to: `return ""`,
+			want: "string { if mutantNumber == 7 {\n\treturn \"\"\n }; \n\treturn fmt.Sprint(s)"},
+		{name: "a body without a result must not fall through", from: "e.off = true", to: "e.off = false",
+			want: "quiet() { if mutantNumber == 7 {\n\te.off = false\n ; return }; \n\te.off = true"},
+		{name: "a further import", from: "import \"fmt\"\n", to: "import \"fmt\"\nimport \"os\"\n",
+			want: "package echo\nimport \"os\"\n\n\nimport \"fmt\""},
+		{name: "an import in place of another", from: "import \"fmt\"\n", to: "import fmt \"os\"\n"},
+		{name: "a constant", from: "twice = 2", to: "twice = 3"},
+		{name: "a signature", from: "Say(s string)", to: "Say(s ...string)"},
+		{name: "a further function", from: "// Say says.", to: "func more() {}\n"},
+		{name: "a label that would come twice", from: "continue again", to: "break again"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			s, ok := shapeOf([]byte(plainFile))
+			require.True(t, ok)
+			m, ok := shapeOf([]byte(strings.Replace(plainFile, tc.from, tc.to, 1)))
+			require.True(t, ok)
+			require.Equal(t, tc.want != "", s.add(7, m))
+			if tc.want == "" {
+				require.Equal(t, plainFile, string(s.assemble()))
+				return
+			}
+			require.Contains(t, string(s.assemble()), tc.want)
+			_, ok = shapeOf(s.assemble())
+			require.True(t, ok, "the shared file must parse:\n%s", s.assemble())
+		})
+	}
+}
+
+// Two mutants of one body both stand in front of it.
+func TestSchemataOfOneBody(t *testing.T) {
+	s, _ := shapeOf([]byte(plainFile))
+	for i, value := range []string{"1", "2"} {
+		m, _ := shapeOf([]byte(strings.Replace(plainFile, "fmt.Sprint(s)", value, 1)))
+		require.True(t, s.add(i+1, m))
+	}
+	require.Regexp(t, `mutantNumber == 1 \{\s+return 1\s+\}; *if mutantNumber == 2 \{\s+return 2\s+\};`, string(s.assemble()))
+}

@@ -1,0 +1,127 @@
+package workspace
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"distlabs/internal/grading/course"
+	"distlabs/internal/grading/sandbox"
+	"distlabs/internal/grading/submission"
+)
+
+// buildLimit ends a build that hangs; the first one fills the build cache.
+const buildLimit = 10 * time.Minute
+
+// buildLimits are those of a build. A source file of 1 MiB can ask the compiler for any amount of each: sixteen thousand
+// conditions in one function take it minutes. A lab takes it a second.
+var buildLimits = sandbox.Limits{Memory: 3 << 30, Data: 6 << 30, CPU: time.Minute, File: 32 << 20, Files: 4096}
+
+// ErrKilled is why a build ended that nothing is known to be wrong with.
+var ErrKilled = errors.New("the build was killed, and not by the grader: was there enough memory? Try again, with fewer --jobs")
+
+// Build makes the lab's test binary, unless the lab was refused. A build that fails although the
+// pristine lab's does not is a refusal too; the error is any other failure.
+func (w *Workspace) Build(ctx context.Context, p *Lab) error {
+	if p.Refused != "" || p.Binary != "" && p.plain == w.Plain {
+		return nil
+	}
+	release, err := w.b.Slot(ctx)
+	if err != nil {
+		return err
+	}
+	defer release()
+	doubt := ""
+	if p.check {
+		if doubt, err = w.pass(ctx, p); err != nil || p.Refused != "" {
+			return err
+		}
+	}
+	binary := filepath.Join(w.dir, p.ID+".test")
+	out, err := w.compile(ctx, p.Lab, binary)
+	if err != nil {
+		return err
+	}
+	if out.Exit == 0 && out.Stopped == "" && doubt != "" {
+		p.Refused = "the compiler takes what the gate can not read: " + doubt
+		return os.Remove(binary)
+	}
+	if out.Exit == 0 && out.Stopped == "" {
+		p.Binary, p.plain = binary, w.Plain
+		return os.Chmod(binary, 0o755)
+	}
+	os.Remove(binary)
+	fault := "the build was stopped: it " + out.Stopped
+	if out.Stopped == "" {
+		if p.Compile, err = compileErrors(p.Lab, string(out.Output)); err == nil {
+			p.Refused = "does not compile: " + p.Compile[0]
+			return nil
+		}
+		fault = err.Error()
+		if out.Exit < 0 || strings.HasSuffix(fault, ": signal: killed") { // the go command, or what it started
+			if !w.b.limits.Spent(out) {
+				return fmt.Errorf("workspace: building %s: %w", p.ID, ErrKilled)
+			}
+			fault = fmt.Sprintf("the build was stopped: it used more than %v of processor time", w.b.limits.CPU)
+		}
+	}
+	sound, err := w.pristineBuilds(ctx, p.Lab)
+	switch {
+	case err != nil:
+		return err
+	case !sound:
+		return fmt.Errorf("workspace: building %s failed (try grade doctor): %s", p.ID, fault)
+	}
+	p.Refused = "does not compile: " + fault
+	if p.standsOn(fault) {
+		p.Refused += " (--base reference builds on the reference's)"
+	}
+	return nil
+}
+
+// standsOn reports whether a compile error is in a lab that this one builds on.
+func (p *Lab) standsOn(fault string) bool {
+	return slices.ContainsFunc(p.Base, func(b Base) bool { return strings.HasPrefix(fault, course.Lab{ID: b.Lab}.Dir()+"/") })
+}
+
+// compile runs the go command, once more if it lacked modules.
+func (w *Workspace) compile(ctx context.Context, lab course.Lab, binary string) (sandbox.Outcome, error) {
+	compile := sandbox.Command{
+		Path: w.b.tools.command(), Args: testArgs(binary, lab.Dir(), !w.Plain), Dir: w.Root,
+		Env:  w.b.tools.env(filepath.Join(w.dir, "home"), filepath.Join(w.dir, "tmp")),
+		Time: buildLimit, Limits: w.b.limits,
+	}
+	out, err := w.b.box.Run(ctx, compile)
+	if err == nil && out.Exit != 0 && bytes.Contains(out.Output, []byte(modulesMissing)) {
+		if err := w.b.tools.fetchModules(ctx, w.b.course.Root); err != nil {
+			return out, err
+		}
+		out, err = w.b.box.Run(ctx, compile)
+	}
+	return out, err
+}
+
+// pristineBuilds tells whose fault it is that a build failed without a compile error in the lab's files: the
+// submission's, if the lab as it was handed out builds.
+func (w *Workspace) pristineBuilds(ctx context.Context, lab course.Lab) (bool, error) {
+	whole, err := w.b.course.Select(lab.ID)
+	if err != nil {
+		return false, err
+	}
+	clean, err := w.b.Assemble(submission.Source{Kind: course.WorkingTree}, whole)
+	if err != nil {
+		return false, err
+	}
+	defer clean.Remove()
+	if err := clean.stubs(); err != nil {
+		return false, err
+	}
+	out, err := clean.compile(ctx, lab, filepath.Join(clean.dir, "pristine.test"))
+	return err == nil && out.Exit == 0 && out.Stopped == "", err
+}
