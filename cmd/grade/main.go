@@ -128,7 +128,7 @@ Exit status: 0 all passed, or a submission was graded whatever its marks;
 		traceCommand(), replayCommand(),
 		hintCommand(), solutionCommand(), resetCommand(), carryCommand(), adviceCommand())
 	root.AddCommand(batchCommand(), mergeCommand(), diffCommand(), handoutCommand(), selfcheckCommand(), similarCommand())
-	root.AddCommand(reportCommand(), gradescopeZipCommand())
+	root.AddCommand(reportCommand(), gradescopeZipCommand(), checkCommand())
 	return root
 }
 

@@ -7,7 +7,8 @@
 //   - sequential: sequential consistency;
 //   - causal: causal memory and causal convergence;
 //   - session: the four session guarantees of Terry et al.;
-//   - eventual: eventual convergence.
+//   - eventual: eventual convergence;
+//   - isolation: the isolation level of transactions, and the anomalies in their history.
 //
 // A checker returns a violation, or nothing, or an error if it cannot tell. Its
 // verdict is exact for histories up to the size that its Options state. From the strongest model
