@@ -68,7 +68,7 @@ var attacks = []attack{
 	{name: "assembly", refused: `echo.go:3: func exit has no body`, note: "exit_amd64.s is not among the lab's files: ignored", stops: byItself,
 		build: "does not compile: labs/01-echo/echo.go:3:6: missing function body"},
 	{name: "cgo", refused: `echo.go:4: a submission may not import "C"`, stops: byItself, open: during},
-	{name: "stdout-swap", refused: `echo.go:5: a submission may not import "os"`, stops: byItself, open: `Echo("hello 1") = "?"`},
+	{name: "stdout-swap", refused: `echo.go:4: a submission may not import "bufio"`, stops: byItself, open: `Echo("hello 1") = "?"`},
 	{name: "go-env", refused: `echo.go:4: a submission may not import "os"`, stops: bySystem, open: `Echo("hello 1") = "?"`},
 	{name: "embeds-tests", refused: `echo.go:5: the directive "//go:embed" is not permitted in a submission`, stops: never},
 	{name: "reads-disk", refused: `echo.go:4: a submission may not import "os"`, stops: bySystem, open: `Echo("hello 1") = "?"`},
@@ -83,6 +83,9 @@ var attacks = []attack{
 	{name: "survivor", refused: `echo.go:4: a submission may not import "os"`, stops: byItself, open: `Echo("hello 1") = "?"`},
 	{name: "network", refused: `echo.go:3: a submission may not import "net"`, stops: bySystem, open: `Echo("hello 1") = "?"`},
 	{name: "fills-disk", refused: `echo.go:3: a submission may not import "os"`, stops: byItself, open: ""},
+	{name: "deep-folders", refused: `echo.go:3: a submission may not import "os"`, stops: byItself, open: `Echo("hello 1") = "?"`},
+	{name: "big-panic", says: "AAAA", stops: byItself, open: "AAAA"},
+	{name: "slow-init", says: "it had not begun after", stops: byItself, open: "it had not begun after"},
 	{name: "symlink", refused: "the submission's echo.go is a symbolic link to"},
 	{name: "go-mod", note: "go.mod belongs to the course: ignored", says: `Echo("hello 1") = "?"`, stops: byItself},
 	{name: "huge-array", refused: "does not compile: "},
@@ -262,7 +265,7 @@ var quick = Run{Seeds: 1, Timeout: 20 * time.Second}
 // run is how an attack is run: one that only the clock stops needs not be given much of it.
 func (a attack) run() Run {
 	run := quick
-	if a.name == "endless" {
+	if a.name == "endless" || a.name == "slow-init" {
 		run.Timeout = time.Second
 	}
 	return run
