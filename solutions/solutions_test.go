@@ -15,6 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"distlabs/internal/grading/course"
+	"distlabs/internal/grading/gate"
 	"distlabs/internal/grading/grade"
 	"distlabs/internal/grading/prove"
 	"distlabs/internal/grading/result"
@@ -31,6 +32,7 @@ var (
 )
 
 func TestMain(m *testing.M) {
+	gate.Serve()
 	sandbox.Serve()
 	os.Exit(run(m))
 }

@@ -48,9 +48,14 @@ The work can be interrupted in any way at any moment. With --resume the same
 command grades only what is missing, or what depends on something that has
 changed since: the submission, the labs, the grader, the Go version, the seeds.
 
-With --seed-secret each submission gets further seeds, derived from the secret
-and the submission: the same whenever it is graded again, and not to be known
-without the secret. --shard 2/8 grades an eighth of the class; in a Kubernetes
+Each submission gets further seeds, derived from it: the same whenever it is
+graded again, and no table of them can be written into it. With --seed-secret
+they follow from the secret too, and nobody can know them without it; results are
+then authenticated by it.
+
+A test may take --timeout of real time, and all tests of a submission together
+five times that for each lab. A test that ran out of time because this machine
+was busy is repeated with four times its limit, once a submission. --shard 2/8 grades an eighth of the class; in a Kubernetes
 Indexed Job or a Slurm array the shard is taken from the environment.
 grade merge puts shards together.
 
@@ -70,8 +75,8 @@ are named.`,
 	flags.IntVar(&f.jobs, "jobs", 0, "processes at a time (default: one per core)")
 	flags.IntVar(&f.seeds, "seeds", 0, "seeds per test (default: what each test asks for)")
 	flags.DurationVar(&f.timeout, "timeout", grade.DefaultTimeout, "real time per test")
-	flags.StringVar(&f.secret, "seed-secret", "", "derive hidden seeds from the secret in this `file`")
-	flags.IntVar(&f.hidden, "hidden-seeds", 5, "how many hidden seeds each test gets, with --seed-secret")
+	flags.StringVar(&f.secret, "seed-secret", "", "make the further seeds secret, with the secret in this `file`")
+	flags.IntVar(&f.hidden, "hidden-seeds", class.FurtherSeeds, "how many further seeds each test gets")
 	flags.StringVar(&f.shard, "shard", "", "grade only this part of the class: `i/n`, i from 1")
 	flags.IntVar(&f.shards, "shards", 0, "how many shards, if the environment tells only which one, from 0")
 	flags.IntVar(&f.isolation, "require-isolation", 0, "refuse to run below this isolation `level`, 1 to 3 (docs/isolation.md)")
@@ -126,6 +131,9 @@ func (f batchFlags) grade(cmd *cobra.Command, c *course.Course, found *class.Cla
 	if n := summary.Done - summary.Kept; n > 0 {
 		p.printf("%s in all; %s of processor time a submission\n", short(summary.Real), seconds(summary.CPU.Seconds()/float64(n)))
 	}
+	for _, id := range summary.Changed {
+		p.printf("note: the result of %s had been changed since it was graded: it was graded again\n", oneLine(id))
+	}
 	if err := summary.Err(); err != nil {
 		return &exitError{code: exitInfrastructure, err: fmt.Errorf("%d of %d submissions could not be graded (--resume tries again):\n%w", summary.Failed, summary.Total, err)}
 	}
@@ -142,8 +150,8 @@ func (f batchFlags) options(args []string, selected []course.Selected) (*class.C
 		return nil, o, usage(errors.New("--out is empty"))
 	case f.isolation < 0 || f.isolation > sandbox.IsolationContainer:
 		return nil, o, usage(fmt.Errorf("--require-isolation %d: there are the levels 1 to %d", f.isolation, sandbox.IsolationContainer))
-	case f.jobs < 0 || f.seeds < 0 || f.timeout <= 0 || f.hidden < 1 || f.shards < 0:
-		return nil, o, usage(errors.New("--jobs, --seeds and --shards must not be below zero, --timeout and --hidden-seeds must be above"))
+	case f.jobs < 0 || f.seeds < 0 || f.timeout <= 0 || f.hidden < 0 || f.shards < 0:
+		return nil, o, usage(errors.New("--jobs, --seeds, --hidden-seeds and --shards must not be below zero, --timeout must be above"))
 	}
 	if f.base == "reference" {
 		o.Base = course.Solution
@@ -157,6 +165,7 @@ func (f batchFlags) options(args []string, selected []course.Selected) (*class.C
 	if err != nil {
 		return nil, o, err
 	}
+	o.Secret = class.Known(f.hidden)
 	if f.secret != "" {
 		if o.Secret, err = class.ReadSecret(f.secret, f.out, f.hidden); err != nil {
 			return nil, o, err

@@ -20,6 +20,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"distlabs/internal/grading/course"
+	"distlabs/internal/grading/gate"
 	"distlabs/internal/grading/grade"
 	"distlabs/internal/grading/sandbox"
 )
@@ -34,6 +35,7 @@ const (
 )
 
 func main() {
+	gate.Serve()
 	sandbox.Serve()
 	os.Exit(execute(os.Args[1:], os.Stdout, os.Stderr))
 }

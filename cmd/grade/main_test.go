@@ -16,10 +16,12 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 	"github.com/stretchr/testify/require"
 
+	"distlabs/internal/grading/gate"
 	"distlabs/internal/grading/sandbox"
 )
 
 func TestMain(m *testing.M) {
+	gate.Serve()
 	sandbox.Serve()
 	testscript.Main(m, map[string]func(){"grade": main})
 }

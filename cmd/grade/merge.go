@@ -10,20 +10,29 @@ import (
 )
 
 func mergeCommand() *cobra.Command {
-	var out string
+	var out, secretFile string
 	cmd := &cobra.Command{
 		Use:   "merge RUN ... --out RUN",
 		Short: "Put the runs of shards together",
 		Long: `Put the runs of a class's shards together into one run of the whole class.
 
 The runs must have asked for the same: labs, tests, grader, Go version, seeds.
-Where two have the same submission their results must be the same.
+Where two have the same submission their results must be the same. A result that
+was changed since it was graded is refused. With --seed-secret, the secret that
+the class was graded with, this holds even if the changes were made with care.
 
 Exit status: 2 if the runs do not fit together; 3 if a shard, or the result of
 a submission, is missing: they are named.`,
 		Example: "  grade merge run-* --out run",
 		RunE: action(func(cmd *cobra.Command, args []string) error {
-			n, err := class.Merge(args, out)
+			var secret *class.Secret
+			if secretFile != "" {
+				var err error
+				if secret, err = class.ReadSecret(secretFile, out, 0); err != nil {
+					return asked(err)
+				}
+			}
+			n, err := class.Merge(args, out, secret)
 			if err != nil {
 				return asked(err)
 			}
@@ -32,6 +41,7 @@ a submission, is missing: they are named.`,
 		}),
 	}
 	cmd.Flags().StringVar(&out, "out", "", "the run `directory` to make")
+	cmd.Flags().StringVar(&secretFile, "seed-secret", "", "check that every result was graded with the secret in this `file`")
 	cmd.MarkFlagRequired("out")
 	return cmd
 }

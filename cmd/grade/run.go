@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"distlabs/internal/grading/class"
 	"distlabs/internal/grading/course"
 	"distlabs/internal/grading/grade"
 	"distlabs/internal/grading/result"
@@ -64,13 +65,13 @@ grader that is killed leaves behind what it knew.`,
 	}
 	flags := cmd.Flags()
 	flags.BoolVar(&f.solution, "solution", false, "grade the reference solutions")
-	flags.StringVar(&f.submission, "submission", "", "grade the files of this `directory`")
+	flags.StringVar(&f.submission, "submission", "", "grade the files of this `directory`, with further seeds derived from them")
 	flags.StringVar(&f.base, "base", "own", "the earlier `labs` that a lab builds on: own or reference")
 	flags.StringVar(&f.json, "json", "", "write the results to this `file` (schemas/results.schema.json)")
 	flags.IntVar(&f.jobs, "jobs", 0, "processes at a time (default: one per core)")
 	flags.IntVar(&f.seeds, "seeds", 0, "seeds per test (default: what each test asks for)")
 	flags.StringVar(&f.seed, "seed", "", "run this seed only")
-	flags.DurationVar(&f.timeout, "timeout", grade.DefaultTimeout, "real time per test")
+	flags.DurationVar(&f.timeout, "timeout", grade.DefaultTimeout, "real time per test; a submission has five times that for all tests of a lab together")
 	flags.IntVar(&f.isolation, "require-isolation", 0, "refuse to run below this isolation `level`, 1 to 3 (docs/isolation.md)")
 	flags.BoolVarP(&f.verbose, "verbose", "v", false, "show every test, and every failure in full")
 	f.report.bind(flags, forOne)
@@ -101,6 +102,14 @@ func (f runFlags) run(cmd *cobra.Command, args []string) error {
 		return err
 	}
 	run := grade.Run{Seeds: f.seeds, Seed: f.seed, Timeout: f.timeout}
+	if source.Kind == course.Submission {
+		if source.Held, err = submission.Hold(c, source.Path, selected); err != nil {
+			return err
+		}
+		if f.seed == "" {
+			run.Extra = class.Known(class.FurtherSeeds).For(source.Held.Hash())
+		}
+	}
 	if source.Kind == course.WorkingTree {
 		run.Traces = func(lab course.Lab) string { return filepath.Join(c.Root, "labs", lab.ID, ".labs") }
 	}

@@ -13,6 +13,7 @@ import (
 	"path"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -24,6 +25,10 @@ const (
 	maxUnpacked = 256 << 20 // bytes that are unpacked to get at the files
 	maxText     = 1 << 20   // bytes of one permitted file
 	maxMarks    = 200       // other files of which the name is kept, for the notes
+	maxTaken    = 200       // permitted files, in whatever folders
+	maxName     = 500       // bytes of the name of a file that is wanted
+	maxParts    = 16        // folders in such a name
+	maxSaid     = 80        // bytes of a name that a sentence quotes
 )
 
 var archiveEndings = []string{".zip", ".tar", ".tar.gz", ".tgz"}
@@ -51,21 +56,43 @@ func (b bad) Error() string { return string(b) }
 
 func badf(format string, args ...any) error { return bad(fmt.Sprintf(format, args...)) }
 
-// unpacker writes the permitted files of an archive below a folder, and an
+// quoted is a stranger's name in a sentence of ours: escaped, and not for pages.
+func quoted(name string) string {
+	if len(name) > maxSaid {
+		half := maxSaid / 2
+		name = strings.ToValidUTF8(name[:half], "") + "…" + strings.ToValidUTF8(name[len(name)-half:], "")
+	}
+	return strconv.Quote(name)
+}
+
+// unpacker writes the permitted files of an archive below a folder, and beside them an
 // empty file for the name of every other Go file. It goes by names: wherever
-// the archive says that its files lie, none is written elsewhere.
+// the archive says that its files lie, none is written elsewhere, and no folder is made but for a file that is wanted.
 type unpacker struct {
 	to       *os.Root
 	permits  []string
 	entries  int
 	unpacked int64
-	marks    int
-	taken    map[string]string // permitted files by folded path
+	marks    []string          // the names of other Go files
+	seen     map[string]string // Go files by folded path
+	taken    int               // permitted files
 }
 
 // unpack reads an archive; errors of type bad are about it.
 func unpack(text []byte, name string, to *os.Root, permits []string) error {
-	u := &unpacker{to: to, permits: permits, taken: map[string]string{}}
+	u := newUnpacker(to, permits)
+	if err := u.read(text, name); err != nil {
+		return err
+	}
+	u.mark()
+	return nil
+}
+
+func newUnpacker(to *os.Root, permits []string) *unpacker {
+	return &unpacker{to: to, permits: permits, seen: map[string]string{}}
+}
+
+func (u *unpacker) read(text []byte, name string) error {
 	switch e := ending(name); {
 	case e == "":
 		return badf("the file is no archive: want %s", strings.Join(archiveEndings, ", "))
@@ -88,6 +115,11 @@ func unpack(text []byte, name string, to *os.Root, permits []string) error {
 }
 
 func (u *unpacker) zip(text []byte) error {
+	// The reader holds all entries at once, so they are counted before: each has such a header. What is
+	// compressed may hold these bytes too, but not so often.
+	if bytes.Count(text, []byte("PK\x01\x02")) > 2*maxEntries {
+		return tooMany()
+	}
 	z, err := zip.NewReader(bytes.NewReader(text), int64(len(text)))
 	if err != nil && !errors.Is(err, zip.ErrInsecurePath) {
 		return badf("the archive is corrupt: %v", err)
@@ -132,7 +164,7 @@ func (u *unpacker) link(name, target string) error {
 	if hiddenPath(name) {
 		return nil
 	}
-	return badf("the archive's %q is a link to %q: links are not followed", name, target)
+	return badf("the archive's %s is a link to %s: links are not followed", quoted(name), quoted(target))
 }
 
 func (u *unpacker) broken(err error) error {
@@ -145,54 +177,71 @@ func (u *unpacker) broken(err error) error {
 // entry takes one entry of an archive.
 func (u *unpacker) entry(name string, mode fs.FileMode, open func() (io.ReadCloser, error)) error {
 	if u.entries++; u.entries > maxEntries {
-		return badf("the archive has more than %d entries", maxEntries)
+		return tooMany()
 	}
 	// Windows programs write their own separators, whatever the format says.
 	name = strings.ReplaceAll(name, `\`, "/")
-	if path.IsAbs(name) || len(name) > 1 && name[1] == ':' || slices.Contains(strings.Split(name, "/"), "..") {
-		return badf("the archive's entry %q leads out of its folder", name)
+	if path.IsAbs(name) || len(name) > 1 && name[1] == ':' || leadsOut(name) {
+		return badf("the archive's entry %s leads out of its folder", quoted(name))
 	}
 	name = path.Clean(name)
 	base := path.Base(name)
+	wanted := slices.Contains(u.permits, base)
+	tooDeep := len(name) > maxName || strings.Count(name, "/") > maxParts
 	switch {
-	case hiddenPath(name) || mode.IsDir():
+	case mode.IsDir() || tooDeep && !wanted || hiddenPath(name):
 		return nil
 	case mode&fs.ModeSymlink != 0:
-		return badf("the archive's %q is a symbolic link: links are not followed", name)
+		return badf("the archive's %s is a symbolic link: links are not followed", quoted(name))
 	case !mode.IsRegular():
-		return badf("the archive's %q is not a regular file", name)
-	case slices.Contains(u.permits, base):
+		return badf("the archive's %s is not a regular file", quoted(name))
+	case tooDeep:
+		return badf("the archive's %s lies too deep: want at most %d folders and %d bytes of name", quoted(name), maxParts, maxName)
+	case wanted:
 		return u.take(name, open)
 	case strings.EqualFold(path.Ext(base), ".go"):
 		if err := u.clash(name); err != nil {
 			return err
 		}
-		if u.marks++; u.marks <= maxMarks {
-			u.write(name, nil) // a name that can not be written is no loss
+		if len(u.marks) < maxMarks {
+			u.marks = append(u.marks, name)
 		}
 	}
 	return nil
+}
+
+func tooMany() error { return badf("the archive has more than %d entries", maxEntries) }
+
+// leadsOut reports whether a part of the path is "..".
+func leadsOut(name string) bool {
+	for part := range strings.SplitSeq(name, "/") {
+		if part == ".." {
+			return true
+		}
+	}
+	return false
 }
 
 // clash refuses two names of which one could stand for the other: readers of
 // archives differ in which they would take.
 func (u *unpacker) clash(name string) error {
 	folded := strings.ToLower(name)
-	other, twice := u.taken[folded]
+	other, twice := u.seen[folded]
 	switch {
 	case twice && other == name:
-		return badf("the archive has %q twice", name)
+		return badf("the archive has %s twice", quoted(name))
 	case twice:
-		return badf("the archive has %q and %q, which differ in case only", other, name)
+		return badf("the archive has %s and %s, which differ in case only", quoted(other), quoted(name))
 	}
-	if len(u.taken) < maxEntries {
-		u.taken[folded] = name
-	}
+	u.seen[folded] = name
 	return nil
 }
 
 // take writes a permitted file.
 func (u *unpacker) take(name string, open func() (io.ReadCloser, error)) error {
+	if u.taken++; u.taken > maxTaken {
+		return badf("the archive has more than %d files with names that are graded", maxTaken)
+	}
 	if err := u.clash(name); err != nil {
 		return err
 	}
@@ -206,23 +255,35 @@ func (u *unpacker) take(name string, open func() (io.ReadCloser, error)) error {
 		return u.broken(err)
 	}
 	if len(text) > maxText {
-		return badf("the archive's %q is larger than %d bytes", name, maxText)
+		return badf("the archive's %s is larger than %d bytes", quoted(name), maxText)
 	}
 	if u.unpacked += int64(len(text)); u.unpacked > maxUnpacked {
 		return badf("the archive holds more than %d MiB", maxUnpacked>>20)
 	}
-	if err := u.write(name, text); err != nil {
-		return badf("the archive's %q can not be unpacked: %v", name, err)
+	name = filepath.FromSlash(name)
+	if err = u.to.MkdirAll(filepath.Dir(name), 0o777); err == nil {
+		err = u.to.WriteFile(name, text, 0o666)
+	}
+	if err != nil {
+		return badf("the archive's %s can not be unpacked: %s", quoted(name), reason(err))
 	}
 	return nil
 }
 
-func (u *unpacker) write(name string, text []byte) error {
-	name = filepath.FromSlash(name)
-	if err := u.to.MkdirAll(filepath.Dir(name), 0o777); err != nil {
-		return err
+// reason is an error of the file system without the path, which a sentence has already.
+func reason(err error) string {
+	if p, ok := errors.AsType[*fs.PathError](err); ok {
+		return p.Err.Error()
 	}
-	return u.to.WriteFile(name, text, 0o666)
+	return err.Error()
+}
+
+// mark leaves an empty file for each Go file that is not permitted, where a folder was made for one that is: whoever
+// reads the folder names it as ignored. One that can not be written is no loss.
+func (u *unpacker) mark() {
+	for _, name := range u.marks {
+		_ = u.to.WriteFile(filepath.FromSlash(name), nil, 0o666)
+	}
 }
 
 // hiddenPath reports whether a part of the path is a file system's own affair.

@@ -25,7 +25,7 @@ type Options struct {
 	Selected []course.Selected
 	Base     course.Origin // of the labs that a graded one builds on; "" for the submission itself
 	Run      grade.Run     // Seeds and Timeout; the rest is the batch's own
-	Secret   *Secret       // of hidden seeds; nil for none
+	Secret   *Secret       // of further seeds; nil for none
 	Shard    *result.Shard
 	Progress func(Progress) // called as work goes on, never twice at once; may be nil
 }
@@ -47,6 +47,8 @@ type Summary struct {
 	Progress
 	Real time.Duration
 	CPU  time.Duration // of this process and all that it ran; 0 where it can not be measured
+	// Changed are the submissions of which the result had been changed since it was graded. They were graded again.
+	Changed []string
 	// Failures are those of Progress.Failed, at most maxFailures of them.
 	Failures []Failure
 }
@@ -82,7 +84,7 @@ func Grade(ctx context.Context, g *grade.Grader, c *Class, o Options) (Summary, 
 	if err != nil {
 		return Summary{}, err
 	}
-	s, err := openStore(o.Out, info, o.Resume)
+	s, err := openStore(o.Out, info, o.Secret, o.Resume)
 	if err != nil {
 		return Summary{}, err
 	}
@@ -162,15 +164,19 @@ func (b *batch) one(ctx context.Context, s Submission) (kept, ungraded bool, err
 	}
 	sum := sha256.Sum256([]byte(held.Key() + "\n" + why + "\n" + s.Name))
 	key := result.Key{Run: b.store.run.Info.Key, Submission: hex.EncodeToString(sum[:])}
-	if b.store.has(s.ID, key) {
+	had, changed := b.store.has(s.ID, key)
+	if had {
 		return true, why != "", nil
+	}
+	if changed {
+		b.changed(s.ID)
 	}
 	src := submission.Source{Kind: course.Submission, Path: s.Path, Held: held, Base: b.o.Base}
 	var graded *result.Result
 	if why != "" {
 		graded = b.g.Ungraded(src, b.o.Selected, why)
 	} else {
-		run := grade.Run{Seeds: b.o.Run.Seeds, Timeout: b.o.Run.Timeout, Extra: b.o.Secret.seeds(held.Hash())}
+		run := grade.Run{Seeds: b.o.Run.Seeds, Timeout: b.o.Run.Timeout, Extra: b.o.Secret.For(held.Hash())}
 		if graded, err = b.g.Grade(ctx, src, b.o.Selected, run); err != nil {
 			return false, false, err
 		}
@@ -178,6 +184,13 @@ func (b *batch) one(ctx context.Context, s Submission) (kept, ungraded bool, err
 	graded.Submission = &result.Submission{ID: s.ID, Name: s.Name, Hash: held.Hash()}
 	graded.Seconds = time.Since(began).Seconds()
 	return false, why != "", b.store.put(s.ID, graded, key)
+}
+
+// changed notes that a submission's result of before was not what had been graded.
+func (b *batch) changed(id string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.summary.Changed = append(b.summary.Changed, id)
 }
 
 func (b *batch) count(p *Progress, id string, kept, ungraded bool, err error) {

@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -151,12 +152,80 @@ func TestArchivesThatAreRead(t *testing.T) {
 	}
 }
 
+// manyHeaders is a zip of which the directory lists one entry 200 000 times.
+func manyHeaders(t *testing.T) []byte {
+	text := zipped(t, echo)
+	directory, end := bytes.Index(text, []byte("PK\x01\x02")), bytes.Index(text, []byte("PK\x05\x06"))
+	return slices.Concat(text[:directory], bytes.Repeat(text[directory:end], 200_000), text[end:])
+}
+
+// sparse is a tar that says of a short file that it has a terabyte.
+func sparse(t *testing.T) []byte {
+	var b bytes.Buffer
+	w := tar.NewWriter(&b)
+	data := []byte("1\n0\n0\n")
+	data = append(data, make([]byte, 512-len(data))...)
+	require.NoError(t, w.WriteHeader(&tar.Header{Name: "GNUSparseFile.0/echo.go", Mode: 0o644, Size: int64(len(data)), Typeflag: tar.TypeReg, Format: tar.FormatPAX,
+		PAXRecords: map[string]string{"X.y": strings.Repeat("s", 99)}}))
+	_, err := w.Write(data)
+	require.NoError(t, err)
+	require.NoError(t, w.Close())
+	// The writer refuses records of its own affairs, so they are put in place of one of the same length.
+	record := "118 X.y=" + strings.Repeat("s", 99)
+	var fields []byte
+	for _, f := range [][2]string{{"GNU.sparse.major", "1"}, {"GNU.sparse.minor", "0"}, {"GNU.sparse.name", "echo.go"}, {"GNU.sparse.realsize", "1099511627776"}} {
+		for n := len(f[0]) + len(f[1]) + 5; ; n++ {
+			if line := fmt.Sprintf("%d %s=%s\n", n, f[0], f[1]); len(line) == n {
+				fields = append(fields, line...)
+				break
+			}
+		}
+	}
+	at := bytes.Index(b.Bytes(), []byte(" X.y="))
+	require.Positive(t, at, record)
+	start := bytes.LastIndexByte(b.Bytes()[:at], 0) + 1
+	text := bytes.Clone(b.Bytes())
+	clear(text[start : start+512])
+	copy(text[start:], fields)
+	// The header of the records says how long they are.
+	head := text[start-512 : start]
+	copy(head[124:136], fmt.Sprintf("%011o\x00", len(fields)))
+	copy(head[148:156], "        ")
+	sum := 0
+	for _, c := range head {
+		sum += int(c)
+	}
+	copy(head[148:156], fmt.Sprintf("%06o\x00 ", sum))
+	return text
+}
+
+// Names that nobody wants make no folder, whatever they are: an archive of a few kilobytes had made 20 000.
+func TestArchiveMakesNoFolderForUnwantedNames(t *testing.T) {
+	r, _ := fixture(t)
+	entries := []entry{echo, shout}
+	for i := range 50 {
+		entries = append(entries, entry{name: fmt.Sprintf("%d/", i) + strings.Repeat("a/", 400) + "x.go"}, entry{name: fmt.Sprintf("d%d/y.go", i)}, entry{name: fmt.Sprintf("e%d/z.txt", i)})
+	}
+	dir := t.TempDir()
+	to, err := os.OpenRoot(dir)
+	require.NoError(t, err)
+	defer to.Close()
+	require.NoError(t, unpack(tarred(t, true, entries...), "a.tar.gz", to, r.permits))
+	made, err := os.ReadDir(dir)
+	require.NoError(t, err)
+	require.Len(t, made, 2)
+}
+
 // What an archive can do wrong is a reason, and touches nothing.
 func TestArchivesThatAreRefused(t *testing.T) {
 	r, _ := fixture(t)
 	many := make([]entry, maxEntries+1)
 	for i := range many {
 		many[i].name = fmt.Sprint(i)
+	}
+	var manyFolders []entry
+	for i := range maxTaken + 1 {
+		manyFolders = append(manyFolders, at(fmt.Sprintf("%d/", i), echo))
 	}
 	for _, tc := range []struct {
 		name, file string
@@ -183,6 +252,15 @@ func TestArchivesThatAreRefused(t *testing.T) {
 		{"an empty file", "a.zip", nil, `the archive is empty`},
 		{"another format", "a.rar", []byte("Rar!"), `a .rar archive is not read: want .zip, .tar, .tar.gz, .tgz`},
 		{"another format in disguise", "a.zip", []byte("Rar!"), `the archive is corrupt: its contents are not those of a .zip file`},
+		{"deep folders", "a.tar.gz", tarred(t, true, at(strings.Repeat("a/", 20_000), echo)), `lies too deep: want at most 16 folders and 500 bytes of name`},
+		{"a long name", "a.tar", tarred(t, false, at(strings.Repeat("a", 600)+"/", echo)), `lies too deep: want at most 16 folders and 500 bytes of name`},
+		{"a part of a name that no file system has", "a.zip", zipped(t, at(strings.Repeat("a", 300)+"/", echo)), `can not be unpacked: file name too long`},
+		{"the same file in many folders", "a.zip", zipped(t, manyFolders...), `the archive has more than 200 files with names that are graded`},
+		{"a directory of many entries", "a.zip", manyHeaders(t), `the archive has more than 10000 entries`},
+		{"a file that is a folder too", "a.zip", zipped(t, at("echo.go/", echo), echo), `the archive's "echo.go" can not be unpacked: `},
+		{"one file in two folders", "a.zip", zipped(t, at("a/", echo), at("b/", echo)), `the submission's files ("a/echo.go", "b/echo.go") are in several folders: hand in one folder, with each file once`},
+		{"two labs in two folders", "a.zip", zipped(t, at("a/", echo), at("b/", shout), entry{name: "c/x.md"}), `the submission's files ("a/echo.go", "b/shout.go") are in several folders`},
+		{"a sparse file", "a.tar", sparse(t), `the archive's "echo.go" is larger than 1048576 bytes`},
 		{"nothing of the lab", "a.zip", zipped(t, entry{name: "essay.md"}), `the submission has none of the files that are graded (echo.go, shout.go)`},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -191,6 +269,8 @@ func TestArchivesThatAreRefused(t *testing.T) {
 			_, why, err := r.read(Submission{RunSubmission: result.RunSubmission{ID: "a", Path: path}, form: formArchive})
 			require.NoError(t, err)
 			require.Contains(t, why, tc.want)
+			require.Less(t, len(why), 400)
+			require.True(t, !strings.ContainsFunc(why, func(r rune) bool { return !strconv.IsPrint(r) }))
 		})
 	}
 	left, err := filepath.Glob(filepath.Join(os.TempDir(), "grade-*", "held-*"))
@@ -250,7 +330,7 @@ func TestRosterRefuses(t *testing.T) {
 // A submission's folder is there whole or not at all, also while it is replaced.
 func TestStoreIsAtomic(t *testing.T) {
 	dir := t.TempDir()
-	s, err := openStore(dir, result.RunInfo{Version: result.RunVersion, Key: "k"}, false)
+	s, err := openStore(dir, result.RunInfo{Version: result.RunVersion, Key: "k"}, nil, false)
 	require.NoError(t, err)
 	defer s.close()
 	done := make(chan struct{})
@@ -277,7 +357,8 @@ func TestStoreIsAtomic(t *testing.T) {
 	for i := range 50 {
 		graded := &result.Result{Version: result.Version, Go: strings.Repeat("x", 100_000)}
 		require.NoError(t, s.put("a", graded, result.Key{Run: "k", Submission: fmt.Sprint(i)}))
-		require.True(t, s.has("a", result.Key{Run: "k", Submission: fmt.Sprint(i)}))
+		has, changed := s.has("a", result.Key{Run: "k", Submission: fmt.Sprint(i)})
+		require.True(t, has && !changed)
 	}
 	close(done)
 	require.NoError(t, <-seen)
@@ -285,7 +366,7 @@ func TestStoreIsAtomic(t *testing.T) {
 	require.NoError(t, err)
 	require.Empty(t, left)
 
-	_, err = openStore(dir, s.run.Info, true)
+	_, err = openStore(dir, s.run.Info, nil, true)
 	require.ErrorIs(t, err, ErrUsage)
 	require.ErrorContains(t, err, "another grader is writing")
 }
@@ -344,5 +425,68 @@ func TestShardsCoverTheClass(t *testing.T) {
 	require.Len(t, seen, 11)
 	for id, n := range seen {
 		require.Equal(t, 1, n, id)
+	}
+}
+
+// A result that was changed is told and not believed: by --resume, by merge, and by all that read a run.
+func TestChangedResults(t *testing.T) {
+	secret := &Secret{key: []byte("0123456789abcdef0123456789abcdef"), Seeds: 1}
+	for _, tc := range []struct {
+		name   string
+		secret *Secret
+		change func(text, key []byte) (newText, newKey []byte)
+		plain  bool // found without the secret
+	}{
+		{name: "the result", change: func(text, key []byte) ([]byte, []byte) {
+			return bytes.Replace(text, []byte(`"fail"`), []byte(`"pass"`), 1), key
+		}, plain: true},
+		{name: "the result, with a secret", secret: secret, change: func(text, key []byte) ([]byte, []byte) {
+			return bytes.Replace(text, []byte(`"fail"`), []byte(`"pass"`), 1), key
+		}, plain: true},
+		{name: "the result and its hash", secret: secret, change: func(text, key []byte) ([]byte, []byte) {
+			was := result.Sum(text)
+			text = bytes.Replace(text, []byte(`"fail"`), []byte(`"pass"`), 1)
+			return text, bytes.Replace(key, []byte(was), []byte(result.Sum(text)), 1)
+		}},
+		{name: "the result, its hash, and no authenticator", secret: secret, change: func(text, key []byte) ([]byte, []byte) {
+			text = bytes.Replace(text, []byte(`"fail"`), []byte(`"pass"`), 1)
+			return text, fmt.Appendf(nil, `{"run": "k", "submission": "s", "results": %q}`, result.Sum(text))
+		}},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			dir := filepath.Join(t.TempDir(), "run")
+			info := result.RunInfo{Version: result.RunVersion, Key: "k", Secret: tc.secret.fingerprint(), Submissions: []result.RunSubmission{{ID: "a"}}}
+			s, err := openStore(dir, info, tc.secret, false)
+			require.NoError(t, err)
+			defer s.close()
+			graded := &result.Result{Version: result.Version, Labs: []result.Lab{{ID: "01-echo", Parts: []result.Part{{ID: "1A", Tests: []result.Test{{Name: "T1A", Max: 5, Status: "fail"}}}}}}}
+			require.NoError(t, s.put("a", graded, result.Key{Run: "k", Submission: "s"}))
+			has, changed := s.has("a", result.Key{Run: "k", Submission: "s"})
+			require.True(t, has)
+			require.False(t, changed)
+			_, err = Merge([]string{dir}, filepath.Join(t.TempDir(), "merged"), tc.secret)
+			require.NoError(t, err)
+
+			at := s.run.ResultDir("a")
+			text, err := os.ReadFile(filepath.Join(at, result.ResultsFile))
+			require.NoError(t, err)
+			key, err := os.ReadFile(filepath.Join(at, result.KeyFile))
+			require.NoError(t, err)
+			text, key = tc.change(text, key)
+			require.NoError(t, os.WriteFile(filepath.Join(at, result.ResultsFile), text, 0o666))
+			require.NoError(t, os.WriteFile(filepath.Join(at, result.KeyFile), key, 0o666))
+			has, changed = s.has("a", result.Key{Run: "k", Submission: "s"})
+			require.False(t, has)
+			require.True(t, changed)
+			_, err = Merge([]string{dir}, filepath.Join(t.TempDir(), "merged"), tc.secret)
+			require.ErrorIs(t, err, result.ErrChanged)
+			require.ErrorContains(t, err, " of a (batch --resume grades it again)")
+			_, err = s.run.Result("a")
+			if tc.plain {
+				require.ErrorIs(t, err, result.ErrChanged)
+			} else {
+				require.NoError(t, err)
+			}
+		})
 	}
 }

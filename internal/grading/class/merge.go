@@ -20,8 +20,9 @@ var ErrIncomplete = errors.New("incomplete")
 // Merge puts the runs of shards together into one run of the whole class, which
 // is there whole or not at all. The runs must be of one class and one key. Where
 // two have the same submission their results must agree but for times. It
-// returns how many results there are.
-func Merge(dirs []string, out string) (int, error) {
+// returns how many results there are. A result that was changed since it was graded is an error that names it; with the secret
+// of hidden seeds also one that was changed together with its hash.
+func Merge(dirs []string, out string, secret *Secret) (int, error) {
 	if len(dirs) == 0 {
 		return 0, usage("no runs to merge")
 	}
@@ -52,6 +53,9 @@ func Merge(dirs []string, out string) (int, error) {
 	defer os.RemoveAll(fresh) // of no effect once it is moved
 	if err := os.Chmod(fresh, 0o755); err != nil {
 		return 0, fmt.Errorf("class: %w", err)
+	}
+	if err := authentic(runs, secret); err != nil {
+		return 0, err
 	}
 	if err := fill(fresh, runs); err != nil {
 		return 0, err
@@ -88,11 +92,36 @@ func alike(runs []*result.RunDir, run *result.RunDir) error {
 	return nil
 }
 
+// authentic returns an error if a result was not graded by someone who knows the secret; without one nothing is known.
+func authentic(runs []*result.RunDir, secret *Secret) error {
+	if secret == nil {
+		return nil
+	}
+	for _, run := range runs {
+		if run.Info.Secret != secret.fingerprint() {
+			return usage("%s was graded with another secret, or with none", run.Dir)
+		}
+		for _, s := range run.Info.Mine() {
+			key, err := run.Key(s.ID)
+			if errors.Is(err, result.ErrNotGraded) {
+				continue
+			}
+			if err != nil {
+				return err
+			}
+			if !secret.authentic(s.ID, key) {
+				return fmt.Errorf("class: %w: %s of %s (batch --resume grades it again)", result.ErrChanged, run.ResultDir(s.ID), s.ID)
+			}
+		}
+	}
+	return nil
+}
+
 // fill copies every result into the new run and finds out what is missing.
 func fill(fresh string, runs []*result.RunDir) error {
 	info := runs[0].Info
 	info.Shard = nil
-	s, err := openStore(fresh, info, false)
+	s, err := openStore(fresh, info, nil, false)
 	if err != nil {
 		return err
 	}

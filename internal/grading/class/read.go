@@ -8,10 +8,12 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 
 	"distlabs/internal/grading/course"
 	"distlabs/internal/grading/submission"
+	"distlabs/internal/grading/tidy"
 	"distlabs/internal/grading/workspace"
 )
 
@@ -34,7 +36,9 @@ func (r *reader) read(s Submission) (held submission.Held, why string, err error
 	if err != nil {
 		return nil, "", err
 	}
-	defer os.RemoveAll(scratch)
+	defer func() {
+		err = errors.Join(err, tidy.RemoveAll(scratch))
+	}()
 	held, err = r.hold(s, scratch)
 	if b, ok := errors.AsType[bad](err); ok {
 		return submission.Held{}, string(b), nil
@@ -93,12 +97,43 @@ func (r *reader) folder(dir, scratch string, archives bool) (submission.Held, er
 		case archives && len(packed) == 1:
 			return r.archive(packed[0], scratch)
 		case len(folders) != 1:
-			return held, nil
+			return held, r.scattered(dir)
 		}
 		dir = folders[0]
 	}
 	return submission.Hold(r.course, dir, r.selected)
 }
+
+// scattered says where the lab's files are, if they are in folders of which none is the submission's own: two of them, or
+// one beside others. It is nil if there are none.
+func (r *reader) scattered(dir string) error {
+	var found []string
+	left := maxLook
+	filepath.WalkDir(dir, func(path string, e fs.DirEntry, err error) error {
+		rel, relErr := filepath.Rel(dir, path)
+		switch left--; {
+		case left < 0:
+			return filepath.SkipAll
+		case err != nil || relErr != nil:
+			return nil
+		case e.IsDir() && path != dir && (hidden(e.Name()) || strings.Count(rel, string(filepath.Separator)) >= maxWrappers):
+			return filepath.SkipDir
+		case e.Type().IsRegular() && slices.Contains(r.permits, e.Name()):
+			found = append(found, quoted(filepath.ToSlash(rel)))
+		}
+		return nil
+	})
+	if len(found) == 0 {
+		return nil
+	}
+	if n := len(found) - 3; n > 0 {
+		found = append(found[:3], fmt.Sprintf("%d more", n))
+	}
+	return badf("the submission's files (%s) are in several folders: hand in one folder, with each file once", strings.Join(found, ", "))
+}
+
+// maxLook is how many files and folders are looked at for that.
+const maxLook = 2000
 
 // maxWrappers is how many folders may lie around a submission's own.
 const maxWrappers = 3
@@ -161,7 +196,7 @@ func (r *reader) loose(pattern, scratch string) error {
 	if err != nil {
 		return fmt.Errorf("class: %w", err)
 	}
-	u := &unpacker{to: to, permits: r.permits, taken: map[string]string{}}
+	u := newUnpacker(to, r.permits)
 	for _, e := range entries {
 		m := canvasName.FindStringSubmatch(e.Name())
 		if m == nil || m[1]+"_*"+m[2]+"_*" != filepath.Base(pattern) || isArchive(e.Name()) {

@@ -17,8 +17,9 @@ import (
 // store is a run directory that is being written. Its lock goes with the
 // process, however that ends.
 type store struct {
-	run  *result.RunDir
-	lock *os.File
+	run    *result.RunDir
+	secret *Secret // that authenticates results; nil for none
+	lock   *os.File
 }
 
 // The names of what a run directory holds only while it is written.
@@ -29,11 +30,11 @@ const (
 )
 
 // openStore makes or, with resume, goes on with a run directory.
-func openStore(dir string, info result.RunInfo, resume bool) (*store, error) {
+func openStore(dir string, info result.RunInfo, secret *Secret, resume bool) (*store, error) {
 	if err := os.MkdirAll(filepath.Join(dir, "submissions"), 0o777); err != nil {
 		return nil, fmt.Errorf("class: %w", err)
 	}
-	s := &store{run: &result.RunDir{Dir: dir, Info: info}}
+	s := &store{run: &result.RunDir{Dir: dir, Info: info}, secret: secret}
 	var err error
 	if s.lock, err = filelock.Take(filepath.Join(dir, lockFile)); errors.Is(err, filelock.ErrTaken) {
 		return nil, usage("another grader is writing to %s", dir)
@@ -87,14 +88,18 @@ func (s *store) sweep() error {
 
 func (s *store) close() error { return s.lock.Close() }
 
-// has reports whether the run has this very result. One that can not be read is none.
-func (s *store) has(id string, key result.Key) bool {
+// has reports whether the run has this very result. One that can not be read is none; one that is not what was graded is
+// changed, and none either.
+func (s *store) has(id string, key result.Key) (has, changed bool) {
 	have, err := s.run.Key(id)
-	if err != nil || have != key {
-		return false
+	if err != nil || !have.Same(key) {
+		return false, false
 	}
 	_, err = s.run.Result(id)
-	return err == nil
+	if errors.Is(err, result.ErrChanged) || err == nil && !s.secret.authentic(id, have) {
+		return false, true
+	}
+	return err == nil, false
 }
 
 // put stores a result, whole or not at all: its folder is made elsewhere, is on
@@ -104,7 +109,8 @@ func (s *store) put(id string, graded *result.Result, key result.Key) error {
 	if err := graded.WriteJSON(&text); err != nil {
 		return err
 	}
-	keyText, err := json.MarshalIndent(key, "", "  ")
+	key.Results = result.Sum(text.Bytes())
+	keyText, err := json.MarshalIndent(s.secret.authenticate(id, key), "", "  ")
 	if err != nil {
 		return fmt.Errorf("class: %w", err)
 	}

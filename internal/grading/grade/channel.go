@@ -14,6 +14,7 @@ type outcome struct {
 	sandbox.Outcome
 	events  []report.Event
 	channel error // what is wrong with the results channel
+	again   bool  // it is the second try
 }
 
 // reporting runs a command with a results channel. It is stopped if it has not reported within the limit begin; each is

@@ -48,6 +48,8 @@ type Run struct {
 
 	Minimise bool // look for the faults that are enough also where Traces keeps nothing
 	Silent   bool // that a test fails is enough: no second run, no record
+
+	allowance *allowance // of Grade: what all tests of a submission have together
 }
 
 // Grader grades sources. It is safe for concurrent use: all that run at one
@@ -92,6 +94,9 @@ func (g *Grader) Builder() *workspace.Builder { return g.builder }
 func (g *Grader) Grade(ctx context.Context, src submission.Source, selected []course.Selected, run Run) (*result.Result, error) {
 	graded := g.Blank(src, selected)
 	g.confined(graded)
+	if src.Kind == course.Submission {
+		run.allowance = newAllowance(run, len(selected))
+	}
 	each, remove, err := g.builder.AssembleEach(src, selected)
 	if err != nil {
 		return nil, err

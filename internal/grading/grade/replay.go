@@ -9,6 +9,7 @@ import (
 	"distlabs/internal/grading/course"
 	"distlabs/internal/grading/result"
 	"distlabs/internal/grading/submission"
+	"distlabs/internal/grading/tidy"
 )
 
 // Replayed is one run of one test that was recorded.
@@ -27,7 +28,7 @@ func (g *Grader) Replay(ctx context.Context, src submission.Source, test course.
 	if err != nil {
 		return Replayed{}, err
 	}
-	defer os.RemoveAll(dir)
+	defer tidy.RemoveAll(dir)
 	run.Traces = func(course.Lab) string { return dir }
 	run.Record = run.Seed != ""
 	graded, err := g.Grade(ctx, src, []course.Selected{test}, run)

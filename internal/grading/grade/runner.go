@@ -2,6 +2,7 @@ package grade
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"path/filepath"
 	"strconv"
@@ -11,6 +12,7 @@ import (
 
 	"distlabs/internal/grading/result"
 	"distlabs/internal/grading/sandbox"
+	"distlabs/internal/grading/tidy"
 	"distlabs/internal/grading/workspace"
 	"distlabs/internal/harness/report"
 )
@@ -56,13 +58,13 @@ func (r *Runner) describe(out *result.Lab) {
 }
 
 // Test runs one expected test in a process of its own and fills in its result.
-func (r *Runner) Test(ctx context.Context, t *result.Test, run Run) error {
+func (r *Runner) Test(ctx context.Context, t *result.Test, run Run) (err error) {
 	release, err := r.g.builder.Slot(ctx)
 	if err != nil {
 		return err
 	}
 	defer release()
-	if r.hangs(t) {
+	if r.hangs(t) || r.exhausted(t, run) {
 		return nil
 	}
 	r.g.Tell(Progress{Stage: StageTest, Lab: r.lab.ID, Test: t.Name})
@@ -70,7 +72,7 @@ func (r *Runner) Test(ctx context.Context, t *result.Test, run Run) error {
 	if err != nil {
 		return err
 	}
-	defer sandbox.RemoveAll(own)
+	defer func() { err = errors.Join(err, tidy.RemoveAll(own)) }()
 	out, err := r.process(ctx, t.Name, run, own)
 	if err != nil {
 		return err
@@ -94,12 +96,21 @@ func (r *Runner) process(ctx context.Context, test string, run Run, own string) 
 			r.g.Tell(Progress{Stage: StageTest, Lab: r.lab.ID, Test: test, Seed: e.Seed})
 		}
 	}
-	box, limits := r.g.builder.Box(), r.g.testLimits(run)
-	out, err := reporting(ctx, box, r.command(test, timeoutOf(run), run, limits, own), beginningOf(run), each)
-	if err != nil || !starved(out, run) {
+	once := func(timeout, begin time.Duration) (outcome, error) {
+		timeout = max(minTime, run.allowance.left(timeout))
+		c := r.command(test, timeout, run, r.g.testLimits(run), own)
+		out, err := reporting(ctx, r.g.builder.Box(), c, begin, each)
+		sayLimit(&out, timeout, c.Time)
+		run.allowance.spend(out.Real)
 		return out, err
 	}
-	return reporting(ctx, box, r.command(test, timeoutOf(run)*retryFactor, run, limits, own), beginningOf(run)*retryFactor, each)
+	out, err := once(timeoutOf(run), beginningOf(run))
+	if err != nil || !starved(out, run) || !run.allowance.retry() {
+		return out, err
+	}
+	again, err := once(timeoutOf(run)*retryFactor, beginningOf(run)*retryFactor)
+	again.again = true
+	return again, err
 }
 
 // command is the process of one test, with so much real time.

@@ -8,6 +8,7 @@ import (
 
 	"distlabs/internal/grading/result"
 	"distlabs/internal/grading/sandbox"
+	"distlabs/internal/grading/tidy"
 	"distlabs/internal/harness/report"
 )
 
@@ -37,7 +38,7 @@ func (r *Runner) Several(ctx context.Context, tests []string, run Run, bound Bou
 	if err != nil {
 		return end, err
 	}
-	defer sandbox.RemoveAll(own)
+	defer tidy.RemoveAll(own)
 	c := r.command("("+strings.Join(tests, "|")+")", bound.Real, run, sandbox.Limits{Memory: DefaultMemory, CPU: bound.CPU}, own)
 	c.Args = append(c.Args, "-test.failfast")
 	c.Confine = nil

@@ -54,6 +54,7 @@ func (v verdict) fill(t *result.Test) {
 	for i := range t.Failures {
 		v.finish(&t.Failures[i])
 	}
+	bound(t)
 }
 
 // result is what the test said of itself at its end; nil if it did not get there.
@@ -93,8 +94,21 @@ func (v verdict) broken(told *report.Result) (report.Failure, bool) {
 		return v.crash(report.Exit, "the process ended by itself before the test harness was done"), true
 	case told.Status != report.Pass && told.Status != report.Skip:
 		return v.failure(report.Malformed, fmt.Sprintf("the test harness reports the status %q", told.Status)), true
+	case told.Status == report.Pass && (told.Seeds == 0 || v.seeds() < told.Seeds):
+		return v.failure(report.Malformed, fmt.Sprintf("the test passed without having run a seed: it reports %d seeds, and began %d", told.Seeds, v.seeds())), true
 	}
 	return report.Failure{}, false
+}
+
+// seeds is how often the test began to run a seed.
+func (v verdict) seeds() int {
+	n := 0
+	for _, e := range v.out.events {
+		if e.Kind == report.Seed && e.Test == v.test {
+			n++
+		}
+	}
+	return n
 }
 
 func (v verdict) began() bool {
@@ -116,6 +130,9 @@ func (v verdict) crash(kind report.Kind, what string) report.Failure {
 		c.Failure = v.failure(kind, what)
 	} else if v.out.Stopped != "" {
 		c.Notes = append(c.Notes, what)
+	}
+	if v.out.again {
+		c.Notes = append(c.Notes, fmt.Sprintf("the machine was busy at the first try, so the test was run again with up to %d times its limit", retryFactor))
 	}
 	c.Test = v.test
 	// Once the test had ended, the last seed is no more likely than another.

@@ -20,6 +20,7 @@ import (
 	"distlabs/internal/grading/prove/generate"
 	"distlabs/internal/grading/result"
 	"distlabs/internal/grading/sandbox"
+	"distlabs/internal/grading/tidy"
 	"distlabs/internal/grading/submission"
 	"distlabs/internal/grading/workspace"
 	"distlabs/internal/harness/report"
@@ -230,7 +231,7 @@ func (r *generatedRunner) trace(ctx context.Context, runner *grade.Runner, test 
 	if err != nil {
 		return t, err
 	}
-	defer sandbox.RemoveAll(folder)
+	defer tidy.RemoveAll(folder)
 	file := filepath.Join(folder, "reached")
 	run := grade.Run{Silent: true, Env: []string{generate.TraceEnv + "=" + file}}
 	ended, err := runner.Several(ctx, []string{test}, run, grade.Bound{Real: 10 * time.Minute})

@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"distlabs/internal/grading/course"
+	"distlabs/internal/grading/gate"
 	"distlabs/internal/grading/grade"
 	"distlabs/internal/grading/submission"
 	"distlabs/internal/grading/workspace"
@@ -117,7 +118,7 @@ func schemata(lab course.Lab, reference map[string][]byte, edits []Edit) (files 
 func refused(lab course.Lab, reference map[string][]byte, e Edit) bool {
 	files := maps.Clone(reference)
 	files[e.File] = e.Text
-	return submission.Gate(lab, files) != ""
+	return gate.Look(lab, files) != ""
 }
 
 // shape is a file seen as imports, function bodies and the rest.

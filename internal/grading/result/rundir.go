@@ -1,6 +1,8 @@
 package result
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -74,6 +76,19 @@ func (s Shard) String() string { return fmt.Sprintf("%d/%d", s.Index, s.Count) }
 type Key struct {
 	Run        string `json:"run"`        // RunInfo.Key
 	Submission string `json:"submission"` // of everything that was read of the submission
+	// Results is the SHA-256 of results.json, hexadecimal: it shows a file that was damaged or edited.
+	Results string `json:"results"`
+	// MAC authenticates this key, and with it the results, to those who have the secret of hidden seeds; "" without one.
+	MAC string `json:"mac,omitempty"`
+}
+
+// Same reports whether two results depend on the same.
+func (k Key) Same(other Key) bool { return k.Run == other.Run && k.Submission == other.Submission }
+
+// Sum returns what Key.Results is for a text of results.json.
+func Sum(text []byte) string {
+	sum := sha256.Sum256(text)
+	return hex.EncodeToString(sum[:])
 }
 
 // RunDir is a run directory. Nothing but run.json is kept in memory.
@@ -87,6 +102,8 @@ var (
 	ErrNoRun = errors.New("result: no run directory")
 	// ErrNotGraded says that a submission of a run has no result (yet).
 	ErrNotGraded = errors.New("result: not graded")
+	// ErrChanged says that a result is not the one that was graded.
+	ErrChanged = errors.New("result: changed since it was graded")
 )
 
 // ReadRun opens a run directory for reading.
@@ -149,7 +166,20 @@ func (r *RunDir) Result(id string) (*Result, error) {
 	if key.Run != r.Info.Key {
 		return nil, fmt.Errorf("%w: %s has a result of an earlier run only (finish this one with --resume)", ErrNotGraded, id)
 	}
-	return Read(filepath.Join(r.ResultDir(id), ResultsFile))
+	path := filepath.Join(r.ResultDir(id), ResultsFile)
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("result: %w", err)
+	}
+	if Sum(text) != key.Results {
+		return nil, r.changed(id)
+	}
+	return decode(path, text)
+}
+
+// changed is an error that wraps ErrChanged and names the submission and its file.
+func (r *RunDir) changed(id string) error {
+	return fmt.Errorf("%w: %s of %s (batch --resume grades it again)", ErrChanged, filepath.Join(r.ResultDir(id), ResultsFile), id)
 }
 
 // ResultDir is the folder of one submission's result.

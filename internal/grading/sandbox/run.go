@@ -67,6 +67,7 @@ type Outcome struct {
 	Stopped string // why it was stopped, by this package or by a limit: one phrase; "" if it ended by itself
 	Real    time.Duration
 	CPU     time.Duration // processor time
+	Queued  time.Duration // how long its threads were ready to run and got no processor; 0 where the system does not tell
 }
 
 // Run runs a command to its end and sweeps away whatever it left running. The error is about this
@@ -106,6 +107,7 @@ func (b Box) Run(ctx context.Context, c Command) (Outcome, error) {
 	err = cmd.Wait()
 	out.Real = time.Since(began)
 	unwatch()
+	out.Queued = stop.queued
 	killGroup(cmd.Process) // a process that it started must not outlive it
 	said := confined.ended()
 	if c.Channel != nil {
@@ -136,9 +138,10 @@ func (b Box) Run(ctx context.Context, c Command) (Outcome, error) {
 
 // stopper ends a process before its time, for the first reason that is found.
 type stopper struct {
-	mu  sync.Mutex
-	why string
-	end func()
+	mu     sync.Mutex
+	why    string
+	end    func()
+	queued time.Duration // written by watch until it ends
 }
 
 func (s *stopper) stop(why string) {
@@ -172,6 +175,7 @@ func (s *stopper) watch(pid int, most int64) (unwatch func()) {
 			case <-over:
 				return
 			case <-look.C:
+				s.queued = max(s.queued, queued(pid))
 				held := resident(pid)
 				if held > most {
 					s.stop("used more than " + size(most) + " of memory")

@@ -216,15 +216,14 @@ func (l *lease) release() {
 func Find(ctx context.Context, scratch string) (Box, error) {
 	box := Box{Isolation: Isolation{Level: IsolationGate}}
 	highest, err := ceiling()
-	if err != nil || highest < IsolationOS {
-		box.Missing = []string{isolationEnv + " asks for no more"}
+	if err != nil {
 		return box, err
 	}
+	root := os.Geteuid() == 0
 	if !served {
 		box.Missing = []string{"this program does not call sandbox.Serve"}
-		return box, nil
+		return box, box.demandUser(root)
 	}
-	root := os.Geteuid() == 0
 	for _, try := range []Box{
 		{launcher: true, namespaces: true, landlock: true, user: true},
 		{launcher: true, namespaces: true, landlock: true}, // root in a container may not mount, but in a user namespace it may
@@ -233,7 +232,7 @@ func Find(ctx context.Context, scratch string) (Box, error) {
 		{launcher: true, user: true},
 		{launcher: true},
 	} {
-		if try.user && !root {
+		if try.user && !root || try.namespaces && highest < IsolationOS {
 			continue // only root can give a process another user
 		}
 		err := try.probe(ctx, scratch)
@@ -244,10 +243,30 @@ func Find(ctx context.Context, scratch string) (Box, error) {
 			box.Missing = append(box.Missing, fmt.Sprintf("%s: %s", try, strings.ReplaceAll(err.Error(), "sandbox: ", "")))
 			continue
 		}
+		try.Missing = box.Missing
+		if err := try.demandUser(root); err != nil {
+			return box, err
+		}
+		if highest < IsolationOS {
+			box.Missing = append(box.Missing, isolationEnv+" asks for no more")
+		}
 		try.describe(box.Missing, highest)
 		return try, nil
 	}
-	return box, nil
+	return box, box.demandUser(root)
+}
+
+// demandUser returns an error if root's grader would run strangers' code as root: with neither another user nor a user
+// namespace a test could do all that root can.
+func (b Box) demandUser(root bool) error {
+	if !root || b.user || b.namespaces {
+		return nil
+	}
+	text := "this grader is root, and can give the tests' processes no other user: run it as an ordinary user"
+	if len(b.Missing) > 0 {
+		text += " (" + b.Missing[0] + ")"
+	}
+	return fmt.Errorf("sandbox: %w: %s", ErrIsolation, text)
 }
 
 // String names what a sandbox is made of.

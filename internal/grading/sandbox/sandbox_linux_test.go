@@ -153,3 +153,14 @@ func TestLeasedUsersDiffer(t *testing.T) {
 	defer c.release()
 	require.Equal(t, b.id, c.id)
 }
+
+// Root's grader does not run a stranger's code as root: it says what to do.
+func TestRootNeedsAnotherUser(t *testing.T) {
+	require.NoError(t, Box{}.demandUser(false))
+	require.NoError(t, Box{user: true}.demandUser(true))
+	require.NoError(t, Box{namespaces: true}.demandUser(true))
+	err := Box{launcher: true, landlock: true, Isolation: Isolation{Missing: []string{"Landlock and a user of its own: permission denied"}}}.demandUser(true)
+	require.ErrorIs(t, err, ErrIsolation)
+	require.EqualError(t, err, "sandbox: isolation is weaker than demanded: this grader is root, and can give the tests' processes no other user: "+
+		"run it as an ordinary user (Landlock and a user of its own: permission denied)")
+}

@@ -5,6 +5,7 @@ package sandbox
 import (
 	"context"
 	"os/exec"
+	"time"
 )
 
 // Serve does nothing: on this system no process is confined.
@@ -22,6 +23,9 @@ func (*confined) close()        {}
 
 // resident is not known here.
 func resident(int) int64 { return 0 }
+
+// queued is not known here.
+func queued(int) time.Duration { return 0 }
 
 // Find finds no barriers here.
 func Find(context.Context, string) (Box, error) {

@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
+	"time"
 )
 
 // sweep ends the processes that a command left behind outside its process group, where no pid namespace
@@ -65,6 +66,21 @@ func resident(pid int) int64 {
 			if id, err := strconv.Atoi(child); err == nil {
 				sum += resident(id)
 			}
+		}
+	}
+	return sum
+}
+
+// queued is how long the threads of a process were ready to run and waited for a processor, together; 0 if it is gone. It is
+// the second number of schedstat, in nanoseconds.
+func queued(pid int) time.Duration {
+	lists, _ := filepath.Glob(filepath.Join("/proc", strconv.Itoa(pid), "task", "*", "schedstat"))
+	var sum time.Duration
+	for _, list := range lists {
+		text, _ := os.ReadFile(list)
+		if fields := strings.Fields(string(text)); len(fields) > 1 {
+			nanoseconds, _ := strconv.ParseInt(fields[1], 10, 64)
+			sum += time.Duration(nanoseconds)
 		}
 	}
 	return sum

@@ -15,6 +15,9 @@ import (
 	"distlabs/internal/grading/plain"
 )
 
+// maxNotes is how many files are named that were ignored.
+const maxNotes = 20
+
 // maxFile is the largest file that a source may hold.
 const maxFile = 1 << 20
 
@@ -205,15 +208,16 @@ func gather(r *os.Root, lab course.Lab) (Files, error) {
 		return Files{Refused: "the submission's folder can not be listed"}, nil
 	}
 	slices.SortFunc(entries, func(a, b fs.DirEntry) int { return cmp.Compare(a.Name(), b.Name()) })
+	ignored := 0
 	for _, e := range entries {
 		name, note := e.Name(), ""
 		switch {
 		case e.Type()&fs.ModeSymlink != 0 || !e.IsDir() && !e.Type().IsRegular():
 			_, err := readRegular(r, name)
-			return Files{Refused: plain.Text(fmt.Sprintf("the submission's %v", err))}, nil
+			return Files{Refused: plain.Text(plain.Cut(fmt.Sprintf("the submission's %v", err), 1000))}, nil
 		case slices.Contains(lab.Files(), name):
 			if files.Text[name], err = readRegular(r, name); err != nil {
-				return Files{Refused: plain.Text(fmt.Sprintf("the submission's %v", err))}, nil
+				return Files{Refused: plain.Text(plain.Cut(fmt.Sprintf("the submission's %v", err), 1000))}, nil
 			}
 		case course.IsTest(name):
 			note = "is a test file, and tests are ours: ignored"
@@ -226,8 +230,13 @@ func gather(r *os.Root, lab course.Lab) (Files, error) {
 			note = "is not among the lab's files: ignored"
 		}
 		if note != "" {
-			files.Notes = append(files.Notes, plain.Text(name)+" "+note)
+			if ignored++; ignored <= maxNotes {
+				files.Notes = append(files.Notes, plain.Word(name)+" "+note)
+			}
 		}
+	}
+	if more := ignored - maxNotes; more > 0 {
+		files.Notes = append(files.Notes, fmt.Sprintf("%d more files are ignored", more))
 	}
 	if len(files.Text) == 0 {
 		files.Absent = true

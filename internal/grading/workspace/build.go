@@ -21,7 +21,7 @@ const buildLimit = 10 * time.Minute
 
 // buildLimits are those of a build. A source file of 1 MiB can ask the compiler for any amount of each: sixteen thousand
 // conditions in one function take it minutes. A lab takes it a second.
-var buildLimits = sandbox.Limits{Memory: 3 << 30, Data: 6 << 30, CPU: time.Minute, File: 256 << 20, Files: 4096}
+var buildLimits = sandbox.Limits{Memory: 3 << 30, Data: 6 << 30, CPU: time.Minute, File: 32 << 20, Files: 4096}
 
 // ErrKilled is why a build ended that nothing is known to be wrong with.
 var ErrKilled = errors.New("the build was killed, and not by the grader: was there enough memory? Try again, with fewer --jobs")
@@ -37,10 +37,20 @@ func (w *Workspace) Build(ctx context.Context, p *Lab) error {
 		return err
 	}
 	defer release()
+	doubt := ""
+	if p.check {
+		if doubt, err = w.pass(ctx, p); err != nil || p.Refused != "" {
+			return err
+		}
+	}
 	binary := filepath.Join(w.dir, p.ID+".test")
 	out, err := w.compile(ctx, p.Lab, binary)
 	if err != nil {
 		return err
+	}
+	if out.Exit == 0 && out.Stopped == "" && doubt != "" {
+		p.Refused = "the compiler takes what the gate can not read: " + doubt
+		return os.Remove(binary)
 	}
 	if out.Exit == 0 && out.Stopped == "" {
 		p.Binary, p.plain = binary, w.Plain

@@ -5,12 +5,12 @@ import (
 	"errors"
 	"os"
 	"runtime"
+	"sync"
 
 	"golang.org/x/sync/semaphore"
 
 	"distlabs/internal/grading/course"
 	"distlabs/internal/grading/sandbox"
-	"distlabs/internal/grading/submission"
 )
 
 // Options say how a Builder works; the zero value is a good one.
@@ -18,9 +18,9 @@ type Options struct {
 	Jobs             int // builds and tests at a time; 0: one per core
 	RequireIsolation int // New returns an error that wraps sandbox.ErrIsolation if this machine offers less
 
-	Box    *sandbox.Box                                     // nil: the best one that this machine has
-	Gate   func(course.Lab, map[string][]byte) (why string) // nil: submission.Gate
-	Limits sandbox.Limits                                   // of a build; zero: what no lab needs a tenth of
+	Box    *sandbox.Box   // nil: the best one that this machine has
+	Open   bool           // only in tests: what the gate refuses is built
+	Limits sandbox.Limits // of a build; zero: what no lab needs a tenth of
 }
 
 // Builder makes workspaces. It has what they share: the course, the toolchain with its cache, the scratch
@@ -30,10 +30,13 @@ type Builder struct {
 	tools   toolchain
 	scratch *Scratch
 	box     sandbox.Box
-	gate    func(course.Lab, map[string][]byte) string
+	open    bool // the gate lets everything pass
 	limits  sandbox.Limits
 	jobs    int
 	slots   *semaphore.Weighted
+
+	exporting sync.Mutex
+	exported  map[string]string // guarded by exporting: see exports
 }
 
 // New finds the Go toolchain and the sandbox, and makes the scratch folder, below which
@@ -66,10 +69,7 @@ func New(ctx context.Context, c *course.Course, o Options) (*Builder, error) {
 }
 
 func newBuilder(c *course.Course, tools toolchain, scratch *Scratch, box sandbox.Box, o Options) *Builder {
-	b := &Builder{course: c, tools: tools, scratch: scratch, box: box, gate: o.Gate, limits: o.Limits, jobs: o.Jobs}
-	if b.gate == nil {
-		b.gate = submission.Gate
-	}
+	b := &Builder{course: c, tools: tools, scratch: scratch, box: box, open: o.Open, limits: o.Limits, jobs: o.Jobs}
 	if b.limits == (sandbox.Limits{}) {
 		b.limits = buildLimits
 	}

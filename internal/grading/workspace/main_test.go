@@ -4,10 +4,12 @@ import (
 	"os"
 	"testing"
 
+	"distlabs/internal/grading/gate"
 	"distlabs/internal/grading/sandbox"
 )
 
 func TestMain(m *testing.M) {
+	gate.Serve()
 	sandbox.Serve()
 	os.Exit(m.Run())
 }

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 
 	"distlabs/internal/grading/filelock"
+	"distlabs/internal/grading/tidy"
 )
 
 // Scratch is the folder below which a grader does everything. It is locked
@@ -52,7 +53,7 @@ func (s *Scratch) Folder(prefix string) (string, error) {
 }
 
 // Remove removes the folder. Windows removes no file that is open.
-func (s *Scratch) Remove() error { return errors.Join(s.lock.Close(), os.RemoveAll(s.dir)) }
+func (s *Scratch) Remove() error { return errors.Join(s.lock.Close(), tidy.RemoveAll(s.dir)) }
 
 // sweepScratch removes the scratch folders whose graders are gone.
 func sweepScratch(tmp string) {
@@ -62,7 +63,7 @@ func sweepScratch(tmp string) {
 		if err != nil {
 			continue // in use, another user's, or gone by now
 		}
-		os.RemoveAll(filepath.Dir(path))
+		_ = tidy.RemoveAll(filepath.Dir(path))
 		lock.Close()
 	}
 }

@@ -93,6 +93,9 @@ func (t toolchain) fetchModules(ctx context.Context, root string) error {
 	return nil
 }
 
+// maxCompileError is how many bytes of a compiler's error are shown: it may quote a name that is as long as a file.
+const maxCompileError = 1000
+
 // maxCompileErrors is how many of the compiler's errors are shown.
 const maxCompileErrors = 10
 
@@ -103,7 +106,7 @@ var compileError = regexp.MustCompile(`^(?:\./)?([^\s:]+\.go):\d+(:\d+)?: .+`)
 func compileErrors(lab course.Lab, output string) ([]string, error) {
 	var list []string
 	for line := range strings.Lines(output) {
-		line = plain.Text(strings.TrimSpace(line))
+		line = plain.Text(plain.Cut(strings.TrimSpace(line), maxCompileError))
 		match := compileError.FindStringSubmatch(line)
 		if match == nil {
 			continue

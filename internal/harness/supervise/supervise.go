@@ -7,6 +7,7 @@
 package supervise
 
 import (
+	"fmt"
 	"os"
 	"os/exec"
 	"runtime"
@@ -14,6 +15,7 @@ import (
 	"strings"
 	"time"
 
+	"distlabs/internal/harness/globals"
 	"distlabs/internal/harness/report"
 )
 
@@ -24,6 +26,9 @@ const outputGrace = 2 * time.Second
 // Main runs the tests in a child process, explains how they died if they did,
 // and exits with the child's status. It never returns.
 //
+// In a lab's folder, where go test runs it, it reads the student's files first: code whose nodes share memory proves
+// nothing, so its tests do not run (package globals says why).
+//
 // It runs them in this process instead if LABS_DIRECT is set, as it is in the
 // child and as a person sets it to use a debugger; if another supervisor gave
 // this process a results channel; for -test.list and for fuzzing, which starts
@@ -32,6 +37,10 @@ func Main(m interface{ Run() int }) {
 	if direct() {
 		os.Exit(m.Run())
 	}
+	if shared := sharedMemory(); shared != "" {
+		fmt.Fprintf(os.Stdout, "%s\nFAIL\n", shared)
+		exitNow(1)
+	}
 	code, err := supervise()
 	if err != nil {
 		os.Exit(m.Run())
@@ -39,6 +48,14 @@ func Main(m interface{ Run() int }) {
 	// os.Exit would have the race detector sleep a second in this process too,
 	// which has no goroutine of a student's to report on.
 	exitNow(code)
+}
+
+// sharedMemory is the sentence about memory that the nodes of a lab would share; "" if there is none, or if this is no lab.
+func sharedMemory() string {
+	if _, err := os.Stat("lab.yaml"); err != nil {
+		return ""
+	}
+	return globals.CheckDir(".")
 }
 
 func direct() bool {

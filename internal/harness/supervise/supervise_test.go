@@ -252,3 +252,23 @@ func BenchmarkSupervised(b *testing.B) {
 		})
 	}
 }
+
+// In a lab's folder, code whose nodes share memory is told so before any test runs.
+func TestSharedMemoryIsToldAtOnce(t *testing.T) {
+	exe, err := buildLab()
+	require.NoError(t, err)
+	dir := t.TempDir()
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "raft.go"), []byte("package raft\n\nvar door = map[int]int{}\n\nfunc open() { door[1] = 2 }\n"), 0o666))
+	run := func() (string, int) {
+		cmd := exec.Command(exe, "-test.run=^TestPass1A$", "-test.paniconexit0")
+		cmd.Dir = dir
+		out, _ := cmd.CombinedOutput()
+		return string(out), cmd.ProcessState.ExitCode()
+	}
+	_, code := run()
+	require.Zero(t, code, "in a folder that is no lab nothing is refused")
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "lab.yaml"), nil, 0o666))
+	out, code := run()
+	require.Equal(t, 1, code)
+	require.Equal(t, "raft.go:3: nodes share no memory, but all of them would share the package variable door, which is changed in line 5: keep it in your struct\nFAIL\n", out)
+}

@@ -6,10 +6,9 @@ type word struct{ n *int }
 
 type pair struct{ p *string }
 
-var shared any
-
 // Echo makes a pointer of another type without an import: an interface is two words, and a race tears them.
 func Echo(s string) string {
+	var shared any
 	go func() {
 		for range 1000 {
 			shared = word{new(int)}

@@ -1,0 +1,269 @@
+package gate
+
+import (
+	"go/parser"
+	"go/token"
+	"go/types"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"distlabs/internal/grading/course"
+	"distlabs/internal/harness/globals"
+)
+
+func shares(line, name, which string) string {
+	return "echo.go:" + line + ": nodes share no memory, but all of them would share the package variable " + name + ", which " + which + ": keep it in your struct"
+}
+
+// Every row is code that the compiler takes, and the sentence that it meets; "" lets it pass. light rows meet the same
+// sentence in a plain go test; those of the other refused rows need types.
+func TestCheckMemory(t *testing.T) {
+	for _, tc := range []struct {
+		name, code, want string
+		light            bool
+	}{
+		// What honest code has.
+		{"errors", `var ErrA = errors.New("a"); var ErrB = fmt.Errorf("b: %w, %d", ErrA, 3); var ErrC = errors.Join(ErrA, context.Canceled); var ErrD error = code(3)
+type code int; func (code) Error() string { return "" }`, "", false},
+		{"numbers and times", `var wait = 3 * time.Second; var epoch = time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC); var origin struct{ X, Y int }; var none labrpc.NodeID`, "", false},
+		{"an interface that is met", `type T struct{}; func (*T) Error() string { return "" }; var _ error = (*T)(nil)`, "", false},
+		{"tables", `var names = map[int]string{1: "a"}; var primes = []int{2, 3}; var grid = [][]int{{1}, {2}}; var points = []struct{ X int }{{1}}
+func F() string { for i, p := range primes { _, _ = i, p }; v, ok := names[2]; _, _ = v, ok; _ = slices.Contains(primes, 3); _ = append([]int(nil), primes...)
+	return names[len(primes)+grid[0][1]+points[0].X] }`, "", false},
+		{"functions", `var less = func(a, b int) bool { return a < b }; var up = strings.ToUpper; func F() { less(1, 2); up("a"); slices.SortFunc([]int{1}, func(a, b int) int { return 0 }) }`, "", false},
+		{"a variable that another hides", `var wait = 3; func F() { wait := 4; wait = 5; _ = wait }`, "", false},
+		{"constants and local variables", `const Max = 3; func F() { m := map[int]int{}; m[1]++; var mu sync.Mutex; mu.Lock() }`, "", false},
+		{"errors of others", `func F(err error) bool { return errors.Is(err, context.Canceled) || err == labrpc.ErrDown }`, "", false},
+		{"byte order", `func F(b []byte) uint64 { return binary.BigEndian.Uint64(b) }`, "", false},
+		{"time zones, passed on", `func F(t time.Time) time.Time { return t.In(time.UTC) }`, "", false},
+
+		// Memory that nodes would share.
+		{"a map", `var up = map[labrpc.NodeID]bool{}; func F() { up[1] = true }`, shares("3", "up", "is changed in line 3"), true},
+		{"a number", `var n int; func F() { n++ }`, shares("3", "n", "is changed in line 3"), true},
+		{"a number, in another way", `var n int; func F() { n, _ = 3, 4 }`, shares("3", "n", "is changed in line 3"), true},
+		{"in a range", `var n int; func F() { for n = range 3 {} }`, shares("3", "n", "is changed in line 3"), true},
+		{"an array", `var n [3]int; func F() { n[1] += 2 }`, shares("3", "n", "is changed in line 3"), true},
+		{"a field", `var n struct{ x struct{ y int } }; func F() { n.x.y = 1 }`, shares("3", "n", "is changed in line 3"), true},
+		{"an address", `var n int; func F() *int { return &n }`, shares("3", "n", "has its address taken in line 3"), true},
+		{"the address of a part", `var n [3]struct{ x int }; func F() *int { return &n[1].x }`, shares("3", "n", "has its address taken in line 3"), true},
+		{"a mutex", `var mu sync.Mutex`, shares("3", "mu", "is a sync.Mutex"), true},
+		{"a sync.Map", `var m sync.Map`, shares("3", "m", "is a sync.Map"), true},
+		{"a pool", `var m = sync.Pool{}`, shares("3", "m", "is a sync.Pool"), true},
+		{"an atomic", `var n atomic.Int64`, shares("3", "n", "is a atomic.Int64"), true},
+		{"an atomic pointer", `var n atomic.Pointer[int]`, shares("3", "n", "is a atomic.Pointer"), true},
+		{"an atomic in a struct", `var n struct{ c atomic.Int64 }`, shares("3", "n", "holds references to what could change"), false},
+		{"an atomic function", `var n int64; func F() { atomic.AddInt64(&n, 1) }`, shares("3", "n", "has its address taken in line 3"), true},
+		{"a channel", `var c = make(chan int)`, shares("3", "c", "is a channel"), true},
+		{"a channel, declared", `var c chan int = newChan(); func newChan() chan int { return nil }`, shares("3", "c", "is a channel"), true},
+		{"a channel, by inference", `var c = newChan(); func newChan() chan int { return nil }`, shares("3", "c", "is a channel"), false},
+		{"a pointer", `var p = &struct{ x int }{}`, shares("3", "p", "is a pointer"), true},
+		{"a pointer, by new", `var p = new(int)`, shares("3", "p", "is a pointer"), true},
+		{"a pointer, by a function", `var p = newT(); type T struct{ x int }; func newT() *T { return &T{} }`, shares("3", "p", "is a pointer"), false},
+		{"one of two", `var a, p = newT(); type T struct{ x int }; func newT() (int, *T) { return 1, &T{} }`, shares("3", "p", "is a pointer"), false},
+		{"an interface", `var x any = &struct{ y int }{}`, shares("3", "x", "is a pointer"), true},
+		{"an interface, by a function", `var x = get(); func get() any { return map[int]int{} }`, shares("3", "x", "holds a value that could change (an error made by errors.New could not)"), false},
+		{"an error with memory", `type E struct{ m map[int]int }; func (E) Error() string { return "" }; var ErrX error = E{map[int]int{}}`,
+			shares("3", "ErrX", "holds a value that could change (an error made by errors.New could not)"), false},
+		{"an error that wraps memory", `type E struct{ m map[int]int }; func (E) Error() string { return "" }; var ErrX = fmt.Errorf("x: %w", E{map[int]int{}})`,
+			shares("3", "ErrX", "holds a value that could change (an error made by errors.New could not)"), false},
+		{"a function that remembers", `var next = counter(); func counter() func() int { n := 0; return func() int { n++; return n } }`,
+			shares("3", "next", "holds a function that may remember something"), false},
+		{"a function that remembers, at once", `var next = func() func() int { n := 0; return func() int { n++; return n } }()`,
+			shares("3", "next", "holds a function that may remember something"), false},
+		{"a method that remembers", `type T struct{ n int }; func (t *T) next() int { t.n++; return t.n }; var next = (&T{}).next`,
+			shares("3", "next", "holds a function that may remember something"), false},
+		{"OnceValue", `var get = sync.OnceValue(func() map[int]int { return map[int]int{} })`, shares("3", "get", "holds a function that may remember something"), false},
+		{"a function that is changed", `var f func(); func F() { f = F }`, shares("3", "f", "is changed in line 3"), true},
+		{"functions in a table", `var f = []func() int{counter()}; func counter() func() int { return nil }`, shares("3", "f", "holds references to what could change"), false},
+		{"a table that is handed out", `var t = []int{1}; func F() []int { return t }`, shares("3", "t", "is passed on, so that it could change, in line 3"), false},
+		{"a table that is sliced", `var t = []int{1}; func F() []int { return t[:1] }`, shares("3", "t", "is sliced in line 3"), false},
+		{"a part of a table that is handed out", `var t = [][]int{{1}}; func F() []int { return t[0] }`, shares("3", "t", "is passed on, so that it could change, in line 3"), false},
+		{"a part of a table, by range", `var t = [][]int{{1}}; func F() { for _, x := range t { x[0] = 2 } }`, shares("3", "t", "is passed on, so that it could change, in line 3"), false},
+		{"a table that is sorted", `var t = []int{1}; func F() { sort.Ints(t) }`, shares("3", "t", "is passed on, so that it could change, in line 3"), false},
+		{"a table, by append", `var t = make([]int, 0, 9); func F() { _ = append(t, 1) }`, shares("3", "t", "is passed on, so that it could change, in line 3"), false},
+		{"a table, by a method", `type V []int; func (v V) set() { v[0] = 1 }; var t = V{1}; func F() { t.set() }`, shares("3", "t", "method set is given in line 3"), false},
+		{"a value, by a method", `type V int; func (v *V) set() { *v = 1 }; var t V; func F() { t.set() }`, shares("3", "t", "method set can change in line 3"), false},
+		{"a struct with a map", `var s = struct{ m map[int]int }{map[int]int{}}; func F() { x := s; x.m[1] = 1 }`, shares("3", "s", "is passed on, so that it could change, in line 3"), false},
+		{"a generic method value", `type T[A any] struct{ a A }; func (t *T[A]) set(a A) { t.a = a }; var t T[int]; func F() { f := t.set; f(1) }`, shares("3", "t", "method set can change in line 3"), false},
+		{"random numbers", `var r = rand.New(rand.NewPCG(1, 2))`, shares("3", "r", "is a rand.Rand"), false},
+		{"delete", `var m map[int]int; func F() { delete(m, 1) }`, shares("3", "m", "is changed in line 3"), true},
+		{"clear", `var m map[int]int; func F() { clear(m) }`, shares("3", "m", "is changed in line 3"), true},
+
+		// What others keep.
+		{"another package's error", `func F() { context.Canceled = nil }`, "echo.go:3: context.Canceled is a variable of another package, which all nodes share: a submission may not change it", true},
+		{"its address", `func F() *error { return &context.Canceled }`, "echo.go:3: context.Canceled is a variable of another package, which all nodes share: a submission may not change it", true},
+		{"the network's errors", `func init() { labrpc.ErrDown, labrpc.ErrNoReply = nil, nil }`, "echo.go:3: labrpc.ErrDown is a variable of another package, which all nodes share: a submission may not change it", true},
+		{"the zone that all times carry", `func F() { *time.UTC = *time.FixedZone("message", 0) }`,
+			"echo.go:3: a *time.Location is memory that all nodes share: a submission may only pass time.UTC or time.Local to a function of package time", false},
+		{"the zone, by a generic function", `func F() { set(time.UTC, *time.Local) }; func set[T any](p *T, v T) { *p = v }`,
+			"echo.go:3: a *time.Location is memory that all nodes share: a submission may only pass time.UTC or time.Local to a function of package time", false},
+		{"the zone, out of a time", `func F(t time.Time) string { return t.Location().String() }`,
+			"echo.go:3: a *time.Location is memory that all nodes share: a submission may only pass time.UTC or time.Local to a function of package time", false},
+		{"the zone, set", `func F() { time.Local = time.UTC }`,
+			"echo.go:3: a *time.Location is memory that all nodes share: a submission may only pass time.UTC or time.Local to a function of package time", false},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			require.Equal(t, tc.want, check(t, tc.code))
+			light := globals.Check(map[string][]byte{"echo.go": program(tc.code)})
+			if tc.light {
+				require.Equal(t, tc.want, light)
+			} else if tc.want == "" {
+				require.Empty(t, light)
+			}
+		})
+	}
+}
+
+// program makes a file of some code: imports are what the code mentions, all on the first lines.
+func program(code string) []byte {
+	var imports []string
+	for _, path := range allowed {
+		name := path[strings.LastIndexByte(path, '/')+1:]
+		if path == "math/rand" {
+			continue
+		}
+		if name == "v2" {
+			name = "rand"
+		}
+		if strings.Contains(code, name+".") {
+			imports = append(imports, `"`+path+`"`)
+		}
+	}
+	return []byte("package echo\nimport ( " + strings.Join(imports, "; ") + " )\n" + code + "\n")
+}
+
+// check passes code through the whole gate.
+func check(t *testing.T, code string) string {
+	files := map[string][]byte{"echo.go": program(code)}
+	if refused := Look(echoLab, files); refused != "" {
+		return refused
+	}
+	v := packages(t).Check(Source{Lab: echoLab, Files: files})
+	if v.Refused == "" {
+		require.Empty(t, v.Doubt)
+	}
+	return v.Refused
+}
+
+const hiddenRule = ": a submission may not use packages reflect and unsafe, however it gets at their types"
+
+// Every row is a way to a type that cannot be named. encoding/json stands for a package of the list that a new Go has
+// spoilt: the first layer is taken away.
+func TestCheckHidden(t *testing.T) {
+	packages := exports(t, "encoding/json")
+	before := allowed
+	allowed = append(allowed, "encoding/json")
+	defer func() { allowed = before }()
+	const pun = `func F() any { _, err := json.Marshal(func() {}); e, _ := errors.AsType[*json.UnsupportedValueError](err); `
+	for _, tc := range []struct{ name, code, want string }{
+		{"the type itself", `var e *json.UnsupportedValueError`, "echo.go:3: this has to do with *encoding/json.UnsupportedValueError"},
+		{"a field", pun + `return e.Value }`, "echo.go:3: this has to do with func[E error](err error) (E, bool)"},
+		{"by inference", `func F(err error) { var e json.UnsupportedTypeError; g(e.Type) }; func g[T any](t T) {}`, "echo.go:3: this has to do with encoding/json.UnsupportedTypeError"},
+		{"embedded", `type E struct{ json.UnsupportedTypeError }`, "echo.go:3: this has to do with"},
+		{"a pointer of the atomics", `func F() { get(atomic.LoadPointer) }; func get[T any](f func(*T) T) (t T) { return f(&t) }`, "echo.go:3: this has to do with"},
+		{"a method value", `var f = (*json.UnsupportedTypeError).Error`, "echo.go:3: this has to do with"},
+		{"in a channel", `func F(c chan json.UnsupportedTypeError) {}`, "echo.go:3: this has to do with"},
+		{"in a map", `type M map[string][]json.UnsupportedTypeError`, "echo.go:3: this has to do with"},
+		{"in a type switch", `func F(err error) { switch e := err.(type) { case *json.UnsupportedTypeError: _ = e } }`, "echo.go:3: this has to do with"},
+		{"in a constraint", `func F[T interface{ json.UnsupportedTypeError }](t T) {}`, "echo.go:3: this has to do with"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			files := map[string][]byte{"echo.go": program(tc.code)}
+			require.Empty(t, Look(echoLab, files))
+			v := packages.Check(Source{Lab: echoLab, Files: files})
+			require.Empty(t, v.Doubt)
+			require.Contains(t, v.Refused, strings.SplitN(tc.want, "func[E", 2)[0])
+			require.Contains(t, v.Refused, hiddenRule)
+		})
+	}
+}
+
+func TestCheckNames(t *testing.T) {
+	testFile := []byte("package echo_test\n\nimport . \"distlabs/labs/01-echo\"\n\nfunc TestEcho(t *testing.T) { Echo() }\n\ntype Cluster struct{}\n\nfunc helper() {}\n")
+	inside := []byte("package echo\n\nfunc TestEcho(t *testing.T) {}\n\nfunc helper() {}\n")
+	stub := []byte("package echo\n\ntype Order int\n\nconst (\n\tBefore Order = iota\n\tAfter\n)\n\nconst Window = 64\n\nconst Size = 64\n")
+	for _, tc := range []struct {
+		name, code string
+		tests      []byte
+		want       string
+	}{
+		{"names of its own", `func Echo() {}; func helper() {}; type T struct{ len int }; func (T) append() {}`, testFile, ""},
+		{"append", `func append(a ...int) {}`, testFile, "echo.go:3: the name append is Go's own: a submission may not give it another meaning for the whole package"},
+		{"true", `const true = 1 > 2`, testFile, "echo.go:3: the name true is Go's own: a submission may not give it another meaning for the whole package"},
+		{"error", `type error interface{ Error() string }`, testFile, "echo.go:3: the name error is Go's own: a submission may not give it another meaning for the whole package"},
+		{"a name of the tests, which import all", `type Cluster struct{}`, testFile, "echo.go:3: the tests declare the name Cluster: give yours another one"},
+		{"a test of its own", `func TestEcho() {}`, testFile, "echo.go:3: the tests declare the name TestEcho: give yours another one"},
+		{"a helper of tests in the same package", `func helper() {}`, inside, "echo.go:3: the tests declare the name helper: give yours another one"},
+		{"equal constants", `type Order int; const ( Before Order = 0; After Order = 0 )`, testFile, "echo.go:3: the constants Before and After are equal: they must stay different"},
+		{"different constants", `type Order int; const ( Before Order = 2; After Order = 1; Sooner = Before ); const Window, Size = 3, 3`, testFile, ""},
+		{"a network of its own", `func F() { labrpc.New(labrpc.Options{Seed: 1, Nodes: 3}) }`, testFile,
+			"echo.go:3: labrpc.New is for tests: a submission may use of labrpc only what a node has (Node, NodeID, Clock, Disk, Call, Handle, Send, Receive, Marshal, Unmarshal, ErrNoReply, ErrDown, ErrNoNode, ErrNoMethod, ErrType)"},
+		{"what a node has", `func F(n *labrpc.Node) { labrpc.Send(n, n.Peers()[0], "m", 1); n.Disk().Names(); n.Note("a", 1) }`, testFile, ""},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			files := map[string][]byte{"echo.go": program(tc.code)}
+			v := packages(t).Check(Source{Lab: echoLab, Files: files, Tests: map[string][]byte{"echo_test.go": tc.tests}, Stubs: map[string][]byte{"echo.go": stub}})
+			require.Empty(t, v.Doubt)
+			require.Equal(t, tc.want, v.Refused)
+		})
+	}
+}
+
+// What the compiler may understand in another way than the gate is in doubt.
+func TestCheckDoubts(t *testing.T) {
+	for code, want := range map[string]string{
+		"func F() int { return \"a\" }": "echo.go:3:23: cannot use \"a\" (untyped string constant) as int value in return statement",
+		"func F() {":                    "echo.go:3:12: expected '}', found 'EOF'",
+	} {
+		v := packages(t).Check(Source{Lab: echoLab, Files: map[string][]byte{"echo.go": program(code)}})
+		require.Equal(t, Verdict{Doubt: want}, v)
+	}
+	// A reason that types give is told although other errors are there.
+	v := packages(t).Check(Source{Lab: echoLab, Files: map[string][]byte{"echo.go": program("var mu sync.Mutex; func F() int { return \"a\" }")}})
+	require.Equal(t, shares("3", "mu", "is a sync.Mutex"), v.Refused)
+}
+
+// The tests of every lab are a package of their own, which is initialised after the harness has taken the key of the results
+// channel: see anchor_test.go in the labs.
+func TestLabTestsAreExternal(t *testing.T) {
+	c, err := course.Load(root)
+	require.NoError(t, err)
+	for _, lab := range c.Labs {
+		src := source(t, c, lab, nil, nil)
+		for name, text := range src.Tests {
+			if name == "anchor_test.go" {
+				continue
+			}
+			file, err := parser.ParseFile(token.NewFileSet(), name, text, parser.PackageClauseOnly)
+			require.NoError(t, err)
+			require.Equal(t, lab.Package+"_test", file.Name.Name, "%s/%s", lab.Dir(), name)
+		}
+		require.Contains(t, string(src.Tests["anchor_test.go"]), `import _ "distlabs/internal/harness/labtest"`, lab.Dir())
+	}
+}
+
+// The largest reference is read in much less than the 0.3 seconds of processor time that a submission may cost.
+func BenchmarkCheck(b *testing.B) {
+	c, err := course.Load(root)
+	require.NoError(b, err)
+	lab := c.Labs[4]
+	files := map[string][]byte{}
+	for _, name := range lab.Files() {
+		if files[name], err = os.ReadFile(filepath.Join(root, lab.SolutionDir(), name)); err != nil {
+			b.Fatal(err)
+		}
+	}
+	src := source(b, c, lab, files, map[string]*types.Package{})
+	for b.Loop() {
+		if refused := Look(lab, files); refused != "" {
+			b.Fatal(refused)
+		}
+		if v := packages(b).Check(src); v.Types == nil {
+			b.Fatal(v.Refused, v.Doubt)
+		}
+	}
+}

@@ -1,0 +1,539 @@
+package gate
+
+import (
+	"fmt"
+	"go/ast"
+	"go/token"
+	"go/types"
+	"slices"
+	"strings"
+
+	"distlabs/internal/grading/plain"
+	"distlabs/internal/harness/globals"
+)
+
+// sharedMemory refuses memory that the nodes of a lab would share: package variables that change or can be reached by
+// reference, and variables of other packages.
+func (c *checker) sharedMemory() string {
+	if c.pkg == nil {
+		return ""
+	}
+	for _, v := range c.packageVars() {
+		if which := c.declaredToChange(v); which != "" {
+			return c.shared(v.obj, which)
+		}
+	}
+	return c.first(func(n ast.Node, parents []ast.Node) string {
+		id, ok := n.(*ast.Ident)
+		if !ok {
+			return c.location(n, parents)
+		}
+		v, ok := c.info.Uses[id].(*types.Var)
+		if !ok || v.IsField() || v.Pkg() == nil || v.Parent() != v.Pkg().Scope() {
+			return c.location(n, parents)
+		}
+		if v.Pkg() != c.pkg {
+			return c.foreign(id, v, parents)
+		}
+		if how := c.useChanges(id, parents); how != "" {
+			return c.shared(v, fmt.Sprintf("%s in line %d", how, c.line(id.Pos())))
+		}
+		return ""
+	})
+}
+
+func (c *checker) shared(v types.Object, which string) string {
+	p := c.set.PositionFor(v.Pos(), false)
+	return globals.Shared(p.Filename, p.Line, plain.Word(v.Name()), which)
+}
+
+// packageVar is a package variable with what its declaration says.
+type packageVar struct {
+	obj   *types.Var
+	value ast.Expr // nil if it has none, or one of several that a call returns
+	call  bool     // one of several that a call returns
+}
+
+// packageVars lists the package variables that have a name, in the order of files and lines.
+func (c *checker) packageVars() []packageVar {
+	var vars []packageVar
+	for _, file := range c.files {
+		for _, d := range file.Decls {
+			g, ok := d.(*ast.GenDecl)
+			if !ok || g.Tok != token.VAR {
+				continue
+			}
+			for _, s := range g.Specs {
+				spec := s.(*ast.ValueSpec)
+				for i, name := range spec.Names {
+					obj, ok := c.info.Defs[name].(*types.Var)
+					if !ok || name.Name == "_" {
+						continue
+					}
+					v := packageVar{obj: obj, call: len(spec.Values) == 1 && len(spec.Names) > 1}
+					if len(spec.Values) == len(spec.Names) {
+						v.value = spec.Values[i]
+					}
+					vars = append(vars, v)
+				}
+			}
+		}
+	}
+	return vars
+}
+
+// declaredToChange completes "which …" for a variable that no way of using it could make safe; "" for the others.
+func (c *checker) declaredToChange(v packageVar) string {
+	t := v.obj.Type()
+	if kept := keptByNature(t); kept != "" {
+		return kept
+	}
+	switch t.Underlying().(type) {
+	case *types.Interface:
+		switch {
+		case v.value == nil && !v.call: // nil for good, as nothing may assign to it
+		case v.value != nil && c.isPointer(v.value):
+			return "is a pointer"
+		case v.value == nil || !c.fixed(v.value):
+			return "holds a value that could change (an error made by errors.New could not)"
+		}
+	case *types.Signature:
+		if v.call || v.value != nil && !c.plainFunc(v.value) {
+			return "holds a function that may remember something"
+		}
+	case *types.Pointer, *types.Chan:
+		if v.call || v.value != nil {
+			return "is a " + kindOf(t)
+		}
+	default:
+		if !isTable(t, 0) {
+			return "holds references to what could change"
+		}
+	}
+	return ""
+}
+
+// keptByNature says that a type is made to be changed by several goroutines.
+func keptByNature(t types.Type) string {
+	if p, ok := t.(*types.Pointer); ok {
+		t = p.Elem()
+	}
+	named, ok := types.Unalias(t).(*types.Named)
+	if !ok || named.Obj().Pkg() == nil {
+		return ""
+	}
+	if _, ok := named.Underlying().(*types.Struct); ok {
+		switch path := named.Obj().Pkg().Path(); path {
+		case "sync", "sync/atomic", "math/rand", "math/rand/v2", "container/list", network:
+			return "is a " + named.Obj().Pkg().Name() + "." + named.Obj().Name()
+		}
+	}
+	return ""
+}
+
+func (c *checker) isPointer(e ast.Expr) bool {
+	t := c.info.Types[e].Type
+	if t == nil {
+		return false
+	}
+	_, ok := t.Underlying().(*types.Pointer)
+	return ok
+}
+
+func kindOf(t types.Type) string {
+	if _, ok := t.Underlying().(*types.Chan); ok {
+		return "channel"
+	}
+	return "pointer"
+}
+
+// fixed reports whether the value of an interface is one that cannot change: nil, an error of the errors package, another
+// error variable, or a value without references.
+func (c *checker) fixed(e ast.Expr) bool {
+	e = ast.Unparen(e)
+	tv := c.info.Types[e]
+	if tv.IsNil() || tv.Value != nil {
+		return true
+	}
+	if v := c.variable(e); v != nil && types.IsInterface(v.Type()) {
+		return v.Parent() == v.Pkg().Scope() && isError(v.Type()) // itself refused if it could change
+	}
+	call, ok := e.(*ast.CallExpr)
+	if ok && c.info.Types[call.Fun].IsType() && len(call.Args) == 1 {
+		return c.fixed(call.Args[0])
+	}
+	if ok {
+		switch c.callee(call) {
+		case "errors.New":
+			return true
+		case "fmt.Errorf", "errors.Join": // the arguments may be kept: %w
+			return !call.Ellipsis.IsValid() && !slices.ContainsFunc(call.Args, func(a ast.Expr) bool { return !c.fixed(a) })
+		}
+	}
+	return tv.Type != nil && !types.IsInterface(tv.Type) && isImmutable(tv.Type, 0)
+}
+
+// variable is the variable that an expression names, or nil.
+func (c *checker) variable(e ast.Expr) *types.Var {
+	switch e := e.(type) {
+	case *ast.Ident:
+		v, _ := c.info.Uses[e].(*types.Var)
+		return v
+	case *ast.SelectorExpr:
+		if v, ok := c.info.Uses[e.Sel].(*types.Var); ok && !v.IsField() {
+			return v
+		}
+	}
+	return nil
+}
+
+// callee names the function of another package that is called; "" if it is anything else.
+func (c *checker) callee(call *ast.CallExpr) string {
+	fun := ast.Unparen(call.Fun)
+	if index, ok := fun.(*ast.IndexExpr); ok {
+		fun = index.X
+	}
+	sel, ok := fun.(*ast.SelectorExpr)
+	if !ok {
+		return ""
+	}
+	f, ok := c.info.Uses[sel.Sel].(*types.Func)
+	if !ok || f.Pkg() == nil || f.Signature().Recv() != nil {
+		return ""
+	}
+	return f.Pkg().Path() + "." + f.Name()
+}
+
+// plainFunc reports whether a function value can keep nothing between its calls: a declared function, or a literal outside
+// every function, which has no variables around it but the package's.
+func (c *checker) plainFunc(e ast.Expr) bool {
+	switch e := ast.Unparen(e).(type) {
+	case *ast.FuncLit:
+		return true
+	case *ast.Ident:
+		_, isFunc := c.info.Uses[e].(*types.Func)
+		return isFunc || c.info.Types[e].IsNil()
+	case *ast.SelectorExpr:
+		// Not a method of a value: it would keep the value.
+		sel := c.info.Selections[e]
+		_, isFunc := c.info.Uses[e.Sel].(*types.Func)
+		return isFunc && (sel == nil || sel.Kind() == types.MethodExpr)
+	case *ast.IndexExpr:
+		return c.plainFunc(e.X)
+	}
+	return false
+}
+
+// foreign judges the use of a variable of another package.
+func (c *checker) foreign(id *ast.Ident, v *types.Var, parents []ast.Node) string {
+	name := plain.Word(v.Pkg().Name() + "." + v.Name())
+	p := c.set.PositionFor(id.Pos(), false)
+	if how := c.useChanges(id, parents); how != "" && !isLocation(v.Type()) {
+		return globals.Foreign(p.Filename, p.Line, name)
+	}
+	if isLocation(v.Type()) {
+		return c.location(parents[len(parents)-1], parents[:len(parents)-1])
+	}
+	if !isError(v.Type()) && !isImmutable(v.Type(), 0) {
+		return globals.Foreign(p.Filename, p.Line, name)
+	}
+	return ""
+}
+
+// location refuses time zones but as an argument to a function of package time: a *time.Location can be overwritten, and
+// every time.Time carries one from node to node.
+func (c *checker) location(n ast.Node, parents []ast.Node) string {
+	e, ok := n.(ast.Expr)
+	if !ok || c.info.Types[e].Type == nil || !holdsLocation(c.info.Types[e].Type, 0) {
+		return ""
+	}
+	if sel, ok := e.(*ast.SelectorExpr); ok && isTime(c.info.Uses[sel.Sel]) {
+		if _, isFunc := c.info.Uses[sel.Sel].(*types.Func); isFunc {
+			if call, ok := parents[len(parents)-1].(*ast.CallExpr); ok && call.Fun == sel && !holdsLocation(resultOf(c.info.Types[sel].Type), 0) {
+				return "" // time.Date(…), t.In(…)
+			}
+		}
+		if v, ok := c.info.Uses[sel.Sel].(*types.Var); ok && v.Parent() == v.Pkg().Scope() {
+			if call, ok := parents[len(parents)-1].(*ast.CallExpr); ok && call.Fun != sel {
+				if fun, ok := ast.Unparen(call.Fun).(*ast.SelectorExpr); ok && isTime(c.info.Uses[fun.Sel]) {
+					return ""
+				}
+			}
+		}
+	}
+	return c.at(n.Pos()) + "a *time.Location is memory that all nodes share: a submission may only pass time.UTC or time.Local to a function of package time"
+}
+
+func isTime(obj types.Object) bool {
+	return obj != nil && obj.Pkg() != nil && obj.Pkg().Path() == "time"
+}
+
+func resultOf(t types.Type) types.Type {
+	if s, ok := t.(*types.Signature); ok {
+		return s.Results()
+	}
+	return t
+}
+
+// holdsLocation reports whether a *time.Location, or one itself, is in a type, where a submission could take it out.
+func holdsLocation(t types.Type, depth int) bool {
+	if depth > maxTypeDepth {
+		return false
+	}
+	in := func(t types.Type) bool { return holdsLocation(t, depth+1) }
+	switch t := types.Unalias(t).(type) {
+	case *types.Named:
+		return isLocation(t)
+	case *types.Pointer:
+		return in(t.Elem())
+	case *types.Slice:
+		return in(t.Elem())
+	case *types.Array:
+		return in(t.Elem())
+	case *types.Chan:
+		return in(t.Elem())
+	case *types.Map:
+		return in(t.Key()) || in(t.Elem())
+	case *types.Tuple:
+		for v := range t.Variables() {
+			if in(v.Type()) {
+				return true
+			}
+		}
+	case *types.Signature:
+		return in(t.Params()) || in(t.Results())
+	case *types.Struct:
+		for f := range t.Fields() {
+			if in(f.Type()) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+func isLocation(t types.Type) bool {
+	if p, ok := types.Unalias(t).(*types.Pointer); ok {
+		t = p.Elem()
+	}
+	return isNamed(t, "time", "Location")
+}
+
+func isNamed(t types.Type, path, name string) bool {
+	named, ok := types.Unalias(t).(*types.Named)
+	return ok && named.Obj().Name() == name && named.Obj().Pkg() != nil && named.Obj().Pkg().Path() == path
+}
+
+func isError(t types.Type) bool { return types.Identical(t, types.Universe.Lookup("error").Type()) }
+
+// maxTypeDepth bounds how deep types are looked into; what is deeper counts as unsafe.
+const maxTypeDepth = 20
+
+// isImmutable reports whether a value of the type has no part that a copy of it would share.
+func isImmutable(t types.Type, depth int) bool {
+	if depth > maxTypeDepth {
+		return false
+	}
+	if isNamed(t, "time", "Time") {
+		return true
+	}
+	switch u := t.Underlying().(type) {
+	case *types.Basic:
+		return u.Kind() != types.UnsafePointer
+	case *types.Array:
+		return isImmutable(u.Elem(), depth+1)
+	case *types.Struct:
+		for f := range u.Fields() {
+			if !isImmutable(f.Type(), depth+1) {
+				return false
+			}
+		}
+		return keptByNature(t) == ""
+	}
+	return false
+}
+
+// isTable reports whether a type is made of values, slices and maps only: what is safe as long as it is only read.
+func isTable(t types.Type, depth int) bool {
+	if depth > maxTypeDepth {
+		return false
+	}
+	if isImmutable(t, depth) {
+		return true
+	}
+	switch u := t.Underlying().(type) {
+	case *types.Array:
+		return isTable(u.Elem(), depth+1)
+	case *types.Slice:
+		return isTable(u.Elem(), depth+1)
+	case *types.Map:
+		return isTable(u.Key(), depth+1) && isTable(u.Elem(), depth+1)
+	case *types.Struct:
+		for f := range u.Fields() {
+			if !isTable(f.Type(), depth+1) {
+				return false
+			}
+		}
+		return keptByNature(t) == ""
+	}
+	return false
+}
+
+// readers are functions that only read the slice or map that they are given, and return nothing of it but values.
+var readers = strings.Fields(`slices.Contains slices.Index slices.Equal slices.Compare slices.Max slices.Min slices.BinarySearch
+	slices.Clone slices.Sorted slices.IsSorted slices.Values slices.All maps.Keys maps.Values maps.All maps.Clone maps.Equal
+	strings.Join bytes.Equal bytes.Compare bytes.Contains bytes.HasPrefix crypto/hmac.Equal`)
+
+// useChanges says how the use of a package variable could change it or give a reference to it away: a phrase that follows
+// "which"; "" if it only reads.
+func (c *checker) useChanges(id *ast.Ident, parents []ast.Node) string {
+	var cur ast.Expr = id
+	i := len(parents) - 1
+	if sel, ok := parents[i].(*ast.SelectorExpr); ok && sel.Sel == id { // pkg.Name
+		cur, i = sel, i-1
+	}
+	for ; i >= 0; i-- { // from the variable outwards, as long as what is around it is a part of it
+		switch p := parents[i].(type) {
+		case *ast.ParenExpr:
+			cur = p
+			continue
+		case *ast.IndexExpr:
+			if p.X == cur {
+				cur = p
+				continue
+			}
+		case *ast.SelectorExpr:
+			if p.X == cur {
+				if sel := c.info.Selections[p]; sel != nil && sel.Kind() != types.FieldVal {
+					return c.methodChanges(sel)
+				}
+				cur = p
+				continue
+			}
+		case *ast.SliceExpr:
+			if p.X == cur && !isString(c.info.Types[cur].Type) {
+				return "is sliced"
+			}
+		}
+		break
+	}
+	return c.readsOnly(cur, parents[i], parents[:i])
+}
+
+func isString(t types.Type) bool {
+	b, ok := t.Underlying().(*types.Basic)
+	return ok && b.Info()&types.IsString != 0
+}
+
+// methodChanges judges the call of a method of a package variable.
+func (c *checker) methodChanges(sel *types.Selection) string {
+	f, ok := sel.Obj().(*types.Func)
+	if !ok {
+		return ""
+	}
+	recv := f.Signature().Recv()
+	if types.IsInterface(sel.Recv()) {
+		return "" // its value is fixed
+	}
+	if _, pointer := recv.Type().(*types.Pointer); pointer {
+		return fmt.Sprintf("method %s can change", plain.Word(f.Name()))
+	}
+	if !isImmutable(recv.Type(), 0) && !isSignature(recv.Type()) {
+		return fmt.Sprintf("method %s is given", plain.Word(f.Name()))
+	}
+	return ""
+}
+
+func isSignature(t types.Type) bool {
+	_, ok := t.Underlying().(*types.Signature)
+	return ok
+}
+
+// readsOnly judges what is done with e, a package variable or a part of one.
+func (c *checker) readsOnly(e ast.Expr, parent ast.Node, above []ast.Node) string {
+	switch p := parent.(type) {
+	case *ast.AssignStmt:
+		if slices.Contains(p.Lhs, e) {
+			return "is changed"
+		}
+	case *ast.IncDecStmt:
+		return "is changed"
+	case *ast.RangeStmt:
+		if p.Key == e || p.Value == e {
+			return "is changed"
+		}
+	case *ast.UnaryExpr:
+		if p.Op == token.AND {
+			return "has its address taken"
+		}
+	case *ast.SelectorExpr:
+		return ""
+	case *ast.StarExpr:
+		return "is changed" // through a pointer, which only another package's variable can be
+	}
+	t := c.info.Types[e].Type
+	if id, ok := e.(*ast.Ident); ok && t == nil {
+		t = c.info.Uses[id].Type()
+	}
+	if tuple, ok := t.(*types.Tuple); ok { // v, ok := m[k]
+		t = tuple.At(0).Type()
+	}
+	if t == nil || isImmutable(t, 0) || types.IsInterface(t) || isSignature(t) {
+		return ""
+	}
+	switch p := parent.(type) {
+	case *ast.RangeStmt:
+		if elem := elemOf(t); elem != nil && isImmutable(elem, 0) {
+			return ""
+		}
+	case *ast.BinaryExpr:
+		return "" // with nil
+	case *ast.CallExpr:
+		if c.reads(p, e) {
+			return ""
+		}
+		if name, ok := c.builtin(p); ok && (name == "delete" || name == "clear" || name == "copy") {
+			return "is changed"
+		}
+	}
+	return "is passed on, so that it could change,"
+}
+
+// elemOf is the type of the values that a range over t gives; nil if that is none.
+func elemOf(t types.Type) types.Type {
+	switch u := t.Underlying().(type) {
+	case *types.Slice:
+		return u.Elem()
+	case *types.Array:
+		return u.Elem()
+	case *types.Map:
+		if isImmutable(u.Key(), 0) {
+			return u.Elem()
+		}
+	}
+	return nil
+}
+
+// reads reports whether a call only reads its argument.
+func (c *checker) reads(call *ast.CallExpr, arg ast.Expr) bool {
+	elem := elemOf(c.info.Types[arg].Type)
+	values := elem != nil && isImmutable(elem, 0)
+	switch name, ok := c.builtin(call); {
+	case !ok:
+		return values && slices.Contains(readers, c.callee(call))
+	case name == "copy" || name == "append":
+		return values && call.Args[0] != arg
+	default:
+		return name == "len" || name == "cap"
+	}
+}
+
+// builtin names the predeclared function that is called.
+func (c *checker) builtin(call *ast.CallExpr) (name string, ok bool) {
+	id, isName := ast.Unparen(call.Fun).(*ast.Ident)
+	if !isName {
+		return "", false
+	}
+	_, ok = c.info.Uses[id].(*types.Builtin)
+	return id.Name, ok
+}

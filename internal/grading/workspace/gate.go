@@ -1,0 +1,122 @@
+package workspace
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"distlabs/internal/grading/course"
+	"distlabs/internal/grading/gate"
+	"distlabs/internal/grading/plain"
+	"distlabs/internal/grading/sandbox"
+)
+
+// gateLimits are those of the process that checks a source: a lab takes a tenth of a second of processor time and 60 MiB.
+// Constants and generic types can be written that take any amount of both.
+var gateLimits = sandbox.Limits{Memory: 1 << 30, Data: 3 << 30, CPU: 20 * time.Second, File: 1 << 20, Files: 256}
+
+// gateTime is how long it may take.
+const gateTime = 3 * time.Minute
+
+// pass has the gate check a lab with types, in a process with limits. It returns what the compiler must find too: see
+// gate.Verdict.Doubt.
+func (w *Workspace) pass(ctx context.Context, p *Lab) (doubt string, err error) {
+	packages, err := w.b.exports(ctx)
+	if err != nil {
+		return "", err
+	}
+	r := gate.Request{Root: w.Root, Pristine: w.b.course.Root, Packages: packages, Answer: filepath.Join(w.dir, p.ID+".gate")}
+	needs := w.b.course.Needs(p.Lab)
+	for i := range needs { // those that it builds on before it
+		r.Labs = append(r.Labs, needs[len(needs)-1-i])
+	}
+	verdict, refused, err := w.ask(ctx, r)
+	if err != nil {
+		return "", err
+	}
+	p.Refused = refused
+	if refused == "" {
+		p.Refused = verdict.Refused
+	}
+	return verdict.Doubt, nil
+}
+
+// ask asks another process of this program, or does it here if the program cannot.
+func (w *Workspace) ask(ctx context.Context, r gate.Request) (v gate.Verdict, refused string, err error) {
+	env, other, err := r.Process()
+	if err != nil {
+		return v, "", fmt.Errorf("workspace: %w", err)
+	}
+	if !other {
+		v, err = r.Check()
+		return v, "", err
+	}
+	self, err := os.Executable()
+	if err != nil {
+		return v, "", fmt.Errorf("workspace: %w", err)
+	}
+	out, err := w.b.box.Run(ctx, sandbox.Command{Path: self, Dir: w.dir, Env: append(env, SystemEnv()...), Time: gateTime, Limits: gateLimits})
+	switch {
+	case err != nil:
+		return v, "", err
+	case out.Stopped != "":
+		return v, "the source asks too much of the type checker: it " + out.Stopped, nil
+	case out.Exit < 0 && !gateLimits.Spent(out):
+		return v, "", fmt.Errorf("workspace: checking %s: %w", r.Labs[len(r.Labs)-1].ID, ErrKilled)
+	case out.Exit != 0:
+		return v, "the source can not be checked: the type checker fails on it", nil
+	}
+	v, err = r.ReadAnswer()
+	return v, "", err
+}
+
+// exports finds, once, where the export data of the packages lies that a submission may import. It builds what is not in
+// the cache; the labs are built from the same.
+func (b *Builder) exports(ctx context.Context) (map[string]string, error) {
+	b.exporting.Lock()
+	defer b.exporting.Unlock()
+	if b.exported != nil {
+		return b.exported, nil
+	}
+	home, err := b.scratch.Folder("gate-")
+	if err != nil {
+		return nil, err
+	}
+	paths := gate.Importable(b.course.Labs)
+	list := sandbox.Command{Path: b.tools.command(), Args: gate.ListArgs(paths), Dir: b.course.Root, Env: b.tools.env(home, home), Time: buildLimit, Limits: b.limits}
+	for fetched := false; ; fetched = true {
+		out, err := b.box.Run(ctx, list)
+		if err != nil {
+			return nil, err
+		}
+		packages := gate.ReadList(string(out.Output))
+		lacks := b.lacks(paths, packages)
+		if lacks == "" {
+			b.exported = packages
+			return packages, nil
+		}
+		if fetched {
+			return nil, fmt.Errorf("workspace: %s does not build (try grade doctor): %s", lacks, plain.FirstLine(string(out.Stderr)))
+		}
+		if err := b.tools.fetchModules(ctx, b.course.Root); err != nil {
+			return nil, err
+		}
+	}
+}
+
+// lacks names a package of the course or the standard library that was not built; "" if all were.
+func (b *Builder) lacks(paths []string, packages map[string]string) string {
+	for _, path := range paths {
+		dir, ours := strings.CutPrefix(path, course.Module+"/")
+		if _, err := os.Stat(filepath.Join(b.course.Root, filepath.FromSlash(dir))); ours && err != nil {
+			continue // not in this course
+		}
+		if packages[path] == "" {
+			return path
+		}
+	}
+	return ""
+}
