@@ -17,7 +17,11 @@ const (
 	slack  = period / 10 // what the README allows on top of every bound
 )
 
-const ruleTold = "a detector speaks of its peers only, tells each change of mind once, and Suspects says the same (rule 1)"
+const (
+	ruleTold   = "a detector reports its peers only, calls Changed once per change between trust and suspicion, and Suspects agrees with it (rule 1)"
+	ruleClocks = "all bounds hold although wall clocks are wrong, drift and are set at any time (rule 22)"
+	ruleNil    = "Changed and Saw may be nil (rule 23)"
+)
 
 // A suspecter is any of the detectors of parts 2A to 2C.
 type suspecter interface {
@@ -70,8 +74,65 @@ func newCluster(s *labtest.Sim, perfect string, start func(*labrpc.Node, func(Ch
 		c.detectors[node.ID()] = start(node, func(change Change) {
 			labrpc.Tell(node, change, func(at time.Duration, change Change) { c.take(at, node.ID(), change) })
 		})
+		go askAgain(node, c.detectors[node.ID()])
 	})
 	return c
+}
+
+// askAgain calls Suspects now and then, as another goroutine of the node: the race detector sees a lack of locks.
+func askAgain(node *labrpc.Node, d suspecter) {
+	for node.Context().Err() == nil {
+		for _, peer := range node.Peers() {
+			d.Suspects(peer)
+		}
+		time.Sleep(3*period + period/7)
+	}
+}
+
+// setClocks sets the wall clock of a random node forward or back by up to an hour, every half period for a while.
+func setClocks(s *labtest.Sim, d time.Duration) {
+	for end := s.Net.Now() + d; s.Net.Now() < end; {
+		by := time.Duration(s.Rand().Int64N(int64(2*time.Hour))) - time.Hour
+		s.Net.JumpClock(anyNode(s, s.Net.Nodes()), by)
+		s.Run(min(period/2, end-s.Net.Now()))
+	}
+}
+
+// underSetClocks checks a detector while wall clocks are set: no correct peer is suspected, and a crash is noticed in
+// time, with the last clock set just before it.
+func (c *cluster) underSetClocks(bound time.Duration) {
+	for _, id := range c.s.Net.Nodes() {
+		c.s.Net.JumpClock(id, time.Duration(c.s.Rand().Int64N(int64(time.Hour))))
+	}
+	setClocks(c.s, 3*time.Second+somewhere(c.s))
+	if n := c.mistakes(0, c.s.Net.Now()); n > 0 {
+		c.s.Failf(ruleClocks, "%d times a peer that had not crashed was suspected, while wall clocks were set", n)
+	}
+	for len(c.alive()) > 2 {
+		id := anyNode(c.s, c.alive())
+		for _, by := range others(c.s, id) {
+			c.s.Net.JumpClock(by, -time.Minute)
+		}
+		c.crash(id)
+		setClocks(c.s, min(bound-2*period, 3*time.Second))
+		c.expect(bound, ruleClocks, id)
+	}
+}
+
+// withoutChanged checks a detector of each node that has no Changed.
+func withoutChanged(s *labtest.Sim, bound time.Duration, start func(*labrpc.Node) suspecter) {
+	all := map[labrpc.NodeID]suspecter{}
+	s.StartAll(func(node *labrpc.Node) { all[node.ID()] = start(node) })
+	s.Run(time.Second)
+	s.Net.Stop(3)
+	s.Run(bound)
+	for _, by := range []labrpc.NodeID{1, 2} {
+		for about, want := range map[labrpc.NodeID]bool{3 - by: false, 3: true} {
+			if got := all[by].Suspects(about); got != want {
+				s.Failf(ruleNil, "Suspects(%d) = %v on %v, want %v: Changed is nil, n3 crashed %v before, and the others have not crashed", int(about), got, by, want, bound)
+			}
+		}
+	}
 }
 
 func (c *cluster) take(at time.Duration, by labrpc.NodeID, change Change) {
@@ -80,8 +141,8 @@ func (c *cluster) take(at time.Duration, by labrpc.NodeID, change Change) {
 	c.claims = append(c.claims, claim{at: at, by: by, about: change.Peer, suspected: change.Suspected})
 }
 
-// check holds the new claims against the rules. Those of one instant are sorted,
-// for a node's goroutines may have told them in any order.
+// check checks the new claims against the rules. The claims of one instant are sorted: a node's goroutines may have
+// made them in any order.
 func (c *cluster) check() *labtest.Violation {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -100,7 +161,7 @@ func (c *cluster) check() *labtest.Violation {
 	return nil
 }
 
-// judge holds one claim against the rules. The caller holds c.mu.
+// judge checks one claim against the rules. The caller holds c.mu.
 func (c *cluster) judge(cl claim) *labtest.Violation {
 	v := &labtest.Violation{Rule: ruleTold, Nodes: []labrpc.NodeID{cl.by, cl.about}}
 	before := c.now[pair{cl.by, cl.about}]
@@ -109,9 +170,9 @@ func (c *cluster) judge(cl claim) *labtest.Violation {
 	case cl.by == cl.about:
 		v.What = fmt.Sprintf("%v suspects itself at %v", cl.by, brief(cl.at))
 	case cl.about < 1 || int(cl.about) > len(c.s.Net.Nodes()):
-		v.What = fmt.Sprintf("%v speaks of node %d at %v: there is none", cl.by, int(cl.about), brief(cl.at))
+		v.What = fmt.Sprintf("%v reports node %d at %v, which does not exist", cl.by, int(cl.about), brief(cl.at))
 	case before.suspected == cl.suspected:
-		v.What = fmt.Sprintf("%v: that is no change", cl)
+		v.What = fmt.Sprintf("%v, which is no change", cl)
 		if before.by != 0 {
 			v.Seen = append(v.Seen, before.String())
 		}
@@ -128,7 +189,7 @@ func (c *cluster) judge(cl claim) *labtest.Violation {
 	return v
 }
 
-// crash crashes a node for ever.
+// crash crashes a node permanently.
 func (c *cluster) crash(id labrpc.NodeID) {
 	c.s.Net.Stop(id)
 	c.mu.Lock()
@@ -137,7 +198,7 @@ func (c *cluster) crash(id labrpc.NodeID) {
 }
 
 // stillborn crashes a node that was isolated when the cluster started, so that
-// nobody ever hears of it.
+// no node ever receives a message from it.
 func (c *cluster) stillborn(id labrpc.NodeID) {
 	c.s.Run(time.Microsecond)
 	c.crash(id)
@@ -170,7 +231,7 @@ func (c *cluster) expect(bound time.Duration, rule string, ids ...labrpc.NodeID)
 		if !c.s.Until(max(rest, 1), func() bool { return len(c.lagging(id)) == 0 }) {
 			late := c.lagging(id)
 			c.s.Fail(labtest.Violation{
-				What:  fmt.Sprintf("%v does not suspect %v at %v", late[0], id, brief(c.s.Net.Now())),
+				What:  fmt.Sprintf("%v does not suspect %v by %v", late[0], id, brief(c.s.Net.Now())),
 				Rule:  rule,
 				Seen:  []string{fmt.Sprintf("%v crashed at %v, %v before", id, brief(gone), brief(c.s.Net.Now()-gone))},
 				Nodes: []labrpc.NodeID{late[0], id},
@@ -184,14 +245,14 @@ func (c *cluster) expect(bound time.Duration, rule string, ids ...labrpc.NodeID)
 	c.agree()
 }
 
-// agree checks that Suspects says what Changed told.
+// agree checks that Suspects agrees with what Changed reported.
 func (c *cluster) agree() {
 	for _, by := range c.alive() {
 		for _, about := range c.s.Net.Nodes() {
 			told := c.suspects(by, about).suspected
 			if says := c.detectors[by].Suspects(about); says != told {
 				c.s.Fail(labtest.Violation{
-					What:  fmt.Sprintf("Suspects(%d) = %v on %v, want %v, as Changed told", int(about), says, by, told),
+					What:  fmt.Sprintf("Suspects(%d) = %v on %v, want %v, as reported by Changed", int(about), says, by, told),
 					Rule:  ruleTold,
 					Nodes: []labrpc.NodeID{by, about},
 				})

@@ -15,6 +15,10 @@ const (
 	initial2C = 4 * period
 	settle2C  = time.Minute // after GST, until the last mistake was made
 	notice2C  = 2 * time.Minute
+
+	ruleSuspects2C  = "every correct node suspects a crashed peer at most two minutes after the crash, and permanently, whatever happened before (rule 9)"
+	ruleWithdrawn   = "a suspicion is withdrawn at most two seconds after messages of the peer arrive again (rule 11)"
+	ruleOnlyMistake = "only a mistake about a peer raises the peer's timeout; silence does not, nor a mistake about another peer (rule 12)"
 )
 
 func newEventuals(s *labtest.Sim) *cluster {
@@ -23,7 +27,7 @@ func newEventuals(s *labtest.Sim) *cluster {
 	})
 }
 
-// everybodySuspects waits for it, for as long as rule 9 allows.
+// everybodySuspects waits until every correct node suspects a crashed one, for as long as rule 9 allows.
 func (c *cluster) everybodySuspects(id labrpc.NodeID) {
 	gone := c.crashed[id]
 	limit := gone + notice2C - c.s.Net.Now()
@@ -31,7 +35,7 @@ func (c *cluster) everybodySuspects(id labrpc.NodeID) {
 		by := c.lagging(id)[0]
 		c.s.Fail(labtest.Violation{
 			What:  fmt.Sprintf("%v does not suspect %v at %v, which crashed at %v", by, id, brief(c.s.Net.Now()), brief(gone)),
-			Rule:  "a crashed peer is suspected two minutes later, and for ever (rule 9)",
+			Rule:  ruleSuspects2C,
 			Nodes: []labrpc.NodeID{by, id},
 		})
 	}
@@ -55,8 +59,8 @@ func TestSuspicionIsWithdrawn2C(t *testing.T) {
 			return // minimising left the cut out
 		}
 		s.WaitFor(notice2C, labtest.Violation{
-			What:  "n1 and n2 do not suspect each other: neither has heard the other for two minutes",
-			Rule:  "a peer that is silent for long is suspected (rule 9)",
+			What:  "n1 and n2 do not suspect each other, although no message between them has arrived for two minutes",
+			Rule:  ruleSuspects2C,
 			Nodes: []labrpc.NodeID{1, 2},
 		}, func() bool { return c.suspects(1, 2).suspected && c.suspects(2, 1).suspected })
 		s.Run(5 * time.Second)
@@ -69,9 +73,9 @@ func TestSuspicionIsWithdrawn2C(t *testing.T) {
 		released := s.Net.Now()
 		for _, p := range []pair{{1, 2}, {2, 1}} {
 			s.WaitFor(2*time.Second, labtest.Violation{
-				What:  fmt.Sprintf("%v still suspects %v, two seconds after messages came through again", p.by, p.about),
-				Rule:  "a suspicion is withdrawn when the peer is heard (rule 11)",
-				Seen:  []string{c.suspects(p.by, p.about).String(), fmt.Sprintf("nothing came through until %v", brief(released))},
+				What:  fmt.Sprintf("%v still suspects %v, two seconds after messages began to arrive again", p.by, p.about),
+				Rule:  ruleWithdrawn,
+				Seen:  []string{c.suspects(p.by, p.about).String(), fmt.Sprintf("no message arrived until %v", brief(released))},
 				Nodes: []labrpc.NodeID{p.by, p.about},
 			}, func() bool { return !c.suspects(p.by, p.about).suspected })
 			s.Measure("duration of a mistake after the first beat", float64((c.suspects(p.by, p.about).at - released).Milliseconds()), "ms", "≤ 2000")
@@ -95,7 +99,7 @@ func TestLearnsWhatNoFixedTimeoutKnows2C(t *testing.T) {
 	}
 	labtest.Run(t, config, func(s *labtest.Sim) {
 		kind := s.Seed % 3
-		s.Net.SetLinks(tides(gst, []time.Duration{period * 5, period * 10, period * 20}[kind]))
+		s.Net.SetLinks(alternatingDelay(gst, []time.Duration{period * 5, period * 10, period * 20}[kind]))
 		fixed := newFixedTimeout(lengths[kind], gst+settle2C)
 		c := newCluster(s, "", func(node *labrpc.Node, changed func(Change)) suspecter {
 			fixed.start(node)
@@ -112,7 +116,7 @@ func TestLearnsWhatNoFixedTimeoutKnows2C(t *testing.T) {
 		lasts, recurs := c.quality(gst + settle2C)
 		s.Measure("mean duration of a mistake until then", lasts.Seconds(), "s", "")
 		s.Measure("mean time from one mistake to the next until then", recurs.Seconds(), "s", "")
-		s.Measure("mistakes of a fixed time-out in the second minute", float64(fixed.wrong()), "", "")
+		s.Measure("mistakes of a fixed timeout in the second minute", float64(fixed.wrong()), "", "")
 		c.crash(3)
 		c.everybodySuspects(3)
 		c.agree()
@@ -120,12 +124,11 @@ func TestLearnsWhatNoFixedTimeoutKnows2C(t *testing.T) {
 }
 
 func wrongAfterAll(length time.Duration) string {
-	return fmt.Sprintf("a fixed time-out of %v suspects a correct peer long after GST", length)
+	return fmt.Sprintf("a fixed timeout of %v suspects a correct peer long after GST", length)
 }
 
-// tides are delays that have no bound before gst, and from then on are 5 ms
-// and high in turns.
-func tides(gst, high time.Duration) labrpc.Link {
+// alternatingDelay is a delay that has no bound before gst; from then on it alternates between 5 ms and high.
+func alternatingDelay(gst, high time.Duration) labrpc.Link {
 	storm := labrpc.PartiallySynchronous(gst, high).Latency
 	turn := max(time.Second, high)
 	return labrpc.Link{Latency: func(u float64, sent time.Duration) time.Duration {
@@ -223,7 +226,7 @@ func TestCrashedIsSuspectedForEver2C(t *testing.T) {
 			for _, by := range c.lagging(id) {
 				s.Fail(labtest.Violation{
 					What:  fmt.Sprintf("%v, which crashed at %v", c.suspects(by, id), brief(c.crashed[id])),
-					Rule:  "a crashed peer is suspected for ever (rule 9)",
+					Rule:  ruleSuspects2C,
 					Nodes: []labrpc.NodeID{by, id},
 				})
 			}
@@ -238,21 +241,71 @@ func TestSilenceTeachesNothing2C(t *testing.T) {
 	labtest.Run(t, labtest.Config{Nodes: 3, Link: labrpc.Synchronous(hop2A), Seeds: 5}, func(s *labtest.Sim) {
 		c := newEventuals(s)
 		s.Run(5*time.Second + somewhere(s))
-		c.crash(3)
-		c.everybodySuspects(3)
-		s.Run(time.Second)
 		timeout := func() time.Duration { return c.detectors[1].(*Eventual).Timeout(3) }
 		before := timeout()
+		c.crash(3)
+		c.everybodySuspects(3)
 		for range 60 {
 			s.Run(time.Second)
 			if now := timeout(); now > before || now <= 0 {
 				s.Fail(labtest.Violation{
-					What:  fmt.Sprintf("Timeout(3) = %v on n1 at %v, want no more than %v, as soon after n3 was suspected", now, brief(s.Net.Now()), before),
-					Rule:  "only a mistake raises a time-out (rule 12)",
-					Seen:  []string{fmt.Sprintf("n3 crashed at %v and was not heard since", brief(c.crashed[3]))},
+					What:  fmt.Sprintf("Timeout(3) = %v on n1 at %v, want at most %v, which it was before n3 crashed", now, brief(s.Net.Now()), before),
+					Rule:  ruleOnlyMistake,
+					Seen:  []string{fmt.Sprintf("n3 crashed at %v", brief(c.crashed[3]))},
 					Nodes: []labrpc.NodeID{1, 3},
 				})
 			}
 		}
+	})
+}
+
+// n1 and n2 cannot reach each other for five minutes, and then twenty times until they suspect each other. However many
+// mistakes were made and however long they lasted, a crash is noticed in time; and no mistake about n2 changes what
+// n1 thinks of n3.
+func TestManyMistakes2C(t *testing.T) {
+	cfg := labtest.Config{Nodes: 3, Link: labrpc.Synchronous(hop2A), Seeds: 2, Limit: 3 * time.Hour}
+	labtest.Run(t, cfg, func(s *labtest.Sim) {
+		c := newEventuals(s)
+		s.Run(2*time.Second + somewhere(s))
+		third := c.detectors[1].(*Eventual).Timeout(3)
+		for outage := range 21 {
+			s.Net.CutBoth(1, 2)
+			if s.Net.Connected(1, 2) {
+				return // minimising left the cut out
+			}
+			if outage == 0 {
+				s.Run(5 * time.Minute)
+			}
+			s.WaitFor(notice2C, labtest.Violation{
+				What:  fmt.Sprintf("n1 and n2 do not suspect each other, although no message between them has arrived for two minutes, after %d mistakes", outage),
+				Rule:  ruleSuspects2C,
+				Nodes: []labrpc.NodeID{1, 2},
+			}, func() bool { return c.suspects(1, 2).suspected && c.suspects(2, 1).suspected })
+			s.Net.Heal()
+			s.WaitFor(2*time.Second, labtest.Violation{
+				What:  "n1 or n2 still suspects the other, two seconds after messages began to arrive again",
+				Rule:  ruleWithdrawn,
+				Nodes: []labrpc.NodeID{1, 2},
+			}, func() bool { return !c.suspects(1, 2).suspected && !c.suspects(2, 1).suspected })
+			s.Run(time.Second)
+		}
+		if now := c.detectors[1].(*Eventual).Timeout(3); now != third {
+			s.Failf(ruleOnlyMistake, "Timeout(3) = %v on n1, want %v: n1 was wrong about n2, and never about n3", now, third)
+		}
+		c.crash(2)
+		c.everybodySuspects(2)
+	})
+}
+
+// Wall clocks are set all the time, and prove nothing.
+func TestSetClocks2C(t *testing.T) {
+	labtest.Run(t, labtest.Config{Nodes: 4, Link: labrpc.Synchronous(hop2A), Seeds: 4}, func(s *labtest.Sim) {
+		if s.Seed == 1 {
+			withoutChanged(s, notice2C, func(node *labrpc.Node) suspecter {
+				return NewEventual(node, EventualOptions{Period: 2 * period, Initial: initial2C})
+			})
+			return
+		}
+		newEventuals(s).underSetClocks(notice2C)
 	})
 }

@@ -13,8 +13,8 @@ import (
 )
 
 const (
-	ruleReach = "Reach returns nil as soon as the peer has answered, and ErrSilent when the limit is over: not before, not after (rule 5)"
-	ruleQuiet = "without a Reach there is no traffic at all (rule 5)"
+	ruleReach = "Reach returns nil as soon as it knows that the peer was alive since the call began, and ErrSilent when the limit is over (rule 5)"
+	ruleQuiet = "a Caller sends nothing unless Reach is called, and nothing after Reach has returned (rule 5)"
 )
 
 // A verdict is what a Reach returned.
@@ -55,9 +55,14 @@ func (q *question) answer(at time.Duration, v verdict) {
 	q.done, q.at, q.verdict = true, at, v
 }
 
-// expect lets time pass until limit after the question, and checks what came
-// of it: nil (reached), or ErrSilent when the limit was over.
+// expect lets time pass until limit after the question, and checks the result: nil (reached), or ErrSilent when the
+// limit is over.
 func (q *question) expect(s *labtest.Sim, reached bool, limit time.Duration) {
+	q.expectWithin(s, reached, limit, min(limit, 2*hop2A))
+}
+
+// expectWithin is expect for a peer whose answer takes so long.
+func (q *question) expectWithin(s *labtest.Sim, reached bool, limit, roundTrip time.Duration) {
 	s.Until(q.began+limit+time.Millisecond-s.Net.Now(), q.over)
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -68,12 +73,14 @@ func (q *question) expect(s *labtest.Sim, reached bool, limit time.Duration) {
 		s.Failf(ruleReach, "%s has not returned after %v", call, brief(s.Net.Now()-q.began))
 	case reached && q.verdict.Err != "":
 		s.Failf(ruleReach, "%s = %q after %v, want nil: the peer is alive and answers in time", call, q.verdict.Err, brief(took))
+	case reached && took > roundTrip+slack:
+		s.Failf(ruleReach, "%s = nil after %v, want it after %v at most: the answer arrived by then", call, brief(took), roundTrip)
 	case !reached && q.verdict.Err == "":
-		s.Failf(ruleReach, "%s = nil after %v, want ErrSilent: the peer was not alive since the call began, or not in time", call, brief(took))
+		s.Failf(ruleReach, "%s = nil after %v, want ErrSilent: no answer to this call arrived in time", call, brief(took))
 	case !reached && !q.verdict.Silent:
 		s.Failf(ruleReach, "%s = %q, want an error that is ErrSilent", call, q.verdict.Err)
 	case !reached && took < limit-time.Millisecond:
-		s.Failf(ruleReach, "%s = ErrSilent after %v already: the peer might still have answered", call, brief(took))
+		s.Failf(ruleReach, "%s = ErrSilent after %v, want it after the limit: the peer might still have answered", call, brief(took))
 	}
 	s.Measure("time to notice at a call", float64(took.Milliseconds()), "ms", "≤ the limit")
 }
@@ -142,9 +149,34 @@ func TestReachSpeaksOfNow2A(t *testing.T) {
 		s.Net.Stop(2)
 		s.Run(hop / 2)
 		second := ask(s, nodes[0], all[0], 2, limit)
-		first.expect(s, true, limit)
+		first.expectWithin(s, true, limit, 2*hop)
 		second.expect(s, false, limit)
 		late := ask(s, nodes[0], all[0], 2, limit)
 		late.expect(s, false, limit)
+	})
+}
+
+// Two peers answer after half a minute, each twice in one call of two and an earlier one of the same peer: a long limit
+// is waited for, and each call has its own answer. Another call to a peer that has crashed waits for its own limit.
+func TestReachWaitsLong2A(t *testing.T) {
+	const hop = 15 * time.Second
+	labtest.Run(t, labtest.Config{Nodes: 4, Link: labrpc.Link{Latency: labrpc.Fixed(hop)}, Seeds: 2}, func(s *labtest.Sim) {
+		nodes, all := callers(s)
+		s.Net.Stop(4)
+		dead := ask(s, nodes[0], all[0], 4, 3*time.Minute)
+		short := ask(s, nodes[0], all[0], 2, hop)
+		var alive []*question
+		for _, peer := range []labrpc.NodeID{2, 3, 2, 3} {
+			alive = append(alive, ask(s, nodes[0], all[0], peer, 2*time.Minute))
+			s.Run(time.Second)
+		}
+		short.expect(s, false, hop)
+		for _, q := range alive {
+			q.expectWithin(s, true, 2*time.Minute, 2*hop)
+		}
+		ask(s, nodes[0], all[0], 2, time.Second).expect(s, false, time.Second)
+		again := ask(s, nodes[0], all[0], 2, 10*time.Minute)
+		again.expectWithin(s, true, 10*time.Minute, 2*hop)
+		dead.expect(s, false, 3*time.Minute)
 	})
 }

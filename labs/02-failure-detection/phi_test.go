@@ -3,6 +3,8 @@ package detector_test
 import (
 	"fmt"
 	"math"
+	"runtime"
+	"sync"
 	"testing"
 	"time"
 
@@ -11,9 +13,12 @@ import (
 )
 
 const (
-	ruleValue = "φ = -log10 of the normal distribution's tail, by mean and standard deviation of the window (rule 13; Hayashibara and others 2004, §4.2)"
-	ruleSound = "φ is a number, not negative, not infinite, and does not fall between beats (rule 14)"
-	threshold = 8.0
+	ruleValue  = "φ = −log10 of the probability of a later heartbeat, by mean and standard deviation of the window (rule 13; Hayashibara et al. 2004, §4.2)"
+	ruleSound  = "φ is a number, never negative or infinite, and never falls between two heartbeats (rule 14)"
+	ruleWindow = "only the latest Window intervals count (rule 15)"
+	rulePause  = "an interval longer than MaxPause is not remembered (rule 16)"
+	ruleCalls  = "all methods may be called by several goroutines at once (rule 23)"
+	threshold  = 8.0
 )
 
 // A heart feeds a Phi, at times that it makes up.
@@ -97,7 +102,7 @@ func TestNeverFallsNeverBreaks2D(t *testing.T) {
 				}
 			}
 			if minute < threshold || before <= minute {
-				s.Failf("φ rises as long as nothing is heard (rule 14)",
+				s.Failf("φ rises as long as no heartbeat arrives (rule 14)",
 					"φ = %.1f after a minute and %.1f after an hour of silence; beats came about once in %v", minute, before, mean)
 			}
 		}
@@ -106,35 +111,33 @@ func TestNeverFallsNeverBreaks2D(t *testing.T) {
 
 // When a peer has changed its rhythm for the length of the window, the old one is forgotten.
 func TestWindowForgets2D(t *testing.T) {
-	const rule = "only the latest Window intervals count (rule 15)"
 	opts := PhiOptions{Window: 50, Expected: time.Second, MinDeviation: 20 * time.Millisecond, MaxPause: time.Minute}
 	labtest.Once(t, func(s *labtest.Sim) {
 		faster := newHeart(opts)
 		faster.beat(400, time.Second)
 		faster.beat(50, period)
 		if phi := faster.after(5 * period); phi < threshold {
-			s.Failf(rule, "φ = %.3f after %v of silence, want more than %v: the last 50 beats came every %v", phi, 5*period, threshold, period)
+			s.Failf(ruleWindow, "φ = %.3f after %v of silence, want more than %v: the last 50 beats came every %v", phi, 5*period, threshold, period)
 		}
 		slower := newHeart(opts)
 		slower.beat(400, period)
 		slower.beat(50, time.Second)
-		near(s, rule, slower.after(time.Second), 0.30103, "after 1s of silence: the last 50 beats came once a second")
+		near(s, ruleWindow, slower.after(time.Second), 0.30103, "after 1s of silence: the last 50 beats came once a second")
 	})
 }
 
 // A peer was away for a minute: suspended, or cut off. It comes back with its old rhythm.
 // What was learnt of that rhythm still holds: a second absence must be noticed as quickly.
 func TestPauseIsNotLearnt2D(t *testing.T) {
-	const rule = "an interval longer than MaxPause is not remembered (rule 16)"
 	labtest.Once(t, func(s *labtest.Sim) {
 		h := newHeart(PhiOptions{Window: 50, Expected: period, MinDeviation: 10 * time.Millisecond, MaxPause: 5 * time.Second})
 		h.beat(60, period+20*time.Millisecond, period-20*time.Millisecond)
 		for range 3 {
 			h.beat(1, time.Minute)
-			near(s, rule, h.after(period), 0.30103, "%v after the first beat that followed a pause of a minute", period)
+			near(s, rulePause, h.after(period), 0.30103, "%v after the first beat that followed a pause of a minute", period)
 			h.beat(10, period-20*time.Millisecond, period+20*time.Millisecond)
 			if phi := h.after(5 * period); phi < threshold {
-				s.Failf(rule, "φ = %.3f after %v of silence, want more than %v: beats come every %v, but for pauses of a minute",
+				s.Failf(rulePause, "φ = %.3f after %v of silence, want more than %v: heartbeats arrive every %v, except for pauses of a minute",
 					phi, 5*period, threshold, period)
 			}
 		}
@@ -157,5 +160,72 @@ func TestFirstBeats2D(t *testing.T) {
 		h.phi.Beat(h.last.Add(-period)) // an old beat
 		near(s, ruleValue, h.after(2*period), 0.30103, "%v after the second of two beats, %v apart", 2*period, 2*period)
 		near(s, ruleValue, h.after(2*period+20*time.Millisecond), 1.64302, "two of the least deviations later")
+	})
+}
+
+// The window has exactly Window intervals, and an interval of exactly MaxPause is remembered. The least deviation is so
+// large here that φ depends on the mean alone.
+func TestEdgesOfTheWindow2D(t *testing.T) {
+	labtest.Once(t, func(s *labtest.Sim) {
+		for _, size := range []int{1, 2, 4, 1000} {
+			opts := PhiOptions{Window: size, Expected: period, MinDeviation: time.Duration(size) * time.Second, MaxPause: time.Hour}
+			full, over := newHeart(opts), newHeart(opts)
+			full.beat(1, time.Second)
+			full.beat(1, time.Duration(size)*time.Second)
+			full.beat(size-1, time.Second)
+			mean := time.Second + time.Duration(size-1)*time.Second/time.Duration(size)
+			near(s, ruleWindow, full.after(mean), 0.30103, "after %v of silence: Window is %d, and so many intervals have this mean", mean, size)
+			over.beat(1, time.Second)
+			over.beat(1, time.Duration(3*size)*time.Second)
+			over.beat(size, time.Second)
+			near(s, ruleWindow, over.after(time.Second), 0.30103, "after 1s of silence: Window is %d, and the last %[1]d intervals were 1s long", size)
+		}
+		for _, test := range []struct{ interval, mean time.Duration }{{2 * time.Second, 1500 * time.Millisecond}, {2*time.Second + 1, time.Second}} {
+			h := newHeart(PhiOptions{Window: 10, Expected: time.Second, MinDeviation: time.Second, MaxPause: 2 * time.Second})
+			h.beat(2, time.Second)
+			h.beat(1, test.interval)
+			near(s, rulePause, h.after(test.mean), 0.30103, "%v after intervals of 1s and %v: MaxPause is 2s", test.mean, test.interval)
+		}
+	})
+}
+
+// A clock that is behind may ask for a time before the last heartbeat, and one that is far ahead for one years later.
+func TestPhiAtAnyTime2D(t *testing.T) {
+	labtest.Once(t, func(s *labtest.Sim) {
+		h := newHeart(PhiOptions{Window: 50, Expected: period, MinDeviation: time.Millisecond, MaxPause: time.Hour})
+		for range 3 {
+			h.beat(1, period)
+			before := 0.0
+			for _, silence := range []time.Duration{-1000 * time.Hour, -time.Hour, -time.Second, -period, -1, 0, 1, period, time.Minute, 1000 * time.Hour, 100 * 365 * 24 * time.Hour} {
+				phi := h.after(silence)
+				if math.IsNaN(phi) || math.IsInf(phi, 0) || phi < 0 || phi < before-1e-9 {
+					s.Failf(ruleSound, "φ = %v at %v after the last heartbeat, want a number of at least %v", phi, silence, before)
+				}
+				before = phi
+			}
+		}
+	})
+}
+
+// Several goroutines report each heartbeat, and others ask: each heartbeat counts once, since one that is not later than
+// the one before is ignored.
+func TestPhiManyGoroutines2D(t *testing.T) {
+	const goroutines, old, recent = 4, 300, 500
+	labtest.Once(t, func(s *labtest.Sim) {
+		defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(max(goroutines, runtime.GOMAXPROCS(0))))
+		h := newHeart(PhiOptions{Window: old + recent, Expected: period, MinDeviation: time.Second, MaxPause: time.Hour})
+		h.beat(old+1, 9*time.Second)
+		for range recent {
+			h.last = h.last.Add(time.Second)
+			var all sync.WaitGroup
+			for range goroutines {
+				all.Go(func() {
+					h.phi.Beat(h.last)
+					h.phi.Phi(h.last)
+				})
+			}
+			all.Wait()
+		}
+		near(s, ruleCalls, h.after(4*time.Second), 0.30103, "after 4s of silence: %d intervals of 9s and then %d of 1s, each reported by %d goroutines at once", old, recent, goroutines)
 	})
 }

@@ -42,8 +42,8 @@ type arrival struct {
 	Phi  float64
 }
 
-// A thump is the beat that the test sends.
-type thump struct{}
+// A testBeat is the beat that the test sends.
+type testBeat struct{}
 
 // listen starts n1, which hears beats and feeds a Phi for each peer.
 func listen(s *labtest.Sim) *listener {
@@ -56,7 +56,7 @@ func listen(s *labtest.Sim) *listener {
 	for id := range paths {
 		l.phis[id] = NewPhi(PhiOptions{Window: 200, Expected: period, MinDeviation: 10 * time.Millisecond, MaxPause: 10 * time.Second})
 	}
-	labrpc.Receive(node, "test/thump", func(from labrpc.NodeID, _ thump) {
+	labrpc.Receive(node, "test/beat", func(from labrpc.NodeID, _ testBeat) {
 		now, phi := time.Now(), l.phis[from]
 		a := arrival{From: from, Phi: phi.Phi(now)}
 		phi.Beat(now)
@@ -75,12 +75,12 @@ func (l *listener) take(at time.Duration, a arrival) {
 	l.last[a.From] = at
 }
 
-// thumps sends a beat a period to n1.
-func thumps(node *labrpc.Node) {
+// sendBeats sends a beat a period to n1.
+func sendBeats(node *labrpc.Node) {
 	ticker := time.NewTicker(period)
 	defer ticker.Stop()
 	for node.Context().Err() == nil {
-		labrpc.Send(node, 1, "test/thump", thump{})
+		labrpc.Send(node, 1, "test/beat", testBeat{})
 		<-ticker.C
 	}
 }
@@ -105,7 +105,7 @@ func TestOneThresholdThreePaths2D(t *testing.T) {
 		l := listen(s)
 		for _, id := range others(s, 1) {
 			s.Net.SetLink(id, 1, labrpc.Link{Latency: paths[id].latency, InOrder: true})
-			go thumps(s.Start(id))
+			go sendBeats(s.Start(id))
 		}
 		s.Run(long + somewhere(s))
 		crashed := map[labrpc.NodeID]time.Duration{}
@@ -123,11 +123,11 @@ func TestOneThresholdThreePaths2D(t *testing.T) {
 			s.Measure("detection time, "+p.name, float64(took.Milliseconds()), "ms", fmt.Sprintf("≤ %d", p.detected.Milliseconds()))
 			s.Measure("mistakes in five minutes, "+p.name, float64(wrong), "", fmt.Sprintf("≤ %d", p.mistakes))
 			if took > p.detected {
-				s.Failf("over three kinds of network the threshold 8 keeps the bounds of the README (rule 18)",
+				s.Failf("with the threshold 8, detection time and number of mistakes keep the README's bounds on three kinds of network (rule 18)",
 					"φ of n%d (%s) is over %v only %v after the crash, want at most %v", int(id), p.name, threshold, brief(took), p.detected)
 			}
 			if wrong > p.mistakes {
-				s.Failf("over three kinds of network the threshold 8 keeps the bounds of the README (rule 18)",
+				s.Failf("with the threshold 8, detection time and number of mistakes keep the README's bounds on three kinds of network (rule 18)",
 					"φ of n%d (%s) was over %v %d times in %v while it was alive, want at most %d", int(id), p.name, threshold, wrong, long, p.mistakes)
 			}
 		}

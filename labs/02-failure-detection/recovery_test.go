@@ -1,11 +1,13 @@
 package detector_test
 
 import (
+	"slices"
 	"testing"
 	"time"
 
 	"distlabs/internal/harness/labtest"
 	"distlabs/labrpc"
+	. "distlabs/labs/02-failure-detection"
 )
 
 var links2E = labrpc.Synchronous(delay2E)
@@ -14,7 +16,7 @@ var links2E = labrpc.Synchronous(delay2E)
 // earlier incarnation is over, in the bound that a crash for ever has.
 func TestQuickRestartIsSeen2E(t *testing.T) {
 	labtest.Run(t, labtest.Config{Nodes: 4, Link: links2E, MustCover: []string{"a node was back within a delay"}}, func(s *labtest.Sim) {
-		c := newCensus(s)
+		c := newRecoveries(s)
 		c.expectRunning()
 		for range 6 {
 			s.Run(3*period + somewhere(s))
@@ -41,7 +43,7 @@ func TestSilentIncarnationIsOver2E(t *testing.T) {
 		return delay2E - time.Microsecond
 	}}
 	labtest.Run(t, labtest.Config{Nodes: 4, Link: slow, Seeds: 5}, func(s *labtest.Sim) {
-		c := newCensus(s)
+		c := newRecoveries(s)
 		c.expectRunning()
 		for range 3 {
 			s.Run(10*time.Second + somewhere(s))
@@ -62,7 +64,7 @@ func TestSilentIncarnationIsOver2E(t *testing.T) {
 func TestOldIncarnationsProveNothing2E(t *testing.T) {
 	labtest.Run(t, labtest.Config{Nodes: 3, Link: links2E, MustCover: []string{"an old beat came again"}}, func(s *labtest.Sim) {
 		old := record(s, 2)
-		c := newCensus(s)
+		c := newRecoveries(s)
 		c.expectRunning()
 		s.Run(time.Second + somewhere(s))
 		saw, end := c.witnesses(2), s.Net.Now()
@@ -98,7 +100,7 @@ func TestOldIncarnationsProveNothing2E(t *testing.T) {
 func TestIncarnationsRise2E(t *testing.T) {
 	config := labtest.Config{Nodes: 3, Link: links2E, MustCover: []string{"a node crashed at a disk write"}}
 	labtest.Run(t, config, func(s *labtest.Sim) {
-		c := newCensus(s)
+		c := newRecoveries(s)
 		c.expectRunning()
 		for write := 1; write <= 3; write++ {
 			for _, after := range []bool{false, true} {
@@ -125,5 +127,118 @@ func TestIncarnationsRise2E(t *testing.T) {
 				c.expectRunning()
 			}
 		}
+	})
+}
+
+// A node lives for a moment only, again and again, and its wall clock is set back in between: its numbers rise all
+// the same, and the others follow. A second node crashes and restarts at the same instants now and then.
+func TestManyShortLives2E(t *testing.T) {
+	const lives = 1100 // more than ten bits can count
+	cfg := labtest.Config{Nodes: 3, Link: links2E, Seeds: 1, Limit: time.Hour}
+	labtest.Run(t, cfg, func(s *labtest.Sim) {
+		c := newRecoveries(s)
+		c.expectRunning()
+		for life := range lives {
+			ids := []labrpc.NodeID{2}
+			if life%20 == 0 {
+				s.Run(3 * period)
+				c.expectRunning()
+				ids = []labrpc.NodeID{2, 3}
+			} else {
+				s.Run(time.Duration(s.Rand().Int64N(int64(2 * delay2E))))
+			}
+			saw := map[labrpc.NodeID][]sawCall{}
+			for _, id := range ids {
+				saw[id] = c.witnesses(id)
+				c.crash(id)
+			}
+			end := s.Net.Now()
+			s.Net.JumpClock(2, -time.Minute)
+			for _, id := range ids {
+				c.start(id)
+			}
+			if len(ids) == 2 {
+				for _, id := range ids {
+					c.expectOver(slices.DeleteFunc(saw[id], func(g sawCall) bool { return slices.Contains(ids, g.by) }), end)
+				}
+			}
+		}
+		c.expectRunning()
+	})
+}
+
+// n2 has crashed, and n1 has restarted since: it remembers nothing. Copies of n2's messages make it report the ended
+// incarnation as running at most once, and then as ended, however many newer copies arrive. When n2 has restarted,
+// its new incarnation is reported as usual.
+func TestWatcherRestarts2E(t *testing.T) {
+	labtest.Run(t, labtest.Config{Nodes: 3, Link: links2E, MustCover: []string{"an old beat came again"}}, func(s *labtest.Sim) {
+		old := record(s, 2)
+		c := newRecoveries(s)
+		c.expectRunning()
+		s.Run(time.Second + somewhere(s))
+		saw, end := c.witnesses(2), s.Net.Now()
+		c.crash(2)
+		c.expectOver(saw, end)
+		c.crash(1)
+		c.start(1)
+		for _, m := range old.messages() { // the oldest first
+			if err := s.Net.Inject(m); err != nil {
+				s.Failf("the test can send again what a node has sent", "Inject: %v", err)
+			}
+			s.Cover("an old beat came again")
+			if s.Rand().IntN(2) == 0 {
+				s.Run(2*period + 2*delay2E)
+			}
+		}
+		s.Run(delay2E) // the last copy arrives
+		c.expectOver(c.witnesses(2), s.Net.Now())
+		c.start(2)
+		c.expectRunning()
+		s.Run(time.Second)
+	})
+}
+
+// Wall clocks are set all the time, and prove nothing. In one run Saw is nil.
+func TestSetClocks2E(t *testing.T) {
+	labtest.Run(t, labtest.Config{Nodes: 3, Link: links2E, Seeds: 4}, func(s *labtest.Sim) {
+		if s.Seed == 1 {
+			s.StartAll(func(node *labrpc.Node) { NewRecovery(node, RecoveryOptions{Period: period, Delay: delay2E}) })
+			s.Run(time.Second)
+			s.Net.Crash(2)
+			s.Run(time.Second)
+			if n := NewRecovery(s.Start(2), RecoveryOptions{Period: period, Delay: delay2E}).Incarnation(); n < 2 {
+				s.Failf(ruleNil, "Incarnation() = %d on n2, which has restarted once, want at least 2: Saw is nil", n)
+			}
+			s.Run(time.Second)
+			return
+		}
+		c := newRecoveries(s)
+		c.expectRunning()
+		for range 3 {
+			setClocks(s, time.Second+somewhere(s))
+			id := anyNode(s, s.Net.Nodes())
+			for _, by := range others(s, id) {
+				s.Net.JumpClock(by, -time.Minute)
+			}
+			saw, end := c.witnesses(id), s.Net.Now()
+			c.crash(id)
+			c.expectOver(saw, end)
+			setClocks(s, time.Second)
+			c.start(id)
+			c.expectRunning()
+		}
+	})
+}
+
+// The signs of life of one incarnation are counted without an end.
+func TestLongLife2E(t *testing.T) {
+	const periods = 5000 // more than twelve bits can count
+	labtest.Run(t, labtest.Config{Nodes: 2, Link: labrpc.Link{Latency: labrpc.Fixed(delay2E / 2)}, Seeds: 1, Limit: time.Hour}, func(s *labtest.Sim) {
+		c := newRecoveries(s)
+		s.Run(periods * period)
+		c.expectRunning()
+		saw, end := c.witnesses(2), s.Net.Now()
+		c.crash(2)
+		c.expectOver(saw, end)
 	})
 }

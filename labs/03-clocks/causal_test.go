@@ -15,15 +15,16 @@ import (
 )
 
 const (
-	ruleCausal  = "rule 15: every node delivers each message once, and after all messages whose broadcast happened before its own"
-	ruleAtOnce  = "rule 16: a message is delivered as soon as it and all that happened before it are there; nothing is held for ever"
-	soonEnough  = 500 * time.Millisecond // in which all messages arrive, and what they make possible is delivered
+	ruleCausal  = "every node delivers each broadcast exactly once, and after all broadcasts that happened before it (rule 15; Birman, Schiper, Stephenson 1991)"
+	ruleAtOnce  = "a node delivers a message as soon as it has arrived and all messages that happened before it are delivered (rule 16)"
+	ruleHeld    = "Held is the number of messages that have arrived and are not delivered yet (rule 16)"
+	soonEnough  = 500 * time.Millisecond // in which messages arrive that the test does not hold back
 	longLatency = 300 * time.Millisecond
 
-	wasOutrun = "a message was broadcast while one that happened before it was still under way"
+	wasOutrun = "a message was broadcast while a message that happened before it was not delivered everywhere"
 )
 
-// A group is nodes that broadcast to each other. It checks rule 15 at every delivery.
+// A group is a set of nodes that broadcast to each other. It checks rule 15 at every delivery.
 type group struct {
 	s       *labtest.Sim
 	members []*member
@@ -80,8 +81,15 @@ func (g *group) broadcast(id labrpc.NodeID) int {
 	return post
 }
 
-// outruns reports whether a message that id broadcasts now follows one of
-// another node which somebody has not delivered yet. The caller holds g.mu.
+// hold checks that a node holds that many messages.
+func (g *group) hold(id labrpc.NodeID, want int) {
+	if held := g.members[id-1].c.Held(); held != want {
+		g.s.Failf(ruleHeld, "%v: Held() = %d at %v, want %d", id, held, g.s.Net.Now(), want)
+	}
+}
+
+// outruns reports whether id has delivered a message of another node that some node has not delivered yet. The caller
+// holds g.mu.
 func (g *group) outruns(id labrpc.NodeID) bool {
 	for _, e := range g.log {
 		if e.Broadcast || e.Node != id || e.From == id {
@@ -96,7 +104,7 @@ func (g *group) outruns(id labrpc.NodeID) bool {
 	return false
 }
 
-// take hears of a delivery.
+// take records a delivery.
 func (g *group) take(at time.Duration, e broadcastEvent) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -108,15 +116,15 @@ func (g *group) take(at time.Duration, e broadcastEvent) {
 	g.log = append(g.log, e)
 }
 
-// wrong holds a delivery against rule 15. The caller holds g.mu.
+// wrong checks a delivery against rule 15. The caller holds g.mu.
 func (g *group) wrong(e broadcastEvent) *labtest.Violation {
 	sent := slices.IndexFunc(g.log, func(o broadcastEvent) bool { return o.Broadcast && o.Post == e.Post })
 	if sent < 0 || g.log[sent].Node != e.From {
-		return &labtest.Violation{What: fmt.Sprintf("%v delivers %d from %v, who did not broadcast it", e.Node, e.Post, e.From), Rule: ruleCausal}
+		return &labtest.Violation{What: fmt.Sprintf("%v delivered message %d of %v, but %[3]v did not broadcast it", e.Node, e.Post, e.From), Rule: ruleCausal}
 	}
 	if i := g.delivery(e.Node, e.Post); i >= 0 {
 		return &labtest.Violation{
-			What: fmt.Sprintf("%v delivers message %d of %v twice, at %v and at %v", e.Node, e.Post, e.From, g.log[i].At, e.At),
+			What: fmt.Sprintf("%v delivered message %d of %v twice, at %v and at %v", e.Node, e.Post, e.From, g.log[i].At, e.At),
 			Rule: ruleCausal,
 		}
 	}
@@ -124,7 +132,7 @@ func (g *group) wrong(e broadcastEvent) *labtest.Violation {
 	for cause, o := range g.log {
 		if o.Broadcast && order.Before(cause, sent) && g.delivery(e.Node, o.Post) < 0 {
 			return &labtest.Violation{
-				What: fmt.Sprintf("%v delivers message %d of %v at %v, and not yet message %d of %v, which happened before it",
+				What: fmt.Sprintf("%v delivered message %d of %v at %v, but had not delivered message %d of %v, which happened before it",
 					e.Node, e.Post, e.From, e.At, o.Post, o.Node),
 				Rule: ruleCausal,
 				Seen: g.evidence(cause, sent), Nodes: []labrpc.NodeID{e.Node, e.From, o.Node},
@@ -134,7 +142,7 @@ func (g *group) wrong(e broadcastEvent) *labtest.Violation {
 	return nil
 }
 
-// evidence says why one broadcast happened before another. The caller holds g.mu.
+// evidence describes why one broadcast happened before another. The caller holds g.mu.
 func (g *group) evidence(cause, effect int) []string {
 	a, b := g.log[cause], g.log[effect]
 	lines := []string{fmt.Sprintf("message %d was broadcast by %v at %v", a.Post, a.Node, a.At)}
@@ -144,12 +152,12 @@ func (g *group) evidence(cause, effect int) []string {
 	return append(lines, fmt.Sprintf("message %d was broadcast by %v at %v", b.Post, b.Node, b.At))
 }
 
-// delivery is the place in the log where a node delivered a message, or -1. The caller holds g.mu.
+// delivery returns the index in the log of the delivery of a message by a node, or -1. The caller holds g.mu.
 func (g *group) delivery(id labrpc.NodeID, post int) int {
 	return slices.IndexFunc(g.log, func(o broadcastEvent) bool { return !o.Broadcast && o.Node == id && o.Post == post })
 }
 
-// order is what happened before what: a broadcast is a sending, a delivery a receipt. The caller holds g.mu.
+// order returns the relation "happened before": a broadcast is a sending, a delivery a receipt. The caller holds g.mu.
 func (g *group) order() *happened.Relation {
 	events := make([]happened.Event, len(g.log))
 	for i, e := range g.log {
@@ -174,30 +182,30 @@ func (g *group) has(id labrpc.NodeID, post int) bool {
 	return g.delivery(id, post) >= 0
 }
 
-// soon checks that a node delivers the messages in time.
+// soon waits until a node has delivered the messages, and fails if that takes too long.
 func (g *group) soon(id labrpc.NodeID, posts ...int) {
 	for _, post := range posts {
 		g.s.WaitFor(soonEnough, labtest.Violation{
-			What:  fmt.Sprintf("%v has not delivered message %d at %v, though nothing is missing any more", id, post, g.s.Net.Now()+soonEnough),
+			What:  fmt.Sprintf("%v has not delivered message %d by %v, although nothing is missing", id, post, g.s.Net.Now()+soonEnough),
 			Rule:  ruleAtOnce,
 			Nodes: []labrpc.NodeID{id},
 		}, func() bool { return g.has(id, post) })
 	}
 }
 
-// allSoon checks that every node delivers everything, and holds nothing.
+// allSoon waits until every node has delivered every message, and checks that no node holds any.
 func (g *group) allSoon() {
 	for _, m := range g.members {
 		for post := range g.sent {
 			g.soon(m.id, post+1)
 		}
 		if held := m.c.Held(); held != 0 {
-			g.s.Failf(ruleAtOnce, "%v says that it holds %d messages, and it has delivered all", m.id, held)
+			g.s.Failf(ruleHeld, "%v: Held() = %d, want 0: it has delivered every message", m.id, held)
 		}
 	}
 }
 
-// n1 asks, n2 answers what it has delivered, n3 has the answer before the question.
+// n1 asks, n2 answers after it has delivered the question, and the answer arrives at n3 before the question.
 func TestCausalAnswerAfterQuestion3D(t *testing.T) {
 	const late = "the question was held back on its way to n3"
 	labtest.Run(t, labtest.Config{Nodes: 3, MustCover: []string{late, wasOutrun}}, func(s *labtest.Sim) {
@@ -208,6 +216,7 @@ func TestCausalAnswerAfterQuestion3D(t *testing.T) {
 		answer := g.broadcast(2)
 		g.soon(1, answer)
 		s.Run(time.Second)
+		g.hold(3, 1)
 		if len(held.Messages()) > 0 {
 			s.Cover(late)
 		}
@@ -216,8 +225,8 @@ func TestCausalAnswerAfterQuestion3D(t *testing.T) {
 	})
 }
 
-// Messages of one node arrive in reverse. The last to come, the first that was sent,
-// sets all of them free, with no message after it.
+// Messages arrive in reverse. The last to arrive was sent first: it makes all others deliverable, and no message
+// arrives after it.
 func TestCausalReversed3D(t *testing.T) {
 	const reversed = "messages arrived in reverse"
 	labtest.Run(t, labtest.Config{Nodes: 3, MustCover: []string{reversed}}, func(s *labtest.Sim) {
@@ -244,35 +253,39 @@ func TestCausalReversed3D(t *testing.T) {
 	})
 }
 
-// n1's messages are on their way for a long time. What n2 and n3 broadcast meanwhile did
-// not happen after them: it need not wait, at whoever it arrives.
+// n1's messages to the others are under way for a long time. The messages that n2 and n3 broadcast meanwhile are
+// concurrent to them, so no node may wait.
 func TestCausalConcurrentNeedNotWait3D(t *testing.T) {
 	const slow = "messages of n1 were under way all the time"
 	labtest.Run(t, labtest.Config{Nodes: 4, MustCover: []string{slow}}, func(s *labtest.Sim) {
 		g := newGroup(s)
-		held := s.Net.Hold(labrpc.Match{From: 1})
+		var held []*labrpc.Held
+		for _, to := range []labrpc.NodeID{2, 3, 4} { // a message to n1 itself arrives as usual
+			held = append(held, s.Net.Hold(labrpc.Match{From: 1, To: to}))
+		}
 		first, second := g.broadcast(1), g.broadcast(1)
 		g.soon(1, first, second)
 		for range 3 {
 			a := g.broadcast(2)
-			for _, id := range []labrpc.NodeID{2, 3, 4} {
+			for _, id := range s.Net.Nodes() {
 				g.soon(id, a)
 			}
 			b := g.broadcast(3)
-			for _, id := range []labrpc.NodeID{2, 3, 4} {
+			for _, id := range s.Net.Nodes() {
 				g.soon(id, b)
 			}
 		}
-		if len(held.Messages()) > 0 {
-			s.Cover(slow)
+		for _, h := range held {
+			if len(h.Messages()) > 0 {
+				s.Cover(slow)
+			}
+			h.Release()
 		}
-		held.Release()
 		g.allSoon()
 	})
 }
 
-// Four nodes broadcast at random and answer each other, over links on which
-// messages overtake each other a lot.
+// Four nodes broadcast at random and answer each other, over links on which messages often overtake each other.
 func TestCausalOrder3D(t *testing.T) {
 	link := labrpc.Link{Latency: labrpc.Uniform(time.Millisecond, longLatency)}
 	labtest.Run(t, labtest.Config{Nodes: 4, Link: link, MustCover: []string{wasOutrun}}, func(s *labtest.Sim) {

@@ -11,48 +11,46 @@ import (
 	"distlabs/labrpc"
 )
 
-// A clock is what the three logical clocks have in common: it stamps what
-// happens on one node.
+// A clock is what the three logical clocks have in common: it gives each event of one node a timestamp.
 type clock[T any] struct {
 	tick    func() T
 	receive func(sent T) T
 }
 
-// A moment is one event of an execution, with the stamp that the clock gave it.
-type moment[T any] struct {
+// An event is one event of an execution, with the timestamp that the clock gave it.
+type event[T any] struct {
 	Node     labrpc.NodeID
 	Place    int // which event of its node, from 1
-	Sends    int // the letter that it sent, 0 for none
+	Sends    int // the message that it sent, 0 for none
 	Receives int
 	Stamp    T
 	Wall     int64 // what the node's wall clock showed
 	At       time.Duration
 }
 
-func (m moment[T]) String() string {
-	what := "does something"
+func (m event[T]) String() string {
+	what := "local"
 	switch {
 	case m.Sends != 0:
-		what = fmt.Sprintf("sends m%d", m.Sends)
+		what = fmt.Sprintf("sending of m%d", m.Sends)
 	case m.Receives != 0:
-		what = fmt.Sprintf("receives m%d", m.Receives)
+		what = fmt.Sprintf("receipt of m%d", m.Receives)
 	}
-	text := fmt.Sprintf("event %d of %v (%s), stamped %v", m.Place, m.Node, what, m.Stamp)
+	text := fmt.Sprintf("event %d of %v (%s) has timestamp %v", m.Place, m.Node, what, m.Stamp)
 	if m.At > 0 {
 		text += fmt.Sprintf(", at %v", m.At)
 	}
 	return text
 }
 
-// A history is an execution that is over: its events, in an order in which
-// they could have happened, and which of them happened before which. That comes
-// from who sent and received what, not from any clock.
+// A history is an execution that has ended: its events, in an order in which they could have happened, and the
+// relation "happened before". That relation follows from the messages, not from any clock.
 type history[T any] struct {
-	events []moment[T]
+	events []event[T]
 	order  *happened.Relation
 }
 
-func newHistory[T any](events []moment[T]) history[T] {
+func newHistory[T any](events []event[T]) history[T] {
 	steps := make([]happened.Event, len(events))
 	for i, e := range events {
 		steps[i] = happened.Event{Node: e.Node, Sends: e.Sends, Receives: e.Receives}
@@ -64,7 +62,7 @@ func newHistory[T any](events []moment[T]) history[T] {
 	return history[T]{events: events, order: order}
 }
 
-// list describes all events, if they are few enough to read.
+// list describes all events, if they are at most 20.
 func (h history[T]) list() []string {
 	if len(h.events) > 20 {
 		return nil
@@ -76,8 +74,7 @@ func (h history[T]) list() []string {
 	return lines
 }
 
-// ordered checks that each event's stamp is above those of all events that
-// happened before it.
+// ordered checks that each event's timestamp is above the timestamp of every event that happened before it.
 func (h history[T]) ordered(rule string, below func(a, b T) bool) *labtest.Violation {
 	for b := range h.events {
 		for a := range h.order.Past(b) {
@@ -85,7 +82,7 @@ func (h history[T]) ordered(rule string, below func(a, b T) bool) *labtest.Viola
 				continue
 			}
 			return &labtest.Violation{
-				What: fmt.Sprintf("%v is not below %v, the stamp of what it led to", h.events[a].Stamp, h.events[b].Stamp),
+				What: fmt.Sprintf("timestamp %v is not smaller than %v, although its event happened before", h.events[a].Stamp, h.events[b].Stamp),
 				Rule: rule,
 				Seen: append([]string{
 					"earlier: " + h.events[a].String(), "later: " + h.events[b].String(),
@@ -115,15 +112,15 @@ func (h history[T]) concurrent() (concurrent, caused bool) {
 // An execution runs on the network: every node has a clock and sends letters
 // that carry its stamps.
 type execution[T any] struct {
-	s       *labtest.Sim
-	nodes   []*process[T]
-	letters int
+	s     *labtest.Sim
+	nodes []*process[T]
+	sent  int
 
 	mu     sync.Mutex
-	events []moment[T]
+	events []event[T]
 }
 
-type letter[T any] struct {
+type message[T any] struct {
 	ID    int
 	Stamp T
 }
@@ -144,15 +141,15 @@ func newExecution[T any](s *labtest.Sim, newClock func(node *labrpc.Node) clock[
 	s.StartAll(func(node *labrpc.Node) {
 		p := &process[T]{x: x, node: node, clock: newClock(node)}
 		x.nodes = append(x.nodes, p)
-		labrpc.Receive(node, "letter", func(_ labrpc.NodeID, l letter[T]) {
-			p.happen(moment[T]{Receives: l.ID}, func() T { return p.clock.receive(l.Stamp) })
+		labrpc.Receive(node, "test/message", func(_ labrpc.NodeID, l message[T]) {
+			p.happen(event[T]{Receives: l.ID}, func() T { return p.clock.receive(l.Stamp) })
 		})
 	})
 	return x
 }
 
 // happen makes something happen on the node and tells the test of it.
-func (p *process[T]) happen(m moment[T], stamp func() T) T {
+func (p *process[T]) happen(m event[T], stamp func() T) T {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.place++
@@ -162,20 +159,20 @@ func (p *process[T]) happen(m moment[T], stamp func() T) T {
 	return m.Stamp
 }
 
-func (x *execution[T]) take(at time.Duration, m moment[T]) {
+func (x *execution[T]) take(at time.Duration, m event[T]) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	m.At = at
 	x.events = append(x.events, m)
 }
 
-func (p *process[T]) local() { p.happen(moment[T]{}, p.clock.tick) }
+func (p *process[T]) local() { p.happen(event[T]{}, p.clock.tick) }
 
 func (p *process[T]) send(to labrpc.NodeID) {
-	p.x.letters++
-	id := p.x.letters
-	l := letter[T]{ID: id, Stamp: p.happen(moment[T]{Sends: id}, p.clock.tick)}
-	_ = labrpc.Send(p.node, to, "letter", l) // likewise
+	p.x.sent++
+	id := p.x.sent
+	l := message[T]{ID: id, Stamp: p.happen(event[T]{Sends: id}, p.clock.tick)}
+	_ = labrpc.Send(p.node, to, "test/message", l) // likewise
 }
 
 // random lets n things happen, a pause of up to longest after each: two in three
@@ -208,7 +205,7 @@ func (x *execution[T]) random(n int, longest time.Duration, check func(history[T
 }
 
 // recorded returns what has happened so far.
-func (x *execution[T]) recorded() []moment[T] {
+func (x *execution[T]) recorded() []event[T] {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	return slices.Clone(x.events)

@@ -2,6 +2,7 @@ package clocks_test
 
 import (
 	"fmt"
+	"runtime"
 	"testing"
 	"time"
 
@@ -13,9 +14,10 @@ import (
 )
 
 const (
-	ruleHybridOrder   = "rule 17: if a happened before b, a's stamp is before b's: by Wall, and within one Wall by Logical (Kulkarni et al. 2014)"
-	ruleHybridWall    = "rule 18: Wall is the largest that a wall clock showed at the event or at one that happened before it"
-	ruleHybridLogical = "rule 19: Logical is 0 if no earlier event has this Wall, else one more than the largest of those"
+	ruleHybridOrder   = "if a happened before b, a's timestamp is Before b's: by Wall, and for equal Wall by Logical (rule 17; Kulkarni et al. 2014)"
+	ruleHybridWall    = "Wall is the largest time that a wall clock showed at the event or at an event that happened before it (rule 18)"
+	ruleHybridLogical = "Logical is 0 if no earlier event has the same Wall; otherwise it is one more than the largest Logical of those events (rule 19)"
+	ruleHybridValues  = "Wall is the largest time that a wall clock showed so far; Logical counts the earlier events with that Wall (rules 18 and 19)"
 )
 
 func hybridClock(wall func() time.Time) clock[clocks.HybridTime] {
@@ -23,8 +25,8 @@ func hybridClock(wall func() time.Time) clock[clocks.HybridTime] {
 	return clock[clocks.HybridTime]{tick: c.Tick, receive: c.Receive}
 }
 
-// checkHybrid holds the stamps of an execution against rules 17 to 19. What they
-// should be follows from what the wall clocks showed at each event, and from who sent and received what.
+// checkHybrid checks the timestamps of an execution against rules 17 to 19. The expected timestamps follow from
+// the times that the wall clocks showed, and from the messages that were sent and received.
 func checkHybrid(h history[clocks.HybridTime]) *labtest.Violation {
 	if v := h.ordered(ruleHybridOrder, clocks.HybridTime.Before); v != nil {
 		return v
@@ -48,7 +50,7 @@ func checkHybrid(h history[clocks.HybridTime]) *labtest.Violation {
 			rule = ruleHybridWall
 		}
 		return &labtest.Violation{
-			What: fmt.Sprintf("%v, want %v", e, want[i]), Rule: rule,
+			What: fmt.Sprintf("%v; want timestamp %v", e, want[i]), Rule: rule,
 			Seen:  append([]string{fmt.Sprintf("the wall clock of %v showed %d", e.Node, e.Wall)}, h.list()...),
 			Nodes: []labrpc.NodeID{e.Node},
 		}
@@ -56,8 +58,8 @@ func checkHybrid(h history[clocks.HybridTime]) *labtest.Violation {
 	return nil
 }
 
-// One clock through all the cases: its own time is new, the past's is ahead, the
-// message's is ahead, both are ahead and equal, and the wall clock is set back.
+// One clock meets all cases: the wall clock is ahead, the last event is ahead, the message is ahead, two
+// of them are equal, and the wall clock is set back.
 func TestHybridCases3E(t *testing.T) {
 	labtest.Once(t, func(s *labtest.Sim) {
 		var now int64
@@ -77,8 +79,8 @@ func TestHybridCases3E(t *testing.T) {
 			{name: "the wall clock is behind", wall: 13, want: stamp{20, 5}},
 			{name: "a message with the same time and a larger counter", wall: 14, sent: stamp{20, 9}, want: stamp{20, 10}},
 			{name: "a message with the same time and a smaller counter", wall: 15, sent: stamp{20, 2}, want: stamp{20, 11}},
-			{name: "the wall clock comes up", wall: 20, want: stamp{20, 12}},
-			{name: "the wall clock goes on", wall: 21, want: stamp{21, 0}},
+			{name: "the wall clock has caught up", wall: 20, want: stamp{20, 12}},
+			{name: "the wall clock is ahead again", wall: 21, want: stamp{21, 0}},
 			{name: "the wall clock is set back", wall: 3, want: stamp{21, 1}},
 			{name: "a message with the time of the wall clock", wall: 30, sent: stamp{30, 0}, want: stamp{30, 1}},
 			{name: "a message behind the wall clock", wall: 31, sent: stamp{30, 8}, want: stamp{31, 0}},
@@ -91,14 +93,20 @@ func TestHybridCases3E(t *testing.T) {
 				got = c.Receive(row.sent)
 			}
 			if got != row.want {
-				s.Failf(ruleHybridWall+"; "+ruleHybridLogical, "%s: the stamp is %v, want %v", row.name, got, row.want)
+				s.Failf(ruleHybridValues, "%s: the timestamp is %v, want %v", row.name, got, row.want)
 			}
 		}
 		property(s, func(t *rapid.T) *labtest.Violation {
 			draw := func(name string) stamp {
-				return stamp{Wall: rapid.Int64Range(1, 3).Draw(t, name), Logical: rapid.IntRange(0, 3).Draw(t, name)}
+				return stamp{
+					Wall:    rapid.OneOf(rapid.Int64Range(1, 3), rapid.Int64Min(1)).Draw(t, name),
+					Logical: rapid.OneOf(rapid.IntRange(0, 3), rapid.IntMin(0)).Draw(t, name),
+				}
 			}
 			a, b := draw("a"), draw("b")
+			if rapid.Bool().Draw(t, "equal Wall") {
+				a.Wall = b.Wall
+			}
 			if got, want := a.Before(b), a.Wall < b.Wall || a.Wall == b.Wall && a.Logical < b.Logical; got != want {
 				return &labtest.Violation{What: fmt.Sprintf("%v.Before(%v) = %t, want %t", a, b, got, want), Rule: ruleHybridOrder}
 			}
@@ -107,8 +115,8 @@ func TestHybridCases3E(t *testing.T) {
 	})
 }
 
-// Rules 17 to 19 hold on the network, with wall clocks that are off by up to 50 ms,
-// drift, and are set forward and back.
+// Rules 17 to 19 hold on a network with wall clocks that are off by up to 50 ms, drift, and are set
+// forward and back.
 func TestHybridOnTheNetwork3E(t *testing.T) {
 	const back = "a wall clock was set back"
 	cfg := labtest.Config{Nodes: 4, Link: unruly, MustCover: []string{wasConcurrent, wasCaused, back}}
@@ -127,9 +135,9 @@ func TestHybridOnTheNetwork3E(t *testing.T) {
 	})
 }
 
-// The counter does not grow with the run: it counts only while a wall clock is
-// behind the fastest, and starts again. Four nodes are up to 100 ms apart, and each sends
-// 200 letters a second; so no more than 200 events can share a wall time.
+// Logical does not grow with the length of the run: it counts only while a wall clock is behind the fastest, and
+// starts again. Four clocks are up to 100 ms apart, and each node sends 200 messages per second, so at most 200
+// events can have the same Wall.
 func TestHybridCounterStaysSmall3E(t *testing.T) {
 	const apart = "a node's wall clock was behind a stamp that it received"
 	cfg := labtest.Config{Nodes: 4, Seeds: 3, MustCover: []string{apart}}
@@ -154,26 +162,95 @@ func TestHybridCounterStaysSmall3E(t *testing.T) {
 			s.Measure("largest counter", float64(e.Stamp.Logical), "", "≤ 200")
 			s.Measure("largest distance from the wall clock", float64(ahead.Microseconds())/1000, "ms", "≤ 100ms")
 			if e.Stamp.Logical > 200 || e.Stamp.Logical < 0 {
-				s.Failf(ruleHybridLogical, "the counter has come to %d: %v", e.Stamp.Logical, e)
+				s.Failf(ruleHybridLogical, "Logical = %d, want at most 200: %v", e.Stamp.Logical, e)
 			}
 			if ahead < 0 || ahead > 100*time.Millisecond {
-				s.Failf(ruleHybridWall, "%v is ahead of the wall clock by %v, want 0 to 100ms", e, ahead)
+				s.Failf(ruleHybridWall, "Wall is ahead of the node's wall clock by %v, want 0s to 100ms: %v", ahead, e)
 			}
 		}
 	})
 }
 
-// Many goroutines of one node stamp at once: no two events get one stamp.
-func TestHybridManyGoroutines3E(t *testing.T) {
+// A message counts however far its Wall is ahead of the node's wall clock, and however far behind.
+func TestHybridBelievesEveryMessage3E(t *testing.T) {
+	const year = 365 * 24 * time.Hour
 	labtest.Once(t, func(s *labtest.Sim) {
-		c := clocks.NewHybridClock(func() time.Time { return noon })
-		ahead := clocks.HybridTime{Wall: noon.Add(time.Second).UnixNano()}
-		seen := map[clocks.HybridTime]bool{}
-		for _, st := range atOnce(c.Tick, func() clocks.HybridTime { return c.Receive(ahead) }) {
-			if seen[st] {
-				s.Failf(ruleLocking, "two events of one node have the stamp %v", st)
+		for _, ahead := range []time.Duration{
+			1, time.Millisecond, 300 * time.Millisecond, time.Second, 10 * time.Second, 2 * time.Minute, 2 * time.Hour,
+			30 * time.Hour, 40 * 24 * time.Hour, year, 100 * year, 200 * year,
+		} {
+			c := clocks.NewHybridClock(func() time.Time { return noon })
+			sent := clocks.HybridTime{Wall: noon.Add(ahead).UnixNano(), Logical: 3}
+			first := c.Tick()
+			for i, got := range []clocks.HybridTime{c.Receive(sent), c.Tick(), c.Receive(first)} {
+				want := clocks.HybridTime{Wall: sent.Wall, Logical: sent.Logical + 1 + i}
+				if !sent.Before(got) {
+					s.Failf(ruleHybridOrder, "a message from %v ahead has timestamp %v, and event %d after its receipt %v", ahead, sent, i, got)
+				}
+				if got != want {
+					s.Failf(ruleHybridValues, "a message from %v ahead has timestamp %v, and event %d after its receipt %v, want %v", ahead, sent, i, got, want)
+				}
 			}
-			seen[st] = true
+		}
+		now := noon
+		c := clocks.NewHybridClock(func() time.Time { return now })
+		first := c.Tick()
+		now = now.Add(-50 * year) // the clock is set back, and counts from there
+		if got, want := c.Tick(), (clocks.HybridTime{Wall: first.Wall, Logical: 1}); got != want {
+			s.Failf(ruleHybridValues, "after the wall clock was set back by 50 years the timestamp is %v, want %v", got, want)
+		}
+		old := clocks.HybridTime{Wall: noon.Add(-60 * year).UnixNano(), Logical: 1 << 20}
+		if got, want := c.Receive(old), (clocks.HybridTime{Wall: first.Wall, Logical: 2}); got != want {
+			s.Failf(ruleHybridValues, "a message with timestamp %v is received with %v, want %v", old, got, want)
 		}
 	})
+}
+
+// Logical counts on without an end while the wall clock stands still, and continues a message's Logical.
+func TestHybridLargeLogical3E(t *testing.T) {
+	const events = 70_000 // more than 16 bits can count
+	labtest.Once(t, func(s *labtest.Sim) {
+		c := clocks.NewHybridClock(func() time.Time { return noon })
+		want := clocks.HybridTime{Wall: noon.UnixNano()}
+		for range events {
+			if got := c.Tick(); got != want {
+				s.Failf(ruleHybridLogical, "event %d at one wall time has timestamp %v, want %v", want.Logical+1, got, want)
+			}
+			want.Logical++
+		}
+		for _, logical := range []int{1 << 17, 1<<24 + 1, 1 << 31, 1 << 32, 1<<53 + 1} {
+			want.Logical = logical + 1
+			if got := c.Receive(clocks.HybridTime{Wall: want.Wall, Logical: logical}); got != want {
+				s.Failf(ruleHybridLogical, "a message with Logical %d is received with timestamp %v, want %v", logical, got, want)
+			}
+		}
+	})
+}
+
+// Many goroutines of one node call the clock at once, and others run whenever it reads the wall clock: each event
+// has a timestamp of its own, and Logical counts them without a gap.
+func TestHybridManyGoroutines3E(t *testing.T) {
+	labtest.Once(t, func(s *labtest.Sim) {
+		for _, ahead := range []time.Duration{0, time.Second} {
+			c := clocks.NewHybridClock(func() time.Time { runtime.Gosched(); return noon })
+			sent := clocks.HybridTime{Wall: noon.Add(ahead).UnixNano()}
+			stamps := stampInParallel(s, 20, 200, c.Tick, func() clocks.HybridTime { return c.Receive(sent) })
+			checkDistinct(s, stamps)
+			// The first receipt may skip 0.
+			if n, last := len(stamps), c.Tick(); ahead == 0 && last.Logical != n && last.Logical != n+1 {
+				s.Failf(ruleLocking, "event %d at one wall time has Logical = %d, want %d or %d", n+1, last.Logical, n, n+1)
+			}
+		}
+	})
+}
+
+// checkDistinct checks that no two events of one node have the same timestamp.
+func checkDistinct(s *labtest.Sim, stamps []clocks.HybridTime) {
+	seen := make(map[clocks.HybridTime]bool, len(stamps))
+	for _, st := range stamps {
+		if seen[st] {
+			s.Failf(ruleLocking, "two events of one node have the same timestamp, %v", st)
+		}
+		seen[st] = true
+	}
 }

@@ -1,7 +1,6 @@
 package clocks_test
 
 import (
-	"fmt"
 	"sync"
 	"testing"
 	"time"
@@ -12,14 +11,15 @@ import (
 )
 
 const (
-	ruleLeaseEnds = "rule 7: a lease is valid for exactly its length, and expired is called at most 10 ms later, whatever the wall clock shows"
-	ruleRenew     = "rule 8: Renew and Release count from now; what is over stays over; expired is called once, and never after Release"
+	ruleLeaseEnds = "a lease is valid until just before its end, whatever the wall clock shows; expired is called at the end or at most 10 ms later (rule 7)"
+	ruleRenew     = "Renew and Release take effect immediately; a lease that expired or was released stays invalid (rule 8)"
+	ruleExpired   = "expired is called exactly once for a lease that expires, and never for a lease that was released (rule 8)"
 
 	slack = 10 * time.Millisecond
 )
 
-// A tenant is a lease on n1 and what the test knows of it.
-type tenant struct {
+// A leaseUnderTest is a lease on n1 and what the test knows of it.
+type leaseUnderTest struct {
 	s     *labtest.Sim
 	lease *clocks.Lease
 	end   time.Duration
@@ -28,68 +28,71 @@ type tenant struct {
 	expired []time.Duration // when expired was called
 }
 
-func newTenant(s *labtest.Sim, node *labrpc.Node, length time.Duration) *tenant {
-	tn := &tenant{s: s, end: s.Net.Now() + length}
-	tn.lease = clocks.NewLease(node, length, func() {
-		_ = labrpc.Tell(node, struct{}{}, tn.take) // fails only when the node is down
+func newLease(s *labtest.Sim, node *labrpc.Node, length time.Duration) *leaseUnderTest {
+	l := &leaseUnderTest{s: s, end: s.Net.Now() + length}
+	l.lease = clocks.NewLease(node, length, func() {
+		_ = labrpc.Tell(node, struct{}{}, l.take) // fails only when the node is down
 	})
-	return tn
+	return l
 }
 
-func (tn *tenant) take(at time.Duration, _ struct{}) {
-	tn.mu.Lock()
-	defer tn.mu.Unlock()
-	tn.expired = append(tn.expired, at)
+func (l *leaseUnderTest) take(at time.Duration, _ struct{}) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.expired = append(l.expired, at)
 }
 
-func (tn *tenant) calls() []time.Duration {
-	tn.mu.Lock()
-	defer tn.mu.Unlock()
-	return tn.expired
+func (l *leaseUnderTest) calls() []time.Duration {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.expired
 }
 
-// check compares what the lease says with what is true now.
-func (tn *tenant) check() {
-	now := tn.s.Net.Now()
-	left := max(0, tn.end-now)
-	if got := tn.lease.Valid(); got != (left > 0) {
-		tn.s.Failf(ruleLeaseEnds, "Valid() = %t at %v, want %t: the lease ends at %v", got, now, left > 0, tn.end)
+// check compares the results of the lease's methods with the true values.
+func (l *leaseUnderTest) check() {
+	now := l.s.Net.Now()
+	left := max(0, l.end-now)
+	if got := l.lease.Valid(); got != (left > 0) {
+		l.s.Failf(ruleLeaseEnds, "Valid() = %t at %v, want %t: the end of the lease is %v", got, now, left > 0, l.end)
 	}
-	if got := tn.lease.Remaining(); (got - left).Abs() > time.Millisecond {
-		tn.s.Failf(ruleLeaseEnds, "Remaining() = %v at %v, want %v", got, now, left)
+	if got := l.lease.Remaining(); (got - left).Abs() > time.Millisecond {
+		l.s.Failf(ruleLeaseEnds, "Remaining() = %v at %v, want %v", got, now, left)
 	}
-	calls := tn.calls()
-	if len(calls) > 0 && calls[0] < tn.end {
-		tn.s.Failf(ruleLeaseEnds, "expired was called at %v, before the lease ends at %v", calls[0], tn.end)
+	calls := l.calls()
+	if len(calls) > 0 && calls[0] < l.end {
+		l.s.Failf(ruleLeaseEnds, "expired was called at %v, before the end of the lease at %v", calls[0], l.end)
 	}
-	if len(calls) == 0 && now > tn.end+slack {
-		tn.s.Failf(ruleLeaseEnds, "expired has not been called at %v: the lease ended at %v", now, tn.end)
+	if len(calls) == 0 && now > l.end+slack {
+		l.s.Failf(ruleLeaseEnds, "expired has not been called at %v: the lease ended at %v", now, l.end)
 	}
 	if len(calls) > 1 {
-		tn.s.Failf(ruleRenew, "expired was called %d times: at %v", len(calls), calls)
+		l.s.Failf(ruleExpired, "expired was called %d times, at %v, want once", len(calls), calls)
 	}
 }
 
-// watchTo checks all the time until then, and at the very instant.
-func (tn *tenant) watchTo(then time.Duration, meanwhile func()) {
-	for now := tn.s.Net.Now(); now < then; now = tn.s.Net.Now() {
-		tn.s.Run(min(10*time.Millisecond, then-now))
-		tn.check()
+// watchTo checks every 10 ms until then, and at that instant.
+func (l *leaseUnderTest) watchTo(then time.Duration, meanwhile func()) {
+	for now := l.s.Net.Now(); now < then; now = l.s.Net.Now() {
+		l.s.Run(min(10*time.Millisecond, then-now))
+		l.check()
 		meanwhile()
 	}
 }
 
-// The wall clock is set forward and back by up to an hour, ten times a second,
-// and runs too fast or too slow. The lease does not notice.
+// The wall clock is set forward or back by up to an hour, ten times per second, and runs too fast or too slow. The
+// lease is not affected.
 func TestLeaseEndsOnTime3B(t *testing.T) {
 	const forward, back = "the wall clock was set forward", "the wall clock was set back"
 	labtest.Run(t, labtest.Config{Nodes: 1, MustCover: []string{forward, back}}, func(s *labtest.Sim) {
 		node := s.Start(1)
 		s.Net.SetClock(1, time.Hour, 200_000*s.Rand().Float64()-100_000)
-		for range 3 {
+		for i := range 3 {
 			length := 500*time.Millisecond + time.Duration(s.Rand().Int64N(int64(3*time.Second)))
-			tn := newTenant(s, node, length)
-			tn.check()
+			if i == 1 {
+				length = 0
+			}
+			l := newLease(s, node, length)
+			l.check()
 			jump := func() {
 				if s.Rand().IntN(10) > 0 {
 					return
@@ -97,61 +100,172 @@ func TestLeaseEndsOnTime3B(t *testing.T) {
 				by := time.Duration(s.Rand().Int64N(int64(2*time.Hour))) - time.Hour
 				s.Net.JumpClock(1, by)
 				s.Cover(map[bool]string{true: forward, false: back}[by > 0])
-				tn.check()
+				l.check()
 			}
-			tn.watchTo(tn.end, jump)
-			tn.watchTo(tn.end+time.Second, jump)
+			l.watchTo(l.end, jump)
+			l.watchTo(l.end+time.Second, jump)
 		}
 	})
 }
 
-// A lease that is renewed in time goes on; it may also be made shorter. One
-// that is over cannot be renewed.
+// A lease that is renewed in time continues; Renew may also make it shorter. A lease that has expired cannot be
+// renewed.
 func TestLeaseRenewed3B(t *testing.T) {
 	labtest.Run(t, labtest.Config{Nodes: 1}, func(s *labtest.Sim) {
-		tn := newTenant(s, s.Start(1), time.Second)
+		l := newLease(s, s.Start(1), time.Second)
 		jump := func() {
 			if s.Rand().IntN(20) == 0 {
 				s.Net.JumpClock(1, time.Duration(s.Rand().Int64N(int64(time.Minute)))-30*time.Second)
 			}
 		}
-		for _, length := range []time.Duration{time.Second, 3 * time.Second, 500 * time.Millisecond, time.Second} {
-			tn.watchTo(s.Net.Now()+time.Duration(s.Rand().Int64N(int64(450*time.Millisecond))), jump)
-			if !tn.lease.Renew(length) {
-				s.Failf(ruleRenew, "Renew = false at %v: the lease is valid until %v", s.Net.Now(), tn.end)
+		for _, length := range []time.Duration{time.Second, 3 * time.Second, 500 * time.Millisecond, time.Second, 0} {
+			l.watchTo(s.Net.Now()+time.Duration(s.Rand().Int64N(int64(450*time.Millisecond))), jump)
+			if !l.lease.Renew(length) {
+				s.Failf(ruleRenew, "Renew = false at %v, want true: the lease is valid until %v", s.Net.Now(), l.end)
 			}
-			tn.end = s.Net.Now() + length
-			tn.check()
+			l.end = s.Net.Now() + length
+			l.check()
 		}
-		tn.watchTo(tn.end, jump)
+		l.watchTo(l.end, jump)
 		for range 3 {
-			if tn.lease.Renew(time.Second) {
-				s.Failf(ruleRenew, "Renew = true at %v: the lease was over at %v", s.Net.Now(), tn.end)
+			if l.lease.Renew(time.Second) {
+				s.Failf(ruleRenew, "Renew = true at %v, want false: the lease expired at %v", s.Net.Now(), l.end)
 			}
-			tn.watchTo(s.Net.Now()+1100*time.Millisecond, jump)
+			l.watchTo(s.Net.Now()+1100*time.Millisecond, jump)
 		}
 	})
 }
 
-// A lease that is released ends at once and in silence, and no other with it.
+// A lease that is released ends immediately, expired is not called, and other leases are not affected.
 func TestLeaseReleased3B(t *testing.T) {
 	labtest.Run(t, labtest.Config{Nodes: 1}, func(s *labtest.Sim) {
 		node := s.Start(1)
 		length := time.Second + time.Duration(s.Rand().Int64N(int64(time.Second)))
-		kept, released := newTenant(s, node, length), newTenant(s, node, length)
+		kept, released := newLease(s, node, length), newLease(s, node, length)
 		kept.watchTo(kept.end-time.Duration(1+s.Rand().Int64N(int64(500*time.Millisecond))), released.check)
 		released.lease.Release()
-		silent := func() {
-			if l := released.lease; l.Valid() || l.Remaining() != 0 || l.Renew(time.Minute) {
-				s.Failf(ruleRenew, "a lease was released and is still valid, or can be renewed")
-			}
-			if calls := released.calls(); len(calls) > 0 {
-				s.Fail(labtest.Violation{
-					What: fmt.Sprintf("expired was called at %v for a lease that had been released", calls[0]), Rule: ruleRenew,
-				})
+		over := func() { checkReleased(s, released) }
+		over()
+		kept.watchTo(kept.end+2*time.Second, over)
+		released.lease.Release() // again
+		kept.lease.Release()     // after it has expired
+		kept.watchTo(kept.end+5*time.Second, over)
+	})
+}
+
+// checkReleased checks a lease after Release has returned.
+func checkReleased(s *labtest.Sim, l *leaseUnderTest) {
+	for _, length := range []time.Duration{time.Minute, 0} {
+		if l.lease.Renew(length) {
+			s.Failf(ruleRenew, "Renew(%v) = true after Release, want false", length)
+		}
+	}
+	if l.lease.Valid() || l.lease.Remaining() != 0 {
+		s.Failf(ruleRenew, "after Release Valid() = %t and Remaining() = %v, want false and 0s", l.lease.Valid(), l.lease.Remaining())
+	}
+	if calls := l.calls(); len(calls) > 0 {
+		s.Failf(ruleExpired, "expired was called at %v for a lease that had been released", calls[0])
+	}
+}
+
+// At the instant of its end a lease is invalid already, whether its own timer has fired or not: goroutines whose
+// timers were started before and after the lease's ask at that very instant. So does expired itself.
+func TestLeaseAtItsEnd3B(t *testing.T) {
+	const length = time.Second
+	type answers struct {
+		Asker          string
+		Valid, Renewed bool
+		Remaining      time.Duration
+	}
+	labtest.Run(t, labtest.Config{Nodes: 1, Seeds: 5}, func(s *labtest.Sim) {
+		node := s.Start(1)
+		var mu sync.Mutex
+		var all []answers
+		take := func(_ time.Duration, a answers) {
+			mu.Lock()
+			defer mu.Unlock()
+			all = append(all, a)
+		}
+		lease := make(chan *clocks.Lease, 4)
+		ask := func(asker string) {
+			l := <-lease
+			lease <- l
+			_ = labrpc.Tell(node, answers{asker, l.Valid(), l.Renew(time.Second), l.Remaining()}, take) // fails only when the node is down
+		}
+		time.AfterFunc(length, func() { ask("a timer that was started before the lease") })
+		lease <- clocks.NewLease(node, length, func() { ask("expired") })
+		time.AfterFunc(length, func() { ask("a timer that was started after the lease") })
+		s.Run(length + slack + time.Millisecond)
+		mu.Lock()
+		defer mu.Unlock()
+		for _, a := range all {
+			if a.Valid || a.Renewed || a.Remaining != 0 {
+				s.Failf(ruleRenew, "%s found at the end of the lease Valid() = %t, Renew(1s) = %t and Remaining() = %v, want false, false and 0s",
+					a.Asker, a.Valid, a.Renewed, a.Remaining)
 			}
 		}
-		silent()
-		kept.watchTo(kept.end+5*time.Second, silent)
+		if len(all) != 3 {
+			s.Failf("expired may call the lease's methods, and all methods may be called by several goroutines at once (rule 20)",
+				"%v after the end of the lease, %d of 3 goroutines have returned from its methods, expired among the three", slack, len(all))
+		}
+	})
+}
+
+// Leases may be long, longer than 32 bits count in any unit from nanoseconds to milliseconds.
+func TestLongLease3B(t *testing.T) {
+	labtest.Run(t, labtest.Config{Nodes: 1, Seeds: 2, Limit: time.Hour}, func(s *labtest.Sim) {
+		node := s.Start(1)
+		var all []*leaseUnderTest
+		for _, length := range []time.Duration{5 * time.Second, 72 * time.Minute, 25 * 24 * time.Hour, 50 * 24 * time.Hour, 100 * 365 * 24 * time.Hour} {
+			l := newLease(s, node, time.Second)
+			if !l.lease.Renew(length) {
+				s.Failf(ruleRenew, "Renew(%v) = false, want true: the lease is valid", length)
+			}
+			l.end = s.Net.Now() + length
+			all = append(all, newLease(s, node, length), l)
+		}
+		check := func() {
+			for _, l := range all {
+				l.check()
+			}
+		}
+		check()
+		all[0].watchTo(all[0].end+time.Second, check)
+		for _, l := range all[2:] {
+			l.lease.Release()
+			checkReleased(s, l)
+		}
+	})
+}
+
+// Goroutines renew and ask while another releases: the lease is over, and stays so.
+func TestLeaseManyGoroutines3B(t *testing.T) {
+	const goroutines, rounds, each = 3, 10, 60
+	labtest.Run(t, labtest.Config{Nodes: 1, Seeds: 1}, func(s *labtest.Sim) {
+		node := s.Start(1)
+		all := make([]*leaseUnderTest, rounds*each)
+		for i := range all {
+			all[i] = newLease(s, node, time.Minute)
+		}
+		inParallel(s, goroutines, rounds, each, func(g, i int) {
+			l := all[i].lease
+			switch g {
+			case 0:
+				l.Release()
+			case 1:
+				l.Renew(time.Minute)
+				l.Valid()
+			default:
+				l.Remaining()
+				l.Renew(time.Hour)
+			}
+		})
+		for _, l := range all {
+			checkReleased(s, l)
+		}
+		s.Run(3 * time.Minute)
+		for _, l := range all {
+			checkReleased(s, l)
+		}
 	})
 }

@@ -11,7 +11,7 @@ import (
 // How a SyncedClock asks its server.
 const (
 	PollInterval = 4 * time.Second // from one question to the next
-	Patience     = time.Second     // how long it waits for an answer
+	ReplyTimeout = time.Second     // how long it waits for an answer
 	Window       = 8               // how many exchanges it remembers
 )
 

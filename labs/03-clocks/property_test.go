@@ -112,27 +112,27 @@ const scriptNodes = 3
 // receives where nothing is under way is an event without a letter.
 func play[T any](steps []step, newClock func(id labrpc.NodeID) clock[T]) history[T] {
 	var clocks [scriptNodes]clock[T]
-	var inbox [scriptNodes][]letter[T]
+	var inbox [scriptNodes][]message[T]
 	var places [scriptNodes]int
 	for i := range clocks {
 		clocks[i] = newClock(labrpc.NodeID(i + 1))
 	}
-	var events []moment[T]
+	var events []event[T]
 	sent := 0
 	for _, st := range steps {
 		n := st.Node
 		places[n]++
-		m := moment[T]{Node: labrpc.NodeID(n + 1), Place: places[n]}
+		m := event[T]{Node: labrpc.NodeID(n + 1), Place: places[n]}
 		switch waiting := inbox[n]; {
 		case st.Do == 1:
 			sent++
 			m.Sends, m.Stamp = sent, clocks[n].tick()
 			to := (n + 1 + st.Pick%(scriptNodes-1)) % scriptNodes
-			inbox[to] = append(inbox[to], letter[T]{ID: sent, Stamp: m.Stamp})
+			inbox[to] = append(inbox[to], message[T]{ID: sent, Stamp: m.Stamp})
 		case st.Do == 2 && len(waiting) > 0:
 			i := st.Pick % len(waiting)
 			m.Receives, m.Stamp = waiting[i].ID, clocks[n].receive(waiting[i].Stamp)
-			inbox[n] = append(append([]letter[T]{}, waiting[:i]...), waiting[i+1:]...)
+			inbox[n] = append(append([]message[T]{}, waiting[:i]...), waiting[i+1:]...)
 		default:
 			m.Stamp = clocks[n].tick()
 		}

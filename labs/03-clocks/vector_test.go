@@ -1,8 +1,10 @@
 package clocks_test
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -14,9 +16,10 @@ import (
 )
 
 const (
-	ruleVectorCount = "rule 12: entry k of V(e) counts the events of node k that are e or happened before e"
-	ruleCompare     = "rule 13: a happened before b exactly if V(a) < V(b): no entry larger and some entry smaller (Mattern 1988)"
-	ruleStamps      = "rule 14: a stamp never changes, and Receive, Merge and Compare do not alter what they are given"
+	ruleVectorCount = "entry k of V(e) is the number of events of node k that are e or happened before e (rule 12; Mattern 1988)"
+	ruleCompare     = "a happened before b if and only if V(a) < V(b): no entry is larger and at least one is smaller (rule 13; Mattern 1988)"
+	ruleMerge       = "each entry of the merged vector is the larger of the two entries (rule 14)"
+	ruleStamps      = "a vector that was returned never changes; Receive, Merge and Compare do not change their arguments (rule 14)"
 )
 
 // vectorClock is the clock of one of n nodes.
@@ -25,7 +28,7 @@ func vectorClock(id labrpc.NodeID, n int) clock[clocks.Vector] {
 	return clock[clocks.Vector]{tick: c.Tick, receive: c.Receive}
 }
 
-// checkVector holds the stamps of an execution against rules 12 and 13.
+// checkVector checks the vectors of an execution against rules 12 and 13.
 func checkVector(h history[clocks.Vector], n int) *labtest.Violation {
 	for i, e := range h.events {
 		want := make(clocks.Vector, n)
@@ -35,7 +38,7 @@ func checkVector(h history[clocks.Vector], n int) *labtest.Violation {
 		}
 		if !slices.Equal(e.Stamp, want) {
 			return &labtest.Violation{
-				What: fmt.Sprintf("%v, want %v", e, want), Rule: ruleVectorCount,
+				What: fmt.Sprintf("%v; want vector %v", e, want), Rule: ruleVectorCount,
 				Seen: h.list(), Nodes: []labrpc.NodeID{e.Node},
 			}
 		}
@@ -53,7 +56,7 @@ func checkVector(h history[clocks.Vector], n int) *labtest.Violation {
 	return nil
 }
 
-// truth is how two events lie to each other, by who sent and received what.
+// truth returns the order of two events. It follows from the messages that were sent and received.
 func truth[T any](h history[T], a, b int) clocks.Order {
 	switch {
 	case a == b:
@@ -66,24 +69,23 @@ func truth[T any](h history[T], a, b int) clocks.Order {
 	return clocks.Concurrent
 }
 
-// The figure of the README has the vectors that the book gives it, and they tell
-// what Lamport's numbers cannot: E and C are concurrent.
+// The README states the vectors of the figure's events. They show what Lamport's times cannot: E
+// and C are concurrent.
 func TestVectorFigure3D(t *testing.T) {
 	labtest.Once(t, func(s *labtest.Sim) {
 		h := figure(func(id labrpc.NodeID) clock[clocks.Vector] { return vectorClock(id, 3) })
 		for i, want := range []clocks.Vector{{1, 0, 0}, {2, 0, 0}, {2, 1, 0}, {2, 2, 0}, {0, 0, 1}, {2, 2, 2}} {
 			if got := h.events[i].Stamp; !slices.Equal(got, want) {
-				s.Failf(ruleVectorCount, "event %s of the figure has the stamp %v, want %v", figureNames[i], got, want)
+				s.Failf(ruleVectorCount, "event %s of the README's figure has vector %v, want %v", figureNames[i], got, want)
 			}
 		}
 		if got := h.events[figureE].Stamp.Compare(h.events[figureC].Stamp); got != clocks.Concurrent {
-			s.Failf(ruleCompare, "E compared to C is %q, want %q", got, clocks.Concurrent)
+			s.Failf(ruleCompare, "V(E).Compare(V(C)) = %v in the README's figure, want %v", got, clocks.Concurrent)
 		}
 	})
 }
 
-// Vectors are in a partial order: one comparison tells of the other way round,
-// and "before" leads on.
+// Compare is a partial order on vectors of any length, with entries of any size.
 func TestVectorCompare3D(t *testing.T) {
 	labtest.Once(t, func(s *labtest.Sim) {
 		for _, row := range []struct {
@@ -96,9 +98,24 @@ func TestVectorCompare3D(t *testing.T) {
 			{v: clocks.Vector{3, 4, 5}, o: clocks.Vector{2, 4, 5}, want: clocks.After},
 			{v: clocks.Vector{0, 0, 1}, o: clocks.Vector{2, 1, 0}, want: clocks.Concurrent},
 			{v: clocks.Vector{9, 9, 0}, o: clocks.Vector{0, 0, 1}, want: clocks.Concurrent},
+			{v: clocks.Vector{1}, o: clocks.Vector{2}, want: clocks.Before},
+			{v: clocks.Vector{255, 1}, o: clocks.Vector{256, 1}, want: clocks.Before},
+			{v: clocks.Vector{1 << 16, 1}, o: clocks.Vector{1<<16 - 1, 1}, want: clocks.After},
+			{v: clocks.Vector{1, 1}, o: clocks.Vector{3 << 30, 1}, want: clocks.Before},
+			{v: clocks.Vector{1 << 32, 1}, o: clocks.Vector{0, 1}, want: clocks.After},
+			{v: clocks.Vector{1<<53 + 1, 0}, o: clocks.Vector{1 << 53, 1}, want: clocks.Concurrent},
+			{v: clocks.Vector{1 << 63, 1}, o: clocks.Vector{1, 1}, want: clocks.After},
 		} {
 			if got := row.v.Compare(row.o); got != row.want {
 				s.Failf(ruleCompare, "%v.Compare(%v) = %v, want %v", row.v, row.o, got, row.want)
+			}
+		}
+		for differing := range 300 { // one of many entries decides
+			v, o := make(clocks.Vector, 300), make(clocks.Vector, 300)
+			o[differing] = 1
+			if got := v.Compare(o); got != clocks.Before {
+				s.Failf(ruleCompare, "Compare = %v of two vectors of 300 entries, of which entry %d is 0 and 1 and all others are equal, want %v",
+					got, differing+1, clocks.Before)
 			}
 		}
 		vector := rapid.Map(rapid.SliceOfN(rapid.Uint64Range(0, 3), 3, 3), func(v []uint64) clocks.Vector { return v })
@@ -120,7 +137,7 @@ func TestVectorCompare3D(t *testing.T) {
 	})
 }
 
-// A counter-example to rules 12 and 13 is small: we search for the smallest.
+// We search for a small execution that breaks rule 12 or 13, and report the smallest.
 func TestVectorSmallExecutions3D(t *testing.T) {
 	labtest.Once(t, func(s *labtest.Sim) {
 		property(s, func(t *rapid.T) *labtest.Violation {
@@ -130,8 +147,7 @@ func TestVectorSmallExecutions3D(t *testing.T) {
 	})
 }
 
-// Rules 12 and 13 hold for every two events on the network, whose letters overtake
-// each other.
+// Rules 12 and 13 hold for every two events on a network on which messages overtake each other.
 func TestVectorOnTheNetwork3D(t *testing.T) {
 	cfg := labtest.Config{Nodes: 4, Link: unruly, MustCover: []string{wasConcurrent, wasCaused}}
 	labtest.Run(t, cfg, func(s *labtest.Sim) {
@@ -142,8 +158,7 @@ func TestVectorOnTheNetwork3D(t *testing.T) {
 	})
 }
 
-// Who is given a stamp may keep it: what the clock does later does not change
-// it, and what is done to it does not change the clock.
+// The caller may keep a vector and may overwrite it: the clock and its vectors share no memory.
 func TestVectorStampsAreKept3D(t *testing.T) {
 	labtest.Once(t, func(s *labtest.Sim) {
 		kept := func(what string, got, want clocks.Vector) {
@@ -155,34 +170,111 @@ func TestVectorStampsAreKept3D(t *testing.T) {
 		first, sent := c.Tick(), clocks.Vector{0, 4, 1}
 		second := c.Receive(sent)
 		third := c.Tick()
-		kept("the first stamp, two events later,", first, clocks.Vector{1, 0, 0})
-		kept("the received stamp after Receive", sent, clocks.Vector{0, 4, 1})
-		kept("the second stamp, an event later,", second, clocks.Vector{2, 4, 1})
+		kept("the first vector, two events later,", first, clocks.Vector{1, 0, 0})
+		kept("the argument of Receive, after the call,", sent, clocks.Vector{0, 4, 1})
+		kept("the second vector, an event later,", second, clocks.Vector{2, 4, 1})
 		for _, stamp := range []clocks.Vector{sent, second, third} {
 			clear(stamp)
 		}
-		kept("the stamp after others were overwritten", c.Tick(), clocks.Vector{4, 4, 1})
+		kept("the vector of an event after the caller has overwritten earlier vectors", c.Tick(), clocks.Vector{4, 4, 1})
 
-		a, b := clocks.Vector{1, 5, 2}, clocks.Vector{3, 0, 2}
-		merged := a.Merge(b)
-		kept("the merger of [1 5 2] and [3 0 2]", merged, clocks.Vector{3, 5, 2})
-		merged[0], merged[1] = 9, 9
-		kept("a merged vector", a, clocks.Vector{1, 5, 2})
-		kept("a merged vector", b, clocks.Vector{3, 0, 2})
+		// Here the message knows more than the clock in each entry, then the clock more than the message.
+		c, sent = clocks.NewVectorClock(2, 3), clocks.Vector{7, 0, 9}
+		got := c.Receive(sent)
+		clear(sent)
+		kept("the vector of a receipt, after the caller has overwritten the argument,", got, clocks.Vector{7, 1, 9})
+		old := clocks.Vector{1, 0, 0}
+		got = c.Receive(old)
+		kept("the argument of Receive, after the call,", old, clocks.Vector{1, 0, 0})
+		clear(got)
+		kept("the vector of an event after the caller has overwritten earlier vectors", c.Tick(), clocks.Vector{7, 3, 9})
 	})
 }
 
-// Many goroutines of one node stamp at once: each event counts.
-func TestVectorManyGoroutines3D(t *testing.T) {
+// Merge returns a vector of its own, whichever of the two arguments knows more.
+func TestVectorMerge3D(t *testing.T) {
 	labtest.Once(t, func(s *labtest.Sim) {
-		c := clocks.NewVectorClock(2, 3)
-		stamps := atOnce(c.Tick, func() clocks.Vector { return c.Receive(clocks.Vector{7, 0, 1}) })
-		seen := map[uint64]bool{}
-		for _, st := range stamps {
-			if len(st) != 3 || st[1] < 1 || st[1] > uint64(len(stamps)) || seen[st[1]] {
-				s.Failf(ruleLocking, "of %d events of one node, one has the stamp %v, which is another's or nobody's", len(stamps), st)
+		for _, row := range []struct{ a, b, want clocks.Vector }{
+			{a: clocks.Vector{1, 5, 2}, b: clocks.Vector{3, 0, 2}, want: clocks.Vector{3, 5, 2}},
+			{a: clocks.Vector{4, 5, 6}, b: clocks.Vector{1, 2, 3}, want: clocks.Vector{4, 5, 6}},
+			{a: clocks.Vector{1, 2, 3}, b: clocks.Vector{4, 5, 6}, want: clocks.Vector{4, 5, 6}},
+			{a: clocks.Vector{1, 2, 3}, b: clocks.Vector{1, 2, 3}, want: clocks.Vector{1, 2, 3}},
+			{a: clocks.Vector{0, 0, 0}, b: clocks.Vector{0, 0, 0}, want: clocks.Vector{0, 0, 0}},
+			{a: clocks.Vector{1 << 40, 300}, b: clocks.Vector{255, 1 << 63}, want: clocks.Vector{1 << 40, 1 << 63}},
+		} {
+			a, b := slices.Clone(row.a), slices.Clone(row.b)
+			merged := a.Merge(b)
+			if !slices.Equal(merged, row.want) {
+				s.Failf(ruleMerge, "%v.Merge(%v) = %v, want %v", row.a, row.b, merged, row.want)
 			}
-			seen[st[1]] = true
+			clear(merged)
+			if !slices.Equal(a, row.a) || !slices.Equal(b, row.b) {
+				s.Failf(ruleStamps, "after %v.Merge(%v) the caller has overwritten the result, and the two are %v and %v", row.a, row.b, a, b)
+			}
+		}
+	})
+}
+
+// A clock counts on without an end: many events, many nodes, and vectors that are far ahead.
+func TestVectorLargeCounts3D(t *testing.T) {
+	const events, nodes, own = 70_000, 300, 290 // more than 16 bits can count; more nodes than 8 bits can
+	labtest.Once(t, func(s *labtest.Sim) {
+		c := clocks.NewVectorClock(2, 2)
+		for i := range uint64(events) {
+			if got := c.Tick(); got[0] != 0 || got[1] != i+1 {
+				s.Failf(ruleVectorCount, "event %d of n2 has vector %v, want %v", i+1, got, clocks.Vector{0, i + 1})
+			}
+		}
+		far := clocks.Vector{1<<40 + 1, 3}
+		if got, want := c.Receive(far), (clocks.Vector{far[0], events + 1}); !slices.Equal(got, want) {
+			s.Failf(ruleVectorCount, "the receipt of a message with vector %v has vector %v, want %v", far, got, want)
+		}
+		if got, want := c.Tick(), (clocks.Vector{far[0], events + 2}); !slices.Equal(got, want) {
+			s.Failf(ruleVectorCount, "the event after that receipt has vector %v, want %v", got, want)
+		}
+		wide, sent, want := clocks.NewVectorClock(own, nodes), make(clocks.Vector, nodes), make(clocks.Vector, nodes)
+		for i := range sent {
+			sent[i] = uint64(1000 + i)
+		}
+		sent[own-1] = 0
+		copy(want, sent)
+		want[own-1] = 1
+		if got := wide.Receive(sent); !slices.Equal(got, want) {
+			s.Failf(ruleVectorCount, "on node %d of %d, a receipt has vector %v, want %v", own, nodes, got, want)
+		}
+	})
+}
+
+// Many goroutines of one node call the clock at once. Rule 12 then says which own entries the events have: each
+// number once. The vectors are long, so that a call takes its time and others wait for it.
+func TestVectorManyGoroutines3D(t *testing.T) {
+	const nodes, goroutines, rounds, each = 4_000, 6, 8, 8
+	labtest.Once(t, func(s *labtest.Sim) {
+		c := clocks.NewVectorClock(2, nodes)
+		var sent atomic.Uint64
+		all := make([]clocks.Vector, rounds*each*goroutines)
+		inParallel(s, goroutines, rounds, each, func(g, i int) {
+			var v clocks.Vector
+			if (g+i)%2 == 0 {
+				v = c.Tick()
+			} else {
+				message := make(clocks.Vector, nodes)
+				message[0] = sent.Add(1)
+				if v = c.Receive(message); v[0] < message[0] {
+					v[1] = 0 // the receipt lacks what the message knows: reported below
+				}
+			}
+			all[i*goroutines+g] = v[:2]
+		})
+		// What an event knows, each later event of the node knows.
+		slices.SortFunc(all, func(a, b clocks.Vector) int { return cmp.Compare(a[1], b[1]) })
+		known := uint64(0)
+		for i, v := range all {
+			if v[1] != uint64(i+1) || v[0] < known {
+				s.Failf(ruleLocking, "of %d events of n2, event %d begins its vector with %v, want [%d %d] or a larger first entry",
+					len(all), i+1, v, known, i+1)
+			}
+			known = v[0]
 		}
 	})
 }

@@ -12,44 +12,48 @@ import (
 )
 
 const (
-	ruleOneLeader = "at most one leader a term (rule 9; Raft §5.2, Election Safety)"
-	ruleOneVote   = "one vote a term, none in a term that is over, and a crash changes nothing (rule 10; Raft §5.2)"
-	ruleTerms     = "terms never go back, all messages carry them, and who hears of a higher one follows in it (rule 11; Raft §5.1)"
-	ruleMajority  = "to lead a term takes votes of that term from a majority of all servers, each counted once (rule 12; Raft §5.2)"
-	ruleAnother   = "a candidate that hears from the leader of its term follows it; an older leader changes nothing (rule 13; Raft §5.2)"
-	rulePatience  = "a server stands after a silence of one to two election timeouts: a leader of its term and a vote given end the silence, nothing else does (rule 14; Raft §5.2)"
-	ruleBeats     = "a leader lets every peer hear from it at once, and then at every heartbeat (rule 15; Raft §5.2)"
-	ruleCalm      = "while a leader is heard nobody stands (rule 16; Raft §5.2)"
-	ruleProgress  = "when a majority can talk, it soon has a leader and knows it (rule 17)"
+	ruleOneLeader       = "each term has at most one leader, and State and the heartbeats agree on it (rule 9; Raft §5.2, Election Safety)"
+	ruleOneVote         = "a server votes at most once per term, never in a term older than its own, and a crash changes nothing (rule 10; Raft §5.2)"
+	ruleTerms           = "terms never decrease, every message carries the sender's term, and a server that receives a higher one adopts it and becomes a follower (rule 11; Raft §5.1)"
+	ruleMajority        = "a candidate becomes leader only with votes in its term from more than half of all servers, each counted once (rule 12; Raft §5.2)"
+	ruleAnother         = "a candidate follows the leader of its own term; an AppendEntries of an older term changes nothing (rule 13; Raft §5.2)"
+	ruleElectionTimeout = "a server starts an election when its random election timeout has passed; only AppendEntries from the leader of its term and a granted vote reset the timer (rule 14; Raft §5.2)"
+	ruleHeartbeats      = "a leader sends AppendEntries to every peer within 30ms of its election and then at every heartbeat; a follower sends no requests (rule 15; Raft §5.2)"
+	ruleCalm            = "in a calm network with a leader, no server starts an election (rule 16; Raft §5.2)"
+	ruleProgress        = "5s after a majority of the servers is connected, 10s if links lose messages, it has a leader that all of it knows (rule 17)"
 )
 
-// raftTiming is the timing of all servers in these tests, that of Raft §9.3.
+// raftTiming is the timing of all servers in these tests, the one of Raft §9.3.
 var raftTiming = RaftOptions{Heartbeat: 50 * time.Millisecond, ElectionTimeout: 150 * time.Millisecond}
 
 const (
-	soon         = 5 * time.Second  // rule 17, on links that lose nothing
-	soonDespite  = 10 * time.Second // rule 17, on others
-	longestWait  = 350 * time.Millisecond
-	raftSeeds    = 20
-	fixedLatency = 2 * time.Millisecond
+	electionLimit      = 5 * time.Second        // rule 17, on links that lose nothing
+	lossyElectionLimit = 10 * time.Second       // rule 17, on other links
+	shortestTimeout    = 140 * time.Millisecond // rule 14: ElectionTimeout, less one tick of 10ms
+	longestTimeout     = 350 * time.Millisecond // rule 14: 2·ElectionTimeout + Heartbeat
+	raftSeeds          = 20
+	fixedLatency       = 2 * time.Millisecond
 )
 
-// steadyLink is for stories in which a millisecond more or less would matter.
+// steadyLink is for tests in which a millisecond more or less would matter.
 var steadyLink = labrpc.Link{Latency: labrpc.Fixed(fixedLatency)}
 
-// A cluster is Raft servers and what the test has seen of them. It checks at every step what must hold at every step:
-// by what the servers report, and by what they say to each other.
+// A cluster is Raft servers and what the test has observed of them. It checks the invariants at every step, by the
+// servers' State and by their messages.
 type cluster struct {
 	s       *labtest.Sim
 	servers int // of all, up or not
 
-	mu      sync.Mutex
-	rafts   map[labrpc.NodeID]*Raft
-	votes   map[int]map[labrpc.NodeID]vote // by term and voter
-	leaders map[int]claim                  // by term
-	terms   map[labrpc.NodeID]int          // the highest that each server was seen in
-	asked   map[labrpc.NodeID]int          // how many requests of any kind each has sent
-	quiet   *silence
+	mu         sync.Mutex
+	rafts      map[labrpc.NodeID]*Raft
+	votes      map[int]map[labrpc.NodeID]vote // by term and voter
+	leaders    map[int]claim                  // by term
+	elected    map[int]bool                   // the terms whose leader's votes were checked
+	terms      map[labrpc.NodeID]int          // the highest term that each server was seen in
+	campaigns  map[labrpc.NodeID][]campaign   // the elections that each server was seen to start, in order
+	requests   map[labrpc.NodeID][]time.Duration
+	voteBodies bool // a method other than RequestVote carries a VoteRequest, as a pre-vote may
+	forbidden  *forbiddenCampaign
 }
 
 type vote struct {
@@ -62,25 +66,29 @@ type claim struct {
 	at time.Duration
 }
 
-// A silence is a server that must not stand for now, and why.
-type silence struct {
+type campaign struct {
+	term int
+	at   time.Duration
+}
+
+// A forbiddenCampaign is a server that must not start an election now, and the reason.
+type forbiddenCampaign struct {
 	server labrpc.NodeID
-	rule   string
 	why    string
 }
 
 func newCluster(s *labtest.Sim) *cluster {
 	c := &cluster{
 		s: s, servers: len(s.Net.Nodes()), rafts: map[labrpc.NodeID]*Raft{},
-		votes: map[int]map[labrpc.NodeID]vote{}, leaders: map[int]claim{},
-		terms: map[labrpc.NodeID]int{}, asked: map[labrpc.NodeID]int{},
+		votes: map[int]map[labrpc.NodeID]vote{}, leaders: map[int]claim{}, elected: map[int]bool{},
+		terms: map[labrpc.NodeID]int{}, campaigns: map[labrpc.NodeID][]campaign{}, requests: map[labrpc.NodeID][]time.Duration{},
 	}
-	s.Net.Intercept(c.hear)
-	s.Always(c.look)
+	s.Net.Intercept(c.recordMessage)
+	s.Always(c.checkStates)
 	return c
 }
 
-// startAll begins a cluster in which every server is the student's.
+// startAll starts a cluster in which every server runs the student's code.
 func startAll(s *labtest.Sim) *cluster {
 	c := newCluster(s)
 	c.start(s.Net.Nodes()...)
@@ -89,11 +97,18 @@ func startAll(s *labtest.Sim) *cluster {
 
 func (c *cluster) start(ids ...labrpc.NodeID) {
 	for _, id := range ids {
-		r := NewRaft(c.s.Start(id), raftTiming)
-		c.mu.Lock()
-		c.rafts[id] = r
-		c.mu.Unlock()
+		c.boot(c.s.Start(id))
 	}
+}
+
+// boot starts a server on a node, and reports whether it is not the first on that node.
+func (c *cluster) boot(node *labrpc.Node) (again bool) {
+	r := NewRaft(node, raftTiming)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	again = c.rafts[node.ID()] != nil
+	c.rafts[node.ID()] = r
+	return again
 }
 
 func (c *cluster) restart(id labrpc.NodeID) {
@@ -111,7 +126,7 @@ func (c *cluster) state(id labrpc.NodeID) State {
 	return r.State()
 }
 
-// up are the student's servers that run.
+// up returns the student's servers that run.
 func (c *cluster) up() []labrpc.NodeID {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -120,25 +135,39 @@ func (c *cluster) up() []labrpc.NodeID {
 	})
 }
 
-// mustNotStand sets who must not stand from now on, or asks of anybody anything; nobody, for 0.
-func (c *cluster) mustNotStand(id labrpc.NodeID, rule, why string) {
+// mustNotCampaign forbids a server to start an election, or to send any request, from now on; 0 forbids it to no server.
+func (c *cluster) mustNotCampaign(id labrpc.NodeID, why string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.quiet = &silence{id, rule, why}
+	c.forbidden = &forbiddenCampaign{id, why}
 }
 
-// requests is how many requests a server has sent: a follower sends none.
-func (c *cluster) requests(id labrpc.NodeID) int {
+// requestsOf returns the times at which a server has sent requests since a time: a follower sends none.
+func (c *cluster) requestsOf(id labrpc.NodeID, since time.Duration) []time.Duration {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.asked[id]
+	all := c.requests[id]
+	at, _ := slices.BinarySearch(all, since)
+	return slices.Clone(all[at:])
 }
 
-// voteOf is for whom a server has voted in the term, as far as the test has seen.
-func (c *cluster) voteOf(id labrpc.NodeID, term int) labrpc.NodeID {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.votes[term][id].for_
+// waitForCampaign lets the longest timeout pass for a server whose timer was reset now, checks that it has started an election,
+// and returns the time that it took.
+// Sending any request counts: an election may begin with pre-votes (Raft §9.6). while says what the server receives.
+func (c *cluster) waitForCampaign(id labrpc.NodeID, while string) time.Duration {
+	began := c.s.Net.Now()
+	c.s.Run(longestTimeout + 2*fixedLatency)
+	asked := c.requestsOf(id, began)
+	if len(asked) == 0 {
+		c.s.Failf(ruleElectionTimeout, "%v has not started an election within %v of %s, when its timer was reset; %s",
+			id, longestTimeout, stamp(began), while)
+	}
+	waited := asked[0] - began
+	if waited < shortestTimeout-2*fixedLatency {
+		c.s.Failf(ruleElectionTimeout, "%v starts an election %v after its timer was reset, want at least %v; %s",
+			id, waited, raftTiming.ElectionTimeout, while)
+	}
+	return waited
 }
 
 // agreed returns the leader that all these servers follow in one term, or 0.
@@ -156,7 +185,7 @@ func (c *cluster) agreed(ids ...labrpc.NodeID) (leader labrpc.NodeID, term int) 
 	return leader, term
 }
 
-// waitForLeader waits until these servers (all that are up, if none is named), follow one of themselves.
+// waitForLeader waits until these servers (all that are up, if none is named) follow one of themselves.
 func (c *cluster) waitForLeader(limit time.Duration, ids ...labrpc.NodeID) (leader labrpc.NodeID, term int) {
 	if len(ids) == 0 {
 		ids = c.up()
@@ -166,20 +195,35 @@ func (c *cluster) waitForLeader(limit time.Duration, ids ...labrpc.NodeID) (lead
 		leader, term = c.agreed(ids...)
 		return leader != 0
 	})
-	if !ok {
-		v := violation(ruleProgress, "%s can talk to each other since %s, and have no leader that all of them know after %v",
-			names(ids), stamp(since), limit)
-		for _, id := range ids {
-			v.Seen = append(v.Seen, fmt.Sprintf("%v is %s", id, c.state(id)))
-		}
-		c.s.Fail(*v)
+	if ok {
+		return leader, term
 	}
-	return leader, term
+	v := violation(ruleProgress, "no leader within %v: %s have been connected since %s, but do not all know the same leader", limit, names(ids), stamp(since))
+	if len(ids) == 1 {
+		v = violation(ruleProgress, "no leader within %v: %v is a majority by itself since %s, but does not lead", limit, ids[0], stamp(since))
+	}
+	for _, id := range ids {
+		v.Seen = append(v.Seen, fmt.Sprintf("%v is %s", id, c.state(id)))
+	}
+	c.s.Fail(*v)
+	return 0, 0
 }
 
-// others are all nodes but these.
+// others returns all nodes except these.
 func (c *cluster) others(ids ...labrpc.NodeID) []labrpc.NodeID {
 	return slices.DeleteFunc(c.s.Net.Nodes(), func(id labrpc.NodeID) bool { return slices.Contains(ids, id) })
+}
+
+// jumpClocks sets all wall clocks forward, or all back, or some: no rule depends on them.
+func jumpClocks(s *labtest.Sim) {
+	for i, id := range s.Net.Nodes() {
+		forward := s.Seed%3 == 0 || s.Seed%3 == 2 && i%2 == 0
+		if forward {
+			s.Net.JumpClock(id, time.Hour)
+		} else {
+			s.Net.JumpClock(id, -time.Hour)
+		}
+	}
 }
 
 func violation(rule, format string, args ...any) *labtest.Violation {

@@ -2,7 +2,6 @@ package election_test
 
 import (
 	"context"
-	"errors"
 	"testing"
 	"time"
 
@@ -11,13 +10,13 @@ import (
 	. "distlabs/labs/04-election"
 )
 
-// Everybody proposes itself, over bad links. Then one goes on alone, and learns the value (rule 23); so does everybody
-// who asks later, and it is always the same (rule 18).
+// All nodes propose themselves, over lossy links. Then one proposes alone and learns the value (rule 23); later every node
+// proposes again, and Propose always returns the same value (rule 18).
 func TestChoosesOne4D(t *testing.T) {
-	const rivals = "two values were carried by ballots"
+	const rivals = "two values were proposed in ballots"
 	cfg := labtest.Config{Nodes: 5, Link: labrpc.FairLoss(0.1), Seeds: 20, MustCover: []string{rivals}}
 	labtest.Run(t, cfg, func(s *labtest.Sim) {
-		y := newSynod(s)
+		y := newPaxosCluster(s)
 		y.start(s.Net.Nodes()...)
 		var calls []*proposal
 		for _, id := range s.Net.Nodes() {
@@ -27,216 +26,224 @@ func TestChoosesOne4D(t *testing.T) {
 		for _, call := range calls {
 			call.cancel()
 		}
+		jumpClocks(s)
 		chosen := y.decides(labrpc.NodeID(1+s.Rand().IntN(5)), 1)
 		for _, id := range s.Net.Nodes() {
 			if got := y.decides(id, id); got != chosen {
-				s.Failf(ruleChosen, "Propose returned %v, and at %v it now returns %v", chosen, id, got)
+				s.Failf(ruleChosen, "Propose returned %v before, but at %v it returned %v", chosen, id, got)
 			}
 		}
-		y.mu.Lock()
-		defer y.mu.Unlock()
-		carried := map[labrpc.NodeID]bool{}
-		for _, v := range y.values {
-			carried[v] = true
-		}
-		if len(carried) > 1 {
+		if y.valuesInBallots() > 1 {
 			s.Cover(rivals)
 		}
 	})
 }
 
-// An acceptor is asked by proposers that the test plays (rules 20 and 21).
-func TestAcceptorKeepsItsPromise4D(t *testing.T) {
-	labtest.Run(t, labtest.Config{Nodes: 3}, func(s *labtest.Sim) {
-		y := newSynod(s)
-		y.start(1)
-		q := questioner{y, s.Start(2)}
-		q.prepare(Ballot{5, 2}, true, Ballot{}, 0)
-		q.accept(Ballot{3, 3}, 3, false)
-		q.prepare(Ballot{4, 3}, false, Ballot{}, 0)
-		q.prepare(Ballot{5, 3}, true, Ballot{}, 0) // n3 is higher than n2
-		q.accept(Ballot{5, 2}, 2, false)
-		q.accept(Ballot{5, 3}, 3, true)
-		q.prepare(Ballot{5, 2}, false, Ballot{5, 3}, 3)
-		q.prepare(Ballot{7, 2}, true, Ballot{5, 3}, 3)
-		q.accept(Ballot{9, 3}, 2, true) // its Prepare went to others
-		q.accept(Ballot{8, 2}, 3, false)
-		q.prepare(Ballot{8, 2}, false, Ballot{9, 3}, 2)
-		q.prepare(Ballot{10, 2}, true, Ballot{9, 3}, 2)
-		q.prepare(Ballot{12, 1}, true, Ballot{9, 3}, 2)
-		q.accept(Ballot{10, 2}, 2, false)
-		q.accept(Ballot{12, 1}, 2, true)
-		q.prepare(Ballot{13, 2}, true, Ballot{12, 1}, 2)
-	})
+// valuesInBallots is the number of different values in all ballots.
+func (y *paxosCluster) valuesInBallots() int {
+	y.mu.Lock()
+	defer y.mu.Unlock()
+	values := map[labrpc.NodeID]bool{}
+	for _, v := range y.values {
+		values[v] = true
+	}
+	return len(values)
 }
 
-// A questioner plays proposers who ask n1.
-type questioner struct {
-	*synod
-	node *labrpc.Node
-}
-
-func (q questioner) prepare(b Ballot, want bool, accepted Ballot, value labrpc.NodeID) {
-	r := ask[PrepareReply](q.s, q.node, 1, "Prepare", PrepareRequest{Ballot: b})
-	if r.OK != want {
-		q.s.Failf(rulePromise, "n1 answers Prepare %v with OK = %v, want %v; its state is now %+v", b, r.OK, want, r.State)
-	}
-	if want && (r.State.Accepted != accepted || accepted != (Ballot{}) && r.State.Value != value) {
-		q.s.Failf(ruleAccepted, "n1 answers Prepare %v with what it accepted in ballot %v, %v; want ballot %v, %v",
-			b, r.State.Accepted, r.State.Value, accepted, value)
-	}
-	if want && r.State.Promised != b {
-		q.s.Failf(rulePromise, "n1 answers Prepare %v with OK and the promise %v, want %v", b, r.State.Promised, b)
-	}
-}
-
-func (q questioner) accept(b Ballot, value labrpc.NodeID, want bool) {
-	q.mu.Lock()
-	q.proposed[value] = true
-	q.mu.Unlock()
-	r := ask[AcceptReply](q.s, q.node, 1, "Accept", AcceptRequest{Ballot: b, Value: value})
-	if r.OK != want {
-		q.s.Failf(rulePromise, "n1 answers Accept %v with OK = %v, want %v; its state is now %+v", b, r.OK, want, r.State)
-	}
-	if want && (r.State.Accepted != b || r.State.Value != value) {
-		q.s.Failf(ruleAccepted, "n1 answers Accept %v with OK, and reports that it accepted %v in ballot %v", b, r.State.Value, r.State.Accepted)
-	}
-}
-
-// An acceptor crashes after it has answered, in the moment of its answer, and around every write (rules 20 and 21). The synod checks
-// that nothing which was said is forgotten.
-func TestAcceptorSurvivesCrash4D(t *testing.T) {
-	const crashed = "the acceptor crashed at a write"
-	labtest.Run(t, labtest.Config{Nodes: 3, Link: steadyLink, MustCover: []string{crashed}}, func(s *labtest.Sim) {
-		y := newSynod(s)
-		y.start(1)
-		q := questioner{y, s.Start(2)}
-		q.prepare(Ballot{5, 2}, true, Ballot{}, 0)
-		y.restart(1)
-		q.accept(Ballot{3, 3}, 3, false)
-		q.accept(Ballot{5, 2}, 2, true)
-		y.restart(1)
-		q.prepare(Ballot{6, 2}, true, Ballot{5, 2}, 2)
-		asked := func(round int) {
-			if round%4 < 2 {
-				_, _ = tryToAsk[PrepareReply](q.node, 1, "Prepare", PrepareRequest{Ballot: Ballot{round, 2}})
-			} else {
-				_, _ = tryToAsk[AcceptReply](q.node, 1, "Accept", AcceptRequest{Ballot: Ballot{round, 2}, Value: 2})
-			}
-		}
-		for round := 10; round < 18; round++ { // the moment of the answer
-			answered := s.Net.Stats(labrpc.Match{From: 1, Kind: labrpc.Reply}).Sent
-			go asked(round)
-			s.WaitFor(time.Second, *violation(rulePromise, "n1 does not answer in ballot %d.n2", round), func() bool {
-				return s.Net.Stats(labrpc.Match{From: 1, Kind: labrpc.Reply}).Sent > answered
-			})
-			y.restart(1)
-			s.Run(time.Millisecond)
-		}
-		for round := 20; round < 36; round++ {
-			s.Net.CrashAtWrite(1, labrpc.CrashPoint{Write: s.Net.Writes(1) + 1 + round/8%2, After: round%8 < 4})
-			go asked(round)
-			s.Run(10 * time.Millisecond)
-			if !s.Net.Up(1) {
-				s.Cover(crashed)
-			}
-			y.restart(1)
-			s.Run(time.Millisecond)
-		}
-		q.accept(Ballot{40, 2}, 2, true)
-	})
-}
-
-// A proposer hears from two acceptors that the test plays what they have accepted, the one or the other first (rule 22).
+// n1 proposes, and n2 and n3, which the test plays, report what they have accepted, one or the other first; n1's own acceptor
+// may have accepted a value too. n1 proposes the value of the highest ballot (rule 22).
 func TestProposerTakesTheHighest4D(t *testing.T) {
-	states := []AcceptorState{
-		{Promised: Ballot{5, 4}, Accepted: Ballot{3, 4}, Value: 4},
-		{Promised: Ballot{5, 4}, Accepted: Ballot{5, 4}, Value: 3},
-		{Promised: Ballot{5, 4}},
-	}
+	none := AcceptorState{Promised: Ballot{5, 4}}
+	low := AcceptorState{Promised: Ballot{5, 4}, Accepted: Ballot{3, 4}, Value: 4}
+	high := AcceptorState{Promised: Ballot{5, 4}, Accepted: Ballot{5, 4}, Value: 3}
+	sameRound := AcceptorState{Promised: Ballot{5, 4}, Accepted: Ballot{5, 2}, Value: 5}
 	cases := []struct {
-		n2, n3 int
-		want   labrpc.NodeID
-	}{{0, 1, 3}, {1, 0, 3}, {2, 0, 4}, {2, 2, 1}}
-	labtest.Run(t, labtest.Config{Nodes: 5, Link: steadyLink, Seeds: 16}, func(s *labtest.Sim) {
-		y := newSynod(s)
-		y.proposed[3], y.proposed[4] = true, true
+		own, n2, n3 AcceptorState
+		want        labrpc.NodeID
+	}{
+		{none, low, high, 3}, {none, high, low, 3}, {none, none, low, 4}, {none, none, none, 1},
+		{none, sameRound, high, 3}, {none, high, sameRound, 3}, {low, none, none, 4}, {high, low, none, 3}, {low, high, none, 3},
+	}
+	labtest.Run(t, labtest.Config{Nodes: 5, Link: steadyLink, Seeds: 2 * len(cases)}, func(s *labtest.Sim) {
+		y := newPaxosCluster(s)
+		y.allow(0, 1, 2, 3, 4, 5)
 		y.start(1)
-		c := cases[s.Seed%4]
-		y.acceptorOf(2, states[c.n2])
-		y.acceptorOf(3, states[c.n3])
-		slow := labrpc.NodeID(2 + s.Seed/4%2)
+		c := cases[int(s.Seed)%len(cases)]
+		if c.own.Accepted.Round > 0 {
+			scriptedProposer{y, s.Start(4)}.accept(c.own.Accepted, c.own.Value, true)
+		}
+		y.scriptedAcceptor(2, c.n2)
+		y.scriptedAcceptor(3, c.n3)
+		slow := labrpc.NodeID(2 + int(s.Seed)/len(cases)%2)
 		s.Net.SetLink(slow, 1, labrpc.Link{Latency: labrpc.Fixed(10 * time.Millisecond)})
 		got := y.decides(1, 1)
 		y.mu.Lock()
 		defer y.mu.Unlock()
-		for _, r := range y.carried[1] {
+		for _, r := range y.asked[1] {
 			if r.Value != c.want {
-				s.Failf(ruleProposes, "n2 answers with %+v, n3 with %+v, and n1 proposes %v in ballot %v, want %v",
-					states[c.n2], states[c.n3], r.Value, r.Ballot, c.want)
+				s.Failf(ruleProposes, "n1, n2 and n3 have accepted %v, %v and %v, but n1 proposes %v in ballot %v, want %v",
+					accepted(c.own), accepted(c.n2), accepted(c.n3), r.Value, r.Ballot, c.want)
 			}
 		}
 		if got != c.want {
-			s.Failf(ruleChosen, "%v is chosen and Propose returns %v", c.want, got)
+			s.Failf(ruleChosen, "%v is chosen, but Propose returned %v", c.want, got)
 		}
 	})
 }
 
-// A proposer crashes while its value is on its way, and then proposes another (rule 19).
+// The other acceptors have promised a ballot of a much higher round to a proposer that is gone. n1 learns it from their refusals, and
+// is not slower for that (rule 23).
+func TestOutbidsAtOnce4D(t *testing.T) {
+	labtest.Run(t, labtest.Config{Nodes: 3, Link: steadyLink}, func(s *labtest.Sim) {
+		y := newPaxosCluster(s)
+		y.start(1)
+		jumpClocks(s)
+		round := []int{60, 1<<8 + 1, 1<<16 + 2, 1<<32 + 3}[s.Seed%4]
+		y.scriptedAcceptor(2, AcceptorState{Promised: Ballot{round, 2}})
+		y.scriptedAcceptor(3, AcceptorState{Promised: Ballot{round, 2}})
+		y.decides(1, 1)
+		y.decides(1, 1)
+	})
+}
+
+// A proposer crashes while its value is under way, and then proposes another, in a new ballot (rule 19). In some seeds its
+// own acceptor has not received its Prepare, or has promised the ballot of a rival since.
 func TestNoBallotTwice4D(t *testing.T) {
-	const crashed = "a proposer crashed with a value on its way"
+	const crashed = "a proposer crashed while its value was under way"
 	labtest.Run(t, labtest.Config{Nodes: 5, Seeds: 20, MustCover: []string{crashed}}, func(s *labtest.Sim) {
-		y := newSynod(s)
+		y := newPaxosCluster(s)
 		y.start(s.Net.Nodes()...)
+		var own *labrpc.Held
+		if s.Seed%2 == 0 {
+			own = s.Net.Hold(labrpc.Match{From: 1, To: 1})
+		}
 		values := s.Net.Hold(labrpc.Match{From: 1, Method: "Accept", Kind: labrpc.Request})
 		y.propose(1, 4, time.Minute)
-		s.WaitFor(proposeLimit, *violation(ruleReturns, "n1 proposes n4, and after %v it has asked nobody to accept it", proposeLimit),
+		s.WaitFor(proposeLimit, *violation(ruleReturns, "n1 proposed n4, but within %v it has sent no Accept", proposeLimit),
 			func() bool { return len(values.Messages()) > 0 })
 		s.Cover(crashed)
-		lucky := labrpc.NodeID(2 + s.Rand().IntN(4))
+		if s.Seed/2%2 == 0 {
+			rival := scriptedProposer{y, y.s.Net.Restart(5)}
+			go tryToAsk[PrepareReply](rival.node, 1, "Prepare", PrepareRequest{Ballot: Ballot{1, 5}})
+			s.Run(30 * time.Millisecond)
+			y.restart(5)
+		}
+		lucky := labrpc.NodeID(2 + s.Rand().IntN(3))
 		values.Deliver(func(m labrpc.Message) bool { return m.To == lucky })
 		s.Run(30 * time.Millisecond)
 		y.restart(1)
-		values.Release() // some of the old requests come now
+		if own != nil { // and no acceptor that n1 asks now has the old value
+			own.Discard(nil)
+			own.Release()
+			values.Discard(nil)
+			s.Net.Isolate(lucky)
+		}
+		values.Release() // otherwise some of the old requests arrive now
 		chosen := y.decides(1, 5)
+		s.Net.Heal()
 		if got := y.decides(2, 2); got != chosen {
-			s.Failf(ruleChosen, "Propose returned %v at n1 and now returns %v at n2", chosen, got)
+			s.Failf(ruleChosen, "Propose returned %v at n1, but then %v at n2", chosen, got)
 		}
 	})
 }
 
-// Two of four can choose nothing, and a proposer gives up when it is told to (rule 23). With one more it goes well.
+// Propose is called at one node by many goroutines at one instant. No two of their proposals have the same ballot (rule 19).
+func TestCallsShareNoBallot4D(t *testing.T) {
+	labtest.Run(t, labtest.Config{Nodes: 3, Link: steadyLink}, func(s *labtest.Sim) {
+		y := newPaxosCluster(s)
+		y.start(s.Net.Nodes()...)
+		const calls = 12
+		ctx, cancel := context.WithCancel(context.Background())
+		defer cancel()
+		y.allow(1)
+		p, begin := y.nodes[1], make(chan struct{})
+		for range calls {
+			go func() {
+				<-begin
+				_, _ = p.Propose(ctx, 1)
+			}()
+		}
+		s.Run(fixedLatency)
+		close(begin)
+		s.Run(fixedLatency / 2)
+		y.mu.Lock()
+		seen := map[Ballot]bool{}
+		for _, r := range y.prepares[1] { // of one instant: none is a repetition
+			if seen[r.Ballot] {
+				s.Failf(ruleBallot, "n1 runs %d calls of Propose, and two of them prepare ballot %v at the same instant", calls, r.Ballot)
+			}
+			seen[r.Ballot] = true
+		}
+		y.mu.Unlock()
+		cancel()
+		s.Run(time.Second)
+		y.decides(1, 1)
+	})
+}
+
+// Two of four nodes can choose nothing: Propose returns an error when its context ends (rule 23). With one node more, it
+// succeeds.
 func TestNeedsAMajority4D(t *testing.T) {
 	labtest.Run(t, labtest.Config{Nodes: 4}, func(s *labtest.Sim) {
-		y := newSynod(s)
+		y := newPaxosCluster(s)
 		y.start(s.Net.Nodes()...)
 		s.Net.Partition([]labrpc.NodeID{1, 2})
 		one, other := y.propose(1, 1, 2*time.Second), y.propose(3, 3, 2*time.Second)
-		s.Run(2500 * time.Millisecond)
+		s.Run(2*time.Second - time.Millisecond)
 		for i, call := range []*proposal{one, other} {
 			id := labrpc.NodeID(1 + 2*i)
 			switch got, err, done := call.outcome(); {
 			case !done:
-				s.Failf(ruleReturns, "the context of Propose at %v has ended half a second ago, and it has yet to return", id)
 			case err == nil:
-				s.Failf(ruleChosen, "Propose at %v returns %v, without a majority", id, got)
-			case !errors.Is(err, context.DeadlineExceeded):
-				s.Failf(ruleReturns, "the context of Propose at %v ends, and the error is %q, want one that wraps %q", id, err, context.DeadlineExceeded)
+				s.Failf(ruleChosen, "Propose at %v returned %v, although no majority is connected", id, got)
+			default:
+				s.Failf(ruleReturns, "Propose at %v returned before its context ended: %v", id, err)
 			}
 		}
+		s.Run(time.Millisecond)
+		y.returnsError(one, 1, context.DeadlineExceeded)
+		y.returnsError(other, 3, context.DeadlineExceeded)
 		s.Net.Heal()
 		s.Net.Isolate(4)
+		jumpClocks(s)
 		y.decides(labrpc.NodeID(1+s.Rand().IntN(3)), 2)
 	})
 }
 
-// Everything at once: lost, doubled and late messages, and crashes, some in the middle of a write. The synod checks rules
-// 18 to 21 at every step; when the trouble is over, one proposer learns the value (rule 23).
+// The context of Propose ends while requests are under way, or between two attempts, or before the call; or its node
+// crashes. Propose returns an error within 10ms (rule 23).
+func TestReturnsAtOnce4D(t *testing.T) {
+	labtest.Run(t, labtest.Config{Nodes: 5, Seeds: 20}, func(s *labtest.Sim) {
+		y := newPaxosCluster(s)
+		y.start(s.Net.Nodes()...)
+		y.returnsError(y.propose(2, 2, 0), 2, context.DeadlineExceeded)
+		s.Net.Isolate(1)
+		began := time.Now()
+		call := y.propose(1, 1, time.Hour)
+		attempts := 1 + s.Rand().IntN(4)
+		s.WaitFor(proposeLimit, *violation(ruleReturns, "n1 is isolated, and %v after the call of Propose it has not made %d attempts", proposeLimit, attempts), func() bool {
+			y.mu.Lock()
+			defer y.mu.Unlock()
+			return len(y.prepares[1]) >= attempts || time.Since(began) > 4*time.Second
+		})
+		s.Run(time.Duration(1+s.Rand().Int64N(30)) * time.Millisecond)
+		if s.Seed%4 == 0 {
+			s.Net.Crash(1)
+			y.returnsError(call, 1, nil)
+			return
+		}
+		call.cancel()
+		y.returnsError(call, 1, context.Canceled)
+	})
+}
+
+// All faults at once: lost, duplicated and late messages, and crashes, some in the middle of a write. The cluster checks rules
+// 18 to 21 at every step; after the last fault, one proposer learns the value (rule 23).
 func TestSafeInAStorm4D(t *testing.T) {
 	const crashed = "a node crashed"
 	cfg := labtest.Config{Nodes: 5, Link: labrpc.FairLoss(0.2), Seeds: 20, MustCover: []string{crashed}}
 	labtest.Run(t, cfg, func(s *labtest.Sim) {
-		y := newSynod(s)
+		y := newPaxosCluster(s)
 		y.start(s.Net.Nodes()...)
 		for range 20 {
 			id := labrpc.NodeID(1 + s.Rand().IntN(5))
@@ -252,7 +259,8 @@ func TestSafeInAStorm4D(t *testing.T) {
 					y.propose(id, labrpc.NodeID(1+s.Rand().IntN(5)), time.Duration(100+s.Rand().IntN(400))*time.Millisecond)
 				}
 			}
-			// Never no time at all: two calls that a node begins at one instant draw from its Rand in an order that no seed decides.
+			// Never no time at all: two calls with different values at one node at one instant would draw from its Rand in an order that
+			// no seed decides.
 			s.Run(time.Duration(1 + s.Rand().Int64N(int64(100*time.Millisecond))))
 			for _, id := range s.Net.Nodes() {
 				if !s.Net.Up(id) && s.Rand().IntN(3) == 0 {
@@ -269,5 +277,43 @@ func TestSafeInAStorm4D(t *testing.T) {
 		}
 		s.Run(time.Second) // the last calls end
 		y.decides(labrpc.NodeID(1+s.Rand().IntN(5)), 1)
+	})
+}
+
+// Two of three nodes propose, and any order of events: messages arrive late, never or twice, retries overtake, a node
+// crashes between any two events or in the middle of a write, and proposes again. At every step the cluster checks rules 18 to 21.
+func TestAnySchedule4D(t *testing.T) {
+	const (
+		rivals  = "two values were proposed in ballots"
+		crashed = "a node crashed"
+	)
+	space := labtest.SearchSpace{
+		Nodes: 3, Depth: 40, Losses: 1, Copies: 1, Crashes: 1,
+		Strategy: labtest.PCT, MustCover: []string{rivals, crashed},
+	}
+	labtest.Explore(t, space, func(s *labtest.Sim) labtest.Scenario {
+		y := newPaxosCluster(s)
+		return labtest.Scenario{
+			Start: func(node *labrpc.Node) {
+				id := node.ID()
+				value := id
+				if y.boot(node) {
+					s.Cover(crashed)
+					value = 3 // a new value: so a ballot that is used again has two values
+				}
+				if id != 3 {
+					y.propose(id, value, time.Minute)
+				}
+			},
+			State: func(see func(...int)) {
+				if y.valuesInBallots() > 1 {
+					s.Cover(rivals)
+				}
+				for _, id := range s.Net.Nodes() {
+					st := y.nodes[id].Acceptor()
+					see(st.Promised.Round, int(st.Promised.Node), st.Accepted.Round, int(st.Accepted.Node), int(st.Value))
+				}
+			},
+		}
 	})
 }

@@ -10,33 +10,34 @@ import (
 	. "distlabs/labs/04-election"
 )
 
-// A server is asked by candidates that the test plays: the first of a term has its vote, and
-// nobody else (rule 10).
+// Candidates that the test plays ask n1 for its vote: the first of a term gets it, and no other (rule 10).
 func TestOneVotePerTerm4C(t *testing.T) {
 	labtest.Run(t, labtest.Config{Nodes: 5, Link: steadyLink, Seeds: raftSeeds}, func(s *labtest.Sim) {
 		c := newCluster(s)
 		c.start(1)
-		p := c.puppets(2, 3, 4)
+		p := c.scriptedPeers(2, 3, 4)
 		wantVote := func(i, term int, want bool, why string) {
 			if got := p[i].askVote(1, term); got.Granted != want {
-				s.Failf(ruleOneVote, "n1 answers %v in term %d with Granted = %v, want %v: %s", p[i].node.ID(), term, got.Granted, want, why)
+				s.Failf(ruleOneVote, "n1 replied to %v in term %d with Granted = %v, want %v: %s", p[i].node.ID(), term, got.Granted, want, why)
 			}
 		}
-		wantVote(0, 10, true, "nobody else has asked")
-		wantVote(1, 10, false, "n2 has the vote")
-		wantVote(0, 10, true, "n2 has the vote, and may not have had the answer")
-		wantVote(1, 10, false, "n2 has the vote")
-		wantVote(1, 11, true, "a new term, a new vote")
-		wantVote(0, 10, false, "term 10 is over")
-		wantVote(2, 11, false, "n3 has the vote")
-		p[1].beat(1, 11)
-		wantVote(2, 11, false, "n3 had the vote, and leads by now")
+		wantVote(0, 10, true, "no other server has asked")
+		wantVote(1, 10, false, "n1 has voted for n2")
+		wantVote(0, 10, true, "n1 has voted for n2, which may not have received the reply")
+		wantVote(1, 10, false, "n1 has voted for n2")
+		wantVote(1, 11, true, "in a new term n1 has a new vote")
+		wantVote(0, 10, false, "term 10 is past")
+		wantVote(2, 11, false, "n1 has voted for n3")
 		c.atOnce(p, 12)
+		wantVote(1, 13, true, "in a new term n1 has a new vote")
+		p[1].heartbeat(1, 13)
+		wantVote(2, 13, false, "n1 has voted for n3, which is the leader")
+		wantVote(0, 12, false, "term 12 is past")
 	})
 }
 
-// atOnce lets all puppets ask for n1's vote in the same moment.
-func (c *cluster) atOnce(ps []puppet, term int) {
+// atOnce lets all scripted peers ask for n1's vote at the same instant.
+func (c *cluster) atOnce(ps []scriptedPeer, term int) {
 	var mu sync.Mutex
 	granted, answered := 0, 0
 	for _, p := range ps {
@@ -52,49 +53,50 @@ func (c *cluster) atOnce(ps []puppet, term int) {
 			}
 		}()
 	}
-	c.s.Run(time.Second)
+	c.s.Run(20 * time.Millisecond)
 	mu.Lock()
 	defer mu.Unlock()
 	if answered != len(ps) || granted != 1 {
-		c.s.Failf(ruleOneVote, "%d servers ask n1 for its vote in term %d at once: %d answers, %d votes, want one vote", len(ps), term, answered, granted)
+		c.s.Failf(ruleOneVote, "%d servers asked n1 for its vote in term %d at once: %d replies, %d of them granted, want 1", len(ps), term, answered, granted)
 	}
 }
 
-// A vote outlives a crash that comes when it is given (rule 10).
+// A vote outlives a crash of the voter, also one that comes when the reply has just been sent (rule 10).
 func TestVoteSurvivesCrash4C(t *testing.T) {
 	labtest.Run(t, labtest.Config{Nodes: 4, Link: steadyLink, Seeds: raftSeeds}, func(s *labtest.Sim) {
 		c := newCluster(s)
 		c.start(1)
-		p := c.puppets(2, 3, 4)
-		// The vote was given long ago.
+		p := c.scriptedPeers(2, 3, 4)
+		// The vote was granted long before the crash.
 		if !p[0].askVote(1, 10).Granted {
-			s.Failf(ruleOneVote, "n1 refuses n2 its vote in term 10, in which nobody else has asked")
+			s.Failf(ruleOneVote, "n1 denied its vote in term 10 to n2, although no other server has asked")
 		}
 		s.Run(20 * time.Millisecond)
 		c.restart(1)
-		c.refuses(p[1], 10)
+		c.denies(p[1], 10)
 		if !p[0].askVote(1, 10).Granted {
-			s.Failf(ruleOneVote, "n1 restarts, and then refuses its vote to n2, whom it gave it to in this very term")
+			s.Failf(ruleOneVote, "after a restart n1 denied its vote in term 10 to n2, although it voted for n2 in this term")
 		}
-		// The answer has left in this very moment.
+		// The reply is sent at the instant of the crash.
 		go tryToAsk[VoteReply](p[1].node, 1, "RequestVote", VoteRequest{Term: 11, Candidate: 3})
-		s.WaitFor(time.Second, *violation(ruleOneVote, "n1 refuses n3 its vote in term 11, in which nobody else has asked"),
+		s.WaitFor(time.Second, *violation(ruleOneVote, "n1 denied its vote in term 11 to n3, although no other server has asked"),
 			func() bool { return c.voteOf(1, 11) == 3 })
 		c.restart(1)
-		c.refuses(p[0], 11)
-		c.refuses(p[2], 11)
-		c.refuses(p[1], 10)
+		c.denies(p[0], 11)
+		c.denies(p[2], 11)
+		c.denies(p[1], 10)
 	})
 }
 
-func (c *cluster) refuses(p puppet, term int) {
+func (c *cluster) denies(p scriptedPeer, term int) {
 	if p.askVote(1, term).Granted {
-		c.s.Failf(ruleOneVote, "n1 restarts, and then gives its vote in term %d to %v; it had voted for %v", term, p.node.ID(), c.voteOf(1, term))
+		c.s.Failf(ruleOneVote, "after a restart n1 granted its vote in term %d to %v, although it voted for %v", term, p.node.ID(), c.voteOf(1, term))
 	}
 }
 
-// A server crashes before and after each write that it makes for a vote. Then everybody asks again, in the old term and in
-// the new one: there is one vote in each (rule 10), and no term goes back (rule 11).
+// n1 crashes before and after each write that it makes for a vote. Then all servers ask in the old term: there is one vote in it (rule
+// 10), and no term decreases (rule 11). The candidate has no reply and asks again: as no other server has asked in its
+// term, it gets the vote.
 func TestVoteAtEveryCrashPoint4C(t *testing.T) {
 	const (
 		before = "n1 crashed before a write"
@@ -104,13 +106,13 @@ func TestVoteAtEveryCrashPoint4C(t *testing.T) {
 	labtest.Run(t, cfg, func(s *labtest.Sim) {
 		c := newCluster(s)
 		c.start(1)
-		p := c.puppets(2, 3, 4)
+		p := c.scriptedPeers(2, 3, 4)
 		term := 10
 		for write := 1; write <= 4; write++ {
 			for _, late := range []bool{false, true} {
 				old, young := p[s.Rand().IntN(3)], p[s.Rand().IntN(3)]
 				if !old.askVote(1, term).Granted {
-					s.Failf(ruleOneVote, "n1 refuses %v its vote in term %d, in which nobody else has asked", old.node.ID(), term)
+					s.Failf(ruleOneVote, "n1 denied its vote in term %d to %v, although no other server has asked", term, old.node.ID())
 				}
 				s.Net.CrashAtWrite(1, labrpc.CrashPoint{Write: s.Net.Writes(1) + write, After: late})
 				go tryToAsk[VoteReply](young.node, 1, "RequestVote", VoteRequest{Term: term + 1, Candidate: young.node.ID()})
@@ -122,6 +124,10 @@ func TestVoteAtEveryCrashPoint4C(t *testing.T) {
 				for _, q := range p {
 					q.askVote(1, term) // the cluster counts the votes
 				}
+				if !young.askVote(1, term+1).Granted {
+					s.Failf(ruleOneVote, "n1 crashed while it handled the first request for its vote in term %d, and denied the vote when the same server, %v, asked again",
+						term+1, young.node.ID())
+				}
 				for _, q := range p {
 					q.askVote(1, term+1)
 				}
@@ -131,16 +137,17 @@ func TestVoteAtEveryCrashPoint4C(t *testing.T) {
 	})
 }
 
-// Two servers stand in one term. One of them crashes and comes back, and is asked by
-// the other: it has voted, for itself (rule 10).
+// Two servers are candidates in one term. The later one crashes and returns, and the other asks for its vote: it has voted for
+// itself (rule 10).
 func TestCandidateKeepsItsVote4C(t *testing.T) {
 	const asked = "a candidate that had crashed was asked by its rival"
 	cfg := labtest.Config{Nodes: 3, Seeds: raftSeeds, MustCover: []string{asked}}
 	labtest.Run(t, cfg, func(s *labtest.Sim) {
 		c := startAll(s)
 		held := s.Net.Hold(labrpc.Match{Method: "RequestVote", Kind: labrpc.Request})
-		var one, other labrpc.NodeID // one stood last
-		s.WaitFor(soon, *violation(rulePatience, "nobody is heard for %v, and no two servers stand in one term", soon), func() bool {
+		var one, other labrpc.NodeID // one became a candidate last
+		v := *violation(ruleElectionTimeout, "no request for a vote arrives for %v, but no two servers become candidates in the same term", electionLimit)
+		s.WaitFor(electionLimit, v, func() bool {
 			one, other = c.rivals()
 			return one != 0
 		})
@@ -155,17 +162,17 @@ func TestCandidateKeepsItsVote4C(t *testing.T) {
 		}
 		s.Run(100 * time.Millisecond) // the cluster counts the votes
 		held.Release()
-		c.waitForLeader(soon)
+		c.waitForLeader(electionLimit)
 	})
 }
 
-// rivals returns two servers that stand in the same term, the later one first.
+// rivals returns two servers that are candidates in the same term, the later one first.
 func (c *cluster) rivals() (one, other labrpc.NodeID) {
 	for _, a := range c.up() {
 		for _, b := range c.up() {
 			sa, sb := c.state(a), c.state(b)
 			if a != b && sa.Role == Candidate && sb.Role == Candidate && sa.Term == sb.Term &&
-				c.stoodAt(a, sa.Term) > c.stoodAt(b, sb.Term) {
+				c.candidateSince(a, sa.Term) > c.candidateSince(b, sb.Term) {
 				return a, b
 			}
 		}
@@ -173,8 +180,8 @@ func (c *cluster) rivals() (one, other labrpc.NodeID) {
 	return 0, 0
 }
 
-// stoodAt is when a server was first seen as a candidate of the term.
-func (c *cluster) stoodAt(id labrpc.NodeID, term int) time.Duration {
+// candidateSince is the time at which a server was first seen as a candidate of the term.
+func (c *cluster) candidateSince(id labrpc.NodeID, term int) time.Duration {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.votes[term][id].at

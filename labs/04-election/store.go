@@ -8,19 +8,19 @@ import (
 )
 
 var (
-	// ErrStale: the store has seen the token of a newer lease. Nothing was written.
+	// ErrStale: the store has executed a Write with a higher token. It has written nothing.
 	ErrStale = errors.New("election: the lease is out of date")
-	// ErrConflict: the file has changed since it was read. Nothing was written.
+	// ErrConflict: the file has changed since it was read. The store has written nothing.
 	ErrConflict = errors.New("election: the file has changed")
 )
 
-// A File is what a store keeps.
+// A File is the content of a store.
 type File struct {
 	Value   string
-	Version int // how often it has been written
+	Version int // the number of executed writes
 }
 
-// A Store keeps one file, and protects it from writers that are late.
+// A Store keeps one file, and protects it from late writes.
 type Store struct {
 	node *labrpc.Node
 }
@@ -40,13 +40,14 @@ type SwapRequest struct {
 	Value   string
 }
 
-// WriteReply answers a WriteRequest or a SwapRequest.
+// WriteReply is the reply to a WriteRequest or a SwapRequest.
 type WriteReply struct {
 	Written bool
 }
 
-// NewStore makes the node a store, with what an earlier incarnation left on the
-// disk. It returns at once. All that it starts ends when node.Context() does.
+// NewStore makes the node a store, with the state that an earlier incarnation left
+// on the disk. It returns at once. Every goroutine that it starts ends when
+// node.Context() does.
 func NewStore(node *labrpc.Node) *Store {
 	s := &Store{node: node}
 	// TODO(4E): read the disk.
@@ -61,36 +62,36 @@ func (s *Store) read(from labrpc.NodeID, req ReadRequest) File {
 	return File{}
 }
 
-// write obeys the holder of the newest lease that the store has heard of, and nobody
-// else. What it has answered for outlives a crash.
+// write executes a write unless its token is lower than the highest token of the
+// writes executed before. A write that it confirms outlives a crash.
 func (s *Store) write(from labrpc.NodeID, req WriteRequest) WriteReply {
 	// TODO(4E): compare the token, and write.
-	return WriteReply{} // refuses everybody
+	return WriteReply{} // refuses every write
 }
 
-// swap obeys whoever has read what it overwrites.
+// swap executes a write if the file has the version that the writer has read.
 func (s *Store) swap(from labrpc.NodeID, req SwapRequest) WriteReply {
 	// TODO(4E): compare the version, and write.
-	return WriteReply{} // refuses everybody
+	return WriteReply{} // refuses every write
 }
 
 // Read returns the store's file.
 func (c *Client) Read(ctx context.Context) (File, error) {
 	// TODO(4E): ask the store.
-	return File{}, errors.New("election: Read is yet to be written")
+	return File{}, errors.New("election: Read is not written yet")
 }
 
-// Write writes the file under a lease. It does not ask whether the lease is still
-// held; the store does, by its token. The error is ErrStale if the store has
-// refused, or that of the call.
+// Write writes the file with the token of a lease. It does not check whether the
+// lease is still held: the store compares the tokens. The error is ErrStale if the
+// store refuses the write, or the error of the call.
 func (c *Client) Write(ctx context.Context, lease Lease, value string) error {
 	// TODO(4E): ask the store.
-	return errors.New("election: Write is yet to be written")
+	return errors.New("election: Write is not written yet")
 }
 
-// Swap writes the file without any lease, if it is still as it was read. The
-// error is ErrConflict if it is not, or that of the call.
+// Swap writes the file without a lease, if its version is still the one that was
+// read. The error is ErrConflict if it is not, or the error of the call.
 func (c *Client) Swap(ctx context.Context, read File, value string) error {
 	// TODO(4E): ask the store.
-	return errors.New("election: Swap is yet to be written")
+	return errors.New("election: Swap is not written yet")
 }

@@ -3,6 +3,7 @@ package election_test
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -11,55 +12,55 @@ import (
 	. "distlabs/labs/04-election"
 )
 
-// The same story without any lease: both have read the same version, and the late one is refused. That the value
-// is the old one again makes no difference (rule 28).
+// The late write again, without a lease: n3 and n4 have read the same version, and the later swap is refused, also if the file
+// has its old value again (rule 28).
 func TestLateSwapIsRefused4E(t *testing.T) {
 	labtest.Run(t, labtest.Config{Nodes: 4}, func(s *labtest.Sim) {
-		o := newOffice(s)
+		o := newLeaseCluster(s)
 		swap := func(id labrpc.NodeID, read File, value string) error {
 			return o.clients[id].Swap(within(time.Minute), read, value)
 		}
 		o.wants(ruleSwap, "n4 swaps the empty file of version 0", swap(bob, File{}, "a"), nil)
 		read := o.read()
 		late := o.pauses(func() error { return swap(alice, read, "late") })
-		o.wants(ruleSwap, "n4 swaps what it has read", swap(bob, read, "b"), nil)
-		o.wants(ruleSwap, "n4 swaps what it had read before its own write", swap(bob, read, "c"), ErrConflict)
+		o.wants(ruleSwap, "n4 swaps the version that it has read", swap(bob, read, "b"), nil)
+		o.wants(ruleSwap, "n4 swaps a version that it has changed since", swap(bob, read, "c"), ErrConflict)
 		if s.Seed%2 == 0 {
-			o.wants(ruleSwap, "n4 swaps what it has read", swap(bob, o.read(), "a"), nil)
+			o.wants(ruleSwap, "n4 swaps the version that it has read", swap(bob, o.read(), "a"), nil)
 		}
 		want := o.read()
-		o.wants(ruleSwap, "n3 wakes up, the file has changed meanwhile, and n3's swap arrives", o.returns(ruleSwap, late), ErrConflict)
+		o.wants(ruleSwap, "the file has changed during n3's pause, and then n3's swap arrives", o.returns(ruleSwap, late), ErrConflict)
 		o.holds(ruleSwap, want)
 	})
 }
 
-// Three clients count, without any lease: each reads, adds one, swaps, and begins again if that is refused. No
-// step is lost (rule 28).
+// Three clients count, without a lease: each reads, adds one, swaps, and begins again if the swap is refused. No step is
+// lost (rule 28).
 func TestCountsTogether4E(t *testing.T) {
 	const (
 		conflict = "a swap was refused"
 		each     = 10
 	)
 	labtest.Run(t, labtest.Config{Nodes: 5, MustCover: []string{conflict}}, func(s *labtest.Sim) {
-		o := newOffice(s)
-		var counting []*try
+		o := newLeaseCluster(s)
+		var counting []*pendingCall
 		for _, id := range []labrpc.NodeID{alice, bob, 5} {
-			counting = append(counting, start(func() error { return o.count(id, each, func() { s.Cover(conflict) }) }))
+			counting = append(counting, startCall(func() error { return o.count(id, each, func() { s.Cover(conflict) }) }))
 		}
 		for _, c := range counting {
-			s.WaitFor(time.Minute, *violation(ruleSwap, "three clients count to %d together, and are not done after a minute", 3*each), func() bool {
+			s.WaitFor(time.Minute, *violation(ruleSwap, "three clients count to %d together, but after a minute they have not finished", 3*each), func() bool {
 				_, done := c.result()
 				return done
 			})
 			err, _ := c.result()
-			o.wants(ruleSwap, "a client counts by read and swap", err, nil)
+			o.wants(ruleSwap, "a client counts by Read and Swap", err, nil)
 		}
 		o.holds(ruleSwap, File{fmt.Sprint(3 * each), 3 * each})
 	})
 }
 
 // count adds one to the file's number, n times.
-func (o *office) count(id labrpc.NodeID, n int, conflict func()) error {
+func (o *leaseCluster) count(id labrpc.NodeID, n int, conflict func()) error {
 	for done := 0; done < n; {
 		read, err := o.clients[id].Read(within(time.Minute))
 		if err != nil {
@@ -77,4 +78,124 @@ func (o *office) count(id labrpc.NodeID, n int, conflict func()) error {
 		}
 	}
 	return nil
+}
+
+var longValue = strings.Repeat("long", 5000)
+
+// Every executed write adds one to the version, also one of the value that the file has already, of the empty value, of a long one
+// (rule 28). A refused one changes nothing. Tokens and versions may be large (rules 27 and 28).
+func TestEveryWriteCounts4E(t *testing.T) {
+	labtest.Run(t, labtest.Config{Nodes: 4, Link: steadyLink}, func(s *labtest.Sim) {
+		o := newLeaseCluster(s)
+		client, want := o.clients[alice], File{}
+		write := func(token int, value string, err error) {
+			o.wants(ruleFence, fmt.Sprintf("a Write with token %d arrives at the file %.20q, version %d", token, want.Value, want.Version),
+				client.Write(within(time.Second), Lease{Token: token}, value), err)
+			if err == nil {
+				want = File{value, want.Version + 1}
+			}
+			o.holds(ruleSwap, want)
+		}
+		swap := func(read File, value string, err error) {
+			o.wants(ruleSwap, fmt.Sprintf("a Swap of version %d arrives at the file of version %d", read.Version, want.Version),
+				client.Swap(within(time.Second), read, value), err)
+			if err == nil {
+				want = File{value, want.Version + 1}
+			}
+			o.holds(ruleSwap, want)
+		}
+		swap(File{Version: 1}, "future", ErrConflict)
+		for _, value := range []string{"", "a", "a", "", "", "Zürich 東京", longValue, "a"} {
+			write(7, value, nil)
+			write(6, "late", ErrStale)
+			swap(want, value, nil)
+			swap(File{value, want.Version - 1}, "late", ErrConflict)
+			swap(File{value, want.Version + 1}, "future", ErrConflict)
+		}
+		last := 7
+		for _, token := range []int{1<<8 + 1, 1<<16 + 2, 1<<32 + 3} {
+			write(token, "a", nil)
+			write(last, "late", ErrStale)
+			swap(want, "b", nil)
+			write(last, "late", ErrStale)
+			write(token-1, "late", ErrStale)
+			last = token
+		}
+		for s.Seed == 1 && want.Version < 300 {
+			write(last, "many", nil)
+		}
+		swap(File{want.Value, want.Version - 1<<8}, "late", ErrConflict)
+		swap(File{want.Value, want.Version + 1<<16}, "late", ErrConflict)
+	})
+}
+
+// The store crashes around every write, and when it has just replied. A confirmed write is there afterwards, with its token. An
+// unconfirmed one is there with its version and token, or not at all (rules 27 and 29).
+func TestStoreSurvivesCrash4E(t *testing.T) {
+	const crashed = "the store crashed at a write"
+	labtest.Run(t, labtest.Config{Nodes: 4, Link: steadyLink, MustCover: []string{crashed}}, func(s *labtest.Sim) {
+		o := newLeaseCluster(s)
+		write := func(token int, value string) error {
+			return o.clients[alice].Write(within(time.Second), Lease{Token: token}, value)
+		}
+		swap := func(read File, value string) error {
+			return o.clients[alice].Swap(within(time.Second), read, value)
+		}
+		// crashes lets the store crash around the i-th write to its disk during a call, and returns the file before and after.
+		crashes := func(i int, value string, call func() error) (before, after File) {
+			before = o.read()
+			s.Net.CrashAtWrite(storeNode, labrpc.CrashPoint{Write: s.Net.Writes(storeNode) + 1 + i/2, After: i%2 == 0})
+			confirmed := call() == nil
+			if !s.Net.Up(storeNode) {
+				s.Cover(crashed)
+			}
+			o.restartStore()
+			after = o.read()
+			if written := (File{value, before.Version + 1}); after != written && (confirmed || after != before) {
+				s.Failf(ruleKept, "the file was %+v, the store crashed at the write of %q, and then the file is %+v", before, value, after)
+			}
+			return before, after
+		}
+		o.wants(ruleFence, "a Write with token 7", write(7, "a"), nil)
+		o.restartStore()
+		o.holds(ruleKept, File{"a", 1})
+		o.wants(ruleFence, "the store restarts, and a Write with token 6 arrives after one with token 7", write(6, "b"), ErrStale)
+		o.wants(ruleFence, "a Write with token 7 arrives after another with token 7", write(7, "c"), nil)
+		last := 7 // the highest token of the executed writes
+		for i := range 6 {
+			token, value := last+10, fmt.Sprint("w", i)
+			before, after := crashes(i, value, func() error { return write(token, value) })
+			if after == before {
+				o.wants(ruleKept, fmt.Sprintf("the store crashed and did not execute the Write with token %d; a Write with token %d, the highest before, arrives", token, last),
+					write(last, "again"), nil)
+				continue
+			}
+			last = token
+			o.wants(ruleFence, fmt.Sprintf("the store crashed after it executed the Write with token %d, and a Write with token %d arrives", token, token-1),
+				write(token-1, "older"), ErrStale)
+		}
+		for i := range 6 {
+			value := fmt.Sprint("s", i)
+			crashes(i, value, func() error { return swap(o.read(), value) })
+			o.wants(ruleFence, "after a Swap, a Write with a token lower than the highest arrives", write(last-1, "older"), ErrStale)
+			o.wants(ruleFence, "after a Swap, a Write with the highest token arrives", write(last, "equal"), nil)
+		}
+		for i := range 4 { // the reply has just been sent
+			file, value := o.read(), fmt.Sprint("r", i)
+			replies := s.Net.Stats(labrpc.Match{From: storeNode, Kind: labrpc.Reply}).Sent
+			go func() {
+				if i%2 == 0 {
+					_ = write(last+i, value)
+				} else {
+					_ = swap(file, value)
+				}
+			}()
+			s.WaitFor(time.Second, *violation(ruleKept, "the store has not replied to a write"), func() bool {
+				return s.Net.Stats(labrpc.Match{From: storeNode, Kind: labrpc.Reply}).Sent > replies
+			})
+			o.restartStore()
+			s.Run(20 * time.Millisecond)
+			o.holds(ruleKept, File{value, file.Version + 1})
+		}
+	})
 }

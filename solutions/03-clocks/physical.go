@@ -15,7 +15,7 @@ import (
 // How a SyncedClock asks its server.
 const (
 	PollInterval = 4 * time.Second // from one question to the next
-	Patience     = time.Second     // how long it waits for an answer
+	ReplyTimeout = time.Second     // how long it waits for an answer
 	Window       = 8               // how many exchanges it remembers
 )
 
@@ -66,8 +66,8 @@ type SyncedClock struct {
 	window  []Exchange // the last ones, oldest first
 	taken   int        // how many exchanges there were
 	first   Exchange   // the best of the first Window: the drift is measured from here
-	shown   time.Time  // what Now showed last
-	shownAt time.Time  // and the node's wall clock then
+	shown   time.Time  // what Now returned last
+	shownAt time.Time  // and when: of package time, which nobody sets
 }
 
 // NewSyncedClock begins to ask the server, until the node's context ends.
@@ -77,27 +77,28 @@ func NewSyncedClock(node *labrpc.Node, server labrpc.NodeID) *SyncedClock {
 	return c
 }
 
-// Now returns the server's time, as well as it is known; before the first
-// exchange, what the node's wall clock shows. It never goes back, and never
-// stands still for long.
+// Now returns an estimate of the server's time; before the first exchange, the
+// time of the node's wall clock. It never goes back, and advances by at least
+// 0.3 s in every second, also when one of the two wall clocks is set back.
 //
 // A clock that is ahead runs at half speed until it is right. Do not write
 //
 //	return max(c.shown, wall.Add(offset))
 //
-// That never goes back either, but it stops: what is timed with it takes no time.
+// That never goes back either, but it stops: what is timed with it takes no
+// time. Nor may the half speed be that of the wall clock, which may be set back.
 func (c *SyncedClock) Now() time.Time {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	wall := c.node.Clock().Now()
 	now := wall.Add(c.offset())
 	if !c.shown.IsZero() {
-		slowest := c.shown.Add(wall.Sub(c.shownAt) / 2)
+		slowest := c.shown.Add(time.Since(c.shownAt) / 2)
 		if now.Before(slowest) {
 			now = slowest
 		}
 	}
-	c.shown, c.shownAt = now, wall
+	c.shown, c.shownAt = now, time.Now()
 	return now
 }
 
@@ -132,7 +133,7 @@ func (c *SyncedClock) poll() {
 
 // exchange asks once.
 func (c *SyncedClock) exchange() {
-	ctx, cancel := context.WithTimeout(c.node.Context(), Patience)
+	ctx, cancel := context.WithTimeout(c.node.Context(), ReplyTimeout)
 	defer cancel()
 	asked := c.node.Clock().Now()
 	reply, err := labrpc.Call[timeReply](ctx, c.node, c.server, "time", timeRequest{})

@@ -12,48 +12,49 @@ type Raft struct {
 	node *labrpc.Node
 	opts RaftOptions
 
-	mu    sync.Mutex // guards all that follows
+	mu    sync.Mutex // guards the fields below
 	state State
-	// TODO(4C): what else must a server know?
+	// TODO(4C): add the rest of a server's state.
 }
 
-// NewRaft starts a server, with what an earlier incarnation left on the disk. It
-// returns at once. All that it starts ends when node.Context() does.
+// NewRaft starts a server, with the state that an earlier incarnation left on the
+// disk. It returns at once. Every goroutine that it starts ends when
+// node.Context() does.
 func NewRaft(node *labrpc.Node, opts RaftOptions) *Raft {
 	r := &Raft{node: node, opts: opts}
-	// TODO(4C): read the disk; stand for election when nobody is heard.
+	// TODO(4C): read the disk, and start an election when the election timer fires.
 	labrpc.Handle(node, "RequestVote", r.requestVote)
 	labrpc.Handle(node, "AppendEntries", r.appendEntries)
 	return r
 }
 
-// State returns what the server thinks now: a term, and the role and the leader
-// that go with that term.
+// State returns the server's state at one instant: its term, and its role and its
+// leader in that term.
 func (r *Raft) State() State {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.state
 }
 
-// requestVote answers a candidate that asks for our vote (Raft §5.2).
+// requestVote handles a candidate's request for a vote (Raft §5.2).
 //
-// It must grant at most one vote a term, and none in a term that is over. The
-// vote must be on the disk before the answer leaves: a server that forgets its
-// vote can vote twice.
+// It must grant at most one vote per term, and none in a term older than the
+// server's own. The vote must be on the disk before the reply leaves: a server
+// that forgets its vote can vote twice.
 func (r *Raft) requestVote(from labrpc.NodeID, req VoteRequest) VoteReply {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	// TODO(4C): decide.
-	return VoteReply{Term: r.state.Term} // refuses everybody
+	return VoteReply{Term: r.state.Term} // denies every vote
 }
 
-// appendEntries takes a leader's heartbeat (Raft §5.2).
+// appendEntries handles a leader's heartbeat (Raft §5.2).
 //
-// It must follow the leader of the newest term that it knows, and tell one of an
-// older term that its time is over.
+// It must make the server follow the leader of the server's own or a newer term.
+// To the leader of an older term, it must reply with the server's term.
 func (r *Raft) appendEntries(from labrpc.NodeID, req AppendRequest) AppendReply {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	// TODO(4C): follow.
-	return AppendReply{Term: r.state.Term} // follows nobody
+	return AppendReply{Term: r.state.Term} // follows no leader
 }

@@ -8,7 +8,7 @@ import (
 	"distlabs/labrpc"
 )
 
-// An Authenticated link delivers what its peers sent, exactly once, and nothing else. A packet begins with its MAC.
+// An Authenticated link delivers exactly the messages of its peers, once each. A packet begins with its MAC.
 type Authenticated struct {
 	node *labrpc.Node
 	keys map[labrpc.NodeID][]byte
@@ -22,11 +22,18 @@ func NewAuthenticated(node *labrpc.Node, keys map[labrpc.NodeID][]byte, deliver 
 		_ = labrpc.Send(node, to, "sealed", append(a.mac(node.ID(), to, to, packet), packet...))
 	})
 	labrpc.Receive(node, "sealed", func(from labrpc.NodeID, p []byte) {
-		if len(p) > sha256.Size && hmac.Equal(p[:sha256.Size], a.mac(from, node.ID(), from, p[sha256.Size:])) {
+		if len(keys[from]) > 0 && len(p) > sha256.Size && hmac.Equal(p[:sha256.Size], a.mac(from, node.ID(), from, p[sha256.Size:])) {
 			a.below.take(from, p[sha256.Size:])
 		}
 	})
 	return a
+}
+
+// Send starts to send msg to the node to, if the two share a key.
+func (a *Authenticated) Send(to labrpc.NodeID, msg []byte) {
+	if len(a.keys[to]) > 0 {
+		a.Reliable.Send(to, msg)
+	}
 }
 
 func (a *Authenticated) mac(from, to, peer labrpc.NodeID, packet []byte) []byte {

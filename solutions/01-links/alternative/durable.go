@@ -9,18 +9,18 @@ import (
 	"distlabs/labrpc"
 )
 
-// Apply is what a message does to the application.
+// Apply is the application: it returns the state after msg.
 type Apply func(state []byte, from labrpc.NodeID, msg []byte) []byte
 
-// A Durable link keeps each message that it has promised in a record of its own, until that is acknowledged.
+// A Durable link keeps each message that it has promised in a record of its own until it is acknowledged.
 type Durable struct {
 	node  *labrpc.Node
 	apply Apply
 
 	mu   sync.Mutex
 	in   incoming
-	last uint64          // number of the last message, to whomever
-	open map[uint64]bool // what is not acknowledged
+	last uint64          // number of the last message, to any peer
+	open map[uint64]bool // the messages that are not acknowledged
 }
 
 type incoming struct {
@@ -34,7 +34,7 @@ type promise struct {
 	Msg    []byte
 }
 
-// NewDurable makes the link of one node, from what its disk holds.
+// NewDurable makes the link of one node from the records on its disk.
 func NewDurable(node *labrpc.Node, apply Apply) (*Durable, error) {
 	d := &Durable{node: node, apply: apply, open: map[uint64]bool{}}
 	d.mu.Lock()
@@ -66,8 +66,8 @@ func NewDurable(node *labrpc.Node, apply Apply) (*Durable, error) {
 
 func promiseName(n uint64) string { return fmt.Sprintf("promise %020d", n) }
 
-// Send promises, by returning nil, that msg will be applied exactly once at to. The number is on the disk
-// before the message: a crash between the two leaves a number that nobody has, and that is all.
+// Send promises, by returning nil, that msg will be applied exactly once at to. It writes the number
+// before the message: after a crash between the two writes, the number is never used.
 func (d *Durable) Send(to labrpc.NodeID, msg []byte) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()

@@ -8,11 +8,11 @@ import (
 	"distlabs/labrpc"
 )
 
-// Window is how many messages of one sender may be under way to one receiver.
+// Window is how many messages of one sender may be on the way to one receiver.
 const Window = 64
 
-// An Ordered link is a window protocol of its own, straight on the network: the receiver says how many it has
-// taken, and what has not been taken in time is sent again.
+// An Ordered link is a window protocol of its own, directly on the network: the receiver reports for how many messages
+// deliver has returned, and the sender sends the others again after a timeout.
 type Ordered struct {
 	node    *labrpc.Node
 	deliver Deliver
@@ -22,7 +22,7 @@ type Ordered struct {
 	taken map[labrpc.NodeID]*intake
 }
 
-// A lane is what is under way or waiting to one peer: the first is message number base+1.
+// A lane holds the messages to one peer that are not acknowledged. The first has the number base+1.
 type lane struct {
 	base  int
 	sent  int // of queue, how many have been sent
@@ -30,7 +30,7 @@ type lane struct {
 	round int // counts the restarts of the timer
 }
 
-// An intake is what came from one peer.
+// An intake holds the messages that have arrived from one peer.
 type intake struct {
 	taken int
 	early map[int][]byte
@@ -58,7 +58,7 @@ func NewOrdered(node *labrpc.Node, deliver Deliver) *Ordered {
 	return o
 }
 
-// Send sees to it that msg is delivered at to, after all that was sent there before.
+// Send starts to send msg to the node to, after all earlier messages.
 func (o *Ordered) Send(to labrpc.NodeID, msg []byte) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -73,14 +73,14 @@ func (o *Ordered) Send(to labrpc.NodeID, msg []byte) {
 	}
 }
 
-// push sends what the window has room for. The caller holds o.mu.
+// push sends the messages for which the window has room. The caller holds o.mu.
 func (o *Ordered) push(to labrpc.NodeID, l *lane) {
 	for ; l.sent < min(len(l.queue), Window); l.sent++ {
 		_ = labrpc.Send(o.node, to, "segment", segment{Number: l.base + l.sent + 1, Text: string(l.queue[l.sent])})
 	}
 }
 
-// watch sends again what is under way, unless a receipt comes first. The caller holds o.mu.
+// watch sends the window again after wait, unless a receipt arrives before. The caller holds o.mu.
 func (o *Ordered) watch(to labrpc.NodeID, l *lane, wait time.Duration) {
 	l.round++
 	round := l.round
@@ -124,7 +124,7 @@ func (o *Ordered) segment(from labrpc.NodeID, s segment) {
 	}
 }
 
-// hand delivers what one peer sends, in order.
+// hand delivers the messages of one peer in order.
 func (o *Ordered) hand(from labrpc.NodeID, in *intake) {
 	for {
 		o.mu.Lock()

@@ -15,6 +15,7 @@ type Reliable struct {
 	mu     sync.Mutex
 	counts map[labrpc.NodeID]uint64
 	known  map[labrpc.NodeID]*spans
+	busy   map[labrpc.NodeID]map[uint64]bool // deliver is running
 }
 
 // NewReliable makes the link of one node.
@@ -22,15 +23,21 @@ func NewReliable(node *labrpc.Node, deliver Deliver) *Reliable {
 	r := newReliable(deliver)
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.below = NewStubborn(node, r.take)
+	r.below = newStubborn(node, r.take, func(to labrpc.NodeID, packet []byte) {
+		_ = labrpc.Send(node, to, "bytes", packet)
+	})
+	labrpc.Receive(node, "bytes", r.below.take)
 	return r
 }
 
 func newReliable(deliver Deliver) *Reliable {
-	return &Reliable{deliver: deliver, counts: map[labrpc.NodeID]uint64{}, known: map[labrpc.NodeID]*spans{}}
+	return &Reliable{
+		deliver: deliver, counts: map[labrpc.NodeID]uint64{}, known: map[labrpc.NodeID]*spans{},
+		busy: map[labrpc.NodeID]map[uint64]bool{},
+	}
 }
 
-// Send sees to it that msg is delivered once at to.
+// Send starts to send msg to the node to.
 func (r *Reliable) Send(to labrpc.NodeID, msg []byte) {
 	r.mu.Lock()
 	r.counts[to]++
@@ -39,27 +46,32 @@ func (r *Reliable) Send(to labrpc.NodeID, msg []byte) {
 	r.below.Send(to, packet)
 }
 
-func (r *Reliable) take(from labrpc.NodeID, packet []byte) {
+func (r *Reliable) take(from labrpc.NodeID, packet []byte) (acknowledge bool) {
 	if len(packet) < 8 {
-		return
+		return false
 	}
+	n := binary.BigEndian.Uint64(packet)
 	r.mu.Lock()
+	defer r.mu.Unlock()
 	if r.known[from] == nil {
-		r.known[from] = &spans{}
+		r.known[from], r.busy[from] = &spans{}, map[uint64]bool{}
 	}
-	isNew := r.known[from].add(binary.BigEndian.Uint64(packet))
-	r.mu.Unlock()
-	if isNew {
+	if r.known[from].add(n) {
+		r.busy[from][n] = true
+		r.mu.Unlock()
 		r.deliver(from, packet[8:])
+		r.mu.Lock()
+		delete(r.busy[from], n)
 	}
+	return !r.busy[from][n]
 }
 
-// Spans is a set of numbers, kept as sorted ranges with a gap between any two.
+// spans is a set of numbers: sorted ranges with a gap between any two.
 type spans struct{ List []span }
 
 type span struct{ First, Last uint64 }
 
-// add puts n into the set; it reports whether n was not in it.
+// add adds n to the set. It reports whether n was new.
 func (s *spans) add(n uint64) bool {
 	at := 0
 	for at < len(s.List) && s.List[at].Last+1 < n {

@@ -1,6 +1,6 @@
-// Package links is another correct solution of lab 01, as unlike the reference as the rules allow: packets
-// are plain bytes, timers take the place of goroutines, and the ordered link stands on nothing but the network. It is there to
-// prove that the tests demand what the README says, and not what the reference does.
+// Package links is another correct solution of lab 01, as different from the reference as the rules allow: packets
+// are plain bytes, timers replace goroutines, and the ordered link uses only the network. It shows
+// that the tests demand what the README says, and not what the reference does.
 package links
 
 import (
@@ -11,20 +11,20 @@ import (
 	"distlabs/labrpc"
 )
 
-// Deliver is how a link hands a message to the application.
+// Deliver hands a message to the application.
 type Deliver func(from labrpc.NodeID, msg []byte)
 
 // A Stubborn link delivers every message at least once between nodes that stay up.
 type Stubborn struct {
 	node    *labrpc.Node
 	put     func(to labrpc.NodeID, packet []byte)
-	deliver Deliver
+	deliver func(from labrpc.NodeID, msg []byte) (acknowledge bool)
 
 	mu    sync.Mutex
 	peers map[labrpc.NodeID]*pile
 }
 
-// A pile is what is under way to one peer.
+// A pile holds the messages to one peer that are not acknowledged.
 type pile struct {
 	last uint64
 	open map[uint64]*time.Timer
@@ -38,14 +38,14 @@ const (
 
 // NewStubborn makes the link of one node.
 func NewStubborn(node *labrpc.Node, deliver Deliver) *Stubborn {
-	s := newStubborn(node, deliver, func(to labrpc.NodeID, packet []byte) {
+	s := newStubborn(node, func(from labrpc.NodeID, msg []byte) bool { deliver(from, msg); return true }, func(to labrpc.NodeID, packet []byte) {
 		_ = labrpc.Send(node, to, "bytes", packet)
 	})
 	labrpc.Receive(node, "bytes", s.take)
 	return s
 }
 
-func newStubborn(node *labrpc.Node, deliver Deliver, put func(labrpc.NodeID, []byte)) *Stubborn {
+func newStubborn(node *labrpc.Node, deliver func(labrpc.NodeID, []byte) bool, put func(labrpc.NodeID, []byte)) *Stubborn {
 	return &Stubborn{node: node, put: put, deliver: deliver, peers: map[labrpc.NodeID]*pile{}}
 }
 
@@ -53,7 +53,7 @@ func pack(kind byte, n uint64, msg []byte) []byte {
 	return append(binary.BigEndian.AppendUint64([]byte{kind}, n), msg...)
 }
 
-// Send sees to it that msg is delivered at to.
+// Send starts to send msg to the node to.
 func (s *Stubborn) Send(to labrpc.NodeID, msg []byte) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -84,8 +84,9 @@ func (s *Stubborn) take(from labrpc.NodeID, packet []byte) {
 	}
 	n := binary.BigEndian.Uint64(packet[1:])
 	if packet[0] == data {
-		s.deliver(from, packet[9:])
-		s.put(from, pack(ack, n, nil))
+		if s.deliver(from, packet[9:]) {
+			s.put(from, pack(ack, n, nil))
+		}
 		return
 	}
 	s.mu.Lock()

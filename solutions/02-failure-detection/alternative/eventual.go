@@ -87,7 +87,7 @@ func (e *Eventual) ask(peer labrpc.NodeID, round int) {
 	b.heard = time.Now()
 	if b.suspected {
 		b.suspected = false
-		b.timeout = 2 * silence
+		b.timeout = max(b.timeout, min(2*silence, time.Minute))
 		e.tell(peer, false)
 	}
 }

@@ -7,14 +7,14 @@ import (
 	"distlabs/labrpc"
 )
 
-// A Stamp is an event's place in the total order.
-type Stamp struct {
+// A Timestamp is an event's place in the total order.
+type Timestamp struct {
 	Time uint64
 	Node labrpc.NodeID
 }
 
 // Before compares by time, then by node.
-func (s Stamp) Before(o Stamp) bool {
+func (s Timestamp) Before(o Timestamp) bool {
 	return cmp.Or(cmp.Compare(s.Time, o.Time), cmp.Compare(s.Node, o.Node)) < 0
 }
 
@@ -28,14 +28,14 @@ type LamportClock struct {
 func NewLamportClock(node labrpc.NodeID) *LamportClock { return &LamportClock{node: node} }
 
 // Tick counts.
-func (c *LamportClock) Tick() Stamp { return Stamp{Time: c.next.Add(1), Node: c.node} }
+func (c *LamportClock) Tick() Timestamp { return Timestamp{Time: c.next.Add(1), Node: c.node} }
 
 // Receive counts from what was sent, if that is more.
-func (c *LamportClock) Receive(sent Stamp) Stamp {
+func (c *LamportClock) Receive(sent Timestamp) Timestamp {
 	for {
 		now := c.next.Load()
 		if c.next.CompareAndSwap(now, max(now, sent.Time)+1) {
-			return Stamp{Time: max(now, sent.Time) + 1, Node: c.node}
+			return Timestamp{Time: max(now, sent.Time) + 1, Node: c.node}
 		}
 	}
 }

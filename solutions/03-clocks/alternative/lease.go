@@ -10,8 +10,10 @@ import (
 // A Lease looks at the monotonic clock every few milliseconds.
 type Lease struct {
 	origin time.Time
-	end    atomic.Int64 // nanoseconds after origin; 0 once released or expired
+	end    atomic.Int64 // nanoseconds after origin, or ended
 }
+
+const ended = -1 // the lease was released or has expired
 
 // NewLease starts the goroutine that looks.
 func NewLease(node *labrpc.Node, length time.Duration, expired func()) *Lease {
@@ -28,9 +30,9 @@ func NewLease(node *labrpc.Node, length time.Duration, expired func()) *Lease {
 			}
 			end := l.end.Load()
 			switch {
-			case end == 0:
+			case end == ended:
 				return
-			case time.Since(l.origin) >= time.Duration(end) && l.end.CompareAndSwap(end, 0):
+			case time.Since(l.origin) >= time.Duration(end) && l.end.CompareAndSwap(end, ended):
 				expired()
 				return
 			}
@@ -60,5 +62,5 @@ func (l *Lease) Renew(length time.Duration) bool {
 	}
 }
 
-// Release makes the end nothing.
-func (l *Lease) Release() { l.end.Store(0) }
+// Release ends the lease.
+func (l *Lease) Release() { l.end.Store(ended) }

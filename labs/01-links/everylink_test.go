@@ -1,0 +1,250 @@
+package links_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"distlabs/internal/harness/labtest"
+	"distlabs/labrpc"
+)
+
+// What rules 1 to 6 demand of every link. Part 1A has a test for each rule; 1B, 1C and 1D test their links with the same
+// functions. Each function sends messages from n1, and leaves the network healed and all messages delivered.
+
+const (
+	ruleDelivered   = "a message between nodes that stay up is delivered (rule 1)"
+	ruleSoon        = "if the first three packets of a message are lost, the message is delivered within 5s of Send (rule 2)"
+	ruleBackOff     = "to a peer that does not answer, a link sends at most 30 packets per message in any minute (rule 3)"
+	ruleReturn      = "a peer that can be reached again has its messages within 15s (rule 3)"
+	ruleAcknowledge = "a link acknowledges a message after deliver has returned, not before, and until then the sender sends the message again (rule 4)"
+	ruleStop        = "an acknowledged message is not sent again: a minute after the last fault, the link is silent (rule 4)"
+	ruleApart       = "a peer that does not answer delays no message to another peer (rule 5)"
+	ruleAtOnce      = "Send returns at once (rule 5)"
+	ruleContent     = "a message arrives as it was passed to Send, byte for byte, whatever its content and length (rules 6 and 7)"
+)
+
+// losesThree loses the first three packets of a message (rule 2).
+func (m *linkCluster) losesThree(situation string) {
+	n := m.nextNumber()
+	m.wire.loseNext(n, 3)
+	m.send(1, 2, numberedText(n))
+	m.arrives(5*time.Second, ruleSoon)
+	if m.wire.lost(n) {
+		m.s.Cover(situation)
+	}
+}
+
+// losesOneInTraffic loses the first three packets of a message, while n1 sends other messages all the time (rule 2).
+func (m *linkCluster) losesOneInTraffic() {
+	n := m.nextNumber()
+	m.wire.loseNext(n, 3)
+	m.send(1, 2, numberedText(n))
+	for range 45 {
+		m.s.Run(100 * time.Millisecond)
+		m.sendNew(1, 2)
+	}
+	m.s.Run(500 * time.Millisecond)
+	m.mu.Lock()
+	missing := m.got[route{1, 2}][numberedText(n)] == 0
+	m.mu.Unlock()
+	if missing {
+		m.s.Fail(labtest.Violation{
+			What: fmt.Sprintf("n2 did not deliver %q within 5s of Send, while n1 sent another message every 100ms", numberedText(n)),
+			Rule: ruleSoon, Nodes: []labrpc.NodeID{1, 2},
+		})
+	}
+	m.arrives(5*time.Second, ruleSoon)
+}
+
+// outage isolates n2 for some time and counts the packets to it in each minute. Meanwhile the wall clock of n1 is set
+// back, or forward. After the outage, n2 has its messages soon (rule 3).
+func (m *linkCluster) outage(length, jump time.Duration) {
+	const messages = 3
+	s := m.s
+	s.Net.Isolate(2)
+	for range messages {
+		m.sendNew(1, 2)
+	}
+	each := []int{m.packets(1, 2).Sent} // packets at the end of each second
+	for second := range int(length / time.Second) {
+		if second == 5 {
+			s.Net.JumpClock(1, jump)
+		}
+		s.Run(time.Second)
+		each = append(each, m.packets(1, 2).Sent)
+		last := len(each) - 1
+		first := max(0, last-60)
+		if n := each[last] - each[first]; n > 30*messages {
+			s.Fail(labtest.Violation{
+				What: fmt.Sprintf("n1 sent %d packets from second %d to second %d of an outage, for %d messages to n2, which did not answer; the limit is %d",
+					n, first, last, messages, 30*messages),
+				Rule: ruleBackOff, Nodes: []labrpc.NodeID{1, 2},
+			})
+		}
+	}
+	minutes := max(1, length.Minutes())
+	s.Measure("packets per message and minute without an answer", float64(each[len(each)-1]-each[0])/messages/minutes, "", "≤ 30")
+	s.Net.Heal()
+	m.arrives(15*time.Second, ruleReturn)
+}
+
+// losesAnswers loses all answers of n2 for 35 s. When answers arrive again, the link becomes silent (rule 4).
+func (m *linkCluster) losesAnswers(situation string) {
+	s := m.s
+	s.Net.Cut(2, 1)
+	for range 5 {
+		m.sendNew(1, 2)
+	}
+	lost := m.packets(2, 1).Lost
+	s.Run(35 * time.Second)
+	if m.packets(2, 1).Lost > lost {
+		s.Cover(situation)
+	}
+	s.Net.Heal()
+	m.arrives(15*time.Second, ruleReturn)
+	m.isSilent()
+}
+
+// isSilent checks that n1 and n2 exchange no packets from a minute after the last fault (rule 4).
+func (m *linkCluster) isSilent() {
+	m.s.Run(time.Minute)
+	for _, r := range []route{{1, 2}, {2, 1}} {
+		before := m.packets(r.from, r.to).Sent
+		m.s.Run(time.Minute)
+		if n := m.packets(r.from, r.to).Sent - before; n > 0 {
+			m.s.Fail(labtest.Violation{
+				What: fmt.Sprintf("%v sent %d packets to %v in the second minute after the last fault, although all messages were delivered", r.from, n, r.to),
+				Rule: ruleStop, Nodes: []labrpc.NodeID{1, 2},
+			})
+		}
+	}
+}
+
+// losesAPeer isolates n2. Send still returns at once, and the messages to n3 and n4 arrive (rule 5). What n3 and n4
+// acknowledge does not count for n2 (rule 1).
+func (m *linkCluster) losesAPeer() {
+	s := m.s
+	s.Net.Isolate(2)
+	done := make(chan struct{})
+	for range 20 {
+		m.note(route{1, 2}, numberedText(m.nextNumber()))
+	}
+	first := m.number - 19
+	began := s.Net.Now()
+	go func() {
+		for i := range 20 {
+			m.link(1).Send(2, []byte(numberedText(10000+first+i)))
+		}
+		close(done)
+	}()
+	returned := s.Until(time.Second, func() bool {
+		select {
+		case <-done:
+			return true
+		default:
+			return false
+		}
+	})
+	if d := s.Net.Now() - began; !returned || d > 10*time.Millisecond {
+		s.Failf(ruleAtOnce, "20 calls of Send to n2, which does not answer, did not return at once on n1: they had not returned after %v", d)
+	}
+	for range 10 {
+		m.sendNew(1, 3)
+		m.sendNew(1, 4)
+	}
+	m.arrives(5*time.Second, ruleApart, 3, 4)
+	s.Run(10 * time.Second)
+	s.Net.Heal()
+	m.arrives(15*time.Second, ruleReturn)
+}
+
+// testRetries holds rules 2 to 5 against a link of four nodes.
+func testRetries(t *testing.T, open opener) {
+	t.Helper()
+	const three, lost = "the first three packets of a message were lost", "an answer of n2 was lost"
+	cfg := labtest.Config{Nodes: 4, Seeds: 3, Limit: time.Hour, MustCover: []string{three, lost}}
+	labtest.Run(t, cfg, func(s *labtest.Sim) {
+		m := open(s)
+		m.losesThree(three)
+		m.losesOneInTraffic()
+		m.outage(2*time.Minute, -time.Hour)
+		m.losesThree(three) // a link that has backed off starts again with short waits
+		m.losesAPeer()
+		m.losesAnswers(lost)
+	})
+}
+
+// testAcknowledges keeps deliver busy for 40 s. Until deliver returns, the message counts as not acknowledged, and n1
+// sends it again (rule 4).
+func testAcknowledges(t *testing.T, open opener) {
+	t.Helper()
+	labtest.Run(t, labtest.Config{Nodes: 2, Seeds: 3}, func(s *labtest.Sim) {
+		m := open(s, func() { time.Sleep(40 * time.Second) })
+		m.sendMany(1, 2, 1)
+		m.arrives(5*time.Second, ruleSoon)
+		s.Run(8 * time.Second)
+		before := m.packets(1, 2).Sent
+		s.Run(25 * time.Second)
+		if m.packets(1, 2).Sent == before {
+			s.Fail(labtest.Violation{
+				What: "n1 stopped sending its message 8s after the first delivery, although deliver on n2 ran for 40s",
+				Rule: ruleAcknowledge, Nodes: []labrpc.NodeID{1, 2},
+			})
+		}
+		s.Run(10 * time.Second)
+		m.isSilent()
+	})
+}
+
+// contents are messages that a careless encoding damages.
+var contents = []string{
+	"", "\x00", "\x00\x00\x00", " ", "  both ends  ", "\n", "line\r\nline\n", "0", "1", "-1", "12:34", "a:b:c", "a|b", "a,b;c", "a b", "a/b=c&d",
+	"{}", `{"ID":1,"Ack":true}`, "null", "true", "ack", "ACK", "nil", "%s%d%!", `\"'`, "ü → 語", "\xff\xfe\xfd", "\x80", "\xa2\x00",
+	strings.Repeat("long ", 20_000), strings.Repeat("\x00", 300), "x" + strings.Repeat("\xff", 70_000),
+}
+
+func allBytes() string {
+	var all []byte
+	for i := range 256 {
+		all = append(all, byte(i))
+	}
+	return string(all)
+}
+
+// testContents sends messages of every kind in both directions, on links that lose and duplicate packets (rules 6 and 7).
+func testContents(t *testing.T, open opener) {
+	t.Helper()
+	cfg := labtest.Config{Nodes: 2, Seeds: 2, Link: labrpc.FairLoss(0.2)}
+	labtest.Run(t, cfg, func(s *labtest.Sim) {
+		m := open(s)
+		m.authentic = ruleContent
+		for _, text := range append([]string{allBytes()}, contents...) {
+			m.send(1, 2, text)
+			m.send(2, 1, text)
+		}
+		m.arrives(2*time.Minute, ruleContent)
+		s.Run(30 * time.Second)
+	})
+}
+
+// testAnswers answers every message with Send from within deliver.
+func testAnswers(t *testing.T, open opener) {
+	t.Helper()
+	const rule = "deliver may call Send: the answer is delivered (rules 1 and 7)"
+	labtest.Run(t, labtest.Config{Nodes: 3, Seeds: 3}, func(s *labtest.Sim) {
+		m := open(s)
+		m.answers.Store(true)
+		for _, from := range s.Net.Nodes() {
+			for _, to := range s.Net.Nodes() {
+				if from != to {
+					m.send(from, to, fmt.Sprintf("question from %v to %v", from, to))
+					m.note(route{to, from}, fmt.Sprintf("answer from %v to %v", to, from))
+				}
+			}
+		}
+		m.arrives(time.Minute, rule)
+		s.Run(30 * time.Second)
+	})
+}

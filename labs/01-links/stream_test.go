@@ -1,0 +1,239 @@
+package links_test
+
+import (
+	"fmt"
+	"os"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"distlabs/internal/harness/labtest"
+	"distlabs/labrpc"
+	. "distlabs/labs/01-links"
+)
+
+// The tests of this file send thousands of messages, or send them from many goroutines at once. Each has a network of
+// its own, which records nothing, and runs once, whatever seeds are asked for.
+
+// A maker makes a link of one kind.
+type maker func(n *labrpc.Node, deliver Deliver) sender
+
+func newStubborn(n *labrpc.Node, d Deliver) sender { return NewStubborn(n, d) }
+func newReliable(n *labrpc.Node, d Deliver) sender { return NewReliable(n, d) }
+func newOrdered(n *labrpc.Node, d Deliver) sender  { return NewOrdered(n, d) }
+
+// newAuthenticated makes a link for a network of at most three nodes.
+func newAuthenticated(n *labrpc.Node, d Deliver) sender {
+	return NewAuthenticated(n, keysOf(n.ID(), 3), d)
+}
+
+// A parcel is a message as it was delivered.
+type parcel struct {
+	from, to labrpc.NodeID
+	text     string
+}
+
+// A tally records the deliveries of a network.
+type tally struct {
+	mu    sync.Mutex
+	got   map[parcel]bool
+	order []parcel
+	twice string // a message that was delivered more than once
+}
+
+func newTally() *tally { return &tally{got: map[parcel]bool{}} }
+
+func (a *tally) deliver(to labrpc.NodeID, work ...func()) Deliver {
+	return func(from labrpc.NodeID, msg []byte) {
+		p := parcel{from, to, string(msg)}
+		a.mu.Lock()
+		if a.got[p] {
+			a.twice = p.text
+		}
+		a.got[p] = true
+		a.order = append(a.order, p)
+		a.mu.Unlock()
+		for _, f := range work {
+			f()
+		}
+	}
+}
+
+// delivered counts the different messages that were delivered.
+func (a *tally) delivered() int {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return len(a.got)
+}
+
+// repeated returns a message that was delivered more than once, or "".
+func (a *tally) repeated() string {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.twice
+}
+
+// A stream is a long sequence of numbered messages from n1 to n2.
+type stream struct {
+	s     *labtest.Sim
+	net   *labrpc.Network
+	links []sender
+	tally *tally
+	wire  wire
+	old   packetLog
+	rule  string
+	sent  int
+}
+
+func openStream(s *labtest.Sim, rule string, makeLink maker) *stream {
+	st := &stream{s: s, rule: rule, tally: newTally(), links: make([]sender, 3)}
+	st.wire.lose, st.wire.withheld = map[int]int{}, map[int]bool{}
+	st.net = labrpc.New(labrpc.Options{Seed: s.Seed, Nodes: 2, Link: labrpc.Link{Latency: labrpc.Fixed(20 * time.Millisecond)}})
+	st.net.Intercept(func(p *labrpc.Message) labrpc.Verdict { // one interceptor: each costs a copy of every packet
+		_ = st.old.record(p)
+		return st.wire.see(p)
+	})
+	for _, id := range st.net.Nodes() {
+		st.links[id] = makeLink(st.net.Start(id), st.tally.deliver(id))
+	}
+	return st
+}
+
+// sendUpTo sends messages, a few at a time, until there are n.
+func (st *stream) sendUpTo(n int, pause time.Duration) {
+	for st.sent < n {
+		for range min(40, n-st.sent) {
+			st.links[1].Send(2, []byte(numberedText(st.sent)))
+			st.sent++
+		}
+		st.net.RunUntil(pause, func() bool { return st.tally.delivered() >= st.sent })
+	}
+}
+
+// check waits until all messages are delivered.
+func (st *stream) check(when string) {
+	st.net.RunUntil(time.Minute, func() bool { return st.tally.delivered() >= st.sent })
+	st.net.Run(5 * time.Second)
+	if got := st.tally.delivered(); got != st.sent {
+		st.s.Failf(st.rule, "%s, n2 has delivered %d of the %d messages that n1 sent it more than a minute before", when, got, st.sent)
+	}
+	if twice := st.tally.repeated(); twice != "" {
+		st.s.Failf(st.rule, "%s, a node delivered %q a second time", when, twice)
+	}
+}
+
+// replay sends the first packets of the stream again.
+func (st *stream) replay() {
+	for _, p := range st.old.packets() {
+		if err := st.net.Inject(p); err != nil {
+			st.s.Failf("", "the test could not send an old packet again: %v", err)
+		}
+	}
+	st.net.Run(5 * time.Second)
+}
+
+// testStream sends n messages from n1 to n2: more than a narrow number can count. With overtaken, all packets of the
+// first message are lost while n1 sends 2047 others. After 256, 2048, 4096 and n messages, copies of the
+// first packets arrive.
+func testStream(t *testing.T, makeLink maker, rule string, n int, overtaken bool) {
+	t.Helper()
+	if os.Getenv("LABS_SOAK") != "" {
+		n = 1<<16 + 64
+	}
+	onceAlone(t, func(s *labtest.Sim) {
+		st := openStream(s, rule, makeLink)
+		defer st.net.Close()
+		if overtaken {
+			st.overtake(2048)
+		}
+		st.sendUpTo(min(n, 40), time.Minute)
+		st.check("at the start of the stream")
+		st.old.stop()
+		for _, total := range []int{256, 2048, 4096, 1 << 16, n} {
+			if total >= st.sent && total <= n {
+				st.sendUpTo(total, time.Minute)
+				st.check(fmt.Sprintf("after %d messages", total))
+				st.replay()
+				st.check(fmt.Sprintf("when copies of the first packets arrived after %d messages", total))
+			}
+		}
+	})
+}
+
+// overtake loses all packets of the first message while n1 sends the others, up to number total-1. A link may let them
+// pass, or let them wait.
+func (st *stream) overtake(total int) {
+	st.wire.withhold(0)
+	st.sendUpTo(40, 100*time.Millisecond)
+	st.old.stop()
+	st.sendUpTo(total, 100*time.Millisecond)
+	st.net.Run(10 * time.Second)
+	st.tally.mu.Lock()
+	early := st.tally.got[parcel{1, 2, numberedText(0)}]
+	st.tally.mu.Unlock()
+	if early {
+		st.s.Failf(ruleNoPacket, "n2 delivered %q, but every packet with this message was lost", numberedText(0))
+	}
+	st.wire.release()
+	st.check(fmt.Sprintf("after the packets of the first message were lost until n1 had sent %d others", total-1))
+}
+
+// testConcurrentSends calls Send from 16 goroutines of two nodes at once, while deliver runs for many messages.
+func testConcurrentSends(t *testing.T, makeLink maker, once bool, order bool) {
+	t.Helper()
+	const rounds, callers, each = 3, 8, 20
+	const rule = "all methods may be called by several goroutines at once (rule 18): every message is delivered"
+	onceAlone(t, func(s *labtest.Sim) {
+		net := labrpc.New(labrpc.Options{Seed: s.Seed, Nodes: 3, Link: labrpc.Link{Latency: labrpc.Fixed(5 * time.Millisecond)}})
+		defer net.Close()
+		all := newTally()
+		links := make([]sender, 4)
+		for _, id := range net.Nodes() {
+			links[id] = makeLink(net.Start(id), all.deliver(id, func() { time.Sleep(time.Millisecond) }))
+		}
+		sent := 0
+		for round := range rounds {
+			begin := make(chan struct{})
+			for caller := range 2 * callers {
+				from := labrpc.NodeID(1 + caller%2)
+				go func() {
+					<-begin
+					for i := range each {
+						to := 1 + (from+labrpc.NodeID(i%2))%3
+						links[from].Send(to, fmt.Appendf(nil, "%02d:%d:%04d", caller, round, i))
+					}
+				}()
+			}
+			net.Run(time.Millisecond)
+			close(begin)
+			sent += 2 * callers * each
+			net.Run(time.Minute)
+			if got := all.delivered(); got != sent {
+				s.Failf(rule+" (rule 1)", "16 goroutines called Send: %d of %d messages were delivered within a minute", got, sent)
+			}
+			if twice := all.repeated(); once && twice != "" {
+				s.Failf(rule+" exactly once (rule 7)", "16 goroutines called Send: message %q was delivered more than once", twice)
+			}
+		}
+		if late := all.outOfOrder(); order && late != "" {
+			s.Failf("the messages of one sender are delivered in the order of their Send (rule 9)",
+				"a goroutine called Send several times, and the link delivered %q after a later message of this goroutine", late)
+		}
+	})
+}
+
+// outOfOrder finds a message that was delivered after a later message of the same goroutine.
+func (a *tally) outOfOrder() string {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	last := map[parcel]string{} // by route and goroutine
+	for _, p := range slices.Clone(a.order) {
+		k := parcel{p.from, p.to, p.text[:2]}
+		if p.text < last[k] {
+			return p.text
+		}
+		last[k] = p.text
+	}
+	return ""
+}

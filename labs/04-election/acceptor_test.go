@@ -1,0 +1,146 @@
+package election_test
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"distlabs/internal/harness/labtest"
+	"distlabs/labrpc"
+	. "distlabs/labs/04-election"
+)
+
+// A scriptedProposer plays the proposers that ask n1.
+type scriptedProposer struct {
+	*paxosCluster
+	node *labrpc.Node
+}
+
+// prepare sends a Prepare, and checks whether n1 promises, and the state that it reports.
+func (q scriptedProposer) prepare(b Ballot, want bool, last AcceptorState) {
+	r := ask[PrepareReply](rulePromise, q.s, q.node, 1, "Prepare", PrepareRequest{Ballot: b})
+	if r.OK != want {
+		q.s.Failf(rulePromise, "n1 replied to Prepare %v with OK = %v, want %v; its state is %+v", b, r.OK, want, r.State)
+	}
+	if want && r.State.Promised != b {
+		q.s.Failf(rulePromise, "n1 replied to Prepare %v with OK and Promised = %v, want %v", b, r.State.Promised, b)
+	}
+	q.reports(fmt.Sprintf("Prepare %v", b), r.State, last)
+}
+
+// accept sends an Accept, and checks whether n1 accepts, and the state that it reports.
+func (q scriptedProposer) accept(b Ballot, value labrpc.NodeID, want bool) {
+	q.allow(value)
+	r := ask[AcceptReply](rulePromise, q.s, q.node, 1, "Accept", AcceptRequest{Ballot: b, Value: value})
+	if r.OK != want {
+		q.s.Failf(rulePromise, "n1 replied to Accept %v with OK = %v, want %v; its state is %+v", b, r.OK, want, r.State)
+	}
+	last := r.State
+	if want {
+		last = AcceptorState{Accepted: b, Value: value}
+	}
+	q.reports(fmt.Sprintf("Accept %v", b), r.State, last)
+}
+
+// reports checks the state in a reply: the ballot and the value that n1 accepted last, and the same that Acceptor returns.
+func (q scriptedProposer) reports(to string, got, last AcceptorState) {
+	if got.Accepted != last.Accepted || last.Accepted != (Ballot{}) && got.Value != last.Value {
+		q.s.Failf(ruleAccepted, "n1 replied to %s that it has accepted %s, want %s", to, accepted(got), accepted(last))
+	}
+	if now := q.nodes[1].Acceptor(); got != now {
+		q.s.Failf(ruleAccepted, "n1 replied to %s with State = %+v, but its Acceptor() = %+v", to, got, now)
+	}
+}
+
+// accepted describes what an acceptor has accepted.
+func accepted(st AcceptorState) string {
+	if st.Accepted == (Ballot{}) {
+		return "nothing"
+	}
+	return fmt.Sprintf("%v in ballot %v", st.Value, st.Accepted)
+}
+
+// Proposers that the test plays ask n1's acceptor (rules 20 and 21). Whether it promises a ballot once more is its own choice.
+func TestAcceptorKeepsItsPromise4D(t *testing.T) {
+	labtest.Run(t, labtest.Config{Nodes: 3}, func(s *labtest.Sim) {
+		y := newPaxosCluster(s)
+		y.start(1)
+		q := scriptedProposer{y, s.Start(2)}
+		in := func(b Ballot, value labrpc.NodeID) AcceptorState { return AcceptorState{Accepted: b, Value: value} }
+		none := AcceptorState{}
+		q.prepare(Ballot{5, 2}, true, none)
+		q.accept(Ballot{3, 3}, 3, false)
+		q.prepare(Ballot{4, 3}, false, none)
+		q.prepare(Ballot{5, 3}, true, none) // n3 is higher than n2
+		q.accept(Ballot{5, 2}, 2, false)
+		q.accept(Ballot{5, 3}, 3, true)
+		q.accept(Ballot{5, 3}, 3, true) // the same once more
+		q.prepare(Ballot{5, 2}, false, in(Ballot{5, 3}, 3))
+		q.prepare(Ballot{7, 2}, true, in(Ballot{5, 3}, 3))
+		q.accept(Ballot{9, 3}, 2, true) // its Prepare went to others
+		q.accept(Ballot{8, 2}, 3, false)
+		q.prepare(Ballot{8, 2}, false, in(Ballot{9, 3}, 2))
+		q.prepare(Ballot{10, 2}, true, in(Ballot{9, 3}, 2))
+		q.prepare(Ballot{12, 1}, true, in(Ballot{9, 3}, 2))
+		q.accept(Ballot{10, 2}, 2, false)
+		q.accept(Ballot{12, 1}, 2, true)
+		q.prepare(Ballot{13, 2}, true, in(Ballot{12, 1}, 2))
+		last := 13
+		for _, round := range []int{1<<8 + 1, 1<<16 + 2, 1<<32 + 3} {
+			q.prepare(Ballot{round, 2}, true, in(Ballot{12, 1}, 2))
+			q.prepare(Ballot{last, 3}, false, in(Ballot{12, 1}, 2))
+			q.accept(Ballot{last, 3}, 3, false)
+			last = round
+		}
+		q.accept(Ballot{last, 2}, 1, true)
+		q.prepare(Ballot{last + 1, 1}, true, in(Ballot{last, 2}, 1))
+	})
+}
+
+// An acceptor crashes after its reply, at the instant of its reply, and around every write (rules 20 and 21). The cluster checks
+// that it still knows everything that it has stated.
+func TestAcceptorSurvivesCrash4D(t *testing.T) {
+	const crashed = "the acceptor crashed at a write"
+	labtest.Run(t, labtest.Config{Nodes: 3, Link: steadyLink, MustCover: []string{crashed}}, func(s *labtest.Sim) {
+		y := newPaxosCluster(s)
+		y.start(1)
+		q := scriptedProposer{y, s.Start(2)}
+		q.prepare(Ballot{5, 2}, true, AcceptorState{})
+		y.restart(1)
+		q.accept(Ballot{3, 3}, 3, false)
+		q.accept(Ballot{5, 2}, 2, true)
+		y.restart(1)
+		q.prepare(Ballot{6, 2}, true, AcceptorState{Accepted: Ballot{5, 2}, Value: 2})
+		value := func(round int) labrpc.NodeID { return labrpc.NodeID(1 + round/4%3) }
+		y.allow(1, 2, 3)
+		asks := func(round int) {
+			if round%4 < 2 {
+				_, _ = tryToAsk[PrepareReply](q.node, 1, "Prepare", PrepareRequest{Ballot: Ballot{round, 2}})
+			} else {
+				_, _ = tryToAsk[AcceptReply](q.node, 1, "Accept", AcceptRequest{Ballot: Ballot{round, 2}, Value: value(round)})
+			}
+		}
+		for round := 10; round < 18; round++ { // at the instant of the reply
+			replies := s.Net.Stats(labrpc.Match{From: 1, Kind: labrpc.Reply}).Sent
+			go asks(round)
+			s.WaitFor(time.Second, *violation(rulePromise, "n1 has not replied in ballot %d.n2", round), func() bool {
+				return s.Net.Stats(labrpc.Match{From: 1, Kind: labrpc.Reply}).Sent > replies
+			})
+			y.restart(1)
+			s.Run(time.Millisecond)
+		}
+		for round := 20; round < 36; round++ {
+			s.Net.CrashAtWrite(1, labrpc.CrashPoint{Write: s.Net.Writes(1) + 1 + round/8%2, After: round%8 < 4})
+			go asks(round)
+			s.Run(10 * time.Millisecond)
+			if !s.Net.Up(1) {
+				s.Cover(crashed)
+			}
+			y.restart(1)
+			s.Run(time.Millisecond)
+			// A lower ballot: the acceptor may accept it if the crash came before the write, and must refuse it otherwise.
+			_, _ = tryToAsk[AcceptReply](q.node, 1, "Accept", AcceptRequest{Ballot: Ballot{round - 1, 3}, Value: value(round - 1)})
+		}
+		q.accept(Ballot{40, 2}, 2, true)
+	})
+}

@@ -1,0 +1,216 @@
+package election_test
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"distlabs/internal/harness/labtest"
+	"distlabs/labrpc"
+	. "distlabs/labs/04-election"
+)
+
+const (
+	ruleHolder  = "at any instant at most one lease is held, whatever the lessor's crashes, slow messages and wall clocks; a lease ends TTL after its grant (rule 24)"
+	ruleTokens  = "every grant has a higher token than all grants before it, also after a crash (rule 25)"
+	ruleGrants  = "one of the clients that keep asking gets the lease within 2 TTLs of the last grant or start of the lessor, and holds it for at least ¾ TTL (rule 26)"
+	ruleFence   = "the store refuses a Write whose token is lower than the highest token of the writes that it has executed, also after a crash, and no other Write (rule 27)"
+	ruleSwap    = "Swap writes if and only if the file has the version that was read, in one atomic step; each write adds 1 to the version (rule 28)"
+	ruleKept    = "a confirmed write is there after a crash; an unconfirmed one is there with its version and its token, or not at all (rule 29)"
+	ruleContext = "a call of a Client returns when its context ends, within 10ms, with an error that wraps the context's (rule 30)"
+)
+
+// The nodes of these tests.
+const (
+	lessorNode = labrpc.NodeID(1)
+	storeNode  = labrpc.NodeID(2)
+	alice      = labrpc.NodeID(3)
+	bob        = labrpc.NodeID(4)
+)
+
+// ttl is the length of a lease.
+const ttl = 10 * time.Second
+
+// A leaseCluster is a lessor, a store and clients. It checks at every step that at most one lease is held, and at every grant
+// that tokens grow.
+type leaseCluster struct {
+	s       *labtest.Sim
+	nodes   map[labrpc.NodeID]*labrpc.Node // of the clients
+	clients map[labrpc.NodeID]*Client
+
+	mu     sync.Mutex
+	leases []acquiredLease
+	token  int // the highest that was granted
+	grants int
+	last   time.Duration // the last grant, or start of the lessor
+}
+
+type acquiredLease struct {
+	Lease
+	by labrpc.NodeID
+}
+
+func newLeaseCluster(s *labtest.Sim) *leaseCluster {
+	o := &leaseCluster{s: s, nodes: map[labrpc.NodeID]*labrpc.Node{}, clients: map[labrpc.NodeID]*Client{}}
+	s.Net.Intercept(o.recordMessage)
+	s.Always(o.checkLeases)
+	s.StartAll(func(n *labrpc.Node) {
+		switch n.ID() {
+		case lessorNode:
+			NewLessor(n, ttl)
+		case storeNode:
+			NewStore(n)
+		default:
+			o.nodes[n.ID()] = n
+			o.clients[n.ID()] = NewClient(n, ClientOptions{Lessor: lessorNode, Store: storeNode})
+		}
+	})
+	return o
+}
+
+func (o *leaseCluster) restartLessor() {
+	o.s.Net.Crash(lessorNode)
+	NewLessor(o.s.Start(lessorNode), ttl)
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.last = o.s.Net.Now()
+}
+
+func (o *leaseCluster) restartStore() {
+	o.s.Net.Crash(storeNode)
+	NewStore(o.s.Start(storeNode))
+}
+
+// recordMessage records every grant when it is sent.
+func (o *leaseCluster) recordMessage(m *labrpc.Message) labrpc.Verdict {
+	r, ok := m.Body.(LeaseReply)
+	if !ok || !r.Granted {
+		return labrpc.Pass
+	}
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if r.Token <= o.token {
+		o.s.Fail(*violation(ruleTokens, "the lessor grants %v a lease with token %d, although it granted one with token %d before", m.To, r.Token, o.token))
+	}
+	o.token = max(o.token, r.Token)
+	o.grants++
+	o.last = o.s.Net.Now()
+	return labrpc.Pass
+}
+
+func (o *leaseCluster) checkLeases() *labtest.Violation {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	holder := -1
+	for i, lease := range o.leases {
+		if !lease.Held() {
+			continue
+		}
+		if holder >= 0 {
+			return violation(ruleHolder, "at %s two leases are held: one of %v (token %d) and one of %v (token %d)",
+				stamp(o.s.Net.Now()), o.leases[holder].by, o.leases[holder].Token, lease.by, lease.Token)
+		}
+		holder = i
+	}
+	return nil
+}
+
+func within(limit time.Duration) context.Context {
+	ctx, cancel := context.WithTimeout(context.Background(), limit)
+	context.AfterFunc(ctx, cancel)
+	return ctx
+}
+
+// acquire asks once. It may be called from any goroutine.
+func (o *leaseCluster) acquire(id labrpc.NodeID, limit time.Duration) (Lease, error) {
+	lease, err := o.clients[id].Acquire(within(limit))
+	if err == nil {
+		o.mu.Lock()
+		defer o.mu.Unlock()
+		o.leases = append(o.leases, acquiredLease{lease, id})
+	}
+	return lease, err
+}
+
+// acquires asks until the client has the lease.
+func (o *leaseCluster) acquires(id labrpc.NodeID) Lease {
+	o.mu.Lock()
+	last := o.last
+	o.mu.Unlock()
+	for {
+		lease, err := o.acquire(id, time.Second)
+		switch {
+		case err == nil:
+			if !lease.Held() {
+				o.s.Failf(ruleGrants, "Acquire at %v returned a lease with token %d that is not held", id, lease.Token)
+			}
+			return lease
+		case !errors.Is(err, ErrTaken):
+			o.s.Failf(ruleGrants, "Acquire at %v returned the error %v, want a lease or %q", id, err, ErrTaken)
+		}
+		if o.s.Net.Now()-last > 2*ttl {
+			o.s.Failf(ruleGrants, "%v asks for the lease every 200ms, the last grant or start of the lessor was at %s, but the lease is still refused at %s", id, stamp(last), stamp(o.s.Net.Now()))
+		}
+		o.s.Run(200 * time.Millisecond)
+	}
+}
+
+// A pendingCall is a call whose result comes later.
+type pendingCall struct {
+	mu   sync.Mutex
+	done bool
+	err  error
+}
+
+func startCall(f func() error) *pendingCall {
+	t := &pendingCall{}
+	go func() {
+		err := f()
+		t.mu.Lock()
+		defer t.mu.Unlock()
+		t.done, t.err = true, err
+	}()
+	return t
+}
+
+func (t *pendingCall) result() (error, bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.err, t.done
+}
+
+// wants checks the result of a call.
+func (o *leaseCluster) wants(rule, what string, got, want error) {
+	if !errors.Is(got, want) {
+		o.s.Failf(rule, "%s: the error is %v, want %v", what, got, want)
+	}
+}
+
+func (o *leaseCluster) read() File {
+	f, err := o.clients[bob].Read(within(time.Minute))
+	o.wants(ruleKept, "n4 reads the file", err, nil)
+	return f
+}
+
+func (o *leaseCluster) holds(rule string, want File) {
+	if got := o.read(); got != want {
+		o.s.Failf(rule, "the file is %+v, want %+v", got, want)
+	}
+}
+
+// pauses lets n3 (alice) begin a call, and pauses n3 before its message leaves, until the lease has expired.
+func (o *leaseCluster) pauses(f func() error) *pendingCall {
+	o.s.Net.Pause(alice, 2*ttl)
+	return startCall(f)
+}
+
+// returns waits until n3 is back and its call has returned.
+func (o *leaseCluster) returns(rule string, t *pendingCall) error {
+	o.s.WaitFor(3*ttl, *violation(rule, "n3's write has not returned, although its pause ended long ago"), func() bool {
+		_, done := t.result()
+		return done
+	})
+	err, _ := t.result()
+	return err
+}
