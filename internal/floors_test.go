@@ -30,7 +30,7 @@ var floors = [][]string{
 	{"internal/grading/workspace", "internal/grading/autograder", "internal/grading/handout"},
 	{"internal/grading/grade"},
 	{"internal/grading/class", "internal/grading/prove/..."},
-	{"internal/grading/selfcheck"},
+	{"internal/grading/selfcheck", "internal/grading/newlab"},
 	{"internal/learning/..."},
 	{"cmd/grade"},
 }

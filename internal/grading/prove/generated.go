@@ -19,7 +19,6 @@ import (
 	"distlabs/internal/grading/grade"
 	"distlabs/internal/grading/prove/generate"
 	"distlabs/internal/grading/result"
-	"distlabs/internal/grading/sandbox"
 	"distlabs/internal/grading/tidy"
 	"distlabs/internal/grading/submission"
 	"distlabs/internal/grading/workspace"
