@@ -19,8 +19,8 @@ import (
 	"distlabs/internal/grading/grade"
 	"distlabs/internal/grading/prove/generate"
 	"distlabs/internal/grading/result"
-	"distlabs/internal/grading/tidy"
 	"distlabs/internal/grading/submission"
+	"distlabs/internal/grading/tidy"
 	"distlabs/internal/grading/workspace"
 	"distlabs/internal/harness/report"
 )
