@@ -92,6 +92,11 @@ func (p *Lab) standsOn(fault string) bool {
 
 // compile runs the go command, once more if it lacked modules.
 func (w *Workspace) compile(ctx context.Context, lab course.Lab, binary string) (sandbox.Outcome, error) {
+	for _, l := range append(w.b.course.Needs(lab), lab) {
+		if err := w.seed(l); err != nil {
+			return sandbox.Outcome{}, err
+		}
+	}
 	compile := sandbox.Command{
 		Path: w.b.tools.command(), Args: testArgs(binary, lab.Dir(), !w.Plain), Dir: w.Root,
 		Env:  w.b.tools.env(filepath.Join(w.dir, "home"), filepath.Join(w.dir, "tmp")),

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"distlabs/internal/harness/report"
+	"distlabs/internal/harness/seeded"
 	"distlabs/labrpc"
 )
 
@@ -80,6 +81,8 @@ func (s *Sim) live(r *runner, observe func(labrpc.Event), suppress func(labrpc.F
 		suppress = func(f labrpc.Fault) bool { return !s.stop.Load() && inner(f) }
 	}
 	s.suppress = suppress
+	seeded.Begin(s.bubble.Load(), s.Seed)
+	defer seeded.End(s.bubble.Load())
 	s.began = time.Now()
 	channel.Send(report.Event{Kind: report.Seed, Test: r.t.Name(), Seed: s.Seed, Bubble: s.bubble.Load()})
 	if !r.alone {

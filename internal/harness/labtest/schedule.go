@@ -10,6 +10,7 @@ import (
 
 	"distlabs/internal/harness/explore"
 	"distlabs/internal/harness/report"
+	"distlabs/internal/harness/seeded"
 	"distlabs/labrpc"
 )
 
@@ -68,6 +69,8 @@ func (s *Sim) liveScheduled(c *schedule, setup func(*Sim) Scenario, observe func
 	id, bubble := firstLine()
 	s.body = id
 	s.bubble.Store(bubble)
+	seeded.Begin(bubble, s.Seed)
+	defer seeded.End(bubble)
 	if observe != nil {
 		observe = s.onlyBody(observe)
 	}
