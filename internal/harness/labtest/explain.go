@@ -77,17 +77,19 @@ func (r *runner) recordWith(seed uint64, suppress func(labrpc.Fault) bool) (*out
 
 // replayed returns what to say if three runs of the seed were not the same.
 func (r *runner) replayed(first, second, third *outcome, a, b *trace.Run) string {
-	const why = "; what the seed does not decide is in labrpc's documentation (One seed, one run): map order, " +
-		"select with several cases ready, math/rand's global functions, two timers of one node at one instant"
+	why := ". The run below is another run of the same seed. What the seed does not decide is in labrpc's documentation (One seed, one run)"
+	if places := place().UndecidedIn(); len(places) > 0 {
+		why += ". In your code: " + strings.Join(places[:min(len(places), 3)], "; ")
+	}
 	if d, differ := trace.Diff(a, b); differ {
-		return "this seed does not replay the same: " + d.String() + why
+		return "this seed does not replay the same. The first difference: " + d.String() + why
 	}
 	if !sameFailure(first.failure, second.failure) || !sameFailure(second.failure, third.failure) {
 		what := "passed"
 		if f := second.failure; f != nil {
-			what = "failed otherwise: " + f.What
+			what = "failed in another way: " + f.What
 		}
-		return "this seed does not replay the same: run again it " + what + why
+		return "this seed does not replay the same: when it was run again, it " + what + why
 	}
 	return ""
 }
