@@ -16,6 +16,7 @@ func TestPagesOfTheCourse(t *testing.T) {
 	require.NoError(t, err)
 	for _, lab := range c.Labs {
 		require.Empty(t, Page(c, lab).Problems, lab.ID)
+		require.Empty(t, Matrix(c, lab).Problems, lab.ID)
 	}
 }
 
