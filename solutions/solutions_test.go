@@ -8,9 +8,9 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -20,7 +20,6 @@ import (
 	"distlabs/internal/grading/result"
 	"distlabs/internal/grading/sandbox"
 	"distlabs/internal/grading/submission"
-	"distlabs/internal/harness/report"
 )
 
 // grader is shared by all tests, so that together they run no more processes
@@ -56,12 +55,12 @@ func run(m *testing.M) int {
 // The reference of every lab has full marks.
 func TestReferencesHaveFullMarks(t *testing.T) {
 	forEachLab(t, func(t *testing.T, s course.Selected) {
-		requireFullMarks(t, s, submission.Source{Kind: course.Solution})
+		requireFullMarks(t, s, submission.Source{Kind: course.Solution}, grade.Run{})
 	})
 }
 
-func requireFullMarks(t *testing.T, s course.Selected, src submission.Source) {
-	lab := gradeLab(t, src, s)
+func requireFullMarks(t *testing.T, s course.Selected, src submission.Source, run grade.Run) {
+	lab := gradeLab(t, src, s, run)
 	require.Equal(t, course.PointsPerLab, lab.Max)
 	for _, part := range lab.Parts {
 		for _, test := range part.Tests {
@@ -72,15 +71,23 @@ func requireFullMarks(t *testing.T, s course.Selected, src submission.Source) {
 	}
 }
 
-// A second correct solution, of another build than the reference, has full marks too: the tests demand what
-// the handout says, and not what the reference happens to do.
+// Other correct solutions, of other designs than the reference's, have full marks too: the tests demand what
+// the handout says, and not what the reference happens to do. The patches share most of the reference's code, so
+// each day another one of them runs with the race detector, and the others without.
 func TestAlternativesHaveFullMarks(t *testing.T) {
 	forEachLab(t, func(t *testing.T, s course.Selected) {
-		dir := filepath.Join(labs.Root, "solutions", s.Lab.ID, "alternative")
-		if _, err := os.Stat(dir); err != nil {
+		all, err := prove.Alternatives(labs, s.Lab)
+		require.NoError(t, err)
+		if len(all) == 0 {
 			t.Skip("this lab has no alternative")
 		}
-		requireFullMarks(t, s, submission.Source{Kind: course.Submission, Path: dir, Base: course.Solution})
+		raced := time.Now().YearDay() % len(all)
+		for i, a := range all {
+			t.Run(a.Name, func(t *testing.T) {
+				t.Parallel()
+				requireFullMarks(t, s, a.Source, grade.Run{Plain: a.Patch && i != raced})
+			})
+		}
 	})
 }
 
@@ -93,25 +100,20 @@ func TestStubsScoreNothing(t *testing.T) {
 		for _, name := range s.Lab.Files() {
 			require.FileExists(t, filepath.Join(stubs, name), "copy the stub here, so that grade reset can restore it")
 		}
-		parts := gradeLab(t, submission.Source{Kind: course.Submission, Path: stubs}, s).Parts
+		parts := gradeLab(t, submission.Source{Kind: course.Submission, Path: stubs}, s, grade.Run{}).Parts
 		if len(s.Lab.Imports) > 0 {
-			parts = append(parts, gradeLab(t, submission.Source{Kind: course.Submission, Path: stubs, Base: course.Solution}, s).Parts...)
+			parts = append(parts, gradeLab(t, submission.Source{Kind: course.Submission, Path: stubs, Base: course.Solution}, s, grade.Run{}).Parts...)
 		}
 		for _, part := range parts {
 			for _, test := range part.Tests {
 				if test.Points != 0 {
 					t.Errorf("%s gives a stub %d points", test.Name, test.Points)
-				} else if !test.Kills() && !searchedInVain(test) {
+				} else if !test.FindsWrong() {
 					t.Errorf("%s does not find the stub wrong: %s\n%s", test.Name, test.Status, explain(test))
 				}
 			}
 		}
 	})
-}
-
-// searchedInVain reports whether a search of schedules says that it could not do its work: it asks for no progress, and a stub makes none.
-func searchedInVain(t result.Test) bool {
-	return strings.Contains(t.Name, "AnySchedule") && t.Status == report.Fail && t.Failures[0].Kind == report.Vacuous
 }
 
 // Mutants die by the test that they name.
@@ -131,6 +133,7 @@ func TestMutantsDie(t *testing.T) {
 				require.NoError(t, err)
 				require.Empty(t, fate.Invalid)
 				require.True(t, fate.Dead(), "%s\n%s does not notice; it said: %s", m.Wrong, m.DiesBy, fate.Said.Text())
+				require.Empty(t, fate.Astray, "%s\n%s notices it under another rule: %s", m.Wrong, m.DiesBy, fate.Said.Text())
 				if fate.Alone {
 					alone.Add(1)
 				}
@@ -151,8 +154,8 @@ func forEachLab(t *testing.T, test func(t *testing.T, s course.Selected)) {
 	}
 }
 
-func gradeLab(t *testing.T, src submission.Source, s course.Selected) result.Lab {
-	graded, err := grader.Grade(t.Context(), src, []course.Selected{s}, grade.Run{})
+func gradeLab(t *testing.T, src submission.Source, s course.Selected, run grade.Run) result.Lab {
+	graded, err := grader.Grade(t.Context(), src, []course.Selected{s}, run)
 	require.NoError(t, err)
 	lab := graded.Labs[0]
 	require.Empty(t, lab.Refused, "%v", lab.Compile)

@@ -15,6 +15,8 @@ import (
 
 func mutantsCommand() *cobra.Command {
 	var run prove.MutantRun
+	var chosen generatedFlags
+	var generated bool
 	var jobs int
 	cmd := &cobra.Command{
 		Use:   "mutants [lab or part ...]",
@@ -24,10 +26,15 @@ func mutantsCommand() *cobra.Command {
 The header of a patch says what is wrong and, in a line "dies by: TestName",
 which test must notice. The kill matrix shows which tests noticed each mutant;
 the named one has a column of its own. A test that only found itself vacuous
-has noticed nothing.
+has noticed nothing. Where the header names the clauses that the mutant breaks
+("breaks: 12a"), the failure must cite the rule of one of them.
 
-Exit status: 0 if each mutant dies by the test that it names in every
-repetition, 1 if one survives, 3 if a patch does not apply or does not compile.`,
+With --generated, run mutants that nobody wrote instead: one edit each, derived from
+the syntax of the reference (see docs/generated-mutants.md). Each must be killed by some
+test, or be listed in solutions/<lab>/equivalent.yaml.
+
+Exit status: 0 if each mutant dies by the test that it names, under a rule that it
+breaks, in every repetition, 1 if one does not, 3 if a patch does not apply or does not compile.`,
 		RunE: action(func(cmd *cobra.Command, args []string) error {
 			c, selected, err := open(args)
 			if err != nil {
@@ -35,6 +42,9 @@ repetition, 1 if one survives, 3 if a patch does not apply or does not compile.`
 			}
 			if run.Repeat < 1 || run.Timeout <= 0 || jobs < 0 {
 				return usage(errors.New("--repeat and --timeout must be above zero, --jobs not below"))
+			}
+			if generated {
+				return runGenerated(cmd, c, selected, chosen, jobs)
 			}
 			var fates []prove.MutantResult
 			err = withGrader(cmd, c, jobs, newStatus(cmd.ErrOrStderr(), 0), func(g *grade.Grader) error {
@@ -57,6 +67,8 @@ repetition, 1 if one survives, 3 if a patch does not apply or does not compile.`
 	flags.BoolVar(&run.Minimise, "minimise", false, "look for the faults that are enough for each failure, and print how many")
 	flags.DurationVar(&run.Timeout, "timeout", grade.DefaultTimeout, "real time per test")
 	flags.IntVar(&jobs, "jobs", 0, "processes at a time (default: one per core)")
+	flags.BoolVar(&generated, "generated", false, "run mutants that are derived from the reference's syntax")
+	chosen.add(cmd)
 	return cmd
 }
 
@@ -89,7 +101,7 @@ func printFates(p *printer, selected []course.Selected, fates []prove.MutantResu
 			switch {
 			case f.Invalid != "":
 				invalid++
-			case !f.Dead():
+			case !f.Convicted():
 				survived++
 			}
 			t.add(fateRow(p, s.Lab, f)...)
@@ -110,9 +122,12 @@ func printFates(p *printer, selected []course.Selected, fates []prove.MutantResu
 			if f.Said.What != "" {
 				p.printf("    it said (%s): %s\n", f.Said.Kind, oneLine(f.Said.What))
 			}
+		case f.Astray != "":
+			p.printf("\n%s %s: %s\n    killed by %s under %s\n    it said: %s\n    %s\n", p.bad("astray:"), f.Mutant.Name,
+				f.Mutant.Wrong, f.Mutant.DiesBy, f.Astray, oneLine(f.Said.What), oneLine(f.Said.Rule))
 		}
 	}
-	p.printf("\nmutants: %d, %d dead by the named test, %d survived, %d could not be run\n",
+	p.printf("\nmutants: %d, %d dead by the named test, under a rule that they break; %d not; %d could not be run\n",
 		len(fates), len(fates)-survived-invalid, survived, invalid)
 	switch {
 	case invalid > 0:
@@ -128,7 +143,7 @@ func fateRow(p *printer, lab course.Lab, f prove.MutantResult) []string {
 		return []string{f.Mutant.Name, f.Part, f.Mutant.DiesBy, p.bad("not run"), ""}
 	}
 	count := fmt.Sprintf("%d/%d", f.Killed[f.Mutant.DiesBy], f.Runs)
-	if f.Dead() {
+	if f.Convicted() {
 		count = p.good(count)
 	} else {
 		count = p.bad(count)

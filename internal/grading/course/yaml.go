@@ -13,7 +13,7 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// located is a value of lab.yaml and the line that it stands on; line 0 says
+// located is a value of a YAML file and the line that it stands on; line 0 says
 // that the file has no such value.
 type located[T any] struct {
 	value T
@@ -53,7 +53,7 @@ type (
 	}
 )
 
-// problem is what is wrong in one lab.yaml, and where.
+// problem is what is wrong in a YAML file of a lab, and where.
 type problem struct {
 	file string // relative to the root, with slashes
 	line int    // 0: the file as a whole
@@ -77,7 +77,7 @@ func readLab(root, name string) (Lab, error) {
 	if err != nil {
 		return Lab{}, err
 	}
-	raw, err := decode(file, text)
+	raw, err := decode[rawLab](file, text)
 	if err != nil {
 		return Lab{}, err
 	}
@@ -89,18 +89,17 @@ func readLab(root, name string) (Lab, error) {
 }
 
 // decode parses the text strictly: an unknown or a repeated key is an error.
-func decode(file string, text []byte) (rawLab, error) {
+func decode[T any](file string, text []byte) (raw T, err error) {
 	d := yaml.NewDecoder(bytes.NewReader(text))
 	d.KnownFields(true)
-	var raw rawLab
 	switch err := d.Decode(&raw); {
 	case errors.Is(err, io.EOF):
-		return rawLab{}, &problem{file: file, what: "is empty"}
+		return raw, &problem{file: file, what: "is empty"}
 	case err != nil:
-		return rawLab{}, translate(file, err)
+		return raw, translate(file, err)
 	}
 	if err := d.Decode(new(yaml.Node)); !errors.Is(err, io.EOF) {
-		return rawLab{}, &problem{file: file, what: "holds more than one YAML document"}
+		return raw, &problem{file: file, what: "holds more than one YAML document"}
 	}
 	return raw, nil
 }
@@ -112,7 +111,7 @@ var (
 )
 
 // translate turns the decoder's error, which may list several and names Go
-// types, into the first one in the words of lab.yaml.
+// types, into the first one in the words of the file.
 func translate(file string, err error) error {
 	text := err.Error()
 	if many, ok := errors.AsType[*yaml.TypeError](err); ok {

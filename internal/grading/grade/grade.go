@@ -38,6 +38,7 @@ type Run struct {
 	Soak    bool          // every seed twice, and on after a failure
 	Procs   int           // processors a process; 0: one, which is faster in a bubble
 	Timeout time.Duration // real time a test; 0: DefaultTimeout
+	Plain   bool          // build without the race detector, which takes most of the time
 	Record  bool          // keep the record of every run in Traces, and not only of a failing one
 	Env     []string      // more of the test's environment
 
@@ -99,6 +100,9 @@ func (g *Grader) Grade(ctx context.Context, src submission.Source, selected []co
 	var all errgroup.Group
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
+	for i := range selected {
+		each[i].Plain = run.Plain
+	}
 	for i := range selected {
 		all.Go(func() error {
 			err := g.GradeLab(ctx, each[i], &graded.Labs[i], run)

@@ -138,12 +138,5 @@ func (m Mutant) Source(c *course.Course) (submission.Source, error) {
 
 // apply returns the reference's file with the patch applied, exactly or not at all.
 func (m Mutant) apply(reference []byte) ([]byte, error) {
-	var out bytes.Buffer
-	if err := gitdiff.Apply(&out, bytes.NewReader(reference), m.patch); err != nil {
-		return nil, fmt.Errorf("does not apply to the reference any more: %w", err)
-	}
-	if bytes.Equal(out.Bytes(), reference) {
-		return nil, fmt.Errorf("changes nothing")
-	}
-	return out.Bytes(), nil
+	return applyPatch(m.patch, reference)
 }

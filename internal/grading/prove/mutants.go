@@ -29,6 +29,7 @@ type MutantResult struct {
 	Runs    int             // repetitions
 	Killed  map[string]int  // by test: how many repetitions killed it
 	Said    report.Failure  // the named test's first failure, even one that is no kill
+	Astray  string          // of the first kill by the named test that is about no rule that the mutant breaks: "rule 27, want rule 12"
 	Enough  *report.Measure // with Run.Minimise: how many faults are enough for it; nil if that is not about faults
 }
 
@@ -36,6 +37,9 @@ type MutantResult struct {
 func (f MutantResult) Dead() bool {
 	return f.Invalid == "" && f.Runs > 0 && f.Killed[f.Mutant.DiesBy] == f.Runs
 }
+
+// Convicted reports whether the named test killed the mutant in every repetition, each time under a rule that the mutant breaks.
+func (f MutantResult) Convicted() bool { return f.Dead() && f.Astray == "" }
 
 // RunMutants runs every mutant whose named test is selected, and reports them
 // in the order of labs and names. The error is about this checkout or machine,
@@ -153,6 +157,9 @@ func (p *Prover) runOnce(ctx context.Context, runner *grade.Runner, lab course.L
 func (f *MutantResult) count(t result.Test) {
 	if t.Kills() {
 		f.Killed[t.Name]++
+		if t.Name == f.Mutant.DiesBy && f.Astray == "" {
+			f.Astray = f.Mutant.astray(t.Failures[0])
+		}
 	}
 	if t.Name != f.Mutant.DiesBy || len(t.Failures) == 0 || f.Said.What != "" {
 		return

@@ -89,6 +89,11 @@ func (p *Prover) soak(ctx context.Context, runners map[string]*grade.Runner, gra
 				err := runners[lab.ID].Test(ctx, parts[i], run)
 				if left.Add(-1) == 0 {
 					join(t, parts)
+					if t.Status == report.Pass && len(t.Uncovered) > 0 {
+						t.Status = report.Fail
+						t.Failures = append(t.Failures, report.Vacuity(t.Name, t.Uncovered, fmt.Sprintf("%d seeds", t.Seeds),
+							fmt.Sprintf("go run ./cmd/grade soak %s --seeds %d", lab.ID, t.Seeds)))
+					}
 					p.g.Tell(grade.Progress{Stage: grade.StageTested, Lab: lab.ID, Test: t.Name, Result: t})
 				}
 				return err
@@ -98,14 +103,16 @@ func (p *Prover) soak(ctx context.Context, runners map[string]*grade.Runner, gra
 	return chunks.Wait()
 }
 
-// join makes one result of those of a test's chunks. It passes if all do; of a measure the worst counts.
+// join makes one result of those of a test's chunks. It passes if all do; of a measure the worst counts; what one chunk
+// covered is covered.
 func join(t *result.Test, chunks []*result.Test) {
-	t.Status = report.Pass
+	t.Status, t.Uncovered = report.Pass, chunks[0].Uncovered
 	for _, c := range chunks {
 		if c.Status != report.Pass {
 			t.Status, t.Skipped = c.Status, c.Skipped
 		}
 		t.Seeds += c.Seeds
+		t.Uncovered = slices.DeleteFunc(slices.Clone(t.Uncovered), func(what string) bool { return !slices.Contains(c.Uncovered, what) })
 		t.Virtual += c.Virtual
 		t.Real += c.Real
 		t.Failed = append(t.Failed, c.Failed...)

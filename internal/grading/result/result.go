@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"time"
 
 	"distlabs/internal/grading/course"
@@ -96,6 +97,8 @@ type Test struct {
 	Skipped  string           `json:"skipped,omitempty"` // why, when Status is skip
 	Failures []report.Failure `json:"failures,omitempty"`
 	Measures []report.Measure `json:"measures,omitempty"`
+
+	Uncovered []string `json:"-"` // in a chunk of a soak: what the test must cover and did not
 }
 
 // Passed reports whether every selected test passed.
@@ -129,6 +132,13 @@ func (t Test) Kills() bool {
 	}
 	kind := t.Failures[0].Kind
 	return kind != report.Vacuous && kind != report.Malformed
+}
+
+// FindsWrong reports whether a test that was given a stub finds it wrong. A search of schedules asks for nothing to happen, and
+// with a stub nothing does: all that it can say is that it is vacuous, which earns nothing.
+func (t Test) FindsWrong() bool {
+	searches := slices.ContainsFunc(t.Measures, func(m report.Measure) bool { return m.Name == report.Schedules })
+	return t.Kills() || searches && t.Status == report.Fail && len(t.Failures) > 0 && t.Failures[0].Kind == report.Vacuous
 }
 
 // VirtualTime is the virtual time of the part's tests.

@@ -1,6 +1,7 @@
 // Package selfcheck holds a lab to what its author promises: its page agrees
-// with lab.yaml, its stubs earn nothing, its reference earns everything, and
-// its known-wrong solutions die by the tests that they name.
+// with lab.yaml and rules.yaml, its stubs earn nothing, its reference and its alternatives earn
+// everything, its known-wrong solutions die by the tests that they name and under the rules that
+// they break, and every clause of every rule is held so by some test.
 //
 // That lab.yaml and the test files agree is checked whenever a course is loaded.
 package selfcheck
@@ -49,67 +50,97 @@ func Run(ctx context.Context, o Options) error {
 			return err
 		}
 		o.Each(Page(o.Course, s.Lab))
-		for _, check := range []func(context.Context, Options, course.Selected) (Check, error){stubs, reference, mutants} {
-			c, err := check(ctx, o, whole[0])
+		o.Each(Matrix(o.Course, s.Lab))
+		for _, check := range []func(context.Context, Options, course.Selected) ([]Check, error){stubs, reference, alternatives, mutants} {
+			checks, err := check(ctx, o, whole[0])
 			if err != nil {
 				return err
 			}
-			c.Lab = s.Lab.ID
-			o.Each(c)
+			for _, c := range checks {
+				c.Lab = s.Lab.ID
+				o.Each(c)
+			}
 		}
 	}
 	return nil
 }
 
 // stubs grades the lab as students receive it.
-func stubs(ctx context.Context, o Options, s course.Selected) (Check, error) {
+func stubs(ctx context.Context, o Options, s course.Selected) ([]Check, error) {
 	c := Check{Promise: "stubs earn nothing"}
 	graded, err := o.Grader.Grade(ctx, submission.Stubs(), []course.Selected{s}, o.Run)
 	if err != nil {
-		return c, err
+		return nil, err
 	}
+	said := Check{Promise: "what tests say of stubs cites rules that README.md has", Problems: uncited(o.Course, s.Lab, graded)}
 	c.Problems = refusals(graded)
 	graded.Tests(func(lab *result.Lab, _ *result.Part, t *result.Test) {
 		switch {
 		case lab.Refused != "":
 		case t.Points > 0:
 			c.Problems = append(c.Problems, fmt.Sprintf("%s gives the stub %d points", t.Name, t.Points))
-		case !t.Kills():
-			c.Problems = append(c.Problems, fmt.Sprintf("%s does not find the stub wrong: %s", t.Name, said(t)))
+		case !t.FindsWrong():
+			c.Problems = append(c.Problems, fmt.Sprintf("%s does not find the stub wrong: %s", t.Name, says(t)))
 		}
 	})
-	return c, nil
+	return []Check{c, said}, nil
 }
 
 // reference grades the solution.
-func reference(ctx context.Context, o Options, s course.Selected) (Check, error) {
+func reference(ctx context.Context, o Options, s course.Selected) ([]Check, error) {
 	c := Check{Promise: "the reference earns everything"}
 	graded, err := o.Grader.Grade(ctx, submission.Source{Kind: course.Solution}, []course.Selected{s}, o.Run)
 	if err != nil {
-		return c, err
+		return nil, err
 	}
 	c.Problems = refusals(graded)
 	graded.Tests(func(lab *result.Lab, _ *result.Part, t *result.Test) {
 		if lab.Refused == "" && t.Points < t.Max {
-			c.Problems = append(c.Problems, fmt.Sprintf("%s fails: %s", t.Name, said(t)))
+			c.Problems = append(c.Problems, fmt.Sprintf("%s fails: %s", t.Name, says(t)))
 		}
 	})
-	return c, nil
+	return []Check{c}, nil
+}
+
+// alternatives grades the lab's other correct solutions, the patches among them without the race detector.
+func alternatives(ctx context.Context, o Options, s course.Selected) ([]Check, error) {
+	all, err := prove.Alternatives(o.Course, s.Lab)
+	c := Check{Promise: fmt.Sprintf("the alternatives earn everything (%d)", len(all))}
+	if err != nil {
+		c.Problems = []string{err.Error()}
+	}
+	for _, a := range all {
+		run := o.Run
+		run.Plain = a.Patch
+		graded, err := o.Grader.Grade(ctx, a.Source, []course.Selected{s}, run)
+		if err != nil {
+			return nil, err
+		}
+		for _, refused := range refusals(graded) {
+			c.Problems = append(c.Problems, a.Name+": "+refused)
+		}
+		graded.Tests(func(lab *result.Lab, _ *result.Part, t *result.Test) {
+			if lab.Refused == "" && t.Points < t.Max {
+				c.Problems = append(c.Problems, fmt.Sprintf("%s: %s fails: %s", a.Name, t.Name, says(t)))
+			}
+		})
+	}
+	return []Check{c}, nil
 }
 
 // mutants runs a sample of the lab's known-wrong solutions, or all.
-func mutants(ctx context.Context, o Options, s course.Selected) (Check, error) {
+func mutants(ctx context.Context, o Options, s course.Selected) ([]Check, error) {
 	all, err := prove.Mutants(o.Course, s.Lab)
 	if err != nil {
-		return Check{Promise: "mutants apply to the reference", Problems: []string{err.Error()}}, nil
+		return []Check{{Promise: "mutants apply to the reference", Problems: []string{err.Error()}}}, nil
 	}
 	chosen := spread(all, o.Mutants)
-	c := Check{Promise: fmt.Sprintf("mutants die by the test that they name (%d of %d)", len(chosen), len(all))}
+	c := Check{Promise: fmt.Sprintf("mutants die by the test that they name, under a rule that they break (%d of %d)", len(chosen), len(all))}
 	if len(all) == 0 {
 		c.Problems = []string{"there are none: nothing shows that the tests notice anything"}
 	}
 	prover := prove.New(o.Grader)
-	problems := make([]string, len(chosen))
+	problems, fates := make([]string, len(chosen)), make([]prove.MutantResult, len(chosen))
 	var group errgroup.Group
 	group.SetLimit(2 * o.Grader.Builder().Jobs()) // some have a build of their own on disk while they live
 	var failed sync.Once
@@ -118,6 +149,7 @@ func mutants(ctx context.Context, o Options, s course.Selected) (Check, error) {
 	for i, m := range chosen {
 		group.Go(func() error {
 			fate, err := prover.RunMutant(ctx, m, prove.MutantRun{Run: o.Run, NamedOnly: true})
+			fates[i] = fate
 			switch {
 			case err != nil:
 				failed.Do(cancel)
@@ -126,13 +158,21 @@ func mutants(ctx context.Context, o Options, s course.Selected) (Check, error) {
 				problems[i] = fmt.Sprintf("%s can not be run: %s", m.Name, fate.Invalid)
 			case !fate.Dead():
 				problems[i] = fmt.Sprintf("%s survives %s: %s", m.Name, m.DiesBy, m.Wrong)
+			case fate.Astray != "":
+				problems[i] = fmt.Sprintf("%s is killed by %s under %s: %s", m.Name, m.DiesBy, fate.Astray, fate.Said.What)
 			}
 			return nil
 		})
 	}
-	err = group.Wait()
+	if err := group.Wait(); err != nil {
+		return nil, err
+	}
 	c.Problems = append(c.Problems, slices.DeleteFunc(problems, func(p string) bool { return p == "" })...)
-	return c, err
+	checks := []Check{c}
+	if rules, err := o.Course.Rules(s.Lab); err == nil { // Matrix has said so otherwise
+		checks = append(checks, held(rules, all, fates))
+	}
+	return checks, nil
 }
 
 // spread takes n of a list, evenly, and always the same; all if n is below 0.
@@ -157,7 +197,7 @@ func refusals(r *result.Result) []string {
 	return list
 }
 
-func said(t *result.Test) string {
+func says(t *result.Test) string {
 	if len(t.Failures) == 0 {
 		return string(t.Status)
 	}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"maps"
 	"math/rand/v2"
 	"runtime"
 	"runtime/debug"
@@ -55,12 +56,12 @@ func (r *runner) runWith(seed uint64, observe func(labrpc.Event), suppress func(
 			virtual = time.Since(s.began)
 		})
 	}()
-	finished := s.watch(over)
+	finished := s.watch(over, r.until)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	out := &outcome{
 		seed: seed, failure: s.failure, failedAt: s.failedAt, nodes: s.nodes, page: s.page, scripted: s.scripted,
-		bites: s.bites, measures: s.measures, abandoned: !finished,
+		bites: maps.Clone(s.bites), measures: maps.Clone(s.measures), abandoned: !finished,
 	}
 	if finished {
 		out.virtual = virtual
@@ -147,11 +148,27 @@ func (s *Sim) beat(quit chan struct{}) {
 		case <-tick.C:
 		}
 		s.beats.Add(1)
+		if s.expired.Load() {
+			s.outOfTime()
+			s.Net.Close()
+			return
+		}
 		if time.Since(s.began) > limit {
 			s.timeUp(limit)
 			return
 		}
 	}
+}
+
+// tooLong is the failure of a run that outOfTime has ended.
+const tooLong = "the run took too long"
+
+// late reports whether outOfTime has ended the run.
+func (out *outcome) late() bool { return out.failure != nil && out.failure.What == tooLong }
+
+// outOfTime ends a run that was made to explain a failure and takes too much real time.
+func (s *Sim) outOfTime() {
+	s.failWith(report.Malformed, Violation{What: tooLong}, "")
 }
 
 // timeUp fails a body that is not done, and takes the nodes down: what waits for them ends.

@@ -25,14 +25,21 @@ func (r *runner) explain(out *outcome) report.Failure {
 	if out.abandoned || r.alone || f.Kind == report.Leak || os.Getenv("LABS_EXPLAIN") == "0" {
 		return f
 	}
+	r.until = time.Now().Add(explainTime)
+	defer func() { r.until = time.Time{} }()
 	again, run := r.record(out.seed)
 	twin, other := r.record(out.seed)
+	if again.late() || twin.late() {
+		f.Notes = append(f.Notes, fmt.Sprintf("this run takes more than %v of real time, so it was not recorded, and its faults were not minimised", explainTime/2))
+		return f
+	}
 	if note := r.replayed(out, again, twin, run, other); note != "" {
 		f.Notes = append(f.Notes, note)
 	}
 	n, lines := trace.ShortFaults(run)
 	f.Faults = faultLine(n, lines)
 	if m, ok := r.minimise(out); ok && len(f.Notes) == 0 && m.faults+m.steps > 0 {
+		r.until = time.Now().Add(explainTime)
 		less, short := r.recordWith(out.seed, func(fault labrpc.Fault) bool { return !m.keep[fault] })
 		if less.failure != nil {
 			f.What, f.Seen, f.Where = less.failure.What, less.failure.Seen, less.failure.Where
@@ -104,33 +111,116 @@ func (r *runner) divergence() report.Failure {
 	return f
 }
 
-// line says which faults of how many are enough.
+// line says which faults the failure needs: those that the test itself made, and those that the network injected by the seed.
 func (m minimized) line(run *trace.Run) string {
-	faults, steps := m.kept()
-	own := ""
-	if m.steps > 0 {
-		own = fmt.Sprintf("; so are %d of the test's %d steps that can be left out", steps, m.steps)
-	}
+	var parts []string
+	own, injected := m.of(byTest), m.of(byNetwork)
 	switch {
-	case faults == 0 && m.faults == 0:
-		return "none" + own
-	case faults == 0:
-		return fmt.Sprintf("it fails without the network's too (%d in this seed): the run below has none of them", m.faults) + own
+	case injected.all > 0 && injected.kept == 0:
+		parts = append(parts, fmt.Sprintf("none needed: the test also fails without the %s that this seed injects", those(injected.all, "fault")))
+	case injected.all > 0:
+		limit := ""
+		if m.partial {
+			limit = " (perhaps fewer: the search stopped at its limit)"
+		}
+		parts = append(parts, fmt.Sprintf("%d of the %s that this seed injects %s%s%s", injected.kept, plural(injected.all, "fault"),
+			verb(injected.kept, "suffices", "suffice"), limit, listed(append(network(run), m.late()...))))
 	}
-	_, lines := trace.ShortFaults(run)
-	lines = append(lines, m.late()...)
-	shown := strings.Join(lines[:min(len(lines), 4)], "; ")
-	if len(lines) > 4 {
-		shown += "; …"
+	if own.all > 0 && own.kept == 0 {
+		parts = append(parts, fmt.Sprintf("the test also fails without the %s that it makes itself", those(own.all, "fault")))
+	} else if own.all > 0 {
+		parts = append(parts, "the test itself made "+plural(own.kept, "fault")+listed(scripted(run)))
 	}
-	more := ""
-	if m.partial {
-		more = " (perhaps fewer: the search stopped at its limit)"
+	if _, steps := m.kept(); m.steps > 0 {
+		parts = append(parts, fmt.Sprintf("%d of the test's %s %s", steps, plural(m.steps, "optional step"), verb(steps, "is needed", "are needed")))
 	}
-	if shown != "" {
-		shown = ": " + shown
+	if len(parts) == 0 {
+		return "none"
 	}
-	return fmt.Sprintf("%d of %d are enough%s%s%s", faults, m.faults, more, shown, own)
+	line := strings.Join(parts, "; ")
+	if injected.kept == 0 && own.kept == 0 && injected.all+own.all > 0 {
+		line += ". The run below has no faults."
+	}
+	return line
+}
+
+// byTest reports whether a fault is of a kind that only a test's own code makes: cuts, crashes, pauses and clocks.
+func byTest(f labrpc.Fault) bool {
+	switch f.Kind {
+	case labrpc.FaultCut, labrpc.FaultCrash, labrpc.FaultPause, labrpc.FaultClock:
+		return true
+	}
+	return false
+}
+
+// byNetwork reports whether the network injects faults of this kind by the seed.
+func byNetwork(f labrpc.Fault) bool { return !byTest(f) && f.Kind != faultStep }
+
+// A share is how many faults of a sort there were, and how many were kept.
+type share struct{ all, kept int }
+
+func (m minimized) of(sort func(labrpc.Fault) bool) (n share) {
+	for _, f := range m.all {
+		if sort(f) {
+			n.all++
+		}
+	}
+	for f := range m.keep {
+		if sort(f) {
+			n.kept++
+		}
+	}
+	return n
+}
+
+// network returns the lines of the faults in the run that the network injected, scripted those of the test.
+func network(run *trace.Run) []string { return faultLines(run, false) }
+
+func scripted(run *trace.Run) []string { return faultLines(run, true) }
+
+func faultLines(run *trace.Run, ofTest bool) (lines []string) {
+	_, all := trace.ShortFaults(run)
+	for _, l := range all {
+		if l.ByTest == ofTest {
+			lines = append(lines, l.Text)
+		}
+	}
+	return lines
+}
+
+// listed is ": this; that", at most four things, or nothing.
+func listed(lines []string) string {
+	const most = 4
+	if len(lines) == 0 {
+		return ""
+	}
+	shown := strings.Join(lines[:min(len(lines), most)], ", ")
+	if len(lines) > most {
+		shown += fmt.Sprintf(" and %d more", len(lines)-most)
+	}
+	return ": " + shown
+}
+
+func plural(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return fmt.Sprintf("%d %ss", n, noun)
+}
+
+// those is plural for a noun that "the" precedes.
+func those(n int, noun string) string {
+	if n == 1 {
+		return noun
+	}
+	return plural(n, noun)
+}
+
+func verb(n int, one, many string) string {
+	if n == 1 {
+		return one
+	}
+	return many
 }
 
 // late lists the messages that must be late, which is no event of its own in the record.
@@ -148,15 +238,16 @@ func (m minimized) late() (lines []string) {
 	return lines
 }
 
-// faultLine says what the network had done by then: how much, and the last of it.
-func faultLine(n int, lines []string) string {
+// faultLine says which faults there had been by then, where none could be left out: how many, and the last of them.
+func faultLine(n int, lines []trace.FaultLine) string {
+	words := trace.FaultTexts(lines)
 	switch {
 	case n == 0:
 		return "none"
 	case n <= 3:
-		return strings.Join(lines, "; ")
+		return strings.Join(words, "; ")
 	}
-	return fmt.Sprintf("%d, the last: %s", n, strings.Join(lines[n-2:], "; "))
+	return fmt.Sprintf("%d, the last: %s", n, strings.Join(words[n-2:], "; "))
 }
 
 // write keeps the record and the page that draws it beside the test, or where LABS_TRACE_DIR says. It

@@ -47,7 +47,7 @@ func (x *exploration) run() {
 	x.t.Helper()
 	began, races := time.Now(), raceErrors()
 	channel.Send(report.Event{Kind: report.Start, Test: x.t.Name()})
-	search, chosen, err := chosenSearch(x.space)
+	search, enough, err := chosenSearch(x.space)
 	if err != nil {
 		x.t.Fatal(err)
 	}
@@ -64,8 +64,10 @@ func (x *exploration) run() {
 			Test: x.t.Name(), Kind: report.Malformed, Rule: "same seed, same run", Seed: x.diverged[0], Replay: x.replay(x.diverged[0]),
 			What: fmt.Sprintf("%d of %d schedules did not replay the same", len(x.diverged), x.schedules),
 		})
-	} else if f, ok := x.vacuous(x.bites, fmt.Sprintf("%d schedules", x.schedules)); ok && !chosen {
-		res.Failures = append(res.Failures, f)
+	} else if missing := x.uncovered(x.bites); x.soak {
+		res.Uncovered = missing
+	} else if enough && len(missing) > 0 {
+		res.Failures = append(res.Failures, report.Vacuity(x.t.Name(), missing, fmt.Sprintf("%d schedules", x.schedules), place().Replay(x.t.Name())))
 	}
 	if exploring() && search.script == nil {
 		fmt.Fprintln(x.t.Output(), coverageLine(search.strategy, res.Measures))
@@ -85,7 +87,7 @@ func coverageLine(strategy Strategy, measures []report.Measure) string {
 // coverage says how much was searched.
 func (x *exploration) coverage(real time.Duration) []report.Measure {
 	measures := []report.Measure{
-		{Name: "schedules", Value: float64(x.schedules)},
+		{Name: report.Schedules, Value: float64(x.schedules)},
 		{Name: "steps", Value: float64(x.steps)},
 		{Name: "longest schedule", Value: float64(x.deepest), Unit: "steps"},
 	}
@@ -138,6 +140,10 @@ func (x *exploration) hunt() (found *outcome, its *schedule) {
 		x.failed = append(x.failed, seed)
 		if found == nil {
 			found, its, x.last = out, c, nil
+			x.tell(out)
+		}
+		if out.abandoned {
+			x.last = nil // its network may still use the slices
 		}
 		if !x.soak || out.abandoned {
 			break
@@ -183,6 +189,8 @@ func (x *exploration) explain(out *outcome, c *schedule) report.Failure {
 	if out.abandoned || f.Kind == report.Leak {
 		return f
 	}
+	x.until = time.Now().Add(explainTime)
+	defer func() { x.until = time.Time{} }()
 	again, _ := x.runScript(out.seed, c.tokens, nil)
 	if !sameFailure(&f, again.failure) {
 		f.Notes = append(f.Notes, "this schedule does not replay the same: see One seed, one run in labrpc's documentation")

@@ -169,16 +169,16 @@ func TestChosenSearch(t *testing.T) {
 	for _, test := range []struct {
 		name, explore, schedule, seed, seeds string
 		want                                 search
-		chosen                               bool
+		enough                               bool
 		err                                  string
 	}{
-		{name: "the default", want: search{strategy: PCT, schedules: 300, first: 1}},
-		{name: "a strategy", explore: "random:50", want: search{strategy: Random, schedules: 50, first: 1}, chosen: true},
-		{name: "the test's own", explore: "own:50", want: search{strategy: PCT, schedules: 50, first: 1}, chosen: true},
-		{name: "a first seed", explore: "depth-first:5:9", want: search{strategy: DepthFirst, schedules: 5, first: 9}, chosen: true},
-		{name: "one seed", seed: "9", want: search{strategy: PCT, schedules: 1, first: 9}, chosen: true},
-		{name: "as many as seeds", seeds: "1000", want: search{strategy: PCT, schedules: 1000, first: 1}, chosen: true},
-		{name: "a range of seeds", seeds: "5-7", want: search{strategy: PCT, schedules: 3, first: 5}, chosen: true},
+		{name: "the default", want: search{strategy: PCT, schedules: 300, first: 1}, enough: true},
+		{name: "a strategy", explore: "random:50", want: search{strategy: Random, schedules: 50, first: 1}},
+		{name: "the test's own", explore: "own:50", want: search{strategy: PCT, schedules: 50, first: 1}},
+		{name: "a first seed", explore: "depth-first:5:9", want: search{strategy: DepthFirst, schedules: 5, first: 9}},
+		{name: "one seed", seed: "9", want: search{strategy: PCT, schedules: 1, first: 9}},
+		{name: "as many as seeds", seeds: "1000", want: search{strategy: PCT, schedules: 1000, first: 1}, enough: true},
+		{name: "a range of seeds", seeds: "5-7", want: search{strategy: PCT, schedules: 3, first: 5}},
 		{name: "an unknown strategy", explore: "luck:5", err: `LABS_EXPLORE="luck:5": want a strategy (own, random, pct, depth-first or sampled)`},
 		{name: "no number", explore: "pct", err: `LABS_EXPLORE="pct"`},
 		{name: "no schedules", explore: "pct:0", err: `LABS_EXPLORE="pct:0"`},
@@ -190,14 +190,14 @@ func TestChosenSearch(t *testing.T) {
 			t.Setenv("LABS_SCHEDULE", test.schedule)
 			t.Setenv("LABS_SEED", test.seed)
 			t.Setenv("LABS_SEEDS", test.seeds)
-			got, chosen, err := chosenSearch(space)
+			got, enough, err := chosenSearch(space)
 			if test.err != "" {
 				require.ErrorContains(t, err, test.err)
 				return
 			}
 			require.NoError(t, err)
 			require.Equal(t, test.want, got)
-			require.Equal(t, test.chosen, chosen)
+			require.Equal(t, test.enough, enough)
 		})
 	}
 }

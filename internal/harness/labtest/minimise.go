@@ -17,7 +17,9 @@ import (
 // number comes first, so that the result is the same every time except for very slow runs.
 const (
 	minimiseRuns = 300
-	minimiseTime = 15 * time.Second
+	minimiseTime = 4 * time.Second
+	// explainTime bounds one run that is made to explain a failure.
+	explainTime = 10 * time.Second
 )
 
 // faultStep is a step of the test's own: see Sim.Step.
@@ -26,6 +28,7 @@ const faultStep labrpc.FaultKind = "step"
 // A minimized is what minimising a failure found.
 type minimized struct {
 	faults, steps int                   // of the failing run
+	all           []labrpc.Fault        // the faults of the failing run
 	keep          map[labrpc.Fault]bool // those that are enough for the same rule to break
 	partial       bool                  // the budget ended before no single one could be left out
 }
@@ -54,10 +57,11 @@ func (r *runner) minimise(out *outcome) (minimized, bool) {
 	if !minimising() || out.failure.Kind != report.Rule && out.failure.Kind != report.Limit {
 		return minimized{}, false
 	}
-	faults, steps := split(r.faultsOf(out.seed))
-	m := minimized{faults: len(faults), steps: len(steps)}
-	faults, premise := out.removable(faults)
 	b := &budget{runs: minimiseRuns, until: time.Now().Add(minimiseTime)}
+	r.until = b.until
+	faults, steps := split(r.faultsOf(out.seed))
+	m := minimized{faults: len(faults), steps: len(steps), all: faults}
+	faults, premise := out.removable(faults)
 	fails := func(only []labrpc.Fault) bool {
 		b.runs--
 		keep := set(slices.Concat(only, premise))

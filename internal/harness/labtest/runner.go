@@ -6,7 +6,6 @@ import (
 	"os"
 	"runtime"
 	"slices"
-	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -22,6 +21,9 @@ type runner struct {
 	body  func(*Sim)
 	alone bool // without a network
 	soak  bool
+
+	told  bool      // that there is a failure
+	until time.Time // when runs that explain a failure must be over; zero before
 
 	mu       sync.Mutex
 	outcomes []*outcome
@@ -41,12 +43,12 @@ func (r *runner) run() {
 	r.t.Helper()
 	began, races := time.Now(), raceErrors()
 	channel.Send(report.Event{Kind: report.Start, Test: r.t.Name()})
-	seeds, chosen, err := chosenSeeds(r.cfg.Seeds)
+	seeds, enough, err := chosenSeeds(r.cfg.Seeds)
 	if err != nil {
 		r.t.Fatal(err)
 	}
 	r.runAll(seeds)
-	r.end(r.result(chosen), began, races, seeds)
+	r.end(r.result(enough), began, races, seeds)
 }
 
 // end reports the result. races is how many data races there were before the test.
@@ -55,16 +57,17 @@ func (r *runner) end(result *report.Result, began time.Time, races int, seeds []
 	result.Real = time.Since(began)
 	result.Races = raceErrors()
 	if result.Races > races {
-		result.Failures = append(result.Failures, r.raceFailure(seeds))
+		result.Failures = append(result.Failures, r.raceFailures(seeds)...)
 	}
 	if len(result.Failures) > 0 {
 		result.Status = report.Fail
 	}
 	channel.Send(report.Event{Kind: report.End, Test: r.t.Name(), Result: result})
 	for _, f := range result.Failures {
-		if f.Kind != report.Race { // the supervisor has the detector's report
-			fmt.Fprint(r.t.Output(), f.Text())
-		}
+		fmt.Fprint(r.t.Output(), f.Text())
+	}
+	if why := r.spoils(result.Failures); why != "" {
+		fmt.Fprintf(r.t.Output(), "    the other tests of this run are skipped: %s\n", why)
 	}
 	if result.Status == report.Fail {
 		r.t.FailNow()
@@ -124,7 +127,20 @@ func (r *runner) runOne(seed uint64) {
 	}
 	if out.failure != nil && !r.soak || out.abandoned {
 		r.stop = true
+		r.tell(out)
 	}
+}
+
+// tell says on the results channel that there is a failure, before it is explained: if the process is stopped meanwhile, its
+// parent has it. The caller holds r.mu, or is alone.
+func (r *runner) tell(out *outcome) {
+	if out.failure == nil || r.told || r.soak {
+		return
+	}
+	r.told = true
+	f := *out.failure
+	f.Test, f.Replay = r.t.Name(), r.replay(out.seed)
+	channel.Send(report.Event{Kind: report.Found, Test: f.Test, Seed: out.seed, Failure: &f})
 }
 
 func sameFailure(a, b *report.Failure) bool {
@@ -134,8 +150,9 @@ func sameFailure(a, b *report.Failure) bool {
 	return a.What == b.What && a.Rule == b.Rule
 }
 
-// result sums up the seeds, and explains the first failure.
-func (r *runner) result(chosen bool) *report.Result {
+// result sums up the seeds, and explains the first failure. With enough seeds, the test is vacuous unless all
+// that it must cover occurred. A soak is in several processes, and what all of them together did not cover is for the grader to judge.
+func (r *runner) result(enough bool) *report.Result {
 	res := &report.Result{Status: report.Pass, Seeds: len(r.outcomes), Diverged: r.diverged}
 	bites, measures := map[string]bool{}, map[string]report.Measure{}
 	var first *outcome
@@ -164,9 +181,11 @@ func (r *runner) result(chosen bool) *report.Result {
 		}
 	case len(r.diverged) > 0:
 		res.Failures = append(res.Failures, r.divergence())
-	case !chosen:
-		if f, ok := r.vacuous(bites, fmt.Sprintf("%d seeds", len(r.outcomes))); ok {
-			res.Failures = append(res.Failures, f)
+	case r.soak:
+		res.Uncovered = r.uncovered(bites)
+	case enough:
+		if missing := r.uncovered(bites); len(missing) > 0 {
+			res.Failures = append(res.Failures, report.Vacuity(r.t.Name(), missing, fmt.Sprintf("%d seeds", len(r.outcomes)), place().Replay(r.t.Name())))
 		}
 	}
 	if len(res.Failures) > 0 {
@@ -175,38 +194,14 @@ func (r *runner) result(chosen bool) *report.Result {
 	return res
 }
 
-// vacuous checks that what the test is about has happened in some seed.
-func (r *runner) vacuous(bites map[string]bool, runs string) (report.Failure, bool) {
-	var missing []string
+// uncovered lists the situations that the test must cover and that did not occur.
+func (r *runner) uncovered(bites map[string]bool) (missing []string) {
 	for _, what := range r.cfg.MustCover {
 		if !bites[what] {
 			missing = append(missing, what)
 		}
 	}
-	if len(missing) == 0 {
-		return report.Failure{}, false
-	}
-	return report.Failure{
-		Test: r.t.Name(), Kind: report.Vacuous,
-		What: fmt.Sprintf("the test could not do its work: in none of %s was it seen that %s",
-			runs, strings.Join(missing, ", nor that ")),
-		Rule:   "a test counts only if what it is about has happened: does your code send what the handout says, so that the test knows it?",
-		Replay: place().Replay(r.t.Name()),
-	}, true
-}
-
-// raceFailure names the seeds during which the race detector spoke.
-func (r *runner) raceFailure(seeds []uint64) report.Failure {
-	f := report.Failure{
-		Test: r.t.Name(), Kind: report.Race,
-		What: "the race detector saw two goroutines touch one variable",
-		Rule: "two goroutines may touch one variable only under a lock or through a channel (Go memory model)",
-	}
-	if len(seeds) > 0 {
-		f.Seed = seeds[0]
-		f.Replay = r.replay(seeds[0])
-	}
-	return f
+	return missing
 }
 
 // replay is the command that runs one seed of this test again.

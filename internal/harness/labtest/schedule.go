@@ -2,6 +2,7 @@ package labtest
 
 import (
 	"math/rand/v2"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -24,6 +25,11 @@ type schedule struct {
 	ready atomic.Bool
 	over  bool
 	done  chan struct{}
+
+	// mu guards stopped, and with it what the search reads when a schedule is over: depth, taken, tokens and seen. The
+	// network's own goroutine writes them, and may still run if the bubble was abandoned.
+	mu      sync.Mutex
+	stopped bool
 
 	depth   int
 	waited  time.Duration // when the last step was to wait, when it began
@@ -49,7 +55,8 @@ func (x *exploration) runSchedule(c *schedule, seed uint64, observe func(labrpc.
 		defer s.explainBubble()
 		synctest.Test(x.t, func(*testing.T) { s.liveScheduled(c, x.setup, observe) })
 	}()
-	finished := s.watch(over)
+	finished := s.watch(over, x.until)
+	c.stop()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return &outcome{seed: seed, failure: s.failure, failedAt: s.failedAt, nodes: s.nodes, abandoned: !finished}
@@ -112,11 +119,28 @@ func (c *schedule) Next(pending []labrpc.Pending) labrpc.Step {
 	if i < 0 {
 		return c.finish()
 	}
+	c.log(i)
+	return c.take(i, pending)
+}
+
+// log records the step that was picked.
+func (c *schedule) log(i int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.stopped {
+		return
+	}
 	if c.record {
 		c.taken, c.tokens = append(c.taken, c.choices[i]), append(c.tokens, explore.TokenOf(c.choices, i))
 	}
 	c.depth++
-	return c.take(i, pending)
+}
+
+// stop ends the recording: what was recorded may be read from now on.
+func (c *schedule) stop() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.stopped = true
 }
 
 // finish lets the body end.
@@ -239,7 +263,11 @@ func (c *schedule) count(pending []labrpc.Pending) {
 		}
 		h += mix(k) // in any order
 	}
-	c.seen[mix(h)] = struct{}{}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.stopped {
+		c.seen[mix(h)] = struct{}{}
+	}
 }
 
 // mix is the finaliser of SplitMix64 (Steele, Lea, Flood 2014).

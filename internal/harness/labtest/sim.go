@@ -35,15 +35,16 @@ type Sim struct {
 	Net  *labrpc.Network
 	Seed uint64
 
-	cfg    Config
-	began  time.Time
-	rand   *rand.Rand
-	body   uint64                         // goroutine of the body
-	bubble atomic.Uint64                  // number of the bubble
-	beats  atomic.Uint64                  // grows while virtual time moves
-	ending atomic.Bool                    // the body is over
-	stop   atomic.Bool                    // set with failure
-	net    atomic.Pointer[labrpc.Network] // Net, for the watchdog
+	cfg     Config
+	began   time.Time
+	rand    *rand.Rand
+	body    uint64                         // goroutine of the body
+	bubble  atomic.Uint64                  // number of the bubble
+	beats   atomic.Uint64                  // grows while virtual time moves
+	ending  atomic.Bool                    // the body is over
+	stop    atomic.Bool                    // set with failure
+	expired atomic.Bool                    // the run is told to end: it takes too long to explain a failure
+	net     atomic.Pointer[labrpc.Network] // Net, for the watchdog
 
 	suppress func(labrpc.Fault) bool // faults and steps that are left out; nil for none
 	steps    uint64                  // how many Step has counted

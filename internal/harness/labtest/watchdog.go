@@ -16,8 +16,9 @@ const (
 )
 
 // watch waits outside the bubble until the run is over, and reports false if
-// it never will be: virtual time stands still. Such a bubble is abandoned.
-func (s *Sim) watch(over <-chan struct{}) bool {
+// it never will be: virtual time stands still. Such a bubble is abandoned. A run that is not over at until, if that is not
+// zero, is told to end.
+func (s *Sim) watch(over <-chan struct{}, until time.Time) bool {
 	tick := time.NewTicker(patience / 4)
 	defer tick.Stop()
 	last, since := s.progress(), time.Now()
@@ -26,6 +27,13 @@ func (s *Sim) watch(over <-chan struct{}) bool {
 		case <-over:
 			return true
 		case <-tick.C:
+		}
+		if !until.IsZero() && time.Now().After(until) && s.net.Load() != nil {
+			s.expired.Store(true)
+			if time.Since(until) > patience { // virtual time is too slow for the body to notice
+				s.outOfTime()
+				return false
+			}
 		}
 		if now := s.progress(); now != last {
 			last, since = now, time.Now()

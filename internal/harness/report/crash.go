@@ -59,7 +59,7 @@ func ReadCrash(output []byte, src Source) (Crash, bool) {
 	switch {
 	case strings.HasPrefix(message, "test timed out"):
 		limit, tests, _ := strings.Cut(strings.TrimPrefix(message, "test timed out after "), " running tests: ")
-		c.stopped(fmt.Sprintf("go test stopped it after %s of real time: %s", limit, tests), raw, src)
+		c.stopped(fmt.Sprintf("go test stopped it after %s of real time (-timeout): %s", limit, tests), raw, src)
 	case strings.HasPrefix(message, "SIGQUIT"): // how go test stops a binary, too
 		c.stopped("it was told to quit (SIGQUIT)", raw, src)
 	case strings.Contains(message, "all goroutines in bubble are blocked"),
@@ -196,10 +196,16 @@ func explain(message string) (what, rule string) {
 // stopped fills in a run that was ended from outside: what the stacks explain,
 // or only that it was not over.
 func (c *Crash) stopped(note, raw string, src Source) {
-	if f, ok := Diagnose([]byte(raw), 0, src); ok {
+	f, ok := Diagnose([]byte(raw), 0, src)
+	switch {
+	case ok && f.Kind != Spin:
 		c.Failure = f
-	} else {
-		c.Kind, c.What = Limit, "the test was not over when it was stopped"
+	default:
+		c.Kind, c.What = Limit, "the test did not finish within its time limit"
+	}
+	if ok && f.Kind == Spin {
+		// It was running when the stacks were taken, which is no proof that it never waits.
+		c.Seen = append(c.Seen, "at that time: "+f.What)
 	}
 	c.Notes = append(c.Notes, note)
 }

@@ -19,6 +19,7 @@ type EventKind string
 const (
 	Start EventKind = "start" // a test begins
 	Seed  EventKind = "seed"  // a test begins a seed, in a synctest bubble
+	Found EventKind = "found" // a test has failed and is being explained; Failure is set
 	End   EventKind = "end"   // a test is over; Result is set
 	Done  EventKind = "done"  // all tests are over
 )
@@ -31,6 +32,8 @@ type Event struct {
 	Seed   uint64    `json:"seed,omitempty"`
 	Bubble uint64    `json:"bubble,omitempty"` // number of the synctest bubble, 0 if unknown
 	Result *Result   `json:"result,omitempty"`
+	// Failure is what is known of a failure before it is explained, in case that the process is stopped meanwhile.
+	Failure *Failure `json:"failure,omitempty"`
 }
 
 // Status is how a test came out.
@@ -55,6 +58,9 @@ type Result struct {
 	Measures   []Measure     `json:"measures,omitempty"`
 	SkipReason string        `json:"skipReason,omitempty"`
 
+	// Uncovered is, in one process of a soak, what the test must cover and did not: it is vacuous if no process covered it.
+	Uncovered []string `json:"uncovered,omitempty"`
+
 	// Races is runtime.RaceErrors at the end of the test: the reports of the
 	// race detector up to this number were made by this test or an earlier one.
 	Races int `json:"races,omitempty"`
@@ -70,6 +76,9 @@ type Measure struct {
 
 // Enough is the name of a failed test's measure: how many faults are enough for the failure, of how many.
 const Enough = "faults that are enough"
+
+// Schedules is the name of a measure that only a search of schedules has: how many it ran.
+const Schedules = "schedules"
 
 // Worse returns the worse of two values of one measure: the lower if the bound begins with ≥ or >, else the higher.
 func (m Measure) Worse(value float64) float64 {

@@ -4,6 +4,11 @@
 // The test harness writes it and the grader reads it; neither imports the other.
 package report
 
+import (
+	"fmt"
+	"strings"
+)
+
 // Kind is the sort of a failure.
 type Kind string
 
@@ -21,6 +26,15 @@ const (
 	Vacuous   Kind = "vacuous"   // the faults that the test is about never happened
 	Malformed Kind = "malformed" // the harness's own bug, or a broken results channel
 )
+
+// Vacuity is the failure of a test whose situations never occurred: in none of its runs, such as "10 seeds", happened any of what is missing.
+func Vacuity(test string, missing []string, runs, replay string) Failure {
+	return Failure{
+		Test: test, Kind: Vacuous, Replay: replay,
+		What: fmt.Sprintf("the test could not do its work: in none of %s was it seen that %s", runs, strings.Join(missing, ", nor that ")),
+		Rule: "a test counts only if what it is about has happened: does your code send what the handout says, so that the test knows it?",
+	}
+}
 
 // Failure is one failed test, in the words that a student reads.
 type Failure struct {

@@ -33,7 +33,12 @@ func explain(out io.Writer, s *story, end ending) int {
 		end.stderr.release()
 	}
 	open := s.open()
+	found := foundIn(open)
 	switch {
+	case found != nil && (crashed && crash.Kind == report.Limit || !crashed):
+		f := *found
+		f.Notes = append(f.Notes, "the run was stopped before this failure was recorded and its faults were minimised")
+		fmt.Fprint(out, "\n", f.Text())
 	case crashed && code != 0:
 		fillIn(&crash.Failure, s.crashed(crash), crash.Bubble, place)
 		fmt.Fprint(out, "\n", crash.Text(), "\n")
@@ -56,6 +61,16 @@ func explain(out io.Writer, s *story, end ending) int {
 	return code
 }
 
+// foundIn returns the failure of a test that was being explained when the child ended.
+func foundIn(open []*test) *report.Failure {
+	for _, t := range open {
+		if t.found != nil {
+			return t.found
+		}
+	}
+	return nil
+}
+
 // died is the failure of a child that ended in a test without a word.
 func died(state *os.ProcessState) report.Failure {
 	f := report.Failure{
@@ -76,7 +91,7 @@ func explainRaces(out io.Writer, s *story, place report.Place, log []byte) {
 	var raw string
 	races := report.ReadRaces(log, place.Source())
 	for i, race := range races {
-		if told[race.What] {
+		if told[race.What] || s.toldRace(race.What) {
 			continue
 		}
 		if len(told) == maxRaces {

@@ -20,8 +20,9 @@ type test struct {
 	seeds   map[uint64]uint64 // by bubble
 	last    uint64            // the last seed
 	seeded  bool
-	result  *report.Result // nil while it runs
-	fromRun int            // reports of the race detector before it
+	result  *report.Result  // nil while it runs
+	found   *report.Failure // its failure, if it is being explained
+	fromRun int             // reports of the race detector before it
 }
 
 func newStory() *story { return &story{bubbles: map[uint64]*test{}} }
@@ -41,6 +42,10 @@ func (s *story) add(e report.Event) {
 		if t := s.find(e.Test); t != nil {
 			t.seeds[e.Bubble], t.last, t.seeded = e.Seed, e.Seed, true
 			s.bubbles[e.Bubble] = t
+		}
+	case report.Found:
+		if t := s.find(e.Test); t != nil {
+			t.found = e.Failure
 		}
 	case report.End:
 		if t := s.find(e.Test); t != nil {
@@ -119,6 +124,16 @@ func (s *story) raced(number int, c report.Crash) *test {
 		return s.tests[0]
 	}
 	return nil
+}
+
+// toldRace reports whether a test has told of the race itself.
+func (s *story) toldRace(what string) bool {
+	for _, t := range s.tests {
+		if t.result != nil && slices.ContainsFunc(t.result.Failures, func(f report.Failure) bool { return f.Kind == report.Race && f.What == what }) {
+			return true
+		}
+	}
+	return false
 }
 
 // raceFailure returns what the harness itself said about a race, or nil.

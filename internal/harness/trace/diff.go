@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"strings"
 	"time"
-	"unicode/utf8"
 
 	"distlabs/labrpc"
 )
@@ -71,7 +70,11 @@ func describeDifference(x, y *Step) (one, other string) {
 	one, other = x.sentence(), y.sentence()
 	switch {
 	case one != other:
-		return shorten(one, maxSentence), shorten(other, maxSentence)
+		if a, b := shorten(one, maxSentence), shorten(other, maxSentence); a != b {
+			return a, b
+		}
+		p, q := differingText(one, other)
+		return shorten(one, maxSentence) + " (with " + p + ")", "the same with " + q
 	case x.At != y.At:
 		return fmt.Sprintf("%s at %ss", one, seconds(x.At, 6)), fmt.Sprintf("at %ss", seconds(y.At, 6))
 	case x.Body != y.Body:
@@ -91,24 +94,33 @@ func (s *Step) numbers() string {
 		s.Msg, s.Number, s.Copy, s.ReplyTo, s.Inc)
 }
 
-// differingText cuts from two different texts the word where they part: "Term:3" and "Term:4".
+// differingText cuts from two different texts the word where they diverge: "Term:3" and "Term:4". The two results differ.
 func differingText(p, q string) (string, string) {
-	part := 0
-	for part < len(p) && part < len(q) && p[part] == q[part] {
-		part++
+	at := 0
+	for at < len(p) && at < len(q) && p[at] == q[at] {
+		at++
 	}
-	start := strings.LastIndexAny(p[:part], " {[") + 1
+	start := strings.LastIndexAny(p[:at], " {[") + 1
+	const most = 60
+	if at-start > most/2 { // a long word: what is around the difference
+		start = at - most/2
+	}
 	cut := func(s string) string {
-		s = s[start:]
-		if end := strings.IndexAny(s[part-start:], " }]"); end >= 0 {
-			s = s[:part-start+end]
+		end := len(s)
+		if next := strings.IndexAny(s[at:], " }]"); next >= 0 {
+			end = at + next
 		}
-		if s == "" || !utf8.ValidString(s) {
-			s = "less"
+		s = strings.ToValidUTF8(s[start:min(end, start+most)], "")
+		if s == "" {
+			return "less"
 		}
-		return shorten(s, 60)
+		return s
 	}
-	return cut(p), cut(q)
+	one, other := cut(p), cut(q)
+	if one == other { // they differ in what separates words, or in half a character
+		return fmt.Sprintf("%.40q", p[at:]), fmt.Sprintf("%.40q", q[at:])
+	}
+	return one, other
 }
 
 // sentence says what happened, without the time: "n3 sent RequestVote to n1".

@@ -13,10 +13,10 @@ import (
 // What follows from a fault is not one itself: a message lost to a cut, or to a node that is
 // down, is not counted beside the cut and the crash. The links that were cut at one
 // moment count as one cut. The crash of every node when the network closes is not a fault.
-func ShortFaults(run *Run) (int, []string) {
-	var lines []string
+func ShortFaults(run *Run) (int, []FaultLine) {
+	var lines []FaultLine
 	add := func(s *Step, format string, args ...any) {
-		lines = append(lines, fmt.Sprintf(format, args...)+" at "+Seconds(s.At))
+		lines = append(lines, FaultLine{fmt.Sprintf(format, args...) + " at " + Seconds(s.At), s.byTest()})
 	}
 	for i := 0; i < len(run.Steps); i++ {
 		s := &run.Steps[i]
@@ -38,7 +38,7 @@ func ShortFaults(run *Run) (int, []string) {
 				add(s, "%s altered", message())
 			}
 		case labrpc.EventHeld:
-			lines = append(lines, message()+" held"+run.heldUntil(i))
+			lines = append(lines, FaultLine{message() + " held" + run.heldUntil(i), true})
 		case labrpc.EventCut:
 			wires, last := run.sameLinks(i)
 			add(s, "cut %s", describeLinks(wires))
@@ -48,7 +48,7 @@ func ShortFaults(run *Run) (int, []string) {
 				add(s, "%v crashed%s", s.Node, because("", s.Reason))
 			}
 		case labrpc.EventStopped:
-			add(s, "%v stopped for ever", s.Node)
+			add(s, "%v stopped permanently", s.Node)
 		case labrpc.EventPaused:
 			add(s, "%v paused for %s", s.Node, printable(s.Value))
 		case labrpc.EventClock:
@@ -56,6 +56,27 @@ func ShortFaults(run *Run) (int, []string) {
 		}
 	}
 	return len(lines), lines
+}
+
+// A FaultLine is one fault in words.
+type FaultLine struct {
+	Text string
+	// ByTest says that the test's own code made the fault; otherwise the network injected it, by the seed.
+	ByTest bool
+}
+
+// FaultTexts returns the lines as ShortFaults has them, in words alone.
+func FaultTexts(lines []FaultLine) []string {
+	words := make([]string, len(lines))
+	for i, l := range lines {
+		words[i] = l.Text
+	}
+	return words
+}
+
+// byTest reports whether only a test's own code makes such a fault.
+func (s *Step) byTest() bool {
+	return s.Kind != labrpc.EventDuplicated && (s.Kind != labrpc.EventLost || s.Reason != "loss")
 }
 
 // closing is the reason of the crashes by which a network ends.
@@ -69,7 +90,7 @@ func (r *Run) heldUntil(i int) string {
 			return fmt.Sprintf(" from %s to %s", from, Seconds(s.At))
 		}
 	}
-	return " at " + from + ", for ever"
+	return " at " + from + ", until the end"
 }
 
 // sameLinks returns the links that are cut or healed together with step i, and the last of those steps.

@@ -224,7 +224,7 @@ func TestTextIsSafeToPrint(t *testing.T) {
 			}
 		}
 		_, faults := ShortFaults(run)
-		for _, line := range faults {
+		for _, line := range FaultTexts(faults) {
 			require.NotContains(t, line, "\x1b", fmt.Sprintf("%q", line))
 		}
 	})

@@ -40,11 +40,11 @@ type runData struct {
 
 // encode prepares a run for the page.
 func (o Options) encode(run *trace.Run) runData {
-	n, faults := trace.ShortFaults(run)
+	_, faults := trace.ShortFaults(run)
 	h := run.Header
 	d := runData{
 		Test: h.Test, Module: h.Module, Seed: strconv.FormatUint(h.Seed, 10), Nodes: h.Nodes, Steps: len(run.Steps),
-		Faults: append(make([]string, 0, n), faults...), Columns: map[string][]int{}, Snips: o.snips(run),
+		Faults: trace.FaultTexts(faults), Columns: map[string][]int{}, Snips: o.snips(run),
 	}
 	d.Failure, d.Broke = failureOf(run)
 	table := &stringTable{index: map[string]int{"": 0}, list: []string{""}}
