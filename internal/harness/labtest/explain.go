@@ -48,18 +48,20 @@ func (r *runner) explain(out *outcome) report.Failure {
 			out, run = less, short
 		}
 	}
-	f.Trace = trace.Text(run, trace.Options{Nodes: out.nodes, Fold: true, Past: len(out.nodes) > 0, Until: out.failedAt})
+	f.Trace = trace.Text(run, trace.Options{
+		Nodes: out.nodes, Fold: true, Past: len(out.nodes) > 0, Until: out.failedAt, Keep: run.Names(out.failedAt, f.What, f.Seen...).Keep,
+	})
 	run.Header.Violation = &trace.Violation{At: out.failedAt}
+	if out.page != nil {
+		path, err := r.writePage(out) // first: the diagram leads to it
+		if f.History = path; err != nil {
+			f.Notes = append(f.Notes, err.Error())
+		}
+	}
 	if path, err := r.write(run, f); err == nil {
 		f.Diagram = path
 	} else {
 		f.Notes = append(f.Notes, err.Error())
-	}
-	if out.page != nil {
-		path, err := r.writePage(out)
-		if f.History = path; err != nil {
-			f.Notes = append(f.Notes, err.Error())
-		}
 	}
 	return f
 }

@@ -91,7 +91,9 @@ const allRows = 1 << 30
 // writeText writes the timeline of one run, or where two part and how each goes on around there.
 func writeText(w io.Writer, run, other *trace.Run, shown Picture) error {
 	if other == nil {
-		return Text(w, run, trace.Options{Fold: !shown.Routine, Last: allRows, From: shown.From, Until: shown.To, Nodes: shown.Nodes})
+		return Text(w, run, trace.Options{
+			Fold: !shown.Routine, Last: allRows, From: shown.From, Until: shown.To, Nodes: shown.Nodes, Keep: namesOf(run).Keep,
+		})
 	}
 	p, differ := trace.Diverge(run, other)
 	if !differ {
@@ -102,7 +104,7 @@ func writeText(w io.Writer, run, other *trace.Run, shown Picture) error {
 	for k, r := range []*trace.Run{run, other} {
 		fmt.Fprintf(w, "\n%s, %s, until then and a little longer:\n", [2]string{"A", "B"}[k], Options{}.title(r))
 		until := p.At[k] + 50*time.Millisecond
-		if err := Text(w, r, trace.Options{Fold: true, Until: until}); err != nil {
+		if err := Text(w, r, trace.Options{Fold: true, Until: until, Keep: namesOf(r).Keep}); err != nil {
 			return err
 		}
 	}

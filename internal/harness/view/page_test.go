@@ -208,6 +208,8 @@ func TestRoutineIsFolded(t *testing.T) {
 	require.Positive(t, folds)
 	require.Regexp(t, `^… \d+ × AppendEntries`, eval[string](b, `document.querySelector("#list .fold .what").textContent`))
 	// One that is in sight: to scroll the list makes its options anew.
+	b.do(chromedp.Evaluate[chromedp.Void](`document.getElementById("list").scrollTop = 22 * (run.app.items.findIndex((i) => i.fold) - 3)`))
+	b.settle()
 	place := eval[[]float64](b, `(() => {
 		const list = document.getElementById("list").getBoundingClientRect();
 		const seen = [...document.querySelectorAll("#list .fold")].map((el) => el.getBoundingClientRect()).find((r) => r.top >= list.top && r.bottom <= list.bottom);

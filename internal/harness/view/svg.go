@@ -130,7 +130,7 @@ func (p *picture) layout() {
 		row := p.rows[len(p.rows)-1]
 		row.steps = append(row.steps, i)
 	}
-	p.rows = p.rows[max(0, len(p.rows)-p.opts.Rows):]
+	p.lastRows()
 	y := float64(svgHead + 6)
 	for k, row := range p.rows {
 		if k > 0 {
@@ -149,6 +149,16 @@ func (p *picture) layout() {
 		}
 	}
 	p.tall = y + 10
+}
+
+// lastRows leaves the last moments, and those before them that the failure names.
+func (p *picture) lastRows() {
+	named := namesOf(p.run).Keep
+	first := max(0, len(p.rows)-p.opts.Rows)
+	kept := slices.DeleteFunc(slices.Clone(p.rows[:first]), func(row *pictureRow) bool {
+		return !slices.ContainsFunc(row.steps, func(i int) bool { return i < len(named) && named[i] })
+	})
+	p.rows = append(kept, p.rows[first:]...)
 }
 
 // concerns reports whether the step belongs to the lanes that are drawn, and has what is looked for.

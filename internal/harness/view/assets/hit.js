@@ -95,6 +95,12 @@ function openFold(app, row) {
   app.refilter();
 }
 
+/** openBurst lists the messages of a burst each for itself. */
+function openBurst(app, burst) {
+  for (const s of burst.steps) app.filter.opened.add(s.i);
+  app.refilter();
+}
+
 function hoverAt(app, event) {
   const hit = hitTest(app, event.offsetX, event.offsetY);
   app.canvas.style.cursor = hit ? "pointer" : "grab";

@@ -15,6 +15,11 @@ function labelsOf(app, row) {
     out.items.push(item);
   };
   for (const s of row.steps) {
+    const burst = row.bursts.get(s);
+    if (burst) {
+      if (burst.first === s) putBurst(app, burst, put);
+      continue;
+    }
     if (s.kind === "cut" || s.kind === "healed") addCut(app, out, links, s);
     else if (s.kind === "marked") addFull(app, out, { step: s, text: "test: " + printable(s.value) });
     else if (s.kind === "sent") addSend(sends, s);
@@ -24,6 +29,13 @@ function labelsOf(app, row) {
   putSends(app, sends, put);
   placeItems(app, out);
   return out;
+}
+
+/** putBurst puts one label for many messages of one instant. */
+function putBurst(app, burst, put) {
+  const s = burst.first, bad = s.fault || s.copy > 0;
+  const lane = s.kind === "delivered" || (s.kind === "lost" && s.journey && s.journey.sent.at !== s.at) ? s.toLane : s.fromLane;
+  put(lane, { step: s, say: () => burstText(burst, shortName(app, s)), bad, quiet: s.kind === "sent", method: s.method });
 }
 
 /**

@@ -106,7 +106,8 @@ function addMethods(app) {
     if (d) return d.steps[0] || d.steps[1];
     const run = model.runs.find((r) => r.broke !== null);
     if (!run) return null;
-    const before = run.steps.filter((s) => s.node && !s.ends && s.at <= run.broke && !s.routine);
+    if (run.key >= 0) return run.steps[run.key];
+    const before = run.steps.filter((s) => s.node && !s.ends && s.at <= run.broke && !s.routine && s.kind !== "seen");
     return before.findLast((s) => s.at === run.broke && s.kind === "noted") || before[before.length - 1] || null;
   };
 }

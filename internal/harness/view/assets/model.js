@@ -25,7 +25,7 @@ function alignRuns(difference) {
 /** addRun adds a run to the model. A step's at is where it is drawn, its clock is the time that the run had. */
 function addRun(model, raw, r, shift) {
   const run = {
-    index: r, test: raw.test, module: raw.module, seed: raw.seed, nodes: raw.nodes, broke: raw.broke === null ? null : raw.broke + shift, shift,
+    index: r, test: raw.test, module: raw.module, seed: raw.seed, nodes: raw.nodes, broke: raw.broke === null ? null : raw.broke + shift, shift, key: raw.key,
     failure: raw.failure, faults: raw.faults, snips: raw.snips, firstLane: model.lanes.length, steps: readSteps(raw, r, shift),
   };
   for (let n = 1; n <= raw.nodes; n++) {
@@ -53,14 +53,14 @@ function readSteps(raw, r, shift) {
   const from = number("from"), to = number("to"), num = number("number"), replyTo = number("replyTo");
   const kind = text("kind"), message = text("message"), method = text("method"), type = text("type"), body = text("body");
   const source = text("source"), reason = text("reason"), name = text("name"), value = text("value");
-  const routine = number("routine");
+  const routine = number("routine"), named = number("named");
   const steps = [];
   for (let n = 0; n < raw.steps; n++) {
     const ends = kind[n] === "crashed" && reason[n] === "network closed";
     steps.push({
       i: 0, run: r, n, at: at[n] + shift, clock: at[n], node: node[n], inc: inc[n], msg: msg[n], copy: copy[n], from: from[n], to: to[n],
       number: num[n], replyTo: replyTo[n], kind: kind[n], message: message[n], method: method[n], type: type[n],
-      body: body[n], source: source[n], reason: reason[n], name: name[n], value: value[n], routine: routine[n] === 1,
+      body: body[n], source: source[n], reason: reason[n], name: name[n], value: value[n], routine: routine[n] === 1, named: named[n] === 1,
       ends, fault: FAULTS.has(kind[n]) && !ends && !reason[n].startsWith("answered already"), old: null, preds: [], succs: [], journey: null, epoch: null,
     });
   }
