@@ -26,7 +26,8 @@ type Picture struct {
 	// Match, unless it is nil, leaves out the messages that it does not match; it is held against what happened to
 	// each, as "n1→n2 RequestVote {"Term":3}".
 	Match *regexp.Regexp
-	// Rows is how many moments are shown at most, the last ones; 0 means 60.
+	// Rows is how many instants are shown at most, the last ones; 0 means 60. Those that the failure names are
+	// shown beside them.
 	Rows int
 	// Routine shows heartbeats and all else that says nothing new.
 	Routine bool
