@@ -16,12 +16,13 @@ type Recorder struct {
 	header Header
 	steps  []Step
 	added  uint64 // steps that Add made
+	incs   map[labrpc.NodeID]int
 }
 
 // NewRecorder returns a recorder for the run that h describes. h.Nodes may be too small: it becomes
 // the highest node that does anything.
 func NewRecorder(h Header) *Recorder {
-	return &Recorder{header: h}
+	return &Recorder{header: h, incs: map[labrpc.NodeID]int{}}
 }
 
 // Observe records an event. It copies the body, which may change once Observe returns.
@@ -45,7 +46,13 @@ func (r *Recorder) observe(e labrpc.Event, add bool) {
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if e.Kind == labrpc.EventStarted {
+		r.incs[e.Node] = e.Inc
+	}
 	if add {
+		if s.Node != 0 && s.Inc == 0 {
+			s.Inc = max(1, r.incs[s.Node])
+		}
 		r.added++
 		if n := len(r.steps); n > 0 {
 			s.Seq = r.steps[n-1].Seq - r.added + 1 // of the network's event before it

@@ -116,7 +116,15 @@ func open(t testing.TB, html []byte, fragment string, before ...chromedp.Action[
 	command(b, network.Enable, network.EnableParams{})
 	command(b, log.Enable, cdp.Empty{})
 	command(b, runtime.Enable, cdp.Empty{})
-	b.do(append(before, chromedp.Navigate("file://"+b.path+fragment), chromedp.WaitReady(`html[data-ready="yes"]`))...)
+	b.do(append(before, chromedp.Navigate("file://"+b.path+fragment))...)
+	for end := time.Now().Add(time.Minute); !eval[bool](b, `document.documentElement.dataset.ready === "yes"`); {
+		b.mu.Lock()
+		errors := b.errors
+		b.mu.Unlock()
+		require.Empty(t, errors, "the page does not start")
+		require.True(t, time.Now().Before(end), "the page is not ready after a minute")
+		time.Sleep(10 * time.Millisecond)
+	}
 	return b
 }
 

@@ -69,6 +69,7 @@ type picture struct {
 	y     map[int]float64 // of a shown step
 	lane  float64         // width of a lane
 	tall  float64
+	roles map[string]int // the roles that are drawn, with their colours
 	b     strings.Builder
 }
 
@@ -109,7 +110,7 @@ func newPicture(run *trace.Run, opts Picture) *picture {
 			opts.Nodes = append(opts.Nodes, labrpc.NodeID(n+1))
 		}
 	}
-	p := &picture{run: run, opts: opts, y: map[int]float64{}, place: map[labrpc.NodeID]int{}}
+	p := &picture{run: run, opts: opts, y: map[int]float64{}, place: map[labrpc.NodeID]int{}, roles: map[string]int{}}
 	for k, id := range opts.Nodes {
 		p.place[id] = k
 	}

@@ -48,7 +48,7 @@ function placeItems(app, out) {
   const kept = [];
   for (const item of out.items) {
     const next = lanes[lanes.indexOf(item.lane) + 1];
-    const until = next === undefined ? app.width : laneX(app, next) - 12;
+    const until = next === undefined ? app.width - opsRoom(app) : laneX(app, next) - 12;
     item.room = Math.max(app.laneWidth - 20, Math.min(until - laneX(app, item.lane) - 16, MOST));
     if (!used.has(item.lane)) used.set(item.lane, { line: -1, x: 0, chip: false, said: "" });
     const at = used.get(item.lane);
@@ -169,6 +169,12 @@ function describe(app, s, put) {
       return put(s.lane, { step: s, say: () => `${printable(s.name)} ${printable(s.value)}`, chip: true, changed: s.old !== s.value });
     case "wrote":
       return put(s.lane, { step: s, say: () => `${s.value === "deleted" ? "✗" : "✎"} ${printable(s.name)}`, chip: true, quiet: true });
+    case "called":
+      return put(s.lane, { step: s, say: () => `▷ ${printable(s.value)}` });
+    case "returned":
+      return put(s.lane, { step: s, say: () => `◁ ${s.op ? printable(s.op.what) + " = " : ""}${printable(s.value)}` });
+    case "told":
+      return put(s.lane, { step: s, say: () => `⇧ delivers ${printable(s.value)}`, heal: true });
     case "logged":
       return put(s.lane, { step: s, say: () => `“${printable(s.value)}”`, quiet: true });
     case "started":

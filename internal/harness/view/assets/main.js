@@ -41,7 +41,8 @@ function start() {
   }
   document.documentElement.dataset.ready = "yes";
   // For tests, and for a curious reader's console.
-  window.run = { app, coneOf: (name) => Array.from(coneOf(model, app.stepNamed(name))), press: (key) => press(app, key) };
+  window.run = { app, coneOf: (name) => Array.from(coneOf(model, app.stepNamed(name))), press: (key) => press(app, key), roleColours, seconds,
+    ops: { list: () => model.runs.flatMap((r) => r.ops), text: opText, box: (op) => opBox(app, op), wrong: (op) => isWrong(app, op) } };
 }
 
 /** nameDiagram says what the picture is to those who cannot see it. */

@@ -2,7 +2,7 @@
 
 /** readModel turns the page's data into the model. */
 function readModel(data) {
-  const model = { title: data.title, difference: null, runs: [], lanes: [], steps: [], arrows: [] };
+  const model = { title: data.title, difference: null, runs: [], lanes: [], opLanes: [], steps: [], arrows: [] };
   const shifts = alignRuns(data.difference);
   data.runs.forEach((raw, r) => addRun(model, raw, r, shifts[r]));
   const d = data.difference;
@@ -39,6 +39,7 @@ function addRun(model, raw, r, shift) {
   run.end = run.steps.length ? run.steps[run.steps.length - 1].at : 0;
   linkSteps(model, run);
   readStates(model, run);
+  readOps(model, run);
   run.epochs = readCuts(run);
   for (const s of run.steps) model.steps.push(s);
   model.runs.push(run);
@@ -61,7 +62,7 @@ function readSteps(raw, r, shift) {
       i: 0, run: r, n, at: at[n] + shift, clock: at[n], node: node[n], inc: inc[n], msg: msg[n], copy: copy[n], from: from[n], to: to[n],
       number: num[n], replyTo: replyTo[n], kind: kind[n], message: message[n], method: method[n], type: type[n],
       body: body[n], source: source[n], reason: reason[n], name: name[n], value: value[n], routine: routine[n] === 1, named: named[n] === 1,
-      ends, fault: FAULTS.has(kind[n]) && !ends && !reason[n].startsWith("answered already"), old: null, preds: [], succs: [], journey: null, epoch: null,
+      ends, fault: FAULTS.has(kind[n]) && !ends && !reason[n].startsWith("answered already"), old: null, preds: [], succs: [], journey: null, epoch: null, op: null,
     });
   }
   return steps;
@@ -71,5 +72,5 @@ function readSteps(raw, r, shift) {
 function groupOf(s) {
   if (s.fault || s.kind === "healed" || s.kind === "released" || s.kind === "resumed") return "faults";
   if (s.msg) return "messages";
-  return { noted: "state", logged: "logs", wrote: "disk" }[s.kind] || "test";
+  return { noted: "state", logged: "logs", wrote: "disk", called: "clients", returned: "clients", told: "clients" }[s.kind] || "test";
 }
