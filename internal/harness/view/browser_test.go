@@ -221,6 +221,14 @@ func dark() chromedp.Action[chromedp.Void] {
 	})
 }
 
+// sized opens a page in a window that large.
+func sized(width, height int64) chromedp.Action[chromedp.Void] {
+	return chromedp.Func(func(ctx context.Context, _ *chromedp.Target) error {
+		_, err := chromedp.Call(ctx, emulation.SetDeviceMetricsOverride, emulation.SetDeviceMetricsOverrideParams{Width: width, Height: height, DeviceScaleFactor: 1})
+		return err
+	})
+}
+
 // settle waits until the page has drawn what it was told.
 func (b *tab) settle() {
 	b.t.Helper()

@@ -56,7 +56,8 @@ func TestHeadsNameThePartition(t *testing.T) {
 	s.note(4, "role", "leader")
 	b := open(t, pageOf(t, s.rec.Run()), "#step=18")
 	b.settle()
-	require.Equal(t, []string{"n1", "n2", "n3", "n4 ⫽ with n5", "n5 ⫽ with n4"}, eval[[]string](b, `[...document.querySelectorAll(".head b")].map((el) => el.textContent)`))
+	require.Equal(t, []string{"n1", "n2", "n3", "n4 cut off, with n5", "n5 cut off, with n4"}, eval[[]string](b, `[...document.querySelectorAll(".head b")].map((el) => el.textContent)`))
+	require.Equal(t, []string{"partition: n1 n2 n3 | n4 n5"}, eval[[]string](b, `[...document.querySelectorAll("#list .item.fault .what")].map((el) => el.textContent)`), "one line for all links")
 	b.shot("partition")
 }
 

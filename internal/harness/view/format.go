@@ -91,6 +91,11 @@ const allRows = 1 << 30
 // writeText writes the timeline of one run, or where two part and how each goes on around there.
 func writeText(w io.Writer, run, other *trace.Run, shown Picture) error {
 	if other == nil {
+		if f, broke := failureOf(run); broke != nil {
+			if _, err := fmt.Fprintf(w, "%s, at %s\n\n", violationLine(f), trace.Seconds(*broke)); err != nil {
+				return fmt.Errorf("view: write the text: %w", err)
+			}
+		}
 		return Text(w, run, trace.Options{
 			Fold: !shown.Routine, Last: allRows, From: shown.From, Until: shown.To, Nodes: shown.Nodes, Keep: namesOf(run).Keep,
 		})

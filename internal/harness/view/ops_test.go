@@ -55,7 +55,7 @@ func TestOperationsAreBars(t *testing.T) {
 	for i, x := range boxes {
 		require.GreaterOrEqual(t, x[3], 15.0)
 		for _, y := range boxes[:i] {
-			require.True(t, x[0] >= y[0]+y[2] || y[0] >= x[0]+x[2] || x[1]+14 >= y[1]+y[3] || y[1]+14 >= x[1]+x[3], "bars %v and %v overlap", x, y)
+			require.True(t, x[0] >= y[0]+y[2] || y[0] >= x[0]+x[2] || x[1] >= y[1]+y[3] || y[1] >= x[1]+x[3], "bars %v and %v overlap", x, y)
 		}
 	}
 	require.Equal(t, []bool{false, false, true, false}, eval[[]bool](b, `run.ops.list().map(run.ops.wrong)`))

@@ -166,7 +166,7 @@ func TestZoom(t *testing.T) {
 func TestFilters(t *testing.T) {
 	b := open(t, pageOf(t, badElection(t, 5)), "#fold=0")
 	shown := func(test string) int {
-		return eval[int](b, `run.app.items.filter(({ step: s }) => s && (`+test+`)).length`)
+		return eval[int](b, `run.app.items.flatMap((i) => i.burst ? i.burst.steps : i.step ? [i.step] : []).filter((s) => `+test+`).length`)
 	}
 	all := shown("true")
 	require.Equal(t, eval[int](b, `run.app.model.steps.filter((s) => !s.ends).length`), all)

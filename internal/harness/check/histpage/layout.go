@@ -2,6 +2,7 @@ package histpage
 
 import (
 	"cmp"
+	"fmt"
 	"slices"
 	"time"
 	"unicode/utf8"
@@ -16,7 +17,6 @@ const (
 	char    = 6.7
 	leastX  = 16  // between two times
 	mostBar = 250 // width that a bar's text may ask for
-	nameGap = 30  // more of it for the bar that the page is about
 )
 
 // A layout says where everything is.
@@ -78,13 +78,25 @@ func (l *layout) placeTimes() {
 	l.wide = x + 24
 }
 
+// said is what stands in a bar.
+func (b *Bar) said() string {
+	said := b.Text
+	if b.Look == Wrong {
+		said = "✗ " + said
+	}
+	if b.Order > 0 {
+		said = fmt.Sprintf("%d. %s", b.Order, said)
+	}
+	return said
+}
+
 // wants is the width that a bar's text asks for.
 func (l *layout) wants(b *Bar) float64 {
 	most := float64(mostBar)
 	if b.Look == Wrong {
 		most *= 2
 	}
-	return min(most, char*float64(utf8.RuneCountInString(b.Text))+nameGap)
+	return min(most, char*float64(utf8.RuneCountInString(b.said()))+16)
 }
 
 // placeRows gives bars of one lane that overlap rows of their own.

@@ -159,13 +159,6 @@ func (d *drawing) bar(i int) {
 	if b.Open {
 		class += " open"
 	}
-	said := b.Text
-	if b.Look == Wrong {
-		said = "✗ " + said
-	}
-	if b.Order > 0 {
-		said = fmt.Sprintf("%d. %s", b.Order, said)
-	}
 	detail := strings.Join(append([]string{b.Text}, b.Detail...), "\n")
 	var lines []string
 	for _, line := range strings.Split(detail, "\n") {
@@ -177,7 +170,7 @@ func (d *drawing) bar(i int) {
 	} else {
 		d.add(`<rect x="%.1f" y="%.1f" width="%.1f" height="%d" rx="4"/>`, x, y, right-x, barTall)
 	}
-	d.add(`<text x="%.1f" y="%.1f">%s</text></g>`, x+6, y+15, text(cut(said, right-x-10)))
+	d.add(`<text x="%.1f" y="%.1f">%s</text></g>`, x+6, y+15, text(cut(b.said(), right-x-10)))
 }
 
 // edge draws an arrow that swings to its left, so that one there and one back are apart.

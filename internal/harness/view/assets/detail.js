@@ -109,10 +109,10 @@ function cutOf(run, node, at) {
   let text = "";
   if (epoch.groups.length > 1) {
     const others = epoch.groups[group].filter((n) => n !== node);
-    text = group === 0 && others.length ? "" : others.length ? "⫽ with " + names(others) : "⫽ isolated";
+    text = group === 0 && others.length ? "" : others.length ? "cut off, with " + names(others) : "cut off";
   } else {
     const to = [...epoch.cut].map((l) => l.split(">").map(Number)).filter(([a]) => a === node).map(([, b]) => b);
-    text = to.length ? "⇸ " + names(to) : "";
+    text = to.length ? "cut → " + names(to) : "";
   }
   return text ? make("small", { class: "cut", title: text }, " " + text) : null;
 }

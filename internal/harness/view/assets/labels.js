@@ -16,7 +16,7 @@ function labelsOf(app, row) {
   };
   for (const s of row.steps) {
     const burst = row.bursts.get(s);
-    if (burst) {
+    if (burst && s.msg) {
       if (burst.first === s) putBurst(app, burst, put);
       continue;
     }
@@ -172,7 +172,7 @@ function describe(app, s, put) {
     case "called":
       return put(s.lane, { step: s, say: () => `▷ ${printable(s.value)}` });
     case "returned":
-      return put(s.lane, { step: s, say: () => `◁ ${s.op ? printable(s.op.what) + " = " : ""}${printable(s.value)}` });
+      return put(s.lane, { step: s, say: () => `◁ = ${printable(s.value)}` });
     case "told":
       return put(s.lane, { step: s, say: () => `⇧ delivers ${printable(s.value)}`, heal: true });
     case "logged":

@@ -63,14 +63,14 @@ function option(app, k) {
   const mark = step && app.cone ? app.cone[step.i] : 0;
   const where = { [PAST]: "past", [FUTURE]: "future" }[mark] || "";
   const el = make("div", {
-    role: "option", id: "item-" + k, class: "item " + where + (step && step.fault ? " fault" : "") + (fold ? " fold" : "") +
+    role: "option", id: "item-" + k, class: "item " + where + (step && step.fault && !(burst && step.epoch && !step.epoch.cut.size) ? " fault" : "") + (fold ? " fold" : "") +
       (app.cone && !mark ? " faded" : ""),
     "aria-selected": String(chosen), "aria-setsize": app.items.length, "aria-posinset": k + 1,
     onclick: () => (fold ? openFold(app, fold) : burst && chosen ? openBurst(app, burst) : app.select(step, { cone: true })),
   },
   make("span", { class: "at" }, seconds((step || fold.steps[0]).clock)),
   app.model.compares ? make("span", { class: "side" }, fold ? "" : "AB"[step.run]) : null,
-  make("span", { class: "what" }, fold ? foldText(fold) : burst ? `n${step.kind === "delivered" ? step.to : step.from}: ${burstText(burst)}` : sentence(step)),
+  make("span", { class: "what" }, fold ? foldText(fold) : burst && step.msg ? `n${step.kind === "delivered" ? step.to : step.from}: ${burstText(burst)}` : burst ? burstText(burst) : sentence(step)),
   where ? make("span", { class: "hidden" }, where === "past" ? ", in its past" : ", in its future") : null);
   el.style.top = k * ITEM + "px";
   return el;

@@ -51,7 +51,7 @@ function opX(app, lane) {
 function opBox(app, op) {
   const place = (s) => (stepY(app, s) ?? timeY(app, s.at)) - app.top;
   const y = place(op.call), end = op.ret ? place(op.ret) : Math.max(y, totalHeight(app) - app.top - 10);
-  return [opX(app, op.lane), y - 7, app.opWidth - 6, Math.max(15, end - y + 14)];
+  return [opX(app, op.lane), y - 6, app.opWidth - 6, Math.max(15, end - y - 2)];
 }
 
 function opText(op) {

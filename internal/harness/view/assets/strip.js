@@ -1,6 +1,6 @@
 // strip.js: the log of each server, as the test saw it: a cell for each entry, with its index, its term and how far it is.
 
-const CELLS = 14;
+const CELLS = 8;
 
 /** logOf reads what the test saw of a log: {snapshot, snapshotTerm, first, terms, committed, applied}, or null. */
 function logOf(text) {
