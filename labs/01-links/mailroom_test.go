@@ -102,6 +102,7 @@ func (m *mailroom) take(r route, l letter) {
 		}
 		return
 	}
+	m.s.Delivered(r.to, fmt.Sprintf("%q from %v", shorten(l.Text), r.from))
 	sent, before := m.sent[r][l.Text], m.got[r][l.Text]
 	switch {
 	case sent == 0:

@@ -38,6 +38,13 @@ func (r testimony) String() string {
 
 // note keeps a testimony: a second one of the same call replaces the first.
 func (v *market) note(_ time.Duration, r testimony) {
+	if id := r.Call.String(); !r.Returned {
+		v.s.Called(r.Customer, id, r.Errand)
+	} else if r.Err != "" {
+		v.s.Returned(r.Customer, id, r.Err)
+	} else {
+		v.s.Returned(r.Customer, id, fmt.Sprintf("%q, revision %d", r.Yield.Data, r.Yield.Revision))
+	}
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	for i := range v.history {

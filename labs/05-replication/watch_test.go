@@ -114,6 +114,13 @@ func (w *raftWatcher) started(id labrpc.NodeID, raft *Raft) {
 
 // apply takes what a server's apply was called with.
 func (w *raftWatcher) apply(node labrpc.NodeID, inc int, at time.Duration, a Applied) {
+	if w.s.Recording() {
+		what := fmt.Sprintf("%d: %q", a.Index, shortText(a.Command))
+		if a.Snapshot != nil {
+			what = fmt.Sprintf("a snapshot up to %d", a.Index)
+		}
+		w.s.Delivered(node, what)
+	}
 	w.inbox.Lock()
 	defer w.inbox.Unlock()
 	w.given = append(w.given, handedOver{node: node, inc: inc, at: at, a: a})
@@ -156,6 +163,21 @@ func (w *raftWatcher) check() *labtest.Violation {
 	return w.complete()
 }
 
+// record puts a server's log into the record of the run.
+func (w *raftWatcher) record(id labrpc.NodeID, now Status) {
+	if !w.s.Recording() {
+		return
+	}
+	log := labtest.Log{
+		Snapshot: now.SnapshotIndex, SnapshotTerm: now.SnapshotTerm, First: now.SnapshotIndex + 1,
+		Committed: now.CommitIndex, Applied: now.LastApplied,
+	}
+	for _, e := range now.Log {
+		log.Terms = append(log.Terms, e.Term)
+	}
+	w.s.SeenLog(id, log)
+}
+
 // look compares a server with what it was a step before.
 func (w *raftWatcher) look(sv *watchedServer) *labtest.Violation {
 	now, inc := sv.raft.Status(), w.s.Net.Incarnation(sv.id)
@@ -163,6 +185,7 @@ func (w *raftWatcher) look(sv *watchedServer) *labtest.Violation {
 	if same && sameStatus(was, now) {
 		return w.keeps(sv) // it may have said something new
 	}
+	w.record(sv.id, now)
 	if v := w.consistent(sv, was, now, same); v != nil {
 		return v
 	}

@@ -45,6 +45,9 @@ type Log struct {
 // shownEntries is how many entries of a log the record keeps: the page shows the last ones.
 const shownEntries = 24
 
+// Recording reports whether the run is recorded: a test may save the work of describing what nothing keeps.
+func (s *Sim) Recording() bool { return s.recorder != nil }
+
 // SeenLog records the state of a server's log. The page draws it as a strip.
 func (s *Sim) SeenLog(server labrpc.NodeID, log Log) {
 	if s.recorder == nil {
@@ -64,7 +67,7 @@ func (s *Sim) SeenLog(server labrpc.NodeID, log Log) {
 }
 
 func (s *Sim) saw(kind labrpc.EventKind, node labrpc.NodeID, name string, value any) {
-	if s.recorder == nil || s.ending.Load() {
+	if s.recorder == nil || s.stop.Load() || s.ending.Load() {
 		return
 	}
 	s.recorder.Add(labrpc.Event{Kind: kind, Node: node, Name: name, Value: fmt.Sprint(value), At: s.now()})

@@ -14,6 +14,7 @@ const (
 	barTall = 22
 	barStep = 27 // from a row of bars to the next
 	laneGap = 12
+	edgeGap = 52 // where arrows need room
 	char    = 6.7
 	leastX  = 16  // between two times
 	mostBar = 250 // width that a bar's text may ask for
@@ -31,10 +32,15 @@ type layout struct {
 	laneY []float64
 	laneH []float64
 	row   []int
+	gap   float64 // between the bars of two lanes
 }
 
 func newLayout(p *Page) *layout {
 	l := &layout{page: p, x: map[time.Duration]float64{}, row: make([]int, len(p.Bars))}
+	l.gap = laneGap
+	if len(p.Edges) > 0 {
+		l.gap = edgeGap
+	}
 	l.begin, l.end = p.span()
 	l.end++
 	l.placeTimes()
@@ -93,7 +99,7 @@ func (b *Bar) said() string {
 // wants is the width that a bar's text asks for.
 func (l *layout) wants(b *Bar) float64 {
 	most := float64(mostBar)
-	if b.Look == Wrong {
+	if b.Look == Wrong || b.Look == Involved {
 		most *= 2
 	}
 	return min(most, char*float64(utf8.RuneCountInString(b.said()))+16)
@@ -122,7 +128,7 @@ func (l *layout) placeRows() {
 	}
 	y := float64(axis)
 	for _, rows := range free {
-		h := float64(max(1, len(rows))*barStep + laneGap)
+		h := float64(max(1, len(rows))*barStep) + l.gap
 		l.laneY, l.laneH = append(l.laneY, y), append(l.laneH, h)
 		y += h
 	}
@@ -136,5 +142,5 @@ func (l *layout) right(b *Bar) float64 {
 
 // top is the upper side of a bar.
 func (l *layout) top(i int) float64 {
-	return l.laneY[l.page.Bars[i].Lane] + laneGap/2 + float64(l.row[i]*barStep)
+	return l.laneY[l.page.Bars[i].Lane] + l.gap/2 + float64(l.row[i]*barStep)
 }

@@ -121,7 +121,7 @@ func (d *drawing) picture() {
 	names = min(names, 120)
 	d.add(`<main id="chart" tabindex="0" role="region" aria-label="The history"><div id="names"><svg width="%.0f" height="%.0f" role="img" aria-label="Lanes">`, names, l.tall)
 	for k, name := range d.p.Lanes {
-		d.add(`<text class="name" x="8" y="%.1f">%s</text>`, l.laneY[k]+laneGap/2+15, text(cut(name, names-12)))
+		d.add(`<text class="name" x="8" y="%.1f">%s</text>`, l.laneY[k]+l.gap/2+15, text(cut(name, names-12)))
 	}
 	d.add(`</svg></div>`)
 	d.add(`<svg id="plot" width="%.0f" height="%.0f" role="group" aria-label="Bars">`, l.wide, l.tall)
@@ -185,6 +185,7 @@ func (d *drawing) edge(k int) {
 	}
 	swing := min(60, 22+length/6)
 	cx, cy := (x0+x1)/2+dy/length*swing, (y0+y1)/2-dx/length*swing
+	x0, x1 = x0+dy/length*16, x1+dy/length*16
 	cy = max(10, min(d.l.tall-6, cy))
 	// It ends at the side of the bar, not in its text.
 	y0, y1 = d.side(e.From, cy), d.side(e.To, cy)
