@@ -100,7 +100,7 @@ func open(t testing.TB, html []byte, fragment string, before ...chromedp.Action[
 	t.Helper()
 	parent := openBrowser(t)
 	tabCtx, cancel := chromedp.NewContext(parent)
-	ctx, stop := context.WithTimeout(tabCtx, 2*time.Minute)
+	ctx, stop := context.WithTimeout(tabCtx, 6*time.Minute)
 	b := &tab{t: t, ctx: ctx, path: filepath.Join(t.TempDir(), "run.html")}
 	require.NoError(t, os.WriteFile(b.path, html, 0o644))
 	require.NoError(t, chromedp.Do(tabCtx)) // the tab lives as long as its first context
