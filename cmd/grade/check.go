@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -24,6 +25,7 @@ func checkCommand() *cobra.Command {
 	var (
 		model string
 		opts  histfile.Options
+		page  string
 		total int64
 	)
 	cmd := &cobra.Command{
@@ -52,10 +54,11 @@ file is not a history of this model: the message names the line.`,
 			if cmd.Flags().Changed("total") {
 				opts.Total = &total
 			}
-			return check(cmd, args[0], m, opts)
+			return check(cmd, args[0], m, opts, page)
 		}),
 	}
 	cmd.Flags().StringVar(&model, "model", "", "the model to hold the history to")
+	cmd.Flags().StringVar(&page, "page", "", "write a page to this file that shows what is wrong, for a browser")
 	cmd.Flags().DurationVar(&opts.Timeout, "timeout", time.Minute, "limit of a search for an order, for each key")
 	cmd.Flags().Int64Var(&total, "total", 0, "of the model bank: what the accounts have together (default: what the first read has)")
 	cmd.Flags().BoolVar(&opts.Negative, "allow-negative", false, "of the model bank: permit accounts below zero")
@@ -79,7 +82,7 @@ func modelTable() string {
 	return b.String()
 }
 
-func check(cmd *cobra.Command, file string, m histfile.Model, opts histfile.Options) error {
+func check(cmd *cobra.Command, file string, m histfile.Model, opts histfile.Options, page string) error {
 	in := io.Reader(cmd.InOrStdin())
 	if file != "-" {
 		f, err := os.Open(file)
@@ -108,11 +111,34 @@ func check(cmd *cobra.Command, file string, m histfile.Model, opts histfile.Opti
 	for _, line := range v.Lines {
 		p.printf("    %s\n", line)
 	}
+	if err := writeHistoryPage(p, page, m, v); err != nil {
+		return err
+	}
 	switch v.Answer {
 	case histfile.Invalid:
 		return &exitError{code: exitInvalid}
 	case histfile.Undecided:
 		return &exitError{code: exitUndecided}
 	}
+	return nil
+}
+
+// writeHistoryPage writes the page of an invalid history to a file, if one is asked for.
+func writeHistoryPage(p *printer, file string, m histfile.Model, v histfile.Verdict) error {
+	switch {
+	case file == "":
+		return nil
+	case v.Page == nil:
+		p.printf("    no page was written: %s\n", map[bool]string{true: "the model " + m.Name + " has none", false: "the history is " + v.Answer.String()}[v.Answer == histfile.Invalid])
+		return nil
+	}
+	var page bytes.Buffer
+	if err := v.Page(&page); err != nil {
+		return err
+	}
+	if err := os.WriteFile(file, page.Bytes(), 0o644); err != nil {
+		return err
+	}
+	p.printf("    page: %s\n", file)
 	return nil
 }

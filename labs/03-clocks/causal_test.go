@@ -109,6 +109,9 @@ func (g *group) take(at time.Duration, e broadcastEvent) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	e.At = at
+	if !e.Broadcast {
+		g.s.Delivered(e.Node, fmt.Sprintf("message %d from %v", e.Post, e.From))
+	}
 	if v := g.wrong(e); v != nil {
 		g.s.Fail(*v)
 		return

@@ -45,7 +45,7 @@ func (r *runner) runSeed(seed uint64, observe func(labrpc.Event)) *outcome {
 func (r *runner) runWith(seed uint64, observe func(labrpc.Event), suppress func(labrpc.Fault) bool) *outcome {
 	s := &Sim{
 		Seed: seed, cfg: r.cfg, rand: rand.New(rand.NewPCG(seed, 0x7e57)),
-		bites: map[string]bool{}, measures: map[string]report.Measure{},
+		bites: map[string]bool{}, measures: map[string]report.Measure{}, recorder: r.recorder,
 	}
 	over := make(chan struct{})
 	var virtual time.Duration

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"distlabs/internal/harness/check/histpage"
 	"distlabs/internal/harness/report"
 	"distlabs/internal/harness/trace"
 	"distlabs/internal/harness/view"
@@ -48,18 +49,20 @@ func (r *runner) explain(out *outcome) report.Failure {
 			out, run = less, short
 		}
 	}
-	f.Trace = trace.Text(run, trace.Options{Nodes: out.nodes, Fold: true, Past: len(out.nodes) > 0, Until: out.failedAt})
+	f.Trace = trace.Text(run, trace.Options{
+		Nodes: out.nodes, Fold: true, Past: len(out.nodes) > 0, Until: out.failedAt, Keep: run.Names(out.failedAt, f.What, f.Seen...).Keep,
+	})
 	run.Header.Violation = &trace.Violation{At: out.failedAt}
+	if out.page != nil {
+		path, err := r.writePage(out, f, run) // first: the diagram leads to it
+		if f.History = path; err != nil {
+			f.Notes = append(f.Notes, err.Error())
+		}
+	}
 	if path, err := r.write(run, f); err == nil {
 		f.Diagram = path
 	} else {
 		f.Notes = append(f.Notes, err.Error())
-	}
-	if out.page != nil {
-		path, err := r.writePage(out)
-		if f.History = path; err != nil {
-			f.Notes = append(f.Notes, err.Error())
-		}
 	}
 	return f
 }
@@ -71,6 +74,8 @@ func (r *runner) recordWith(seed uint64, suppress func(labrpc.Fault) bool) (*out
 	rec := trace.NewRecorder(trace.Header{
 		Module: place().Package, Test: r.t.Name(), Seed: seed, Nodes: r.cfg.Nodes, Start: time.Unix(946684800, 0).UTC(),
 	})
+	r.recorder = rec
+	defer func() { r.recorder = nil }()
 	out := r.runWith(seed, rec.Observe, suppress)
 	return out, rec.Run()
 }
@@ -276,11 +281,22 @@ func traceDir() (dir, shown string) {
 }
 
 // writePage keeps the failure's own page beside the diagram, and returns its path.
-func (r *runner) writePage(out *outcome) (string, error) {
+func (r *runner) writePage(out *outcome, f report.Failure, run *trace.Run) (string, error) {
 	dir, shown := traceDir()
 	name := fmt.Sprintf("%s-%d-history.html", r.t.Name(), out.seed)
 	var text bytes.Buffer
-	err := errors.Join(out.page(&text), os.MkdirAll(dir, 0o755), os.WriteFile(filepath.Join(dir, name), text.Bytes(), 0o644))
+	about := histpage.Run{
+		Title: fmt.Sprintf("%s, seed %d", r.t.Name(), out.seed), What: f.What, Rule: f.Rule,
+		Link: fmt.Sprintf("%s-%d.html", r.t.Name(), f.Seed), Nodes: run.Header.Nodes,
+	}
+	for _, o := range run.Outages() {
+		where := "network"
+		if o.Node != 0 {
+			where = o.Node.String()
+		}
+		about.Outages = append(about.Outages, histpage.Outage{Where: where, From: o.From, To: o.To, Text: o.Text})
+	}
+	err := errors.Join(out.page(&histpage.Writer{Writer: &text, Run: about}), os.MkdirAll(dir, 0o755), os.WriteFile(filepath.Join(dir, name), text.Bytes(), 0o644))
 	if err != nil {
 		return "", fmt.Errorf("the page of the history could not be kept: %w", err)
 	}

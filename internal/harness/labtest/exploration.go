@@ -207,7 +207,9 @@ func (x *exploration) explain(out *outcome, c *schedule) report.Failure {
 		out = less
 	}
 	run := rec.Run()
-	f.Trace = trace.Text(run, trace.Options{Nodes: out.nodes, Fold: true, Past: len(out.nodes) > 0, Until: out.failedAt})
+	f.Trace = trace.Text(run, trace.Options{
+		Nodes: out.nodes, Fold: true, Past: len(out.nodes) > 0, Until: out.failedAt, Keep: run.Names(out.failedAt, f.What, f.Seen...).Keep,
+	})
 	run.Header.Violation = &trace.Violation{At: out.failedAt}
 	if path, err := x.write(run, f); err == nil {
 		f.Diagram = path

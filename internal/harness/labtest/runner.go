@@ -22,6 +22,8 @@ type runner struct {
 	alone bool // without a network
 	soak  bool
 
+	recorder *trace.Recorder // of the run that is recorded now
+
 	told  bool      // that there is a failure
 	until time.Time // when runs that explain a failure must be over; zero before
 

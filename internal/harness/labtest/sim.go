@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"distlabs/internal/harness/report"
+	"distlabs/internal/harness/trace"
 	"distlabs/labrpc"
 )
 
@@ -46,6 +47,7 @@ type Sim struct {
 	expired atomic.Bool                    // the run is told to end: it takes too long to explain a failure
 	net     atomic.Pointer[labrpc.Network] // Net, for the watchdog
 
+	recorder *trace.Recorder         // keeps the run; nil if nothing does
 	suppress func(labrpc.Fault) bool // faults and steps that are left out; nil for none
 	steps    uint64                  // how many Step has counted
 

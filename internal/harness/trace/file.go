@@ -16,7 +16,7 @@ import (
 // What the first line of a file says, and the limits of what is read.
 const (
 	formatName    = "distlabs-trace"
-	formatVersion = 1
+	formatVersion = 2 // 1 until the kinds of kinds.go came
 	maxNodes      = 1000
 	maxLine       = 64 << 20
 )
@@ -64,6 +64,7 @@ var kinds = map[labrpc.EventKind]bool{
 	labrpc.EventCrashed: true, labrpc.EventStopped: true, labrpc.EventPaused: true, labrpc.EventResumed: true,
 	labrpc.EventCut: true, labrpc.EventHealed: true, labrpc.EventNoted: true, labrpc.EventLogged: true,
 	labrpc.EventWrote: true, labrpc.EventClock: true, labrpc.EventMarked: true,
+	KindCalled: true, KindReturned: true, KindTold: true, KindSeen: true,
 }
 
 // Write writes the run in the form that the package comment describes.
@@ -71,7 +72,7 @@ func (r *Run) Write(w io.Writer) error {
 	buf := bufio.NewWriter(w)
 	enc := json.NewEncoder(buf)
 	enc.SetEscapeHTML(false)
-	h := fileHeader{Format: formatName, Version: formatVersion, Steps: len(r.Steps), Header: r.Header}
+	h := fileHeader{Format: formatName, Version: r.version(), Steps: len(r.Steps), Header: r.Header}
 	if err := enc.Encode(h); err != nil {
 		return fmt.Errorf("trace: write the header: %w", err)
 	}
@@ -84,6 +85,16 @@ func (r *Run) Write(w io.Writer) error {
 		return fmt.Errorf("trace: write: %w", err)
 	}
 	return nil
+}
+
+// version is that of the oldest reader that reads the run: most runs have no step of the newer kinds.
+func (r *Run) version() int {
+	for i := range r.Steps {
+		if r.Steps[i].ByTest() {
+			return formatVersion
+		}
+	}
+	return 1
 }
 
 func (r *Run) fileStep(i int) fileStep {
@@ -167,8 +178,8 @@ func readHeader(lines *bufio.Scanner) (*Run, int, error) {
 	if which.Format != formatName {
 		return fail("format is %q, want %q", which.Format, formatName)
 	}
-	if which.Version != formatVersion {
-		return fail("version is %d; this program reads version %d", which.Version, formatVersion)
+	if which.Version < 1 || which.Version > formatVersion {
+		return fail("version is %d; this program reads versions 1 to %d", which.Version, formatVersion)
 	}
 	var h fileHeader
 	if err := json.Unmarshal(lines.Bytes(), &h); err != nil {

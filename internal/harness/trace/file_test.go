@@ -93,7 +93,7 @@ func TestReadErrors(t *testing.T) {
 		{name: "cut in a step", file: strings.Join(lines[:4], "") + lines[4][:30], want: "line 5: truncated in the middle of a step", truncated: true},
 		{name: "cut between steps", file: strings.Join(lines[:4], ""), want: "truncated after line 4: 3 of 10 steps", truncated: true},
 		{name: "another format", file: `{"format":"perfetto","version":1}`, want: `line 1: format is "perfetto", want "distlabs-trace"`},
-		{name: "another version", file: replace(`"version":1`, `"version":2`), want: "line 1: version is 2; this program reads version 1"},
+		{name: "another version", file: replace(`"version":1`, `"version":3`), want: "line 1: version is 3; this program reads versions 1 to 2"},
 		{name: "not JSON", file: "hello}\n", want: "line 1: not a trace"},
 		{name: "too many nodes", file: replace(`"nodes":3`, `"nodes":1000000`), want: "line 1: nodes is 1000000"},
 		{name: "one step too many", file: replace(`"steps":10`, `"steps":9`), want: "line 11: the header promises 9 steps"},

@@ -15,16 +15,25 @@ type Recorder struct {
 	mu     sync.Mutex
 	header Header
 	steps  []Step
+	added  uint64 // steps that Add made
+	incs   map[labrpc.NodeID]int
 }
 
 // NewRecorder returns a recorder for the run that h describes. h.Nodes may be too small: it becomes
 // the highest node that does anything.
 func NewRecorder(h Header) *Recorder {
-	return &Recorder{header: h}
+	return &Recorder{header: h, incs: map[labrpc.NodeID]int{}}
 }
 
 // Observe records an event. It copies the body, which may change once Observe returns.
 func (r *Recorder) Observe(e labrpc.Event) {
+	r.observe(e, false)
+}
+
+// Add records what the test saw at a node: a step of the kinds [KindCalled], [KindReturned], [KindTold] and [KindSeen].
+func (r *Recorder) Add(e labrpc.Event) { r.observe(e, true) }
+
+func (r *Recorder) observe(e labrpc.Event, add bool) {
 	s := Step{Event: e, Partner: -1}
 	s.Event.Body = nil
 	if e.Body != nil {
@@ -37,6 +46,20 @@ func (r *Recorder) Observe(e labrpc.Event) {
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if e.Kind == labrpc.EventStarted {
+		r.incs[e.Node] = e.Inc
+	}
+	if add {
+		if s.Node != 0 && s.Inc == 0 {
+			s.Inc = max(1, r.incs[s.Node])
+		}
+		r.added++
+		if n := len(r.steps); n > 0 {
+			s.Seq = r.steps[n-1].Seq - r.added + 1 // of the network's event before it
+			s.At = max(s.At, r.steps[n-1].At)
+		}
+	}
+	s.Seq += r.added
 	r.steps = append(r.steps, s)
 	r.header.Nodes = max(r.header.Nodes, int(e.Node), int(e.From), int(e.To))
 }

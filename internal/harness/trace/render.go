@@ -32,6 +32,9 @@ func render(b *strings.Builder, run *Run, rows []*row, width int) {
 			mark = "!"
 		}
 		line := alignTime(timeOf(rows, i), width) + mark + " "
+		if r.left {
+			line = fmt.Sprintf("%*s… ", width, "")
+		}
 		if r.folded != "" {
 			line += r.folded
 		} else {
@@ -59,7 +62,7 @@ func alignTime(s string, width int) string {
 // microseconds if a neighbour would look the same without.
 func timeOf(rows []*row, i int) string {
 	at := rows[i].at
-	if i > 0 && rows[i-1].at == at {
+	if i > 0 && !rows[i-1].left && rows[i-1].at == at {
 		return ""
 	}
 	same := func(o time.Duration) bool { return o != at && o/time.Millisecond == at/time.Millisecond }
@@ -217,6 +220,12 @@ func (r *row) deed() string {
 		return "clock " + value
 	case labrpc.EventMarked:
 		return "# " + value
+	case KindCalled:
+		return "calls " + value
+	case KindReturned:
+		return printable(s.Name) + " returned " + value
+	case KindTold:
+		return "delivers " + value
 	}
 	return string(s.Kind)
 }

@@ -23,6 +23,8 @@ type row struct {
 	wires  []wire          // of cuts and heals
 	repeat bool            // it says nothing new
 	folded string          // of a row that fold made: what it stands for
+	keep   bool            // it must be shown
+	left   bool            // it counts steps that are not shown
 }
 
 // A gatherer joins steps into rows.

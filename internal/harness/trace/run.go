@@ -13,7 +13,7 @@
 // nanoseconds since the network was made. In the header:
 //
 //	format     "distlabs-trace"
-//	version    1
+//	version    1, or 2 where the run has steps of the kinds called, returned, told and seen
 //	steps      how many lines follow
 //	module, test, seed, nodes, start
 //	violation  {"at": …}, the moment when the rule broke, if one did
@@ -22,7 +22,7 @@
 // and in a step, where what is zero or empty is left out:
 //
 //	seq, at, kind, node, inc, msg, copy, from, to, method, message, number,
-//	reply_to, source, reason, name, value      as in labrpc.Event
+//	reply_to, source, reason, name, value      as in labrpc.Event; further kinds in kinds.go
 //	type, body   the Go type of the message and its value as JSON; where they are
 //	             left out and there is an earlier partner, they are the partner's
 //	vector       the vector clock: how many steps of n1, n2, … came before or are this one

@@ -36,7 +36,7 @@ func TestSchema(t *testing.T) {
 		}
 	}
 	for _, line := range []string{
-		`{}`, `[]`, `{"format":"distlabs-trace","version":2,"steps":0,"seed":1,"nodes":1}`,
+		`{}`, `[]`, `{"format":"distlabs-trace","version":3,"steps":0,"seed":1,"nodes":1}`,
 		`{"format":"other","version":1,"steps":0,"seed":1,"nodes":1}`, `{"format":"distlabs-trace","version":1,"steps":-1,"seed":1,"nodes":1}`,
 		`{"seq":1,"at":0,"kind":"exploded"}`, `{"seq":1,"at":-1,"kind":"marked"}`, `{"seq":1,"at":0,"kind":"started","node":1001}`,
 		`{"seq":1,"at":0,"kind":"marked","colour":"red"}`,

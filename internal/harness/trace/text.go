@@ -26,7 +26,12 @@ type Options struct {
 	// of nothing that Nodes (or any node, if there are none) did until then. What the test
 	// did to the network stays.
 	Past bool
+	// Keep, if not nil, has the steps that are never folded or left out, as [Run.Names] finds them.
+	Keep []bool
 }
+
+// keeps reports whether the step must be shown.
+func (o *Options) keeps(i int) bool { return i < len(o.Keep) && o.Keep[i] }
 
 const (
 	defaultRows = 25
@@ -48,6 +53,10 @@ const (
 func Text(run *Run, opts Options) string {
 	steps := run.chosen(&opts)
 	rows := gather(run, steps)
+	for _, r := range rows {
+		r.keep = slices.ContainsFunc(r.steps, opts.keeps)
+		r.repeat = r.repeat && !r.keep
+	}
 	if opts.Fold {
 		rows = fold(run, rows)
 	}
@@ -55,23 +64,34 @@ func Text(run *Run, opts Options) string {
 	if last <= 0 {
 		last = defaultRows
 	}
-	earlier := 0
-	if cut := len(rows) - last; cut > 0 {
-		for _, r := range rows[:cut] {
-			earlier += len(r.steps)
-		}
-		rows = rows[cut:]
-	}
 	var b strings.Builder
 	width := timeWidth(opts.Until)
-	if earlier > 0 {
-		fmt.Fprintf(&b, "%*s… %s before\n", width, "", count(earlier, "step"))
-	}
-	render(&b, run, rows, width)
+	render(&b, run, lastRows(rows, last), width)
 	if v := run.Header.Violation; v != nil && v.At <= opts.Until {
 		fmt.Fprintf(&b, "%s✗ here the rule broke\n", alignTime(Seconds(v.At), width))
 	}
 	return b.String()
+}
+
+// lastRows returns the last rows, and of those before them the rows that must be kept; a row counts the steps left out.
+func lastRows(rows []*row, last int) []*row {
+	var out []*row
+	earlier := 0
+	leave := func(what string) {
+		if earlier > 0 {
+			out = append(out, &row{first: &Step{}, folded: count(earlier, "step") + what, left: true})
+		}
+		earlier = 0
+	}
+	for k, r := range rows {
+		if k < len(rows)-last && !r.keep {
+			earlier += len(r.steps)
+			continue
+		}
+		leave(map[bool]string{true: " before", false: " between"}[len(out) == 0])
+		out = append(out, r)
+	}
+	return out
 }
 
 // count writes "1 step", "12 steps".
@@ -100,7 +120,11 @@ func (r *Run) chosen(opts *Options) []int {
 		if s.At > opts.Until {
 			break
 		}
-		if s.At < opts.From || s.Kind == labrpc.EventCrashed && s.Reason == closing {
+		if s.At < opts.From || s.ends() || s.Kind == KindSeen {
+			continue
+		}
+		if opts.keeps(i) {
+			out = append(out, i)
 			continue
 		}
 		if s.touches(opts.Nodes) && (past == nil || past[i] || r.mattered(past, i)) {

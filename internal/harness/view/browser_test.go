@@ -100,7 +100,7 @@ func open(t testing.TB, html []byte, fragment string, before ...chromedp.Action[
 	t.Helper()
 	parent := openBrowser(t)
 	tabCtx, cancel := chromedp.NewContext(parent)
-	ctx, stop := context.WithTimeout(tabCtx, 2*time.Minute)
+	ctx, stop := context.WithTimeout(tabCtx, 6*time.Minute)
 	b := &tab{t: t, ctx: ctx, path: filepath.Join(t.TempDir(), "run.html")}
 	require.NoError(t, os.WriteFile(b.path, html, 0o644))
 	require.NoError(t, chromedp.Do(tabCtx)) // the tab lives as long as its first context
@@ -116,7 +116,15 @@ func open(t testing.TB, html []byte, fragment string, before ...chromedp.Action[
 	command(b, network.Enable, network.EnableParams{})
 	command(b, log.Enable, cdp.Empty{})
 	command(b, runtime.Enable, cdp.Empty{})
-	b.do(append(before, chromedp.Navigate("file://"+b.path+fragment), chromedp.WaitReady(`html[data-ready="yes"]`))...)
+	b.do(append(before, chromedp.Navigate("file://"+b.path+fragment))...)
+	for end := time.Now().Add(time.Minute); !eval[bool](b, `document.documentElement.dataset.ready === "yes"`); {
+		b.mu.Lock()
+		errors := b.errors
+		b.mu.Unlock()
+		require.Empty(t, errors, "the page does not start")
+		require.True(t, time.Now().Before(end), "the page is not ready after a minute")
+		time.Sleep(10 * time.Millisecond)
+	}
 	return b
 }
 
@@ -209,6 +217,14 @@ func dark() chromedp.Action[chromedp.Void] {
 		_, err := chromedp.Call(ctx, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{
 			Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: "dark"}},
 		})
+		return err
+	})
+}
+
+// sized opens a page in a window that large.
+func sized(width, height int64) chromedp.Action[chromedp.Void] {
+	return chromedp.Func(func(ctx context.Context, _ *chromedp.Target) error {
+		_, err := chromedp.Call(ctx, emulation.SetDeviceMetricsOverride, emulation.SetDeviceMetricsOverrideParams{Width: width, Height: height, DeviceScaleFactor: 1})
 		return err
 	})
 }

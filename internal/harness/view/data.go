@@ -32,6 +32,7 @@ type runData struct {
 	Steps   int              `json:"steps"`
 	Broke   *time.Duration   `json:"broke"` // when the rule broke
 	Failure *report.Failure  `json:"failure"`
+	Key     int              `json:"key"` // the step that the failure is about, -1 if it names none
 	Faults  []string         `json:"faults"`
 	Strings []string         `json:"strings"` // what the columns' indexes mean; the first is ""
 	Columns map[string][]int `json:"columns"` // a column of zeroes is left out
@@ -79,6 +80,14 @@ func (o Options) encode(run *trace.Run) runData {
 	text("reason", func(s *trace.Step) string { return s.Reason })
 	text("name", func(s *trace.Step) string { return s.Name })
 	text("value", func(s *trace.Step) string { return s.Value })
+	named := namesOf(run)
+	d.Key = named.Key
+	column("named", func(i int, _ *trace.Step) int {
+		if i < len(named.Keep) && named.Keep[i] {
+			return 1
+		}
+		return 0
+	})
 	routine := findRoutine(run)
 	column("routine", func(i int, _ *trace.Step) int {
 		if routine[i] {
@@ -130,6 +139,18 @@ func failureOf(run *trace.Run) (*report.Failure, *time.Duration) {
 		}
 	}
 	return f, nil
+}
+
+// namesOf returns the steps that the run's failure names: nothing of a run that passed.
+func namesOf(run *trace.Run) trace.Named {
+	f, broke := failureOf(run)
+	switch {
+	case broke == nil:
+		return trace.Named{Key: -1}
+	case f == nil:
+		return run.Names(*broke, "")
+	}
+	return run.Names(*broke, f.What, f.Seen...)
 }
 
 // closing reports whether the step is one of the crashes by which a network ends.

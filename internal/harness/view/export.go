@@ -6,6 +6,7 @@ import (
 	"time"
 	"unicode"
 
+	"distlabs/internal/harness/report"
 	"distlabs/internal/harness/trace"
 	"distlabs/labrpc"
 )
@@ -44,12 +45,49 @@ func sentence(s *trace.Step) string {
 		}
 	case labrpc.EventLogged:
 		text = "log: " + s.Value
+	case trace.KindCalled:
+		text = "called " + s.Value
+	case trace.KindReturned:
+		text = "returned " + s.Value
+	case trace.KindTold:
+		text = "delivered " + s.Value + " to the application"
+	case trace.KindSeen:
+		text = "the test saw " + s.Name + " = " + s.Value
 	case labrpc.EventMarked:
 		text = "test: " + s.Value
 	default:
 		text = strings.TrimSpace(fmt.Sprintf("%s %s %s", s.Kind, s.Value, s.Reason))
 	}
 	return oneLine(text)
+}
+
+// violationLine says in one line what broke, and which rule.
+func violationLine(f *report.Failure) string {
+	switch {
+	case f == nil || f.What == "":
+		return "✗ a rule was broken here"
+	case f.Rule == "":
+		return "✗ " + oneLine(f.What)
+	}
+	return fmt.Sprintf("✗ %s (%s)", oneLine(f.What), oneLine(f.Rule))
+}
+
+// violationStep is the step at a node that a run's failure is about: the one that it names, or the last before it; -1 if the run passed.
+func violationStep(run *trace.Run) int {
+	_, broke := failureOf(run)
+	if broke == nil {
+		return -1
+	}
+	if k := namesOf(run).Key; k >= 0 && run.Steps[k].Node != 0 {
+		return k
+	}
+	last := -1
+	for i := range run.Steps {
+		if s := &run.Steps[i]; s.Node != 0 && s.At <= *broke && !closing(s) {
+			last = i
+		}
+	}
+	return last
 }
 
 // oneLine escapes what could break a line or hide text.

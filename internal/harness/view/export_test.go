@@ -218,6 +218,7 @@ func TestPictureOptions(t *testing.T) {
 		require.NoError(t, SVG(&b, run, opts))
 		return b.String()
 	}
+	run.Header.Failure, run.Header.Violation = nil, nil // what a failure names is shown beside them
 	require.Equal(t, 10, strings.Count(draw(Picture{Rows: 10}), `class="time"`))
 	require.Greater(t, strings.Count(draw(Picture{Rows: 5000, Routine: true}), `class="time"`), strings.Count(draw(Picture{Rows: 5000}), `class="time"`))
 	two := draw(Picture{Nodes: []labrpc.NodeID{4, 1}, Rows: 5000})
@@ -229,4 +230,41 @@ func TestPictureOptions(t *testing.T) {
 	require.NotContains(t, votes, "AppendEntries")
 	require.Contains(t, votes, "role candidate", "what is no message stays")
 	require.Regexp(t, `class="r0"`, draw(Picture{}), "a leader's lane has a colour")
+}
+
+// Every form of a failed run says what broke, and which rule.
+func TestExportsCarryTheViolation(t *testing.T) {
+	run := badElection(t, 3)
+	f, _ := failureOf(run)
+	for _, format := range []Format{FormatHTML, FormatText, FormatSVG, FormatShiViz, FormatPerfetto, FormatJSON} {
+		var b bytes.Buffer
+		require.NoError(t, Write(&b, format, run, nil, Options{Picture: Picture{Width: 2000}}))
+		require.Contains(t, b.String(), f.What, format)
+		require.Contains(t, b.String(), f.Rule, format)
+	}
+	var b bytes.Buffer
+	require.NoError(t, Perfetto(&b, small(t)))
+	require.Contains(t, b.String(), `{"name":"✗ n1 leads with one vote (a leader has a majority)","ph":"i","cat":"violation","ts":28000`)
+}
+
+// A picture explains its signs, gives each kind of message a colour, and writes every text on a ground of its own.
+func TestPictureHasALegend(t *testing.T) {
+	run := badElection(t, 5)
+	var b bytes.Buffer
+	require.NoError(t, SVG(&b, run, Picture{}))
+	text := b.String()
+	for _, want := range []string{">AppendEntries</text>", ">RequestVote</text>", ">a reply</text>", ">lost</text>", ">leader</text>", ">candidate</text>", ">partitioned</text>"} {
+		require.Regexp(t, `class="legend"[^>]*`+want, text)
+	}
+	require.Contains(t, text, `class="msg m0"`)
+	require.Contains(t, text, `class="msg m1"`)
+	// Whatever is drawn as a label stands on its ground, which comes right before it.
+	lines := strings.Split(text, "\n")
+	for k, line := range lines {
+		if strings.HasPrefix(line, `<text class="`) && !regexp.MustCompile(`class="(time|head|legend)"`).MatchString(line) {
+			require.Contains(t, lines[k-1], `<rect class="ground"`, line)
+		}
+	}
+	last := strings.LastIndex(text, "<path class=\"msg")
+	require.Greater(t, last, 0)
 }

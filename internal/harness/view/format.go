@@ -91,7 +91,14 @@ const allRows = 1 << 30
 // writeText writes the timeline of one run, or where two part and how each goes on around there.
 func writeText(w io.Writer, run, other *trace.Run, shown Picture) error {
 	if other == nil {
-		return Text(w, run, trace.Options{Fold: !shown.Routine, Last: allRows, From: shown.From, Until: shown.To, Nodes: shown.Nodes})
+		if f, broke := failureOf(run); broke != nil {
+			if _, err := fmt.Fprintf(w, "%s, at %s\n\n", violationLine(f), trace.Seconds(*broke)); err != nil {
+				return fmt.Errorf("view: write the text: %w", err)
+			}
+		}
+		return Text(w, run, trace.Options{
+			Fold: !shown.Routine, Last: allRows, From: shown.From, Until: shown.To, Nodes: shown.Nodes, Keep: namesOf(run).Keep,
+		})
 	}
 	p, differ := trace.Diverge(run, other)
 	if !differ {
@@ -102,7 +109,7 @@ func writeText(w io.Writer, run, other *trace.Run, shown Picture) error {
 	for k, r := range []*trace.Run{run, other} {
 		fmt.Fprintf(w, "\n%s, %s, until then and a little longer:\n", [2]string{"A", "B"}[k], Options{}.title(r))
 		until := p.At[k] + 50*time.Millisecond
-		if err := Text(w, r, trace.Options{Fold: true, Until: until}); err != nil {
+		if err := Text(w, r, trace.Options{Fold: true, Until: until, Keep: namesOf(r).Keep}); err != nil {
 			return err
 		}
 	}

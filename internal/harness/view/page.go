@@ -16,7 +16,7 @@ var assets embed.FS
 
 // scripts are the parts of the page's one script, in order: a later one uses the earlier ones.
 var scripts = []string{
-	"words.js", "model.js", "links.js", "cone.js", "state.js", "filter.js", "layout.js", "labels.js",
+	"words.js", "model.js", "ops.js", "strip.js", "links.js", "cone.js", "state.js", "filter.js", "layout.js", "labels.js",
 	"draw.js", "arrows.js", "rows.js", "overview.js", "hit.js", "list.js", "detail.js", "bar.js", "keys.js", "fragment.js", "print.js", "main.js",
 }
 

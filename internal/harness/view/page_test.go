@@ -166,7 +166,7 @@ func TestZoom(t *testing.T) {
 func TestFilters(t *testing.T) {
 	b := open(t, pageOf(t, badElection(t, 5)), "#fold=0")
 	shown := func(test string) int {
-		return eval[int](b, `run.app.items.filter(({ step: s }) => s && (`+test+`)).length`)
+		return eval[int](b, `run.app.items.flatMap((i) => i.burst ? i.burst.steps : i.step ? [i.step] : []).filter((s) => `+test+`).length`)
 	}
 	all := shown("true")
 	require.Equal(t, eval[int](b, `run.app.model.steps.filter((s) => !s.ends).length`), all)
@@ -208,6 +208,8 @@ func TestRoutineIsFolded(t *testing.T) {
 	require.Positive(t, folds)
 	require.Regexp(t, `^… \d+ × AppendEntries`, eval[string](b, `document.querySelector("#list .fold .what").textContent`))
 	// One that is in sight: to scroll the list makes its options anew.
+	b.do(chromedp.Evaluate[chromedp.Void](`document.getElementById("list").scrollTop = 22 * (run.app.items.findIndex((i) => i.fold) - 3)`))
+	b.settle()
 	place := eval[[]float64](b, `(() => {
 		const list = document.getElementById("list").getBoundingClientRect();
 		const seen = [...document.querySelectorAll("#list .fold")].map((el) => el.getBoundingClientRect()).find((r) => r.top >= list.top && r.bottom <= list.bottom);

@@ -182,6 +182,9 @@ func (p *perfetto) label(what string, process, id int, name string) {
 
 // finish ends all spans and names processes and threads.
 func (p *perfetto) finish() {
+	if f, broke := failureOf(p.run); broke != nil {
+		p.events = append(p.events, traceEvent{Name: violationLine(f), Phase: "i", Scope: "g", Category: "violation", At: micros(*broke), Thread: eventsThread})
+	}
 	if n := len(p.run.Steps); n > 0 {
 		for _, t := range p.order {
 			p.end(t, p.run.Steps[n-1].At)

@@ -29,7 +29,7 @@ type nodeInstant struct {
 func findRoutine(run *trace.Run) []bool {
 	r := &routine{
 		run: run, same: make([]bool, len(run.Steps)), routineMsgs: map[uint64]bool{},
-		changedAt: map[nodeInstant]bool{}, partner: map[uint64]uint64{},
+		changedAt: map[nodeInstant]bool{}, partner: map[uint64]uint64{}, named: namesOf(run).Keep,
 	}
 	r.compare()
 	r.judge()
@@ -46,6 +46,7 @@ type routine struct {
 	routineMsgs map[uint64]bool      // messages that nobody need see
 	changedAt   map[nodeInstant]bool // somebody did something new then
 	partner     map[uint64]uint64    // of a request its reply
+	named       []bool               // steps that the failure names: never routine
 }
 
 // compare finds what repeats, and when there was news.
@@ -74,6 +75,8 @@ func (r *routine) compare() {
 			if !r.same[i] {
 				r.changedAt[now] = true
 			}
+		case trace.KindCalled, trace.KindReturned, trace.KindTold:
+			r.changedAt[now] = true
 		case labrpc.EventStarted:
 			for _, kind := range []labrpc.EventKind{labrpc.EventNoted, labrpc.EventLogged} {
 				forget(values, s.Node.String()+"\x00"+string(kind)+"\x00")
@@ -96,6 +99,9 @@ func forget(values map[string]string, prefix string) {
 func (r *routine) judge() {
 	for i := range r.run.Steps {
 		s := &r.run.Steps[i]
+		if r.isNamed(i) {
+			r.routineMsgs[s.Msg] = false
+		}
 		switch s.Kind {
 		case labrpc.EventDelivered:
 			if r.changedAt[nodeInstant{s.Node, int64(s.At)}] {
@@ -115,10 +121,18 @@ func (r *routine) judge() {
 	}
 }
 
+// isNamed reports whether the failure names the step.
+func (r *routine) isNamed(i int) bool { return i < len(r.named) && r.named[i] }
+
 // of judges one step.
 func (r *routine) of(i int) bool {
 	s := &r.run.Steps[i]
+	if r.isNamed(i) {
+		return false
+	}
 	switch s.Kind {
+	case trace.KindSeen:
+		return true // the table of states shows it
 	case labrpc.EventNoted, labrpc.EventLogged:
 		return r.same[i]
 	case labrpc.EventWrote:

@@ -26,7 +26,8 @@ type Picture struct {
 	// Match, unless it is nil, leaves out the messages that it does not match; it is held against what happened to
 	// each, as "n1→n2 RequestVote {"Term":3}".
 	Match *regexp.Regexp
-	// Rows is how many moments are shown at most, the last ones; 0 means 60.
+	// Rows is how many instants are shown at most, the last ones; 0 means 60. Those that the failure names are
+	// shown beside them.
 	Rows int
 	// Routine shows heartbeats and all else that says nothing new.
 	Routine bool
@@ -43,6 +44,7 @@ func SVG(w io.Writer, run *trace.Run, opts Picture) error {
 	p.drawRoles()
 	p.drawMessages()
 	p.drawRows()
+	p.drawLegend()
 	if _, err := io.WriteString(w, p.document()); err != nil {
 		return fmt.Errorf("view: write the picture: %w", err)
 	}
@@ -60,15 +62,18 @@ const (
 )
 
 type picture struct {
-	run   *trace.Run
-	opts  Picture
-	place map[labrpc.NodeID]int // of a lane, from the left
-	shown []int
-	rows  []*pictureRow
-	y     map[int]float64 // of a shown step
-	lane  float64         // width of a lane
-	tall  float64
-	b     strings.Builder
+	run    *trace.Run
+	opts   Picture
+	place  map[labrpc.NodeID]int // of a lane, from the left
+	shown  []int
+	rows   []*pictureRow
+	y      map[int]float64 // of a shown step
+	lane   float64         // width of a lane
+	tall   float64
+	roles  map[string]int // the roles that are drawn, with their colours
+	kinds  map[string]int // the kinds of message, with theirs
+	banded bool
+	b      strings.Builder
 }
 
 // A pictureRow is one moment.
@@ -81,12 +86,13 @@ type pictureRow struct {
 }
 
 type pictureLabel struct {
-	node  labrpc.NodeID
-	text  string
-	body  string // of a message, as JSON
-	right bool   // it stands behind the cross of a message that was lost to the right of it
-	class string
-	line  int
+	node   labrpc.NodeID
+	text   string
+	body   string // of a message, as JSON
+	method string
+	right  bool // it stands behind the cross of a message that was lost to the right of it
+	class  string
+	line   int
 }
 
 func newPicture(run *trace.Run, opts Picture) *picture {
@@ -108,7 +114,8 @@ func newPicture(run *trace.Run, opts Picture) *picture {
 			opts.Nodes = append(opts.Nodes, labrpc.NodeID(n+1))
 		}
 	}
-	p := &picture{run: run, opts: opts, y: map[int]float64{}, place: map[labrpc.NodeID]int{}}
+	p := &picture{run: run, opts: opts, y: map[int]float64{}, place: map[labrpc.NodeID]int{}, roles: map[string]int{}, kinds: map[string]int{}}
+	p.setKinds()
 	for k, id := range opts.Nodes {
 		p.place[id] = k
 	}
@@ -130,7 +137,7 @@ func (p *picture) layout() {
 		row := p.rows[len(p.rows)-1]
 		row.steps = append(row.steps, i)
 	}
-	p.rows = p.rows[max(0, len(p.rows)-p.opts.Rows):]
+	p.lastRows()
 	y := float64(svgHead + 6)
 	for k, row := range p.rows {
 		if k > 0 {
@@ -149,6 +156,16 @@ func (p *picture) layout() {
 		}
 	}
 	p.tall = y + 10
+}
+
+// lastRows leaves the last moments, and those before them that the failure names.
+func (p *picture) lastRows() {
+	named := namesOf(p.run).Keep
+	first := max(0, len(p.rows)-p.opts.Rows)
+	kept := slices.DeleteFunc(slices.Clone(p.rows[:first]), func(row *pictureRow) bool {
+		return !slices.ContainsFunc(row.steps, func(i int) bool { return i < len(named) && named[i] })
+	})
+	p.rows = append(kept, p.rows[first:]...)
 }
 
 // concerns reports whether the step belongs to the lanes that are drawn, and has what is looked for.
@@ -223,9 +240,9 @@ func (p *picture) drawMessages() {
 			y0 = svgHead
 		}
 		x0, x1, y1 := p.x(s.From), p.x(s.To), p.y[i]
-		class := "msg"
+		class := fmt.Sprintf("msg m%d", p.kinds[s.Method])
 		if s.Message == labrpc.Reply {
-			class = "msg reply"
+			class += " reply"
 		}
 		if s.Kind == labrpc.EventDelivered {
 			if s.Copy > 0 {
@@ -235,7 +252,7 @@ func (p *picture) drawMessages() {
 			continue
 		}
 		if s.At == p.run.Steps[s.Partner].At {
-			x1, y1 = x0+(x1-x0)*min(0.4, svgCross/math.Abs(x1-x0+0.1)), y1+8
+			x1, y1 = x0+(x1-x0)*min(0.4, svgCross/math.Abs(x1-x0+0.1)), y1+10
 		} else {
 			x1 = x0 + (x1-x0)*0.85
 		}
@@ -248,13 +265,17 @@ func (p *picture) drawLeaving(i int) {
 	s := &p.run.Steps[i]
 	x0, x1, y0 := p.x(s.From), p.x(s.To), p.y[i]
 	y1 := min(y0+26, p.tall)
-	p.add(`<path class="msg leaving" d="M%.1f %.1fL%.1f %.1f"/>`, x0, y0, x0+math.Copysign(min(math.Abs(x1-x0)*0.4, 90), x1-x0), y1)
+	p.add(`<path class="msg m%d leaving" d="M%.1f %.1fL%.1f %.1f"/>`, p.kinds[s.Method], x0, y0, x0+math.Copysign(min(math.Abs(x1-x0)*0.4, 90), x1-x0), y1)
 }
 
 // drawRows draws times, dots, labels, and the broken rule.
 func (p *picture) drawRows() {
+	last := ""
 	for _, row := range p.rows {
-		p.add(`<text class="time" x="%d" y="%.1f">%s</text>`, svgGutter-12, row.y+4, trace.Seconds(row.at))
+		if said := trace.Seconds(row.at); said != last { // the rows below a time are of the same millisecond
+			p.add(`<text class="time" x="%d" y="%.1f">%s</text>`, svgGutter-12, row.y+4, said)
+			last = said
+		}
 		for k, f := range row.full {
 			y := row.y - 11 - svgFull*float64(len(row.full)-k-1) - 2
 			p.add(`<line class="rule %s" x1="%d" y1="%.1f" x2="%d" y2="%.1f"/>`, f.class, svgGutter-6, y, p.opts.Width, y)
@@ -293,7 +314,14 @@ func (l pictureLabel) indent() float64 {
 	return 8
 }
 
+// text writes a label on a ground of its own, so that no line runs through it.
 func (p *picture) text(l pictureLabel, x, y float64, more string) {
+	width := svgChar * float64(utf8.RuneCountInString(l.text))
+	left := x - 1
+	if more == "full " {
+		left = x - width - 1
+	}
+	p.add(`<rect class="ground" x="%.1f" y="%.1f" width="%.1f" height="11.5"/>`, left, y-9.5, width+2)
 	p.add(`<text class="%s%s" x="%.1f" y="%.1f">%s</text>`, more, l.class, x, y, html.EscapeString(l.text))
 }
 

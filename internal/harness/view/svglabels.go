@@ -32,6 +32,9 @@ func (p *picture) label(row *pictureRow) {
 	lines := map[labrpc.NodeID]int{}
 	for k := range row.items {
 		item := &row.items[k]
+		if item.class == "in" {
+			item.class = fmt.Sprintf("in t%d", p.kinds[item.method])
+		}
 		item.line = lines[item.node]
 		lines[item.node]++
 	}
@@ -70,7 +73,7 @@ func stepLabel(run *trace.Run, s *trace.Step) (pictureLabel, bool) {
 	l := pictureLabel{node: s.Node}
 	switch s.Kind {
 	case labrpc.EventDelivered:
-		l.class, l.body = "in", s.Body
+		l.class, l.body, l.method = "in", s.Body, s.Method
 		l.text = strings.TrimSuffix(name, " ")
 		if s.Copy > 0 {
 			l.text, l.class = "duplicate: "+l.text, "bad"
@@ -87,6 +90,12 @@ func stepLabel(run *trace.Run, s *trace.Step) (pictureLabel, bool) {
 	case labrpc.EventHeld, labrpc.EventAltered:
 		l.node, l.class = s.From, "bad"
 		l.text = fmt.Sprintf("%s%v→%v %s", name, s.From, s.To, s.Kind)
+	case trace.KindCalled:
+		l.text = "▷ " + oneLine(s.Value)
+	case trace.KindReturned:
+		l.text = "◁ " + oneLine(s.Value)
+	case trace.KindTold:
+		l.text, l.class = "⇧ delivers "+oneLine(s.Value), "good"
 	case labrpc.EventNoted:
 		l.text, l.class = oneLine(s.Name+" "+s.Value), "note"
 	case labrpc.EventLogged:
@@ -219,6 +228,7 @@ func (p *picture) drawBands() {
 				if _, drawn := p.place[id]; !drawn {
 					continue
 				}
+				p.banded = true
 				p.add(`<rect class="band" x="%.1f" y="%.1f" width="%.1f" height="%.1f"/>`, p.x(id)-8, top, p.lane-3, bottom-top)
 			}
 		}

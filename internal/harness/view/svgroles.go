@@ -12,12 +12,15 @@ import (
 )
 
 // svgRoles is how many roles have a colour of their own.
-const svgRoles = 4
+const svgRoles = 5
 
 var (
 	roleName = regexp.MustCompile(`(?i)role|state|status|mode`)
 	leading  = regexp.MustCompile(`(?i)lead|primary|master`)
-	noRole   = regexp.MustCompile(`^-?\d|^(true|false)$`)
+	seeking  = regexp.MustCompile(`(?i)candidate|elect`)
+	// plainRole is what a node is that does nothing special: its lane has no colour.
+	plainRole = regexp.MustCompile(`(?i)^(follower|backup|replica|secondary|passive|idle|normal|none|up)$`)
+	noRole    = regexp.MustCompile(`^-?\d|^(true|false)$`)
 )
 
 // A roleSpan is the time in which a node's role was one and the same.
@@ -27,7 +30,7 @@ type roleSpan struct {
 	from, to time.Duration
 }
 
-// drawRoles colours the lanes by what each node noted as its role, if the nodes note one: the commonest stays plain.
+// drawRoles colours the lanes by what each node noted as its role, if the nodes note one.
 func (p *picture) drawRoles() {
 	spans := roleSpansOf(p.run)
 	held := map[string]time.Duration{}
@@ -40,25 +43,48 @@ func (p *picture) drawRoles() {
 	if len(held) < 2 || len(held) > svgRoles+1 {
 		return
 	}
-	values := slices.SortedFunc(maps.Keys(held), func(a, b string) int {
-		return cmp.Or(cmp.Compare(held[b], held[a]), cmp.Compare(a, b))
-	})[1:]
-	slices.SortFunc(values, func(a, b string) int { // what a leader does matters most: it gets the first colour
-		return cmp.Or(cmp.Compare(rank(leading, a), rank(leading, b)), cmp.Compare(a, b))
-	})
+	colours := roleColours(held)
 	for _, t := range spans {
-		k, top, bottom := slices.Index(values, t.value), p.at(t.from), p.at(min(t.to, p.opts.To))
-		if _, drawn := p.place[t.node]; k >= 0 && drawn && bottom > top {
+		k, coloured := colours[t.value]
+		top, bottom := p.at(t.from), p.at(min(t.to, p.opts.To))
+		if _, drawn := p.place[t.node]; coloured && drawn && bottom > top {
+			p.roles[t.value] = k
 			p.add(`<line class="r%d" x1="%.1f" y1="%.1f" x2="%.1f" y2="%.1f"/>`, k, p.x(t.node), top, p.x(t.node), bottom)
 		}
 	}
 }
 
-func rank(first *regexp.Regexp, s string) int {
-	if first.MatchString(s) {
-		return 0
+// roleColours gives a role the same colour in every picture and on every page (state.js does the same): a leader the
+// first, a candidate the second, others by their names. What most nodes are all the time has none.
+func roleColours(held map[string]time.Duration) map[string]int {
+	names := slices.Sorted(maps.Keys(held))
+	common := slices.MaxFunc(names, func(a, b string) int { return cmp.Or(cmp.Compare(held[a], held[b]), cmp.Compare(b, a)) })
+	hasPlain := slices.ContainsFunc(names, plainRole.MatchString)
+	out, used := map[string]int{}, map[int]bool{}
+	for _, name := range names {
+		lead := leading.MatchString(name)
+		if plainRole.MatchString(name) || !hasPlain && name == common && !lead {
+			continue
+		}
+		k := 0
+		switch {
+		case lead:
+		case seeking.MatchString(name):
+			k = 1
+		default:
+			sum := 0
+			for _, r := range name {
+				sum += int(r)
+			}
+			k = 2 + sum%3
+			for n := 0; n < 3 && used[k]; n++ {
+				k = 2 + (k-1)%3
+			}
+		}
+		used[k] = true
+		out[name] = k
 	}
-	return 1
+	return out
 }
 
 // roleSpansOf lists who had which role when. A crash ends a role.

@@ -28,6 +28,8 @@ type Verdict struct {
 	Reason string
 	Lines  []string // the evidence, a line each
 	Ops    int      // operations that were checked
+	// Page writes a page that shows what is wrong; nil if the model has none, or nothing is wrong.
+	Page func(io.Writer) error
 }
 
 // Options bound a check.

@@ -2,6 +2,7 @@ package histfile
 
 import (
 	"fmt"
+	"io"
 	"strings"
 	"time"
 
@@ -115,6 +116,7 @@ func (t *txns) verdict() (Verdict, error) {
 		for _, txn := range a.Txns {
 			v.Lines = append(v.Lines, t.history.Describe(&t.history.Txns[txn]))
 		}
+		v.Page = func(w io.Writer) error { return isolation.Page(w, &t.history, a) }
 		return v, nil
 	}
 	if r.Level < t.level {

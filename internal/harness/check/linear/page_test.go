@@ -6,14 +6,14 @@ import (
 	"testing"
 	"time"
 
+	"distlabs/internal/harness/check/histpage"
 	"distlabs/internal/harness/check/linear"
 
 	"github.com/stretchr/testify/require"
 )
 
-// The page shows the operations in the test's words, with nothing in them that a browser would run, also if the
-// search is cut short.
-func TestPage(t *testing.T) {
+// stale is a history with a wrong read, and an operation of each sort.
+func stale(t *testing.T) *linear.Violation[cell, int] {
 	history := []op{
 		write(1, 1, 0, 0, 10*time.Millisecond),
 		write(2, 2, 1, 5*time.Millisecond, 30*time.Millisecond),
@@ -22,18 +22,41 @@ func TestPage(t *testing.T) {
 	}
 	var v *linear.Violation[cell, int]
 	require.True(t, errors.As(linear.Check(register, history, linear.Options{}), &v))
+	return v
+}
+
+// The page shows the operations in the test's words, with nothing in them that a browser would run, also if the
+// search is cut short.
+func TestPage(t *testing.T) {
+	v := stale(t)
 	for _, steps := range []int{0, 1, 4} {
 		var page bytes.Buffer
 		err := linear.Page(&page, register, v, func(o op) string { return "<script>" + o.In.String() + "</script>" }, linear.Options{Steps: steps})
 		require.NoError(t, err)
 		text := page.String()
-		require.Contains(t, text, "html")
-		require.Contains(t, text, `\u003cscript\u003eread\u003c/script\u003e`) // a string of the page's own script
+		require.Contains(t, text, "&lt;script&gt;read&lt;/script&gt;")
 		require.NotContains(t, text, "<script>read")
+		require.Equal(t, 1, bytes.Count(page.Bytes(), []byte(`class="bar wrong"`)))
 	}
 	var page bytes.Buffer
 	require.NoError(t, linear.Page(&page, register, v, nil, linear.Options{}))
 	require.Contains(t, page.String(), "client 3: read = 1, from 40ms to 50ms")
+	require.Contains(t, page.String(), "then the state is")
+}
+
+// With a run, clients are named as its nodes are, and its outages, its title and its rule are there.
+func TestPageOfARun(t *testing.T) {
+	var page bytes.Buffer
+	require.NoError(t, linear.Page(&histpage.Writer{Writer: &page, Run: histpage.Run{
+		Title: "TestX, seed 3", What: "an old value", Rule: "reads are linearizable (rule 20)", Link: "TestX-3.html", Nodes: 3,
+		Outages: []histpage.Outage{{Where: "n2", From: 12 * time.Millisecond, To: 22 * time.Millisecond, Text: "crashed"},
+			{Where: "network", From: time.Hour, To: 2 * time.Hour, Text: "cut later"}},
+	}}, register, stale(t), nil, linear.Options{}))
+	text := page.String()
+	for _, want := range []string{">n1</text>", ">n2</text>", ">n3</text>", "TestX, seed 3", "an old value", "rule 20", `href="TestX-3.html"`, `class="bar outage"`} {
+		require.Contains(t, text, want)
+	}
+	require.NotContains(t, text, "cut later")
 }
 
 // A state that a program chose is not run by the browser either.
@@ -49,6 +72,6 @@ func TestPageEscapesStates(t *testing.T) {
 	require.True(t, errors.As(linear.Check(last, history, linear.Options{}), &v))
 	var page bytes.Buffer
 	require.NoError(t, linear.Page(&page, last, v, func(linear.Op[string, string]) string { return "op" }, linear.Options{}))
-	require.Contains(t, page.String(), `\u0026lt;img src=x\u0026gt;`)
-	require.NotContains(t, page.String(), "img src=x\\u003e")
+	require.Contains(t, page.String(), `&lt;img src=x&gt;`)
+	require.NotContains(t, page.String(), "<img")
 }

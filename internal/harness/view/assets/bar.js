@@ -19,15 +19,49 @@ function buildFailure(app) {
     const dl = make("dl", {});
     for (const [name, ...values] of lines) {
       if (!values.filter(Boolean).length) continue;
-      dl.append(make("dt", {}, name), make("dd", {}, ...values.filter(Boolean).map((v) => make("div", {}, ...say(v)))));
+      const shown = values.filter(Boolean).map((v) => make("div", {}, ...say(v)));
+      if (name === "replay") shown[0].append(copyButton(app, f.replay));
+      dl.append(make("dt", {}, name), make("dd", {}, ...shown));
     }
     if (run.faults.length) {
       dl.append(make("dt", {}, ""), make("dd", {}, make("details", {}, make("summary", {}, `all ${run.faults.length} faults`),
         make("ol", {}, ...run.faults.slice(0, 200).map((line) => make("li", {}, ...say(line)))))));
     }
+    if (f.history) {
+      const file = printable(f.history.split("/").pop());
+      dl.append(make("dt", {}, "history"), make("dd", {}, make("a", { href: encodeURIComponent(f.history.split("/").pop()) }, file), " shows what the clients saw"));
+    }
     const where = f.where ? make("span", { class: "where" }, printable(f.where)) : null;
     box.append(make("section", { class: "failed" }, make("h2", {}, "✗ ", which, ...say(f.what)), where, dl));
   }
+}
+
+/** copyButton puts a text into the clipboard, and says so. */
+function copyButton(app, text) {
+  const button = make("button", { type: "button", class: "copy", title: "copy the command" }, "copy");
+  button.addEventListener("click", async () => {
+    let done = true;
+    try {
+      await navigator.clipboard.writeText(text);
+    } catch {
+      done = copyBySelection(text);
+    }
+    button.textContent = done ? "copied" : "select it and press Ctrl+C";
+    app.status.textContent = done ? "the command was copied" : "the browser does not let a page copy";
+    setTimeout(() => { button.textContent = "copy"; }, 2000);
+  });
+  return button;
+}
+
+/** copyBySelection copies in browsers that give a page no clipboard. */
+function copyBySelection(text) {
+  const field = make("textarea", { class: "hidden" });
+  field.value = text;
+  document.body.append(field);
+  field.select();
+  const done = document.execCommand("copy");
+  field.remove();
+  return done;
 }
 
 /** withMoments makes every point in time in a text (at 1.204s, from 3.1s; not: within 5s) a button that leads there. */

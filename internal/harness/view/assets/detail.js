@@ -16,7 +16,7 @@ function lastShown(app) {
 }
 
 function stepParts(app, s) {
-  const rows = [["time", seconds(s.clock, 9)], ["step", app.nameOf(s)]];
+  const rows = [["time", `${seconds(s.clock)} (${s.clock} ns)`], ["step", app.nameOf(s)]];
   if (s.node) rows.push(["node", `n${s.node}, incarnation ${s.inc}`]);
   if (s.msg) rows.push(...messageRows(s));
   if (s.kind === "noted" && s.old !== null) rows.push(["before", printable(s.old)]);
@@ -92,7 +92,29 @@ function stateTable(app, run, at) {
       make("th", { scope: "row" }, lane.name, state ? make("small", {}, " " + state) : null), ...cells);
   });
   const which = app.model.compares ? ` of run ${"AB"[run.index]}` : "";
-  return make("table", {}, make("caption", {}, `State${which} at ${seconds(Math.max(0, at.at - run.shift))}`), make("thead", {}, head), make("tbody", {}, ...rows));
+  const strips = logStrips(app, run, at);
+  if (!run.names.length) {
+    return make("div", { class: "quiet" }, make("p", {}, make("b", {}, "State" + which), strips ? "" : " – no node has noted anything. ", strips ? "" : make("code", {}, 'node.Note("role", role)'), strips ? "" : " in your code fills this table: one column for each name."), strips);
+  }
+  const table = make("table", {}, make("caption", {}, `State${which} at ${seconds(Math.max(0, at.at - run.shift))}`), make("thead", {}, head), make("tbody", {}, ...rows));
+  return strips ? make("div", {}, table, strips) : table;
+}
+
+/** cutOf says on which side of a partition a node is, or which of its links are cut. */
+function cutOf(run, node, at) {
+  const epoch = at && run.epochs.findLast((e) => e.from <= at.at && at.at <= e.to);
+  if (!epoch || !epoch.cut.size) return null;
+  const group = epoch.groups.findIndex((g) => g.includes(node));
+  const names = (list) => list.map((n) => "n" + n).join(" ");
+  let text = "";
+  if (epoch.groups.length > 1) {
+    const others = epoch.groups[group].filter((n) => n !== node);
+    text = group === 0 && others.length ? "" : others.length ? "cut off, with " + names(others) : "cut off";
+  } else {
+    const to = [...epoch.cut].map((l) => l.split(">").map(Number)).filter(([a]) => a === node).map(([, b]) => b);
+    text = to.length ? "cut → " + names(to) : "";
+  }
+  return text ? make("small", { class: "cut", title: text }, " " + text) : null;
 }
 
 /** drawHeads names the lanes, with the role that each node has at the selected step or in the middle of the window. */
@@ -106,10 +128,10 @@ function drawHeads(app) {
     const note = run.role && at ? noteAt(lane, run.role.name, at) : null;
     const away = sp && { paused: "paused", down: "crashed", stopped: "stopped" }[sp.state];
     const colour = note && run.role.colours.has(note.value) ? " r" + run.role.colours.get(note.value) : "";
-    const el = make("div", { class: "head" }, make("b", {}, (app.model.compares ? "AB"[lane.run] + " " : "") + lane.name),
+    const el = make("div", { class: "head" }, make("b", {}, (app.model.compares ? "AB"[lane.run] + " " : "") + lane.name, cutOf(run, lane.node, at)),
       make("span", { class: away ? "away" : "role" + colour }, away || (note ? shorten(printable(note.value), 16) : "")));
     el.style.left = laneX(app, lane.index) - 12 + "px";
     el.style.width = app.laneWidth - 2 + "px";
     return el;
-  }));
+  }), ...opHeads(app));
 }

@@ -1,6 +1,7 @@
 // draw.js: the diagram, on a canvas: only what is in the window is drawn.
 
 const GUTTER = 78;
+const ROLE_DASHES = [[], [9, 3], [3, 3], [14, 3, 3, 3], [1, 4]]; // roles differ without their colours too
 const FONT = '11px ui-monospace, "SF Mono", "Cascadia Mono", "DejaVu Sans Mono", Menlo, Consolas, monospace';
 
 /** readTheme takes the colours from the style sheet. */
@@ -9,10 +10,30 @@ function readTheme() {
   const get = (name) => css.getPropertyValue("--" + name).trim();
   return {
     bg: get("bg"), ink: get("ink"), muted: get("muted"), line: get("line"), accent: get("accent"), bad: get("bad"), good: get("good"),
-    badSoft: get("bad-soft"), past: get("past"), future: get("future"), chip: get("chip"), chipNew: get("chip-new"), chipInk: get("chip-ink"),
+    panel: get("panel"), badSoft: get("bad-soft"), hatch: hatches(get("muted")), past: get("past"), future: get("future"), chip: get("chip"), chipNew: get("chip-new"), chipInk: get("chip-ink"),
     methods: [0, 1, 2, 3, 4, 5, 6, 7].map((k) => get("m" + k)), roles: [0, 1, 2, 3, 4].map((k) => get("r" + k)),
     bands: [0, 1, 2].map((k) => get("band" + k)),
   };
+}
+
+/** hatches are the patterns of the groups of a partition: lines that fall, that rise, and both. */
+function hatches(colour) {
+  return [[1], [-1], [1, -1]].map((ways) => {
+    const tile = document.createElement("canvas");
+    tile.width = tile.height = 10;
+    const ctx = tile.getContext("2d");
+    ctx.strokeStyle = colour;
+    ctx.globalAlpha = 0.38;
+    for (const way of ways) {
+      for (const shift of [-10, 0, 10]) {
+        ctx.beginPath();
+        ctx.moveTo(shift, way > 0 ? 0 : 10);
+        ctx.lineTo(shift + 10, way > 0 ? 10 : 0);
+        ctx.stroke();
+      }
+    }
+    return ctx.createPattern(tile, "repeat");
+  });
 }
 
 /** fitCanvas gives the canvas the pixels of its box. */
@@ -28,7 +49,7 @@ function fitCanvas(app) {
   app.ctx.font = FONT;
   charWidth = app.ctx.measureText("mmmmmmmmmm").width / 10;
   const gap = app.model.compares ? 24 : 0;
-  app.laneWidth = (app.width - GUTTER - gap) / Math.max(1, app.model.lanes.length);
+  app.laneWidth = (app.width - GUTTER - gap - opsRoom(app)) / Math.max(1, app.model.lanes.length);
   app.laneGap = gap;
 }
 
@@ -54,6 +75,7 @@ function draw(app) {
   drawLanes(app);
   drawArrows(app);
   drawRows(app, first, last);
+  drawOps(app);
   drawMoments(app);
   drawOverview(app);
   drawHeads(app);
@@ -68,9 +90,11 @@ function drawBands(app) {
       const top = timeY(app, e.from) - app.top, bottom = timeY(app, e.to) - app.top;
       if (bottom < 0 || top > app.height) continue;
       e.groups.slice(1).forEach((group, k) => {
-        ctx.fillStyle = theme.bands[k % theme.bands.length];
         for (const n of group) {
-          ctx.fillRect(laneX(app, run.firstLane + n - 1) - 10, top, app.laneWidth - 3, bottom - top);
+          for (const style of [theme.bands[k % theme.bands.length], theme.hatch[k % theme.hatch.length]]) {
+            ctx.fillStyle = style;
+            ctx.fillRect(laneX(app, run.firstLane + n - 1) - 10, Math.max(-20, top), app.laneWidth - 3, Math.min(app.height + 20, bottom) - Math.max(-20, top));
+          }
         }
       });
       if (e.groups.length === 1) drawOneWay(app, run, e, top, bottom);
@@ -109,9 +133,9 @@ function drawRules(app, first, last) {
     if (y < free) continue;
     const { clock, run } = row.steps[0];
     let text = seconds(clock);
-    if (app.model.runs.some((r) => r.shift)) text = "AB"[run] + " " + seconds(clock, 3); // each run has times of its own
-    else if (text === said) text = seconds(clock, 6);
-    else said = text;
+    if (app.model.runs.some((r) => r.shift)) text = "AB"[run] + " " + text; // each run has times of its own
+    if (text === said) continue; // the rows below a time are of the same millisecond
+    said = text;
     ctx.fillStyle = theme.muted;
     ctx.fillText(text, GUTTER - 12, y);
     free = y + 13;
@@ -123,15 +147,20 @@ function drawTicks(app) {
   const { ctx, theme } = app;
   let step = 1;
   while (step * app.perNs < 46) step *= [2, 2.5, 2][Math.round(Math.log10(step) * 3) % 3];
-  const decimals = step >= 1e6 ? 3 : step >= 1e3 ? 6 : 9;
   for (let at = Math.ceil(yTime(app, app.top) / step) * step; ; at += step) {
     const y = timeY(app, at) - app.top;
     if (y > app.height || at > app.model.end + step) break;
     ctx.fillStyle = theme.muted;
-    ctx.fillText(seconds(Math.max(0, at - app.model.runs[0].shift), decimals), GUTTER - 12, y);
+    ctx.fillText(tickText(Math.max(0, at - app.model.runs[0].shift)), GUTTER - 12, y);
     ctx.fillStyle = theme.line;
     ctx.fillRect(GUTTER - 6, y, app.width - GUTTER + 6, 0.5);
   }
+}
+
+/** tickText is the time at the axis; between two milliseconds, how long after the first. */
+function tickText(at) {
+  const rest = at % 1e6;
+  return rest < 1e-3 || at < 1e6 ? seconds(at) : "+" + span(rest);
 }
 
 /** drawLanes draws each node's line: thick and coloured by its role, broken where it is down or paused. */
@@ -175,7 +204,14 @@ function drawRole(app, lane, role, sp, x) {
     if (to <= from) return;
     const a = timeY(app, from) - app.top, b = timeY(app, to) - app.top;
     if (b < 0 || a > app.height) return;
-    ctx.fillStyle = theme.roles[role.colours.get(note.value) % theme.roles.length];
-    ctx.fillRect(x - 3.5, a, 7, Math.max(2, b - a));
+    const tone = role.colours.get(note.value) % theme.roles.length;
+    ctx.strokeStyle = theme.roles[tone];
+    ctx.lineWidth = 7;
+    ctx.setLineDash(ROLE_DASHES[tone]);
+    ctx.beginPath();
+    ctx.moveTo(x, Math.max(-40, a));
+    ctx.lineTo(x, Math.min(app.height + 40, Math.max(a + 2, b)));
+    ctx.stroke();
   });
+  ctx.setLineDash([]);
 }

@@ -1,7 +1,7 @@
 // filter.js: which steps are shown.
 
 const GROUPS = [
-  ["messages", "Messages"], ["state", "State"], ["faults", "Faults"], ["logs", "Logs"], ["disk", "Disk"], ["test", "Test"],
+  ["messages", "Messages"], ["state", "State"], ["faults", "Faults"], ["logs", "Logs"], ["disk", "Disk"], ["clients", "Clients"], ["test", "Test"],
 ];
 
 /** newFilter shows everything, with routine messages folded. */
@@ -21,7 +21,7 @@ function applyFilter(model, filter) {
     return matched.get(s.journey);
   };
   for (const s of model.steps) {
-    if (s.ends || filter.off.has(groupOf(s)) || (s.msg && filter.methodsOff.has(s.method))) continue;
+    if (s.ends || s.kind === "seen" || filter.off.has(groupOf(s)) || (s.msg && filter.methodsOff.has(s.method))) continue;
     if (filter.nodes.size && !touches(s, filter.nodes)) continue;
     if (!matches(s)) continue;
     out[s.i] = filter.fold && s.routine && !filter.opened.has(s.i) ? 2 : 1;

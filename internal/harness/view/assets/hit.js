@@ -2,6 +2,8 @@
 
 /** hitTest returns what is at a place of the window: {step} or {fold: row}, or null. */
 function hitTest(app, x, y) {
+  const op = hitOp(app, x, y);
+  if (op) return { step: op };
   const [first, last] = visibleRows(app);
   let best = null, distance = 9;
   for (let k = first; k <= last; k++) {
@@ -95,6 +97,12 @@ function openFold(app, row) {
   app.refilter();
 }
 
+/** openBurst lists the messages of a burst each for itself. */
+function openBurst(app, burst) {
+  for (const s of burst.steps) app.filter.opened.add(s.i);
+  app.refilter();
+}
+
 function hoverAt(app, event) {
   const hit = hitTest(app, event.offsetX, event.offsetY);
   app.canvas.style.cursor = hit ? "pointer" : "grab";
@@ -111,7 +119,7 @@ function setHover(app, step, event) {
     app.tip.hidden = true;
     return;
   }
-  const parts = [make("p", { class: "tip-time" }, seconds(step.clock, 6) + " · step " + app.nameOf(step)), make("p", {}, sentence({ ...step, body: "" }))];
+  const parts = [make("p", { class: "tip-time" }, seconds(step.clock) + " · step " + app.nameOf(step)), make("p", {}, sentence({ ...step, body: "" }))];
   if (step.journey) {
     const end = firstDelivery(step.journey);
     if (end) parts.push(make("p", { class: "quiet" }, "under way for " + span(end.at - step.journey.sent.at)));

@@ -12,7 +12,7 @@ const KEYS = [
   ["+ −, 0", "zoom; the whole run"],
   ["t", "scale: order of events, or true time"],
   ["h", "fold or show heartbeats and what else is routine"],
-  ["o", "open what is folded next, after the event"],
+  ["o", "open the burst, or what is folded next after the event"],
   ["/", "filter by text"],
   ["d", "more room for the diagram"],
   ["Esc", "end the highlight, then the selection"],
@@ -78,6 +78,8 @@ function press(app, key) {
 
 /** openNext opens the first fold after the selected event, and selects what was in it. */
 function openNext(app) {
+  const at = app.selected ? app.itemOf.get(app.selected) : undefined;
+  if (at !== undefined && app.items[at].burst) return openBurst(app, app.items[at].burst);
   const next = app.items.slice(startItem(app, 1) + 1).find((item) => item.fold);
   if (!next) return;
   openFold(app, next.fold);

@@ -15,6 +15,11 @@ function labelsOf(app, row) {
     out.items.push(item);
   };
   for (const s of row.steps) {
+    const burst = row.bursts.get(s);
+    if (burst && s.msg) {
+      if (burst.first === s) putBurst(app, burst, put);
+      continue;
+    }
     if (s.kind === "cut" || s.kind === "healed") addCut(app, out, links, s);
     else if (s.kind === "marked") addFull(app, out, { step: s, text: "test: " + printable(s.value) });
     else if (s.kind === "sent") addSend(sends, s);
@@ -24,6 +29,13 @@ function labelsOf(app, row) {
   putSends(app, sends, put);
   placeItems(app, out);
   return out;
+}
+
+/** putBurst puts one label for many messages of one instant. */
+function putBurst(app, burst, put) {
+  const s = burst.first, bad = s.fault || s.copy > 0;
+  const lane = s.kind === "delivered" || (s.kind === "lost" && s.journey && s.journey.sent.at !== s.at) ? s.toLane : s.fromLane;
+  put(lane, { step: s, say: () => burstText(burst, shortName(app, s)), bad, quiet: s.kind === "sent", method: s.method });
 }
 
 /**
@@ -36,7 +48,7 @@ function placeItems(app, out) {
   const kept = [];
   for (const item of out.items) {
     const next = lanes[lanes.indexOf(item.lane) + 1];
-    const until = next === undefined ? app.width : laneX(app, next) - 12;
+    const until = next === undefined ? app.width - opsRoom(app) : laneX(app, next) - 12;
     item.room = Math.max(app.laneWidth - 20, Math.min(until - laneX(app, item.lane) - 16, MOST));
     if (!used.has(item.lane)) used.set(item.lane, { line: -1, x: 0, chip: false, said: "" });
     const at = used.get(item.lane);
@@ -157,6 +169,12 @@ function describe(app, s, put) {
       return put(s.lane, { step: s, say: () => `${printable(s.name)} ${printable(s.value)}`, chip: true, changed: s.old !== s.value });
     case "wrote":
       return put(s.lane, { step: s, say: () => `${s.value === "deleted" ? "✗" : "✎"} ${printable(s.name)}`, chip: true, quiet: true });
+    case "called":
+      return put(s.lane, { step: s, say: () => `▷ ${printable(s.value)}` });
+    case "returned":
+      return put(s.lane, { step: s, say: () => `◁ = ${printable(s.value)}` });
+    case "told":
+      return put(s.lane, { step: s, say: () => `⇧ delivers ${printable(s.value)}`, heal: true });
     case "logged":
       return put(s.lane, { step: s, say: () => `“${printable(s.value)}”`, quiet: true });
     case "started":

@@ -24,7 +24,39 @@ function buildLayout(app) {
     last.steps.push(s);
   }
   flush();
+  for (const row of rows) if (!row.fold) row.bursts = findBursts(app, row);
   app.layout = { rows, rowOf, height: stackRows(app, rows, rowOf) };
+}
+
+const BURST = 6; // so many messages of one kind on one link in one instant are one line
+
+/** findBursts finds what one instant repeats: a map from each step of a burst to {first, steps}. */
+function findBursts(app, row) {
+  const groups = new Map(), out = new Map();
+  if (row.steps.length < 2) return out;
+  for (const s of row.steps) {
+    const link = s.kind === "cut" || s.kind === "healed";
+    if (!(s.msg || link) || app.filter.opened.has(s.i)) continue;
+    const key = link ? "links" + s.run : [s.kind, s.from, s.to, s.run, s.method, s.message, s.copy > 0, s.reason].join("\0");
+    if (!groups.has(key)) groups.set(key, { first: s, steps: [] });
+    groups.get(key).steps.push(s);
+  }
+  for (const burst of groups.values()) {
+    if (burst.steps.length < (burst.first.msg ? BURST : 2)) continue;
+    for (const s of burst.steps) out.set(s, burst);
+  }
+  return out;
+}
+
+/** burstText says what a burst is: "64 × packet → n2". */
+function burstText({ first, steps }, name = messageName(first)) {
+  if (first.epoch) return first.epoch.text;
+  const n = `${steps.length} × ${first.copy ? "duplicate " : ""}${name} `;
+  switch (first.kind) {
+    case "sent": return n + "→ n" + first.to;
+    case "delivered": return n + "← n" + first.from;
+    default: return `${n}n${first.from}→n${first.to} ${first.kind}` + (first.reason && first.reason !== "loss" ? ` (${printable(first.reason)})` : "");
+  }
 }
 
 /** stackRows puts the rows below each other and returns their height. Banners get room of their own. */

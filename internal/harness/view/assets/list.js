@@ -7,15 +7,41 @@ function buildList(app) {
   const items = [], indexOf = new Map();
   for (const row of app.layout.rows) {
     if (row.fold) items.push({ fold: row, at: row.at });
-    else for (const s of row.steps) items.push({ step: s, at: s.at });
+    else for (const s of row.steps) addItem(items, row.bursts.get(s), s);
   }
-  items.forEach((item, k) => { if (item.step) indexOf.set(item.step, k); });
+  items.forEach((item, k) => {
+    if (item.step) for (const s of item.burst ? item.burst.steps : [item.step]) indexOf.set(s, k);
+  });
   app.items = items;
   app.itemOf = indexOf;
   app.listPad.style.height = items.length * ITEM + "px";
-  const shown = items.filter((item) => item.step).length;
+  const shown = items.reduce((n, item) => n + (item.burst ? item.burst.steps.length : item.step ? 1 : 0), 0);
   app.count.textContent = `${shown} of ${app.model.steps.length} events shown`;
+  sayNone(app, items.length === 0);
   renderList(app);
+}
+
+/** addItem adds a step to the list, or a burst at its first step. */
+function addItem(items, burst, step) {
+  if (!burst) items.push({ step, at: step.at });
+  else if (burst.first === step) items.push({ step, burst, at: step.at });
+}
+
+/** sayNone says that the filters leave nothing, and offers to end them. */
+function sayNone(app, none) {
+  const box = document.getElementById("none");
+  box.hidden = !none;
+  if (!none) return;
+  const empty = app.model.steps.every((s) => s.ends);
+  box.replaceChildren(make("p", {}, empty ? "The run has no events." : "No event matches the filters."), empty ? "" : make("button", {
+    type: "button", onclick: () => {
+      const { filter } = app;
+      filter.text = "";
+      document.getElementById("text").value = "";
+      for (const set of [filter.nodes, filter.off, filter.methodsOff]) set.clear();
+      app.refilter();
+    },
+  }, "Clear the filters"));
 }
 
 /** renderList puts the options in the page that can be seen, and the selected one. */
@@ -32,18 +58,19 @@ function renderList(app) {
 }
 
 function option(app, k) {
-  const { step, fold } = app.items[k];
+  const { step, fold, burst } = app.items[k];
+  const chosen = step !== undefined && app.selected !== null && app.itemOf.get(app.selected) === k;
   const mark = step && app.cone ? app.cone[step.i] : 0;
   const where = { [PAST]: "past", [FUTURE]: "future" }[mark] || "";
   const el = make("div", {
-    role: "option", id: "item-" + k, class: "item " + where + (step && step.fault ? " fault" : "") + (fold ? " fold" : "") +
+    role: "option", id: "item-" + k, class: "item " + where + (step && step.fault && !(burst && step.epoch && !step.epoch.cut.size) ? " fault" : "") + (fold ? " fold" : "") +
       (app.cone && !mark ? " faded" : ""),
-    "aria-selected": String(step !== undefined && step === app.selected), "aria-setsize": app.items.length, "aria-posinset": k + 1,
-    onclick: () => (fold ? openFold(app, fold) : app.select(step, { cone: true })),
+    "aria-selected": String(chosen), "aria-setsize": app.items.length, "aria-posinset": k + 1,
+    onclick: () => (fold ? openFold(app, fold) : burst && chosen ? openBurst(app, burst) : app.select(step, { cone: true })),
   },
   make("span", { class: "at" }, seconds((step || fold.steps[0]).clock)),
   app.model.compares ? make("span", { class: "side" }, fold ? "" : "AB"[step.run]) : null,
-  make("span", { class: "what" }, fold ? foldText(fold) : sentence(step)),
+  make("span", { class: "what" }, fold ? foldText(fold) : burst && step.msg ? `n${step.kind === "delivered" ? step.to : step.from}: ${burstText(burst)}` : burst ? burstText(burst) : sentence(step)),
   where ? make("span", { class: "hidden" }, where === "past" ? ", in its past" : ", in its future") : null);
   el.style.top = k * ITEM + "px";
   return el;

@@ -41,7 +41,8 @@ function start() {
   }
   document.documentElement.dataset.ready = "yes";
   // For tests, and for a curious reader's console.
-  window.run = { app, coneOf: (name) => Array.from(coneOf(model, app.stepNamed(name))), press: (key) => press(app, key) };
+  window.run = { app, coneOf: (name) => Array.from(coneOf(model, app.stepNamed(name))), press: (key) => press(app, key), roleColours, seconds,
+    ops: { list: () => model.runs.flatMap((r) => r.ops), text: opText, box: (op) => opBox(app, op), wrong: (op) => isWrong(app, op) } };
 }
 
 /** nameDiagram says what the picture is to those who cannot see it. */
@@ -106,7 +107,8 @@ function addMethods(app) {
     if (d) return d.steps[0] || d.steps[1];
     const run = model.runs.find((r) => r.broke !== null);
     if (!run) return null;
-    const before = run.steps.filter((s) => s.node && !s.ends && s.at <= run.broke && !s.routine);
+    if (run.key >= 0) return run.steps[run.key];
+    const before = run.steps.filter((s) => s.node && !s.ends && s.at <= run.broke && !s.routine && s.kind !== "seen");
     return before.findLast((s) => s.at === run.broke && s.kind === "noted") || before[before.length - 1] || null;
   };
 }

@@ -2,7 +2,7 @@
 
 /** readModel turns the page's data into the model. */
 function readModel(data) {
-  const model = { title: data.title, difference: null, runs: [], lanes: [], steps: [], arrows: [] };
+  const model = { title: data.title, difference: null, runs: [], lanes: [], opLanes: [], steps: [], arrows: [] };
   const shifts = alignRuns(data.difference);
   data.runs.forEach((raw, r) => addRun(model, raw, r, shifts[r]));
   const d = data.difference;
@@ -25,7 +25,7 @@ function alignRuns(difference) {
 /** addRun adds a run to the model. A step's at is where it is drawn, its clock is the time that the run had. */
 function addRun(model, raw, r, shift) {
   const run = {
-    index: r, test: raw.test, module: raw.module, seed: raw.seed, nodes: raw.nodes, broke: raw.broke === null ? null : raw.broke + shift, shift,
+    index: r, test: raw.test, module: raw.module, seed: raw.seed, nodes: raw.nodes, broke: raw.broke === null ? null : raw.broke + shift, shift, key: raw.key,
     failure: raw.failure, faults: raw.faults, snips: raw.snips, firstLane: model.lanes.length, steps: readSteps(raw, r, shift),
   };
   for (let n = 1; n <= raw.nodes; n++) {
@@ -39,6 +39,7 @@ function addRun(model, raw, r, shift) {
   run.end = run.steps.length ? run.steps[run.steps.length - 1].at : 0;
   linkSteps(model, run);
   readStates(model, run);
+  readOps(model, run);
   run.epochs = readCuts(run);
   for (const s of run.steps) model.steps.push(s);
   model.runs.push(run);
@@ -53,15 +54,15 @@ function readSteps(raw, r, shift) {
   const from = number("from"), to = number("to"), num = number("number"), replyTo = number("replyTo");
   const kind = text("kind"), message = text("message"), method = text("method"), type = text("type"), body = text("body");
   const source = text("source"), reason = text("reason"), name = text("name"), value = text("value");
-  const routine = number("routine");
+  const routine = number("routine"), named = number("named");
   const steps = [];
   for (let n = 0; n < raw.steps; n++) {
     const ends = kind[n] === "crashed" && reason[n] === "network closed";
     steps.push({
       i: 0, run: r, n, at: at[n] + shift, clock: at[n], node: node[n], inc: inc[n], msg: msg[n], copy: copy[n], from: from[n], to: to[n],
       number: num[n], replyTo: replyTo[n], kind: kind[n], message: message[n], method: method[n], type: type[n],
-      body: body[n], source: source[n], reason: reason[n], name: name[n], value: value[n], routine: routine[n] === 1,
-      ends, fault: FAULTS.has(kind[n]) && !ends && !reason[n].startsWith("answered already"), old: null, preds: [], succs: [], journey: null, epoch: null,
+      body: body[n], source: source[n], reason: reason[n], name: name[n], value: value[n], routine: routine[n] === 1, named: named[n] === 1,
+      ends, fault: FAULTS.has(kind[n]) && !ends && !reason[n].startsWith("answered already"), old: null, preds: [], succs: [], journey: null, epoch: null, op: null,
     });
   }
   return steps;
@@ -71,5 +72,5 @@ function readSteps(raw, r, shift) {
 function groupOf(s) {
   if (s.fault || s.kind === "healed" || s.kind === "released" || s.kind === "resumed") return "faults";
   if (s.msg) return "messages";
-  return { noted: "state", logged: "logs", wrote: "disk" }[s.kind] || "test";
+  return { noted: "state", logged: "logs", wrote: "disk", called: "clients", returned: "clients", told: "clients" }[s.kind] || "test";
 }

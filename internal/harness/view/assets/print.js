@@ -23,8 +23,8 @@ function wirePrint(app) {
 function printTable(app) {
   const from = yTime(app, app.top), to = yTime(app, app.top + app.height);
   const seen = app.items.filter((item) => item.at >= from && item.at <= to).slice(0, 400);
-  const rows = seen.map(({ step, fold }) => make("tr", { class: step && step.fault ? "fault" : "" },
-    make("td", {}, seconds((step || fold.steps[0]).clock, 6)), make("td", {}, fold ? foldText(fold) : sentence(step))));
+  const rows = seen.map(({ step, fold, burst }) => make("tr", { class: step && step.fault ? "fault" : "" },
+    make("td", {}, seconds((step || fold.steps[0]).clock)), make("td", {}, fold ? foldText(fold) : burst ? burstText(burst) : sentence(step))));
   return [
     make("p", {}, `Events from ${seconds(from)} to ${seconds(to)}; the run has ${app.model.steps.length} events in ${seconds(app.model.end)}.`),
     make("table", {}, make("tbody", {}, ...rows)),

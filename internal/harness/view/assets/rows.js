@@ -122,7 +122,6 @@ function drawLabel(app, item, x, y) {
     return;
   }
   ctx.fillStyle = theme.bg;
-  ctx.globalAlpha *= 0.8;
   ctx.fillRect(x - 2, y - 6.5, item.w + 4, 13);
   ctx.globalAlpha = !app.cone || mark ? 1 : 0.15;
   ctx.fillStyle = item.bad ? theme.bad : item.heal ? theme.good : item.quiet ? theme.muted : item.method ? methodColour(app, item.method) : theme.ink;

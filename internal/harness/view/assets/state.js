@@ -6,14 +6,14 @@ function readStates(model, run) {
   for (const s of run.steps) {
     if (!s.node) continue;
     const lane = lanes[s.node - 1];
-    if (s.kind === "noted") noteValue(lane, s);
+    if (s.kind === "noted" || s.kind === "seen") noteValue(lane, s);
     else moveSpan(lane, s);
   }
   for (const lane of lanes) {
     const last = lane.spans[lane.spans.length - 1];
     if (last && last.to === null) last.to = run.end;
   }
-  run.names = [...new Set(lanes.flatMap((lane) => [...lane.notes.keys()]))];
+  run.names = [...new Set(lanes.flatMap((lane) => [...lane.notes.keys()]))].filter((name) => name !== "log" || lanes.some((lane) => (lane.notes.get(name) || []).some((note) => !logOf(note.value))));
   run.role = findRole(run, lanes);
 }
 
@@ -62,6 +62,7 @@ function findRole(run, lanes) {
   const held = new Map(); // name -> value -> nanoseconds
   for (const lane of lanes) {
     for (const [name, list] of lane.notes) {
+      if (list[0].step.kind === "seen") continue; // the test saw it: a node says itself which role it has
       if (!held.has(name)) held.set(name, new Map());
       list.forEach((note, k) => {
         const until = k + 1 < list.length ? list[k + 1].at : run.end;
@@ -76,10 +77,25 @@ function findRole(run, lanes) {
   if (!fits.length) return null;
   const [name, values] = fits[0];
   const common = [...values].sort((a, b) => b[1] - a[1])[0][0];
-  const rest = [...values.keys()].filter((v) => v !== common).sort();
-  // What a leader does matters most: it gets the strongest colour.
-  rest.sort((a, b) => /lead|primary|master/i.test(b) - /lead|primary|master/i.test(a));
-  return { name, common, colours: new Map(rest.map((v, k) => [v, k])) };
+  return { name, common, colours: roleColours([...values.keys()], common) };
+}
+
+const PLAIN = /^(follower|backup|replica|secondary|passive|idle|normal|none|up)$/i;
+
+/**
+ * roleColours gives a role the same colour on every page and picture (svgroles.go does the same): a leader the first, a candidate
+ * the second, others by their names. What most nodes are all the time has none.
+ */
+function roleColours(values, common) {
+  const out = new Map(), used = new Set(), plain = values.some((v) => PLAIN.test(v));
+  for (const v of [...values].sort()) {
+    if (PLAIN.test(v) || (!plain && v === common && !/lead|primary|master/i.test(v))) continue;
+    let k = /lead|primary|master/i.test(v) ? 0 : /candidate|elect/i.test(v) ? 1 : 2 + [...v].reduce((n, c) => n + c.codePointAt(0), 0) % 3;
+    if (k >= 2) for (let n = 0; n < 3 && used.has(k); n++) k = 2 + (k - 1) % 3;
+    used.add(k);
+    out.set(v, k);
+  }
+  return out;
 }
 
 /** readCuts returns the epochs between changes of the links: {from, to, cut, groups, text, steps}. */

@@ -15,7 +15,7 @@ function shorten(text, width) {
   return text.length <= width ? text : text.slice(0, Math.max(0, width - 1)) + "…";
 }
 
-/** seconds writes nanoseconds as "1.204s". It rounds down, so that a later time never looks earlier. */
+/** seconds writes nanoseconds as "1.204s", as messages, pictures and texts do. It rounds down, so that a later time never looks earlier. */
 function seconds(ns, decimals = ns > 0 && ns < 1e6 ? 6 : 3) {
   const unit = 10 ** (9 - decimals);
   const whole = Math.floor(ns / 1e9);
@@ -90,6 +90,9 @@ function sentence(s) {
     case "started": return s.inc > 1 ? `${who} restarted, incarnation ${s.inc}` : `${who} started`;
     case "stopped": return `${who} stopped for ever`;
     case "resumed": return `${who} goes on`;
+    case "called": return `${who} called ${printable(s.value)}`;
+    case "returned": return `${who}'s ${s.op ? printable(s.op.what) : printable(s.name)} returned ${printable(s.value)}`;
+    case "told": return `${who} delivered ${printable(s.value)} to the application`;
     case "marked": return `the test: ${printable(s.value)}`;
     default: return `${who} ${printable(s.kind)}${because}`;
   }
