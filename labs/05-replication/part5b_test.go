@@ -167,7 +167,7 @@ func TestHalfTheVotesMakeNoLeader5B(t *testing.T) {
 }
 
 // A server that learns of a newer term is a follower in it, also if it learns from a reply: to AppendEntries
-// or to RequestVote (§5.1). It keeps the term over a crash, and it has an election timer again.
+// or to RequestVote (§5.1). It has an election timer again.
 func TestHigherTermDeposes5B(t *testing.T) {
 	labtest.Run(t, labtest.Config{Nodes: 5, Seeds: raftSeeds, Link: calmLink}, func(s *labtest.Sim) {
 		p := newScriptedCluster(s)
