@@ -61,11 +61,11 @@ func TestElectionTimer5A(t *testing.T) {
 
 // checkFirstTimeouts starts five isolated servers. Each asks the others for their votes after a timeout that it draws at random.
 func checkFirstTimeouts(s *labtest.Sim) {
+	from := s.Net.Now()
 	c := newRaftCluster(s, raftClusterOptions{})
 	for _, id := range c.servers {
 		s.Net.Isolate(id)
 	}
-	from := s.Net.Now()
 	waits := map[labrpc.NodeID]time.Duration{}
 	s.Until(longestTimeout, func() bool {
 		for _, id := range c.servers {
@@ -81,7 +81,7 @@ func checkFirstTimeouts(s *labtest.Sim) {
 		case w == 0:
 			s.Failf(ruleTimer, "%v has not started an election %v after its start, although it received nothing", id, longestTimeout)
 		case w < electionTimeout:
-			s.Failf(ruleTimer, "%v started an election %v after its start, want at least %v", id, w, electionTimeout)
+			s.Failf(ruleTimer, "%v started an election %v after its start, want at least %v", id, briefTime(w), electionTimeout)
 		default:
 			differ = differ || (w-waits[1]).Abs() > time.Millisecond
 		}
