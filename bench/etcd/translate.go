@@ -189,12 +189,16 @@ func (r *Raft) heartbeat(m *pb.Message) AppendRequest {
 			follower = pr
 		}
 	})
-	at, err := r.storage.Term(follower.Match)
+	// A follower is known to have all up to Match. While etcd looks for that place, it has asked for the entry before Next.
+	prev := follower.Match
+	if follower.State == tracker.StateProbe {
+		prev = follower.Next - 1
+	}
+	at, err := r.storage.Term(prev)
 	if err != nil {
 		return req // it needs the snapshot
 	}
-	// A follower is known to have all up to Match.
-	req.PrevLogIndex, req.PrevLogTerm = int(follower.Match), int(at)
+	req.PrevLogIndex, req.PrevLogTerm = int(prev), int(at)
 	if follower.MsgAppFlowPaused && follower.State != tracker.StateSnapshot {
 		req.Entries = slices.Clone(r.saved.Log[req.PrevLogIndex-r.saved.Index:])
 	}

@@ -294,6 +294,7 @@ func TestMessageBudget5A(t *testing.T) {
 			_, index := c.submitText(leader, fmt.Sprintf("%0*d", size, i))
 			c.waitApplied(agreeBound, ruleAgree, index, leader)
 			c.waitApplied(healBound, ruleCatchUp, index, c.servers...)
+			s.Run(30 * time.Millisecond) // until the leader has every reply, so that the next Submit may send at once
 		}
 		used := s.Net.Stats(labrpc.Match{}).Sub(before)
 		idleCost := 2 * 1.2 * float64(s.Net.Now()-from) / float64(heartbeat)

@@ -160,11 +160,14 @@ func TestHalfTheVotesMakeNoLeader5B(t *testing.T) {
 				s.Cover("a candidate had two votes of four")
 			}
 		}
+		if s.Net.Stats(labrpc.Match{From: 1, Method: "RequestVote", Kind: labrpc.Request}).Sent == 0 {
+			p.fail(ruleTimer, "n1 received no heartbeat for 3s but asked no server for its vote")
+		}
 	})
 }
 
 // A server that learns of a newer term is a follower in it, also if it learns from a reply: to AppendEntries
-// or to RequestVote (§5.1). It keeps the term over a crash, and it has an election timer again.
+// or to RequestVote (§5.1). It has an election timer again.
 func TestHigherTermDeposes5B(t *testing.T) {
 	labtest.Run(t, labtest.Config{Nodes: 5, Seeds: raftSeeds, Link: calmLink}, func(s *labtest.Sim) {
 		p := newScriptedCluster(s)
@@ -515,11 +518,12 @@ func TestCommandWaitsForRepair5B(t *testing.T) {
 	})
 }
 
-// A follower that was isolated for minutes is brought up to date as soon as one that was
+// A follower that was isolated for minutes, or that was started a minute late, is brought up to date as soon as one that was
 // away for a second: a leader's pauses between two attempts do not grow without limit.
 func TestLongAbsence5B(t *testing.T) {
 	labtest.Run(t, labtest.Config{Nodes: 3, Seeds: 2}, func(s *labtest.Sim) {
 		c := newRaftCluster(s, raftClusterOptions{})
+		c.startLate()
 		c.agree(c.servers...)
 		leader := c.waitForLeader()
 		away := c.except(leader)[s.Rand().IntN(2)]
@@ -529,6 +533,24 @@ func TestLongAbsence5B(t *testing.T) {
 		c.agree(c.except(away)...)
 		c.converge()
 	})
+}
+
+// startLate starts one server a minute after the others. The leader must send to it before its election timer fires, so no
+// server starts an election (rule 10).
+func (c *raftCluster) startLate() {
+	s, late := c.s, c.any()
+	c.crash(late) // before it has said anything
+	c.agree(c.except(late)...)
+	s.Run(time.Minute)
+	leader := c.waitForLeader()
+	term := c.rafts[leader].Status().Term
+	c.start(late)
+	from := s.Net.Now()
+	s.Run(2 * time.Second)
+	if st := c.rafts[leader].Status(); st.Term != term || st.Role != roleLeader {
+		s.Failf(ruleStable, "%v, the leader of term %d, is %v in term %d at %v: %v was started at %v, and since then every server has been connected to the leader",
+			leader, term, st.Role, st.Term, briefTime(s.Net.Now()), late, briefTime(from))
+	}
 }
 
 // Partitions come and go, between any two servers and around leaders, with loss: figure 3

@@ -160,6 +160,10 @@ func TestCompactedChanges5D(t *testing.T) {
 				}
 			}
 			last := b.watch("", changes-history)
+			if s.Until(watchLimit, func() bool { return len(last.seen()) >= history || last.end.returned() }); last.end.returned() {
+				_, err := last.end.wait()
+				s.Failf(ruleCompacted, "%v: a watch after revision %d returned %s, want %d changes: the revision is %d, and the last %d changes are kept", b.id, changes-history, orNil(err), history, changes, history)
+			}
 			last.expectEvents(all)
 			last.cancel()
 			v.moveLeader()

@@ -33,6 +33,7 @@ const (
 	ruleBudget   = "the cost limits (rule 14)"
 	ruleSnapshot = "a snapshot replaces the entries up to its index; an outdated one changes nothing (rule 15; Raft §7, figure 13)"
 	ruleTimer    = "an election timer fires after 400ms to 800ms, and only the leader's requests, a granted vote and an election reset it (rules 10 and 16; Raft §5.2)"
+	ruleRandom   = "each timeout of the election timer is drawn at random again (rules 10 and 16; Raft §5.2, §9.3)"
 
 	ruleLinearizable = "each command takes effect at one instant between its call and its return (linearizability, rule 20)"
 	ruleOnce         = "a command takes effect at most once, however often it is sent (rule 21)"

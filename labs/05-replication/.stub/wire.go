@@ -7,28 +7,28 @@ import (
 	"distlabs/labrpc"
 )
 
-// A message takes at most 20ms in a calm network.
+// In a calm network each message arrives within 20ms.
 const (
-	// Heartbeat is how often a leader lets every other server hear from it.
+	// Heartbeat is the time between two requests that a leader sends to a server although there is nothing new.
 	Heartbeat = 100 * time.Millisecond
-	// ElectionTimeout is the shortest silence after which a server stands for
-	// election; the longest is twice that. Each time, the server draws anew.
+	// ElectionTimeout is the shortest election timeout; the longest is twice that. A
+	// server draws it at random each time.
 	ElectionTimeout = 400 * time.Millisecond
 )
 
-// RaftOptions are lab 04's, for NewRaft to be carried over, and what lab 05 adds.
+// RaftOptions has the fields of lab 04, so that NewRaft can be carried over, and Apply.
 type RaftOptions struct {
 	Heartbeat       time.Duration
 	ElectionTimeout time.Duration
 
-	// Servers are those of the cluster, this one included. Do not count
-	// node.Peers() from 5D on: the network has clients too.
+	// Servers lists the servers of the cluster, this one included. Do not use
+	// node.Peers(): from 5D on the network has clients too.
 	Servers []labrpc.NodeID
-	// Apply takes what is committed.
+	// Apply is called for each committed entry.
 	Apply func(Applied)
 }
 
-// A Role is what a server is at a moment (Raft, figure 4).
+// A Role is the state of a server (Raft, figure 4).
 type Role int
 
 // The roles.
@@ -51,26 +51,26 @@ func (r Role) String() string {
 	return "no role"
 }
 
-// State is what a server thinks of the election at one moment, as in lab 04.
+// State describes a server's election state at one instant, as in lab 04.
 type State struct {
-	Term   int           // grows for ever, from 0
+	Term   int           // from 0; never decreases
 	Role   Role          // in Term
-	Leader labrpc.NodeID // of Term, as far as this server knows; 0 if it does not
+	Leader labrpc.NodeID // of Term; 0 if this server does not know it
 }
 
-// String returns such as "leader of term 3, its leader n1".
+// String returns a text such as "leader of term 3, its leader n1".
 func (st State) String() string {
 	return fmt.Sprintf("%v of term %d, its leader %v", st.Role, st.Term, st.Leader)
 }
 
-// An Entry is one place of the log. The first has index 1.
+// An Entry is one entry of the log. The first has index 1.
 type Entry struct {
-	Term    int    // in which a leader received it
-	Command []byte // empty for one that a leader made up for itself
+	Term    int    // of the leader that appended it
+	Command []byte // empty in an entry that a leader appended without a Submit
 }
 
 // VoteRequest is the argument of "RequestVote" (Raft, figure 2). You may add
-// fields to this and to every type below; zero must be a safe value of each.
+// fields to this and to every type below; their zero value must be safe.
 type VoteRequest struct {
 	Term         int
 	Candidate    labrpc.NodeID
@@ -80,7 +80,7 @@ type VoteRequest struct {
 
 // VoteReply answers a VoteRequest.
 type VoteReply struct {
-	Term    int // of the server that answers, once it knows the request
+	Term    int // of the server that replies, after it has received the request
 	Granted bool
 }
 
@@ -94,14 +94,14 @@ type AppendRequest struct {
 	Commit       int     // the leader's CommitIndex
 }
 
-// AppendReply answers an AppendRequest. Index is no part of figure 2: it makes
-// a reply mean the same whatever request it belongs to, and however late.
+// AppendReply answers an AppendRequest. Index is not in figure 2: with it, a
+// reply means the same whichever request it answers, and however late it arrives.
 type AppendReply struct {
-	Term    int // of the server that answers, once it knows the request
+	Term    int // of the server that replies, after it has received the request
 	Success bool
-	// Index is, after success, the last place that this request showed to be the
-	// same in both logs: PrevLogIndex + len(Entries). After a refusal it is where
-	// the leader should go on, or 0 for no advice.
+	// Index is, after success, the last index that the request has shown to be the
+	// same in both logs: PrevLogIndex + len(Entries). After a refusal it is the index
+	// from which the leader should send next, or 0 for no advice.
 	Index int
 }
 
@@ -110,36 +110,36 @@ type AppendReply struct {
 type SnapshotRequest struct {
 	Term      int
 	Leader    labrpc.NodeID
-	LastIndex int // the snapshot holds all up to this entry
-	LastTerm  int // the term of that entry
+	LastIndex int // of the last entry that the snapshot replaces
+	LastTerm  int // of that entry
 	Data      []byte
 }
 
 // SnapshotReply answers a SnapshotRequest.
 type SnapshotReply struct {
-	Term int // of the server that answers, once it knows the request
+	Term int // of the server that replies, after it has received the request
 }
 
-// Applied is what a server hands to its state machine: the next command, or a
-// snapshot to begin anew from.
+// Applied is the argument of apply: the next entry, or a snapshot that replaces
+// the state.
 type Applied struct {
 	Index    int
 	Term     int
 	Command  []byte
-	Snapshot []byte // not nil: replace the state by this one, which holds all up to Index
+	Snapshot []byte // if not nil, the state after the entry at Index; it replaces the present state
 }
 
-// Status is what a server thinks at one moment.
+// Status describes a server at one instant.
 type Status struct {
 	Term     int
 	Role     Role          // in Term
-	Leader   labrpc.NodeID // of Term, as far as this server knows; 0 if it does not
-	VotedFor labrpc.NodeID // in Term; 0 for nobody
+	Leader   labrpc.NodeID // of Term; 0 if this server does not know it
+	VotedFor labrpc.NodeID // in Term; 0 if this server has not voted
 
-	CommitIndex int // all entries up to here are committed, as far as this server knows
-	LastApplied int // all up to here were handed to apply, or will be before any other
+	CommitIndex int // the last index that this server knows to be committed
+	LastApplied int // the last index that apply has been called for, or is about to be called for
 
-	SnapshotIndex int     // the last entry that the snapshot holds; 0 without one
-	SnapshotTerm  int     // the term of that entry
-	Log           []Entry // from SnapshotIndex+1; the caller's to read
+	SnapshotIndex int     // of the last entry that the snapshot replaces; 0 without a snapshot
+	SnapshotTerm  int     // of that entry
+	Log           []Entry // from SnapshotIndex+1; the caller must not change it
 }
