@@ -203,6 +203,9 @@ func TestPhiAtAnyTime2D(t *testing.T) {
 				}
 				before = phi
 			}
+			if before < 1 {
+				s.Failf(ruleSound, "φ = %v at 100 years after the last of %v-apart heartbeats, want a number that has risen", before, period)
+			}
 		}
 	})
 }

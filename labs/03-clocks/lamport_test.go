@@ -158,7 +158,7 @@ func TestLamportLargeTimes3C(t *testing.T) {
 // Two goroutines of one node call the clock at once. Rule 10 then says which times the events have: each time once,
 // without a gap.
 func TestLamportManyGoroutines3C(t *testing.T) {
-	const rounds, each = 40, 3000
+	const rounds, each = 20, 400
 	labtest.Once(t, func(s *labtest.Sim) {
 		c := clocks.NewLamportClock(1)
 		stamps := stampInParallel(s, rounds, each, c.Tick, func() clocks.Timestamp { return c.Receive(clocks.Timestamp{Time: 1, Node: 2}) })
