@@ -12,29 +12,36 @@ import (
 // inParallel makes n goroutines call f at once, each so many times per round; virtual time moves between the rounds. f
 // is given the goroutine's number and the call's, both from 0.
 //
-// The grader allows one thread, on which goroutines interrupt each other rarely. Here they have one each, so that two
-// can be between any two instructions of a method. They begin each call together, as far as the machine lets them.
+// The grader allows one thread, on which goroutines interrupt each other every 10 ms only. Here they have one each, so
+// that two can be between any two instructions of a method; and in every other round another goroutine stops them all
+// the time, so that they go on in another order, also on a machine with one processor.
 func inParallel(s *labtest.Sim, n, rounds, each int, f func(g, call int)) {
 	defer threads(n)()
 	for round := range rounds {
-		var begun atomic.Int64
-		var end sync.WaitGroup
+		var over atomic.Bool
+		var interrupts sync.WaitGroup
+		if round%2 == 0 {
+			interrupts.Go(func() {
+				var unused runtime.MemStats
+				for !over.Load() {
+					runtime.ReadMemStats(&unused) // stops all goroutines for a moment
+				}
+			})
+		}
+		var begin, end sync.WaitGroup
+		begin.Add(n)
 		for g := range n {
 			end.Go(func() {
+				begin.Done()
+				begin.Wait() // the first must not be done before the last begins
 				for i := range each {
-					begun.Add(1)
-					for spin := 0; begun.Load() < int64(n*(i+1)) && (i == 0 || spin < 200); spin++ {
-						if spin%50 == 49 {
-							runtime.Gosched()
-						}
-					}
-					for range (g*5 + i*3) % 32 { // begin a little later than the others, by another distance each time
-					}
 					f(g, round*each+i)
 				}
 			})
 		}
 		end.Wait()
+		over.Store(true)
+		interrupts.Wait()
 		s.Run(time.Second)
 	}
 }
@@ -72,14 +79,17 @@ func occupy() (x uint64) {
 	return x
 }
 
-// stampInParallel calls tick and receive from two goroutines at once, and returns what they returned.
+const stampers = 4
+
+// stampInParallel calls tick and receive from several goroutines at once, and returns what they returned: call i of goroutine g
+// at i*stampers+g.
 func stampInParallel[T any](s *labtest.Sim, rounds, each int, tick, receive func() T) []T {
-	stamps := make([]T, 2*rounds*each)
-	inParallel(s, 2, rounds, each, func(g, i int) {
+	stamps := make([]T, stampers*rounds*each)
+	inParallel(s, stampers, rounds, each, func(g, i int) {
 		if (g+i/2)%2 == 0 {
-			stamps[2*i+g] = tick()
+			stamps[stampers*i+g] = tick()
 		} else {
-			stamps[2*i+g] = receive()
+			stamps[stampers*i+g] = receive()
 		}
 	})
 	return stamps
