@@ -14,7 +14,7 @@ import (
 
 const (
 	ruleValue  = "φ = −log10 of the probability of a later heartbeat, by mean and standard deviation of the window (rule 13; Hayashibara et al. 2004, §4.2)"
-	ruleSound  = "φ is a number, never negative or infinite, and never falls between two heartbeats (rule 14)"
+	ruleSound  = "φ is a number, never negative or infinite; until the next heartbeat it never falls, and it continues to rise (rule 14)"
 	ruleWindow = "only the latest Window intervals count (rule 15)"
 	rulePause  = "an interval longer than MaxPause is not remembered (rule 16)"
 	ruleCalls  = "all methods may be called by several goroutines at once (rule 23)"
@@ -202,6 +202,9 @@ func TestPhiAtAnyTime2D(t *testing.T) {
 					s.Failf(ruleSound, "φ = %v at %v after the last heartbeat, want a number of at least %v", phi, silence, before)
 				}
 				before = phi
+			}
+			if before < 1 {
+				s.Failf(ruleSound, "φ = %v at 100 years after the last heartbeat, want at least 1: heartbeats came every %v", before, period)
 			}
 		}
 	})

@@ -234,7 +234,7 @@ func TestHybridManyGoroutines3E(t *testing.T) {
 		for _, ahead := range []time.Duration{0, time.Second} {
 			c := clocks.NewHybridClock(func() time.Time { runtime.Gosched(); return noon })
 			sent := clocks.HybridTime{Wall: noon.Add(ahead).UnixNano()}
-			stamps := stampInParallel(s, 20, 200, c.Tick, func() clocks.HybridTime { return c.Receive(sent) })
+			stamps := stampInParallel(s, 20, 100, c.Tick, func() clocks.HybridTime { return c.Receive(sent) })
 			checkDistinct(s, stamps)
 			// The first receipt may skip 0.
 			if n, last := len(stamps), c.Tick(); ahead == 0 && last.Logical != n && last.Logical != n+1 {

@@ -155,21 +155,42 @@ func TestLamportLargeTimes3C(t *testing.T) {
 	})
 }
 
-// Two goroutines of one node call the clock at once. Rule 10 then says which times the events have: each time once,
-// without a gap.
+// Four goroutines of one node call the clock at once. Rule 10 then says which times the events have: each time once,
+// without a gap. A machine that has other work lets the goroutines meet rarely: then the test is longer.
 func TestLamportManyGoroutines3C(t *testing.T) {
-	const rounds, each = 40, 3000
+	const rounds, each, batches, enough = 4, 1000, 20, 2000
 	labtest.Once(t, func(s *labtest.Sim) {
 		c := clocks.NewLamportClock(1)
 		stamps := stampInParallel(s, rounds, each, c.Tick, func() clocks.Timestamp { return c.Receive(clocks.Timestamp{Time: 1, Node: 2}) })
 		checkTimes(s, stamps, 0, 1) // the first receipt may skip time 1
 		// Each message is ahead of the clock, so that the receipts compete for the same times.
-		base, sent := c.Tick().Time, atomic.Uint64{}
-		ahead := stampInParallel(s, rounds, each, c.Tick, func() clocks.Timestamp {
-			return c.Receive(clocks.Timestamp{Time: base + 2*sent.Add(1), Node: 2})
-		})
-		checkTimes(s, ahead, base, len(ahead))
+		met := 0
+		for batch := 0; batch < batches && met < enough; batch++ {
+			base, sent := c.Tick().Time, atomic.Uint64{}
+			ahead := stampInParallel(s, rounds, each, c.Tick, func() clocks.Timestamp {
+				return c.Receive(clocks.Timestamp{Time: base + 2*sent.Add(1), Node: 2})
+			})
+			checkTimes(s, ahead, base, len(ahead))
+			met += meetings(ahead)
+		}
 	})
+}
+
+// meetings counts how often an event of another goroutine fell between two successive events of one.
+func meetings(stamps []clocks.Timestamp) (n int) {
+	by := make(map[uint64]int, len(stamps)) // the goroutine of each time
+	for i, st := range stamps {
+		by[st.Time] = i % stampers
+	}
+	for i, st := range stamps[:len(stamps)-stampers] {
+		for time := st.Time + 1; time < stamps[i+stampers].Time; time++ {
+			if other, known := by[time]; known && other != i%stampers {
+				n++
+				break
+			}
+		}
+	}
+	return n
 }
 
 // checkTimes checks that no two events have the same time, and that all times are above base, with at most so many

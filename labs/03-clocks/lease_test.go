@@ -246,6 +246,7 @@ func TestLeaseManyGoroutines3B(t *testing.T) {
 		all := make([]*leaseUnderTest, rounds*each)
 		for i := range all {
 			all[i] = newLease(s, node, time.Minute)
+			all[i].check()
 		}
 		inParallel(s, goroutines, rounds, each, func(g, i int) {
 			l := all[i].lease

@@ -3,6 +3,7 @@ package clocks_test
 import (
 	"runtime"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"distlabs/internal/harness/labtest"
@@ -11,11 +12,22 @@ import (
 // inParallel makes n goroutines call f at once, each so many times per round; virtual time moves between the rounds. f
 // is given the goroutine's number and the call's, both from 0.
 //
-// The grader allows one thread, on which goroutines interrupt each other rarely. Here they have one each, so that two
-// can be between any two instructions of a method.
+// The grader allows one thread, on which goroutines interrupt each other every 10 ms only. Here they have one each, so
+// that two can be between any two instructions of a method; and in every other round another goroutine stops them all
+// the time, so that they go on in another order, also on a machine with one processor.
 func inParallel(s *labtest.Sim, n, rounds, each int, f func(g, call int)) {
-	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(max(n, runtime.GOMAXPROCS(0))))
+	defer threads(n)()
 	for round := range rounds {
+		var over atomic.Bool
+		var interrupts sync.WaitGroup
+		if round%2 == 0 {
+			interrupts.Go(func() {
+				var unused runtime.MemStats
+				for !over.Load() {
+					runtime.ReadMemStats(&unused) // stops all goroutines for a moment
+				}
+			})
+		}
 		var begin, end sync.WaitGroup
 		begin.Add(n)
 		for g := range n {
@@ -28,7 +40,32 @@ func inParallel(s *labtest.Sim, n, rounds, each int, f func(g, call int)) {
 			})
 		}
 		end.Wait()
+		over.Store(true)
+		interrupts.Wait()
 		s.Run(time.Second)
+	}
+}
+
+// parallel counts the runs that need threads of their own: several seeds may run at once.
+var parallel struct {
+	sync.Mutex
+	runs, before int
+}
+
+// threads allows at least n threads until the function that it returns is called.
+func threads(n int) (restore func()) {
+	parallel.Lock()
+	defer parallel.Unlock()
+	if parallel.runs++; parallel.runs == 1 {
+		parallel.before = runtime.GOMAXPROCS(0)
+	}
+	runtime.GOMAXPROCS(max(n, runtime.GOMAXPROCS(0)))
+	return func() {
+		parallel.Lock()
+		defer parallel.Unlock()
+		if parallel.runs--; parallel.runs == 0 {
+			runtime.GOMAXPROCS(parallel.before)
+		}
 	}
 }
 
@@ -42,14 +79,17 @@ func occupy() (x uint64) {
 	return x
 }
 
-// stampInParallel calls tick and receive from two goroutines at once, and returns what they returned.
+const stampers = 4
+
+// stampInParallel calls tick and receive from several goroutines at once, and returns what they returned: call i of goroutine g
+// at i*stampers+g.
 func stampInParallel[T any](s *labtest.Sim, rounds, each int, tick, receive func() T) []T {
-	stamps := make([]T, 2*rounds*each)
-	inParallel(s, 2, rounds, each, func(g, i int) {
+	stamps := make([]T, stampers*rounds*each)
+	inParallel(s, stampers, rounds, each, func(g, i int) {
 		if (g+i/2)%2 == 0 {
-			stamps[2*i+g] = tick()
+			stamps[stampers*i+g] = tick()
 		} else {
-			stamps[2*i+g] = receive()
+			stamps[stampers*i+g] = receive()
 		}
 	})
 	return stamps
