@@ -260,7 +260,7 @@ func TestInsider1D(t *testing.T) {
 // other numbers, messages that are turned into acknowledgements, the nodes' own packets.
 func TestForgedAcknowledgement1D(t *testing.T) {
 	const situation = "an altered answer of n2 was sent to n1"
-	labtest.Run(t, labtest.Config{Nodes: 2, Seeds: 2, MustCover: []string{situation}}, func(s *labtest.Sim) {
+	labtest.Run(t, labtest.Config{Nodes: 2, Seeds: 3, MustCover: []string{situation}}, func(s *labtest.Sim) {
 		var seen packetLog
 		s.Net.Intercept(seen.record)
 		m := authenticated(s)
@@ -382,7 +382,7 @@ func TestConcurrentSends1D(t *testing.T) { testConcurrentSends(t, newAuthenticat
 // messages: all genuine messages arrive as soon as without the adversary (rule 14).
 func TestFlood1D(t *testing.T) {
 	const situation = "a message was sent while forged packets arrived"
-	labtest.Run(t, labtest.Config{Nodes: 2, Seeds: 5, MustCover: []string{situation}}, func(s *labtest.Sim) {
+	labtest.Run(t, labtest.Config{Nodes: 2, MustCover: []string{situation}}, func(s *labtest.Sim) {
 		var seen packetLog
 		s.Net.Intercept(seen.record)
 		m := authenticated(s)
