@@ -140,7 +140,7 @@ func TestConcurrentSends1B(t *testing.T) { testConcurrentSends(t, newReliable, t
 func TestAnswersFromDeliver1B(t *testing.T) { testAnswers(t, reliable) }
 
 // What a link remembers is bounded (rule 8): nine thousand messages, or a hundred thousand in a soak, to two peers in
-// turn, with a few under way at a time and one packet in twenty coming twice. We checkMemoryGrowth what two thirds of them leave
+// turn, with a few under way at a time and one packet in twenty coming twice. The test measures what two thirds of them leave
 // behind. Then the very first packets come again (rule 7).
 func TestMemoryIsBounded1B(t *testing.T) {
 	const batch = 40

@@ -64,11 +64,7 @@ func inspect(v reflect.Value, f func(data []byte)) {
 		}
 	case reflect.Slice, reflect.Array:
 		if v.Type().Elem().Kind() == reflect.Uint8 {
-			data := make([]byte, v.Len())
-			for i := range data {
-				data[i] = byte(v.Index(i).Uint())
-			}
-			f(data)
+			f(bytesOf(v))
 			return
 		}
 		for i := range v.Len() {
@@ -80,6 +76,18 @@ func inspect(v reflect.Value, f func(data []byte)) {
 			inspect(at.Value(), f)
 		}
 	}
+}
+
+// bytesOf returns the content of a byte slice, which f must not change, or of a byte array.
+func bytesOf(v reflect.Value) []byte {
+	if v.Kind() == reflect.Slice {
+		return v.Bytes()
+	}
+	data := make([]byte, v.Len())
+	for i := range data {
+		data[i] = byte(v.Index(i).Uint())
+	}
+	return data
 }
 
 // A wire loses the packets that carry chosen numbered texts.
