@@ -101,11 +101,11 @@ func (r *Runner) process(ctx context.Context, test string, run Run, own string) 
 		c := r.command(test, timeout, run, r.g.testLimits(run), own)
 		out, err := reporting(ctx, r.g.builder.Box(), c, begin, each)
 		sayLimit(&out, timeout, c.Time)
-		run.allowance.spend(out.Real)
+		run.allowance.spend(out.Outcome)
 		return out, err
 	}
 	out, err := once(timeoutOf(run), beginningOf(run))
-	if err != nil || !starved(out, run) || !run.allowance.retry() {
+	if err != nil || !starved(out, run) || run.allowance.left(minTime) < minTime {
 		return out, err
 	}
 	again, err := once(timeoutOf(run)*retryFactor, beginningOf(run)*retryFactor)
