@@ -54,10 +54,12 @@ they follow from the secret too, and nobody can know them without it; results ar
 then authenticated by it.
 
 A test may take --timeout of real time, and all tests of a submission together
-five times that for each lab. A test that ran out of time because this machine
-was busy is repeated with four times its limit, once a submission. --shard 2/8 grades an eighth of the class; in a Kubernetes
-Indexed Job or a Slurm array the shard is taken from the environment.
-grade merge puts shards together.
+five times that for each lab. Time in which this machine was busy with something
+else counts only as a quarter. A test that ran out of time because of that is
+repeated with four times its limit.
+
+--shard 2/8 grades an eighth of the class; in a Kubernetes Indexed Job or a Slurm
+array the shard is taken from the environment. grade merge puts shards together.
 
 Exit status: 0 all are graded, whatever their marks; 3 some could not be, and
 are named.`,

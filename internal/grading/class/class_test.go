@@ -114,6 +114,7 @@ func at(dir string, e entry) entry { e.name = dir + e.name; return e }
 // Of an archive, however packed, the permitted files are taken and nothing else.
 func TestArchivesThatAreRead(t *testing.T) {
 	r, _ := fixture(t)
+	misnamed := bytes.Replace(zipped(t, echo, shout), []byte(echo.name), []byte("../x.go"), 1) // the first is the entry's own
 	for _, tc := range []struct {
 		name, file string
 		text       []byte
@@ -132,6 +133,7 @@ func TestArchivesThatAreRead(t *testing.T) {
 		{name: "tgz", file: "a.TGZ", text: tarred(t, true, echo, shout)},
 		{name: "another file", file: "a.zip", text: zipped(t, echo, shout, entry{name: "helper.go", text: "package echo"}), note: "helper.go is not among the lab's files: ignored"},
 		{name: "a test of theirs", file: "a.zip", text: zipped(t, echo, shout, entry{name: "echo_test.go", text: "package echo"}), note: "echo_test.go is a test file, and tests are ours: ignored"},
+		{name: "an entry that calls itself otherwise than the directory", file: "a.zip", text: misnamed},
 		{name: "links where nobody looks", file: "a.tar", text: tarred(t, false, echo, shout, entry{name: ".git/x", link: "/etc/passwd"})},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -157,6 +159,20 @@ func manyHeaders(t *testing.T) []byte {
 	text := zipped(t, echo)
 	directory, end := bytes.Index(text, []byte("PK\x01\x02")), bytes.Index(text, []byte("PK\x05\x06"))
 	return slices.Concat(text[:directory], bytes.Repeat(text[directory:end], 200_000), text[end:])
+}
+
+// twisted is a zip of echo.go of which one field says something else: of the entry's header in the directory, and of the entry's own.
+func twisted(t *testing.T, inDirectory, inEntry int, value ...byte) []byte {
+	text := zipped(t, echo)
+	for _, header := range []struct {
+		sign string
+		at   int
+	}{{"PK\x01\x02", inDirectory}, {"PK\x03\x04", inEntry}} {
+		if header.at > 0 {
+			copy(text[bytes.Index(text, []byte(header.sign))+header.at:], value)
+		}
+	}
+	return text
 }
 
 // sparse is a tar that says of a short file that it has a terabyte.
@@ -260,6 +276,11 @@ func TestArchivesThatAreRefused(t *testing.T) {
 		{"a file that is a folder too", "a.zip", zipped(t, at("echo.go/", echo), echo), `the archive's "echo.go" can not be unpacked: `},
 		{"one file in two folders", "a.zip", zipped(t, at("a/", echo), at("b/", echo)), `the submission's files ("a/echo.go", "b/echo.go") are in several folders: hand in one folder, with each file once`},
 		{"two labs in two folders", "a.zip", zipped(t, at("a/", echo), at("b/", shout), entry{name: "c/x.md"}), `the submission's files ("a/echo.go", "b/shout.go") are in several folders`},
+		{"a packing that nobody knows", "a.zip", twisted(t, 10, 8, 99), `the archive is corrupt: zip: unsupported compression algorithm`},
+		{"another checksum", "a.zip", twisted(t, 16, 0, 1, 2, 3, 4), `the archive is corrupt: zip: checksum error`},
+		{"a length of 4 GiB", "a.zip", twisted(t, 24, 0, 0xfe, 0xff, 0xff, 0xff), `the archive is corrupt: unexpected EOF`},
+		{"a length of nothing", "a.zip", twisted(t, 24, 0, 0, 0, 0, 0), `the archive is corrupt: `},
+		{"an offset behind the end", "a.zip", twisted(t, 42, 0, 0, 0, 0, 1), `the archive is corrupt: `},
 		{"a sparse file", "a.tar", sparse(t), `the archive's "echo.go" is larger than 1048576 bytes`},
 		{"nothing of the lab", "a.zip", zipped(t, entry{name: "essay.md"}), `the submission has none of the files that are graded (echo.go, shout.go)`},
 	} {

@@ -2,11 +2,11 @@ package gate
 
 import (
 	"bytes"
+	"cmp"
 	"go/types"
 	"maps"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"testing"
 
@@ -17,12 +17,29 @@ import (
 	"distlabs/internal/harness/globals"
 )
 
-// keyed are mutants that keep something for each server or session in a package variable, because a patch changes one file and
-// the struct is in another. The grader runs mutants without the check with types; as a student's work they would be refused.
-var keyed = strings.Fields(`6a-confirms-once-a-term 6a-follower-keeps-the-index 6a-lease-after-a-confirmation 6a-lease-by-the-wall-clock
-	6a-short-lease 6b-index-per-key 6b-token-of-reads-only 6b-token-of-writes-only`)
+// refused are mutants that would be refused as a student's work, and why. The grader runs mutants past the gate. The first keep
+// something for each server or session in a package variable, because a patch changes one file and the struct is in another. The
+// others are attacks that the tests notice too.
+var refused = map[string]string{
+	"6a-confirms-once-a-term":       keyed,
+	"6a-follower-keeps-the-index":   keyed,
+	"6a-lease-after-a-confirmation": keyed,
+	"6a-lease-by-the-wall-clock":    keyed,
+	"6a-short-lease":                keyed,
+	"6b-index-per-key":              keyed,
+	"6b-token-of-reads-only":        keyed,
+	"6b-token-of-writes-only":       keyed,
 
-// Every stub, reference, alternative and mutant of the course passes.
+	"1d-no-alteration-arrives":           "method UnmarshalCBOR would change how messages are encoded",
+	"bully-shares-memory":                "all of them would share the package variable running",
+	"raft-counts-votes-without-messages": "all of them would share the package variable voters",
+	"ring-shares-memory":                 "all of them would share the package variable rings",
+	"submit-in-two-steps":                `may not import "runtime"`,
+}
+
+const keyed = "which is a sync.Map: keep it in your struct"
+
+// Every stub, reference, alternative and mutant of the course passes, but for those that are listed.
 func TestHonestSourcesPass(t *testing.T) {
 	c, err := course.Load(root)
 	require.NoError(t, err)
@@ -53,8 +70,9 @@ func TestHonestSourcesPass(t *testing.T) {
 			for _, patch := range patches {
 				t.Run(lab.ID+"/"+strings.TrimSuffix(filepath.Base(patch), ".patch"), func(t *testing.T) {
 					files := patched(t, patch, sources[lab.SolutionDir()])
-					if slices.Contains(keyed, strings.TrimSuffix(filepath.Base(patch), ".patch")) {
-						require.Contains(t, packages(t).Check(source(t, c, lab, files, bases)).Refused, "which is a sync.Map: keep it in your struct")
+					if why := refused[strings.TrimSuffix(filepath.Base(patch), ".patch")]; why != "" {
+						said := cmp.Or(Look(lab, files), packages(t).Check(source(t, c, lab, files, bases)).Refused)
+						require.Contains(t, said, why)
 						return
 					}
 					pass(t, lab, files)

@@ -88,7 +88,8 @@ var attacks = []attack{
 	{name: "slow-init", says: "it had not begun after", stops: byItself, open: "it had not begun after"},
 	{name: "symlink", refused: "the submission's echo.go is a symbolic link to"},
 	{name: "go-mod", note: "go.mod belongs to the course: ignored", says: `Echo("hello 1") = "?"`, stops: byItself},
-	{name: "huge-array", refused: "does not compile: "},
+	{name: "huge-array", says: tooBig, stops: byItself, open: tooBig},
+	{name: "huge-type", refused: "does not compile: "},
 	{name: "huge-data", refused: "does not compile: "},
 }
 
@@ -266,7 +267,7 @@ var quick = Run{Seeds: 1, Timeout: 20 * time.Second}
 func (a attack) run() Run {
 	run := quick
 	if a.name == "endless" || a.name == "slow-init" {
-		run.Timeout = time.Second
+		run.Timeout = 4 * time.Second
 	}
 	return run
 }

@@ -17,8 +17,8 @@ import (
 	"distlabs/internal/harness/report"
 )
 
-// grace is how much longer than its time limit a test's process may live, so
-// that the testing package can say where it hung.
+// grace is how much longer than its time limit a test's process may live at least, so that the testing package can say
+// where it hung. On a busy machine it has a quarter of the limit for that: its clock starts late, and it says it slowly.
 const grace = 3 * time.Second
 
 // DefaultMemory is how much memory a test's process may use: the reference of no lab needs a tenth of it.
@@ -97,15 +97,15 @@ func (r *Runner) process(ctx context.Context, test string, run Run, own string) 
 		}
 	}
 	once := func(timeout, begin time.Duration) (outcome, error) {
-		timeout = max(minTime, run.allowance.left(timeout))
+		timeout = max(minTime, run.allowance.left(timeout).Truncate(time.Second/10)) // a sentence names it
 		c := r.command(test, timeout, run, r.g.testLimits(run), own)
 		out, err := reporting(ctx, r.g.builder.Box(), c, begin, each)
 		sayLimit(&out, timeout, c.Time)
-		run.allowance.spend(out.Real)
+		run.allowance.spend(out.Outcome)
 		return out, err
 	}
 	out, err := once(timeoutOf(run), beginningOf(run))
-	if err != nil || !starved(out, run) || !run.allowance.retry() {
+	if err != nil || !starved(out, run) || run.allowance.left(minTime) < minTime {
 		return out, err
 	}
 	again, err := once(timeoutOf(run)*retryFactor, beginningOf(run)*retryFactor)
@@ -121,7 +121,7 @@ func (r *Runner) command(test string, timeout time.Duration, run Run, limits san
 			"-test.timeout", timeout.String()},
 		Dir:  filepath.Join(r.w.Root, "labs", r.lab.ID),
 		Env:  testEnv(own, run),
-		Time: timeout + grace, Limits: limits,
+		Time: timeout + max(grace, timeout/4), Limits: limits,
 		Confine: &sandbox.Confinement{Scratch: r.w.View, Own: own, Program: r.lab.Binary, Read: []string{r.w.Root, r.lab.Binary}},
 	}
 }

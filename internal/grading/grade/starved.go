@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"distlabs/internal/grading/result"
+	"distlabs/internal/grading/sandbox"
 	"distlabs/internal/harness/report"
 )
 
@@ -34,21 +35,29 @@ func timeoutOf(run Run) time.Duration {
 // TotalFactor is how many times the limit of one test all tests of a lab have together, of a submission.
 const TotalFactor = 5
 
+// leastCharged is the part of its real time with which a process is charged at least, however busy the machine is.
+const leastCharged = 4
+
 // allowance is what all tests of a submission have together. A nil one is without bounds.
 type allowance struct {
-	total   time.Duration
-	spent   atomic.Int64 // nanoseconds of real time, of the tests' processes
-	retried atomic.Bool
+	total time.Duration
+	spent atomic.Int64 // nanoseconds with which the tests' processes were charged
 }
 
 func newAllowance(run Run, labs int) *allowance {
 	return &allowance{total: TotalFactor * timeoutOf(run) * time.Duration(labs)}
 }
 
+// charged is the real time that counts of a process: not that in which it was ready to run and the machine was busy with
+// something else. At least a quarter counts, so that four times the total bounds the real time of a submission on any machine.
+func charged(out sandbox.Outcome) time.Duration {
+	return max(out.Real-out.Queued, min(out.CPU, out.Real), out.Real/leastCharged)
+}
+
 // spend notes how long a process took.
-func (a *allowance) spend(d time.Duration) {
+func (a *allowance) spend(out sandbox.Outcome) {
 	if a != nil {
-		a.spent.Add(int64(d))
+		a.spent.Add(int64(charged(out)))
 	}
 }
 
@@ -59,9 +68,6 @@ func (a *allowance) left(limit time.Duration) time.Duration {
 	}
 	return min(limit, a.total-time.Duration(a.spent.Load()))
 }
-
-// retry reports whether a test may be repeated: one of a submission.
-func (a *allowance) retry() bool { return a == nil || a.retried.CompareAndSwap(false, true) }
 
 // exhausted fills in the result of a test for which no time is left, and reports whether it has.
 func (r *Runner) exhausted(t *result.Test, run Run) bool {

@@ -40,3 +40,39 @@ func TestStarved(t *testing.T) {
 		})
 	}
 }
+
+// Time in which the machine was busy with something else is not the submission's, but for a quarter: else a machine that is
+// busy for ever would never end its grading.
+func TestCharged(t *testing.T) {
+	const s = time.Second
+	for _, tc := range []struct {
+		name                    string
+		real, cpu, queued, want time.Duration
+	}{
+		{name: "a quiet machine", real: 10 * s, cpu: 9 * s, want: 10 * s},
+		{name: "a test that sleeps", real: 60 * s, cpu: s, queued: s, want: 59 * s},
+		{name: "a busy machine", real: 60 * s, cpu: 20 * s, queued: 39 * s, want: 21 * s},
+		{name: "a machine that does nothing for it", real: 60 * s, queued: 60 * s, want: 15 * s},
+		{name: "several threads wait at once", real: 60 * s, queued: 600 * s, want: 15 * s},
+		{name: "several threads run at once", real: 60 * s, cpu: 600 * s, want: 60 * s},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			require.Equal(t, tc.want, charged(sandbox.Outcome{Real: tc.real, CPU: tc.cpu, Queued: tc.queued}))
+		})
+	}
+}
+
+// Every test that starves is repeated, as long as the submission has time left.
+func TestAllowanceBoundsStalling(t *testing.T) {
+	a := newAllowance(Run{Timeout: 10 * time.Second}, 2)
+	require.Equal(t, 10*time.Second, a.left(10*time.Second))
+	for range 9 {
+		a.spend(sandbox.Outcome{Real: 10 * time.Second})
+	}
+	require.Equal(t, 10*time.Second, a.left(40*time.Second), "ten limits for two labs")
+	a.spend(sandbox.Outcome{Real: 40 * time.Second, Queued: 40 * time.Second})
+	require.Less(t, a.left(minTime), minTime)
+	var none *allowance
+	none.spend(sandbox.Outcome{Real: time.Hour})
+	require.Equal(t, time.Hour, none.left(time.Hour))
+}

@@ -41,6 +41,9 @@ func TestHandoutStandsAlone(t *testing.T) {
 	require.NotEmpty(t, texts)
 	require.NoError(t, filepath.WalkDir(out, func(path string, e fs.DirEntry, err error) error {
 		require.NoError(t, err)
+		if path == filepath.Join(out, "internal", "grading", "newlab", "template") {
+			return filepath.SkipDir // of a lab that nobody has: the command embeds it
+		}
 		require.NotContains(t, []string{"solutions", "mutants", ".labs", ".git"}, e.Name())
 		if !e.IsDir() {
 			require.NotEqual(t, ".patch", filepath.Ext(path))

@@ -36,6 +36,11 @@ func (b Box) probe(ctx context.Context, scratch string) error {
 	if b.landlock && landlockABI() < 1 {
 		return errors.New("this kernel has no Landlock")
 	}
+	if b.user && !b.namespaces { // with a view of their own they do not come this way
+		if err := passable(filepath.Dir(scratch)); err != nil {
+			return err
+		}
+	}
 	dir, err := os.MkdirTemp(scratch, "probe-")
 	if err != nil {
 		return err
@@ -82,6 +87,21 @@ func (b Box) probe(ctx context.Context, scratch string) error {
 	return nil
 }
 
+// passable returns an error unless every user may pass through a folder.
+func passable(dir string) error {
+	dir, err := filepath.Abs(dir)
+	for ; err == nil; dir = filepath.Dir(dir) {
+		var info os.FileInfo
+		if info, err = os.Stat(dir); err == nil && info.Mode()&0o001 == 0 {
+			return fmt.Errorf("other users cannot pass through %s: set TMPDIR to a folder that all may enter, such as /tmp", dir)
+		}
+		if dir == filepath.Dir(dir) {
+			break
+		}
+	}
+	return err
+}
+
 // serveProbe tests the barriers from inside and returns the exit status.
 func serveProbe(text string) int {
 	var p probe
@@ -100,7 +120,7 @@ func serveProbe(text string) int {
 func (p probe) check() error {
 	// The race detector reads GORACE there.
 	if text, err := os.ReadFile("/proc/self/environ"); err != nil || !bytes.Contains(text, []byte(probeEnv)) {
-		return fmt.Errorf("/proc/self/environ can not be read: %v", err)
+		return fmt.Errorf("/proc/self/environ cannot be read: %v", err)
 	}
 	if err := os.WriteFile(filepath.Join(p.Own, "x"), nil, 0o666); err != nil {
 		return fmt.Errorf("its own folder is not writable: %w", err)

@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -263,8 +264,9 @@ func (b Box) demandUser(root bool) error {
 		return nil
 	}
 	text := "this grader is root, and can give the tests' processes no other user: run it as an ordinary user"
-	if len(b.Missing) > 0 {
-		text += " (" + b.Missing[0] + ")"
+	why := func(missing string) bool { return strings.Contains(missing, Box{user: true}.String()) }
+	if at := slices.IndexFunc(b.Missing, why); at >= 0 {
+		text += " (" + b.Missing[at] + ")"
 	}
 	return fmt.Errorf("sandbox: %w: %s", ErrIsolation, text)
 }

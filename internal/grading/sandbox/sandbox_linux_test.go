@@ -159,8 +159,31 @@ func TestRootNeedsAnotherUser(t *testing.T) {
 	require.NoError(t, Box{}.demandUser(false))
 	require.NoError(t, Box{user: true}.demandUser(true))
 	require.NoError(t, Box{namespaces: true}.demandUser(true))
-	err := Box{launcher: true, landlock: true, Isolation: Isolation{Missing: []string{"Landlock and a user of its own: permission denied"}}}.demandUser(true)
+	missing := []string{"namespaces and Landlock: operation not permitted", "Landlock and a user of its own: permission denied"}
+	err := Box{launcher: true, landlock: true, Isolation: Isolation{Missing: missing}}.demandUser(true)
 	require.ErrorIs(t, err, ErrIsolation)
 	require.EqualError(t, err, "sandbox: isolation is weaker than demanded: this grader is root, and can give the tests' processes no other user: "+
 		"run it as an ordinary user (Landlock and a user of its own: permission denied)")
+}
+
+// Without namespaces, the other users have to pass through the folder above the scratch folder: if they may not, root is told which.
+func TestOtherUsersPassThroughScratch(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("only root gives processes other users")
+	}
+	t.Setenv(isolationEnv, "1")
+	shut, err := os.MkdirTemp("/tmp", "shut-")
+	require.NoError(t, err)
+	t.Cleanup(func() { os.RemoveAll(shut) })
+	scratch := filepath.Join(shut, "scratch")
+	require.NoError(t, os.Mkdir(scratch, 0o700))
+	_, err = Find(t.Context(), scratch)
+	require.EqualError(t, err, "sandbox: isolation is weaker than demanded: this grader is root, and can give the tests' processes no other user: "+
+		"run it as an ordinary user (Landlock and a user of its own: other users cannot pass through "+shut+
+		": set TMPDIR to a folder that all may enter, such as /tmp)")
+	require.NoError(t, os.Chmod(shut, 0o711))
+	box, err := Find(t.Context(), scratch)
+	require.NoError(t, err)
+	require.True(t, box.OtherUsers())
+	require.Equal(t, IsolationGate, box.Level)
 }
