@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -240,6 +241,53 @@ func TestChangedResults(t *testing.T) {
 			} else {
 				require.NoError(t, err)
 			}
+		})
+	}
+}
+
+// --resume goes on with what was asked for, for the class that there was or a larger one.
+func TestResumeRefusesAnotherRun(t *testing.T) {
+	base := result.RunInfo{Version: result.RunVersion, Key: "k", Parts: []string{"1A", "1B"}, Seeds: 3, Hidden: 2, Secret: "s", Timeout: 60,
+		Submissions: []result.RunSubmission{{ID: "ada"}, {ID: "bob"}}}
+	for _, tc := range []struct {
+		name   string
+		change func(i *result.RunInfo)
+		want   string // "": it goes on
+	}{
+		{"the same", func(i *result.RunInfo) {}, ""},
+		{"another grader and other texts", func(i *result.RunInfo) { i.Key, i.Grader, i.Go, i.Course = "l", "2", "go2", "c" }, ""},
+		{"one more submission", func(i *result.RunInfo) { i.Submissions = append(i.Submissions, result.RunSubmission{ID: "cleo"}) }, ""},
+		{"one fewer", func(i *result.RunInfo) { i.Submissions = i.Submissions[:1] }, "not in the class any more: bob; give them again"},
+		{"other labs", func(i *result.RunInfo) { i.Parts = []string{"1B"} }, "parts 1A 1B against 1B"},
+		{"another base", func(i *result.RunInfo) { i.Base = course.Solution }, "base none against solution"},
+		{"other seeds", func(i *result.RunInfo) { i.Seeds = 0 }, "seeds a test 3 against 0"},
+		{"other hidden seeds", func(i *result.RunInfo) { i.Hidden = 0 }, "hidden seeds 2 against 0"},
+		{"another secret", func(i *result.RunInfo) { i.Secret = "" }, "secret s against none"},
+		{"another time", func(i *result.RunInfo) { i.Timeout = 1 }, "time a test 60ns against 1ns"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			dir := t.TempDir()
+			s, err := openStore(dir, base, nil, false)
+			require.NoError(t, err)
+			require.NoError(t, s.put("bob", &result.Result{Version: result.Version}, result.Key{Run: "k", Submission: "s"}))
+			require.NoError(t, s.close())
+			before, err := os.ReadFile(filepath.Join(dir, result.RunFile))
+			require.NoError(t, err)
+			now := base
+			now.Submissions = slices.Clone(base.Submissions)
+			tc.change(&now)
+			s, err = openStore(dir, now, nil, true)
+			if tc.want == "" {
+				require.NoError(t, err)
+				require.NoError(t, s.close())
+				return
+			}
+			require.ErrorIs(t, err, ErrUsage)
+			require.ErrorContains(t, err, tc.want)
+			after, err := os.ReadFile(filepath.Join(dir, result.RunFile))
+			require.NoError(t, err)
+			require.Equal(t, string(before), string(after))
+			require.FileExists(t, filepath.Join((&result.RunDir{Dir: dir}).ResultDir("bob"), result.ResultsFile))
 		})
 	}
 }
