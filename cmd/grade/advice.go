@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 
 	"github.com/spf13/cobra"
 
@@ -30,14 +31,17 @@ It is advice: it costs no points, and the exit status is 0.`,
 				labs = append(labs, s.Lab)
 			}
 			all, err := advise(cmd.Context(), c, labs...)
-			if err != nil {
+			broken, notCompiled := errors.AsType[advice.NotCompiled](err)
+			if err != nil && !notCompiled {
 				return err
 			}
 			p := newPrinter(cmd.OutOrStdout())
 			for _, a := range all {
 				p.printf("%s\n", a)
 			}
-			if len(all) == 0 {
+			if notCompiled {
+				p.printf("no advice yet: %s\n", oneLine(broken.Error()))
+			} else if len(all) == 0 {
 				p.printf("nothing to advise\n")
 			}
 			return nil
@@ -66,7 +70,7 @@ func printAdvice(cmd *cobra.Command, p *printer, c *course.Course, selected []co
 		return nil
 	}
 	all, err := advise(cmd.Context(), c, labs...)
-	if err != nil {
+	if _, notCompiled := errors.AsType[advice.NotCompiled](err); err != nil && !notCompiled {
 		return err
 	}
 	for i, a := range all {

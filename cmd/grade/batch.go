@@ -96,6 +96,7 @@ func (f batchFlags) run(cmd *cobra.Command, args []string) error {
 	if err != nil {
 		return asked(err)
 	}
+	defer found.Close()
 	progress := &classStatus{w: cmd.ErrOrStderr(), live: isTerminal(cmd.ErrOrStderr()), every: 30 * time.Second}
 	o.Progress = progress.step
 	p := newPrinter(cmd.OutOrStdout())

@@ -171,7 +171,7 @@ func TestHiddenSeeds(t *testing.T) {
 	require.NotEqual(t, first["ada"], first["bob"], "the seeds must depend on the submission")
 	require.Equal(t, first, grades("../again", "--seed-secret", "../secret"))
 	hand(t, "../secret", "another secret 0123456789")
-	require.NotEqual(t, first, grades("../first", "--seed-secret", "../secret", "--resume"))
+	require.NotEqual(t, first, grades("../second", "--seed-secret", "../secret"))
 
 	var stdout, stderr bytes.Buffer
 	seed := strconv.FormatUint(first["ada"][0], 10)

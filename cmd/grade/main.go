@@ -30,8 +30,9 @@ const (
 	exitGraded         = 0
 	exitFailed         = 1 // some test failed, in a student's own run
 	exitUsage          = 2
-	exitInfrastructure = 3 // this checkout or machine is at fault, not a submission
-	exitIsolation      = 4 // isolation weaker than demanded
+	exitInfrastructure = 3   // this checkout or machine is at fault, not a submission
+	exitIsolation      = 4   // isolation weaker than demanded
+	exitInterrupted    = 130 // as shells have it
 )
 
 func main() {
@@ -57,7 +58,7 @@ func execute(args []string, stdout, stderr io.Writer) int {
 		status = &exitError{code: exitUsage, err: err}
 	}
 	if errors.Is(err, context.Canceled) {
-		status.err = errors.New("interrupted")
+		status = &exitError{code: exitInterrupted, err: errors.New("interrupted")}
 	}
 	if status.err != nil {
 		fmt.Fprintln(stderr, "grade: "+trimmed(status.err).Error())
@@ -119,16 +120,16 @@ part (1A). Without a name, a command is about all of them.
 
 Exit status: 0 all passed, or a submission was graded whatever its marks;
 1 some test failed; 2 usage; 3 this checkout or machine is at fault;
-4 isolation weaker than demanded.`,
+4 isolation weaker than demanded; 130 interrupted.`,
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
-	root.CompletionOptions.HiddenDefaultCmd = true
 	root.AddCommand(runCommand(), mutantsCommand(), soakCommand(), exploreCommand(), listCommand(), doctorCommand(),
 		traceCommand(), replayCommand(),
 		hintCommand(), solutionCommand(), resetCommand(), carryCommand(), adviceCommand())
 	root.AddCommand(batchCommand(), mergeCommand(), diffCommand(), handoutCommand(), selfcheckCommand(), similarCommand())
 	root.AddCommand(reportCommand(), gradescopeZipCommand(), checkCommand(), newLabCommand())
+	arrange(root, inHandout())
 	return root
 }
 

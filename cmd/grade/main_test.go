@@ -48,11 +48,12 @@ func TestScripts(t *testing.T) {
 				}
 			}
 			env.Values["tree"] = snapshot
+			env.Values["interrupted"] = new(*exec.Cmd)
 			env.Cd = course
 			env.Vars = append(env.Vars, caches...)
 			return nil
 		},
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){"unchanged": unchanged, "exits": exits, "interrupt": interrupt, "seal": seal},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"unchanged": unchanged, "exits": exits, "interrupt": interrupt, "ended": ended, "seal": seal},
 	})
 }
 
@@ -119,7 +120,17 @@ func interrupt(ts *testscript.TestScript, neg bool, args []string) {
 			ts.Fatalf("nothing was built in a minute")
 		}
 	}
-	ts.Check(ts.BackgroundCmds()[0].Process.Signal(os.Interrupt))
+	running := ts.BackgroundCmds()[0]
+	*ts.Value("interrupted").(**exec.Cmd) = running
+	ts.Check(running.Process.Signal(os.Interrupt))
+}
+
+// ended fails unless the command that was interrupted, and waited for, has the status.
+func ended(ts *testscript.TestScript, neg bool, args []string) {
+	state := (*ts.Value("interrupted").(**exec.Cmd)).ProcessState
+	if neg || len(args) != 1 || strconv.Itoa(state.ExitCode()) != args[0] {
+		ts.Fatalf("the interrupted command ended with %v, want %v", state, args)
+	}
 }
 
 // seal puts beside the results.json of a folder the key that a batch would: with its hash.

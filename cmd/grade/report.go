@@ -19,7 +19,7 @@ import (
 // The forms of a report: of one result, of a class, or of both.
 var (
 	forOne   = []string{"gradescope", "classroom50", "github", "prairielearn", "vpl", "junit", "csv", "html"}
-	forClass = []string{"csv", "canvas", "junit", "html"}
+	forClass = []string{"csv", "canvas", "moodle", "junit", "html"}
 )
 
 // reportFlags say in which form a result is written, and where.
@@ -58,12 +58,14 @@ the form that another system reads.
   prairielearn  results.json of a PrairieLearn external grader
   vpl           what an evaluation script of Moodle's VPL prints
   canvas        a gradebook that was exported from Canvas, with one column filled
+  moodle        a grading worksheet that was downloaded from an assignment of
+                Moodle's, with its grades filled
   csv           a table of a class: students down, parts across
   junit         JUnit XML
   html          a page; of a class (--out names a folder) a page a student and a
                 matrix, index.html
 
-The first five are about one submission; canvas is about a class.`,
+The first five are about one submission; canvas and moodle are about a class.`,
 		Example: `  grade report --format gradescope results.json
   grade report --format html RUN --out PAGES
   grade report --format canvas --gradebook exported.csv --column "Lab 4" RUN --out import.csv`,
@@ -71,8 +73,8 @@ The first five are about one submission; canvas is about a class.`,
 		RunE: action(func(cmd *cobra.Command, args []string) error { return f.run(cmd, args[0], formats) }),
 	}
 	f.bind(cmd.Flags(), formats)
-	cmd.Flags().StringVar(&f.gradebook, "gradebook", "", "canvas: the `file` that Canvas exported")
-	cmd.Flags().StringVar(&f.column, "column", "", "canvas: the `assignment` to fill, as its column is headed")
+	cmd.Flags().StringVar(&f.gradebook, "gradebook", "", "canvas, moodle: the `file` that Canvas exported, or Moodle's grading worksheet")
+	cmd.Flags().StringVar(&f.column, "column", "", "canvas, moodle: the `assignment` to fill, as its column is headed (moodle: default Grade)")
 	cmd.Flags().StringVar(&f.title, "title", "Labs", "html: the title of the class's page")
 	return cmd
 }
@@ -81,8 +83,13 @@ func (f reportFlags) run(cmd *cobra.Command, path string, formats []string) erro
 	if err := f.check(formats); err != nil {
 		return err
 	}
-	if (f.format == "canvas") != (f.gradebook != "" && f.column != "") {
-		return usage(errors.New("--format canvas needs --gradebook and --column, and they need it"))
+	switch {
+	case f.format == "canvas" && (f.gradebook == "" || f.column == ""):
+		return usage(errors.New("--format canvas needs --gradebook and --column"))
+	case f.format == "moodle" && f.gradebook == "":
+		return usage(errors.New("--format moodle needs --gradebook: the grading worksheet that Moodle offers for download"))
+	case f.format != "canvas" && f.format != "moodle" && (f.gradebook != "" || f.column != ""):
+		return usage(errors.New("--gradebook and --column are for --format canvas and moodle"))
 	}
 	info, err := os.Stat(path)
 	if errors.Is(err, os.ErrNotExist) {
@@ -143,7 +150,7 @@ func (f reportFlags) check(formats []string) error {
 
 // writeOne writes the report of one result.
 func (f reportFlags) writeOne(cmd *cobra.Command, r *result.Result) error {
-	if f.format == "canvas" {
+	if f.format == "canvas" || f.format == "moodle" {
 		return f.writeClass(cmd, export.OfResults(r))
 	}
 	return f.toOut(cmd, func(w io.Writer) error { return f.encode(w, r) })
@@ -199,8 +206,8 @@ func (f reportFlags) writeClass(cmd *cobra.Command, class export.Class) error {
 		return f.toOut(cmd, func(w io.Writer) error { return export.CSV(w, class) })
 	case "junit":
 		return f.toOut(cmd, func(w io.Writer) error { return export.JUnit(w, class) })
-	case "canvas":
-		return f.writeCanvas(cmd, class)
+	case "canvas", "moodle":
+		return f.fillGradebook(cmd, class)
 	case "html":
 		if f.out == "" {
 			return usage(errors.New("--format html writes the pages of a class into a folder: name it with --out"))
@@ -211,15 +218,19 @@ func (f reportFlags) writeClass(cmd *cobra.Command, class export.Class) error {
 	return usage(fmt.Errorf("--format %s is about one submission: name its results.json, such as RUN/submissions/alice/results.json", f.format))
 }
 
-// writeCanvas fills the gradebook and says what became of each submission.
-func (f reportFlags) writeCanvas(cmd *cobra.Command, class export.Class) error {
+// fillGradebook fills the gradebook and says what became of each submission.
+func (f reportFlags) fillGradebook(cmd *cobra.Command, class export.Class) error {
 	gradebook, err := os.ReadFile(f.gradebook)
 	if err != nil {
 		return usage(fmt.Errorf("--gradebook: %w", err))
 	}
 	var filled bytes.Buffer
-	report, err := export.Canvas(&filled, gradebook, f.column, class)
-	if errors.Is(err, export.ErrGradebook) {
+	fill := export.Canvas
+	if f.format == "moodle" {
+		fill = export.Moodle
+	}
+	report, err := fill(&filled, gradebook, f.column, class)
+	if errors.Is(err, export.ErrGradebook) || errors.Is(err, export.ErrWorksheet) {
 		return usage(err)
 	}
 	if err != nil {
@@ -245,6 +256,8 @@ func (f reportFlags) writeCanvas(cmd *cobra.Command, class export.Class) error {
 	say("no such student in the gradebook", report.Unknown)
 	say("more than one could be meant, left alone", report.Unsure)
 	say("not graded, left alone", report.Ungraded)
+	say("not a number, left alone", report.Kept)
+	say("had another number before", report.Replaced)
 	say("students without a submission", report.Empty)
 	return nil
 }

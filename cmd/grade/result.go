@@ -12,6 +12,10 @@ import (
 // printResult prints the table of parts, then what failed: the first in full,
 // the others in a line each, or with verbose all of them in full.
 func printResult(p *printer, r *result.Result, verbose bool) {
+	if r.Ungraded != "" { // which is not the same as no points
+		p.printf("%s %s\n", p.bad("not graded:"), oneLine(r.Ungraded))
+		return
+	}
 	for _, lab := range r.Labs {
 		printLab(p, r.Source.Kind, lab, verbose)
 	}

@@ -65,7 +65,7 @@ grader that is killed leaves behind what it knew.`,
 	}
 	flags := cmd.Flags()
 	flags.BoolVar(&f.solution, "solution", false, "grade the reference solutions")
-	flags.StringVar(&f.submission, "submission", "", "grade the files of this `directory`, with further seeds derived from them")
+	flags.StringVar(&f.submission, "submission", "", "grade the files of this `folder` or archive, with further seeds derived from them")
 	flags.StringVar(&f.base, "base", "own", "the earlier `labs` that a lab builds on: own or reference")
 	flags.StringVar(&f.json, "json", "", "write the results to this `file` (schemas/results.schema.json)")
 	flags.IntVar(&f.jobs, "jobs", 0, "processes at a time (default: one per core)")
@@ -102,8 +102,9 @@ func (f runFlags) run(cmd *cobra.Command, args []string) error {
 		return err
 	}
 	run := grade.Run{Seeds: f.seeds, Seed: f.seed, Timeout: f.timeout}
+	why := "" // nothing can be graded
 	if source.Kind == course.Submission {
-		if source.Held, err = submission.Hold(c, source.Path, selected); err != nil {
+		if source.Held, why, err = readSubmission(c, source.Path, selected); err != nil {
 			return err
 		}
 		if f.seed == "" {
@@ -124,6 +125,10 @@ func (f runFlags) run(cmd *cobra.Command, args []string) error {
 			if progress.then, err = f.keep(cmd, g.Partial(source, selected)); err != nil {
 				return err
 			}
+		}
+		if why != "" {
+			graded = g.Ungraded(source, selected, why)
+			return nil
 		}
 		graded, err = g.Grade(cmd.Context(), source, selected, run)
 		return err
@@ -218,10 +223,16 @@ func (f runFlags) graded() (submission.Source, error) {
 		return submission.Source{}, usage(fmt.Errorf("submission %q does not exist", f.submission))
 	case err != nil:
 		return submission.Source{}, err
-	case !info.IsDir():
-		return submission.Source{}, usage(fmt.Errorf("submission %q is not a directory", f.submission))
+	case !info.IsDir() && !submission.IsArchive(f.submission):
+		return submission.Source{}, usage(fmt.Errorf("submission %q is neither a folder nor an archive (%s)", f.submission, submission.ArchiveEndings()))
 	}
 	return submission.Source{Kind: course.Submission, Path: f.submission}, nil
+}
+
+// readSubmission reads a folder or archive by the rules by which grade batch reads one.
+func readSubmission(c *course.Course, path string, selected []course.Selected) (held submission.Held, why string, err error) {
+	folder := func(prefix string) (string, error) { return os.MkdirTemp("", prefix) }
+	return submission.NewReader(c, selected, folder).Read(submission.Piece{Path: path})
 }
 
 func writeJSON(path string, graded *result.Result) error {

@@ -25,6 +25,7 @@ print the commands that search them. Similarity is not ours to judge; Dolos
 			if err != nil {
 				return asked(err)
 			}
+			defer found.Close()
 			s, err := class.ExportSimilar(c, found, selected, out)
 			if err != nil {
 				return asked(err)

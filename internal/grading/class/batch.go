@@ -126,9 +126,9 @@ func describe(ctx context.Context, g *grade.Grader, c *Class, o Options) (result
 
 // all grades this run's share of the class.
 func (b *batch) all(ctx context.Context, c *Class) error {
-	forms := make(map[string]form, len(c.Submissions))
+	found := make(map[string]Submission, len(c.Submissions))
 	for _, s := range c.Submissions {
-		forms[s.ID] = s.form
+		found[s.ID] = s
 	}
 	mine := b.store.run.Info.Mine()
 	b.state.Total = len(mine)
@@ -141,7 +141,7 @@ func (b *batch) all(ctx context.Context, c *Class) error {
 		}
 		group.Go(func() error {
 			b.tell(m.ID, func(p *Progress) { p.Begun = true })
-			kept, ungraded, err := b.one(ctx, Submission{RunSubmission: m, form: forms[m.ID]})
+			kept, ungraded, err := b.one(ctx, found[m.ID])
 			if ctx.Err() != nil {
 				return ctx.Err()
 			}

@@ -14,7 +14,10 @@ import (
 	"errors"
 	"fmt"
 
+	"distlabs/internal/grading/course"
 	"distlabs/internal/grading/result"
+	"distlabs/internal/grading/submission"
+	"distlabs/internal/grading/workspace"
 )
 
 // ErrUsage is wrapped by errors about what was asked.
@@ -30,15 +33,26 @@ func usage(format string, args ...any) error { return usageError{fmt.Sprintf(for
 // Submission is one of a class, not read yet.
 type Submission struct {
 	result.RunSubmission
-	form form
+	pieces []submission.Piece // what was handed in; none: nothing
+	notes  []string           // what of it is not read, a sentence each
 }
 
-// form is how a submission is kept.
-type form int
+// reader reads a class's submissions.
+type reader struct{ *submission.Reader }
 
-const (
-	formFolder  form = iota // a folder of files, or of one archive
-	formArchive             // an archive
-	formLoose               // files of a folder that share a prefix, as Canvas names them
-	formNothing             // nothing was handed in
-)
+func newReader(c *course.Course, scratch *workspace.Scratch, selected []course.Selected) *reader {
+	return &reader{submission.NewReader(c, selected, scratch.Folder)}
+}
+
+// read reads the permitted files of a submission. If it cannot be graded why
+// says so, in a sentence; the error is about this machine.
+func (r *reader) read(s Submission) (held submission.Held, why string, err error) {
+	held, why, err = r.Read(s.pieces...)
+	for id, files := range held {
+		if !files.Absent {
+			files.Notes = append(files.Notes, s.notes...)
+			held[id] = files
+		}
+	}
+	return held, why, err
+}

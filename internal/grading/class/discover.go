@@ -7,29 +7,45 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
+	"unicode/utf8"
+
+	"golang.org/x/text/encoding"
+	"golang.org/x/text/encoding/charmap"
+	"golang.org/x/text/encoding/unicode"
 
 	"distlabs/internal/grading/result"
+	"distlabs/internal/grading/submission"
 )
 
 // Class is the submissions that were found, in the order of their ids.
 type Class struct {
 	Submissions []Submission
 	Ignored     []string // names in the class's folder that are no submission
+
+	unpacked []string // folders that were made, for Close
 }
 
-// Find finds the submissions of a class: in one folder, of folders and
-// archives; in several folders and archives, one a submission; or in a roster,
-// a CSV file with the columns id, name and path.
+// Find finds the submissions of a class: in one folder or archive, as a learning platform packs it; in several folders
+// and archives, one a submission; or in a roster, a CSV file with the columns id, name and path. The caller must Close
+// the class.
 func Find(paths []string) (*Class, error) {
 	if len(paths) == 0 {
 		return nil, usage("no submissions: name a folder of them, archives, or a roster.csv")
 	}
 	c := &Class{}
+	if err := c.find(paths); err != nil {
+		return nil, errors.Join(err, c.Close())
+	}
+	return c, nil
+}
+
+func (c *Class) find(paths []string) error {
 	var err error
 	if len(paths) == 1 && strings.EqualFold(filepath.Ext(paths[0]), ".csv") {
 		err = c.roster(paths[0])
@@ -37,13 +53,13 @@ func Find(paths []string) (*Class, error) {
 		err = c.given(paths)
 	}
 	if err != nil {
-		return nil, err
+		return err
 	}
 	slices.SortFunc(c.Submissions, func(a, b Submission) int { return cmp.Compare(a.ID, b.ID) })
 	if len(c.Submissions) == 0 {
-		return nil, usage("no submissions in %s: want a folder or an archive (%s) for each", paths[0], strings.Join(archiveEndings, ", "))
+		return usage("no submissions in %s: want a folder or an archive (%s) for each", paths[0], submission.ArchiveEndings())
 	}
-	return c, c.unique()
+	return c.unique()
 }
 
 // unique refuses ids that a file system could take for one.
@@ -69,65 +85,121 @@ func (c *Class) given(paths []string) error {
 		case err != nil:
 			return fmt.Errorf("class: %w", err)
 		case info.IsDir() && len(paths) == 1:
-			return c.folder(path)
+			return c.folder(path, path)
 		case info.IsDir():
-			c.add(path, filepath.Base(filepath.Clean(path)), formFolder)
-		case isArchive(path):
-			c.add(path, withoutEnding(filepath.Base(path)), formArchive)
+			c.add(path, path, filepath.Base(filepath.Clean(path)))
+		case isBulk(path, len(paths) == 1):
+			if err := c.bulk(path, path); err != nil {
+				return err
+			}
+		case submission.IsArchive(path):
+			c.add(path, path, submission.WithoutEnding(filepath.Base(path)))
 		default:
-			return usage("%s is neither a folder nor an archive (%s) nor a roster (.csv)", path, strings.Join(archiveEndings, ", "))
+			return usage("%s is neither a folder nor an archive (%s) nor a roster (.csv)", path, submission.ArchiveEndings())
 		}
 	}
 	return nil
 }
 
-// folder takes every folder and archive of the class's folder, and groups files
-// that bear the prefix of Canvas.
-func (c *Class) folder(dir string) error {
+// bulk takes a class that is packed in one archive, which is called so.
+func (c *Class) bulk(path, called string) error {
+	dir, err := c.unpackBulk(path)
+	if err != nil {
+		return err
+	}
+	return c.folder(dir, called)
+}
+
+// found is one upload in a class's folder.
+type found struct {
+	upload
+	path   string
+	called string // what the class was told that the path is
+}
+
+// folder takes every folder and archive of the class's folder, which is called so, and puts together what a platform's
+// names say is one student's.
+func (c *Class) folder(dir, called string) error {
 	entries, err := os.ReadDir(dir)
 	if err != nil {
 		return fmt.Errorf("class: %w", err)
 	}
-	loose := map[string]bool{}
+	entries = slices.DeleteFunc(entries, func(e os.DirEntry) bool { return submission.Hidden(e.Name()) })
+	if len(entries) == 1 && entries[0].IsDir() && hasUploads(filepath.Join(dir, entries[0].Name())) {
+		return c.folder(filepath.Join(dir, entries[0].Name()), filepath.Join(called, entries[0].Name()))
+	}
+	groups := map[string][]found{}
 	for _, e := range entries {
 		name := e.Name()
-		path := filepath.Join(dir, name)
-		canvas := canvasName.FindStringSubmatch(name)
+		path, called := filepath.Join(dir, name), filepath.Join(called, name)
+		up, ok := parseUpload(name, e.IsDir())
 		switch {
-		case hidden(name):
+		case !e.IsDir() && !e.Type().IsRegular():
+			c.Ignored = append(c.Ignored, name)
+		case ok:
+			groups[up.key] = append(groups[up.key], found{up, path, called})
 		case e.IsDir():
-			c.add(path, name, formFolder)
-		case e.Type().IsRegular() && isArchive(name):
-			c.add(path, withoutEnding(name), formArchive)
-		case e.Type().IsRegular() && canvas != nil && strings.HasSuffix(name, ".go"):
-			if id := canvas[1] + "_" + canvas[2]; !loose[id] {
-				loose[id] = true
-				c.add(filepath.Join(dir, canvas[1]+"_*"+canvas[2]+"_*"), id, formLoose)
+			c.add(path, called, name)
+		case isBulk(path, false):
+			if err := c.bulk(path, called); err != nil {
+				return err
 			}
+		case submission.IsArchive(name):
+			c.add(path, called, submission.WithoutEnding(name))
 		default:
 			c.Ignored = append(c.Ignored, name)
 		}
 	}
+	c.addGroups(groups)
 	return nil
 }
 
-var (
-	// Moodle: "Ada Lovelace_12345_assignsubmission_file_".
-	moodleName = regexp.MustCompile(`^(.+)_(\d+)_assignsubmission_(?:file|onlinetext)_?$`)
-	// Canvas: "lovelaceada_LATE_12345_67890_raft-1.go": name, late, user, attachment, file.
-	canvasName = regexp.MustCompile(`^([\pL\pN-]+)_(?:LATE_)?(\d+)_(\d+)_(.+)$`)
-)
+// hasUploads reports whether a folder has a name in it that a platform gave.
+func hasUploads(dir string) bool {
+	entries, _ := os.ReadDir(dir)
+	return slices.ContainsFunc(entries, func(e os.DirEntry) bool {
+		_, ok := parseUpload(e.Name(), e.IsDir())
+		return ok
+	})
+}
 
-// add adds a submission whose id is made from the name of its folder or archive.
-func (c *Class) add(path, name string, f form) {
-	s := Submission{form: f}
-	s.Path = path
-	if m := moodleName.FindStringSubmatch(name); m != nil {
-		name, s.Name = m[1]+"_"+m[2], m[1]
-	} else if m := canvasName.FindStringSubmatch(name); m != nil && f == formArchive {
-		name = m[1] + "_" + m[2]
+// addGroups adds a submission for each student's uploads.
+func (c *Class) addGroups(groups map[string][]found) {
+	keys := slices.Sorted(maps.Keys(groups))
+	ids := map[string]int{}
+	for _, key := range keys {
+		ids[strings.ToLower(cleanID(groups[key][0].id))]++
 	}
-	s.ID = cleanID(name)
+	for _, key := range keys {
+		list := groups[key]
+		id := cleanID(list[0].id)
+		if ids[strings.ToLower(id)] > 1 {
+			id = cleanID(key)
+		}
+		s := Submission{RunSubmission: result.RunSubmission{ID: id, Name: list[0].name, Path: list[0].called}}
+		list, older := newest(list)
+		if len(older) > 0 {
+			s.notes = append(s.notes, "of several attempts the newest is graded; not read: that of "+strings.Join(older, ", "))
+		}
+		// A comment is read only if there is nothing else: then the reason names it.
+		work := slices.DeleteFunc(slices.Clone(list), func(f found) bool { return f.aside })
+		if len(work) > 0 {
+			list = work
+		}
+		for _, f := range list {
+			s.pieces = append(s.pieces, submission.Piece{Path: f.path, Name: cmp.Or(f.file, filepath.Base(f.path))})
+		}
+		if s.Path = list[0].called; len(list) > 1 {
+			s.Path += fmt.Sprintf(" and %d more", len(list)-1)
+		}
+		c.Submissions = append(c.Submissions, s)
+	}
+}
+
+// add adds a folder or archive that bears no platform's name.
+func (c *Class) add(path, called, name string) {
+	s := Submission{pieces: []submission.Piece{{Path: path}}}
+	s.Path, s.ID = called, cleanID(name)
 	c.Submissions = append(c.Submissions, s)
 }
 
@@ -158,8 +230,9 @@ func (c *Class) roster(path string) error {
 	if err != nil {
 		return fmt.Errorf("class: %w", err)
 	}
-	r := csv.NewReader(bytes.NewReader(bytes.TrimPrefix(text, []byte("\ufeff"))))
+	r := csv.NewReader(strings.NewReader(decoded(text)))
 	r.FieldsPerRecord = -1
+	r.Comma = comma(text)
 	head, err := r.Read()
 	if err != nil {
 		return usage("%s: %v", path, err)
@@ -196,25 +269,44 @@ func (c *Class) roster(path string) error {
 
 func rosterSubmission(dir, id, name, path string) (Submission, error) {
 	if !idForm.MatchString(id) || len([]rune(id)) > maxID {
-		return Submission{}, fmt.Errorf("the id %q can not name a folder: want letters, digits and . _ @ + -, at most %d", id, maxID)
+		return Submission{}, fmt.Errorf("the id %q cannot name a folder: want letters, digits and . _ @ + -, at most %d", id, maxID)
 	}
 	s := Submission{RunSubmission: result.RunSubmission{ID: id, Name: name, Path: path}}
 	if path == "" {
-		s.form = formNothing
 		return s, nil
 	}
 	if !filepath.IsAbs(path) {
 		s.Path = filepath.Join(dir, filepath.FromSlash(path))
 	}
-	info, err := os.Stat(s.Path)
-	switch {
-	case errors.Is(err, os.ErrNotExist):
-		s.form = formNothing
-	case err == nil && !info.IsDir():
-		s.form = formArchive // what is none is told when it is read
-	}
-	return s, nil // any other error comes again when it is read, and is then about this one alone
+	s.pieces = []submission.Piece{{Path: s.Path}}
+	return s, nil
 }
 
-// hidden reports whether a name is a file system's own affair.
-func hidden(name string) bool { return strings.HasPrefix(name, ".") || name == "__MACOSX" }
+// decoded returns the text of a roster: UTF-8, UTF-16 with a byte order mark, or, as spreadsheet programs save CSV on
+// Windows, code page 1252.
+func decoded(text []byte) string {
+	from := encoding.Encoding(charmap.Windows1252)
+	switch {
+	case bytes.HasPrefix(text, []byte{0xff, 0xfe}), bytes.HasPrefix(text, []byte{0xfe, 0xff}):
+		from = unicode.UTF16(unicode.LittleEndian, unicode.ExpectBOM)
+	case utf8.Valid(text):
+		return strings.TrimPrefix(string(text), "\ufeff")
+	}
+	plain, err := from.NewDecoder().Bytes(text)
+	if err != nil {
+		plain = bytes.ToValidUTF8(text, []byte("?"))
+	}
+	return string(plain)
+}
+
+// comma is the character between the cells of a roster: the one that its first line has most of.
+func comma(text []byte) rune {
+	head, _, _ := strings.Cut(decoded(text), "\n")
+	best := ','
+	for _, r := range ";\t" {
+		if strings.Count(head, string(r)) > strings.Count(head, string(best)) {
+			best = r
+		}
+	}
+	return best
+}

@@ -242,24 +242,30 @@ func InfoDiff(a, b result.RunInfo) []string {
 	if a.Key == b.Key {
 		return nil
 	}
-	var list []string
-	add := func(what string, x, y any) {
-		if x, y := fmt.Sprint(x), fmt.Sprint(y); x != y {
-			list = append(list, fmt.Sprintf("%s %s against %s", what, quote(x), quote(y)))
-		}
-	}
-	add("grader", a.Grader, b.Grader)
-	add("Go", a.Go, b.Go)
-	add("parts", strings.Join(a.Parts, " "), strings.Join(b.Parts, " "))
-	add("base", a.Base, b.Base)
-	add("seeds a test", a.Seeds, b.Seeds)
-	add("hidden seeds", a.Hidden, b.Hidden)
-	add("secret", a.Secret, b.Secret)
-	add("time a test", a.Timeout, b.Timeout)
-	add("isolation", a.Isolation, b.Isolation)
-	add("labs, tests and harness", a.Course[:min(12, len(a.Course))], b.Course[:min(12, len(b.Course))])
+	list := askedDiff(a, b)
+	list = differing(list, "grader", a.Grader, b.Grader)
+	list = differing(list, "Go", a.Go, b.Go)
+	list = differing(list, "isolation", a.Isolation, b.Isolation)
+	list = differing(list, "labs, tests and harness", a.Course[:min(12, len(a.Course))], b.Course[:min(12, len(b.Course))])
 	if len(list) == 0 {
 		list = append(list, "their keys differ")
+	}
+	return list
+}
+
+// askedDiff lists in what two runs differ that whoever began them asked for.
+func askedDiff(a, b result.RunInfo) []string {
+	list := differing(nil, "parts", strings.Join(a.Parts, " "), strings.Join(b.Parts, " "))
+	list = differing(list, "base", a.Base, b.Base)
+	list = differing(list, "seeds a test", a.Seeds, b.Seeds)
+	list = differing(list, "hidden seeds", a.Hidden, b.Hidden)
+	list = differing(list, "secret", a.Secret, b.Secret)
+	return differing(list, "time a test", a.Timeout, b.Timeout)
+}
+
+func differing(list []string, what string, x, y any) []string {
+	if x, y := fmt.Sprint(x), fmt.Sprint(y); x != y {
+		list = append(list, fmt.Sprintf("%s %s against %s", what, quote(x), quote(y)))
 	}
 	return list
 }

@@ -59,6 +59,10 @@ func (s *store) begin(resume bool) error {
 		return usage("%s holds a run already: go on with it by --resume, or name another folder", s.run.Dir)
 	case !sameShard(before.Info.Shard, s.run.Info.Shard):
 		return usage("%s is %s of its class, not %s: name that, or another folder", s.run.Dir, shardName(before.Info.Shard), shardName(s.run.Info.Shard))
+	default:
+		if err := sameRun(s.run.Dir, before.Info, s.run.Info); err != nil {
+			return err
+		}
 	}
 	if err := s.sweep(); err != nil {
 		return err
@@ -68,6 +72,29 @@ func (s *store) begin(resume bool) error {
 		return fmt.Errorf("class: %w", err)
 	}
 	return replaceFile(s.run.Dir, result.RunFile, append(text, '\n'))
+}
+
+// sameRun refuses to go on with a run that was asked for something else: its results would be overwritten, and those of
+// submissions that are not named again would be lost without a word. What may differ is what was graded with: the
+// grader, Go, the labs' texts. Then results are made again.
+func sameRun(dir string, before, now result.RunInfo) error {
+	if list := askedDiff(before, now); len(list) > 0 {
+		return usage("%s was begun with other demands (there, then now): %s; ask for the same, or name another folder by --out", dir, strings.Join(list, "; "))
+	}
+	has := map[string]bool{}
+	for _, s := range now.Submissions {
+		has[s.ID] = true
+	}
+	var gone []string
+	for _, s := range before.Submissions {
+		if !has[s.ID] {
+			gone = append(gone, s.ID)
+		}
+	}
+	if len(gone) > 0 {
+		return usage("%s has submissions that are not in the class any more: %s; give them again, or name another folder by --out", dir, some(gone))
+	}
+	return nil
 }
 
 // sweep removes what an earlier process did not finish.

@@ -8,13 +8,15 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"distlabs/internal/grading/result"
 )
 
 // ErrGradebook says that a gradebook cannot be filled: it is not what Canvas
 // exports, or has no such column.
 var ErrGradebook = errors.New("export: canvas")
 
-// CanvasReport says what became of a class in a gradebook.
+// CanvasReport says what became of a class in a gradebook, be it of Canvas or Moodle.
 type CanvasReport struct {
 	Column   string   // the header of the column that was filled
 	Possible float64  // the column's points possible; 0 if the file does not say
@@ -23,17 +25,23 @@ type CanvasReport struct {
 	Unsure   []string // submissions that match several rows, or share one: left alone
 	Ungraded []string // submissions that have no grade: left alone
 	Empty    []string // students of the gradebook without a submission: left alone
+	Kept     []string // students whose cell says something other than a number, such as EX or N/A: left alone
+	Replaced []string // students whose cell had another number before, with that number
 }
 
 // canvasKeys are the columns by which a submission finds its student.
 var canvasKeys = []string{"ID", "SIS Login ID", "SIS User ID"}
 
-// canvasReadOnly are the columns that Canvas itself computes.
-var canvasReadOnly = regexp.MustCompile(`(Current|Final|Unposted|Override) .*(Score|Points|Grade|Status)|Override (Score|Grade|Status)|(Current|Final) (Score|Points|Grade)`)
+// canvasOwn are the columns that Canvas itself computes, for the course and for each group of assignments ("Labs Final
+// Score"), and those about the student. An assignment's header ends in its number, whatever its name is.
+var (
+	canvasOwn     = regexp.MustCompile(`(^| )((Unposted )?(Current|Final) (Score|Points|Grade)|Override (Score|Grade|Status))( \([^()]*\))?$`)
+	canvasStudent = []string{"Student", "LastName", "FirstName", "ID", "SIS User ID", "SIS Login ID", "Integration ID", "Root Account", "Section", "Notes"}
+)
 
-// canvasDownload is the name of a submission as Canvas lets an instructor
-// download it: doejane_LATE_12345_67890_lab04.zip, with the student's ID.
-var canvasDownload = regexp.MustCompile(`^[^_]+(?:_LATE)?_([0-9]+)_[0-9]+(?:_|$)`)
+// canvasDownload is the name of a submission as Canvas lets an instructor download it, doejane_LATE_12345_67890_lab04.zip,
+// or the id that grade batch makes of it, doejane_12345: with the student's ID.
+var canvasDownload = regexp.MustCompile(`^[^_]+(?:_LATE)?_([0-9]+)(?:_[0-9]+(?:_.*)?)?$`)
 
 // Canvas fills one column of a gradebook that was exported from Canvas, so that
 // it can be imported again (Instructure, "How do I import grades in the
@@ -44,19 +52,27 @@ var canvasDownload = regexp.MustCompile(`^[^_]+(?:_LATE)?_([0-9]+)_[0-9]+(?:_|$)
 // A submission belongs to the student whose ID, SIS Login ID or SIS User ID it
 // has for its own. Where that is not one student, nothing is written.
 //
-// What is written is a number: a spreadsheet finds no formula in it.
+// A cell that says something other than a number, such as EX (excused) or N/A, is an instructor's decision: it stays.
+//
+// What is written is a number: a spreadsheet finds no formula in it. A file in UTF-16, as spreadsheet programs save
+// "Unicode text", is written again in UTF-8, which is all that Canvas imports.
 func Canvas(w io.Writer, gradebook []byte, column string, class Class) (CanvasReport, error) {
 	g, err := readGradebook(gradebook, column)
 	if err != nil {
 		return CanvasReport{}, fmt.Errorf("%w: %w", ErrGradebook, err)
 	}
+	return g.fillFrom(class, g.rowsOf, w, "canvas")
+}
+
+// fillFrom writes the file with the column filled; rowsOf finds the rows that a submission's id matches.
+func (g *gradebook) fillFrom(class Class, rowsOf func(id string) []int, w io.Writer, form string) (CanvasReport, error) {
 	report := CanvasReport{Column: g.header.value(g.column), Possible: g.possible}
 	wanted := map[int][]Student{} // by row
 	for s, err := range class {
 		if err != nil {
 			return report, err
 		}
-		rows := g.rowsOf(s.ID)
+		rows := rowsOf(s.ID)
 		switch len(rows) {
 		case 0:
 			report.Unknown = append(report.Unknown, s.ID)
@@ -67,7 +83,7 @@ func Canvas(w io.Writer, gradebook []byte, column string, class Class) (CanvasRe
 		}
 	}
 	g.fill(wanted, &report)
-	return report, write(w, "canvas", g.file.bytes())
+	return report, write(w, form, g.file.bytes())
 }
 
 // withoutLabs keeps of a student what a gradebook wants: a class is too large to
@@ -87,7 +103,9 @@ type gradebook struct {
 	header   rawRecord
 	column   int
 	possible float64
-	keys     []int // the columns of canvasKeys that there are
+	maximum  int   // the column of each row's points possible; 0 if there is none
+	name     int   // the column of the student's name; below 0 if that is in two columns
+	keys     []int // the columns that identify a student
 	rows     []int // the records that are students
 }
 
@@ -97,6 +115,7 @@ func readGradebook(text []byte, column string) (*gradebook, error) {
 		return nil, err
 	}
 	g := &gradebook{file: file, header: file.records[0]}
+	g.name = g.find("Student")
 	for _, key := range canvasKeys {
 		if at := g.find(key); at >= 0 {
 			g.keys = append(g.keys, at)
@@ -111,16 +130,18 @@ func readGradebook(text []byte, column string) (*gradebook, error) {
 	return g, g.readRows()
 }
 
-// parseGradebook reads a file with commas between cells, or with semicolons, which
-// Canvas writes where the user's language has a decimal comma.
+// parseGradebook reads a file with commas between cells; with semicolons, which Canvas writes where the user's language
+// has a decimal comma; or with tabs. The columns may be in any order.
 func parseGradebook(text []byte) (*rawCSV, error) {
-	for _, comma := range []byte{',', ';'} {
+	text = utf8Of(text)
+	for _, comma := range []byte{',', ';', '\t'} {
 		file, err := parseRawCSV(text, comma)
 		if err != nil || len(file.records) == 0 {
 			continue
 		}
-		head := file.records[0]
-		if strings.Contains(head.value(0), "Student") && head.value(1) == "ID" || head.value(0) == "LastName" && head.value(1) == "FirstName" {
+		g := gradebook{file: file, header: file.records[0]}
+		named := g.find("Student") >= 0 || g.find("LastName") >= 0 && g.find("FirstName") >= 0
+		if named && slices.ContainsFunc(canvasKeys, func(key string) bool { return g.find(key) >= 0 }) {
 			return file, nil
 		}
 	}
@@ -147,9 +168,10 @@ var canvasNumber = regexp.MustCompile(`\s*\(\d+\)$`)
 func (g *gradebook) assignment(name string) (int, error) {
 	var found []int
 	var all []string
-	for i := g.find("Section") + 1; i < len(g.header.cells); i++ {
+	for i := range g.header.cells {
 		header := g.header.value(i)
-		if header == "" || canvasReadOnly.MatchString(header) {
+		numbered := canvasNumber.MatchString(header)
+		if header == "" || !numbered && (slices.Contains(canvasStudent, header) || canvasOwn.MatchString(header)) {
 			continue
 		}
 		all = append(all, strconv.Quote(header))
@@ -168,13 +190,14 @@ func (g *gradebook) assignment(name string) (int, error) {
 
 // readRows tells the students' rows from the others, and reads the points possible.
 func (g *gradebook) readRows() error {
+	name := max(g.name, g.find("LastName"))
 	for i, r := range g.file.records[1:] {
-		if strings.Contains(r.value(0), "Points Possible") {
-			text := strings.ReplaceAll(r.value(g.column), ",", ".")
+		if strings.Contains(r.value(name), "Points Possible") {
+			text := r.value(g.column)
 			if strings.Contains(text, "read only") {
 				return fmt.Errorf("the column %q is read-only", g.header.value(g.column))
 			}
-			g.possible, _ = strconv.ParseFloat(text, 64) // "": the file does not say
+			g.possible, _ = number(text) // "": the file does not say
 			continue
 		}
 		if slices.ContainsFunc(g.keys, func(at int) bool { return r.value(at) != "" }) {
@@ -221,7 +244,7 @@ func (g *gradebook) fill(wanted map[int][]Student, report *CanvasReport) {
 	for _, i := range g.rows {
 		switch students := wanted[i]; {
 		case len(students) == 0:
-			report.Empty = append(report.Empty, g.file.records[i].value(0))
+			report.Empty = append(report.Empty, g.student(i))
 		case len(students) > 1:
 			for _, s := range students {
 				report.Unsure = append(report.Unsure, s.ID)
@@ -229,18 +252,51 @@ func (g *gradebook) fill(wanted map[int][]Student, report *CanvasReport) {
 		case !students[0].graded() || students[0].Result.Max == 0:
 			report.Ungraded = append(report.Ungraded, students[0].ID)
 		default:
-			r := students[0].Result
-			g.file.records[i].set(g.column, g.points(r.Points, r.Max))
-			report.Filled++
+			g.fillCell(i, students[0].Result, report)
 		}
 	}
 }
 
-// points is the cell of a grade, to the two decimals that Canvas keeps.
-func (g *gradebook) points(points, max int) string {
-	value := float64(points)
-	if g.possible > 0 {
-		value = value * g.possible / float64(max)
+// fillCell writes the points of one row, unless its cell says something other than a number.
+func (g *gradebook) fillCell(i int, r *result.Result, report *CanvasReport) {
+	points := g.points(i, r.Points, r.Max)
+	was := g.file.records[i].value(g.column)
+	before, isNumber := number(was)
+	now, _ := number(points)
+	switch {
+	case was != "" && !isNumber:
+		report.Kept = append(report.Kept, fmt.Sprintf("%s (%s)", g.student(i), was))
+		return
+	case was != "" && before != now:
+		report.Replaced = append(report.Replaced, fmt.Sprintf("%s (%s)", g.student(i), was))
+	}
+	g.file.records[i].set(g.column, points)
+	report.Filled++
+}
+
+// number reads a cell's number, whichever character is its decimal point.
+func number(cell string) (float64, bool) {
+	value, err := strconv.ParseFloat(strings.ReplaceAll(cell, ",", "."), 64)
+	return value, err == nil
+}
+
+// student is the name in a row.
+func (g *gradebook) student(i int) string {
+	r := g.file.records[i]
+	if g.name >= 0 {
+		return r.value(g.name)
+	}
+	return r.value(g.find("LastName")) + ", " + r.value(g.find("FirstName"))
+}
+
+// points is the cell of a grade, to the two decimals that Canvas and Moodle keep.
+func (g *gradebook) points(row, points, max int) string {
+	value, possible := float64(points), g.possible
+	if g.maximum > 0 {
+		possible, _ = number(g.file.records[row].value(g.maximum))
+	}
+	if possible > 0 {
+		value = value * possible / float64(max)
 	}
 	text := strconv.FormatFloat(value, 'f', 2, 64)
 	text = strings.TrimSuffix(strings.TrimRight(text, "0"), ".")

@@ -2,10 +2,12 @@ package export
 
 import (
 	"bytes"
+	"encoding/binary"
 	"encoding/csv"
 	"os"
 	"strings"
 	"testing"
+	"unicode/utf16"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/stretchr/testify/require"
@@ -69,7 +71,7 @@ func TestCanvas(t *testing.T) {
 	)
 	out, r := fillCanvas(t, exported(t), "Lab 4", class)
 	require.Empty(t, cmp.Diff(CanvasReport{Column: "Lab 4 (12345)", Possible: 20, Filled: 5, Unknown: []string{"nobody"}, Unsure: []string{"1006", "fay"},
-		Ungraded: []string{"1007"}, Empty: []string{"Zed, No Submission", "Student, Test"}}, r))
+		Ungraded: []string{"1007"}, Empty: []string{"Zed, No Submission", "Student, Test"}, Replaced: []string{"Brown, Bob (3)"}}, r))
 	golden(t, "canvas-filled.csv", out)
 
 	// Canvas reads CSV as Ruby's library does: like Go's.
@@ -89,6 +91,74 @@ func TestCanvasIsUnsure(t *testing.T) {
 	out, r := fillCanvas(t, []byte(gradebook), "Lab 4 (1)", OfResults(perfect("1", "")))
 	require.Equal(t, []string{"1"}, r.Unsure)
 	require.Equal(t, gradebook, string(out))
+}
+
+// A class that was downloaded from Canvas and graded by grade batch has ids without the number of the attachment. The
+// downloaded names keep it.
+func TestCanvasRoundTrip(t *testing.T) {
+	const gradebook = byteOrderMark + "Student,ID,SIS User ID,SIS Login ID,Section,Notes,Lab 4 (5001),Labs Final Score\n,,,,,Manual Posting,Manual Posting,Manual Posting\n" +
+		"    Points Possible,,,,,,100.00,(read only)\n\"Example, Ada\",111,a111,ada1,S,,,\n\"Example, Bob \"\"B\"\"\",112,a112,bob1,S,,,\n\"O'Example, Kim\",113,a113,kim1,S,,,\n"
+	_, r := fillCanvas(t, []byte(gradebook), "Lab 4", OfResults(perfect("exampleada_111", ""), perfect("examplebob_LATE_112_223_lab04-1", ""), perfect("oexample-kim_113", "")))
+	require.Equal(t, 3, r.Filled)
+	require.Empty(t, r.Unknown)
+}
+
+// An instructor's word is not overwritten; a number is, and the report says so.
+func TestCanvasKeepsWords(t *testing.T) {
+	for _, word := range []string{"EX", "N/A", "Excused", "-", "A-", "complete"} {
+		gradebook := "Student,ID,SIS Login ID,Section,Lab 4 (1)\n    Points Possible,,,,20\nx,1,x,S," + word + "\ny,2,y,S,7.5\n"
+		out, r := fillCanvas(t, []byte(gradebook), "Lab 4", OfResults(perfect("1", ""), perfect("2", "")))
+		require.Equal(t, []string{"x (" + word + ")"}, r.Kept)
+		require.Equal(t, []string{"y (7.5)"}, r.Replaced)
+		require.Contains(t, string(out), "x,1,x,S,"+word+"\ny,2,y,S,20\n")
+	}
+}
+
+// An assignment has a number after its name, whatever that is; Canvas's own columns have none.
+func TestCanvasColumns(t *testing.T) {
+	for _, name := range []string{"Final Lab Grade (5)", "Current Score (5)", "Override Grade for Lab 4 (5)", "Lab Final Score (5)", "Notes (5)"} {
+		gradebook := "Student,ID,Section," + name + ",Final Score\n    Points Possible,,,20,(read only)\nx,1,S,,\n"
+		_, r := fillCanvas(t, []byte(gradebook), name, OfResults(perfect("1", "")))
+		require.Equal(t, 1, r.Filled, name)
+	}
+	for _, name := range []string{"Labs Current Score", "Unposted Final Grade", "Override Status", "Section", "Notes", "Current Score (Autumn)"} {
+		gradebook := "Student,ID,Section,Notes,Lab (5)," + name + "\nx,1,S,,,\n"
+		_, err := Canvas(&bytes.Buffer{}, []byte(gradebook), name, OfResults(perfect("1", "")))
+		require.ErrorContains(t, err, "no column", name)
+	}
+}
+
+// A spreadsheet program may have put the columns in another order, and the file into UTF-16 with tabs.
+func TestCanvasFromASpreadsheet(t *testing.T) {
+	const gradebook = byteOrderMark + "Lab 4 (1)\tSection\tSIS Login ID\tStudent\r\n20\t\t\t    Points Possible\r\n\tS\té\tÉ, X\r\n"
+	for _, order := range []binary.AppendByteOrder{binary.LittleEndian, binary.BigEndian} {
+		var wide []byte
+		for _, unit := range utf16.Encode([]rune(gradebook)) {
+			wide = order.AppendUint16(wide, unit)
+		}
+		var out bytes.Buffer
+		r, err := Canvas(&out, wide, "Lab 4", OfResults(perfect("é", "")))
+		require.NoError(t, err)
+		require.Equal(t, 1, r.Filled)
+		require.Equal(t, strings.Replace(gradebook, "\n\tS", "\n20\tS", 1), out.String())
+	}
+}
+
+// Moodle's worksheet: found by the number of the participant or by address.
+func TestMoodle(t *testing.T) {
+	const sheet = byteOrderMark + "Identifier,\"Full name\",\"Email address\",Status,Grade,\"Maximum Grade\",\"Feedback comments\"\n" +
+		"\"Participant 10001\",\"Ada Example\",ada@school.example,Submitted,,10.00,\n\"Participant 10003\",\"Bob Example\",bob@school.example,Submitted,,10.00,\"=1\"\n" +
+		"Participant 10004,Cleo,cleo@school.example,,4.00,10.00,\nParticipant 1,Dan,dan@school.example,,,10.00,\n"
+	var out bytes.Buffer
+	r, err := Moodle(&out, []byte(sheet), "", OfResults(perfect("Ada_Example_10001", ""), perfect("BOB@school.example", ""), corrupt("Cleo_10004"), perfect("Eve_20001", "")))
+	require.NoError(t, err)
+	require.Empty(t, cmp.Diff(CanvasReport{Column: "Grade", Filled: 2, Unknown: []string{"Eve_20001"}, Ungraded: []string{"Cleo_10004"}, Empty: []string{"Dan"}}, r))
+	want := strings.Replace(sheet, "Submitted,,10.00", "Submitted,10,10.00", 2)
+	require.Equal(t, want, out.String())
+	for _, bad := range []string{"", "Student,ID\n", "Identifier,Note\n", "Identifier,\"G"} {
+		_, err := Moodle(&out, []byte(bad), "", OfResults())
+		require.ErrorIs(t, err, ErrWorksheet)
+	}
 }
 
 func TestCanvasWithSemicolons(t *testing.T) {

@@ -2,8 +2,10 @@ package export
 
 import (
 	"bytes"
+	"encoding/binary"
 	"fmt"
 	"strings"
+	"unicode/utf16"
 )
 
 // rawRecord is one line of a CSV file: its cells as they stand in the file,
@@ -22,6 +24,24 @@ type rawCSV struct {
 }
 
 const byteOrderMark = "\ufeff"
+
+// utf8Of returns a file in UTF-8, with a byte order mark, if it is in UTF-16 with one; otherwise as it is.
+func utf8Of(text []byte) []byte {
+	var order binary.ByteOrder
+	switch {
+	case bytes.HasPrefix(text, []byte{0xff, 0xfe}):
+		order = binary.LittleEndian
+	case bytes.HasPrefix(text, []byte{0xfe, 0xff}):
+		order = binary.BigEndian
+	default:
+		return text
+	}
+	units := make([]uint16, len(text)/2)
+	for i := range units {
+		units[i] = order.Uint16(text[2*i:])
+	}
+	return []byte(string(utf16.Decode(units)))
+}
 
 // parseRawCSV reads a file with the given character between cells (RFC 4180).
 func parseRawCSV(text []byte, comma byte) (*rawCSV, error) {

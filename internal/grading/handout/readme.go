@@ -46,7 +46,24 @@ go run ./cmd/grade run {{.First.Number}}
 ` + "```" + `
 
 The first runs all tests of a lab, the second one part{{if .Command}}, the third shows the points{{end}}. A failing test prints
-what broke which rule, and a command that shows it again. Hand in the files that *What you write* in the lab's README names: only these are graded.
+the rule that was broken, the evidence, and a command that shows the same run again.
+{{- if .Command}}
+
+` + "```" + `
+go run ./cmd/grade                     # watch: run what a saved file affects, and show the first failure
+go run ./cmd/grade list                # the labs and parts, and how far you are
+go run ./cmd/grade hint {{.Part}}             # the next hint for a part
+go run ./cmd/grade replay {{.First.Number}} {{.Test}}   # one run of a test as a page: its path is printed
+go run ./cmd/grade replay {{.First.Number}} {{.Test}} --format text
+go run ./cmd/grade advice {{.First.Number}}           # what your code does that goes wrong on machines that crash
+go run ./cmd/grade reset {{.Part}}            # begin a part again: your files are kept beside it
+` + "```" + `
+
+A failing test leaves the record of its run in the lab's folder ` + "`.labs`" + `; ` + "`go run ./cmd/grade trace FILE`" + ` draws it.
+` + "`go run ./cmd/grade --help`" + ` lists the other commands.
+{{- end}}
+
+Hand in the files that *What you write* in the lab's README names: only these are graded.
 `))
 
 // readme writes the page.
@@ -57,9 +74,9 @@ func (m *maker) readme() error {
 	if err := page.Execute(&text, struct {
 		Labs, Bases       []course.Lab
 		First             course.Lab
-		Part              string
+		Part, Test        string
 		Command, WithBase bool
-	}{m.made.Labs, m.made.Bases, first, first.Parts[0].ID, err == nil, m.o.WithBase}); err != nil {
+	}{m.made.Labs, m.made.Bases, first, first.Parts[0].ID, first.Tests()[0].Name, err == nil, m.o.WithBase}); err != nil {
 		return err
 	}
 	return m.write("README.md", text.Bytes())

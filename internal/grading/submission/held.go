@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"maps"
+	"os"
 	"slices"
 
 	"distlabs/internal/grading/course"
@@ -17,17 +18,30 @@ type Held map[string]Files
 // Hold reads the permitted files of a submission's folder. The error is about
 // this machine; whatever is wrong with the submission is in Held.
 func Hold(c *course.Course, dir string, selected []course.Selected) (Held, error) {
+	held, _, err := hold(c, dir, selected, nil)
+	return held, err
+}
+
+// hold is Hold; more are the names of files that belong to the folder but are not in it.
+func hold(c *course.Course, dir string, selected []course.Selected, more []string) (Held, survey, error) {
+	r, err := os.OpenRoot(dir)
+	if err != nil {
+		return nil, survey{}, fmt.Errorf("submission: submission %s can not be read: %w", dir, err)
+	}
+	defer r.Close()
+	s := search{survey: lookThrough(r), labs: c.Labs, selected: selected}
+	for _, name := range more {
+		s.survey.add(name)
+	}
 	held := Held{}
-	for _, s := range selected {
-		for _, lab := range c.Needs(s.Lab) {
-			files, err := readSubmission(dir, selected, lab)
-			if err != nil {
-				return nil, err
+	for _, x := range selected {
+		for _, lab := range c.Needs(x.Lab) {
+			if held[lab.ID], err = readSubmission(r, s, lab); err != nil {
+				return nil, s.survey, err
 			}
-			held[lab.ID] = files
 		}
 	}
-	return held, nil
+	return held, s.survey, nil
 }
 
 // Permits lists the names of the files that a submission may have for the

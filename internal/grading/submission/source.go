@@ -1,6 +1,7 @@
 package submission
 
 import (
+	"bytes"
 	"cmp"
 	"errors"
 	"fmt"
@@ -63,7 +64,8 @@ func (s Source) Read(c *course.Course, selected []course.Selected, lab course.La
 	case s.Kind == course.Solution:
 		return readOurs(c.Root, lab.SolutionDir(), lab)
 	case s.Kind == course.Submission:
-		return readSubmission(s.Path, selected, lab)
+		held, err := Hold(c, s.Path, selected)
+		return held[lab.ID], err
 	}
 	return Files{}, fmt.Errorf("submission: unknown source %q", s.Kind)
 }
@@ -135,73 +137,52 @@ func readRegular(r *os.Root, name string) ([]byte, error) {
 
 // readSubmission reads the lab's files of a submission, wherever it keeps them.
 // The whole submission is read through os.Root, so no path leaves it.
-func readSubmission(dir string, selected []course.Selected, lab course.Lab) (Files, error) {
-	r, err := os.OpenRoot(dir)
-	if err != nil {
-		return Files{}, fmt.Errorf("submission: submission %s can not be read: %w", dir, err)
-	}
-	defer r.Close()
-	folder, refused := locate(r, selected, lab)
-	if refused != "" {
+func readSubmission(r *os.Root, s search, lab course.Lab) (Files, error) {
+	if refused := linked(r, lab); refused != "" {
 		return Files{Refused: refused}, nil
 	}
-	if folder == "" {
-		refused = fmt.Sprintf("the submission has none of the lab's files (%s), neither at its root nor in %s or %s",
-			strings.Join(lab.Files(), ", "), lab.Dir(), lab.ID)
-		return Files{Refused: refused, Absent: true}, nil
+	folder, refused := s.place(lab)
+	switch {
+	case refused != "":
+		return Files{Refused: plain.Text(refused)}, nil
+	case folder == "":
+		return Files{Refused: plain.Text(s.none(lab.Files())), Absent: true}, nil
+	case folder == ".":
+		return gather(r, s.survey, folder, lab)
 	}
-	if folder != "." {
-		sub, err := r.OpenRoot(folder)
-		if err != nil {
-			return Files{Refused: fmt.Sprintf("the submission's folder %s can not be read", folder)}, nil
-		}
-		defer sub.Close()
-		return gather(sub, lab)
+	sub, err := r.OpenRoot(filepath.FromSlash(folder))
+	if err != nil {
+		return Files{Refused: fmt.Sprintf("the submission's folder %s cannot be read", quoted(folder))}, nil
 	}
-	return gather(r, lab)
+	defer sub.Close()
+	return gather(sub, s.survey, folder, lab)
 }
 
-// locate finds the folder of the submission that holds the lab: labs/<lab>,
-// <lab>, or the root itself if what lies there can belong to no other lab. It is
-// "" if there is none.
-func locate(r *os.Root, selected []course.Selected, lab course.Lab) (folder, refused string) {
-	for _, folder := range []string{filepath.Join("labs", lab.ID), lab.ID} {
-		for _, at := range []string{filepath.Dir(folder), folder} {
-			info, err := r.Lstat(at)
-			if err == nil && info.Mode()&fs.ModeSymlink != 0 {
-				return "", fmt.Sprintf("the submission's %s is a symbolic link; links are not followed", filepath.ToSlash(at))
-			}
-			if err == nil && at == folder && info.IsDir() {
-				return folder, ""
-			}
-		}
-	}
-	if !holds(r, lab) {
-		return "", ""
-	}
-	asked := slices.ContainsFunc(selected, func(s course.Selected) bool { return s.Lab.ID == lab.ID })
-	for _, other := range selected {
-		if other.Lab.ID == lab.ID || !holds(r, other.Lab) {
-			continue
-		}
-		if !asked { // a lab that the other builds on: the files are the other's
-			return "", ""
-		}
-		return "", fmt.Sprintf("the files at the submission's root could belong to %s or to %s: name the lab", lab.ID, other.Lab.ID)
-	}
-	return ".", ""
+// missingNote is in what is said of a file that is not there.
+const missingNote = " is not in the submission: graded as the stub"
+
+// wide reports whether a text is in UTF-16, as some Windows programs save it.
+func wide(text []byte) bool {
+	return bytes.HasPrefix(text, []byte{0xff, 0xfe}) || bytes.HasPrefix(text, []byte{0xfe, 0xff}) || bytes.HasPrefix(text, []byte("p\x00a\x00")) || bytes.HasPrefix(text, []byte("\x00p\x00a"))
 }
 
-// holds reports whether the root has any of the lab's files.
-func holds(r *os.Root, lab course.Lab) bool {
-	return slices.ContainsFunc(lab.Files(), func(name string) bool {
-		_, err := r.Lstat(name)
-		return err == nil
-	})
+// ignoredNote says why a file or folder beside the lab's files is ignored; "" if that need not be said.
+func ignoredNote(name string) string {
+	switch {
+	case course.IsTest(name):
+		return "is a test file, and tests are ours: ignored"
+	case course.IsGo(name):
+		return "is not among the lab's files: ignored"
+	case name == "go.mod" || name == "go.sum" || name == "go.work" || name == "vendor":
+		return "belongs to the course: ignored"
+	case name == "lab.yaml", strings.HasPrefix(name, "."), strings.HasSuffix(name, ".md"), name == "labs":
+		return ""
+	}
+	return "is not among the lab's files: ignored"
 }
 
-// gather reads the lab's files from the folder that holds them.
-func gather(r *os.Root, lab course.Lab) (Files, error) {
+// gather reads the lab's files from the folder that holds them, which the survey knows by its name.
+func gather(r *os.Root, s survey, folder string, lab course.Lab) (Files, error) {
 	files := Files{Text: map[string][]byte{}}
 	entries, err := fs.ReadDir(r.FS(), ".")
 	if err != nil {
@@ -209,8 +190,15 @@ func gather(r *os.Root, lab course.Lab) (Files, error) {
 	}
 	slices.SortFunc(entries, func(a, b fs.DirEntry) int { return cmp.Compare(a.Name(), b.Name()) })
 	ignored := 0
+	ignore := func(name, note string) {
+		if ignored++; ignored <= maxNotes {
+			files.Notes = append(files.Notes, plain.Word(name)+" "+note)
+		}
+	}
+	onDisk := map[string]bool{}
 	for _, e := range entries {
-		name, note := e.Name(), ""
+		name := e.Name()
+		onDisk[name] = true
 		switch {
 		case e.Type()&fs.ModeSymlink != 0 || !e.IsDir() && !e.Type().IsRegular():
 			_, err := readRegular(r, name)
@@ -219,33 +207,26 @@ func gather(r *os.Root, lab course.Lab) (Files, error) {
 			if files.Text[name], err = readRegular(r, name); err != nil {
 				return Files{Refused: plain.Text(plain.Cut(fmt.Sprintf("the submission's %v", err), 1000))}, nil
 			}
-		case course.IsTest(name):
-			note = "is a test file, and tests are ours: ignored"
-		case course.IsGo(name):
-			note = "is not among the lab's files: ignored"
-		case name == "go.mod" || name == "go.sum" || name == "go.work" || name == "vendor":
-			note = "belongs to the course: ignored"
-		case name == "lab.yaml", strings.HasPrefix(name, "."), strings.HasSuffix(name, ".md"), name == "labs":
-		default:
-			note = "is not among the lab's files: ignored"
-		}
-		if note != "" {
-			if ignored++; ignored <= maxNotes {
-				files.Notes = append(files.Notes, plain.Word(name)+" "+note)
+			if wide(files.Text[name]) {
+				return Files{Refused: fmt.Sprintf("the submission's %s is in UTF-16, which Go does not read: save it as UTF-8", name)}, nil
 			}
+		default:
+			if note := ignoredNote(name); note != "" {
+				ignore(name, note)
+			}
+		}
+	}
+	for _, name := range s.dirs[folder] { // what an archive has besides
+		if note := ignoredNote(name); note != "" && !onDisk[name] {
+			ignore(name, note)
 		}
 	}
 	if more := ignored - maxNotes; more > 0 {
 		files.Notes = append(files.Notes, fmt.Sprintf("%d more files are ignored", more))
 	}
-	if len(files.Text) == 0 {
-		files.Absent = true
-		files.Refused = fmt.Sprintf("the submission has none of the lab's files (%s)", strings.Join(lab.Files(), ", "))
-		return files, nil
-	}
 	for _, name := range lab.Files() {
 		if files.Text[name] == nil {
-			files.Notes = append(files.Notes, name+" is not in the submission: graded as the stub")
+			files.Notes = append(files.Notes, name+missingNote+s.nearNote(folder, name))
 		}
 	}
 	return files, nil

@@ -50,8 +50,9 @@ func TestSubmission(t *testing.T) {
 			for name, target := range tc.links {
 				require.NoError(t, os.Symlink(target, filepath.Join(dir, name)))
 			}
-			files, err := readSubmission(dir, []course.Selected{{Lab: echoLab}}, echoLab)
+			held, err := Hold(&course.Course{Labs: []course.Lab{echoLab}}, dir, []course.Selected{{Lab: echoLab}})
 			require.NoError(t, err)
+			files := held[echoLab.ID]
 			require.Equal(t, tc.refused, files.Refused)
 			if tc.refused == "" {
 				require.Equal(t, tc.notes, files.Notes)

@@ -37,6 +37,12 @@ func (w *Workspace) Build(ctx context.Context, p *Lab) error {
 		return err
 	}
 	defer release()
+	return w.build(ctx, p)
+}
+
+// build is Build in a slot, of a lab that is to be built. Where a submission's file does not compile and the others do
+// with its stub in place of it, those are graded.
+func (w *Workspace) build(ctx context.Context, p *Lab) (err error) {
 	doubt := ""
 	if p.check {
 		if doubt, err = w.pass(ctx, p); err != nil || p.Refused != "" {
@@ -60,8 +66,7 @@ func (w *Workspace) Build(ctx context.Context, p *Lab) error {
 	fault := "the build was stopped: it " + out.Stopped
 	if out.Stopped == "" {
 		if p.Compile, err = compileErrors(p.Lab, string(out.Output)); err == nil {
-			p.Refused = "does not compile: " + p.Compile[0]
-			return nil
+			return w.afterErrors(ctx, p)
 		}
 		fault = err.Error()
 		if out.Exit < 0 || strings.HasSuffix(fault, ": signal: killed") { // the go command, or what it started
@@ -82,6 +87,23 @@ func (w *Workspace) Build(ctx context.Context, p *Lab) error {
 	if p.standsOn(fault) {
 		p.Refused += " (--base reference builds on the reference's)"
 	}
+	return nil
+}
+
+// afterErrors builds a lab again without the files that do not compile, or refuses it for its first errors.
+func (w *Workspace) afterErrors(ctx context.Context, p *Lab) error {
+	first, notes := p.Compile, slices.Clone(p.Notes)
+	again, err := w.standIn(p)
+	if err != nil {
+		return err
+	}
+	if again {
+		p.Compile = nil
+		if err := w.build(ctx, p); err != nil || p.Refused == "" {
+			return err
+		}
+	}
+	p.Refused, p.Compile, p.Notes = "does not compile: "+first[0], first, notes
 	return nil
 }
 

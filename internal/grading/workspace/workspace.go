@@ -37,6 +37,9 @@ type Lab struct {
 
 	plain bool // Binary is without the race detector
 	check bool // it is a student's: the gate reads it with types too
+
+	own      map[string]bool // of a submission: its files that are in place; nil of any other source
+	standIns int             // how often stubs were put in place of some
 }
 
 // Base says where a lab came from that another was built on.
@@ -173,6 +176,12 @@ func (w *Workspace) lay(src submission.Source, selected []course.Selected, lab c
 			p.Refused = refused
 		}
 		return nil
+	}
+	if src.Kind == course.Submission && lab.ID == p.ID {
+		p.own = map[string]bool{}
+		for name := range files.Text {
+			p.own[name] = true
+		}
 	}
 	return w.write(lab.ID, files.Text)
 }

@@ -34,8 +34,13 @@ type Advice struct {
 
 func (a Advice) String() string { return fmt.Sprintf("%s:%d: %s", a.File, a.Line, a.Text) }
 
-// Check reads the packages of the folders, which are relative to root. What does not compile gets
-// no advice: the compiler's comes first. The error is about this checkout or machine.
+// NotCompiled says that code does not compile: the compiler's advice comes first.
+type NotCompiled struct{ First string }
+
+func (e NotCompiled) Error() string { return "the code does not compile: " + e.First }
+
+// Check reads the packages of the folders, which are relative to root. If one of them does not compile, the error is a
+// NotCompiled, beside the advice on the others; any other error is about this checkout or machine.
 func Check(ctx context.Context, root string, dirs ...string) ([]Advice, error) {
 	return check(&packages.Config{Context: ctx, Dir: root}, dirs)
 }
@@ -53,9 +58,15 @@ func check(cfg *packages.Config, dirs []string) ([]Advice, error) {
 	if err != nil {
 		return nil, fmt.Errorf("advice: %w", err)
 	}
-	pkgs = slices.DeleteFunc(pkgs, func(p *packages.Package) bool { return len(p.Errors) > 0 || p.Types == nil })
+	var broken error
+	pkgs = slices.DeleteFunc(pkgs, func(p *packages.Package) bool {
+		if len(p.Errors) > 0 && broken == nil {
+			broken = NotCompiled{First: firstError(cfg.Dir, p.Errors)}
+		}
+		return len(p.Errors) > 0 || p.Types == nil
+	})
 	if len(pkgs) == 0 {
-		return nil, nil
+		return nil, broken
 	}
 	graph, err := checker.Analyze(Analyzers, pkgs, nil)
 	if err != nil {
@@ -81,7 +92,19 @@ func check(cfg *packages.Config, dirs []string) ([]Advice, error) {
 		}
 		return a.Line - b.Line
 	})
-	return slices.Compact(all), nil
+	return slices.Compact(all), broken
+}
+
+// firstError is the first error that has a place in a file, from the course's root.
+func firstError(root string, list []packages.Error) string {
+	first := list[0]
+	for _, e := range list {
+		if e.Kind != packages.ListError {
+			first = e
+			break
+		}
+	}
+	return strings.ReplaceAll(first.Error(), root+string(filepath.Separator), "")
 }
 
 // callee is the function or method that a call names; nil for a function value,

@@ -45,6 +45,16 @@ func TestNothingToSayAboutWhatIsRight(t *testing.T) {
 	}
 }
 
+// Of code that does not compile there is nothing to say but that.
+func TestSaysThatCodeDoesNotCompile(t *testing.T) {
+	root, err := course.Root(".")
+	require.NoError(t, err)
+	path := filepath.Join(root, "solutions", "04-election", "raft.go")
+	_, err = check(&packages.Config{Context: t.Context(), Dir: root, Overlay: map[string][]byte{path: []byte("package election\n\nfunc f() { g() }\n")}}, []string{"solutions/04-election"})
+	require.ErrorAs(t, err, &NotCompiled{})
+	require.ErrorContains(t, err, "the code does not compile: solutions/04-election/")
+}
+
 // Known-wrong solutions that an analyzer is about do get its advice.
 func TestFindsItInMutants(t *testing.T) {
 	root, err := course.Root(".")

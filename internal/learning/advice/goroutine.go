@@ -79,8 +79,9 @@ func letsTimePass(pass *analysis.Pass, n ast.Node) bool {
 	return false
 }
 
-// looksUp reports whether a node has to do with a context, or calls labrpc, which
-// returns an error when the node is down.
+// looksUp reports whether a node has to do with a context; calls labrpc, which returns an error when the node is down;
+// or is a channel that says no more than that something has happened, as a context's Done does, which may have been
+// asked for outside of the loop.
 func looksUp(pass *analysis.Pass, n ast.Node) bool {
 	e, ok := n.(ast.Expr)
 	if !ok {
@@ -94,6 +95,10 @@ func looksUp(pass *analysis.Pass, n ast.Node) bool {
 	t := pass.TypesInfo.TypeOf(e)
 	if t == nil {
 		return false
+	}
+	if c, ok := t.Underlying().(*types.Chan); ok && c.Dir() != types.SendOnly {
+		elem, ok := c.Elem().Underlying().(*types.Struct)
+		return ok && elem.NumFields() == 0
 	}
 	named, ok := types.Unalias(t).(*types.Named)
 	return ok && named.Obj().Pkg() != nil && named.Obj().Pkg().Path() == "context" && named.Obj().Name() == "Context"

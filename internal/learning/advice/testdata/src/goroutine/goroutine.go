@@ -26,6 +26,8 @@ func start(s *server) {
 	go s.rightByHand()
 	go s.rightByError()
 	go s.helper(s.node.Context())
+	go s.hoisted()
+	go s.stops(make(chan struct{}))
 	go s.counts()
 	go s.forgets()
 	go func() {
@@ -94,6 +96,29 @@ func (s *server) helper(ctx context.Context) {
 		select {
 		case <-time.After(time.Second):
 		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// The channel is the same one, asked for once.
+func (s *server) hoisted() {
+	done := s.node.Context().Done()
+	for {
+		select {
+		case <-time.After(time.Second):
+		case <-done:
+			return
+		}
+	}
+}
+
+// Whoever closes it knows.
+func (s *server) stops(stop chan struct{}) {
+	for {
+		select {
+		case <-time.After(time.Second):
+		case <-stop:
 			return
 		}
 	}

@@ -1,4 +1,4 @@
-package class
+package submission
 
 import (
 	"archive/tar"
@@ -27,7 +27,6 @@ const (
 	maxMarks    = 200       // other files of which the name is kept, for the notes
 	maxTaken    = 200       // permitted files, in whatever folders
 	maxName     = 500       // bytes of the name of a file that is wanted
-	maxParts    = 16        // folders in such a name
 	maxSaid     = 80        // bytes of a name that a sentence quotes
 )
 
@@ -46,8 +45,14 @@ func ending(name string) string {
 	return ""
 }
 
-func isArchive(name string) bool       { return ending(name) != "" }
-func withoutEnding(name string) string { return name[:len(name)-len(ending(name))] }
+// IsArchive reports whether a name is that of an archive, be it of a kind that is not read.
+func IsArchive(name string) bool { return ending(name) != "" }
+
+// WithoutEnding is an archive's name without its ending.
+func WithoutEnding(name string) string { return name[:len(name)-len(ending(name))] }
+
+// ArchiveEndings names the archives that are read.
+func ArchiveEndings() string { return strings.Join(archiveEndings, ", ") }
 
 // bad is what is wrong with a submission: one sentence. It is no error of ours.
 type bad string
@@ -65,27 +70,19 @@ func quoted(name string) string {
 	return strconv.Quote(name)
 }
 
-// unpacker writes the permitted files of an archive below a folder, and beside them an
-// empty file for the name of every other Go file. It goes by names: wherever
+// unpacker writes the permitted files of an archive below a folder, and remembers the names of
+// the others. It goes by names: wherever
 // the archive says that its files lie, none is written elsewhere, and no folder is made but for a file that is wanted.
 type unpacker struct {
 	to       *os.Root
 	permits  []string
 	entries  int
 	unpacked int64
-	marks    []string          // the names of other Go files
+	marks    []string          // the names of other files
+	nested   string            // if not "", this archive in the archive is read in place of it
+	inner    []byte            // its text
 	seen     map[string]string // Go files by folded path
 	taken    int               // permitted files
-}
-
-// unpack reads an archive; errors of type bad are about it.
-func unpack(text []byte, name string, to *os.Root, permits []string) error {
-	u := newUnpacker(to, permits)
-	if err := u.read(text, name); err != nil {
-		return err
-	}
-	u.mark()
-	return nil
 }
 
 func newUnpacker(to *os.Root, permits []string) *unpacker {
@@ -199,14 +196,34 @@ func (u *unpacker) entry(name string, mode fs.FileMode, open func() (io.ReadClos
 		return badf("the archive's %s lies too deep: want at most %d folders and %d bytes of name", quoted(name), maxParts, maxName)
 	case wanted:
 		return u.take(name, open)
+	case u.nested != "" && name == u.nested && u.inner == nil:
+		return u.takeInner(open)
 	case strings.EqualFold(path.Ext(base), ".go"):
 		if err := u.clash(name); err != nil {
 			return err
 		}
-		if len(u.marks) < maxMarks {
-			u.marks = append(u.marks, name)
-		}
 	}
+	if len(u.marks) < maxMarks {
+		u.marks = append(u.marks, name)
+	}
+	return nil
+}
+
+// takeInner reads an archive that is in the archive.
+func (u *unpacker) takeInner(open func() (io.ReadCloser, error)) error {
+	f, err := open()
+	if err != nil {
+		return u.broken(err)
+	}
+	defer f.Close()
+	text, err := io.ReadAll(io.LimitReader(f, maxArchive+1))
+	if err != nil {
+		return u.broken(err)
+	}
+	if len(text) > maxArchive {
+		return badf("the archive in the archive, %s, is larger than %d MiB", quoted(u.nested), maxArchive>>20)
+	}
+	u.inner = text
 	return nil
 }
 
@@ -265,7 +282,7 @@ func (u *unpacker) take(name string, open func() (io.ReadCloser, error)) error {
 		err = u.to.WriteFile(name, text, 0o666)
 	}
 	if err != nil {
-		return badf("the archive's %s can not be unpacked: %s", quoted(name), reason(err))
+		return badf("the archive's %s cannot be unpacked: %s", quoted(name), reason(err))
 	}
 	return nil
 }
@@ -278,18 +295,10 @@ func reason(err error) string {
 	return err.Error()
 }
 
-// mark leaves an empty file for each Go file that is not permitted, where a folder was made for one that is: whoever
-// reads the folder names it as ignored. One that can not be written is no loss.
-func (u *unpacker) mark() {
-	for _, name := range u.marks {
-		_ = u.to.WriteFile(filepath.FromSlash(name), nil, 0o666)
-	}
-}
-
 // hiddenPath reports whether a part of the path is a file system's own affair.
 func hiddenPath(name string) bool {
 	return slices.ContainsFunc(strings.Split(strings.ReplaceAll(name, `\`, "/"), "/"), func(part string) bool {
-		return part != "." && part != ".." && hidden(part)
+		return part != "." && part != ".." && Hidden(part)
 	})
 }
 
@@ -307,3 +316,6 @@ func (l *limitedReader) Read(p []byte) (int, error) {
 	l.left -= int64(n)
 	return n, err
 }
+
+// Hidden reports whether a name is a file system's own affair.
+func Hidden(name string) bool { return strings.HasPrefix(name, ".") || name == "__MACOSX" }

@@ -1,0 +1,85 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"distlabs/internal/grading/course"
+)
+
+// groups are the commands by whose they are, in the order in which the help shows them.
+var groups = []struct {
+	id, title string
+	commands  []string
+}{
+	{"learn", "To learn:", []string{"run", "list", "hint", "replay", "trace", "advice", "explore", "reset", "carry", "check", "doctor", "solution"}},
+	{"grade", "To grade:", []string{"batch", "merge", "diff", "report", "similar", "gradescope-zip"}},
+	{"author", "To write labs:", []string{"handout", "mutants", "selfcheck", "soak", "new-lab"}},
+}
+
+// arrange groups the commands. In a handout, which carries no solution, no mutant and no docs/, the help tells of nothing
+// that needs them.
+func arrange(root *cobra.Command, handout bool) {
+	for _, g := range groups {
+		if !handout || g.id == "learn" {
+			root.AddGroup(&cobra.Group{ID: g.id, Title: g.title})
+		}
+		for _, c := range root.Commands() {
+			if !slices.Contains(g.commands, c.Name()) {
+				continue
+			}
+			if c.Hidden = handout && (g.id != "learn" || c.Name() == "solution"); !c.Hidden {
+				c.GroupID = g.id
+			}
+		}
+	}
+	if handout {
+		for _, c := range append(root.Commands(), root) {
+			trimForHandout(c)
+		}
+	}
+}
+
+var (
+	toDocs      = regexp.MustCompile(` ?\(?docs/[a-z]+\.md\)?`)
+	notCarried  = []string{"--solution", "--mutant", "grade solution", "solutions/", "--submission"}
+	foreignFlag = []string{"solution", "mutant", "mutants", "submission"}
+)
+
+// trimForHandout takes out of a command's help what a handout does not carry.
+func trimForHandout(c *cobra.Command) {
+	var lines []string
+	for line := range strings.SplitSeq(c.Example, "\n") {
+		if !slices.ContainsFunc(notCarried, func(s string) bool { return strings.Contains(line, s) }) {
+			lines = append(lines, line)
+		}
+	}
+	c.Example = strings.Join(lines, "\n")
+	c.Long = toDocs.ReplaceAllString(c.Long, "")
+	c.Flags().VisitAll(func(f *pflag.Flag) {
+		f.Usage = toDocs.ReplaceAllString(f.Usage, "")
+		if slices.Contains(foreignFlag, f.Name) {
+			f.Hidden = true
+		}
+	})
+}
+
+// inHandout reports whether the working directory is in a course without solutions.
+func inHandout() bool {
+	dir, err := os.Getwd()
+	if err != nil {
+		return false
+	}
+	root, err := course.Root(dir)
+	if err != nil {
+		return false
+	}
+	_, err = os.Stat(filepath.Join(root, "solutions"))
+	return os.IsNotExist(err)
+}
