@@ -21,7 +21,8 @@ const module = "distlabs/"
 var floors = [][]string{
 	{"labrpc", "internal/grading/filelock", "internal/grading/plain", "internal/grading/tidy", "internal/harness/globals", "internal/harness/seeded/..."},
 	{"internal/harness/report", "internal/harness/check/history", "internal/harness/explore"},
-	{"internal/harness/trace", "internal/harness/supervise", "internal/harness/check/..."},
+	{"internal/harness/trace", "internal/harness/supervise"},
+	{"internal/harness/check/..."},
 	{"internal/harness/view"},
 	{"internal/harness/labtest"},
 	{"internal/grading/course", "internal/grading/sandbox"},
