@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"fmt"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -91,7 +92,7 @@ func forReport(t *testing.T) {
 	require.NoError(t, err)
 	for path, text := range map[string]string{
 		filepath.Join("RUN", result.RunFile):   `{"version": 1, "key": "k", "submissions": [{"id": "ada", "path": "ada"}]}`,
-		filepath.Join(ada, result.KeyFile):     `{"run": "k"}`,
+		filepath.Join(ada, result.KeyFile):     fmt.Sprintf(`{"run": "k", "results": %q}`, result.Sum(written)),
 		filepath.Join(ada, result.ResultsFile): string(written),
 	} {
 		require.NoError(t, os.WriteFile(path, []byte(text), 0o666))
