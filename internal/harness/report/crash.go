@@ -201,7 +201,7 @@ func (c *Crash) stopped(note, raw string, src Source) {
 	case ok && f.Kind != Spin:
 		c.Failure = f
 	default:
-		c.Kind, c.What = Limit, "the test did not finish within its time limit"
+		c.Kind, c.What, c.Where = Limit, "the test did not finish within its time limit", f.Where
 	}
 	if ok && f.Kind == Spin {
 		// It was running when the stacks were taken, which is no proof that it never waits.
