@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
+//lint:ignore U1000 the field is what must not be lost
 type inner struct{ vote int }
 
 type embedded struct{ Term int }

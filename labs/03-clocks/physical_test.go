@@ -296,7 +296,7 @@ func TestOutages3A(t *testing.T) {
 	labtest.Run(t, cfg, func(s *labtest.Sim) {
 		s.Net.Isolate(1)
 		k := newTimekeeping(s, skew(s))
-		setClock(s, 3, s.Net.ReadClock(1).Sub(time.Now())+skew(s), 0)
+		setClock(s, 3, time.Until(s.Net.ReadClock(1))+skew(s), 0)
 		second := &timekeeping{s: s, clock: clocks.NewSyncedClock(s.Start(3), 1)}
 		for range 100 {
 			s.Run(time.Second)

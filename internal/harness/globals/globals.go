@@ -75,6 +75,7 @@ func Check(files map[string][]byte) string {
 type variable struct {
 	pos  token.Pos
 	file *ast.File
+	//lint:ignore SA1019 the resolution of one package by syntax alone is what a plain go test can afford
 	obj  *ast.Object
 	done bool // it was reported
 }
