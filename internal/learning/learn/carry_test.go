@@ -96,7 +96,7 @@ func TestCarry(t *testing.T) {
 func carryRefusesStub(t *testing.T, c *course.Course) {
 	_, err := Carry(t.Context(), c, false)
 	require.EqualError(t, err, "learn: labs/04-election/raft.go is still the stub, so there is nothing to carry; --reference takes ours")
-	edit(t, c, server05, "refuses everybody", "refuses all")
+	edit(t, c, server05, "return VoteReply{}", "return VoteReply{Granted: false}")
 	_, err = Carry(t.Context(), c, true)
 	require.EqualError(t, err, "learn: labs/05-replication/election.go is no stub any more; grade reset labs/05-replication/election.go makes it one again, and keeps a backup")
 }
@@ -166,7 +166,7 @@ func carryReference(t *testing.T, c *course.Course) {
 	require.NoError(t, err, out)
 	out, err = goTest(t, c, "^TestAgreesInOrder5A$")
 	require.Error(t, err)
-	require.Regexp(t, `Submit on n\d = 0, \d, false, want an index after 0, \d, true: it leads that term`, out)
+	require.Regexp(t, `Submit on n\d = 0, \d, false, want an index higher than 0, \d, true: it is the leader of that term`, out)
 }
 
 // requireElects runs lab 05's servers without looking at their Status.
