@@ -96,7 +96,7 @@ func TestCarry(t *testing.T) {
 func carryRefusesStub(t *testing.T, c *course.Course) {
 	_, err := Carry(t.Context(), c, false)
 	require.EqualError(t, err, "learn: labs/04-election/raft.go is still the stub, so there is nothing to carry; --reference takes ours")
-	edit(t, c, server05, "return VoteReply{}", "return VoteReply{Granted: false}")
+	edit(t, c, server05, "refuses every candidate", "refuses them all")
 	_, err = Carry(t.Context(), c, true)
 	require.EqualError(t, err, "learn: labs/05-replication/election.go is no stub any more; grade reset labs/05-replication/election.go makes it one again, and keeps a backup")
 }
