@@ -111,10 +111,10 @@ func finishedIn(t *testing.T, run string) map[string]os.FileInfo {
 	return finished
 }
 
-// withoutTimes is every file of a run with the times taken out of the results.
 // resultsHash is the line of a key that says what the results beside it are.
 var resultsHash = regexp.MustCompile(`"(results|mac)": *"[0-9a-f]*"`)
 
+// withoutTimes is every file of a run with the times taken out of the results.
 func withoutTimes(t *testing.T, run string) map[string]string {
 	files := map[string]string{}
 	sums, err := tree(run)

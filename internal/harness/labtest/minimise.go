@@ -93,10 +93,9 @@ func (out *outcome) removable(faults []labrpc.Fault) (these, premise []labrpc.Fa
 		return faults, nil
 	}
 	for _, f := range faults {
-		switch f.Kind {
-		case labrpc.FaultCut, labrpc.FaultCrash, labrpc.FaultPause, labrpc.FaultClock:
+		if byTest(f) {
 			premise = append(premise, f)
-		default:
+		} else {
 			these = append(these, f)
 		}
 	}
