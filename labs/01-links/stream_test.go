@@ -223,6 +223,11 @@ func testConcurrentSends(t *testing.T, makeLink maker, once bool, order bool) {
 				s.Failf(rule+" exactly once (rule 7)", "16 goroutines called Send: message %q was delivered more than once", twice)
 			}
 		}
+		before := net.Stats(labrpc.Match{}).Sent
+		net.Run(time.Minute)
+		if n := net.Stats(labrpc.Match{}).Sent - before; n > 0 {
+			s.Failf(ruleStop, "16 goroutines called Send: the nodes sent %d packets in the second minute after that, although all messages were delivered", n)
+		}
 		if late := all.outOfOrder(); order && late != "" {
 			s.Failf("the messages of one sender are delivered in the order of their Send (rule 9)",
 				"a goroutine called Send several times, and the link delivered %q after a later message of this goroutine", late)
