@@ -1,0 +1,353 @@
+package transactions_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"distlabs/internal/harness/check/isolation"
+	"distlabs/internal/harness/labtest"
+	"distlabs/labrpc"
+	"distlabs/labs/07-transactions"
+)
+
+// A shardStep is one step of a transaction: it reads, writes or appends to a key, or pauses.
+type shardStep struct {
+	Kind  string // "read", "write", "append", "pause", "fail"
+	Key   string
+	Pause time.Duration
+}
+
+func reads(key string) shardStep          { return shardStep{Kind: "read", Key: key} }
+func writes(key string) shardStep         { return shardStep{Kind: "write", Key: key} }
+func appends(key string) shardStep        { return shardStep{Kind: "append", Key: key} }
+func rests(pause time.Duration) shardStep { return shardStep{Kind: "pause", Pause: pause} }
+
+// errShardUser is the error of a transaction's function that does not want to commit.
+var errShardUser = errors.New("the function of the transaction returned an error")
+
+// A shardRun is a call of Run by a client.
+type shardRun struct {
+	ID       int
+	Client   labrpc.NodeID
+	Session  int
+	Limit    time.Duration // of its context
+	Call     time.Duration
+	Return   time.Duration
+	Over     bool
+	Err      string // "" for nil, "aborted", "unknown", "context", or the error's text
+	Attempts []shardAttempt
+}
+
+// A shardAttempt is one call of the function that Run was given.
+type shardAttempt struct {
+	From time.Duration
+	Ops  []shardSeen
+}
+
+// A shardSeen is an operation of a transaction and what came back.
+type shardSeen struct {
+	Kind   string
+	Key    string
+	Value  int64
+	List   []int64
+	Absent bool
+}
+
+// String describes the run in one line.
+func (r *shardRun) String() string {
+	var ops []string
+	if n := len(r.Attempts); n > 0 {
+		for _, op := range r.Attempts[n-1].Ops {
+			ops = append(ops, op.String())
+		}
+	}
+	what := fmt.Sprintf("T%d of %v {%s}", r.ID, r.Client, strings.Join(ops, ", "))
+	switch {
+	case !r.Over:
+		return fmt.Sprintf("%s from %v, not returned", what, shardTime(r.Call))
+	case r.Err == "":
+		what += " returned nil"
+	default:
+		what += " returned " + r.Err
+	}
+	return fmt.Sprintf("%s, from %v to %v", what, shardTime(r.Call), shardTime(r.Return))
+}
+
+func (op shardSeen) String() string {
+	switch {
+	case op.Kind == "write":
+		return fmt.Sprintf("write %s=%d", op.Key, op.Value)
+	case op.Kind == "append":
+		return fmt.Sprintf("append %d to %s", op.Value, op.Key)
+	case op.Absent:
+		return fmt.Sprintf("read %s: no value", op.Key)
+	case isShardList(op.Key):
+		return fmt.Sprintf("read %s=%v", op.Key, op.List)
+	}
+	return fmt.Sprintf("read %s=%d", op.Key, op.Value)
+}
+
+// committed reports whether Run returned nil.
+func (r *shardRun) committed() bool { return r.Over && r.Err == "" }
+
+// saw returns what the last attempt read of a key. A key without a value counts as 0.
+func (r *shardRun) saw(key string) int64 {
+	if len(r.Attempts) > 0 {
+		for _, op := range r.Attempts[len(r.Attempts)-1].Ops {
+			if op.Kind == "read" && op.Key == key {
+				return op.Value
+			}
+		}
+	}
+	return 0
+}
+
+// wrote returns what the last attempt wrote to a key.
+func (r *shardRun) wrote(key string) int64 {
+	if len(r.Attempts) > 0 {
+		for _, op := range r.Attempts[len(r.Attempts)-1].Ops {
+			if op.Kind == "write" && op.Key == key {
+				return op.Value
+			}
+		}
+	}
+	return 0
+}
+
+// isShardList reports whether a key is one that tests append to: their names have an l.
+func isShardList(key string) bool { return strings.Contains(key, "l") }
+
+// A shardNews is what a client's goroutine tells of a run.
+type shardNews struct {
+	Attempt int // from 1
+	Ops     []shardSeen
+	Over    bool
+	Err     string
+}
+
+// start begins a transaction at a client; limit bounds its context.
+func (c *shardCluster) start(client labrpc.NodeID, limit time.Duration, steps ...shardStep) *shardRun {
+	r := &shardRun{ID: len(c.history()) + 1, Client: client, Session: c.session[client] + int(client), Limit: limit, Call: c.s.Net.Now()}
+	c.mu.Lock()
+	c.runs = append(c.runs, r)
+	c.mu.Unlock()
+	node, cl, id := c.nodes[client], c.client[client], r.ID
+	c.s.Called(client, fmt.Sprintf("T%d", id), steps)
+	news := func(n shardNews) {
+		_ = labrpc.Tell(node, n, func(at time.Duration, n shardNews) { r.learn(at, n) })
+	}
+	go func() {
+		ctx, cancel := context.WithTimeout(node.Context(), limit)
+		defer cancel()
+		attempt := 0
+		err := cl.Run(ctx, func(tx *transactions.ShardTx) error {
+			attempt++
+			news(shardNews{Attempt: attempt})
+			ops, err := shardExecute(tx, int64(id*1000+attempt*20), steps)
+			news(shardNews{Attempt: attempt, Ops: ops})
+			return err
+		})
+		news(shardNews{Over: true, Err: shardError(err)})
+	}()
+	return r
+}
+
+// learn records what a client's goroutine told.
+func (r *shardRun) learn(at time.Duration, n shardNews) {
+	if n.Over {
+		r.Over, r.Err, r.Return = true, n.Err, at
+		return
+	}
+	if n.Attempt > len(r.Attempts) {
+		r.Attempts = append(r.Attempts, shardAttempt{From: at})
+	}
+	r.Attempts[n.Attempt-1].Ops = n.Ops
+}
+
+// shardError is what a test remembers of an error.
+func shardError(err error) string {
+	switch {
+	case err == nil:
+		return ""
+	case errors.Is(err, transactions.ErrOutcomeUnknown):
+		return "unknown"
+	case errors.Is(err, transactions.ErrAborted):
+		return "aborted"
+	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
+		return "context"
+	}
+	return err.Error()
+}
+
+// shardExecute executes the steps of a transaction. Its writes have values of their own, from base on.
+func shardExecute(tx *transactions.ShardTx, base int64, steps []shardStep) (ops []shardSeen, err error) {
+	for i, step := range steps {
+		value := base + int64(i)
+		switch step.Kind {
+		case "pause":
+			time.Sleep(step.Pause)
+		case "fail":
+			return ops, errShardUser
+		case "write":
+			if err := tx.Put(step.Key, strconv.FormatInt(value, 10)); err != nil {
+				return ops, err
+			}
+			ops = append(ops, shardSeen{Kind: "write", Key: step.Key, Value: value})
+		default:
+			old, found, err := tx.Get(step.Key)
+			if err != nil {
+				return ops, err
+			}
+			ops = append(ops, shardRead(step.Key, old, found))
+			if step.Kind == "read" {
+				continue
+			}
+			if err := tx.Put(step.Key, strings.TrimSpace(old+" "+strconv.FormatInt(value, 10))); err != nil {
+				return ops, err
+			}
+			ops = append(ops, shardSeen{Kind: "append", Key: step.Key, Value: value})
+		}
+	}
+	return ops, nil
+}
+
+// shardRead is a read of a key that returned a value.
+func shardRead(key, value string, found bool) shardSeen {
+	op := shardSeen{Kind: "read", Key: key, Absent: !found}
+	for _, field := range strings.Fields(value) {
+		n, err := strconv.ParseInt(field, 10, 64)
+		if err != nil {
+			n = -1 // nobody writes that
+		}
+		op.List, op.Value = append(op.List, n), n
+	}
+	return op
+}
+
+// history returns all runs, in the order of their calls.
+func (c *shardCluster) history() []*shardRun {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return slices.Clone(c.runs)
+}
+
+// ended waits until a run has returned, which it must within the limit.
+func (c *shardCluster) ended(r *shardRun, limit time.Duration, rule string) *shardRun {
+	c.s.Until(limit, func() bool { return r.Over })
+	if !r.Over {
+		c.s.Fail(labtest.Violation{What: fmt.Sprintf("%v after %v", r, limit), Rule: rule, Nodes: c.around(r)})
+	}
+	return r
+}
+
+// commits waits until a run has committed, which it must within the limit.
+func (c *shardCluster) commits(r *shardRun, limit time.Duration, rule string) *shardRun {
+	if c.ended(r, limit, rule); !r.committed() {
+		c.s.Fail(labtest.Violation{What: r.String(), Rule: rule, Nodes: c.around(r)})
+	}
+	return r
+}
+
+// does runs a transaction that nothing prevents.
+func (c *shardCluster) does(client labrpc.NodeID, steps ...shardStep) *shardRun {
+	return c.commits(c.start(client, shardServes, steps...), shardServes+shardContext, ruleShardDisjoint)
+}
+
+// around lists the nodes that a run concerns.
+func (c *shardCluster) around(r *shardRun) []labrpc.NodeID {
+	return append([]labrpc.NodeID{r.Client}, c.servers()...)
+}
+
+// isolationHistory is what all clients saw.
+func (c *shardCluster) isolationHistory() *isolation.History {
+	h := &isolation.History{}
+	for _, r := range c.history() {
+		for i, a := range r.Attempts {
+			last := i == len(r.Attempts)-1
+			t := isolation.Txn{
+				ID: r.ID, Label: fmt.Sprintf("T%d", r.ID), Session: r.Session*1000 + r.ID, Call: a.From, Return: r.Return,
+				Outcome: isolation.Aborted, Ops: shardOps(a.Ops),
+			}
+			switch {
+			case !last:
+				t.Label += fmt.Sprintf("(attempt %d)", i+1)
+				t.Return = r.Attempts[i+1].From
+			case r.committed():
+				t.Outcome = isolation.Committed
+			case !r.Over || r.Err == "unknown":
+				t.Outcome = isolation.Unknown
+			}
+			h.Txns = append(h.Txns, t)
+		}
+	}
+	return h
+}
+
+func shardOps(seen []shardSeen) (ops []isolation.Op) {
+	for _, op := range seen {
+		switch {
+		case op.Kind == "write":
+			ops = append(ops, isolation.W(op.Key, op.Value))
+		case op.Kind == "append":
+			ops = append(ops, isolation.A(op.Key, op.Value))
+		case isShardList(op.Key):
+			ops = append(ops, isolation.L(op.Key, op.List...))
+		case op.Absent:
+			ops = append(ops, isolation.Missing(op.Key))
+		default:
+			ops = append(ops, isolation.R(op.Key, op.Value))
+		}
+	}
+	return ops
+}
+
+// check checks that what the clients saw is strictly serializable (rule 39), and that what was not committed was not
+// seen (rule 40).
+func (c *shardCluster) check() {
+	h := c.isolationHistory()
+	report, err := isolation.Check(h)
+	if err != nil {
+		c.s.Failf("none: this is an error in the test, not in your code", "the history could not be checked: %v", err)
+		return
+	}
+	anomaly, wrong := report.Violation(isolation.StrictSerializable)
+	if !wrong {
+		return
+	}
+	rule := ruleShardStrict
+	if anomaly.Kind == isolation.G1a {
+		rule = ruleShardOutcome
+	}
+	var at time.Duration
+	nodes := c.servers()
+	for _, i := range anomaly.Txns {
+		for _, r := range c.history() {
+			if r.ID == h.Txns[i].ID {
+				at, nodes = max(at, r.Return), append(nodes, r.Client)
+			}
+		}
+	}
+	lines := anomaly.Lines()
+	for _, i := range anomaly.Txns {
+		lines = append(lines, h.Describe(&h.Txns[i]))
+	}
+	c.s.Fail(labtest.Violation{
+		What: fmt.Sprintf("an anomaly, %s (%s): %s", anomaly.Kind, anomaly.Kind.Meaning(), shardShort(anomaly.Text)),
+		Rule: rule, Seen: lines[1:min(len(lines), 13)], Nodes: nodes, At: at,
+		Page: func(w io.Writer) error { return isolation.Page(w, h, anomaly) },
+	})
+}
+
+// shardShort shortens a sentence to what fits in a message.
+func shardShort(text string) string {
+	if words := strings.Fields(text); len(words) > 18 {
+		return strings.Join(words[:18], " ") + " …"
+	}
+	return text
+}
