@@ -164,6 +164,9 @@ func (r *shardRun) learn(at time.Duration, n shardNews) {
 		r.Over, r.Err, r.Return = true, n.Err, at
 		return
 	}
+	if n.Attempt == 0 {
+		return
+	}
 	if n.Attempt > len(r.Attempts) {
 		r.Attempts = append(r.Attempts, shardAttempt{From: at})
 	}

@@ -1,0 +1,142 @@
+package transactions_test
+
+import (
+	"testing"
+	"time"
+
+	"distlabs/internal/harness/labtest"
+	"distlabs/labrpc"
+)
+
+// While a transaction is under way, after each of its requests, the leader of a group crashes or is cut off from its group. The
+// transaction commits all the same, as a whole, and what others commit meanwhile stays (rules 39, 40 and 46).
+func TestLeaderChanges7D(t *testing.T) {
+	const changed = "a group changed its leader between two requests of a transaction that then committed"
+	cfg := labtest.Config{Nodes: shardNodes(3, 2), Link: shardLink, Seeds: 4, MustCover: []string{changed}}
+	labtest.Run(t, cfg, func(s *labtest.Sim) {
+		c := newShardCluster(s, 3)
+		a, b := c.clients[0], c.clients[1]
+		for k := range c.countRequests(a) {
+			group := (k + int(s.Seed)) % 3
+			old := c.leader(group)
+			g := c.gate(a)
+			r := c.start(a, time.Minute, reads("a"), appends("al"), writes("m"), writes("t"))
+			s.Until(shardServes, func() bool { return c.requests(g) > k || r.Over })
+			c.strike(old, k/2%2 == 0)
+			under := !r.Over
+			other := c.start(b, time.Minute, reads("m"), writes("t"), appends("al"))
+			s.Until(shardHeals, func() bool { l := c.leader(group); return l != 0 && l != old })
+			c.settle()
+			c.commits(r, shardHeals, ruleShardDurable)
+			c.commits(other, shardHeals, ruleShardDurable)
+			if under {
+				s.Cover(changed)
+			}
+			c.does(b, reads("a"), reads("al"), reads("m"), reads("t"))
+			c.check()
+		}
+	})
+}
+
+// strike crashes a server when it has had the time to reply, or cuts it off from all other servers at once.
+func (c *shardCluster) strike(server labrpc.NodeID, crash bool) {
+	if crash {
+		c.s.Run(time.Duration(c.s.Rand().IntN(15)) * time.Millisecond)
+		c.s.Net.Crash(server)
+		return
+	}
+	for _, o := range c.servers() {
+		if o != server {
+			c.s.Net.CutBoth(server, o)
+		}
+	}
+}
+
+// All servers of all groups crash at once, again and again, and start with what is on their disks. What was committed
+// before is read, and later transactions come after it (rules 39 and 46).
+func TestAllServersRestart7D(t *testing.T) {
+	labtest.Run(t, labtest.Config{Nodes: shardNodes(3, 2), Link: shardLink, Seeds: 3}, func(s *labtest.Sim) {
+		c := newShardCluster(s, 3)
+		a, b := c.clients[0], c.clients[1]
+		for round := range 4 {
+			for range 3 + round {
+				c.does(a, writes("m"), writes("t"), writes("a"))
+				c.does(b, reads("m"), appends("al"), appends("tl"))
+			}
+			under := c.start(a, time.Minute, reads("m"), appends("al"), appends("tl"))
+			s.Run(time.Duration(s.Rand().IntN(60)) * time.Millisecond)
+			for _, id := range c.servers() {
+				s.Net.Crash(id)
+			}
+			c.settle()
+			c.commits(c.start(b, time.Minute, reads("m"), reads("t"), reads("a"), reads("al")), shardHeals, ruleShardDurable)
+			c.commits(c.start(b, time.Minute, writes("m"), writes("a"), reads("tl")), shardHeals, ruleShardDurable)
+			c.commits(under, shardHeals, ruleShardDurable)
+			c.does(b, reads("m"), reads("t"), reads("a"))
+			c.check()
+		}
+	})
+}
+
+// The wall clocks of servers and clients are wrong by hours, and jump (rule 39).
+func TestWrongClocks7D(t *testing.T) {
+	labtest.Run(t, labtest.Config{Nodes: shardNodes(3, 3), Link: shardLink, Seeds: 3}, func(s *labtest.Sim) {
+		c := newShardCluster(s, 3)
+		for range 4 {
+			for _, id := range s.Net.Nodes() {
+				s.Net.JumpClock(id, time.Duration(s.Rand().IntN(20)-10)*time.Hour)
+			}
+			for _, client := range c.clients {
+				c.does(client, reads("m"), writes("m"), writes("t"))
+				c.does(client, reads("t"), appends("al"), appends("ml"))
+			}
+			c.does(c.clients[0], reads("m"), reads("al"), reads("t"))
+			c.check()
+		}
+	})
+}
+
+// More transactions than a log may have entries; a server that was down for most of them comes back and leads (rules 46 and 48).
+func TestLongLog7D(t *testing.T) {
+	labtest.Run(t, labtest.Config{Nodes: shardNodes(2, 1), Link: shardLink, Seeds: 2}, func(s *labtest.Sim) {
+		c := newShardCluster(s, 2)
+		a := c.clients[0]
+		s.Always(func() *labtest.Violation {
+			for _, id := range c.servers() {
+				if n := len(c.status(id).Log); n > 2*c.layout.SnapshotEvery {
+					return &labtest.Violation{
+						What: id.String() + " has more than twice SnapshotEvery entries in its log", Rule: ruleShardSpace, Nodes: c.servers(),
+					}
+				}
+			}
+			return nil
+		})
+		var away []labrpc.NodeID
+		for g := range c.layout.Groups {
+			away = append(away, c.layout.Groups[g][(int(s.Seed)+g)%3])
+			s.Net.Crash(away[g])
+		}
+		s.Run(time.Second)
+		c.waitForLeaders(func(what string) { s.Failf(ruleShardBase, "your lab 05 does not work yet: %s", what) })
+		last := c.does(a, writes("m"), writes("a"))
+		for range 30 {
+			last = c.does(a, reads("m"), writes("m"), writes("a"))
+		}
+		c.settle()
+		for g, servers := range c.layout.Groups {
+			for _, id := range servers {
+				if id != away[g] && (id == c.leader(g) || s.Rand().IntN(2) == 0) {
+					s.Net.Crash(id)
+					s.Run(3 * time.Second)
+					break
+				}
+			}
+		}
+		reader := c.commits(c.start(a, time.Minute, reads("m"), reads("a")), shardHeals, ruleShardDurable)
+		if reader.saw("m") != last.wrote("m") || reader.saw("a") != last.wrote("a") {
+			c.s.Fail(labtest.Violation{What: reader.String() + ", want what this wrote: " + last.String(), Rule: ruleShardDurable, Nodes: c.around(reader)})
+		}
+		c.does(a, appends("al"), appends("ml"))
+		c.check()
+	})
+}
