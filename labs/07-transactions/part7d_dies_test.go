@@ -23,11 +23,11 @@ func (c *shardCluster) countRequests(client labrpc.NodeID) int {
 }
 
 // cutAfter begins shardScript at a client, of whose requests the first k arrive; or all but the next one, of those that are
-// sent together. It returns when a request was lost, or the transaction is over.
+// sent together. It may lose the replies too. It returns when a request was lost, or the transaction is over.
 func (c *shardCluster) cutAfter(client labrpc.NodeID, k int, limit time.Duration) (*shardRun, *shardGate) {
 	g := c.gate(client)
 	c.mu.Lock()
-	g.limit, g.last, g.keep = k, c.s.Rand().IntN(2) == 0, true
+	g.limit, g.last, g.deaf, g.keep = k, c.s.Rand().IntN(2) == 0, c.s.Rand().IntN(2) == 0, true
 	c.mu.Unlock()
 	r := c.start(client, limit, shardScript...)
 	c.s.Until(shardServes, func() bool { return c.requests(g) > k || r.Over })

@@ -17,22 +17,14 @@ func TestLateCopies7D(t *testing.T) {
 		a, b := c.clients[0], c.clients[1]
 		n := c.countRequests(a)
 		for k := n; k > 0; k-- {
-			r, g := c.cutAfter(a, k, time.Minute)
+			_, g := c.cutAfter(a, k, time.Minute)
 			if s.Run(300 * time.Millisecond); k < n {
 				s.Net.Crash(a)
 				s.Run(shardLease + shardSlack)
 			}
 			next := c.commits(c.start(b, time.Minute, writes("m"), writes("t"), writes("a")), shardServes, ruleShardLease)
 			c.again(g)
-			reader := c.commits(c.start(b, time.Minute, reads("m"), reads("t")), shardLease+shardSlack+shardServes, ruleShardLate)
-			for _, key := range []string{"m", "t"} {
-				if reader.saw(key) != next.wrote(key) {
-					c.s.Fail(labtest.Violation{
-						What: reader.String() + ", want what this wrote: " + next.String(), Rule: ruleShardLate,
-						Seen: []string{r.String(), "all messages of its client arrived again"}, Nodes: append(c.around(r), b), At: reader.Return,
-					})
-				}
-			}
+			c.overwritten(b, next, "m", "t")
 			c.commits(c.start(b, time.Minute, writes("m"), writes("t"), writes("a")), shardLease+shardSlack+shardServes, ruleShardLate)
 			if c.open(a); k < n {
 				c.startClient(a)
@@ -51,5 +43,22 @@ func (c *shardCluster) again(g *shardGate) {
 	for _, m := range copies {
 		_ = c.s.Net.Inject(labrpc.Message{From: m.From, To: m.To, Method: m.Method, Kind: m.Kind, Body: m.Body})
 		c.s.Run(20 * time.Millisecond)
+	}
+}
+
+// overwritten checks that late messages have changed nothing: keys have the values of a transaction.
+func (c *shardCluster) overwritten(client labrpc.NodeID, last *shardRun, keys ...string) {
+	var steps []shardStep
+	for _, key := range keys {
+		steps = append(steps, reads(key))
+	}
+	reader := c.commits(c.start(client, time.Minute, steps...), shardLease+shardSlack+shardServes, ruleShardLate)
+	for _, key := range keys {
+		if reader.saw(key) != last.wrote(key) {
+			c.s.Fail(labtest.Violation{
+				What: reader.String() + ", want what this wrote: " + last.String(), Rule: ruleShardLate,
+				Seen: []string{"all messages of the client of an earlier transaction had arrived again"}, Nodes: c.around(reader), At: reader.Return,
+			})
+		}
 	}
 }

@@ -2,7 +2,6 @@ package transactions_test
 
 import (
 	"context"
-	"fmt"
 	"math/rand/v2"
 	"sync/atomic"
 	"testing"
@@ -144,7 +143,7 @@ func TestUnderFaults7D(t *testing.T) {
 		unknown = "a client died in the middle of a transaction"
 		many    = "at least 10 transactions committed"
 	)
-	cfg := labtest.Config{Nodes: shardNodes(3, 3), Link: shardLink, Seeds: 6, MustCover: []string{lost, unknown, many}}
+	cfg := labtest.Config{Nodes: shardNodes(3, 4), Link: shardLink, Seeds: 8, MustCover: []string{lost, unknown, many}}
 	labtest.Run(t, cfg, func(s *labtest.Sim) {
 		c := newShardCluster(s, 3)
 		s.Net.SetLinks(labrpc.Link{Latency: labrpc.Uniform(time.Millisecond, 6*time.Millisecond), Loss: 0.02, Duplicate: 0.02, Reorder: 0.02})
@@ -153,7 +152,8 @@ func TestUnderFaults7D(t *testing.T) {
 		}
 		var stop atomic.Bool
 		c.startRandom(&stop, 0, c.clients...)
-		for round := range 4 {
+		for round := range 5 {
+			s.Run(time.Duration(s.Rand().IntN(300)) * time.Millisecond)
 			c.injectFault(round)
 			s.Run(time.Duration(500+s.Rand().IntN(1000)) * time.Millisecond)
 			client := c.clients[s.Rand().IntN(len(c.clients))]
@@ -182,7 +182,7 @@ func TestUnderFaults7D(t *testing.T) {
 		if s.Net.Stats(labrpc.Match{}).Lost > 0 {
 			s.Cover(lost)
 		}
-		s.Logf("%s", fmt.Sprintf("%d of %d transactions committed", committed, len(c.history())))
+		s.Logf("%d of %d transactions committed", committed, len(c.history()))
 		c.check()
 	})
 }

@@ -1,6 +1,7 @@
 package transactions_test
 
 import (
+	"fmt"
 	"testing"
 	"time"
 
@@ -16,13 +17,14 @@ func TestLeaderChanges7D(t *testing.T) {
 	labtest.Run(t, cfg, func(s *labtest.Sim) {
 		c := newShardCluster(s, 3)
 		a, b := c.clients[0], c.clients[1]
-		for k := range c.countRequests(a) {
+		for i := range 2 * c.countRequests(a) {
+			k := i / 2
 			group := (k + int(s.Seed)) % 3
 			old := c.leader(group)
 			g := c.gate(a)
 			r := c.start(a, time.Minute, reads("a"), appends("al"), writes("m"), writes("t"))
 			s.Until(shardServes, func() bool { return c.requests(g) > k || r.Over })
-			c.strike(old, k/2%2 == 0)
+			c.strike(old, i%2 == 0)
 			under := !r.Over
 			other := c.start(b, time.Minute, reads("m"), writes("t"), appends("al"))
 			s.Until(shardHeals, func() bool { l := c.leader(group); return l != 0 && l != old })
@@ -50,6 +52,38 @@ func (c *shardCluster) strike(server labrpc.NodeID, crash bool) {
 			c.s.Net.CutBoth(server, o)
 		}
 	}
+}
+
+// The leader of a group is cut off from all other servers, and clients still reach it. Another client has found its successor and
+// writes: the next transaction reads that, and not what the old leader has (rule 39).
+func TestDeposedLeader7D(t *testing.T) {
+	const asked = "a client asked a leader that had been replaced"
+	cfg := labtest.Config{Nodes: shardNodes(3, 2), Link: shardLink, Seeds: 3, MustCover: []string{asked}}
+	labtest.Run(t, cfg, func(s *labtest.Sim) {
+		c := newShardCluster(s, 3)
+		a, b := c.clients[0], c.clients[1]
+		for group, keys := range [][]string{{"a", "b"}, {"m", "n"}, {"t", "u"}} {
+			key := keys[0]
+			c.does(a, writes(key), writes(keys[1]))
+			c.does(b, reads(key), reads(keys[1]))
+			old := c.leader(group)
+			c.strike(old, false)
+			s.Until(shardHeals, func() bool { l := c.leader(group); return l != 0 && l != old })
+			s.Net.CutBoth(a, old)
+			wrote := c.commits(c.start(a, time.Minute, writes(key), writes(keys[1])), shardHeals, ruleShardDurable)
+			before := s.Net.Stats(labrpc.Match{From: b, To: old}).Sent
+			reader := c.commits(c.start(b, time.Minute, reads(key), reads(keys[1])), shardHeals, ruleShardDurable)
+			if s.Net.Stats(labrpc.Match{From: b, To: old}).Sent > before {
+				s.Cover(asked)
+			}
+			if reader.saw(key) != wrote.wrote(key) {
+				c.check()
+				c.s.Fail(labtest.Violation{What: reader.String() + ", want what this wrote: " + wrote.String(), Rule: ruleShardStrict, Nodes: c.around(reader)})
+			}
+			c.settle()
+		}
+		c.check()
+	})
 }
 
 // All servers of all groups crash at once, again and again, and start with what is on their disks. What was committed
@@ -86,11 +120,15 @@ func TestWrongClocks7D(t *testing.T) {
 			for _, id := range s.Net.Nodes() {
 				s.Net.JumpClock(id, time.Duration(s.Rand().IntN(20)-10)*time.Hour)
 			}
-			for _, client := range c.clients {
-				c.does(client, reads("m"), writes("m"), writes("t"))
-				c.does(client, reads("t"), appends("al"), appends("ml"))
+			for _, writer := range c.clients {
+				wrote := c.does(writer, writes("m"), writes("t"))
+				for _, reader := range c.clients {
+					c.sees(reader, wrote, "m", "t")
+				}
 			}
-			c.does(c.clients[0], reads("m"), reads("al"), reads("t"))
+			for _, client := range c.clients {
+				c.does(client, reads("t"), appends("al"), writes("m"))
+			}
 			c.check()
 		}
 	})
@@ -98,7 +136,9 @@ func TestWrongClocks7D(t *testing.T) {
 
 // More transactions than a log may have entries; a server that was down for most of them comes back and leads (rules 46 and 48).
 func TestLongLog7D(t *testing.T) {
-	labtest.Run(t, labtest.Config{Nodes: shardNodes(2, 1), Link: shardLink, Seeds: 2}, func(s *labtest.Sim) {
+	const leads = "a server that was down for most of the log led its group"
+	cfg := labtest.Config{Nodes: shardNodes(2, 1), Link: shardLink, Seeds: 2, MustCover: []string{leads}}
+	labtest.Run(t, cfg, func(s *labtest.Sim) {
 		c := newShardCluster(s, 2)
 		a := c.clients[0]
 		s.Always(func() *labtest.Violation {
@@ -123,13 +163,14 @@ func TestLongLog7D(t *testing.T) {
 			last = c.does(a, reads("m"), writes("m"), writes("a"))
 		}
 		c.settle()
-		for g, servers := range c.layout.Groups {
-			for _, id := range servers {
-				if id != away[g] && (id == c.leader(g) || s.Rand().IntN(2) == 0) {
-					s.Net.Crash(id)
-					s.Run(3 * time.Second)
-					break
-				}
+		for g := range c.layout.Groups {
+			for tries := 0; tries < 20 && c.leader(g) != away[g]; tries++ {
+				s.Net.Crash(c.leader(g))
+				s.Run(time.Second)
+				c.settle()
+			}
+			if c.leader(g) == away[g] {
+				s.Cover(leads)
 			}
 		}
 		reader := c.commits(c.start(a, time.Minute, reads("m"), reads("a")), shardHeals, ruleShardDurable)
@@ -137,6 +178,46 @@ func TestLongLog7D(t *testing.T) {
 			c.s.Fail(labtest.Violation{What: reader.String() + ", want what this wrote: " + last.String(), Rule: ruleShardDurable, Nodes: c.around(reader)})
 		}
 		c.does(a, appends("al"), appends("ml"))
+		c.check()
+	})
+}
+
+// A group is down from the instant at which a client knows that its transaction was committed; the client dies. The other group
+// commits many transactions. When the first one is back, the transaction is whole. Then all its requests arrive
+// again (rules 39, 46 and 47).
+func TestOutcomeIsKept7D(t *testing.T) {
+	labtest.Run(t, labtest.Config{Nodes: shardNodes(2, 4), Link: shardLink, Seeds: 1}, func(s *labtest.Sim) {
+		c := newShardCluster(s, 2)
+		a, b := c.clients[0], c.clients[1]
+		c.does(a, reads("a"), reads("m"))
+		g := c.gate(a)
+		c.mu.Lock()
+		g.keep = true
+		c.mu.Unlock()
+		r := c.does(a, writes("a"), writes("m"))
+		s.Net.Crash(a)
+		for _, id := range c.layout.Groups[1] {
+			s.Net.Crash(id)
+		}
+		for range 80 {
+			var runs []*shardRun
+			for _, id := range c.clients[1:] {
+				runs = append(runs, c.start(id, time.Minute, writes(fmt.Sprint("b", id))))
+			}
+			for _, run := range runs {
+				c.commits(run, shardServes, ruleShardDisjoint)
+			}
+		}
+		c.settle()
+		reader := c.commits(c.start(b, time.Minute, reads("a"), reads("m")), shardLease+shardSlack+shardServes, ruleShardLease)
+		for _, key := range []string{"a", "m"} {
+			if reader.saw(key) != r.wrote(key) {
+				c.s.Fail(labtest.Violation{What: reader.String() + ", want what this wrote: " + r.String(), Rule: ruleShardDurable, Nodes: c.around(reader)})
+			}
+		}
+		next := c.does(b, writes("a"), writes("m"))
+		c.again(g)
+		c.overwritten(b, next, "a", "m")
 		c.check()
 	})
 }

@@ -89,6 +89,56 @@ func TestContention7D(t *testing.T) {
 	})
 }
 
+// Two clients begin transactions at nearly the same time, again and again: each reads what the other writes, or one
+// writes two keys while the other reads both (rule 39).
+func TestPairs7D(t *testing.T) {
+	labtest.Run(t, labtest.Config{Nodes: shardNodes(3, 2), Link: shardLink, Seeds: 3}, func(s *labtest.Sim) {
+		c := newShardCluster(s, 3)
+		a, b := c.clients[0], c.clients[1]
+		c.does(a, writes("a"), writes("m"))
+		c.does(b, reads("a"), reads("m"), reads("t"))
+		for range 15 {
+			c.pair(s.Rand().Int64N(3), c.steps(a, reads("a"), writes("m")), c.steps(b, reads("m"), writes("a")))
+			pause := time.Duration(s.Rand().IntN(40)) * time.Millisecond
+			c.pair(s.Rand().Int64N(20), c.steps(a, writes("m"), writes("t")), c.steps(b, reads("m"), rests(pause), reads("t")))
+		}
+		c.does(a, reads("a"), reads("m"), reads("t"))
+		c.check()
+	})
+}
+
+// steps is a transaction that can be started.
+func (c *shardCluster) steps(client labrpc.NodeID, steps ...shardStep) func() *shardRun {
+	return func() *shardRun { return c.start(client, time.Minute, steps...) }
+}
+
+// pair starts two transactions in some order, some milliseconds apart.
+func (c *shardCluster) pair(apart int64, first, second func() *shardRun) {
+	if c.s.Rand().IntN(2) == 0 {
+		first, second = second, first
+	}
+	r := first()
+	c.s.Run(time.Duration(apart) * time.Millisecond)
+	o := second()
+	c.commits(r, shardProgress, ruleShardProgress)
+	c.commits(o, shardProgress, ruleShardProgress)
+}
+
+// A transaction reads a key, pauses while both its keys are written many times, and reads the other: both of one state (rule 39).
+func TestSlowReader7D(t *testing.T) {
+	labtest.Run(t, labtest.Config{Nodes: shardNodes(2, 2), Link: shardLink, Seeds: 2}, func(s *labtest.Sim) {
+		c := newShardCluster(s, 2)
+		a, b := c.clients[0], c.clients[1]
+		c.does(b, writes("a"), writes("m"))
+		r := c.start(a, time.Minute, reads("a"), rests(time.Second), reads("m"))
+		for range 24 {
+			c.does(b, writes("a"), writes("m"))
+		}
+		c.commits(r, shardProgress, ruleShardProgress)
+		c.check()
+	})
+}
+
 // repeats makes a client run a transaction again and again until stop is set.
 func (c *shardCluster) repeats(client labrpc.NodeID, stop *atomic.Bool, steps ...shardStep) {
 	c.then(client, stop, func() []shardStep { return steps })

@@ -24,7 +24,7 @@ const (
 	ruleShardContext  = "Run, Get, Put and Commit return within 100ms of the end of their context (rule 45)"
 	ruleShardDurable  = "what was committed survives every crash, and 10s after all servers are up and connected again, the store serves (rule 46)"
 	ruleShardLate     = "a message that arrives again or late changes no value, and makes no transaction wait for longer than Lease + 1s (rule 47)"
-	ruleShardSpace    = "the log of a server has at most 2 SnapshotEvery entries, and its disk does not grow with the number of transactions (rule 48)"
+	ruleShardSpace    = "the log of a server has at most 2 SnapshotEvery entries (rule 48)"
 	ruleShardBase     = "7D needs a lab 05 that works up to 5E; without one, use the reference's: go run ./cmd/grade run 07 --base reference"
 )
 
@@ -167,7 +167,8 @@ func (c *shardCluster) leader(group int) labrpc.NodeID {
 type shardGate struct {
 	sent   int
 	limit  int  // how many go through; -1: all
-	last   bool // with limit: of the requests that are sent together with the last one, only that one is lost
+	last   bool // with limit: of the requests that are sent together, only the first after the limit is lost
+	deaf   bool // with limit: replies to the client are lost too, from when it has sent so many
 	at     time.Duration
 	copies []labrpc.Message // of what was sent, if keep
 	keep   bool
@@ -186,8 +187,14 @@ func (c *shardCluster) gate(client labrpc.NodeID) *shardGate {
 func (c *shardCluster) rewrite(m *labrpc.Message) labrpc.Verdict {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if m.Kind == labrpc.Reply {
+		if g := c.gates[m.To]; g != nil && g.deaf && g.limit >= 0 && g.sent >= g.limit {
+			return labrpc.Drop
+		}
+		return labrpc.Pass
+	}
 	g := c.gates[m.From]
-	if g == nil || m.Kind == labrpc.Reply {
+	if g == nil {
 		return labrpc.Pass
 	}
 	g.sent++

@@ -11,7 +11,7 @@ const (
 	// shardVersions is how many versions of a key a group keeps.
 	shardVersions = 20
 	// shardRecords is how many finished transactions a group remembers, at least.
-	shardRecords = 500
+	shardRecords = 100
 	// timestampGroup is the group that issues the timestamps.
 	timestampGroup = 0
 )
