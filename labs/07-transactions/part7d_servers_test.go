@@ -29,8 +29,8 @@ func TestLeaderChanges7D(t *testing.T) {
 			other := c.start(b, time.Minute, reads("m"), writes("t"), appends("al"))
 			s.Until(shardHeals, func() bool { l := c.leader(group); return l != 0 && l != old })
 			c.settle()
-			c.commits(r, shardHeals, ruleShardDurable)
-			c.commits(other, shardHeals, ruleShardDurable)
+			c.survives(r)
+			c.survives(other)
 			if under {
 				s.Cover(changed)
 			}
@@ -95,7 +95,7 @@ func TestAllServersRestart7D(t *testing.T) {
 		for round := range 4 {
 			for range 3 + round {
 				c.does(a, writes("m"), writes("t"), writes("a"))
-				c.does(b, reads("m"), appends("al"), appends("tl"))
+				c.does(b, appends("ml"), appends("al"), appends("tl"))
 			}
 			under := c.start(a, time.Minute, reads("m"), appends("al"), appends("tl"))
 			s.Run(time.Duration(s.Rand().IntN(60)) * time.Millisecond)
@@ -103,9 +103,9 @@ func TestAllServersRestart7D(t *testing.T) {
 				s.Net.Crash(id)
 			}
 			c.settle()
-			c.commits(c.start(b, time.Minute, reads("m"), reads("t"), reads("a"), reads("al")), shardHeals, ruleShardDurable)
-			c.commits(c.start(b, time.Minute, writes("m"), writes("a"), reads("tl")), shardHeals, ruleShardDurable)
-			c.commits(under, shardHeals, ruleShardDurable)
+			c.commits(c.start(b, time.Minute, reads("m"), reads("t"), reads("al"), reads("ml")), shardHeals, ruleShardDurable)
+			c.commits(c.start(b, time.Minute, writes("m"), writes("a"), appends("tl")), shardHeals, ruleShardDurable)
+			c.survives(under)
 			c.does(b, reads("m"), reads("t"), reads("a"))
 			c.check()
 		}

@@ -67,7 +67,7 @@ func newShardCluster(s *labtest.Sim, groups int) *shardCluster {
 	c := &shardCluster{
 		s: s, clients: all[3*groups:], nodes: map[labrpc.NodeID]*labrpc.Node{}, client: map[labrpc.NodeID]*transactions.ShardClient{},
 		session: map[labrpc.NodeID]int{}, running: map[labrpc.NodeID]*transactions.Shard{}, gates: map[labrpc.NodeID]*shardGate{},
-		layout: transactions.Layout{Lease: shardLease, SnapshotEvery: 40},
+		layout: transactions.Layout{Lease: shardLease, SnapshotEvery: 20 + s.Rand().IntN(20)},
 	}
 	for g := range groups {
 		c.layout.Groups = append(c.layout.Groups, all[3*g:3*g+3])

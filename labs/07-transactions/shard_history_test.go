@@ -257,6 +257,15 @@ func (c *shardCluster) commits(r *shardRun, limit time.Duration, rule string) *s
 	return r
 }
 
+// survives waits until a run that faults of servers delayed has returned: committed, or after a Lease with unknown outcome.
+func (c *shardCluster) survives(r *shardRun) {
+	c.ended(r, shardHeals, ruleShardDurable)
+	if r.Err == "unknown" && r.Return-r.Call >= shardLease {
+		return
+	}
+	c.commits(r, 0, ruleShardDurable)
+}
+
 // does runs a transaction that nothing prevents.
 func (c *shardCluster) does(client labrpc.NodeID, steps ...shardStep) *shardRun {
 	return c.commits(c.start(client, shardServes, steps...), shardServes+shardContext, ruleShardDisjoint)
@@ -341,7 +350,7 @@ func (c *shardCluster) check() {
 		lines = append(lines, h.Describe(&h.Txns[i]))
 	}
 	c.s.Fail(labtest.Violation{
-		What: fmt.Sprintf("an anomaly, %s (%s): %s", anomaly.Kind, anomaly.Kind.Meaning(), shardShort(anomaly.Text)),
+		What: fmt.Sprintf("%s: %s", anomaly.Kind, shardShort(anomaly.Text)),
 		Rule: rule, Seen: lines[1:min(len(lines), 13)], Nodes: nodes, At: at,
 		Page: func(w io.Writer) error { return isolation.Page(w, h, anomaly) },
 	})
@@ -349,8 +358,8 @@ func (c *shardCluster) check() {
 
 // shardShort shortens a sentence to what fits in a message.
 func shardShort(text string) string {
-	if words := strings.Fields(text); len(words) > 18 {
-		return strings.Join(words[:18], " ") + " …"
+	if words := strings.Fields(text); len(words) > 22 {
+		return strings.Join(words[:22], " ") + " …"
 	}
 	return text
 }
