@@ -160,29 +160,35 @@ func (d *db) isOneOf(states []map[string]string) {
 			return
 		}
 	}
-	rule, want := d.rules.whole, states[0]
-	var seen []string
 	have := map[string]string{}
 	for _, p := range c.pairs {
 		have[p.Key] = p.Value
 	}
-	if len(states) == 1 {
-		rule = d.rules.durable
-	}
-	for _, key := range slices.Sorted(maps.Keys(merged(have, want))) {
-		if have[key] != want[key] {
-			line := fmt.Sprintf("%s=%.20q after the restart, and %.20q after the last Commit that returned nil", key, have[key], want[key])
-			if len(states) > 1 {
-				line += fmt.Sprintf(" (the transaction in Commit: %.20q)", states[1][key])
-			}
-			seen = append(seen, line)
+	before, after := states[0], states[len(states)-1]
+	what, rule := "some keys have the values from before the interrupted transaction and some those from after", d.rules.whole
+	var seen []string
+	for _, key := range slices.Sorted(maps.Keys(merged(have, merged(before, after)))) {
+		got, ok := have[key]
+		old, was := before[key]
+		now, is := after[key]
+		if got == old && ok == was && got == now && ok == is {
+			continue
+		}
+		line := fmt.Sprintf("%s=%.20q after the restart; %.20q after the last Commit that returned nil", key, got, old)
+		if len(states) > 1 {
+			line += fmt.Sprintf("; %.20q after the interrupted one", now)
+		}
+		seen = append(seen, line)
+		switch {
+		case got == old && ok == was, got == now && ok == is:
+		case strings.HasPrefix(key, "u"):
+			what, rule = fmt.Sprintf("%s=%s is there, which a transaction wrote that had not committed", key, got), d.rules.whole
+		default:
+			what, rule = fmt.Sprintf("%s=%.20q is not what the last transaction that committed wrote", key, got), d.rules.durable
 		}
 	}
-	if !strings.Contains(strings.Join(seen, " "), "(the transaction") && len(states) > 1 {
-		seen = append(seen, "")
-	}
 	d.s.Fail(labtest.Violation{
-		What: fmt.Sprintf("after a crash and a restart at %v, %d keys have values that are neither those before nor those after the interrupted transaction", brief(d.s.Net.Now()), len(seen)),
+		What: fmt.Sprintf("after a crash and a restart at %v, %s", brief(d.s.Net.Now()), what),
 		Rule: rule, Seen: seen[:min(len(seen), 8)],
 	})
 }

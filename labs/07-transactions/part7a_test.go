@@ -21,7 +21,7 @@ const (
 	ruleDeadlock7A  = "500ms after transactions began to wait for each other in a circle, at least one is aborted and at least one is not (rule 6)"
 	ruleRelease7A   = "100ms after a transaction is over, no call waits for it any more (rule 7)"
 	ruleStarve7A    = "a call returns within 100ms once all transactions are over that had used or asked for its keys before (rule 8)"
-	ruleDurable7A   = "no crash undoes a transaction whose Commit has returned nil (rule 9)"
+	ruleDurable7A   = "no crash undoes a transaction whose Commit has returned nil, or a part of it (rule 9)"
 	ruleWhole7A     = "after a crash, a transaction in Commit is there with all of its writes or none, and one before Commit with none (rule 10)"
 	ruleShown7A     = "no crash undoes a value that a Get or Scan of another transaction has returned (rule 11)"
 	ruleRecords7A   = "no record on the disk has more than MaxRecord bytes (rule 12)"
@@ -87,13 +87,15 @@ func TestReaderWaits7A(t *testing.T) {
 				if commits {
 					rule = ruleSerial7A
 				}
-				reader.isNil(ruleOldest7A, get)
-				scanner.isNil(ruleOldest7A, scan)
-				reader.hasValue(rule, get, want)
+				if get.granted() {
+					reader.hasValue(rule, get, want)
+					reader.commit()
+				}
 				pairs := map[string]string{"b2": "b=2", "b7": "b=7", "b27": "b=27", "b": "", "bb": "b=2", "bb7": "b=2 bb=7"}
-				scanner.hasPairs(rule, scan, pairs[key+want])
-				reader.commit()
-				scanner.commit()
+				if scan.granted() {
+					scanner.hasPairs(rule, scan, pairs[key+want])
+					scanner.commit()
+				}
 				clean := d.beginTx()
 				clean.put("b", "2")
 				clean.delete("bb")
@@ -122,11 +124,10 @@ func TestWriterWaits7A(t *testing.T) {
 				reader.sees(ruleSerial7A, key, want)
 				reader.commit()
 				d.wait(ruleRelease7A, soon, put)
-				writer.isNil(ruleOldest7A, put)
 				writer.abort()
 
-				// Two readers, one of which wants to write.
-				first, second := d.beginTx(), d.beginTx()
+				// Two readers, the younger of which wants to write.
+				second, first := d.beginTx(), d.beginTx()
 				first.sees(ruleSerial7A, key, want)
 				second.sees(ruleSerial7A, key, want)
 				put = write(first)
@@ -138,7 +139,6 @@ func TestWriterWaits7A(t *testing.T) {
 					second.commit()
 				}
 				d.wait(ruleRelease7A, soon, put)
-				first.isNil(ruleOldest7A, put)
 				first.abort()
 			}
 		}
@@ -151,10 +151,13 @@ func TestWriterWaits7A(t *testing.T) {
 		d.waits(ruleSerial7A, put, waitsForWriter)
 		first.commit()
 		d.wait(ruleRelease7A, soon, put)
-		second.isNil(ruleOldest7A, put)
-		second.put("x", "3")
-		second.commit()
-		d.holds(ruleSerial7A, "x=3 y=3")
+		if put.granted() {
+			second.put("x", "3")
+			second.commit()
+			d.holds(ruleSerial7A, "x=3 y=3")
+		} else {
+			d.holds(ruleSerial7A, "x=2 y=2")
+		}
 	})
 }
 
@@ -183,7 +186,6 @@ func TestPhantom7A(t *testing.T) {
 			reader.finds(ruleSerial7A, c.from, c.to, c.found)
 			reader.commit()
 			d.wait(ruleRelease7A, soon, put)
-			writer.isNil(ruleOldest7A, put)
 			writer.abort()
 		}
 
@@ -228,6 +230,7 @@ func TestNoNeedlessWait7A(t *testing.T) {
 		}
 		other := d.beginTx()
 		other.put("bxx", "7")
+		other.put("c2", "7")
 		other.delete("bx")
 		other.commit()
 		readers[0].commit()
@@ -252,7 +255,9 @@ func TestNoNeedlessWait7A(t *testing.T) {
 		d.disk.setLatency(0)
 		d.wait(ruleQuick7A, 20*time.Second, commit)
 		d.wait(ruleRelease7A, soon, held)
-		waiting.hasValue(ruleSerial7A, held, "6")
+		if held.granted() {
+			waiting.hasValue(ruleSerial7A, held, "6")
+		}
 	})
 }
 
