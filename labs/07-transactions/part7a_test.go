@@ -13,6 +13,7 @@ import (
 
 const (
 	ruleSerial7A    = "the transactions that committed have the results of a serial order, which agrees with real time (rule 1)"
+	ruleWaits7A     = "a call that conflicts with another running transaction waits until that one is over, unless one of the two is aborted (rule 1)"
 	ruleOwn7A       = "Get and Scan see what the transaction itself wrote last; Scan returns each key of its range that has a value once, sorted (rule 2)"
 	ruleNoTrace7A   = "what an aborted transaction wrote has no effect, whether its client or the store aborted it (rule 3)"
 	ruleOver7A      = "once a transaction is over, each call returns an error that wraps ErrAborted or ErrOver, and has no effect (rule 3)"
@@ -72,9 +73,9 @@ func TestReaderWaits7A(t *testing.T) {
 				writer, reader, scanner := d.beginTx(), d.beginTx(), d.beginTx()
 				writer.now(ruleQuick7A, write[how](writer))
 				get := reader.goGet(key)
-				d.waits(ruleSerial7A, get, waitsForWriter)
+				d.waits(ruleWaits7A, get, waitsForWriter)
 				scan := scanner.goScan("b", "c")
-				d.waits(ruleSerial7A, scan, waitsForWriter)
+				d.waits(ruleWaits7A, scan, waitsForWriter)
 				want := before
 				if commits {
 					writer.commit()
@@ -120,7 +121,7 @@ func TestWriterWaits7A(t *testing.T) {
 				reader, writer := d.beginTx(), d.beginTx()
 				reader.sees(ruleSerial7A, key, want)
 				put := write(writer)
-				d.waits(ruleSerial7A, put, waitsForReader)
+				d.waits(ruleWaits7A, put, waitsForReader)
 				reader.sees(ruleSerial7A, key, want)
 				reader.commit()
 				d.wait(ruleRelease7A, soon, put)
@@ -131,7 +132,7 @@ func TestWriterWaits7A(t *testing.T) {
 				first.sees(ruleSerial7A, key, want)
 				second.sees(ruleSerial7A, key, want)
 				put = write(first)
-				d.waits(ruleSerial7A, put, waitsForReader)
+				d.waits(ruleWaits7A, put, waitsForReader)
 				second.sees(ruleSerial7A, key, want)
 				if i == 1 {
 					second.abort()
@@ -148,7 +149,7 @@ func TestWriterWaits7A(t *testing.T) {
 		first.put("x", "2")
 		first.put("y", "2")
 		put := second.goPut("y", "3")
-		d.waits(ruleSerial7A, put, waitsForWriter)
+		d.waits(ruleWaits7A, put, waitsForWriter)
 		first.commit()
 		d.wait(ruleRelease7A, soon, put)
 		if put.granted() {
@@ -182,7 +183,7 @@ func TestPhantom7A(t *testing.T) {
 			reader, writer := d.beginTx(), d.beginTx()
 			reader.finds(ruleSerial7A, c.from, c.to, c.found)
 			put := c.write(writer, c.key)
-			d.waits(ruleSerial7A, put, waitsForScanner)
+			d.waits(ruleWaits7A, put, waitsForScanner)
 			reader.finds(ruleSerial7A, c.from, c.to, c.found)
 			reader.commit()
 			d.wait(ruleRelease7A, soon, put)
@@ -217,7 +218,7 @@ func TestNoNeedlessWait7A(t *testing.T) {
 		writer.put("cc", "6")
 		waiting := d.beginTx()
 		held := waiting.goGet("c")
-		d.waits(ruleSerial7A, held, waitsForWriter)
+		d.waits(ruleWaits7A, held, waitsForWriter)
 
 		var readers []*txn
 		for range 4 {
@@ -475,7 +476,7 @@ func TestNoStarvation7A(t *testing.T) {
 					}
 				}
 				if len(later) == 10 && !before.ended() {
-					before.commit()
+					d.wait(ruleQuick7A, quickly+perKey, before.goCommit()) // wound-wait has aborted it
 				}
 			}
 			d.wait(ruleStarve7A, soon, c)
