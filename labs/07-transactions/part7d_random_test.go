@@ -92,12 +92,12 @@ func (c *shardCluster) startRandom(stop *atomic.Bool, pauses time.Duration, clie
 // Random transactions that overlap, in a calm network (rule 39).
 func TestSerializable7D(t *testing.T) {
 	const overlap = "two committed transactions overlapped in time and had a key in common"
-	cfg := labtest.Config{Nodes: shardNodes(3, 4), Link: shardLink, Seeds: 3, MustCover: []string{overlap}}
+	cfg := labtest.Config{Nodes: shardNodes(3, 4), Link: shardLink, Seeds: 2, MustCover: []string{overlap}}
 	labtest.Run(t, cfg, func(s *labtest.Sim) {
 		c := newShardCluster(s, 3)
 		var stop atomic.Bool
 		c.startRandom(&stop, 60*time.Millisecond, c.clients...)
-		s.Run(4 * time.Second)
+		s.Run(2500 * time.Millisecond)
 		stop.Store(true)
 		s.Run(4 * time.Second)
 		c.does(c.clients[0], reads("al"), reads("ml"), reads("tl"))
@@ -143,7 +143,7 @@ func TestUnderFaults7D(t *testing.T) {
 		unknown = "a client died in the middle of a transaction"
 		many    = "at least 10 transactions committed"
 	)
-	cfg := labtest.Config{Nodes: shardNodes(3, 4), Link: shardLink, Seeds: 8, MustCover: []string{lost, unknown, many}}
+	cfg := labtest.Config{Nodes: shardNodes(3, 4), Link: shardLink, Seeds: 5, MustCover: []string{lost, unknown, many}}
 	labtest.Run(t, cfg, func(s *labtest.Sim) {
 		c := newShardCluster(s, 3)
 		s.Net.SetLinks(labrpc.Link{Latency: labrpc.Uniform(time.Millisecond, 6*time.Millisecond), Loss: 0.02, Duplicate: 0.02, Reorder: 0.02})

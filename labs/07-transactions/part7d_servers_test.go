@@ -13,7 +13,7 @@ import (
 // transaction commits all the same, as a whole, and what others commit meanwhile stays (rules 39, 40 and 46).
 func TestLeaderChanges7D(t *testing.T) {
 	const changed = "a group changed its leader between two requests of a transaction that then committed"
-	cfg := labtest.Config{Nodes: shardNodes(3, 2), Link: shardLink, Seeds: 4, MustCover: []string{changed}}
+	cfg := labtest.Config{Nodes: shardNodes(3, 2), Link: shardLink, Seeds: 3, MustCover: []string{changed}}
 	labtest.Run(t, cfg, func(s *labtest.Sim) {
 		c := newShardCluster(s, 3)
 		a, b := c.clients[0], c.clients[1]
