@@ -17,6 +17,7 @@ import (
 const (
 	ruleShardStrict   = "transactions are strictly serializable over all groups: each takes effect at one instant between its begin and its end, whatever wall clocks show (rule 39)"
 	ruleShardOutcome  = "after nil a transaction has been committed once; after ErrOutcomeUnknown it may have been; after any other error it has no effect (rule 40)"
+	ruleShardOver     = "a call of a transaction that has ended returns ErrOver and has no effect; Abort does nothing then (rule 40)"
 	ruleShardLease    = "when the last message of a client has arrived, its transaction makes no other wait for longer than Lease + 1s (rule 41)"
 	ruleShardInTime   = "transactions that only read do not abort another one in time: it commits within 3 Leases if its Commit takes less than half a Lease (rule 42)"
 	ruleShardDisjoint = "in a calm network a transaction of up to 4 operations commits within 2s if no unfinished transaction has a key of it (rule 43)"
