@@ -66,6 +66,7 @@ func TestDeposedLeader7D(t *testing.T) {
 			key := keys[0]
 			c.does(a, writes(key), writes(keys[1]))
 			c.does(b, reads(key), reads(keys[1]))
+			s.Run(200 * time.Millisecond) // until nothing of it is under way
 			old := c.leader(group)
 			c.strike(old, false)
 			s.Until(shardHeals, func() bool { l := c.leader(group); return l != 0 && l != old })
