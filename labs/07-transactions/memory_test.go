@@ -1,7 +1,6 @@
 package transactions_test
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
 	"runtime"
@@ -29,13 +28,14 @@ func TestVersionsGo7B(t *testing.T) {
 }
 
 // overwritten is how many transactions of each kind leave no memory behind.
-const overwritten = 300
+const overwritten = 200
 
 // A memoryRun is a store on a network of its own, of which nothing is recorded.
 type memoryRun struct {
 	s     *labtest.Sim
 	net   *labrpc.Network
 	store store
+	gone  int // keys that were deleted
 }
 
 func checkVersions(s *labtest.Sim, level transactions.Level) {
@@ -48,24 +48,25 @@ func checkVersions(s *labtest.Sim, level transactions.Level) {
 	}
 	m := &memoryRun{s: s, net: net, store: store}
 	m.overwrite(50)
-	m.growth("while no other ran", func() { m.overwrite(overwritten) })
-	var reader transactions.Tx
-	m.growth("before the oldest running transaction began", func() {
-		if reader != nil {
-			reader.Abort()
-		}
+	nothing := func() {}
+	m.growth("while no other ran", func() func() {
+		m.overwrite(overwritten)
+		return nothing
+	})
+	m.growth("before the oldest running transaction began", func() func() {
 		old := m.begin()
 		m.overwrite(overwritten)
-		reader = m.begin()
+		reader := m.begin()
 		old.Abort()
+		return reader.Abort
 	})
-	reader.Abort()
-	m.growth("while another ran, which committed", func() {
+	m.growth("while another ran, which committed", func() func() {
 		reader := m.begin()
 		m.overwrite(overwritten)
 		_ = reader.Commit()
+		return nothing
 	})
-	m.growth("of which each second was aborted", func() {
+	m.growth("beside others that were aborted", func() func() {
 		for range 10 {
 			old := m.begin()
 			m.overwrite(overwritten / 10)
@@ -73,6 +74,7 @@ func checkVersions(s *labtest.Sim, level transactions.Level) {
 				_ = old.Commit() // others have written the key
 			}
 		}
+		return nothing
 	})
 }
 
@@ -104,8 +106,15 @@ func (m *memoryRun) overwrite(n int) {
 func (m *memoryRun) client(n int) error {
 	for i := range n {
 		tx := m.store.Begin()
-		for j := range 4 {
-			if err := cmp.Or(tx.Delete(fmt.Sprintf("gone %d %d", i, j)), tx.Put(fmt.Sprintf("key %d", (i+j)%10), fmt.Sprintf("%0150d", i))); err != nil {
+		for j := range 12 {
+			var err error
+			if j < 4 {
+				err = tx.Put(fmt.Sprintf("key %d", (i+j)%10), fmt.Sprintf("%0150d", i))
+			} else {
+				m.gone++
+				err = tx.Delete(fmt.Sprintf("gone %d", m.gone))
+			}
+			if err != nil {
 				return err
 			}
 		}
@@ -116,16 +125,19 @@ func (m *memoryRun) client(n int) error {
 	return nil
 }
 
-// growth checks that transactions leave no memory in use 10s later. Another goroutine of the process may use memory meanwhile, and maps grow, so a bad result is
+// growth checks that transactions leave no memory in use 10s later. f returns how to end those that are still running then. Another goroutine of the process may use memory meanwhile, and maps grow, so a bad result is
 // measured again: a leak stays.
-func (m *memoryRun) growth(name string, f func()) {
+func (m *memoryRun) growth(name string, f func() (end func())) {
 	const limit = 64 << 10
 	more := int64(0)
 	for range 4 {
 		before := heapInUse()
-		f()
+		end := f()
 		m.net.Run(10 * time.Second)
-		if more = heapInUse() - before; more <= limit {
+		more = heapInUse() - before
+		end()
+		m.net.Run(10 * time.Second)
+		if more <= limit {
 			break
 		}
 	}
