@@ -1,10 +1,7 @@
 package transactions_test
 
 import (
-	"cmp"
-	"errors"
 	"fmt"
-	"runtime"
 	"slices"
 	"testing"
 	"time"
@@ -596,113 +593,6 @@ func TestNoNeedlessAbort7B(t *testing.T) {
 		again.put("c", "again")
 		commits(again)
 	})
-}
-
-// Ten keys are overwritten hundreds of times, and others made and deleted, while no other transaction runs, and while some do. What nobody sees any more takes
-// no memory (rule 20).
-func TestVersionsGo7B(t *testing.T) {
-	labtest.Run(t, labtest.Config{Nodes: 1, Seeds: 1}, func(s *labtest.Sim) { // the memory is that of the whole process: one seed at a time
-		for _, level := range []transactions.Level{serializable, si} {
-			d := newVersionDB(s, level)
-			d.overwrite(50)
-			d.growth("while no other ran", func() { d.overwrite(overwritten) })
-			var reader transactions.Tx
-			d.growth("before the oldest running transaction began", func() {
-				if reader != nil {
-					reader.Abort()
-				}
-				old := d.store.Begin()
-				_, _, _ = old.Get("key 2")
-				d.overwrite(overwritten)
-				reader = d.store.Begin()
-				_, _, _ = reader.Get("key 1")
-				old.Abort()
-				s.Run(10 * time.Second)
-			})
-			reader.Abort()
-			d.growth("while another ran, which committed", func() {
-				reader := d.store.Begin()
-				_, _, _ = reader.Get("key 1")
-				d.overwrite(overwritten)
-				_ = reader.Commit()
-				s.Run(10 * time.Second)
-			})
-			d.growth("of which each second was aborted", func() {
-				for range 10 {
-					old := d.store.Begin()
-					_, _, _ = old.Get("key 3")
-					d.overwrite(overwritten / 10)
-					if err := old.Put("key 3", "old"); err == nil {
-						_ = old.Commit() // others have written the key
-					}
-				}
-			})
-			d.crash()
-		}
-	})
-}
-
-// overwritten is how many transactions of each kind leave no memory behind.
-const overwritten = 300
-
-// overwrite runs a client that overwrites keys, and deletes some that are never used again.
-func (d *db) overwrite(n int) {
-	done := make(chan error, 1)
-	go func() {
-		for i := range n {
-			tx := d.store.Begin()
-			for j := range 4 {
-				if err := cmp.Or(tx.Delete(fmt.Sprintf("gone %d %d", i, j)), tx.Put(fmt.Sprintf("key %d", (i+j)%10), fmt.Sprintf("%0150d", i))); err != nil {
-					done <- err
-					return
-				}
-			}
-			if err := tx.Commit(); err != nil {
-				done <- err
-				return
-			}
-		}
-		done <- nil
-	}()
-	err := errors.New("it had not returned")
-	d.s.Until(time.Duration(n)*soon, func() bool {
-		select {
-		case err = <-done:
-			return true
-		default:
-			return false
-		}
-	})
-	if err != nil {
-		d.s.Failf(ruleNeedless7B, "a client was to overwrite keys in %d transactions, while no other transaction wrote: %v at %v", n, err, brief(d.s.Net.Now()))
-	}
-	d.s.Run(10 * time.Second)
-}
-
-// growth checks that transactions leave no memory in use: at least at one of three times.
-func (d *db) growth(name string, f func()) {
-	const limit = 64 << 10
-	more := int64(0)
-	for range 3 {
-		before := heapInUse()
-		f()
-		if more = heapInUse() - before; more <= limit {
-			break
-		}
-	}
-	d.s.Measure("memory that transactions leave "+name, max(0, float64(more))/1024, "KiB", "≤ 64")
-	if more > limit {
-		d.s.Failf(ruleVersions7B, "%d transactions %s left %d bytes of old versions in memory, want at most %d", overwritten, name, more, limit)
-	}
-}
-
-// heapInUse is the size of all objects that can still be reached.
-func heapInUse() int64 {
-	var m runtime.MemStats
-	runtime.GC()
-	runtime.GC() // frees the objects that finalizers and pools have released
-	runtime.ReadMemStats(&m)
-	return int64(m.HeapAlloc)
 }
 
 // Random clients at SnapshotIsolation: nothing worse than write skew, and that happens (rules 13 and 15).
