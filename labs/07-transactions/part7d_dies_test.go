@@ -61,7 +61,7 @@ func (c *shardCluster) whole(r, reader *shardRun) bool {
 		return false
 	}
 	if m != t || r.committed() && !m {
-		saw := fmt.Sprintf("%v read m=%d and t=%d: only one of both is of T%d", reader.Client, reader.saw("m"), reader.saw("t"), r.ID)
+		saw := fmt.Sprintf("%v read m=%d and t=%d: only one of the two is what T%d wrote", reader.Client, reader.saw("m"), reader.saw("t"), r.ID)
 		if m == t {
 			saw = fmt.Sprintf("%v read m=%d and t=%d: not what T%d wrote, which had returned nil", reader.Client, reader.saw("m"), reader.saw("t"), r.ID)
 		}

@@ -19,7 +19,7 @@ const (
 	ruleShardOutcome  = "after nil a transaction has been committed once; after ErrOutcomeUnknown it may have been; after any other error it has no effect (rule 40)"
 	ruleShardOver     = "a call of a transaction that has ended returns ErrOver and has no effect; Abort does nothing then (rule 40)"
 	ruleShardLease    = "when the last message of a client has arrived, its transaction makes no other wait for longer than Lease + 1s (rule 41)"
-	ruleShardInTime   = "transactions that only read do not abort another one in time: it commits within 3 Leases if its Commit takes less than half a Lease (rule 42)"
+	ruleShardInTime   = "transactions that only read do not keep another one from committing within 3 Leases, although its messages take up to 150ms (rule 42)"
 	ruleShardDisjoint = "in a calm network a transaction of up to 4 operations commits within 2s if no unfinished transaction has a key of it (rule 43)"
 	ruleShardProgress = "in a calm network, while up to 4 clients use the same keys, each Run returns nil within 10s (rule 44)"
 	ruleShardContext  = "Run, Get, Put and Commit return within 100ms of the end of their context (rule 45)"

@@ -67,10 +67,10 @@ func (r *shardRun) String() string {
 			ops = append(ops, op.String())
 		}
 	}
-	what := fmt.Sprintf("T%d of %v {%s}", r.ID, r.Client, strings.Join(ops, ", "))
+	what := fmt.Sprintf("%v's transaction T%d {%s}", r.Client, r.ID, strings.Join(ops, ", "))
 	switch {
 	case !r.Over:
-		return fmt.Sprintf("%s from %v, not returned", what, shardTime(r.Call))
+		return fmt.Sprintf("%s, from %v, did not return", what, shardTime(r.Call))
 	case r.Err == "":
 		what += " returned nil"
 	default:
@@ -244,7 +244,7 @@ func (c *shardCluster) history() []*shardRun {
 func (c *shardCluster) ended(r *shardRun, limit time.Duration, rule string) *shardRun {
 	c.s.Until(limit, func() bool { return r.Over })
 	if !r.Over {
-		c.s.Fail(labtest.Violation{What: fmt.Sprintf("%v after %v", r, limit), Rule: rule, Nodes: c.around(r)})
+		c.s.Fail(labtest.Violation{What: fmt.Sprintf("%v within %v", r, limit), Rule: rule, Nodes: c.around(r)})
 	}
 	return r
 }
