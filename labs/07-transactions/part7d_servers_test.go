@@ -87,6 +87,49 @@ func TestDeposedLeader7D(t *testing.T) {
 	})
 }
 
+// Clients send requests to a leader that was replaced, while its successor serves those of others. When the old leader is connected
+// again, other entries take the place of its own. Each transaction that returns nil has been committed (rules 39 and 40).
+func TestReplacedEntries7D(t *testing.T) {
+	labtest.Run(t, labtest.Config{Nodes: shardNodes(2, 2), Link: shardLink, Seeds: 3}, func(s *labtest.Sim) {
+		c := newShardCluster(s, 2)
+		near, late := c.clients[0], c.clients[1]
+		for range 3 {
+			for _, id := range c.clients {
+				c.does(id, reads("a"), reads("m"))
+			}
+			s.Run(200 * time.Millisecond)
+			old := c.leader(0)
+			c.strike(old, false)
+			s.Until(shardHeals, func() bool { l := c.leader(0); return l != 0 && l != old })
+			s.Net.CutBoth(near, old)
+			c.commits(c.start(near, time.Minute, writes("a")), shardHeals, ruleShardDurable)
+			var runs []*shardRun
+			for i := range 6 {
+				runs = append(runs, c.start(late, time.Minute, writes(fmt.Sprint("m", i))))
+				s.Run(time.Millisecond)
+			}
+			for i := range 6 {
+				runs = append(runs, c.start(near, time.Minute, reads("b"), rests(time.Duration(60+4*i)*time.Millisecond), writes(fmt.Sprint("n", i))))
+				s.Run(time.Millisecond)
+			}
+			s.Run(40 * time.Millisecond)
+			c.settle()
+			for _, r := range runs {
+				c.survives(r)
+			}
+			for i, r := range runs {
+				key := fmt.Sprint([]string{"m", "n"}[i/6], i%6)
+				if reader := c.does(near, reads(key)); r.committed() && reader.saw(key) != r.wrote(key) {
+					c.s.Fail(labtest.Violation{
+						What: reader.String() + ", want what this wrote: " + r.String(), Rule: ruleShardOutcome, Nodes: append(c.around(r), near),
+					})
+				}
+			}
+		}
+		c.check()
+	})
+}
+
 // All servers of all groups crash at once, again and again, and start with what is on their disks. What was committed
 // before is read, and later transactions come after it (rules 39 and 46).
 func TestAllServersRestart7D(t *testing.T) {
