@@ -121,7 +121,6 @@ func TestClientComesBack7D(t *testing.T) {
 			if r.Err != "" && r.Err != "unknown" {
 				c.commits(r, 0, ruleShardProgress)
 			}
-			c.newSession(a)
 		}
 	})
 }
@@ -150,7 +149,6 @@ func TestContextEnds7D(t *testing.T) {
 				s.Run(200 * time.Millisecond)
 			}
 			c.open(a)
-			c.newSession(a)
 			reader := c.commits(c.start(b, time.Minute, reads("m"), reads("t")), shardLease+shardSlack+shardServes, ruleShardLease)
 			if took := c.whole(r, reader); took && (r.Err == "context" || r.Err == "aborted") {
 				c.s.Fail(labtest.Violation{

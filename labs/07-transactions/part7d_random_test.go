@@ -1,7 +1,6 @@
 package transactions_test
 
 import (
-	"context"
 	"math/rand/v2"
 	"sync/atomic"
 	"testing"
@@ -9,19 +8,18 @@ import (
 
 	"distlabs/internal/harness/labtest"
 	"distlabs/labrpc"
-	"distlabs/labs/07-transactions"
 )
 
 // then makes a client run one transaction after another, with the steps that next returns, until stop is set.
 func (c *shardCluster) then(client labrpc.NodeID, stop *atomic.Bool, next func() []shardStep) {
 	node, cl := c.nodes[client], c.client[client]
 	runs := map[int]*shardRun{} // by number
-	session, first := c.session[client]+int(client), int(client)*10_000+c.session[client]*10
+	first := int(client)*10_000 + c.s.Net.Incarnation(client)*1000
 	news := func(number int, n shardNews) {
 		_ = labrpc.Tell(node, shardStreamNews{number, n}, func(at time.Duration, n shardStreamNews) {
 			r := runs[n.Number]
 			if r == nil {
-				r = &shardRun{ID: first + n.Number, Client: client, Session: session, Call: at}
+				r = &shardRun{ID: first + n.Number, Client: client, Call: at}
 				runs[n.Number] = r
 				c.mu.Lock()
 				c.runs = append(c.runs, r)
@@ -32,18 +30,8 @@ func (c *shardCluster) then(client labrpc.NodeID, stop *atomic.Bool, next func()
 	}
 	go func() {
 		for number := 1; !stop.Load() && node.Context().Err() == nil; number++ {
-			steps, attempt := next(), 0
 			news(number, shardNews{})
-			ctx, cancel := context.WithTimeout(node.Context(), 4*time.Second)
-			err := cl.Run(ctx, func(tx *transactions.ShardTx) error {
-				attempt++
-				news(number, shardNews{Attempt: attempt})
-				ops, err := shardExecute(tx, int64(first+number)*1000+int64(attempt*20), steps)
-				news(number, shardNews{Attempt: attempt, Ops: ops})
-				return err
-			})
-			cancel()
-			news(number, shardNews{Over: true, Err: shardError(err)})
+			shardRunOnce(node, cl, 4*time.Second, next(), int64(first+number)*1000, func(n shardNews) { news(number, n) })
 			select {
 			case <-time.After(5 * time.Millisecond):
 			case <-node.Context().Done():
@@ -84,7 +72,7 @@ func shardRandomSteps(rnd *rand.Rand, pauses time.Duration) func() []shardStep {
 // startRandom makes clients run random transactions.
 func (c *shardCluster) startRandom(stop *atomic.Bool, pauses time.Duration, clients ...labrpc.NodeID) {
 	for _, id := range clients {
-		rnd := rand.New(rand.NewPCG(c.s.Seed, uint64(id)+uint64(c.session[id])))
+		rnd := rand.New(rand.NewPCG(c.s.Seed, uint64(id)*100+uint64(c.s.Net.Incarnation(id))))
 		c.then(id, stop, shardRandomSteps(rnd, pauses))
 	}
 }

@@ -3,26 +3,38 @@ package transactions_test
 import (
 	"fmt"
 	"io"
+	"math"
+	"slices"
 	"strings"
 	"time"
 
 	"distlabs/internal/harness/check/isolation"
 	"distlabs/internal/harness/labtest"
+	"distlabs/labrpc"
 )
 
 // isolationHistory is what all clients saw.
 func (c *shardCluster) isolationHistory() *isolation.History {
 	h := &isolation.History{}
+	free := map[labrpc.NodeID][]time.Duration{} // when each session of a client can have another transaction
 	for _, r := range c.history() {
+		session := slices.IndexFunc(free[r.Client], func(at time.Duration) bool { return at <= r.Call })
+		if session < 0 {
+			session = len(free[r.Client])
+			free[r.Client] = append(free[r.Client], 0)
+		}
+		free[r.Client][session] = r.Return
+		if !r.Over || r.Err == "unknown" {
+			free[r.Client][session] = math.MaxInt64 // it may still take effect
+		}
 		for i, a := range r.Attempts {
-			last := i == len(r.Attempts)-1
 			t := isolation.Txn{
-				ID: r.ID, Label: fmt.Sprintf("T%d", r.ID), Session: r.Session*1000 + r.ID, Call: a.From, Return: r.Return,
+				ID: r.ID, Label: fmt.Sprintf("T%d", r.ID), Session: int(r.Client)*100 + session, Call: a.From, Return: r.Return,
 				Outcome: isolation.Aborted, Ops: shardOps(a.Ops),
 			}
 			switch {
-			case !last:
-				t.Label += fmt.Sprintf("(attempt %d)", i+1)
+			case i < len(r.Attempts)-1:
+				t.Label += fmt.Sprintf(" (attempt %d)", i+1)
 				t.Return = r.Attempts[i+1].From
 			case r.committed():
 				t.Outcome = isolation.Committed
@@ -35,6 +47,7 @@ func (c *shardCluster) isolationHistory() *isolation.History {
 	return h
 }
 
+// shardOps is what the checker knows of a transaction's operations.
 func shardOps(seen []shardSeen) (ops []isolation.Op) {
 	for _, op := range seen {
 		switch {

@@ -2,9 +2,7 @@ package transactions_test
 
 import (
 	"fmt"
-	"reflect"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -48,7 +46,6 @@ type shardCluster struct {
 	clients []labrpc.NodeID
 	nodes   map[labrpc.NodeID]*labrpc.Node // of the clients
 	client  map[labrpc.NodeID]*transactions.ShardClient
-	session map[labrpc.NodeID]int // of each client
 
 	mu      sync.Mutex // guards what interceptors use too
 	running map[labrpc.NodeID]*transactions.Shard
@@ -67,7 +64,7 @@ func newShardCluster(s *labtest.Sim, groups int) *shardCluster {
 	all := s.Net.Nodes()
 	c := &shardCluster{
 		s: s, clients: all[3*groups:], nodes: map[labrpc.NodeID]*labrpc.Node{}, client: map[labrpc.NodeID]*transactions.ShardClient{},
-		session: map[labrpc.NodeID]int{}, running: map[labrpc.NodeID]*transactions.Shard{}, gates: map[labrpc.NodeID]*shardGate{},
+		running: map[labrpc.NodeID]*transactions.Shard{}, gates: map[labrpc.NodeID]*shardGate{},
 		layout: transactions.Layout{Lease: shardLease, SnapshotEvery: 20 + s.Rand().IntN(20)},
 	}
 	for g := range groups {
@@ -104,11 +101,7 @@ func (c *shardCluster) startDown() {
 func (c *shardCluster) startClient(id labrpc.NodeID) {
 	c.nodes[id] = c.s.Start(id)
 	c.client[id] = transactions.NewShardClient(c.nodes[id], c.layout)
-	c.newSession(id)
 }
-
-// newSession begins another session for a client: its earlier transactions may still take effect.
-func (c *shardCluster) newSession(id labrpc.NodeID) { c.session[id] += 100 }
 
 // waitForLeaders waits until each group has a leader that a majority follows.
 func (c *shardCluster) waitForLeaders(fail func(what string)) {
@@ -219,15 +212,6 @@ func (c *shardCluster) requests(g *shardGate) int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return g.sent
-}
-
-// ofShardRaft reports whether a message is lab 05's.
-func ofShardRaft(m *labrpc.Message) bool {
-	switch m.Method {
-	case "AppendEntries", "RequestVote", "InstallSnapshot":
-		return true
-	}
-	return m.Body != nil && strings.HasSuffix(reflect.TypeOf(m.Body).PkgPath(), "/labs/05-replication")
 }
 
 // shardTime is a time as a message shows it.

@@ -33,8 +33,6 @@ var errShardUser = errors.New("the function of the transaction returned an error
 type shardRun struct {
 	ID       int
 	Client   labrpc.NodeID
-	Session  int
-	Limit    time.Duration // of its context
 	Call     time.Duration
 	Return   time.Duration
 	Over     bool
@@ -131,29 +129,28 @@ type shardNews struct {
 
 // start begins a transaction at a client; limit bounds its context.
 func (c *shardCluster) start(client labrpc.NodeID, limit time.Duration, steps ...shardStep) *shardRun {
-	r := &shardRun{ID: len(c.history()) + 1, Client: client, Session: c.session[client] + int(client), Limit: limit, Call: c.s.Net.Now()}
+	r := &shardRun{ID: len(c.history()) + 1, Client: client, Call: c.s.Net.Now()}
 	c.mu.Lock()
 	c.runs = append(c.runs, r)
 	c.mu.Unlock()
-	node, cl, id := c.nodes[client], c.client[client], r.ID
-	c.s.Called(client, fmt.Sprintf("T%d", id), steps)
-	news := func(n shardNews) {
-		_ = labrpc.Tell(node, n, func(at time.Duration, n shardNews) { r.learn(at, n) })
-	}
-	go func() {
-		ctx, cancel := context.WithTimeout(node.Context(), limit)
-		defer cancel()
-		attempt := 0
-		err := cl.Run(ctx, func(tx *transactions.ShardTx) error {
-			attempt++
-			news(shardNews{Attempt: attempt})
-			ops, err := shardExecute(tx, int64(id*1000+attempt*20), steps)
-			news(shardNews{Attempt: attempt, Ops: ops})
-			return err
-		})
-		news(shardNews{Over: true, Err: shardError(err)})
-	}()
+	node := c.nodes[client]
+	go shardRunOnce(node, c.client[client], limit, steps, int64(r.ID*1000), func(n shardNews) { _ = labrpc.Tell(node, n, r.learn) })
 	return r
+}
+
+// shardRunOnce is a call of Run on a client's goroutine. Its values are base and above.
+func shardRunOnce(node *labrpc.Node, cl *transactions.ShardClient, limit time.Duration, steps []shardStep, base int64, news func(n shardNews)) {
+	ctx, cancel := context.WithTimeout(node.Context(), limit)
+	defer cancel()
+	attempt := 0
+	err := cl.Run(ctx, func(tx *transactions.ShardTx) error {
+		attempt++
+		news(shardNews{Attempt: attempt})
+		ops, err := shardExecute(tx, base+int64(attempt*20), steps)
+		news(shardNews{Attempt: attempt, Ops: ops})
+		return err
+	})
+	news(shardNews{Over: true, Err: shardError(err)})
 }
 
 // learn records what a client's goroutine told.
