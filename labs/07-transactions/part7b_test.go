@@ -76,14 +76,16 @@ func (t *txn) try(start func() *call) *call {
 // commitAll commits the transactions, in this order, as soon as their calls have returned. Each call must return in time. It returns
 // how many committed.
 func (d *db) commitAll(all ...*txn) (n int) {
-	for range all {
+	limit := d.s.Net.Now() + time.Duration(len(all))*(soon+d.disk.commitTime(all...))
+	for left := true; left && d.s.Net.Now() < limit; {
+		left = false
 		for _, t := range all {
-			if t.ended() || !t.busy.over() {
-				continue
+			if !t.ended() && t.busy.over() {
+				d.wait(ruleCallsEnd7B, soon+d.disk.commitTime(t)+d.disk.commitTime(all...), t.goCommit())
 			}
-			d.wait(ruleCallsEnd7B, soon+d.disk.commitTime(t)+d.disk.commitTime(all...), t.goCommit())
-			d.run(soon)
+			left = left || !t.ended()
 		}
+		d.run(quickly)
 	}
 	for _, t := range all {
 		if !t.ended() {
