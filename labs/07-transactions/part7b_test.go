@@ -18,7 +18,7 @@ const (
 	ruleNoTrace7B   = "what an aborted transaction wrote has no effect, whether its client or the store aborted it (rules 3 and 14)"
 	ruleOver7B      = "once a transaction is over, each call returns an error that wraps ErrAborted or ErrOver, and has no effect (rules 3 and 14)"
 	ruleFirst7B     = "of concurrent transactions that write one key, at most one commits, and the last that is left commits (rule 15)"
-	ruleNeedless7B  = "at SnapshotIsolation the store aborts a transaction only if a concurrent one writes a key that it writes; at Serializable also if one writes what the other reads (rule 16)"
+	ruleNeedless7B  = "at SnapshotIsolation the store aborts a transaction only if a concurrent one writes a key that it writes; at Serializable also if one writes a key that it has read (rule 16)"
 	ruleSerial7B    = "at Serializable, the transactions that committed have the results of a serial order, which agrees with real time (rule 17)"
 	ruleIsolated7B  = "at SnapshotIsolation, each transaction sees one instant, and no concurrent transactions that write one key commit (rules 13 and 15)"
 	ruleReadOnly7B  = "a transaction that only reads is never aborted, and none of its calls waits: each returns nil within 20ms (rule 18)"
@@ -544,7 +544,7 @@ func TestNoNeedlessAbort7B(t *testing.T) {
 		commits := func(all ...*txn) {
 			if n := d.commitAll(all...); n != len(all) {
 				s.Fail(labtest.Violation{
-					What: fmt.Sprintf("%d of %d transactions committed by %v, although none of them writes what another reads or writes", n, len(all), brief(s.Net.Now())),
+					What: fmt.Sprintf("%d of %d transactions committed by %v, although no concurrent one writes what they have written or read", n, len(all), brief(s.Net.Now())),
 					Rule: ruleNeedless7B, Seen: d.describe(),
 				})
 			}
