@@ -497,7 +497,7 @@ func TestNoStarvation7A(t *testing.T) {
 // Random clients: what they see is strictly serializable (rule 1), and none waits for ever (rule 6).
 func TestSerializable7A(t *testing.T) {
 	cover := []string{coverWait, coverAborted, coverCommits}
-	labtest.Run(t, labtest.Config{Nodes: 1, Seeds: 20, MustCover: cover}, func(s *labtest.Sim) {
+	labtest.Run(t, labtest.Config{Nodes: 1, Seeds: 12, MustCover: cover}, func(s *labtest.Sim) {
 		d := newLockDB(s)
 		d.random(workload{sessions: 6, steps: 600, lists: 4, registers: 2, ops: 5}, ruleDeadlock7A)
 		d.check(ruleSerial7A, strict)
@@ -507,7 +507,7 @@ func TestSerializable7A(t *testing.T) {
 // As above, and the node crashes now and then in the middle of a Commit (rules 1 and 9 to 11).
 func TestSerializableDespiteCrashes7A(t *testing.T) {
 	cover := []string{coverWait, coverAborted, coverCommits, coverCrash}
-	labtest.Run(t, labtest.Config{Nodes: 1, Seeds: 20, MustCover: cover}, func(s *labtest.Sim) {
+	labtest.Run(t, labtest.Config{Nodes: 1, Seeds: 12, MustCover: cover}, func(s *labtest.Sim) {
 		d := newLockDB(s)
 		d.random(workload{sessions: 6, steps: 600, lists: 4, registers: 2, ops: 5, crash: 60}, ruleDeadlock7A)
 		d.check("the transactions that committed have the results of a serial order, which crashes do not change (rules 1, 9, 10 and 11)", strict)

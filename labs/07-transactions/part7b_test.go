@@ -601,7 +601,7 @@ func TestNoNeedlessAbort7B(t *testing.T) {
 func TestSnapshotIsolation7B(t *testing.T) {
 	const skewed = "the history of a seed was not serializable"
 	cover := []string{coverAborted, coverCommits, coverCrash, skewed}
-	labtest.Run(t, labtest.Config{Nodes: 1, Seeds: 20, MustCover: cover}, func(s *labtest.Sim) {
+	labtest.Run(t, labtest.Config{Nodes: 1, Seeds: 12, MustCover: cover}, func(s *labtest.Sim) {
 		d := newVersionDB(s, si)
 		d.random(workload{sessions: 6, steps: 600, lists: 6, registers: 2, ops: 5, crash: int(s.Seed%2) * 60}, ruleCallsEnd7B)
 		if report := d.check(ruleIsolated7B, isolation.SnapshotIsolation); report.Level == isolation.SnapshotIsolation {
@@ -613,7 +613,7 @@ func TestSnapshotIsolation7B(t *testing.T) {
 // Random clients at Serializable: what they see is strictly serializable (rule 17), also if the node crashes now and then.
 func TestSerializable7B(t *testing.T) {
 	cover := []string{coverAborted, coverCommits, coverCrash}
-	labtest.Run(t, labtest.Config{Nodes: 1, Seeds: 20, MustCover: cover}, func(s *labtest.Sim) {
+	labtest.Run(t, labtest.Config{Nodes: 1, Seeds: 12, MustCover: cover}, func(s *labtest.Sim) {
 		d := newVersionDB(s, serializable)
 		d.random(workload{sessions: 6, steps: 600, lists: 6, registers: 2, ops: 5, crash: int(s.Seed%2) * 60}, ruleCallsEnd7B)
 		d.check(ruleSerial7B, strict)
