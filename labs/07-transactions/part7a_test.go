@@ -20,6 +20,7 @@ const (
 	ruleQuick7A     = "a call returns nil within 20ms, and Commit within 5ms more per written key, unless the transaction conflicts with another (rule 4)"
 	ruleOldest7A    = "the store does not abort a transaction that is older than all that it conflicts with, unless it is in a circle, however long it waits (rule 5)"
 	ruleDeadlock7A  = "500ms after transactions began to wait for each other in a circle, at least one is aborted and at least one is not (rule 6)"
+	ruleGoesOn7A    = "when a transaction of a circle is aborted, what it had is free, and at least one of the others goes on (rules 6 and 7)"
 	ruleRelease7A   = "100ms after a transaction is over, no call waits for it any more (rule 7)"
 	ruleStarve7A    = "a call returns within 100ms once all transactions are over that had used or asked for its keys before (rule 8)"
 	ruleDurable7A   = "no crash undoes a transaction whose Commit has returned nil, or a part of it (rule 9)"
@@ -377,6 +378,12 @@ func (d *db) deadlock(name string, has, asks []func(t *txn) *call) {
 		case calls[t].over():
 			rest++
 		}
+	}
+	if victims > 0 && rest == 0 && victims < len(all) {
+		d.s.Fail(labtest.Violation{
+			What: fmt.Sprintf("%s (%s): %d of %d transactions were aborted by %v, but the others wait still", circle, name, victims, len(all), brief(end)),
+			Rule: ruleGoesOn7A, Seen: d.describe(),
+		})
 	}
 	if victims == 0 || rest == 0 {
 		d.s.Fail(labtest.Violation{
