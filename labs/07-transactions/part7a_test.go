@@ -36,7 +36,7 @@ const (
 )
 
 var rules7A = storeRules{
-	own: ruleOwn7A, noTrace: ruleNoTrace7A, over: ruleOver7A, quick: ruleQuick7A, durable: ruleDurable7A, whole: ruleWhole7A,
+	own: ruleOwn7A, noTrace: ruleNoTrace7A, over: ruleOver7A, begin: ruleQuick7A, quick: ruleQuick7A, durable: ruleDurable7A, whole: ruleWhole7A,
 	shown: ruleShown7A, records: ruleRecords7A, space: ruleSpace7A, ends: ruleOpenEnds7A,
 }
 

@@ -34,7 +34,7 @@ const (
 )
 
 var rules7B = storeRules{
-	own: ruleOwn7B, noTrace: ruleNoTrace7B, over: ruleOver7B, quick: ruleCallsEnd7B, durable: ruleDurable7B, whole: ruleWhole7B,
+	own: ruleOwn7B, noTrace: ruleNoTrace7B, over: ruleOver7B, begin: ruleReadOnly7B, quick: ruleCallsEnd7B, durable: ruleDurable7B, whole: ruleWhole7B,
 	shown: ruleShown7B, records: ruleRecords7B, space: ruleSpace7B, ends: ruleOpenEnds7B,
 }
 
