@@ -27,7 +27,7 @@ const (
 
 // storeRules are the rules that a part has for what the parts 7A and 7B have in common.
 type storeRules struct {
-	own, noTrace, over, quick, durable, whole, shown, records, space, ends string
+	own, noTrace, over, begin, quick, durable, whole, shown, records, space, ends string
 }
 
 // A store is what OpenLockStore and OpenVersionStore return.
@@ -269,7 +269,7 @@ func (d *db) beginTx() *txn {
 		return nil
 	})
 	t.busy = c
-	d.wait(d.rules.quick, quickly, c)
+	d.wait(d.rules.begin, quickly, c)
 	return t
 }
 
