@@ -44,6 +44,7 @@ type commitCluster struct {
 	participants map[labrpc.NodeID]*Participant
 	resources    map[labrpc.NodeID]*testResource // of the current incarnations
 	txs          map[TxID]*testTx
+	oneOutcome   string                              // the rule that two outcomes break
 	mustWait     map[labrpc.NodeID]labtest.Violation // the participants that cannot know an outcome, with the rule and the reason
 }
 
@@ -75,7 +76,7 @@ type testResource struct {
 
 func newCommitCluster(s *labtest.Sim) *commitCluster {
 	c := &commitCluster{
-		s: s, participants: map[labrpc.NodeID]*Participant{}, resources: map[labrpc.NodeID]*testResource{},
+		s: s, oneOutcome: ruleOneOutcome, participants: map[labrpc.NodeID]*Participant{}, resources: map[labrpc.NodeID]*testResource{},
 		txs: map[TxID]*testTx{}, mustWait: map[labrpc.NodeID]labtest.Violation{},
 	}
 	s.Always(c.checkLocks)
@@ -138,7 +139,7 @@ func (c *commitCluster) findLost(id labrpc.NodeID, r *testResource) {
 		t.lost[id] = true
 		delete(t.votes, id)
 		if by := t.with(Committed); len(by) > 0 {
-			c.fail(ruleVote, "%v voted yes in %s, and %s committed, but after a crash %v does not know the transaction", id, tx, commitNames(by), id)
+			c.fail(ruleVote, "%v voted yes in %s, and %s called Commit, but after a crash %v does not know the transaction", id, tx, commitNames(by), id)
 		}
 	}
 }
@@ -255,7 +256,7 @@ func (r *testResource) beginPrepare(tx TxID, work string) (vote Vote, takes time
 	before, again := r.prepared[tx]
 	switch {
 	case t.outcome[id] != Undecided:
-		r.c.fail(ruleVote, "%v called Prepare for %s, although the transaction has %s there", id, tx, outcomeName(t.outcome[id]))
+		r.c.fail(ruleVote, "%v called Prepare for %s, although it called %s before", id, tx, outcomeCall(t.outcome[id]))
 	case r.restored[tx]:
 		r.c.fail(ruleVote, "%v called Prepare for %s again after a crash, although it called Restore", id, tx)
 	case again && before != VoteReadOnly:
@@ -335,13 +336,13 @@ func (r *testResource) Abort(tx TxID) {
 // end records an outcome. The caller holds c.mu.
 func (r *testResource) end(t *testTx, tx TxID, outcome Outcome) {
 	id := r.node.ID()
-	call := map[Outcome]string{Committed: "Commit", Aborted: "Abort"}[outcome]
+	call := outcomeCall(outcome)
 	other := Committed + Aborted - outcome
 	if wait, must := r.c.mustWait[id]; must && t.outcome[id] == Undecided {
 		r.c.fail(wait.Rule, "%v called %s for %s, although %s", id, call, tx, wait.What)
 	}
 	if by := t.with(other); len(by) > 0 {
-		r.c.fail(ruleOneOutcome, "%v called %s for %s, but %s has %s", id, call, tx, commitNames(by), outcomeName(other))
+		r.c.fail(r.c.oneOutcome, "%v called %s for %s, but %s called %s", id, call, tx, commitNames(by), outcomeCall(other))
 	}
 	if t.returned == other {
 		r.c.fail(ruleOneOutcome, "%v called %s for %s, but Run has returned that it has %s", id, call, tx, outcomeName(other))
@@ -368,6 +369,11 @@ func (r *testResource) unlock(tx TxID) {
 
 func outcomeName(o Outcome) string {
 	return map[Outcome]string{Undecided: "no outcome", Committed: "committed", Aborted: "aborted"}[o]
+}
+
+// outcomeCall is the method of a resource that gives it an outcome.
+func outcomeCall(o Outcome) string {
+	return map[Outcome]string{Committed: "Commit", Aborted: "Abort"}[o]
 }
 
 // A commitRun is a call of Run.
@@ -433,7 +439,7 @@ func (c *commitCluster) checkReturn(tx TxID, outcome Outcome, err error) {
 	t.returned = outcome
 	other := Committed + Aborted - outcome
 	if by := t.with(other); len(by) > 0 {
-		c.fail(ruleOneOutcome, "Run returned that %s has %s, but %s has %s", tx, outcomeName(outcome), commitNames(by), outcomeName(other))
+		c.fail(ruleOneOutcome, "Run returned that %s has %s, but %s called %s", tx, outcomeName(outcome), commitNames(by), outcomeCall(other))
 	}
 	for _, b := range t.branches {
 		vote, voted := t.votes[b.Participant]
@@ -501,12 +507,15 @@ func (c *commitCluster) inDoubt(tx TxID, ids ...labrpc.NodeID) {
 func (c *commitCluster) learns(limit time.Duration, tx TxID, want Outcome, ids ...labrpc.NodeID) {
 	for _, id := range ids {
 		c.s.WaitFor(limit, *breach(ruleLearns, "%v has not called %s for %s within %v, although a node that knows the outcome is connected to it",
-			id, map[Outcome]string{Committed: "Commit", Aborted: "Abort"}[want], tx, limit), func() bool {
-			c.mu.Lock()
-			defer c.mu.Unlock()
-			return c.txs[tx].outcome[id] == want
-		})
+			id, outcomeCall(want), tx, limit), func() bool { return c.outcome(tx, id) == want })
 	}
+}
+
+// outcome is the outcome that a participant has given to its resource.
+func (c *commitCluster) outcome(tx TxID, id labrpc.NodeID) Outcome {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.txs[tx].outcome[id]
 }
 
 // settles waits until no participant is in doubt or holds a lock. All nodes are up and connected.

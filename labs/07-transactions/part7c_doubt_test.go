@@ -52,6 +52,9 @@ func TestWaitsInDoubt7C(t *testing.T) {
 			c.start(coordinatorNode)
 		}
 		s.Net.Heal()
+		if want == Aborted && !s.Until(learnLimit, func() bool { return c.outcome("t1", 2) == Aborted }) {
+			s.Failf(rulePresumed, "the coordinator crashed before it had all votes, but %v after it is back n2 is still in doubt", learnLimit)
+		}
 		c.learns(learnLimit, "t1", want, all...)
 		c.settles(learnLimit)
 	})
@@ -205,6 +208,7 @@ func TestForgetsWhenAllKnow7C(t *testing.T) {
 		if s.Seed%2 == 0 {
 			c.restart(3)
 		}
+		c.oneOutcome = ruleForgets
 		s.Net.HealBoth(3, coordinatorNode)
 		if !s.Until(learnLimit, func() bool { return c.outcome("t1", 3) == Committed }) {
 			s.Failf(ruleForgets, "n3 voted yes in t1, which committed, but %v after it could reach the coordinator again it has %s", learnLimit, outcomeName(c.outcome("t1", 3)))
@@ -222,13 +226,6 @@ func TestForgetsWhenAllKnow7C(t *testing.T) {
 		c.settles(0)
 		c.isSilent()
 	})
-}
-
-// outcome is the outcome that a participant has given to its resource.
-func (c *commitCluster) outcome(tx TxID, id labrpc.NodeID) Outcome {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.txs[tx].outcome[id]
 }
 
 func (c *commitCluster) diskBytes(id labrpc.NodeID) int {

@@ -253,24 +253,25 @@ func TestManyAtOnce7C(t *testing.T) {
 	})
 }
 
-// t1 aborts while n2 is still at work on it. Then n2 votes yes in t1, late, and no in t2, later still (rule 26).
+// n2's vote yes in t1 is on the way for 600ms; meanwhile t1 aborts, because n3 votes no, and t2 begins, in which n2 votes no later (rule 26).
 func TestLateVote7C(t *testing.T) {
 	const late = "a vote arrived after its transaction had ended"
 	cfg := labtest.Config{Nodes: 4, Link: calmLink, Seeds: 4, MustCover: []string{late}}
 	labtest.Run(t, cfg, func(s *labtest.Sim) {
 		c := newCommitCluster(s)
 		c.startAll()
-		c.add("t1", map[labrpc.NodeID]scriptedVote{2: {VoteYes, 500 * time.Millisecond}, 3: {VoteNo, 100 * time.Millisecond}})
+		s.Net.SetLink(2, coordinatorNode, labrpc.Link{Latency: labrpc.Fixed(600 * time.Millisecond)})
+		c.add("t1", map[labrpc.NodeID]scriptedVote{3: {VoteNo, 100 * time.Millisecond}})
 		c.add("t2", map[labrpc.NodeID]scriptedVote{2: {VoteNo, time.Second}})
 		first := c.run("t1", time.Minute)
 		c.returns(first, "t1", 2*calmRun, Aborted)
 		second := c.run("t2", time.Minute)
-		c.voted("t1", 2)
+		s.Run(700 * time.Millisecond)
 		if _, _, done := second.result(); !done {
 			s.Cover(late)
 		}
 		c.returns(second, "t2", 2*time.Second, Aborted)
-		c.settles(learnLimit)
+		c.settles(2 * learnLimit)
 		c.has("t1", Aborted)
 		c.has("t2", Aborted)
 	})
