@@ -27,10 +27,14 @@ func TestOrdersComplete7E(t *testing.T) {
 			c.wants(OrderID(fmt.Sprint("b", i+2)), OrderCompleted)
 		}
 		c.isSilent()
+		before := s.Net.Stats(labrpc.Match{}).Sent
 		for _, id := range s.Net.Nodes() {
 			c.restart(id)
 		}
-		c.isSilent()
+		s.Run(time.Minute)
+		if n := s.Net.Stats(labrpc.Match{}).Sent - before; n > 0 {
+			s.Failf(ruleSagaRest, "after a restart of all services they sent %d messages, although every order ended more than a minute before", n)
+		}
 		c.place("b9", "bob") // the numbers of new messages must not be those of old ones
 		c.end(sagaCalm)
 		c.wants("b9", OrderCompleted)
@@ -41,7 +45,7 @@ func TestOrdersComplete7E(t *testing.T) {
 // she has her money back (rules 56, 58 and 59).
 func TestOrdersFail7E(t *testing.T) {
 	labtest.Run(t, labtest.Config{Nodes: 3, Seeds: 5}, func(s *labtest.Sim) {
-		c := newSagaCluster(s, map[string]int{"ann": 100, "bob": 15}, map[string]int{"book": 2})
+		c := newSagaCluster(s, map[string]int{"ann": 100, "bob": 10}, map[string]int{"book": 2})
 		c.place("b1", "bob")
 		c.end(sagaCalm)
 		c.wants("b1", OrderCompleted)
@@ -107,7 +111,7 @@ func TestCancel7E(t *testing.T) {
 			}
 			status := c.orders.Status(id)
 			if done := c.cancel(id); done == (status == OrderCompleted) {
-				s.Failf(ruleCancel, "Cancel returned %v for order %s, whose status was %d (%d is completed)", done, id, status, OrderCompleted)
+				s.Failf(ruleCancel, "Cancel returned %v for order %s, which was %s", done, id, statusName(status))
 			}
 			if i%2 == 0 {
 				c.restart(sagaNodes.Orders)
@@ -141,6 +145,9 @@ func TestDuplicates7E(t *testing.T) {
 			return labrpc.Pass
 		})
 		c := newSagaCluster(s, map[string]int{"ann": 30, "bob": 100}, map[string]int{"book": 4})
+		c.place("c0", "bob")
+		c.s.Until(sagaLimit, func() bool { return c.placed["c0"].has[Reserved] })
+		c.cancel("c0")
 		for i := range 4 {
 			c.place(OrderID(fmt.Sprint("a", i)), "ann")
 			c.place(OrderID(fmt.Sprint("b", i)), "bob")

@@ -289,16 +289,20 @@ func (c *sagaCluster) open() *labtest.Violation {
 		charged, reserved := o.has[Charged] && !o.has[Refunded], o.has[Reserved] && !o.has[Released]
 		switch {
 		case status != OrderCompleted && status != OrderCancelled:
-			return breach(rulePlaced, "order %s has the status %d, want completed or cancelled,", id, status)
+			return breach(rulePlaced, "order %s is %s, want completed or cancelled,", id, statusName(status))
 		case !o.has[Created] || (status == OrderCompleted) != o.has[Completed] || (status == OrderCancelled) != o.has[Cancelled]:
-			return breach(ruleWhole, "order %s has the status %d, but its effects at Orders are %v", id, status, effectsOf(o))
+			return breach(ruleWhole, "order %s is %s, but its effects are %v,", id, statusName(status), effectsOf(o))
 		case status == OrderCompleted && !(charged && reserved && o.has[Sold]):
-			return breach(ruleWhole, "order %s is completed, but its effects are %v", id, effectsOf(o))
+			return breach(ruleWhole, "order %s is completed, but its effects are %v,", id, effectsOf(o))
 		case status == OrderCancelled && (charged || reserved):
-			return breach(ruleWhole, "order %s is cancelled, but its effects are %v", id, effectsOf(o))
+			return breach(ruleWhole, "order %s is cancelled, but its effects are %v,", id, effectsOf(o))
 		}
 	}
 	return nil
+}
+
+func statusName(status OrderStatus) string {
+	return map[OrderStatus]string{OrderUnknown: "unknown", OrderPending: "pending", OrderCompleted: "completed", OrderCancelled: "cancelled"}[status]
 }
 
 func effectsOf(o *sagaOrder) []Effect { return slices.Sorted(maps.Keys(o.has)) }
@@ -306,8 +310,7 @@ func effectsOf(o *sagaOrder) []Effect { return slices.Sorted(maps.Keys(o.has)) }
 // wants checks how an order has ended.
 func (c *sagaCluster) wants(id OrderID, want OrderStatus) {
 	if got := c.orders.Status(id); got != want {
-		c.s.Failf(ruleReason, "order %s has the status %d, want %d (%d is completed, %d cancelled); its effects are %v",
-			id, got, want, OrderCompleted, OrderCancelled, effectsOf(c.placed[id]))
+		c.s.Failf(ruleReason, "order %s is %s, want %s; its effects are %v", id, statusName(got), statusName(want), effectsOf(c.placed[id]))
 	}
 }
 
