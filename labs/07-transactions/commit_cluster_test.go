@@ -26,7 +26,7 @@ const (
 	ruleCost         = "a calm commit costs at most 4 messages and 2 disk writes per participant, 1 write at the coordinator until Run returns and 2 in all; at rest no node sends (rule 32; Mohan, Lindsay, Obermarck 1986)"
 	ruleReadOnly     = "a participant that votes read-only calls Release at its vote, sends and receives 2 messages, and writes nothing (rule 33; Mohan, Lindsay, Obermarck 1986)"
 	ruleRunReturns   = "Run returns Aborted at a vote no or when its context ends, Committed when all have voted for it, and an error when its node crashes (rule 34)"
-	ruleApart        = "a slow Prepare, or a participant that is down, delays no other transaction (rule 35)"
+	ruleApart        = "a Prepare that takes long delays no other transaction (rule 35)"
 	learnLimit       = 2 * time.Second        // rule 29
 	calmRun          = 100 * time.Millisecond // rule 34
 	runReturn        = 10 * time.Millisecond  // rule 34, for a context that has ended

@@ -15,7 +15,7 @@ import (
 // Its vote yes, with the work, and the outcome outlive the crash (rules 25 and 27).
 func TestVoteSurvivesCrash7C(t *testing.T) {
 	const crashed, doubt = "n2 crashed at a write", "n2 was in doubt when it returned"
-	cfg := labtest.Config{Nodes: 4, Link: calmLink, Seeds: 6, MustCover: []string{crashed, doubt}, Limit: time.Hour}
+	cfg := labtest.Config{Nodes: 4, Link: calmLink, Seeds: 6, MustCover: []string{crashed, doubt}}
 	labtest.Run(t, cfg, func(s *labtest.Sim) {
 		c := newCommitCluster(s)
 		c.startAll()
@@ -76,7 +76,7 @@ func TestAcknowledgedIsDurable7C(t *testing.T) {
 // sent before. It returns, and all have one outcome (rules 25, 29 and 30).
 func TestCoordinatorCrashes7C(t *testing.T) {
 	const committed, aborted = "a transaction committed although the coordinator crashed", "a transaction aborted because the coordinator crashed"
-	cfg := labtest.Config{Nodes: 4, Link: calmLink, Seeds: 6, MustCover: []string{committed, aborted}, Limit: time.Hour}
+	cfg := labtest.Config{Nodes: 4, Link: calmLink, Seeds: 6, MustCover: []string{committed, aborted}}
 	labtest.Run(t, cfg, func(s *labtest.Sim) {
 		c := newCommitCluster(s)
 		c.startAll()
@@ -178,7 +178,7 @@ func requestsOf(all []labrpc.Message) []labrpc.Message {
 // (rules 25 to 28); after the last fault, all have their outcomes (rule 29).
 func TestSafeInAStorm7C(t *testing.T) {
 	const crashed, doubt = "a node crashed", "a participant was in doubt when it returned"
-	cfg := labtest.Config{Nodes: 5, Link: labrpc.FairLoss(0.1), Seeds: 20, MustCover: []string{crashed, doubt}}
+	cfg := labtest.Config{Nodes: 5, Link: labrpc.FairLoss(0.1), Seeds: 15, MustCover: []string{crashed, doubt}}
 	labtest.Run(t, cfg, func(s *labtest.Sim) {
 		c := newCommitCluster(s)
 		c.startAll()

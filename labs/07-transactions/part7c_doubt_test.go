@@ -10,11 +10,11 @@ import (
 )
 
 // All participants have voted yes, and the coordinator is away: it has crashed before it had all votes (even seeds), or its
-// decision to commit reaches no participant (odd seeds). Whatever the participants ask each other, they wait for two minutes, also those that crash
+// decision to commit reaches no participant (odd seeds). Whatever the participants ask each other, they wait for a minute, also those that crash
 // and return (rule 28). Then the coordinator is back, and they have the outcome (rules 29 and 30).
 func TestWaitsInDoubt7C(t *testing.T) {
 	const decided = "the coordinator had decided to commit, and no participant knew"
-	cfg := labtest.Config{Nodes: 5, Link: calmLink, Seeds: 6, Limit: time.Hour, MustCover: []string{decided}}
+	cfg := labtest.Config{Nodes: 5, Link: calmLink, Seeds: 4, MustCover: []string{decided}}
 	labtest.Run(t, cfg, func(s *labtest.Sim) {
 		c := newCommitCluster(s)
 		c.startAll()
@@ -42,10 +42,10 @@ func TestWaitsInDoubt7C(t *testing.T) {
 		s.Run(time.Second)
 		c.inDoubt("t1", all...)
 		c.restart(3)
-		s.Run(time.Minute)
+		s.Run(30 * time.Second)
 		c.restart(4)
 		c.inDoubt("t1", all...)
-		s.Run(time.Minute)
+		s.Run(30 * time.Second)
 		c.inDoubt("t1", all...)
 		c.mayEnd(all...)
 		if !s.Net.Up(coordinatorNode) {
@@ -63,7 +63,7 @@ func TestWaitsInDoubt7C(t *testing.T) {
 // n3 and n4 are in doubt, and cut off from the coordinator and from each other. n2 knows the outcome: it has committed, or has voted no. n3 learns it from
 // n2, and n4 from n3 (rule 29).
 func TestLearnsFromAnother7C(t *testing.T) {
-	labtest.Run(t, labtest.Config{Nodes: 4, Link: calmLink, Seeds: 8, Limit: time.Hour}, func(s *labtest.Sim) {
+	labtest.Run(t, labtest.Config{Nodes: 4, Link: calmLink, Seeds: 8}, func(s *labtest.Sim) {
 		c := newCommitCluster(s)
 		c.startAll()
 		want := Committed
@@ -107,7 +107,7 @@ func TestLearnsFromAnother7C(t *testing.T) {
 		if s.Seed%3 == 1 {
 			c.restart(3)
 		}
-		s.Run(time.Minute)
+		s.Run(20 * time.Second)
 		c.inDoubt("t1", 4)
 		c.mayEnd(4)
 		s.Net.HealBoth(3, 4)
@@ -119,7 +119,7 @@ func TestLearnsFromAnother7C(t *testing.T) {
 // without a request to prepare. If n2 says to n3 that the transaction has aborted, it has to keep to that (rules 25 and 28).
 func TestAsksOneWhoDoesNotKnow7C(t *testing.T) {
 	const readOnly, unasked = "n2 had voted read-only and restarted", "n2 was without a request to prepare"
-	cfg := labtest.Config{Nodes: 4, Link: calmLink, Seeds: 6, Limit: time.Hour, MustCover: []string{readOnly, unasked}}
+	cfg := labtest.Config{Nodes: 4, Link: calmLink, Seeds: 6, MustCover: []string{readOnly, unasked}}
 	labtest.Run(t, cfg, func(s *labtest.Sim) {
 		c := newCommitCluster(s)
 		c.startAll()
@@ -184,7 +184,7 @@ func TestAsksTooEarly7C(t *testing.T) {
 // n3 misses the decision to commit, and is isolated for long; the others have it. The coordinator restarts twice. It keeps the decision
 // until n3 has it, and then forgets it: its disk does not grow (rule 31).
 func TestForgetsWhenAllKnow7C(t *testing.T) {
-	labtest.Run(t, labtest.Config{Nodes: 4, Link: calmLink, Seeds: 4, Limit: time.Hour}, func(s *labtest.Sim) {
+	labtest.Run(t, labtest.Config{Nodes: 4, Link: calmLink, Seeds: 4}, func(s *labtest.Sim) {
 		c := newCommitCluster(s)
 		c.startAll()
 		c.add("t0", nil)
@@ -199,11 +199,11 @@ func TestForgetsWhenAllKnow7C(t *testing.T) {
 		s.Net.Cut(coordinatorNode, 3)
 		c.returns(call, "t1", calmRun, Committed)
 		c.learns(calmRun, "t1", Committed, 2, 4)
-		s.Run(time.Minute)
 		for range 2 {
+			s.Run(10 * time.Second)
 			c.restart(coordinatorNode)
-			s.Run(time.Minute)
 		}
+		s.Run(10 * time.Second)
 		c.inDoubt("t1", 3)
 		if s.Seed%2 == 0 {
 			c.restart(3)
