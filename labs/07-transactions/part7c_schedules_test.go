@@ -16,7 +16,7 @@ func TestAnySchedule7C(t *testing.T) {
 	const committed, aborted, doubt = "a participant committed", "a participant aborted", "a participant was in doubt after a crash"
 	space := labtest.SearchSpace{
 		Nodes: 3, Depth: 40, Losses: 1, Copies: 1, Crashes: 2,
-		Strategy: labtest.Random, MustCover: []string{committed, aborted, doubt},
+		Strategy: labtest.Random, Schedules: 200, MustCover: []string{committed, aborted, doubt},
 	}
 	labtest.Explore(t, space, func(s *labtest.Sim) labtest.Scenario {
 		c := newCommitCluster(s)
