@@ -37,7 +37,7 @@ func (f *formatFlags) add(cmd *cobra.Command) {
 	flags.DurationVar(&f.picture.From, "from", 0, "svg, text: begin at this moment of the run")
 	flags.DurationVar(&f.picture.To, "to", 0, "svg, text: end at this moment (default: where the rule broke, or the end)")
 	flags.IntSliceVar(&f.nodes, "nodes", nil, "svg, text: only what touches these nodes")
-	flags.StringVar(&f.match, "match", "", "svg: only messages that this `regexp` matches, as n1→n2 RequestVote {\"Term\":3}")
+	flags.StringVar(&f.match, "match", "", "svg: only messages, deliveries and calls that this `regexp` matches, as n1→n2 RequestVote {\"Term\":3}")
 	flags.BoolVar(&f.picture.Routine, "routine", false, "svg, text: show heartbeats too, and what else says nothing new")
 	flags.IntVar(&f.picture.Width, "width", 0, "svg: width in pixels (default 900)")
 }

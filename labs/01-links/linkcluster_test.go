@@ -145,6 +145,9 @@ func (m *linkCluster) take(r route, l delivery) {
 		}
 		return
 	}
+	if m.s.Recording() {
+		m.s.Delivered(r.to, fmt.Sprintf("%q from %v", shorten(l.Text), r.from))
+	}
 	if m.active[r]++; m.active[r] > 1 && m.oneAtATime != "" {
 		m.fail(r, m.oneAtATime, "%v delivered %q from %v while deliver was still running for an earlier message of %v",
 			r.to, shorten(l.Text), r.from, r.from)
