@@ -46,7 +46,7 @@ now pass, they are run.`,
 
 // earn returns nil if the student's own files pass.
 func earn(cmd *cobra.Command, c *course.Course, lab course.Lab, part course.Part) error {
-	progress, err := learn.Load(c.Root)
+	progress, err := learn.Collect(c)
 	if err != nil {
 		return err
 	}
