@@ -129,6 +129,11 @@ Exit status: 0 all passed, or a submission was graded whatever its marks;
 		hintCommand(), solutionCommand(), resetCommand(), carryCommand(), adviceCommand())
 	root.AddCommand(batchCommand(), mergeCommand(), diffCommand(), handoutCommand(), selfcheckCommand(), similarCommand())
 	root.AddCommand(reportCommand(), gradescopeZipCommand(), checkCommand(), newLabCommand())
+	root.SetHelpCommandGroupID("learn")
+	root.SetCompletionCommandGroupID("learn")
+	root.InitDefaultHelpCmd()
+	root.InitDefaultCompletionCmd()
+	addCompletion(root)
 	arrange(root, inHandout())
 	return root
 }

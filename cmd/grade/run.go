@@ -74,7 +74,7 @@ grader that is killed leaves behind what it knew.`,
 	flags.DurationVar(&f.timeout, "timeout", grade.DefaultTimeout, "real time per test; a submission has five times that for all tests of a lab together")
 	flags.IntVar(&f.isolation, "require-isolation", 0, "refuse to run below this isolation `level`, 1 to 3 (docs/isolation.md)")
 	flags.BoolVarP(&f.verbose, "verbose", "v", false, "show every test, and every failure in full")
-	f.report.bind(flags, forOne)
+	f.report.bind(cmd, forOne)
 	flags.BoolVar(&f.partial, "partial", false, "write the file of --out again after every test")
 	cmd.MarkFlagsMutuallyExclusive("solution", "submission")
 	cmd.MarkFlagsMutuallyExclusive("seed", "seeds")

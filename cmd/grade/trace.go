@@ -32,6 +32,7 @@ func (f *formatFlags) add(cmd *cobra.Command) {
 		names = append(names, string(format))
 	}
 	cmd.Flags().StringVar(&f.format, "format", string(view.FormatHTML), "what to write: "+strings.Join(names, ", "))
+	register(cmd, "format", words(names...))
 	flags := cmd.Flags()
 	flags.StringVar(&f.out, "out", "", "the `file` to write; - is the standard output, where text goes anyway")
 	flags.DurationVar(&f.picture.From, "from", 0, "svg, text: begin at this moment of the run")

@@ -201,6 +201,19 @@ func TestSelect(t *testing.T) {
 			require.Equal(t, tc.want, strings.Join(got, " "))
 		})
 	}
+	for name, want := range map[string]string{
+		"2F":        `no part is named "2F"; 02-failure-detection has 2A, 2B`,
+		"02f":       `no part is named "02f"; 02-failure-detection has 2A, 2B`,
+		"lniks":     `no lab or part is named "lniks"; did you mean links?`,
+		"01-link":   `no lab or part is named "01-link"; did you mean 01-links?`,
+		"detection": `no lab or part is named "detection"; did you mean detect?`,
+	} {
+		_, err = c.Select(name)
+		require.EqualError(t, err, "course: "+want)
+	}
+	for _, name := range []string{"election", "lin", "2", "9"} {
+		require.Empty(t, c.near(name), name)
+	}
 	_, err = c.Select("1A", "7Z")
 	require.EqualError(t, err, `course: no lab or part is named "7Z"; there are 01-links (1A to 1B), 02-failure-detection (2A to 2B)`)
 }

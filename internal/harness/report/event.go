@@ -8,6 +8,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -72,6 +74,24 @@ type Measure struct {
 	Value float64 `json:"value"`
 	Unit  string  `json:"unit,omitempty"`
 	Bound string  `json:"bound,omitempty"` // what the specification allows, as text: ≤ 300ms
+}
+
+// Number is the value as a person reads it: whole where it counts something, else with three digits that matter.
+func (m Measure) Number() string {
+	decimals := 0
+	if size := math.Abs(m.Value); m.Value != math.Trunc(m.Value) && size < 100 {
+		decimals = 2
+		if size >= 10 {
+			decimals = 1
+		} else if size < 1 {
+			decimals = 3
+		}
+	}
+	text := strconv.FormatFloat(m.Value, 'f', decimals, 64)
+	if decimals > 0 {
+		text = strings.TrimRight(strings.TrimRight(text, "0"), ".")
+	}
+	return text
 }
 
 // Enough is the name of a failed test's measure: how many faults are enough for the failure, of how many.
