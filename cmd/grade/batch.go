@@ -35,7 +35,7 @@ func batchCommand() *cobra.Command {
 	var f batchFlags
 	cmd := &cobra.Command{
 		Use:   "batch FOLDER | ARCHIVE ... | ROSTER.csv",
-		Short: "Grade a class: one folder a submission, resumable",
+		Short: "Grade a class: one folder per submission; can be resumed",
 		Long: `Grade the submissions of a class into a run directory.
 
 A class is a folder with a folder or an archive (zip, tar, tar.gz) for each

@@ -20,7 +20,7 @@ func mutantsCommand() *cobra.Command {
 	var jobs int
 	cmd := &cobra.Command{
 		Use:   "mutants [lab or part ...]",
-		Short: "Run the known-wrong solutions: each must die by the test that it names",
+		Short: "Run the known-wrong solutions: the test that each names must fail",
 		Long: `Run every solutions/<lab>/mutants/*.patch: the reference with one wrong idea.
 
 The header of a patch says what is wrong and, in a line "dies by: TestName",

@@ -21,7 +21,7 @@ func soakCommand() *cobra.Command {
 	src := submission.Source{Kind: course.Solution}
 	cmd := &cobra.Command{
 		Use:   "soak [lab or part ...]",
-		Short: "Run the reference over many seeds: none may fail, each must replay",
+		Short: "Run the reference over many seeds: none may fail, and each must replay",
 		Long: `Run the reference over many seeds, each of them twice, and print how many failed
 (false failures) and how many did not replay identically (diverged).
 

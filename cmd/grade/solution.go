@@ -22,10 +22,10 @@ func solutionCommand() *cobra.Command {
 	var spoil bool
 	cmd := &cobra.Command{
 		Use:   "solution part",
-		Short: "Show the reference, once your own passes",
+		Short: "Show the reference of a part, once your own code passes",
 		Long: `Show the reference's files of a part, once your own pass: in $PAGER on a
-terminal, by their paths otherwise. If it is not known that your files as they are
-now pass, they are run.`,
+terminal, by their paths otherwise. If your files have changed since they passed,
+they are tested first.`,
 		Args: cobra.ExactArgs(1),
 		RunE: action(func(cmd *cobra.Command, args []string) error {
 			c, lab, part, err := openPart(args)

@@ -12,7 +12,7 @@ type column struct {
 	lab, labTitle string
 	part, title   string
 	max           int
-	mean          string // of those who have the part
+	mean, best    string // of those who have the part
 }
 
 func (c column) same(d column) bool { return c.lab == d.lab && c.part == d.part }

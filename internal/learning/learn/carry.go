@@ -34,6 +34,9 @@ const (
 	wire      = "wire.go"     // of both: the messages
 )
 
+// CarriedServer is the file that Carry writes.
+const CarriedServer = "labs/" + CarryTo + "/" + serverOut
+
 // Carried tells what Carry did.
 type Carried struct {
 	Files  []File   // that were written

@@ -140,7 +140,7 @@ func TestFinishIsSaidOnce(t *testing.T) {
 		says   string
 	}{
 		{passed: []string{"1A"}},
-		{passed: []string{"1B"}, want: []string{"01-echo"}, says: "go on with 2A, One at a time, in labs/02-count."},
+		{passed: []string{"1B"}, want: []string{"01-echo"}, says: "The next part is 2A, One at a time, in labs/02-count."},
 		{passed: []string{"1A", "1B"}},
 		{passed: []string{"1A", "2A"}, want: []string{"02-count"}, says: "That was the last one. All 2 labs, all 5 tests"},
 	} {

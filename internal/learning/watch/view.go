@@ -7,6 +7,7 @@ import (
 
 	"charm.land/lipgloss/v2"
 
+	"distlabs/internal/grading/course"
 	"distlabs/internal/grading/result"
 	"distlabs/internal/harness/report"
 )
@@ -160,7 +161,12 @@ func (m Model) viewPass(s Screen) []string {
 		lines = append(lines, s.wrap(text)...)
 	}
 	if len(m.finish) == 0 && m.passes() {
-		lines = append(lines, "", fmt.Sprintf("Stay as long as you like. n goes on; grade solution %s shows the reference.", m.part.ID))
+		next := "Stay as long as you like. n goes on to the next part"
+		if course.HasSolutions(m.course.Root) {
+			next += fmt.Sprintf("; grade solution %s shows the reference", m.part.ID)
+		}
+		lines = append(lines, "")
+		lines = append(lines, s.wrap(next+".")...)
 	}
 	return lines
 }
