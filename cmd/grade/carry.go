@@ -66,7 +66,7 @@ func elects(cmd *cobra.Command, p *printer, c *course.Course) error {
 		return err
 	}
 	var graded *result.Result
-	progress := newStatus(cmd.ErrOrStderr(), 1)
+	progress := newStatus(cmd.ErrOrStderr(), ofTests, 1)
 	err = withOptions(cmd, c, grade.Options{}, progress, func(g *grade.Grader) error {
 		graded, err = g.FirstFailure(cmd.Context(), test, grade.Run{})
 		return err

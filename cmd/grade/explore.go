@@ -83,7 +83,7 @@ func (f exploreFlags) run(cmd *cobra.Command, args []string) error {
 	p := newPrinter(cmd.OutOrStdout())
 	if f.mutants {
 		var found []prove.Comparison
-		err = withGrader(cmd, c, f.jobs, newStatus(cmd.ErrOrStderr(), 0), func(g *grade.Grader) error {
+		err = withGrader(cmd, c, f.jobs, newStatus(cmd.ErrOrStderr(), ofTests, 0), func(g *grade.Grader) error {
 			found, err = prove.New(g).Compare(cmd.Context(), selected, f.only, f.search, strategies, f.repeat)
 			return err
 		})
@@ -98,7 +98,7 @@ func (f exploreFlags) run(cmd *cobra.Command, args []string) error {
 	}
 	f.search.Traces = func(lab course.Lab) string { return filepath.Join(c.Root, "labs", lab.ID, ".labs") }
 	var found []prove.Explored
-	err = withGrader(cmd, c, f.jobs, newStatus(cmd.ErrOrStderr(), countTests(selected)), func(g *grade.Grader) error {
+	err = withGrader(cmd, c, f.jobs, newStatus(cmd.ErrOrStderr(), ofTests, countTests(selected)), func(g *grade.Grader) error {
 		found, err = prove.New(g).Explore(cmd.Context(), source, selected, f.search)
 		return err
 	})

@@ -51,7 +51,7 @@ var (
 	toDocs      = regexp.MustCompile(` ?\(?(docs/[a-z-]+\.md|schemas/[a-z.]+\.json)\)?`)
 	notCarried  = []string{"--solution", "--mutant", "grade solution", "solutions/", "--submission", "--reference", "--base reference", "--rules", "--partial"}
 	foreignFlag = []string{"solution", "mutant", "mutants", "submission", "reference", "base", "rules", "only", "repeat"}
-	gradersFlag = []string{"format", "out", "json", "partial", "visibility", "max-grade", "require-isolation"} // of run
+	gradersFlag = []string{"format", "out", "json", "partial", "visibility", "metadata", "max-grade", "require-isolation"} // of run
 )
 
 // handoutExit is the last paragraph of the help there.

@@ -175,5 +175,8 @@ func withOptions(cmd *cobra.Command, c *course.Course, o grade.Options, progress
 	}
 	err = body(g)
 	progress.clear()
+	if cmd.Context().Err() != nil {
+		progress.interrupted()
+	}
 	return errors.Join(err, g.Close())
 }

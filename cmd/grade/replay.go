@@ -92,7 +92,7 @@ func (f replayFlags) replay(cmd *cobra.Command, args []string) error {
 		return err
 	}
 	r := replayer{c: c, source: source, test: test, run: grade.Run{Seed: f.run.seed, Timeout: f.run.timeout}}
-	err = withGrader(cmd, c, 0, newStatus(cmd.ErrOrStderr(), 0), func(g *grade.Grader) error {
+	err = withGrader(cmd, c, 0, newStatus(cmd.ErrOrStderr(), ofTests, 0), func(g *grade.Grader) error {
 		return r.both(cmd, g, f.against)
 	})
 	if err != nil {

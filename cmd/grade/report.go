@@ -26,6 +26,7 @@ type reportFlags struct {
 	format     string
 	out        string
 	visibility string
+	metadata   string
 	maxGrade   float64
 	gradebook  string
 	column     string
@@ -39,6 +40,7 @@ func (f *reportFlags) bind(cmd *cobra.Command, formats []string) {
 	flags.StringVar(&f.out, "out", "", "write it to this `file` (default: standard output)")
 	flags.StringVar(&f.visibility, "visibility", "visible", "gradescope: show the tests "+join(export.GradescopeVisibilities)+"; a hidden test hides the total")
 	flags.Float64Var(&f.maxGrade, "max-grade", 0, "vpl: the activity's highest grade (default: the points there are)")
+	flags.StringVar(&f.metadata, "metadata", "", "gradescope: show late days and attempts from this `file`, its submission_metadata.json")
 	register(cmd, "format", words(formats...))
 	register(cmd, "visibility", words(export.GradescopeVisibilities...))
 }
@@ -161,7 +163,11 @@ func (f reportFlags) writeOne(cmd *cobra.Command, r *result.Result) error {
 func (f reportFlags) encode(w io.Writer, r *result.Result) error {
 	switch f.format {
 	case "gradescope":
-		return export.Gradescope(w, r, export.GradescopeOptions{Visibility: f.visibility})
+		o := export.GradescopeOptions{Visibility: f.visibility}
+		if f.metadata != "" {
+			o.Metadata, _ = os.ReadFile(f.metadata) // no grade depends on it
+		}
+		return export.Gradescope(w, r, o)
 	case "classroom50":
 		submission, err := export.Classroom50Env(os.Getenv)
 		if err != nil {

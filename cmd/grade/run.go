@@ -120,7 +120,7 @@ func (f runFlags) run(cmd *cobra.Command, args []string) error {
 		return err
 	}
 	var graded *result.Result
-	progress := newStatus(cmd.ErrOrStderr(), countTests(selected))
+	progress := newStatus(cmd.ErrOrStderr(), ofTests, countTests(selected))
 	err = withOptions(cmd, c, grade.Options{Jobs: f.jobs, RequireIsolation: f.isolation}, progress, func(g *grade.Grader) error {
 		if f.partial {
 			if progress.then, err = f.keep(cmd, g.Partial(source, selected)); err != nil {

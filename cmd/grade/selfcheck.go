@@ -37,9 +37,9 @@ Exit status: 0 if every promise is kept, 1 if not.`,
 				o.Mutants = -1
 			}
 			p := newPrinter(cmd.OutOrStdout())
-			status := newStatus(cmd.ErrOrStderr(), 0)
-			broken := 0
 			o.Course, o.Labs = c, selected
+			status := newStatus(cmd.ErrOrStderr(), ofSteps, selfcheck.Steps(o))
+			broken := 0
 			o.Each = func(check selfcheck.Check) {
 				status.clear()
 				if check.OK() {

@@ -41,7 +41,7 @@ Exit status: 0 only if both are zero and every test ran all seeds.`,
 				}
 			}
 			var soaks []prove.Soak
-			err = withGrader(cmd, c, jobs, newStatus(cmd.ErrOrStderr(), countTests(selected)*len(procs)), func(g *grade.Grader) error {
+			err = withGrader(cmd, c, jobs, newStatus(cmd.ErrOrStderr(), ofRuns, 2*run.Seeds*countTests(selected)*len(procs)), func(g *grade.Grader) error {
 				if src.Path != "" {
 					src.Kind, src.Base = course.Submission, course.Solution
 				}

@@ -63,7 +63,7 @@ func earn(cmd *cobra.Command, c *course.Course, lab course.Lab, part course.Part
 		return err
 	}
 	var graded *result.Result
-	err = withGrader(cmd, c, 0, newStatus(cmd.ErrOrStderr(), countTests(selected)), func(g *grade.Grader) error {
+	err = withGrader(cmd, c, 0, newStatus(cmd.ErrOrStderr(), ofTests, countTests(selected)), func(g *grade.Grader) error {
 		graded, err = g.Grade(cmd.Context(), submission.Source{Kind: course.WorkingTree}, selected, grade.Run{})
 		return err
 	})

@@ -45,7 +45,7 @@ func causesOf(r *result.Result) (all []*cause, passed, tests int) {
 func whyNot(lab *result.Lab, t *result.Test) (what, rule string) {
 	switch {
 	case lab.Refused != "":
-		return line(lab.ID + " was not run: " + lab.Refused), ""
+		return notRun(lab), ""
 	case t.Status == report.Skip:
 		return line("skipped: " + t.Skipped), ""
 	case len(t.Failures) == 0:
@@ -56,6 +56,14 @@ func whyNot(lab *result.Lab, t *result.Test) (what, rule string) {
 		what = line(string(f.Kind))
 	}
 	return what, line(f.Rule)
+}
+
+// notRun says that a lab was not run, and why.
+func notRun(lab *result.Lab) string {
+	if strings.HasPrefix(lab.Refused, "does not compile") {
+		return line(lab.ID + " " + lab.Refused)
+	}
+	return line(lab.ID + " was not run: " + lab.Refused)
 }
 
 // verdict is the first sentence of a student's page.

@@ -45,7 +45,7 @@ func TestEqualCausesAreOne(t *testing.T) {
 	refused.Labs = refused.Labs[:1]
 	causes, passed, tests = causesOf(sum(refused))
 	require.Equal(t, "0 of 1 test passed. The others have one cause:", verdict(causes, passed, tests))
-	require.Equal(t, "01-links was not run: does not compile: labs/01-links/stubborn.go:9:2: undefined: x", causes[0].What)
+	require.Equal(t, "01-links does not compile: labs/01-links/stubborn.go:9:2: undefined: x", causes[0].What)
 }
 
 // The class's page counts what became of each test, of those who were graded.

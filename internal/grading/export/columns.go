@@ -71,9 +71,9 @@ func remark(s Student) string {
 	if s.Result.Ungraded != "" {
 		return line("not graded: " + s.Result.Ungraded)
 	}
-	for _, lab := range s.Result.Labs {
-		if lab.Refused != "" {
-			return line(lab.ID + " not run: " + lab.Refused)
+	for i := range s.Result.Labs {
+		if lab := &s.Result.Labs[i]; lab.Refused != "" {
+			return notRun(lab)
 		}
 	}
 	return ""

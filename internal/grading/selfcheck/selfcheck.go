@@ -175,6 +175,16 @@ func mutants(ctx context.Context, o Options, s course.Selected) ([]Check, error)
 	return checks, nil
 }
 
+// Steps is how many tests and mutants a check of the labs runs.
+func Steps(o Options) (n int) {
+	for _, s := range o.Labs {
+		alternatives, _ := prove.Alternatives(o.Course, s.Lab) // Run says what is wrong with them
+		mutants, _ := prove.Mutants(o.Course, s.Lab)
+		n += len(s.Lab.Tests())*(2+len(alternatives)) + len(spread(mutants, o.Mutants))
+	}
+	return n
+}
+
 // spread takes n of a list, evenly, and always the same; all if n is below 0.
 func spread[T any](list []T, n int) []T {
 	if n < 0 || n >= len(list) {
