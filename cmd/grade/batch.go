@@ -42,10 +42,10 @@ func batchCommand() *cobra.Command {
 A class is a folder with a folder or an archive (zip, tar, tar.gz) for each
 submission, as Moodle and Canvas pack them too; or several folders or archives;
 or a CSV file with the columns id, name and path. Each submission gets a folder,
-whole or not at all: RUN/submissions/ID/results.json. What can not be graded,
+whole or not at all: RUN/submissions/ID/results.json. What cannot be graded,
 such as a corrupt archive, gets a result with the reason.
 
-The work can be interrupted in any way at any moment. With --resume the same
+The work can be interrupted in any way at any time. With --resume the same
 command grades only what is missing, or what depends on something that has
 changed since: the submission, the labs, the grader, the Go version, the seeds.
 

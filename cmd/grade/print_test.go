@@ -90,7 +90,7 @@ func TestTableAlignsColouredCells(t *testing.T) {
 	require.Equal(t, plain.String(), bare)
 }
 
-// A stranger's text can not start a line of its own, which a CI system might obey.
+// A stranger's text cannot start a line of its own, which a CI system might obey.
 func TestOneLine(t *testing.T) {
 	require.Equal(t, "a  ::error::b [31m", oneLine("a\r\n::error::b\x1b[31m"))
 }

@@ -227,7 +227,7 @@ func (t *sessionHistory) fail(rule string, op *sessionOp, what string) {
 }
 
 // operations returns what the checkers check. A read without a value says nothing; a write that returned ctx's error
-// was not carried out, says the session.
+// was not executed, says the session.
 func (t *sessionHistory) operations() []history.Op {
 	var ops []history.Op
 	for _, op := range t.ops {

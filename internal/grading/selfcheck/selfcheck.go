@@ -155,7 +155,7 @@ func mutants(ctx context.Context, o Options, s course.Selected) ([]Check, error)
 				failed.Do(cancel)
 				return err
 			case fate.Invalid != "":
-				problems[i] = fmt.Sprintf("%s can not be run: %s", m.Name, fate.Invalid)
+				problems[i] = fmt.Sprintf("%s cannot be run: %s", m.Name, fate.Invalid)
 			case !fate.Dead():
 				problems[i] = fmt.Sprintf("%s survives %s: %s", m.Name, m.DiesBy, m.Wrong)
 			case fate.Astray != "":

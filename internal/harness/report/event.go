@@ -117,7 +117,7 @@ const keySize = 32
 func sign(key []byte, e Event) ([]byte, error) {
 	body, err := json.Marshal(e)
 	if err != nil {
-		return nil, fmt.Errorf("report: event %d can not be encoded: %w", e.Seq, err)
+		return nil, fmt.Errorf("report: event %d cannot be encoded: %w", e.Seq, err)
 	}
 	line := append(body[:len(body)-1:len(body)-1], macField...)
 	line = hex.AppendEncode(line, mac(key, body))

@@ -142,7 +142,7 @@ func TestOutputInputAndStatusPassThrough(t *testing.T) {
 	require.Contains(t, stdout, "read word\n")
 }
 
-// go test's time-out and a person's kill reach only the supervisor.
+// go test's timeout and a person's kill reach only the supervisor.
 func TestSignalsReachTheChild(t *testing.T) {
 	if runtime.GOOS == "windows" {
 		t.Skip("there are no signals here")

@@ -126,7 +126,7 @@ func loadServer(ctx context.Context, c *course.Course, dir string) (*serverSourc
 	}
 	pkg := loaded[0]
 	if len(pkg.Errors) > 0 {
-		return nil, fmt.Errorf("learn: %s does not compile, so it can not be carried yet: %s", dir, plainError(c, pkg.Errors))
+		return nil, fmt.Errorf("learn: %s does not compile, so it cannot be carried yet: %s", dir, plainError(c, pkg.Errors))
 	}
 	s := &serverSource{pkg: pkg, dir: dir, files: map[string]*ast.File{}, text: map[string][]byte{}}
 	for _, f := range pkg.Syntax {

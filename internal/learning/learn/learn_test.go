@@ -164,7 +164,7 @@ func TestProgressThatIsDamaged(t *testing.T) {
 	require.NoError(t, os.MkdirAll(filepath.Join(c.Root, ".labs"), 0o777))
 	require.NoError(t, os.WriteFile(file(c.Root), []byte("{"), 0o666))
 	_, err := Load(c.Root)
-	require.ErrorContains(t, err, "is damaged (remove it to begin anew)")
+	require.ErrorContains(t, err, "is damaged (remove it to begin again)")
 	require.NoError(t, os.WriteFile(file(c.Root), []byte(`{"version":7}`), 0o666))
 	_, err = Update(c.Root, func(p *Progress) { p.At = "1A" })
 	require.ErrorContains(t, err, "has version 7, want 1")

@@ -46,7 +46,7 @@ func Load(root string) (Progress, error) {
 		return p, fmt.Errorf("learn: %w", err)
 	}
 	if err := json.Unmarshal(text, &p); err != nil {
-		return p, fmt.Errorf("learn: %s is damaged (remove it to begin anew): %w", file(root), err)
+		return p, fmt.Errorf("learn: %s is damaged (remove it to begin again): %w", file(root), err)
 	}
 	if p.Version != version {
 		return p, fmt.Errorf("learn: %s has version %d, want %d: another version of the course wrote it", file(root), p.Version, version)
