@@ -181,3 +181,12 @@ func TestGateRunsTheDocumentedCommand(t *testing.T) {
 	require.NotNil(t, grep)
 	require.Regexp(t, `(?m)`+string(grep[1]), documents(t)["README.md"])
 }
+
+// Every lab's page says how a student's own values get into the diagram, whose State panel is empty without them.
+func TestPagesNameNote(t *testing.T) {
+	for file, text := range documents(t) {
+		if regexp.MustCompile(`^labs/0[1-6]-`).MatchString(file) {
+			require.Contains(t, text, "`node.Note(", "%s: say in \"When you are stuck\" that node.Note fills the State panel of the diagram", file)
+		}
+	}
+}

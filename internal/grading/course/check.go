@@ -109,7 +109,7 @@ func (c *checker) part(p rawPart) error {
 // so that it can neither leave the folder nor be ours.
 func (c *checker) editable(f located[string]) error {
 	if !fileForm.MatchString(f.value) || strings.HasSuffix(f.value, "_test.go") {
-		return c.fail(f.line, "%q can not be a file that the student edits: want a name like link.go", f.value)
+		return c.fail(f.line, "%q cannot be a file that the student edits: want a name like link.go", f.value)
 	}
 	info, err := os.Lstat(filepath.Join(c.dir, f.value))
 	if err != nil {

@@ -55,7 +55,7 @@ func (w *Workspace) build(ctx context.Context, p *Lab) (err error) {
 		return err
 	}
 	if out.Exit == 0 && out.Stopped == "" && doubt != "" {
-		p.Refused = "the compiler takes what the gate can not read: " + doubt
+		p.Refused = "the compiler takes what the gate cannot read: " + doubt
 		return os.Remove(binary)
 	}
 	if out.Exit == 0 && out.Stopped == "" {

@@ -1,6 +1,6 @@
 // Package explore searches the schedules of a network: what arrives next, what is lost or copied, when time passes, who
-// crashes. It knows nothing of networks: a harness offers choices at each quiet moment ([Choice]), a [Strategy] picks one,
-// and the same picks make the same run, so that a search can go back by starting anew (stateless search, Godefroid 1997).
+// crashes. It knows nothing of networks: a harness offers choices at each quiescent point ([Choice]), a [Strategy] picks one,
+// and the same picks make the same run, so that a search can go back by starting again (stateless search, Godefroid 1997).
 //
 // Three strategies: [NewRandom], a random walk; [NewPCT], probabilistic concurrency testing; [NewDepthFirst], all schedules up to
 // a depth, one of each class of those that differ only in the order of steps that commute.

@@ -203,7 +203,7 @@ func TestRandomStrategiesFollowTheirSeed(t *testing.T) {
 	}
 }
 
-// PCT lets the link with the highest priority go first, message by message, and a low one is late but not for ever.
+// PCT lets the link with the highest priority go first, message by message, and a low one is late but not forever.
 func TestPCTKeepsPriorities(t *testing.T) {
 	p := NewPCT(Bounds{Depth: 100}, 5, 1)
 	p.Begin()

@@ -18,7 +18,7 @@ type SearchSpace struct {
 	Nodes int
 	// Depth is the longest schedule, in steps: messages that arrive, times that pass, faults. 40.
 	Depth int
-	// How many faults of each kind one schedule may have. A crash is one at a quiet moment or at a disk write; the node
+	// How many faults of each kind one schedule may have. A crash is one at a quiescent point or at a disk write; the node
 	// starts again at once.
 	Losses, Copies, Crashes int
 	// MaxWait is how long one step may wait for a timer, in virtual time: longer than the longest timer of a node. 1s.
@@ -52,7 +52,7 @@ const pctChanges = 3
 type Scenario struct {
 	// Start begins the student's server on a node, at first and after each crash. It must not wait.
 	Start func(node *labrpc.Node)
-	// State describes what is seen of the system at a quiet moment, so that distinct states can be counted.
+	// State describes what is seen of the system at a quiescent point, so that distinct states can be counted.
 	// It may be nil.
 	State func(see func(values ...int))
 	// BeforeStep, if not nil, is asked before each step and may do something by itself, such as a client's request, in a goroutine
