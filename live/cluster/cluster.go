@@ -485,9 +485,13 @@ func (c *Cluster) WaitLeader(limit time.Duration, above int) (server, term int, 
 	return 0, 0, false
 }
 
-// Close ends all processes.
+// Close ends all processes. It may be called twice.
 func (c *Cluster) Close() {
 	c.mu.Lock()
+	if c.closed {
+		c.mu.Unlock()
+		return
+	}
 	c.closed = true
 	var all []*process
 	for _, p := range c.running {
