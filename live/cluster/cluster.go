@@ -433,7 +433,8 @@ type State struct {
 	Cut     []int // the servers that it is cut off from
 	Status  control.Status
 	Known   bool // Status is that of the present process
-	Message string
+	PID     int
+	Message string // the last thing that the process said
 }
 
 // States returns the state of every server.
@@ -445,7 +446,7 @@ func (c *Cluster) States() []State {
 		s := State{Server: i}
 		if p := c.running[Name(i)]; p != nil {
 			s.Up, s.Paused = !p.over(), p.isPaused()
-			s.Message = p.lastWords()
+			s.Message, s.PID = p.lastWords(), p.cmd.Process.Pid
 		}
 		s.Status, s.Known = c.status[Name(i)]
 		s.Known = s.Known && s.Up
