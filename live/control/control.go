@@ -39,7 +39,9 @@ type Config struct {
 type Load struct {
 	Clients []labrpc.NodeID
 	Kind    string        // LoadMixed or LoadPut or LoadGet
-	Keys    int           // how many keys the clients share
+	Keys    int           // how many keys the clients share at a time
+	Epoch   time.Duration // how long they share them, before they go on with others: short histories are checked in a short time
+	TTL     time.Duration // of the clients' sessions
 	Pause   time.Duration // between two commands of a client, at most; drawn at random
 	Timeout time.Duration // of a command
 	Size    int           // of a value, in bytes; LoadPut
@@ -81,9 +83,11 @@ type Report struct {
 
 // A Status is that of a server of the store.
 type Status struct {
+	First    bool `json:",omitzero"` // what the server found on its disk: no message has reached it yet
 	Term     int
 	Role     string
 	Leader   labrpc.NodeID
+	VotedFor labrpc.NodeID
 	Last     int // index of the log
 	Commit   int
 	Applied  int

@@ -57,7 +57,7 @@ func (l *load) run() {
 func (l *load) connect(n *labrpc.Node) *replication.Client {
 	for !l.ended.Load() {
 		ctx, cancel := context.WithTimeout(n.Context(), l.Timeout)
-		c, err := replication.Connect(ctx, n, replication.ClientOptions{Servers: l.p.Servers, TTL: 10 * time.Second})
+		c, err := replication.Connect(ctx, n, replication.ClientOptions{Servers: l.p.Servers, TTL: l.TTL})
 		cancel()
 		if err == nil {
 			return c
@@ -93,7 +93,7 @@ func (l *load) mixed(n *labrpc.Node) {
 		}
 		op := control.Operation{
 			Client: n.ID(), Number: number, Op: []string{"get", "get", "get", "put", "put", "set", "set", "create", "delete"}[rnd.IntN(9)],
-			Key: fmt.Sprintf("k%d", rnd.IntN(l.Keys)), Data: fmt.Sprintf("%v-%d", n.ID(), number),
+			Key: fmt.Sprintf("k%d.%d", time.Since(l.began)/l.Epoch, rnd.IntN(l.Keys)), Data: fmt.Sprintf("%v-%d", n.ID(), number),
 		}
 		switch op.Op {
 		case "set":

@@ -93,6 +93,7 @@ func (p *process) start() error {
 	if p.Server != 0 {
 		node := p.network.Start(p.Server)
 		p.server = replication.StartServer(node, replication.ServerOptions{Servers: p.Servers, SnapshotEvery: p.SnapshotEvery, History: p.History})
+		p.out.say(control.Report{Status: p.status(true)})
 		go p.reportStatus(node)
 	}
 	if p.Gateway != 0 {
@@ -151,18 +152,23 @@ func (p *process) reportStatus(node *labrpc.Node) {
 	for {
 		select {
 		case <-ticker.C:
-			st := p.server.Raft().Status()
-			s := &control.Status{
-				Term: st.Term, Role: st.Role.String(), Leader: st.Leader, Last: st.SnapshotIndex + len(st.Log), Commit: st.CommitIndex,
-				Applied: st.LastApplied, Snapshot: st.SnapshotIndex, Lost: p.carrier.Lost(), Problems: p.network.Misuses(),
-			}
-			s.Writes, s.Writing = p.disk.Stats()
-			p.out.say(control.Report{Status: s})
+			p.out.say(control.Report{Status: p.status(false)})
 		case <-node.Context().Done():
 			fmt.Fprintf(os.Stderr, "live: %v is down: its disk failed\n", node.ID())
 			os.Exit(1)
 		}
 	}
+}
+
+func (p *process) status(first bool) *control.Status {
+	st := p.server.Raft().Status()
+	s := &control.Status{
+		First: first, Term: st.Term, Role: st.Role.String(), Leader: st.Leader, VotedFor: st.VotedFor,
+		Last: st.SnapshotIndex + len(st.Log), Commit: st.CommitIndex, Applied: st.LastApplied, Snapshot: st.SnapshotIndex,
+		Lost: p.carrier.Lost(), Problems: p.network.Misuses(),
+	}
+	s.Writes, s.Writing = p.disk.Stats()
+	return s
 }
 
 // obey carries out commands until there are no more, which is the end of the process.
