@@ -171,12 +171,19 @@ func TestUnknownIsNotSeen6B(t *testing.T) {
 	})
 }
 
-// A server gets a request for a state that no server has. It replies within 3s that it cannot serve it; and when it gets
+// A server that serves reads (rule 10) gets a request for a state that no server has. It replies within 3s that it cannot serve it; and when it gets
 // such a request while it has no leader, it does the same (rule 3).
 func TestReadIsAnswered6B(t *testing.T) {
 	labtest.Run(t, labtest.Config{Nodes: 4, Seeds: 5}, func(s *labtest.Sim) {
 		c := newStrongCluster(s, 3)
 		c.settles()
+		for _, id := range c.servers {
+			call := strongAsk[consistency.ReadReply](c, c.clients[0], id, "Read", consistency.ReadRequest{Key: "x"}, nil)
+			if !s.Until(2*servesLimit, func() bool { return call.over }) || !call.reply.Done {
+				s.Failf(ruleLocal, "%v was sent a Read of index 0, which every state has. %v later: answered %v, Done %v; want an answer that is Done",
+					id, 2*servesLimit, call.came, call.reply.Done)
+			}
+		}
 		ahead := func() {
 			var calls []*strongCall[consistency.ReadReply]
 			for _, id := range c.servers {

@@ -14,6 +14,7 @@ const (
 	maxList     = 100 // lines of evidence, notes, measures
 	maxSeeds    = 1000
 	maxText     = 4 << 10   // bytes of a line or sentence
+	maxName     = 1 << 10   // bytes of a name, a place or a command
 	maxEvents   = 64 << 10  // bytes of the last events, as text
 	maxTest     = 256 << 10 // bytes of all text of a test
 )
@@ -26,9 +27,14 @@ func bound(t *result.Test) {
 	t.Measures, t.Failures = first(t.Measures, maxList), first(t.Failures, maxFailures)
 	for i := range t.Failures {
 		f := &t.Failures[i]
-		for _, s := range []*string{&f.What, &f.Test, &f.Where, &f.Rule, &f.Faults, &f.Replay, &f.Diagram, &f.History} {
-			b.text(s, maxText)
+		b.text(&f.What, maxText)
+		for _, s := range []*string{&f.Test, &f.Where, &f.Rule, &f.Faults, &f.Replay, &f.Diagram, &f.History} {
+			b.text(s, maxName)
 		}
+	}
+	// The evidence of one failure must not leave another without its headline.
+	for i := range t.Failures {
+		f := &t.Failures[i]
 		b.lines(&f.Seen)
 		b.lines(&f.Notes)
 		b.text(&f.Trace, maxEvents)
@@ -36,7 +42,7 @@ func bound(t *result.Test) {
 	for i := range t.Measures {
 		m := &t.Measures[i]
 		for _, s := range []*string{&m.Name, &m.Unit, &m.Bound} {
-			b.text(s, maxText)
+			b.text(s, maxName)
 		}
 	}
 }

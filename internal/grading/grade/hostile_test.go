@@ -73,7 +73,7 @@ var attacks = []attack{
 	{name: "embeds-tests", refused: `echo.go:5: the directive "//go:embed" is not permitted in a submission`, stops: never},
 	{name: "reads-disk", refused: `echo.go:4: a submission may not import "os"`, stops: bySystem, open: `Echo("hello 1") = "?"`},
 	{name: "forged-pointer", says: "shared is written at", stops: byItself, open: "shared is written at"},
-	{name: "takes-key", part: "2A", refused: `echo.go:4: a submission may not import "os"`, stops: byItself, open: "the test passed without having run a seed"},
+	{name: "takes-key", part: "2A", refused: `echo.go:4: a submission may not import "os"`, stops: byItself, open: "the test passed without having run its seeds"},
 	{name: "takes-key-with-care", part: "2A", refused: `echo.go:4: a submission may not import "os"`, stops: never},
 	{name: "memory", says: tooBig, stops: byItself, open: tooBig},
 	{name: "goroutines", says: tooBig, stops: byItself, open: tooBig},

@@ -95,7 +95,7 @@ func (v verdict) broken(told *report.Result) (report.Failure, bool) {
 	case told.Status != report.Pass && told.Status != report.Skip:
 		return v.failure(report.Malformed, fmt.Sprintf("the test harness reports the status %q", told.Status)), true
 	case told.Status == report.Pass && !searched(told) && (told.Seeds == 0 || v.seeds() < told.Seeds):
-		return v.failure(report.Malformed, fmt.Sprintf("the test passed without having run a seed: it reports %d seeds, and began %d", told.Seeds, v.seeds())), true
+		return v.failure(report.Malformed, fmt.Sprintf("the test passed without having run its seeds: it reports %d seeds, and began %d", told.Seeds, v.seeds())), true
 	}
 	return report.Failure{}, false
 }

@@ -35,7 +35,9 @@ func TestVerdict(t *testing.T) {
 		what string
 		seed uint64
 	}{
-		{name: "the whole story", out: outcome{events: []report.Event{start, seed, pass, done}}, want: report.Pass},
+		{name: "the whole story", out: outcome{events: []report.Event{start, seed, later, pass, done}}, want: report.Pass},
+		{name: "passed, with fewer seeds than it reports", out: outcome{events: []report.Event{start, seed, pass, done}},
+			want: report.Fail, kind: report.Malformed, what: "the test passed without having run its seeds: it reports 2 seeds, and began 1"},
 		{name: "a failure in its own words", out: outcome{Outcome: sandbox.Outcome{Exit: 1}, events: []report.Event{start, seed, fail, done}},
 			want: report.Fail, kind: report.Rule, what: "two leaders"},
 		{name: "a failure, then a dirty exit", out: outcome{Outcome: sandbox.Outcome{Exit: 2}, events: []report.Event{start, seed, fail}},

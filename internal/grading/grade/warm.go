@@ -16,7 +16,7 @@ import (
 )
 
 // sources are the packages of this wing that decide a grade: this one and all that it is built on.
-var sources = []string{"course", "filelock", "gate", "grade", "plain", "result", "sandbox", "submission", "workspace"}
+var sources = []string{"course", "filelock", "gate", "grade", "plain", "result", "sandbox", "submission", "tidy", "workspace"}
 
 // Warm builds the labs as they are handed out, so that a checkout that
 // does not build is found before a whole class is graded, and so that the many

@@ -39,7 +39,8 @@ func size(n int64) string {
 // starvedOf are the last words of a program that got no more memory, of the runtime, the race detector, whose allocators
 // each have their own, and the C library.
 var starvedOf = []string{"ThreadSanitizer failed to allocate", "ThreadSanitizer: out of memory", "ThreadSanitizer: internal allocator is out of memory",
-	"fatal error: runtime: out of memory", "fatal error: runtime: cannot allocate memory", "pthread_create failed: Resource temporarily unavailable"}
+	"fatal error: runtime: out of memory", "fatal error: runtime: cannot allocate memory",
+	"fatal error: too many address space collisions for -race mode", "pthread_create failed: Resource temporarily unavailable"}
 
 // ranInto says which limit ended a process that the grader did not stop: one phrase, "" if none did.
 func (l Limits) ranInto(out Outcome) string {

@@ -110,6 +110,7 @@ var recovered = regexp.MustCompile(` \[recovered[^\]]*\]`)
 // panicMessage returns the message of the panic that counts, which is the last
 // of a chain, and a note on the one that came before it.
 func panicMessage(head string) (message, note string) {
+	head, _, _ = strings.Cut(head, "\nruntime stack:\n") // the runtime's own frames say nothing to a student
 	var panics []string
 	for line := range strings.SplitSeq(head, "\n") {
 		trimmed := strings.TrimSpace(line)
@@ -183,6 +184,7 @@ func explain(message string) (what, rule string) {
 		{"negative WaitGroup counter", "calls Done more often than Add", "call Add once for each Done, before the goroutine starts"},
 		{"concurrent map", "touches a map that another goroutine writes to", ruleRace},
 		{"stack overflow", "calls itself without end", "a recursion needs a case in which it stops"},
+		{"address space collisions", "needs more memory than there is", "what grows with every message needs a bound"}, // of -race
 		{"out of memory", "needs more memory than there is", "what grows with every message needs a bound"},
 		{"unexpected call to os.Exit", "ends the process in the middle of a test", "only main exits: return an error instead"},
 	} {

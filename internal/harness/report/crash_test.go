@@ -151,6 +151,26 @@ func TestReadCrashIsNotFooledByTheMessage(t *testing.T) {
 	require.EqualValues(t, 1, crash.Bubble, "the forged goroutine has no bubble")
 }
 
+// The race detector's memory is smaller than the machine's, and the runtime shows its own frames first.
+func TestReadCrashOfAHugeArray(t *testing.T) {
+	const out = `fatal error: too many address space collisions for -race mode
+
+runtime stack:
+runtime.throw({0x651b39?, 0x200000000000?})
+	/usr/local/go/src/runtime/panic.go:1229 +0x48 fp=0x7ffd73e249e0 sp=0x7ffd73e249b0 pc=0x4beae8
+
+goroutine 21 gp=0xc000082960 m=0 mp=0x7d03c0 [running]:
+runtime.newobject(0x754?)
+	/usr/local/go/src/runtime/malloc.go:2157 +0x25 fp=0xc000055e58 sp=0xc000055e30 pc=0x458385
+distlabs/internal/harness/report.(*student).huge(...)
+	distlabs/internal/harness/report/student_test.go:7 +0x44 fp=0xc000055ea0 sp=0xc000055e58 pc=0x458001
+`
+	crash, ok := ReadCrash([]byte(out), studentSource())
+	require.True(t, ok)
+	require.Equal(t, "report.student.huge needs more memory than there is", crash.What)
+	require.Equal(t, "student_test.go:7", baseName(crash.Where))
+}
+
 func TestReadCrashOfExit(t *testing.T) {
 	crash, ok := ReadCrash(makeMistake(t, "exit"), studentSource())
 	require.True(t, ok)
