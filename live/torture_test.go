@@ -46,6 +46,20 @@ func TestReferenceSurvivesLongTorture(t *testing.T) {
 	require.Empty(t, torment(t, program(t), 10*time.Minute, 4).Anomalies)
 }
 
+// kill -9 of the leader at random times: what was acknowledged is never lost, and there is soon another leader.
+func TestLeadersAreKilled(t *testing.T) {
+	report, err := torture.Run(t.Context(), torture.Options{
+		Cluster: cluster.Options{Dir: filepath.Join(t.TempDir(), "torture"), Program: program(t), Servers: 3}, Leaders: kills(t, 5), Seed: 5,
+	})
+	require.NoError(t, err)
+	t.Log(report)
+	require.Empty(t, report.Anomalies)
+	require.Len(t, report.Elections, report.Kills)
+	n := len(report.Elections)
+	t.Logf("to the next leader: median %v, 99 of 100 %v, longest %v", report.Elections[n/2], report.Elections[n*99/100], report.Elections[n-1])
+	require.Less(t, report.Elections[n/2], 3*electionTimeout)
+}
+
 // The mutants that a real machine must show too: each is caught by what its clients see, what a watch reports, or what is on its disks.
 func TestMutantsAreCaughtLive(t *testing.T) {
 	long(t)

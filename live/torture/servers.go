@@ -29,7 +29,9 @@ func newServers() *servers {
 }
 
 func (s *servers) add(format string, args ...any) {
-	s.anomalies = append(s.anomalies, fmt.Sprintf(format, args...))
+	if len(s.anomalies) < maxAnomalies {
+		s.anomalies = append(s.anomalies, fmt.Sprintf(format, args...))
+	}
 }
 
 // heard takes in one status.

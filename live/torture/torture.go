@@ -9,6 +9,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -21,6 +22,7 @@ import (
 type Options struct {
 	Cluster  cluster.Options // Clients and Report are set here
 	Duration time.Duration
+	Leaders  int // if not 0, nothing is done but this: so often, the leader is killed at a random time, and started again when there is another
 	Seed     uint64
 	Log      io.Writer // what is done to the processes, a line each; may be nil
 }
@@ -33,8 +35,9 @@ type Report struct {
 	Kills     int
 	Pauses    int
 	Cuts      int
-	Available float64       // the share of the time, in slices, in which some command returned
-	NoLeader  time.Duration // the longest time without a leader
+	Available float64         // the share of the time, in slices, in which some command returned
+	NoLeader  time.Duration   // the longest time without a leader
+	Elections []time.Duration // with Options.Leaders: from each kill to the next leader, as the servers' reports have it
 	Anomalies []string
 	Page      string // the file of a violation's page, or ""
 }
@@ -66,14 +69,14 @@ type run struct {
 	events  []control.Event
 	done    bool
 	servers *servers
-	slices  map[int]bool // in which some command returned
+	busy    map[int]bool // the slices of time in which some command returned
 	report  Report
 }
 
 // Run tortures a cluster. The error is about this machine; what the store did wrong is in the report.
 func Run(ctx context.Context, opts Options) (*Report, error) {
 	r := &run{
-		opts: opts, rand: rand.New(rand.NewPCG(opts.Seed, 1)), ops: map[[2]int]control.Operation{}, servers: newServers(), slices: map[int]bool{},
+		opts: opts, rand: rand.New(rand.NewPCG(opts.Seed, 1)), ops: map[[2]int]control.Operation{}, servers: newServers(), busy: map[int]bool{},
 	}
 	opts.Cluster.Clients, opts.Cluster.Report, opts.Cluster.Fresh = clients, r.heard, true
 	if opts.Cluster.SnapshotEvery == 0 {
@@ -96,7 +99,11 @@ func Run(ctx context.Context, opts Options) (*Report, error) {
 	watching, stop := context.WithCancel(ctx)
 	gap := make(chan time.Duration, 1)
 	go func() { gap <- r.longestWithoutLeader(watching) }()
-	err = r.torment(ctx)
+	if opts.Leaders > 0 {
+		err = r.killLeaders(ctx)
+	} else {
+		err = r.torment(ctx)
+	}
 	if err == nil {
 		err = r.calm(ctx)
 	}
@@ -122,7 +129,7 @@ func (r *run) heard(process string, report control.Report) {
 		}
 		r.ops[key] = *report.Op
 		if report.Op.Returned && report.Op.Err != "timeout" {
-			r.slices[int(time.Since(r.began)/slice)] = true
+			r.busy[int(time.Since(r.began)/slice)] = true
 		}
 	case report.Watch != nil:
 		r.events = append(r.events, *report.Watch)
@@ -234,6 +241,33 @@ func (r *run) kill(ctx context.Context, long time.Duration, victims ...int) erro
 	return nil
 }
 
+// killLeaders kills one leader after another.
+func (r *run) killLeaders(ctx context.Context) error {
+	for range r.opts.Leaders {
+		pause(ctx, r.between(0, 400*time.Millisecond))
+		leader, term, ok := r.cluster.WaitLeader(calmTime, 0)
+		if !ok {
+			break
+		}
+		r.mu.Lock()
+		r.servers.killed(cluster.Name(leader))
+		r.mu.Unlock()
+		r.cluster.Kill(leader)
+		r.report.Kills++
+		began := time.Now()
+		if _, _, ok = r.cluster.WaitLeader(calmTime, term); !ok {
+			r.report.Anomalies = append(r.report.Anomalies, fmt.Sprintf("%v after the leader n%d was killed, there was no other (rule 10)", calmTime, leader))
+			break
+		}
+		r.report.Elections = append(r.report.Elections, time.Since(began))
+		if err := r.cluster.Start(leader); err != nil {
+			return err
+		}
+	}
+	r.opts.Duration = time.Since(r.began)
+	return ctx.Err()
+}
+
 // calm ends the run: all is well again, the clients end, and the watch reports the last change.
 func (r *run) calm(ctx context.Context) error {
 	r.log("calm")
@@ -262,6 +296,7 @@ func (r *run) calm(ctx context.Context) error {
 func (r *run) judge() (*Report, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	slices.Sort(r.report.Elections)
 	report := &r.report
 	var ops []control.Operation
 	for _, key := range r.order {
@@ -275,7 +310,7 @@ func (r *run) judge() (*Report, error) {
 	report.Events = len(r.events)
 	total := int(r.opts.Duration / slice)
 	for i := range total {
-		if r.slices[i] {
+		if r.busy[i] {
 			report.Available += 1 / float64(total)
 		}
 	}
@@ -283,7 +318,7 @@ func (r *run) judge() (*Report, error) {
 	if !r.done {
 		report.Anomalies = append(report.Anomalies, fmt.Sprintf("%v after all servers were up and connected, a command had not returned (rule 22)", calmTime))
 	}
-	if quiet := longestQuiet(r.slices, total); quiet < sessionTTL/2 {
+	if quiet := longestQuiet(r.busy, total); quiet < sessionTTL/2 {
 		for _, op := range ops {
 			if op.Err == "ErrExpired" {
 				report.Anomalies = append(report.Anomalies, fmt.Sprintf("the session of n%d expired at %v, although its TTL is %v and some command returned in every %v (rule 27)", op.Client, op.Return, sessionTTL, quiet+slice))
