@@ -102,6 +102,7 @@ func (w *watchStream) create(r *etcdserverpb.WatchCreateRequest) error {
 		return err
 	}
 	w.all.Go(func() {
+		defer cancel()
 		defer w.end(id)
 		w.run(ctx, id, r, from)
 	})
