@@ -26,7 +26,8 @@ type Carrier interface {
 type Store interface {
 	// Records returns what is stored. The map is the caller's.
 	Records() map[string][]byte
-	// Write sets a record, or deletes it if data is nil. When it returns nil, the record survives any crash. An error ends the node.
+	// Write sets a record, or deletes it if data is nil. When it returns nil, a kill of the process does not undo it; and
+	// the carrier lets nothing that the node does afterwards leave the process before the record is on stable storage. An error ends the node.
 	Write(name string, data []byte) error
 }
 

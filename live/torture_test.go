@@ -35,7 +35,7 @@ func torment(t *testing.T, program string, d time.Duration, seed uint64) *tortur
 }
 
 func TestReferenceSurvivesTorture(t *testing.T) {
-	report := torment(t, program(t), 8*time.Second, 3)
+	report := torment(t, program(t), 6*time.Second, 3)
 	require.Empty(t, report.Anomalies)
 	require.NotZero(t, report.Kills)
 	require.Greater(t, report.Answered, 20)
@@ -49,7 +49,7 @@ func TestReferenceSurvivesLongTorture(t *testing.T) {
 // kill -9 of the leader at random times: what was acknowledged is never lost, and there is soon another leader.
 func TestLeadersAreKilled(t *testing.T) {
 	report, err := torture.Run(t.Context(), torture.Options{
-		Cluster: cluster.Options{Dir: filepath.Join(t.TempDir(), "torture"), Program: program(t), Servers: 3}, Leaders: kills(t, 5), Seed: 5,
+		Cluster: cluster.Options{Dir: filepath.Join(t.TempDir(), "torture"), Program: program(t), Servers: 3}, Leaders: kills(t, 3), Seed: 5,
 	})
 	require.NoError(t, err)
 	t.Log(report)

@@ -27,6 +27,7 @@ type liveFlags struct {
 	host       string
 	fresh      bool
 	torture    time.Duration
+	bench      time.Duration
 	seed       uint64
 }
 
@@ -46,7 +47,8 @@ With --torture, clients use the store while its processes are killed, paused and
 cut off, and every answer is checked as the lab's tests check it.`,
 		Example: `  grade live 05                      your own work
   grade live 05 --solution           the reference
-  grade live 05 --solution --torture 60s`,
+  grade live 05 --solution --torture 60s
+  grade live 05 --solution --bench 10s`,
 		Args: cobra.MaximumNArgs(1),
 		RunE: action(func(cmd *cobra.Command, args []string) error { return f.run(cmd, args) }),
 	}
@@ -58,8 +60,10 @@ cut off, and every answer is checked as the lab's tests check it.`,
 	flags.StringVar(&f.host, "host", "127.0.0.1", "the `address` to listen on: others than this machine can then use the store")
 	flags.BoolVar(&f.fresh, "fresh", false, "begin without the data of earlier runs")
 	flags.DurationVar(&f.torture, "torture", 0, "test the store for so long while its processes are killed")
+	flags.DurationVar(&f.bench, "bench", 0, "measure the store, and etcd if it is installed, for so long in each row of a table")
 	flags.Uint64Var(&f.seed, "seed", 0, "of --torture: what is done when follows from it")
 	cmd.MarkFlagsMutuallyExclusive("solution", "submission")
+	cmd.MarkFlagsMutuallyExclusive("torture", "bench")
 	return cmd
 }
 
@@ -74,8 +78,8 @@ func (f liveFlags) run(cmd *cobra.Command, args []string) error {
 	if len(selected) != 1 || selected[0].Lab.ID != "05-replication" {
 		return usage(fmt.Errorf("only lab 05 can run live, not %q", args[0]))
 	}
-	if f.nodes < 1 || f.nodes > 9 || f.torture < 0 {
-		return usage(errors.New("--nodes must be 1 to 9, and --torture not below zero"))
+	if f.nodes < 1 || f.nodes > 9 || f.torture < 0 || f.bench < 0 {
+		return usage(errors.New("--nodes must be 1 to 9, and --torture and --bench not below zero"))
 	}
 	if _, err := os.Stat(filepath.Join(c.Root, "live", "go.mod")); err != nil {
 		return usage(errors.New("live is not part of this handout: it needs the whole course"))
@@ -91,7 +95,7 @@ func (f liveFlags) run(cmd *cobra.Command, args []string) error {
 	return become(command, []string{
 		"--dir", dir, "--program", filepath.Join(dir, "bin", "server"), "--host", f.host, "--nodes", strconv.Itoa(f.nodes),
 		"--port", strconv.Itoa(f.port), "--fresh=" + strconv.FormatBool(f.fresh),
-		"--torture", f.torture.String(), "--seed", strconv.FormatUint(f.seed, 10),
+		"--torture", f.torture.String(), "--bench", f.bench.String(), "--seed", strconv.FormatUint(f.seed, 10),
 	})
 }
 

@@ -51,7 +51,7 @@ func (s *starter) start(name, program, config, dir string, heard func(string, co
 	p := &process{name: name, cmd: exec.Command(program, config), ready: make(chan struct{}), ended: make(chan struct{})}
 	p.cmd.Dir = dir
 	p.cmd.Env = environment(dir)
-	p.cmd.SysProcAttr = attributes()
+	p.cmd.SysProcAttr = Attributes()
 	p.cmd.Stderr = (*words)(p)
 	var err error
 	if p.stdin, err = p.cmd.StdinPipe(); err != nil {

@@ -6,9 +6,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// attributes: a group of its own, so that Ctrl-C reaches only the command; and the kernel kills the process when the command
+// Attributes are those of a child process: a group of its own, so that Ctrl-C reaches only the command; and the kernel kills the process when the command
 // ends, also one that is stopped and cannot see the end of its standard input.
-func attributes() *syscall.SysProcAttr {
+func Attributes() *syscall.SysProcAttr {
 	return &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
 }
 

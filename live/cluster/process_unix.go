@@ -4,7 +4,7 @@ package cluster
 
 import "syscall"
 
-// attributes: a group of its own, so that Ctrl-C reaches only the command. The process ends with its standard input.
-func attributes() *syscall.SysProcAttr { return &syscall.SysProcAttr{Setpgid: true} }
+// Attributes are those of a child process: a group of its own, so that Ctrl-C reaches only the command. The process ends with its standard input.
+func Attributes() *syscall.SysProcAttr { return &syscall.SysProcAttr{Setpgid: true} }
 
 func limit(int) {}

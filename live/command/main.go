@@ -11,6 +11,7 @@ import (
 	"syscall"
 	"time"
 
+	"distlabs/live/bench"
 	"distlabs/live/cluster"
 )
 
@@ -20,6 +21,7 @@ type flags struct {
 	nodes, port        int
 	fresh              bool
 	torture            time.Duration
+	bench              time.Duration
 	seed               uint64
 }
 
@@ -32,6 +34,7 @@ func main() {
 	flag.IntVar(&f.port, "port", 0, "where etcd's clients find the first server; 0: anywhere")
 	flag.BoolVar(&f.fresh, "fresh", false, "begin without the data of earlier runs")
 	flag.DurationVar(&f.torture, "torture", 0, "test the store for so long, while its processes are killed")
+	flag.DurationVar(&f.bench, "bench", 0, "measure the store and etcd, for so long each time")
 	flag.Uint64Var(&f.seed, "seed", 0, "what --torture does follows from it; 0: from the time")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
@@ -46,6 +49,12 @@ func main() {
 func run(ctx context.Context, f flags) error {
 	if f.torture > 0 {
 		return runTorture(ctx, f)
+	}
+	if f.bench > 0 {
+		return bench.Run(ctx, bench.Options{
+			Cluster:  cluster.Options{Dir: f.dir + "-bench", Program: f.program, Servers: f.nodes, Host: f.host},
+			Duration: f.bench, Clients: []int{1, 16, 64}, Log: os.Stdout,
+		})
 	}
 	c, err := cluster.New(cluster.Options{Dir: f.dir, Program: f.program, Servers: f.nodes, Fresh: f.fresh, Host: f.host, Port: f.port})
 	if err != nil {

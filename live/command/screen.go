@@ -156,16 +156,16 @@ func (s *screen) footer() string {
 // table has a row for each server.
 func table(states []cluster.State) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%-7s %-8s %6s %-10s %8s %8s %8s %9s %12s %6s  %s\n", "server", "process", "term", "role", "log", "commit", "applied", "snapshot", "disk write", "pid", "")
+	fmt.Fprintf(&b, "%-7s %-8s %6s %-10s %8s %8s %8s %9s %12s %6s  %s\n", "server", "process", "term", "role", "log", "commit", "applied", "snapshot", "disk sync", "pid", "")
 	for _, s := range states {
 		fmt.Fprintf(&b, "%-7s %-8s", cluster.Name(s.Server), process(s))
 		if s.Known {
 			st := s.Status
-			write := time.Duration(0)
-			if st.Writes > 0 {
-				write = (st.Writing / time.Duration(st.Writes)).Round(time.Microsecond)
+			sync := time.Duration(0)
+			if st.Syncs > 0 {
+				sync = (st.Syncing / time.Duration(st.Syncs)).Round(time.Microsecond)
 			}
-			fmt.Fprintf(&b, " %6d %-10s %8d %8d %8d %9d %12v %6d", st.Term, st.Role, st.Last, st.Commit, st.Applied, st.Snapshot, write, s.PID)
+			fmt.Fprintf(&b, " %6d %-10s %8d %8d %8d %9d %12v %6d", st.Term, st.Role, st.Last, st.Commit, st.Applied, st.Snapshot, sync, s.PID)
 		}
 		fmt.Fprintf(&b, "  %s\n", remarks(s))
 	}

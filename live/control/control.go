@@ -93,7 +93,8 @@ type Status struct {
 	Applied  int
 	Snapshot int
 	Writes   uint64        // to the disk
-	Writing  time.Duration // all of them together
+	Syncs    uint64        // of the disk
+	Syncing  time.Duration // all of them together
 	Lost     uint64        // packets
 	Problems []string      `json:",omitzero"` // what the student's code did wrong with the network
 }

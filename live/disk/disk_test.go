@@ -27,8 +27,13 @@ func TestKeepsItsRecords(t *testing.T) {
 	require.NoError(t, s.Write("term", []byte("2")))
 	require.NoError(t, s.Write("gone", nil))
 	require.NoError(t, s.Write("never", nil))
-	writes, _ := s.Stats()
+	writes, syncs, _ := s.Stats()
 	require.EqualValues(t, 7, writes)
+	require.Zero(t, syncs)
+	require.NoError(t, s.Sync())
+	require.NoError(t, s.Sync())
+	_, syncs, _ = s.Stats()
+	require.EqualValues(t, 1, syncs, "one for all, and none for nothing")
 	require.NoError(t, s.Close())
 
 	s, err = Open(path)
@@ -42,6 +47,61 @@ func TestSaysThatAFileIsNoDisk(t *testing.T) {
 	require.NoError(t, os.WriteFile(path, []byte(strings.Repeat("this is a letter", 1000)), 0o666))
 	_, err := Open(path)
 	require.ErrorContains(t, err, path)
+}
+
+// The log goes into the database when it is large, and a crash between that and the log's new beginning does no harm.
+func TestTheLogBeginsAnew(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "disk.db")
+	s, err := Open(path)
+	require.NoError(t, err)
+	want := map[string][]byte{}
+	for i := range 200 {
+		name := strconv.Itoa(i % 7)
+		want[name] = []byte(strings.Repeat(strconv.Itoa(i), 40_000))
+		require.NoError(t, s.Write(name, want[name]))
+		if i%10 == 3 {
+			require.NoError(t, s.Write(name, nil))
+			delete(want, name)
+		}
+	}
+	require.Less(t, s.size, int64(maxLog))
+	before, err := os.ReadFile(path + ".log")
+	require.NoError(t, err)
+	require.NoError(t, s.checkpoint())
+	require.NoError(t, s.Close())
+	for _, log := range [][]byte{nil, before} {
+		require.NoError(t, os.WriteFile(path+".log", log, 0o600))
+		s, err = Open(path)
+		require.NoError(t, err)
+		require.Equal(t, want, s.Records())
+		require.NoError(t, s.Close())
+	}
+}
+
+// Whatever a crash has left of the last record: the records before it are there, and writing goes on.
+func TestATornRecordIsCutOff(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "disk.db")
+	last := encodeRecord("c", []byte("3"))
+	for cut := range len(last) {
+		for _, damage := range []byte{0, 1} {
+			require.NoError(t, os.RemoveAll(path+".log"))
+			torn := append(append(encodeRecord("a", []byte("1")), encodeRecord("b", nil)...), last[:cut]...)
+			if torn[len(torn)-1] ^= damage; damage == 1 && cut == 0 {
+				continue // that would damage the record before
+			}
+			require.NoError(t, os.WriteFile(path+".log", torn, 0o600))
+			s, err := Open(path)
+			require.NoError(t, err)
+			require.Equal(t, map[string][]byte{"a": []byte("1")}, s.Records())
+			require.NoError(t, s.Write("d", []byte("4")))
+			require.NoError(t, s.Close())
+			s, err = Open(path)
+			require.NoError(t, err)
+			require.Equal(t, map[string][]byte{"a": []byte("1"), "d": []byte("4")}, s.Records())
+			require.NoError(t, s.Close())
+		}
+	}
 }
 
 // writerEnv makes the test's own program a process that writes to the disk of that path until it is killed.

@@ -4,6 +4,7 @@ package main
 
 import (
 	"bufio"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -125,7 +126,7 @@ func (p *process) startGateway(log *slog.Logger) error {
 	g := gateway.New(gateway.Options{
 		Node: p.network.Start(p.Gateway), Servers: p.Servers, Others: others, Clients: p.Clients, Server: p.server, File: p.Mirror, Log: log,
 	})
-	s := grpc.NewServer()
+	s := grpc.NewServer(grpc.UnaryInterceptor(p.answer), grpc.StreamInterceptor(p.stream))
 	g.Register(s)
 	go func() {
 		if err := s.Serve(listener); err != nil {
@@ -133,6 +134,32 @@ func (p *process) startGateway(log *slog.Logger) error {
 		}
 	}()
 	return nil
+}
+
+// answer lets an answer go only when the disk has everything durably that led to it.
+func (p *process) answer(ctx context.Context, request any, _ *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (any, error) {
+	response, err := handler(ctx, request)
+	if failed := p.disk.Sync(); failed != nil {
+		return nil, failed
+	}
+	return response, err
+}
+
+// stream does so for each message of a stream.
+func (p *process) stream(server any, stream grpc.ServerStream, _ *grpc.StreamServerInfo, handler grpc.StreamHandler) error {
+	return handler(server, durable{stream, p.disk})
+}
+
+type durable struct {
+	grpc.ServerStream
+	disk *disk.Store
+}
+
+func (s durable) SendMsg(m any) error {
+	if err := s.disk.Sync(); err != nil {
+		return err
+	}
+	return s.ServerStream.SendMsg(m)
 }
 
 // observe passes on what student code logs. It is called with the network's lock held.
@@ -162,12 +189,13 @@ func (p *process) reportStatus(node *labrpc.Node) {
 
 func (p *process) status(first bool) *control.Status {
 	st := p.server.Raft().Status()
+	_ = p.disk.Sync() // a report leaves the process too
 	s := &control.Status{
 		First: first, Term: st.Term, Role: st.Role.String(), Leader: st.Leader, VotedFor: st.VotedFor,
 		Last: st.SnapshotIndex + len(st.Log), Commit: st.CommitIndex, Applied: st.LastApplied, Snapshot: st.SnapshotIndex,
 		Lost: p.carrier.Lost(), Problems: p.network.Misuses(),
 	}
-	s.Writes, s.Writing = p.disk.Stats()
+	s.Writes, s.Syncs, s.Syncing = p.disk.Stats()
 	return s
 }
 

@@ -120,7 +120,7 @@ func (s *sender) pump(conn *tls.Conn) error {
 		defer cancel()
 		_, _ = conn.Read(make([]byte, 1))
 	})
-	w := bufio.NewWriterSize(conn, 64<<10)
+	w := bufio.NewWriterSize(syncing{conn, s.carrier.opts.Stores}, 64<<10)
 	for {
 		select {
 		case q := <-s.queue:
@@ -137,6 +137,26 @@ func (s *sender) pump(conn *tls.Conn) error {
 			return fmt.Errorf("%s closed the connection", s.process)
 		}
 	}
+}
+
+// A syncer is a store that has part of what was written not yet on stable storage.
+type syncer interface{ Sync() error }
+
+// syncing writes to a connection what the disks of this process know durably: nothing that a node has done leaves before.
+type syncing struct {
+	*tls.Conn
+	stores map[labrpc.NodeID]labrpc.Store
+}
+
+func (w syncing) Write(b []byte) (int, error) {
+	for _, store := range w.stores {
+		if s, ok := store.(syncer); ok {
+			if err := s.Sync(); err != nil {
+				return 0, err
+			}
+		}
+	}
+	return w.Conn.Write(b)
 }
 
 // write writes one packet; a packet that is too old or too long is lost.

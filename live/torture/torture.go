@@ -165,6 +165,12 @@ func (r *run) longestWithoutLeader(ctx context.Context) (longest time.Duration) 
 // torment does one thing after another to the processes, with a short rest between.
 func (r *run) torment(ctx context.Context) error {
 	pause(ctx, 2*time.Second)
+	// A kill comes first, so that a short run has one.
+	if leader, _, ok := r.cluster.WaitLeader(calmTime, 0); ok {
+		if err := r.kill(ctx, r.between(0, time.Second), leader); err != nil {
+			return err
+		}
+	}
 	for time.Since(r.began) < r.opts.Duration && ctx.Err() == nil {
 		if err := r.harm(ctx); err != nil {
 			return err
