@@ -61,8 +61,8 @@ func TestDocumentedGradeCommands(t *testing.T) {
 	for file, text := range pages {
 		for _, line := range gradeLine.FindAllStringSubmatch(text, -1) {
 			args := standIn(t, labs, file, strings.Fields(line[1]))
-			if len(args) > 0 && args[0] == "carry" {
-				continue // there is no lab 05 in the small course; internal/learning/learn carries in the real one
+			if len(args) > 0 && (args[0] == "carry" || args[0] == "live") {
+				continue // there is no lab 05 in the small course; internal/learning/learn carries in the real one, and live/ runs it
 			}
 			if command := strings.Join(args, " "); !seen[command] {
 				seen[command] = true
