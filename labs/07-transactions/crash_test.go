@@ -200,7 +200,7 @@ func merged(a, b map[string]string) map[string]string {
 }
 
 // shownIsDurable lets a transaction commit to a slow disk while others want to read what it wrote, and crashes the node at each write of the
-// Commit. Whoever has read the new value before the crash is right after it.
+// Commit. A client that has read the new value before the crash is right after it.
 func (d *db) shownIsDurable() {
 	s := d.s
 	for n := range 8 {

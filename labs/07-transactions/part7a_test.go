@@ -501,7 +501,7 @@ func TestNoStarvation7A(t *testing.T) {
 	})
 }
 
-// Random clients: what they see is strictly serializable (rule 1), and none waits for ever (rule 6).
+// Random clients: what they see is strictly serializable (rule 1), and none waits forever (rule 6).
 func TestSerializable7A(t *testing.T) {
 	cover := []string{coverWait, coverAborted, coverCommits}
 	labtest.Run(t, labtest.Config{Nodes: 1, Seeds: 12, MustCover: cover}, func(s *labtest.Sim) {
@@ -548,7 +548,7 @@ func TestShownIsDurable7A(t *testing.T) {
 	})
 }
 
-// The log does not grow for ever, and no record is too large; a crash ends all calls (rule 12).
+// The log does not grow forever, and no record is too large; a crash ends all calls (rule 12).
 func TestDiskAndCrash7A(t *testing.T) {
 	labtest.Run(t, labtest.Config{Nodes: 1, Seeds: 2}, func(s *labtest.Sim) {
 		d := newLockDB(s)

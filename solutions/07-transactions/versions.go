@@ -151,10 +151,10 @@ func (tx *versionTx) write(key string, value func() *string) error {
 	return nil
 }
 
-// Commit returns an error that wraps ErrAborted if the level forbids the transaction to commit. One that has only read has read one moment of the
+// Commit returns an error that wraps ErrAborted if the level forbids the transaction to commit. One that has only read has read one instant of the
 // store, and commits.
 //
-// One transaction at a time commits: between the comparison and the moment at which others see the new versions, no other may
+// One transaction at a time commits: between the comparison and the instant at which others see the new versions, no other may
 // commit, and snapshots are numbers only if versions appear in the order of their numbers.
 func (tx *versionTx) Commit() error {
 	s := tx.store
