@@ -112,16 +112,21 @@ func (p *Lab) standsOn(fault string) bool {
 	return slices.ContainsFunc(p.Base, func(b Base) bool { return strings.HasPrefix(fault, course.Lab{ID: b.Lab}.Dir()+"/") })
 }
 
-// compile runs the go command, once more if it lacked modules.
+// compile makes a lab's test binary for this machine.
 func (w *Workspace) compile(ctx context.Context, lab course.Lab, binary string) (sandbox.Outcome, error) {
+	return w.compileWith(ctx, lab, testArgs(binary, lab.Dir(), !w.Plain))
+}
+
+// compileWith runs the go command, once more if it lacked modules. env is added to its environment.
+func (w *Workspace) compileWith(ctx context.Context, lab course.Lab, args []string, env ...string) (sandbox.Outcome, error) {
 	for _, l := range append(w.b.course.Needs(lab), lab) {
 		if err := w.seed(l); err != nil {
 			return sandbox.Outcome{}, err
 		}
 	}
 	compile := sandbox.Command{
-		Path: w.b.tools.command(), Args: testArgs(binary, lab.Dir(), !w.Plain), Dir: w.Root,
-		Env:  w.b.tools.env(filepath.Join(w.dir, "home"), filepath.Join(w.dir, "tmp")),
+		Path: w.b.tools.command(), Args: args, Dir: w.Root,
+		Env:  append(w.b.tools.env(filepath.Join(w.dir, "home"), filepath.Join(w.dir, "tmp")), env...),
 		Time: buildLimit, Limits: w.b.limits,
 	}
 	out, err := w.b.box.Run(ctx, compile)

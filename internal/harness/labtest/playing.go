@@ -12,11 +12,12 @@ import (
 
 // A Request is what the page asks of the player.
 type Request struct {
-	// Do says what: "describe", "go", "record", or "why" after a request that never came back.
+	// Do says what: "describe", "go", "record", "why" after a request that never came back, or "crash" after the program ended.
 	Do       string `json:"do"`
 	Seed     uint64 `json:"seed"`
 	Schedule string `json:"schedule"`
 	Known    int    `json:"known"` // of "go": how many positions the page has already; see player.goTo
+	Text     string `json:"text"`  // of "crash": what the program wrote when it ended
 }
 
 // A Reply is the player's. Only what was asked for is in it.
@@ -31,7 +32,7 @@ type Reply struct {
 	Record string `json:"record,omitempty"`
 	Replay string `json:"replay,omitempty"` // the command that runs the schedule in go test
 
-	Failure *report.Failure `json:"failure,omitempty"` // why nothing came back
+	Failure *report.Failure `json:"failure,omitempty"` // of "why" and "crash"; nil if the text does not tell
 }
 
 // A Description is what the page knows of a scenario before anything happens.
@@ -108,6 +109,10 @@ func (p *player) do(req Request, reply *Reply) (err error) {
 		reply.Record, err = p.now.record()
 	case "why":
 		reply.Failure = p.why()
+	case "crash":
+		if c, ok := report.ReadCrash([]byte(req.Text), source()); ok {
+			reply.Failure = &c.Failure
+		}
 	default:
 		return fmt.Errorf("the page asks for %q, which the player does not know", req.Do)
 	}
