@@ -53,8 +53,8 @@ function nodeMoves(game, n) {
   if ((down || []).includes(n)) return [["r" + n, "start", "start the node again: its memory is empty, its disk is as it was"]];
   const cut = cutOff(game, n);
   return [
-    ["c" + n, "crash", "crash and start again at once: the memory is lost, the disk stays"],
-    ["k" + n, "stop", "crash and stay down"],
+    ["k" + n, "crash", "crash, and stay down until you start it: the memory is lost, the disk stays"],
+    ["c" + n, "restart", "crash and start again at once: the memory is lost, the disk stays"],
     ["b" + n, "crash before write", "crash when it next writes to its disk, before the write takes effect; start again at once"],
     ["a" + n, "crash after write", "crash just after its next write to its disk; start again at once"],
     (paused || []).includes(n) ? null : ["p" + n, "pause", `stand still for ${game.about.pause}: what arrives waits`],

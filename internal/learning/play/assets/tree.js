@@ -28,7 +28,7 @@ function addStep(step) {
 
 /** newEvents are the events of the path that is shown, by columns, as the run's page reads them. */
 function newEvents(root) {
-  const columns = Object.fromEntries([...NUMBERS, ...TEXTS].map((name) => [name, []]));
+  const columns = Object.fromEntries([...NUMBERS, ...TEXTS, "turn"].map((name) => [name, []]));
   return { columns, strings: [""], index: new Map([["", 0]]), count: 0, step: null, root, sent: new Map() };
 }
 
@@ -44,11 +44,11 @@ function showEvents(events, step) {
   }
   events.count = at ? at.position.steps : 0;
   for (const list of Object.values(events.columns)) list.length = events.count;
-  for (const s of path.reverse()) appendEvents(events, s.position.new);
+  for (const s of path.reverse()) appendEvents(events, s.position.new, s.depth);
   events.step = step;
 }
 
-function appendEvents(events, batch) {
+function appendEvents(events, batch, turn) {
   const { columns, strings, index } = events;
   const place = batch.strings.map((text) => {
     if (!index.has(text)) {
@@ -58,6 +58,7 @@ function appendEvents(events, batch) {
     return index.get(text);
   });
   for (const name of NUMBERS) push(columns[name], batch.columns[name], batch.count, (v) => v);
+  for (let k = 0; k < batch.count; k++) columns.turn.push(turn);
   for (const name of TEXTS) push(columns[name], batch.columns[name], batch.count, (v) => place[v]);
   for (let n = events.count; n < events.count + batch.count; n++) {
     const text = (name) => strings[columns[name][n]];
@@ -83,7 +84,7 @@ function runOf(game) {
   return {
     title: config.title, difference: null,
     runs: [{
-      test: config.test, module: config.module, seed: String(game.seed), nodes: game.about.nodes, steps: events.count, broke: failure ? broke : null,
+      test: config.test, module: config.module, seed: String(game.seed), nodes: game.about.nodes, steps: events.count, broke: failure ? broke + at.depth : null,
       failure: failure ? { faults: `${pathTo(at).filter((s) => isFault(s.token)).length} in ${at.depth} steps`, ...failure } : null,
       key: -1, faults: [], strings: events.strings, columns: events.columns, snips: {},
     }],
