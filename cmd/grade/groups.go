@@ -18,7 +18,7 @@ var groups = []struct {
 	id, title string
 	commands  []string
 }{
-	{"learn", "To learn:", []string{"run", "list", "hint", "replay", "trace", "advice", "explore", "reset", "carry", "check", "doctor", "solution"}},
+	{"learn", "To learn:", []string{"run", "list", "hint", "replay", "trace", "play", "advice", "explore", "reset", "carry", "check", "doctor", "solution"}},
 	{"grade", "To grade:", []string{"batch", "merge", "diff", "report", "similar", "gradescope-zip"}},
 	{"author", "To write labs:", []string{"handout", "mutants", "selfcheck", "soak", "new-lab"}},
 }
@@ -48,8 +48,8 @@ func arrange(root *cobra.Command, handout bool) {
 
 var (
 	toDocs      = regexp.MustCompile(` ?\(?docs/[a-z]+\.md\)?`)
-	notCarried  = []string{"--solution", "--mutant", "grade solution", "solutions/", "--submission"}
-	foreignFlag = []string{"solution", "mutant", "mutants", "submission"}
+	notCarried  = []string{"--solution", "--mutant", "grade solution", "solutions/", "--submission", "--course"}
+	foreignFlag = []string{"solution", "mutant", "mutants", "submission", "course"}
 )
 
 // trimForHandout takes out of a command's help what a handout does not carry.

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -107,7 +108,7 @@ func (f playFlags) play(cmd *cobra.Command, b *workspace.Builder, site *play.Sit
 		return refusedToPlay(p, err)
 	}
 	if f.out != "" {
-		p.printf("wrote %d pages to %s; serve the folder with any server of files\n", pagesOf(site), f.out)
+		p.printf("wrote the pages of %s to %s; serve the folder with any server of files\n", partsOf(site), f.out)
 		return nil
 	}
 	ctx := cmd.Context()
@@ -119,11 +120,15 @@ func (f playFlags) play(cmd *cobra.Command, b *workspace.Builder, site *play.Sit
 	})
 }
 
-func pagesOf(site *play.Site) (n int) {
+// partsOf names the parts that can be played.
+func partsOf(site *play.Site) string {
+	var names []string
 	for _, s := range site.Scenes {
-		n += len(s.Parts)
+		for _, p := range s.Parts {
+			names = append(names, p.ID)
+		}
 	}
-	return n
+	return strings.Join(names, ", ")
 }
 
 // rebuild builds the code again after files were saved that it is made of.

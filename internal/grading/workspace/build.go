@@ -55,7 +55,7 @@ func (w *Workspace) build(ctx context.Context, p *Lab) (err error) {
 		return err
 	}
 	if out.Exit == 0 && out.Stopped == "" && doubt != "" {
-		p.Refused = "the compiler takes what the gate can not read: " + doubt
+		p.Refused = notRead(doubt)
 		return os.Remove(binary)
 	}
 	if out.Exit == 0 && out.Stopped == "" {
@@ -89,6 +89,9 @@ func (w *Workspace) build(ctx context.Context, p *Lab) (err error) {
 	}
 	return nil
 }
+
+// notRead refuses a lab that compiles although the gate doubts it.
+func notRead(doubt string) string { return "the compiler takes what the gate can not read: " + doubt }
 
 // afterErrors builds a lab again without the files that do not compile, or refuses it for its first errors.
 func (w *Workspace) afterErrors(ctx context.Context, p *Lab) error {

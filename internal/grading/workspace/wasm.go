@@ -18,12 +18,10 @@ func (w *Workspace) BuildWasm(ctx context.Context, p *Lab) (path string, err err
 		return "", err
 	}
 	defer release()
+	doubt := ""
 	if p.check {
-		if doubt, err := w.pass(ctx, p); err != nil || p.Refused != "" {
+		if doubt, err = w.pass(ctx, p); err != nil || p.Refused != "" {
 			return "", err
-		} else if doubt != "" {
-			p.Refused = doubt
-			return "", nil
 		}
 	}
 	path = filepath.Join(w.dir, p.ID+".wasm")
@@ -33,6 +31,9 @@ func (w *Workspace) BuildWasm(ctx context.Context, p *Lab) (path string, err err
 	switch {
 	case err != nil:
 		return "", err
+	case out.Exit == 0 && out.Stopped == "" && doubt != "":
+		p.Refused = notRead(doubt)
+		return "", nil
 	case out.Exit == 0 && out.Stopped == "":
 		return path, nil
 	case out.Stopped != "":

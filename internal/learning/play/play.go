@@ -17,7 +17,7 @@ import (
 )
 
 // ErrNoScenario is the error for a part that cannot be played.
-var ErrNoScenario = errors.New("no scenario")
+var ErrNoScenario = errors.New("no scenario to play")
 
 // Scenes returns the parts of a selection that have a scenario. Where a person has named a part that has none, the error says which
 // parts have one.
@@ -43,9 +43,9 @@ func Scenes(c *course.Course, selected []course.Selected) ([]course.Selected, er
 		}
 	}
 	if len(others) == 0 {
-		return nil, fmt.Errorf("play: %w: no part of this course has one", ErrNoScenario)
+		return nil, fmt.Errorf("play: %s: %w: no part of this course has one", strings.Join(names, ", "), ErrNoScenario)
 	}
-	return nil, fmt.Errorf("play: %w to play in %s: these parts have one: %s", ErrNoScenario, strings.Join(names, ", "), strings.Join(others, ", "))
+	return nil, fmt.Errorf("play: %s: %w: these parts have one: %s", strings.Join(names, ", "), ErrNoScenario, strings.Join(others, ", "))
 }
 
 func withScenario(selected []course.Selected) (scenes []course.Selected) {

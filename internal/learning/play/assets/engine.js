@@ -4,7 +4,7 @@ const ANSWER = 15000; // milliseconds that an answer may take
 
 /** newEngine describes the code; load fetches it. */
 function newEngine(config) {
-  return { config, worker: null, ready: null, waiting: new Map(), next: 1, parts: null, module: null };
+  return { config, limit: ANSWER, worker: null, ready: null, waiting: new Map(), next: 1, parts: null, module: null };
 }
 
 /** load fetches and compiles the code. What ran before ends. */
@@ -87,8 +87,8 @@ async function ask(engine, request) {
   return new Promise((resolve, reject) => {
     const id = engine.next++;
     const timer = setTimeout(() => stop(engine, {
-      what: `the code has not answered for ${ANSWER / 1000}s: a goroutine runs and never waits`, rule: "every goroutine waits now and then: with a timer, a channel or a condition",
-    }), ANSWER);
+      what: `the code has not answered for ${engine.limit / 1000}s: a goroutine runs and never waits`, rule: "every goroutine waits now and then: with a timer, a channel or a condition",
+    }), engine.limit);
     engine.waiting.set(id, { resolve, reject, timer });
     engine.worker.postMessage({ id, request: JSON.stringify(request) });
   });

@@ -106,8 +106,8 @@ function drawHistory(game) {
 }
 
 /** commandOf is the command that runs the steps in go test. */
-function commandOf(game) {
-  const { config, at } = game;
+function commandOf(game, at = game.at) {
+  const { config } = game;
   return at.depth ? `LABS_SEED=${game.seed} LABS_SCHEDULE=${scheduleOf(at)} go test -race -run '${config.test}$' ${config.module}` : "";
 }
 

@@ -72,7 +72,8 @@ async function take(game, token) {
     }
     step.position = reply.positions[0];
   } catch (error) {
-    step.position = { ...game.at.position, new: { count: 0, strings: [], columns: {} }, failure: await explained(game.engine, error), broke: game.at.position.at };
+    const failure = { ...await explained(game.engine, error), replay: commandOf(game, step) };
+    step.position = { ...game.at.position, new: { count: 0, strings: [], columns: {} }, failure, broke: game.at.position.at };
   } finally {
     game.busy = false;
   }
