@@ -25,7 +25,9 @@ const wrongVotes = `
 		r.mu.Lock()
 		r.mu.Lock()
 	case 3:
-		return VoteReply{Term: req.Term, Granted: true}
+		if r.role == Candidate {
+			return VoteReply{Term: req.Term, Granted: true}
+		}
 	}
 `
 
