@@ -28,6 +28,8 @@ type SearchSpace struct {
 	Schedules int
 	// MustCover is Config.MustCover.
 	MustCover []string
+	// NoCrashes says that nodes do not crash in the model of this part: a person who plays cannot crash one.
+	NoCrashes bool
 	// Pause is how long a pause lasts, in virtual time. 500ms.
 	Pause time.Duration
 }

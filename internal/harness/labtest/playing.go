@@ -41,6 +41,7 @@ type Description struct {
 	Package string       `json:"package"`
 	Nodes   int          `json:"nodes"`
 	Pause   string       `json:"pause"`
+	Crashes bool         `json:"crashes"` // nodes can crash
 	Actions []string     `json:"actions"`
 	Puzzles []PuzzleText `json:"puzzles"`
 }
@@ -127,7 +128,7 @@ func (p *player) describe() *Description {
 		p.end()
 	}
 	d := &Description{
-		Test: p.x.t.Name(), Package: place().Package, Nodes: p.x.space.Nodes, Pause: p.x.space.Pause.String(),
+		Test: p.x.t.Name(), Package: place().Package, Nodes: p.x.space.Nodes, Pause: p.x.space.Pause.String(), Crashes: !p.x.space.NoCrashes,
 		Actions: []string{}, Puzzles: []PuzzleText{},
 	}
 	for _, a := range g.c.scenario.Actions {

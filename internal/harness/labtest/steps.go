@@ -18,8 +18,10 @@ func (c *schedule) offerMore() {
 			add(explore.Choice{Act: explore.Up, Node: id})
 			continue
 		}
-		for _, act := range []explore.Act{explore.Crash, explore.Down, explore.CrashBefore, explore.CrashAfter} {
-			add(explore.Choice{Act: act, Node: id})
+		if !c.space.NoCrashes {
+			for _, act := range []explore.Act{explore.Crash, explore.Down, explore.CrashBefore, explore.CrashAfter} {
+				add(explore.Choice{Act: act, Node: id})
+			}
 		}
 		if !c.isPaused(id) {
 			add(explore.Choice{Act: explore.Pause, Node: id})

@@ -177,19 +177,10 @@ func TestBranchReplaysInGoTest(t *testing.T) {
 	shown := eval[string](b, `document.querySelector("#share code").textContent`)
 	require.Regexp(t, `^LABS_SEED=1 LABS_SCHEDULE=\S+ go test -race -run 'TestAnySchedule4C\$' \./labs/04-election$`, shown)
 
-	c, builder := courseAndBuilder(t)
-	selected, err := c.Select("04")
-	require.NoError(t, err)
-	w, err := builder.Assemble(submission.Source{Kind: course.Solution}, selected)
-	require.NoError(t, err)
-	defer w.Remove()
-	w.Plain = true
-	lab := w.Lab("04-election")
-	require.NoError(t, w.Build(t.Context(), lab))
-	require.Empty(t, lab.Refused)
+	binary, dir := nativeBinary(t, "04")
 	traces := t.TempDir()
-	cmd := exec.Command(lab.Binary, "-test.run=^TestAnySchedule4C$")
-	cmd.Dir = filepath.Join(w.Root, "labs", "04-election")
+	cmd := exec.Command(binary, "-test.run=^TestAnySchedule4C$")
+	cmd.Dir = dir
 	cmd.Env = append(os.Environ(), "LABS_DIRECT=1", "LABS_RECORD=1", "LABS_TRACE_DIR="+traces)
 	cmd.Env = append(cmd.Env, strings.Fields(shown)[:2]...)
 	out, err := cmd.CombinedOutput()
@@ -198,13 +189,44 @@ func TestBranchReplaysInGoTest(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, string(file), record)
 	require.Greater(t, strings.Count(record, "\n"), 30)
+}
 
-	// The same binary holds every solution against its goal without a browser.
-	cmd = exec.Command(lab.Binary, "-test.run=^(TestAnySchedule|TestPlay)")
-	cmd.Dir = filepath.Join(w.Root, "labs", "04-election")
-	cmd.Env = append(os.Environ(), "LABS_DIRECT=1", "LABS_PLAY=solve")
-	out, err = cmd.CombinedOutput()
-	require.NoError(t, err, "%s", out)
+// nativeBinary is the reference's test binary of a lab, for this machine, and the folder to run it in.
+func nativeBinary(t *testing.T, name string) (binary, dir string) {
+	t.Helper()
+	c, builder := courseAndBuilder(t)
+	selected, err := c.Select(name)
+	require.NoError(t, err)
+	w, err := builder.Assemble(submission.Source{Kind: course.Solution}, selected)
+	require.NoError(t, err)
+	t.Cleanup(w.Remove)
+	w.Plain = true
+	lab := w.Lab(selected[0].Lab.ID)
+	require.NoError(t, w.Build(t.Context(), lab))
+	require.Empty(t, lab.Refused)
+	return lab.Binary, filepath.Join(w.Root, "labs", lab.ID)
+}
+
+// Every puzzle's solution reaches its goal with the reference, and not before its last step. This needs no browser.
+func TestSolutionsReachTheirGoals(t *testing.T) {
+	c, _ := courseAndBuilder(t)
+	all, err := c.Select()
+	require.NoError(t, err)
+	scenes := withScenario(all)
+	require.NotEmpty(t, scenes)
+	for _, s := range scenes {
+		t.Run(s.Lab.ID, func(t *testing.T) {
+			binary, dir := nativeBinary(t, s.Lab.Number())
+			for _, p := range s.Parts {
+				cmd := exec.Command(binary, "-test.run=^"+p.Scenario+"$", "-test.v")
+				cmd.Dir = dir
+				cmd.Env = append(os.Environ(), "LABS_DIRECT=1", "LABS_PLAY=solve")
+				out, err := cmd.CombinedOutput()
+				require.NoError(t, err, "%s", out)
+				require.Contains(t, string(out), "--- PASS: "+p.Scenario)
+			}
+		})
+	}
 }
 
 // A run by itself goes on until what it waits for, and stops when it is told to.
@@ -280,4 +302,34 @@ func TestCodeIsSmall(t *testing.T) {
 		total += info.Size()
 	}
 	require.Less(t, total, int64(15<<20))
+}
+
+// A step is drawn soon, also when much has happened, and so is the way back. The times are those that the page's own thread works; they are
+// far above what a free machine needs.
+func TestStepsAreFast(t *testing.T) {
+	b := open(t, "5C.html")
+	b.do(chromedp.Evaluate[chromedp.Void](`(() => { window.until = async (events) => { while (play.game.events.count < events) {
+		const pending = play.game.at.position.pending || [];
+		await play.take(pending.length ? "d0" : "w"); } return true; }; })()`))
+	const timed = `(async () => { const before = performance.now(); await %s; return performance.now() - before; })()`
+	for _, tc := range []struct {
+		events int
+		limit  float64 // milliseconds
+	}{{1000, 50}, {10_000, 150}} {
+		eval2(b, fmt.Sprintf(`(async () => { await until(%d - 200); return true; })()`, tc.events))
+		var best float64 = 1e9
+		for range 7 { // the machine may have other work
+			took, err := chromedp.Run(b.ctx, chromedp.Evaluate[float64](fmt.Sprintf(timed, `play.take((play.game.at.position.pending || []).length ? "d0" : "w")`), chromedp.EvalAwaitPromise))
+			require.NoError(t, err)
+			best = min(best, took)
+		}
+		t.Logf("a step at %d events: %.0f ms", eval[int](b, `play.game.events.count`), best)
+		require.Less(t, best, 3*tc.limit)
+	}
+	took, err := chromedp.Run(b.ctx, chromedp.Evaluate[float64](fmt.Sprintf(timed, `(() => { let s = play.game.at; for (let k = 0; k < 500 && s.parent; k++) s = s.parent; play.goTo(s); })()`), chromedp.EvalAwaitPromise))
+	require.NoError(t, err)
+	t.Logf("back over 500 steps: %.0f ms", took)
+	took, err = chromedp.Run(b.ctx, chromedp.Evaluate[float64](fmt.Sprintf(timed, `play.take("w")`), chromedp.EvalAwaitPromise))
+	require.NoError(t, err)
+	t.Logf("the first new step after it: %.0f ms", took)
 }

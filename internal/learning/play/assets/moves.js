@@ -52,11 +52,14 @@ function nodeMoves(game, n) {
   const { down, paused } = game.at.position;
   if ((down || []).includes(n)) return [["r" + n, "start", "start the node again: its memory is empty, its disk is as it was"]];
   const cut = cutOff(game, n);
-  return [
+  const crashes = !game.about.crashes ? [] : [
     ["k" + n, "crash", "crash, and stay down until you start it: the memory is lost, the disk stays"],
     ["c" + n, "restart", "crash and start again at once: the memory is lost, the disk stays"],
     ["b" + n, "crash before write", "crash when it next writes to its disk, before the write takes effect; start again at once"],
     ["a" + n, "crash after write", "crash just after its next write to its disk; start again at once"],
+  ];
+  return [
+    ...crashes,
     (paused || []).includes(n) ? null : ["p" + n, "pause", `stand still for ${game.about.pause}: what arrives waits`],
     cut.length ? [cut, "cut off", "cut all its links"] : [healed(game, n), "reconnect", "heal all its links"],
   ].filter(Boolean);
@@ -85,7 +88,7 @@ function randomMove(game, rates) {
   const any = (list) => list[Math.floor(Math.random() * list.length)];
   const between = messages.filter((m) => m.lose);
   let r = Math.random();
-  if ((r -= rates.crash) < 0) {
+  if (game.about.crashes && (r -= rates.crash) < 0) {
     const down = game.at.position.down || [];
     if (down.length) return "r" + any(down);
     return any(["c", "k"]) + any(Array.from({ length: game.about.nodes }, (_, k) => k + 1));

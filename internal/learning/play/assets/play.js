@@ -280,6 +280,7 @@ function begin(game) {
   for (const id of ["loss", "twice", "crash"]) {
     byID(id).append(...[0, 1, 2, 5, 10, 20].map((n) => make("option", { value: String(n) }, n ? n + " %" : "never")));
   }
+  byID("crash").parentElement.hidden = !game.about.crashes;
   buildPuzzles(game);
   wirePlayKeys(game);
   byID("next").hidden = false;
@@ -343,7 +344,7 @@ async function main() {
     return showBuild("This page cannot play: " + failure.what);
   }
   if (config.live) watchBuilds(game);
-  window.play = { game, take: (token) => take(game, token), press: (key) => pressPlay(game, key), schedule: () => scheduleOf(game.at) }; // for tests, and for a curious reader's console
+  window.play = { game, take: (token) => take(game, token), goTo: (step) => goTo(game, step), press: (key) => pressPlay(game, key), schedule: () => scheduleOf(game.at) }; // for tests, and for a curious reader's console
   document.documentElement.dataset.ready = "yes";
   return undefined;
 }
