@@ -143,6 +143,22 @@ func TestPlayEverySortOfStep(t *testing.T) {
 	require.Equal(t, 1, fits, "an action that is not possible")
 }
 
+// A scenario is told only of the messages that arrive: not of one that a cut link, a pause or a crash keeps from its receiver.
+func TestPlayTellsWhatArrives(t *testing.T) {
+	arrived := 0
+	p := newPlayer(newExploration(t, SearchSpace{Nodes: 3}, func(s *Sim) Scenario {
+		scenario := talk(s)
+		arrived = 0
+		scenario.OnDelivery = func(Arrival) { arrived++ }
+		return scenario
+	}))
+	t.Cleanup(p.end)
+	for schedule, want := range map[string]int{"s0.d0": 1, "s0.u0.d0": 2, "s0.x0": 0, "s0.l1-2.d0": 0, "s0.l2-1.d0": 1, "s0.k2.d0": 0, "s0.p2.d0": 0, "s0.p1.d0": 1, "s0.c2.d0": 1} {
+		play(t, p, schedule, 0)
+		require.Equal(t, want, arrived, schedule)
+	}
+}
+
 // A broken rule ends the run, is told as a failure is, and goes away when one goes back.
 func TestPlayBreaksARule(t *testing.T) {
 	p := talkPlayer(t)
@@ -209,6 +225,15 @@ func TestPlayHoldsSolutionsAgainstGoals(t *testing.T) {
 		})
 	}
 	require.Empty(t, with(func([]Puzzle) {}))
+}
+
+// Chance finds what a person could do that breaks a rule.
+func TestPlayWanders(t *testing.T) {
+	p := talkPlayer(t)
+	problems := p.wander(20, 60)
+	require.NotEmpty(t, problems)
+	require.Contains(t, problems[0], "n3 hears two words (rule 1)")
+	require.Equal(t, problems, p.wander(20, 60), "the same steps each time")
 }
 
 // The page's questions get answers, and a wrong one an error.

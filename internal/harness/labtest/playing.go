@@ -3,6 +3,7 @@ package labtest
 import (
 	"encoding/json"
 	"fmt"
+	"math/rand/v2"
 	"os"
 	"slices"
 
@@ -57,8 +58,8 @@ type PuzzleText struct {
 	Forbid   int      `json:"forbid"`
 }
 
-// play has a person choose the steps. In a browser it does not return. With LABS_PLAY=solve it holds the puzzles'
-// solutions against their goals.
+// play has a person choose the steps. In a browser it does not return. With LABS_PLAY=solve it holds the puzzles' solutions against their
+// goals; with LABS_PLAY=wander chance chooses the steps, and no rule may break.
 func (x *exploration) play() {
 	x.t.Helper()
 	p := newPlayer(x)
@@ -69,9 +70,39 @@ func (x *exploration) play() {
 		for _, problem := range p.unsolved() {
 			x.t.Error(problem)
 		}
+	case os.Getenv(playEnv) == "wander":
+		for _, problem := range p.wander(wanderRuns, wanderSteps) {
+			x.t.Error(problem)
+		}
 	default:
-		x.t.Fatalf("%s=%q: want solve; a page in a browser sets another value", playEnv, os.Getenv(playEnv))
+		x.t.Fatalf("%s=%q: want solve or wander; a page in a browser sets another value", playEnv, os.Getenv(playEnv))
 	}
+}
+
+// How far chance goes.
+const (
+	wanderRuns  = 150
+	wanderSteps = 120
+)
+
+// wander has chance choose among all steps that a person has, in runs of different seeds, and returns how they failed. A correct
+// solution never fails: what a person can do to it is within the model of the part.
+func (p *player) wander(runs, steps int) (problems []string) {
+	r := rand.New(rand.NewPCG(1, 2))
+	for run := range runs {
+		g := p.start(uint64(run + 1))
+		for n := 0; n < steps && g.finished == nil; n++ {
+			i := r.IntN(len(g.choices)) // mostly a deed to a node or a link: there are many
+			if r.IntN(3) > 0 {
+				i = r.IntN(1 + len(g.choices)/3) // mostly a message that arrives
+			}
+			g.step(explore.TokenOf(g.choices, i))
+		}
+		if f := g.position(p).Failure; f != nil {
+			problems = append(problems, fmt.Sprintf("%s (%s): %s", f.What, f.Rule, f.Replay))
+		}
+	}
+	return problems
 }
 
 // answer answers a request of the page.

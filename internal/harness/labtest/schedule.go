@@ -254,8 +254,7 @@ func (c *schedule) take(i int, pending []labrpc.Pending) labrpc.Step {
 	if c.takeMore(choice) {
 		return labrpc.Step{Do: labrpc.Settle}
 	}
-	if c.scenario.OnDelivery != nil {
-		p := &pending[message]
+	if p := &pending[message]; c.scenario.OnDelivery != nil && c.reaches(p) {
 		c.scenario.OnDelivery(Arrival{From: p.From, To: p.To, Kind: p.Kind, Body: p.Body()})
 	}
 	if choice.Act == explore.Copy {

@@ -110,3 +110,8 @@ func (c *schedule) glance() glance {
 	}
 	return g
 }
+
+// reaches reports whether a message that is delivered now arrives now: not at a node that is down or paused, nor over a link that is cut.
+func (c *schedule) reaches(p *labrpc.Pending) bool {
+	return c.s.Net.Up(p.To) && !c.isPaused(p.To) && (p.From == p.To || c.s.Net.Connected(p.From, p.To))
+}
