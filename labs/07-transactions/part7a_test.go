@@ -14,7 +14,7 @@ import (
 const (
 	ruleSerial7A    = "the transactions that committed have the results of a serial order, which agrees with real time (rule 1)"
 	ruleWaits7A     = "a call that conflicts with another running transaction waits until that one is over, unless one of the two is aborted (rule 1)"
-	ruleOwn7A       = "Get and Scan see what the transaction itself wrote last; Scan returns each key of its range that has a value once, sorted (rule 2)"
+	ruleOwn7A       = "Get and GetRange see what the transaction itself wrote last; GetRange returns each key of its range that has a value once, sorted (rule 2)"
 	ruleNoTrace7A   = "what an aborted transaction wrote has no effect, whether its client or the store aborted it (rule 3)"
 	ruleOver7A      = "once a transaction is over, each call returns an error that wraps ErrAborted or ErrOver, and has no effect (rule 3)"
 	ruleQuick7A     = "a call returns nil within 20ms, and Commit within 5ms more per written key, unless the transaction conflicts with another (rule 4)"
@@ -25,7 +25,7 @@ const (
 	ruleStarve7A    = "a call returns within 100ms once all transactions are over that had used or asked for its keys before (rule 8)"
 	ruleDurable7A   = "no crash undoes a transaction whose Commit has returned nil, or a part of it (rule 9)"
 	ruleWhole7A     = "after a crash, a transaction in Commit is there with all of its writes or none, and one before Commit with none (rule 10)"
-	ruleShown7A     = "no crash undoes a value that a Get or Scan of another transaction has returned (rule 11)"
+	ruleShown7A     = "no crash undoes a value that a Get or GetRange of another transaction has returned (rule 11)"
 	ruleRecords7A   = "no record on the disk has more than MaxRecord bytes (rule 12)"
 	ruleSpace7A     = "10s after the last transaction is over, the disk has at most 4096 bytes, and per key 200 and twice its own and its value's (rule 12)"
 	ruleOpenEnds7A  = "the store opens within 10s, and when the node crashes each call returns an error within 100ms (rule 12)"
@@ -53,7 +53,7 @@ func TestReadsAndWrites7A(t *testing.T) {
 	})
 }
 
-// A Get or a Scan of what another has written waits until the other is over, and sees what it wrote only if it committed (rules 1, 3 and 7).
+// A Get or a GetRange of what another has written waits until the other is over, and sees what it wrote only if it committed (rules 1, 3 and 7).
 func TestReaderWaits7A(t *testing.T) {
 	labtest.Run(t, labtest.Config{Nodes: 1, Seeds: 4}, func(s *labtest.Sim) {
 		d := newLockDB(s)
@@ -163,7 +163,7 @@ func TestWriterWaits7A(t *testing.T) {
 	})
 }
 
-// What a Scan did not find may not come into its range while the transaction runs (rule 1).
+// What a GetRange did not find may not come into its range while the transaction runs (rule 1).
 func TestPhantom7A(t *testing.T) {
 	labtest.Run(t, labtest.Config{Nodes: 1, Seeds: 2}, func(s *labtest.Sim) {
 		d := newLockDB(s)

@@ -13,8 +13,8 @@ import (
 )
 
 const (
-	ruleSnapshot7B  = "all reads of a transaction see the committed state of one instant, between the call of Begin and the return of its first Get, Scan or write (rule 13)"
-	ruleOwn7B       = "Get and Scan see what the transaction itself wrote last; Scan returns each key of its range that has a value once, sorted (rules 2 and 14)"
+	ruleSnapshot7B  = "all reads of a transaction see the committed state of one instant, between the call of Begin and the return of its first Get, GetRange or write (rule 13)"
+	ruleOwn7B       = "Get and GetRange see what the transaction itself wrote last; GetRange returns each key of its range that has a value once, sorted (rules 2 and 14)"
 	ruleNoTrace7B   = "what an aborted transaction wrote has no effect, whether its client or the store aborted it (rules 3 and 14)"
 	ruleOver7B      = "once a transaction is over, each call returns an error that wraps ErrAborted or ErrOver, and has no effect (rules 3 and 14)"
 	ruleFirst7B     = "of concurrent transactions that write one key, at most one commits, and the last that is left commits (rule 15)"
@@ -26,7 +26,7 @@ const (
 	ruleVersions7B  = "the store drops the versions that were overwritten before the oldest running transaction began (rule 20)"
 	ruleDurable7B   = "no crash undoes a transaction whose Commit has returned nil, or a part of it (rules 9 and 21)"
 	ruleWhole7B     = "after a crash, a transaction in Commit is there with all of its writes or none, and one before Commit with none (rules 10 and 21)"
-	ruleShown7B     = "no crash undoes a value that a Get or Scan of another transaction has returned (rules 11 and 21)"
+	ruleShown7B     = "no crash undoes a value that a Get or GetRange of another transaction has returned (rules 11 and 21)"
 	ruleRecords7B   = "no record on the disk has more than MaxRecord bytes (rules 12 and 21)"
 	ruleSpace7B     = "10s after the last transaction is over, the disk has at most 4096 bytes, and per key 200 and twice its own and its value's (rules 12 and 21)"
 	ruleOpenEnds7B  = "the store opens within 10s, and when the node crashes each call returns an error within 100ms (rules 12 and 21)"

@@ -196,13 +196,13 @@ func (c *call) result() string {
 	switch {
 	case c.err != nil:
 		return c.err.Error()
-	case strings.HasPrefix(c.what, "Get"):
+	case strings.HasPrefix(c.what, "GetRange("):
+		return pairText(c.pairs)
+	case strings.HasPrefix(c.what, "Get("):
 		if !c.found {
 			return "no value"
 		}
 		return fmt.Sprintf("%q", c.value)
-	case strings.HasPrefix(c.what, "Scan"):
-		return pairText(c.pairs)
 	}
 	return "nil"
 }
@@ -387,8 +387,8 @@ func (t *txn) goGet(key string) *call {
 }
 
 func (t *txn) goScan(from, to string) *call {
-	return t.op(&txnOp{kind: "scan", key: from, to: to}, fmt.Sprintf("Scan(%q, %q)", from, to), func(c *call) (err error) {
-		c.pairs, err = t.tx.Scan(from, to)
+	return t.op(&txnOp{kind: "scan", key: from, to: to}, fmt.Sprintf("GetRange(%q, %q)", from, to), func(c *call) (err error) {
+		c.pairs, err = t.tx.GetRange(from, to)
 		return err
 	})
 }
