@@ -28,7 +28,9 @@ func (d *db) againstModel() {
 		for range r.IntN(10) {
 			d.modelOp(t, mine, deleted)
 		}
+		rule := d.rules.own
 		if r.IntN(3) == 0 {
+			rule = d.rules.noTrace
 			if !maps.Equal(mine, model) {
 				d.s.Cover(coverModel[1])
 			}
@@ -41,7 +43,7 @@ func (d *db) againstModel() {
 		if r.IntN(15) == 0 {
 			d.restart()
 		}
-		d.holds(d.rules.noTrace, modelText(model, "", ""))
+		d.holds(rule, modelText(model, "", ""))
 	}
 }
 
@@ -140,7 +142,7 @@ func (d *db) many(clients, each int, limit time.Duration, rule string) [][]*txn 
 		}
 	}
 	if !d.s.Until(limit, collect) {
-		d.s.Failf(rule, "%d of %d clients had not committed %d transactions each at %v, %v after they began", clients-len(all), clients, each, d.s.Net.Now(), limit)
+		d.s.Failf(rule, "%d of %d clients had not committed %d transactions each at %v, %v after they began", clients-len(all), clients, each, brief(d.s.Net.Now()), limit)
 	}
 	slices.SortFunc(all, func(a, b []*txn) int { return a[0].session - b[0].session })
 	return all
@@ -167,11 +169,13 @@ func (d *db) client(i, each int) (txns []*txn) {
 		}
 		a, b := fmt.Sprintf("l%d", (i+done)%3), fmt.Sprintf("l%d", (i+done+1+done%2)%3)
 		unique := int64(i*100000 + len(txns)*10)
-		err := errors.Join(
-			do(&txnOp{kind: "get", key: a}, func(c *call) (err error) { c.value, c.found, err = t.tx.Get(a); return err }),
-			do(&txnOp{kind: "append", key: b, value: unique}, func(*call) error { return t.tx.Append(b, fmt.Sprintf("%d,", unique)) }),
-			do(&txnOp{kind: "scan", key: "l", to: "m"}, func(c *call) (err error) { c.pairs, err = t.tx.Scan("l", "m"); return err }),
-		)
+		err := do(&txnOp{kind: "get", key: a}, func(c *call) (err error) { c.value, c.found, err = t.tx.Get(a); return err })
+		if err == nil {
+			err = do(&txnOp{kind: "append", key: b, value: unique}, func(*call) error { return t.tx.Append(b, fmt.Sprintf("%d,", unique)) })
+		}
+		if err == nil {
+			err = do(&txnOp{kind: "scan", key: "l", to: "m"}, func(c *call) (err error) { c.pairs, err = t.tx.Scan("l", "m"); return err })
+		}
 		if err == nil {
 			pause(n)
 			err = t.tx.Commit()
@@ -182,7 +186,8 @@ func (d *db) client(i, each int) (txns []*txn) {
 			t.outcome = committed
 			done++
 		case !errors.Is(err, transactions.ErrAborted):
-			t.outcome = unknown
+			d.s.Failf(d.rules.quick, "a client's transaction returned the error %q at %v, want nil or an error that wraps ErrAborted", err, brief(t.ret))
+			return txns
 		}
 		pause(n + 17)
 	}

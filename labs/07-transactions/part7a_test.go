@@ -13,12 +13,14 @@ import (
 
 const (
 	ruleSerial7A    = "the transactions that committed have the results of a serial order, which agrees with real time (rule 1)"
+	ruleWaits7A     = "a call that conflicts with another running transaction waits until that one is over, unless one of the two is aborted (rule 1)"
 	ruleOwn7A       = "Get and Scan see what the transaction itself wrote last; Scan returns each key of its range that has a value once, sorted (rule 2)"
 	ruleNoTrace7A   = "what an aborted transaction wrote has no effect, whether its client or the store aborted it (rule 3)"
 	ruleOver7A      = "once a transaction is over, each call returns an error that wraps ErrAborted or ErrOver, and has no effect (rule 3)"
 	ruleQuick7A     = "a call returns nil within 20ms, and Commit within 5ms more per written key, unless the transaction conflicts with another (rule 4)"
 	ruleOldest7A    = "the store does not abort a transaction that is older than all that it conflicts with, unless it is in a circle, however long it waits (rule 5)"
 	ruleDeadlock7A  = "500ms after transactions began to wait for each other in a circle, at least one is aborted and at least one is not (rule 6)"
+	ruleGoesOn7A    = "when a transaction of a circle is aborted, what it had is free, and at least one of the others goes on (rules 6 and 7)"
 	ruleRelease7A   = "100ms after a transaction is over, no call waits for it any more (rule 7)"
 	ruleStarve7A    = "a call returns within 100ms once all transactions are over that had used or asked for its keys before (rule 8)"
 	ruleDurable7A   = "no crash undoes a transaction whose Commit has returned nil, or a part of it (rule 9)"
@@ -34,7 +36,7 @@ const (
 )
 
 var rules7A = storeRules{
-	own: ruleOwn7A, noTrace: ruleNoTrace7A, over: ruleOver7A, quick: ruleQuick7A, durable: ruleDurable7A, whole: ruleWhole7A,
+	own: ruleOwn7A, noTrace: ruleNoTrace7A, over: ruleOver7A, begin: ruleQuick7A, quick: ruleQuick7A, durable: ruleDurable7A, whole: ruleWhole7A,
 	shown: ruleShown7A, records: ruleRecords7A, space: ruleSpace7A, ends: ruleOpenEnds7A,
 }
 
@@ -72,9 +74,9 @@ func TestReaderWaits7A(t *testing.T) {
 				writer, reader, scanner := d.beginTx(), d.beginTx(), d.beginTx()
 				writer.now(ruleQuick7A, write[how](writer))
 				get := reader.goGet(key)
-				d.waits(ruleSerial7A, get, waitsForWriter)
+				d.waits(ruleWaits7A, get, waitsForWriter)
 				scan := scanner.goScan("b", "c")
-				d.waits(ruleSerial7A, scan, waitsForWriter)
+				d.waits(ruleWaits7A, scan, waitsForWriter)
 				want := before
 				if commits {
 					writer.commit()
@@ -120,7 +122,7 @@ func TestWriterWaits7A(t *testing.T) {
 				reader, writer := d.beginTx(), d.beginTx()
 				reader.sees(ruleSerial7A, key, want)
 				put := write(writer)
-				d.waits(ruleSerial7A, put, waitsForReader)
+				d.waits(ruleWaits7A, put, waitsForReader)
 				reader.sees(ruleSerial7A, key, want)
 				reader.commit()
 				d.wait(ruleRelease7A, soon, put)
@@ -131,7 +133,7 @@ func TestWriterWaits7A(t *testing.T) {
 				first.sees(ruleSerial7A, key, want)
 				second.sees(ruleSerial7A, key, want)
 				put = write(first)
-				d.waits(ruleSerial7A, put, waitsForReader)
+				d.waits(ruleWaits7A, put, waitsForReader)
 				second.sees(ruleSerial7A, key, want)
 				if i == 1 {
 					second.abort()
@@ -148,7 +150,7 @@ func TestWriterWaits7A(t *testing.T) {
 		first.put("x", "2")
 		first.put("y", "2")
 		put := second.goPut("y", "3")
-		d.waits(ruleSerial7A, put, waitsForWriter)
+		d.waits(ruleWaits7A, put, waitsForWriter)
 		first.commit()
 		d.wait(ruleRelease7A, soon, put)
 		if put.granted() {
@@ -182,7 +184,7 @@ func TestPhantom7A(t *testing.T) {
 			reader, writer := d.beginTx(), d.beginTx()
 			reader.finds(ruleSerial7A, c.from, c.to, c.found)
 			put := c.write(writer, c.key)
-			d.waits(ruleSerial7A, put, waitsForScanner)
+			d.waits(ruleWaits7A, put, waitsForScanner)
 			reader.finds(ruleSerial7A, c.from, c.to, c.found)
 			reader.commit()
 			d.wait(ruleRelease7A, soon, put)
@@ -217,7 +219,7 @@ func TestNoNeedlessWait7A(t *testing.T) {
 		writer.put("cc", "6")
 		waiting := d.beginTx()
 		held := waiting.goGet("c")
-		d.waits(ruleSerial7A, held, waitsForWriter)
+		d.waits(ruleWaits7A, held, waitsForWriter)
 
 		var readers []*txn
 		for range 4 {
@@ -377,6 +379,12 @@ func (d *db) deadlock(name string, has, asks []func(t *txn) *call) {
 			rest++
 		}
 	}
+	if victims > 0 && rest == 0 && victims < len(all) {
+		d.s.Fail(labtest.Violation{
+			What: fmt.Sprintf("%s (%s): %d of %d transactions were aborted by %v, but the others wait still", circle, name, victims, len(all), brief(end)),
+			Rule: ruleGoesOn7A, Seen: d.describe(),
+		})
+	}
 	if victims == 0 || rest == 0 {
 		d.s.Fail(labtest.Violation{
 			What: fmt.Sprintf("%s (%s): %d of %d transactions were aborted and %d went on by %v, want at least one of each",
@@ -475,7 +483,7 @@ func TestNoStarvation7A(t *testing.T) {
 					}
 				}
 				if len(later) == 10 && !before.ended() {
-					before.commit()
+					d.wait(ruleQuick7A, quickly+perKey, before.goCommit()) // wound-wait has aborted it
 				}
 			}
 			d.wait(ruleStarve7A, soon, c)
@@ -496,7 +504,7 @@ func TestNoStarvation7A(t *testing.T) {
 // Random clients: what they see is strictly serializable (rule 1), and none waits for ever (rule 6).
 func TestSerializable7A(t *testing.T) {
 	cover := []string{coverWait, coverAborted, coverCommits}
-	labtest.Run(t, labtest.Config{Nodes: 1, Seeds: 20, MustCover: cover}, func(s *labtest.Sim) {
+	labtest.Run(t, labtest.Config{Nodes: 1, Seeds: 12, MustCover: cover}, func(s *labtest.Sim) {
 		d := newLockDB(s)
 		d.random(workload{sessions: 6, steps: 600, lists: 4, registers: 2, ops: 5}, ruleDeadlock7A)
 		d.check(ruleSerial7A, strict)
@@ -506,7 +514,7 @@ func TestSerializable7A(t *testing.T) {
 // As above, and the node crashes now and then in the middle of a Commit (rules 1 and 9 to 11).
 func TestSerializableDespiteCrashes7A(t *testing.T) {
 	cover := []string{coverWait, coverAborted, coverCommits, coverCrash}
-	labtest.Run(t, labtest.Config{Nodes: 1, Seeds: 20, MustCover: cover}, func(s *labtest.Sim) {
+	labtest.Run(t, labtest.Config{Nodes: 1, Seeds: 12, MustCover: cover}, func(s *labtest.Sim) {
 		d := newLockDB(s)
 		d.random(workload{sessions: 6, steps: 600, lists: 4, registers: 2, ops: 5, crash: 60}, ruleDeadlock7A)
 		d.check("the transactions that committed have the results of a serial order, which crashes do not change (rules 1, 9, 10 and 11)", strict)

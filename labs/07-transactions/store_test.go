@@ -27,7 +27,7 @@ const (
 
 // storeRules are the rules that a part has for what the parts 7A and 7B have in common.
 type storeRules struct {
-	own, noTrace, over, quick, durable, whole, shown, records, space, ends string
+	own, noTrace, over, begin, quick, durable, whole, shown, records, space, ends string
 }
 
 // A store is what OpenLockStore and OpenVersionStore return.
@@ -45,7 +45,7 @@ type db struct {
 	mu    sync.Mutex // guards the rest, and the fields of calls
 	txns  []*txn     // all, in the order of Begin
 	calls []*call    // those that the diagram does not show as ended
-	made  int        // calls
+	opens int        // of the store
 	value int64      // the last that was written
 }
 
@@ -110,7 +110,7 @@ func (d *db) crashed() {
 		if c := t.busy; c != nil && !c.over() {
 			d.s.Failf(d.rules.ends, "%s of %s had not returned at %v, %v after the node crashed, want an error", c.what, t.name, d.s.Net.Now(), d.s.Net.Now()-at)
 		}
-		t.outcome = cutShort
+		t.outcome, t.ret = cutShort, at
 		if t.committing {
 			t.outcome = unknown
 		}
@@ -161,9 +161,14 @@ type call struct {
 func (d *db) async(t *txn, what string, f func(c *call) error) *call {
 	c := &call{db: d, txn: t, what: what, began: d.s.Net.Now()}
 	d.mu.Lock()
-	d.made++
-	c.id = fmt.Sprintf("call %d", d.made)
 	d.calls = append(d.calls, c)
+	if t != nil {
+		t.made++
+		c.id = fmt.Sprintf("%s.%d", t.name, t.made)
+	} else {
+		d.opens++
+		c.id = fmt.Sprintf("open %d", d.opens)
+	}
 	d.mu.Unlock()
 	if t != nil {
 		what = t.name + ": " + what
@@ -237,6 +242,7 @@ type txn struct {
 	ret        time.Duration // when its outcome was known
 	outcome    outcome
 	committing bool
+	made       int   // calls
 	busy       *call // the last call
 	ops        []*txnOp
 	writes     map[string]bool
@@ -263,7 +269,7 @@ func (d *db) beginTx() *txn {
 		return nil
 	})
 	t.busy = c
-	d.wait(d.rules.quick, quickly, c)
+	d.wait(d.rules.begin, quickly, c)
 	return t
 }
 
@@ -304,6 +310,9 @@ func (t *txn) describe() string {
 	var parts []string
 	for _, op := range t.ops {
 		text := op.call.what
+		if len(text) > 40 {
+			text = text[:40] + "…"
+		}
 		switch {
 		case !op.call.over():
 			text += " waits"
@@ -362,7 +371,7 @@ func (t *txn) call(what string, f func(c *call) error) *call {
 func (t *txn) op(op *txnOp, what string, f func(c *call) error) *call {
 	op.call = t.call(what, f)
 	t.ops = append(t.ops, op)
-	if op.kind == "put" || op.kind == "append" {
+	if op.kind == "put" || op.kind == "append" || op.kind == "delete" {
 		t.writes[op.key] = true
 	}
 	return op.call
@@ -425,7 +434,7 @@ func (t *txn) goAbort() *call {
 func (t *txn) now(rule string, c *call) *call {
 	limit := quickly
 	if c.what == "Commit" {
-		limit += time.Duration(len(t.writes)) * perKey
+		limit = t.db.disk.commitTime(t)
 	}
 	t.db.wait(rule, limit, c)
 	t.isNil(rule, c)
@@ -535,6 +544,16 @@ func (d *slowDisk) setLatency(latency time.Duration) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.latency = latency
+}
+
+// commitTime is how long the Commits of transactions may take, one after another.
+func (d *slowDisk) commitTime(all ...*txn) (sum time.Duration) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for _, t := range all {
+		sum += quickly + perKey*time.Duration(len(t.writes))*max(1, d.latency/diskLatency)
+	}
+	return sum
 }
 
 // wait waits as long as a write takes: with the name of the record it differs a little, so that no two writes end in one instant.

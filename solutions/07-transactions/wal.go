@@ -182,7 +182,7 @@ func (w *wal) run(ctx context.Context) {
 				break
 			}
 			tx := w.queue[0]
-			w.queue = w.queue[1:]
+			w.queue = slices.Delete(w.queue, 0, 1) // which also clears the place at the end
 			w.mu.Unlock()
 			if w.retire(tx) != nil {
 				return
