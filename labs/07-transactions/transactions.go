@@ -41,8 +41,8 @@ type Pair struct {
 type Tx interface {
 	// Get returns the value of a key. ok is false if the key has no value.
 	Get(key string) (value string, ok bool, err error)
-	// Scan returns the keys from <= key < to that have a value, with their values, sorted by key. If to is "", no key is too high.
-	Scan(from, to string) ([]Pair, error)
+	// GetRange returns the keys from <= key < to that have a value, with their values, sorted by key. If to is "", no key is too high.
+	GetRange(from, to string) ([]Pair, error)
 	// Put sets the value of a key.
 	Put(key, value string) error
 	// Append adds a suffix to the value of a key. A key without a value counts as "".

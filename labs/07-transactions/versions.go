@@ -33,8 +33,8 @@ func (tx *versionTx) Get(key string) (value string, ok bool, err error) {
 	return "", false, errNotWritten
 }
 
-// Scan returns what Get would return for each key of the range. It never waits.
-func (tx *versionTx) Scan(from, to string) ([]Pair, error) {
+// GetRange returns what Get would return for each key of the range. It never waits.
+func (tx *versionTx) GetRange(from, to string) ([]Pair, error) {
 	// TODO(7B): find the versions.
 	return nil, errNotWritten
 }

@@ -59,9 +59,9 @@ func (tx *lockTx) Get(key string) (value string, ok bool, err error) {
 	return value, ok, err
 }
 
-// Scan waits while another transaction that has written a key of the range is not over, be the key new or deleted. Until this
+// GetRange waits while another transaction that has written a key of the range is not over, be the key new or deleted. Until this
 // transaction is over, others that write a key of the range wait.
-func (tx *lockTx) Scan(from, to string) (pairs []Pair, err error) {
+func (tx *lockTx) GetRange(from, to string) (pairs []Pair, err error) {
 	err = tx.locked(span{from: from, to: to, open: to == ""}, false, func() {
 		for key, value := range tx.store.data {
 			if key >= from && (to == "" || key < to) {

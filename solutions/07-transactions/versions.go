@@ -93,8 +93,8 @@ func (tx *versionTx) get(key string) (string, bool) {
 	return tx.store.at(key, tx.snapshot)
 }
 
-// Scan returns what Get would return for each key of the range. It never waits.
-func (tx *versionTx) Scan(from, to string) ([]Pair, error) {
+// GetRange returns what Get would return for each key of the range. It never waits.
+func (tx *versionTx) GetRange(from, to string) ([]Pair, error) {
 	s := tx.store
 	s.mu.Lock()
 	defer s.mu.Unlock()

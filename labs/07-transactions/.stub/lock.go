@@ -37,9 +37,9 @@ func (tx *lockTx) Get(key string) (value string, ok bool, err error) {
 	return "", false, errNotWritten
 }
 
-// Scan waits while another transaction that has written a key of the range is not over, be the key new or deleted. Until this
+// GetRange waits while another transaction that has written a key of the range is not over, be the key new or deleted. Until this
 // transaction is over, others that write a key of the range wait.
-func (tx *lockTx) Scan(from, to string) ([]Pair, error) {
+func (tx *lockTx) GetRange(from, to string) ([]Pair, error) {
 	// TODO(7A): lock the range, and not only the keys that exist.
 	return nil, errNotWritten
 }
