@@ -155,7 +155,7 @@ func TestAsksOneWhoDoesNotKnow7C(t *testing.T) {
 	})
 }
 
-// n2 takes long, and the others are in doubt and ask. While Run is under way, nobody learns an outcome (rule 30).
+// n2 takes long, and the others are in doubt and ask. While Run is under way, no participant learns an outcome (rule 30).
 func TestAsksTooEarly7C(t *testing.T) {
 	labtest.Run(t, labtest.Config{Nodes: 4, Link: calmLink, Seeds: 4}, func(s *labtest.Sim) {
 		c := newCommitCluster(s)
