@@ -34,7 +34,7 @@ type version struct {
 }
 
 // OpenVersionStore returns the store that earlier incarnations of the node left on the disk; an empty disk is an empty store.
-// The level is that of all its transactions. Every goroutine that it starts ends when node.Context() does. An error says that
+// All its transactions have the given level. Every goroutine that it starts ends when node.Context() does. An error says that
 // the node has crashed meanwhile.
 func OpenVersionStore(node *labrpc.Node, disk Disk, level Level) (*VersionStore, error) {
 	w, items, err := openWAL(node.Context(), disk)
@@ -151,11 +151,11 @@ func (tx *versionTx) write(key string, value func() *string) error {
 	return nil
 }
 
-// Commit returns an error that wraps ErrAborted if the level forbids the transaction to commit. One that has only read has read one moment of the
-// store, and commits.
+// Commit returns an error that wraps ErrAborted if the level forbids the transaction to commit. A transaction that has only read has
+// seen the store at one instant, and commits.
 //
-// One transaction at a time commits: between the comparison and the moment at which others see the new versions, no other may
-// commit, and snapshots are numbers only if versions appear in the order of their numbers.
+// One transaction at a time commits: between the comparison and the instant at which others see the new versions, no other may
+// commit. And a snapshot can be a number only if versions appear in the order of their numbers.
 func (tx *versionTx) Commit() error {
 	s := tx.store
 	s.mu.Lock()

@@ -46,7 +46,7 @@ type logWrite struct {
 type logged struct {
 	number  uint64
 	writes  []logWrite
-	records []string // their names, that of the commit last
+	records []string // their names; the name of the commit is the last
 }
 
 const (
