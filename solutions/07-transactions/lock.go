@@ -217,10 +217,8 @@ type span struct {
 func keySpan(key string) span { return span{from: key, to: key + "\x00"} }
 
 func (a span) overlaps(b span) bool {
-	return (a.open || b.from < a.to) && (b.open || a.from < b.to) && !a.empty() && !b.empty()
+	return (a.open || b.from < a.to) && (b.open || a.from < b.to)
 }
-
-func (a span) empty() bool { return !a.open && a.from >= a.to }
 
 // A lockRequest asks for a lock, or is one that was granted.
 type lockRequest struct {

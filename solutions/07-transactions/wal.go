@@ -63,7 +63,6 @@ func openWAL(ctx context.Context, disk Disk) (*wal, map[string]item, error) {
 		return nil, nil, err
 	}
 	for _, tx := range found {
-		w.number = max(w.number, tx.number)
 		if !strings.HasSuffix(tx.records[len(tx.records)-1], commitMark) {
 			tx.writes = nil // it did not commit
 		}
