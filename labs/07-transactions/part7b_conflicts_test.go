@@ -65,6 +65,7 @@ func TestFirstCommitterWins7B(t *testing.T) {
 					want := map[string]string{"Put": winner.name, "App": old + winner.name, "Del": ""}[winner.ops[2].call.what[:3]]
 					reader.hasValue(ruleFirst7B, c, want)
 					reader.finds(ruleNoTrace7B, "of", "og", "of "+winner.name+"=1")
+					reader.commit()
 				}
 			}
 		}

@@ -23,7 +23,6 @@ type VersionStore struct {
 	last     uint64          // the number of the last transaction that has committed
 	running  map[uint64]int  // how many transactions read each snapshot
 	several  map[string]bool // keys of which not only the last version is there
-	failed   error           // the disk has returned an error
 }
 
 // A version is a value that a key had from a transaction on. The versions of a key are in the order of their numbers.
@@ -182,12 +181,11 @@ func (tx *versionTx) Commit() error {
 	}
 	s.mu.Unlock()
 	number, err := s.wal.commit(tx.writes)
-	s.mu.Lock()
-	defer s.mu.Unlock()
 	if err != nil {
-		s.failed = err
 		return err
 	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	s.install(tx.writes, number)
 	tx.end(ErrOver)
 	return nil
@@ -202,11 +200,8 @@ func (tx *versionTx) Abort() {
 
 // usable returns an error if the transaction is over, or the node has crashed. The caller holds store.mu.
 func (tx *versionTx) usable() error {
-	switch {
-	case tx.over != nil:
+	if tx.over != nil {
 		return tx.over
-	case tx.store.failed != nil:
-		return tx.store.failed
 	}
 	return tx.store.ctx.Err()
 }

@@ -154,12 +154,12 @@ func (w *wal) append(tx *logged, part string, r logRecord) error {
 	return w.disk.Save(name, r)
 }
 
-// fits returns how many of the writes fit into one record, at least one.
+// fits returns how many of the writes fit into one record: at least one, since a key and its value are small.
 func fits(writes []logWrite) int {
 	size := 0
 	for i, write := range writes {
 		size += len(write.Key) + len(write.Value) + 64 // and what is around them
-		if size > MaxRecord && i > 0 {
+		if size > MaxRecord {
 			return i
 		}
 	}
