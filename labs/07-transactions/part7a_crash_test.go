@@ -14,14 +14,14 @@ func TestCrashAtEveryWrite7A(t *testing.T) {
 	})
 }
 
-// Nobody reads a value that a crash then undoes (rule 11).
+// No transaction reads a value that a crash then undoes (rule 11).
 func TestShownIsDurable7A(t *testing.T) {
 	labtest.Run(t, labtest.Config{Nodes: 1, Seeds: 2, MustCover: []string{coverShownEarly}}, func(s *labtest.Sim) {
 		newLockDB(s).shownIsDurable()
 	})
 }
 
-// The log does not grow for ever, and no record is too large; a crash ends all calls (rule 12).
+// The log does not grow forever, and no record is too large; a crash ends all calls (rule 12).
 func TestDiskAndCrash7A(t *testing.T) {
 	labtest.Run(t, labtest.Config{Nodes: 1, Seeds: 2}, func(s *labtest.Sim) {
 		d := newLockDB(s)

@@ -310,7 +310,7 @@ func (d *db) checkOldest(t *txn) {
 	}
 }
 
-// Random clients: what they see is strictly serializable (rule 1), and none waits for ever (rule 6).
+// Random clients: what they see is strictly serializable (rule 1), and none waits forever (rule 6).
 func TestSerializable7A(t *testing.T) {
 	cover := []string{coverWait, coverAborted, coverCommits}
 	labtest.Run(t, labtest.Config{Nodes: 1, Seeds: 12, MustCover: cover}, func(s *labtest.Sim) {

@@ -20,8 +20,12 @@ func TestFirstCommitterWins7B(t *testing.T) {
 		}
 		for i, one := range write {
 			for _, other := range write[i:] {
-				for _, how := range []string{"first first", "second first", "at once", "before it writes"} {
-					d.clear(map[string]string{"x": "0", "y": "0"})
+				for n, how := range []string{"first first", "second first", "at once", "before it writes", "first first", "second first"} {
+					old, before := "0", map[string]string{"x": "0", "y": "0"}
+					if n >= 4 { // a key that does not exist
+						old, before = "", map[string]string{"y": "0"}
+					}
+					d.clear(before)
 					first, second := d.beginTx(), d.beginTx()
 					first.sees(ruleSnapshot7B, "y", "0")
 					second.sees(ruleSnapshot7B, "y", "0")
@@ -58,9 +62,10 @@ func TestFirstCommitterWins7B(t *testing.T) {
 					}
 					reader := d.beginTx()
 					c := reader.now(ruleReadOnly7B, reader.goGet("x"))
-					want := map[string]string{"Put": winner.name, "App": "0" + winner.name, "Del": ""}[winner.ops[2].call.what[:3]]
+					want := map[string]string{"Put": winner.name, "App": old + winner.name, "Del": ""}[winner.ops[2].call.what[:3]]
 					reader.hasValue(ruleFirst7B, c, want)
 					reader.finds(ruleNoTrace7B, "of", "og", "of "+winner.name+"=1")
+					reader.commit()
 				}
 			}
 		}

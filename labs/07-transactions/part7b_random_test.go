@@ -56,7 +56,7 @@ func TestCrashAtEveryWrite7B(t *testing.T) {
 	})
 }
 
-// Nobody reads a value that a crash then undoes; the log does not grow for ever; a crash ends all calls (rule 21).
+// No transaction reads a value that a crash then undoes; the log does not grow forever; a crash ends all calls (rule 21).
 func TestDiskAndCrash7B(t *testing.T) {
 	labtest.Run(t, labtest.Config{Nodes: 1, Seeds: 2, MustCover: []string{coverShownEarly}}, func(s *labtest.Sim) {
 		d := newVersionDB(s, bothLevels(s))

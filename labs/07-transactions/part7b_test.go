@@ -230,8 +230,8 @@ func TestLongReaders7B(t *testing.T) {
 		model := map[string]string{"a": "0", "b": "0", "c": "0", "gone": "0"}
 		d.clear(model)
 		var readers []reader
-		for i := range 120 {
-			if i%15 == 1 {
+		for i := range 300 {
+			if i%25 == 1 {
 				t := d.beginTx()
 				t.sees(ruleSnapshot7B, "a", model["a"])
 				readers = append(readers, reader{t, modelText(model, "", "")})
@@ -247,7 +247,7 @@ func TestLongReaders7B(t *testing.T) {
 				model[key] = fmt.Sprint(i)
 			}
 			w.commit()
-			if i%20 == 19 { // one in the middle ends
+			if i%30 == 29 { // one in the middle ends
 				j := s.Rand().IntN(len(readers))
 				readers[j].t.finds(ruleSnapshot7B, "", "", readers[j].want)
 				readers[j].t.now(ruleReadOnly7B, readers[j].t.goCommit())
@@ -258,6 +258,30 @@ func TestLongReaders7B(t *testing.T) {
 			r.t.finds(ruleSnapshot7B, "", "", r.want)
 			r.t.now(ruleReadOnly7B, r.t.goCommit())
 		}
+
+		// A crowd has one snapshot, and all but one of them end.
+		last, crowd := d.beginTx(), make([]transactions.Tx, 300)
+		last.sees(ruleSnapshot7B, "a", model["a"])
+		each := func(f func(i int) error) func(*call) error {
+			return func(*call) error {
+				for i := range crowd {
+					if err := f(i); err != nil {
+						return err
+					}
+				}
+				return nil
+			}
+		}
+		other := d.beginTx()
+		other.now(ruleReadOnly7B, other.call("Begin of 300 others", each(func(i int) error {
+			crowd[i] = d.store.Begin()
+			_, _, err := crowd[i].Get("a")
+			return err
+		})))
+		d.load("a=new")
+		other.now(ruleReadOnly7B, other.call("Commit of 300 others", each(func(i int) error { return crowd[i].Commit() })))
+		d.load("a=newer")
+		last.sees(ruleSnapshot7B, "a", model["a"])
 	})
 }
 
