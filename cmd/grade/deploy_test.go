@@ -85,6 +85,7 @@ func readManifest(t *testing.T, name string) manifest {
 
 // Every pod of the Indexed Job grades its shard, and the second Job puts them together.
 func TestKubernetesJobs(t *testing.T) {
+	t.Parallel()
 	c := newCluster(t)
 	class := filepath.Join(c.course, "class")
 	require.NoError(t, os.Mkdir(class, 0o777))
@@ -130,6 +131,7 @@ func TestSlurmScript(t *testing.T) {
 // Every task of the Slurm array grades its shard, from whatever folder Slurm runs
 // its copy of the script.
 func TestSlurmArray(t *testing.T) {
+	t.Parallel()
 	c := newCluster(t)
 	script, err := os.ReadFile("../../deploy/slurm.sh")
 	require.NoError(t, err)
@@ -159,6 +161,7 @@ func TestSlurmArray(t *testing.T) {
 
 // The scripts of the workflow's jobs do what their names say.
 func TestActionsMatrix(t *testing.T) {
+	t.Parallel()
 	c := newCluster(t)
 	text, err := os.ReadFile("../../deploy/github-actions.yaml")
 	require.NoError(t, err)

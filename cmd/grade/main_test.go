@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -19,12 +20,47 @@ import (
 	"distlabs/internal/grading/gate"
 	"distlabs/internal/grading/result"
 	"distlabs/internal/grading/sandbox"
+	"distlabs/internal/grading/workspace"
 )
 
 func TestMain(m *testing.M) {
 	gate.Serve()
 	sandbox.Serve()
-	testscript.Main(m, map[string]func(){"grade": main})
+	testscript.Main(tests{m}, map[string]func(){"grade": main})
+}
+
+// raced are the scripts that try what the command does at once: they use this program, which may have the race detector. The
+// others use one without, since most of what they wait for is the command's own time.
+var raced = []string{"batch-interrupt", "interrupt", "mutants", "soak"}
+
+var racedPath string // on which this program is grade
+
+// tests are the tests, with what they share: a grade without race detector, and the labs' binaries.
+type tests struct{ *testing.M }
+
+func (m tests) Run() int {
+	dir, err := os.MkdirTemp("", "grade-tests-")
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	defer os.RemoveAll(dir)
+	for _, sub := range []string{"bin", "labs"} {
+		if err := os.Mkdir(filepath.Join(dir, sub), 0o755); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			return 1
+		}
+	}
+	build := exec.Command("go", "build", "-trimpath", "-o", filepath.Join(dir, "bin", "grade"), ".")
+	if out, err := build.CombinedOutput(); err != nil {
+		fmt.Fprintf(os.Stderr, "%v\n%s", err, out)
+		return 1
+	}
+	racedPath = os.Getenv("PATH")
+	os.Setenv("PATH", filepath.Join(dir, "bin")+string(os.PathListSeparator)+racedPath)
+	os.Setenv(workspace.BinariesEnv, filepath.Join(dir, "labs"))
+	os.Setenv("GORACE", "atexit_sleep_ms=0")
+	return m.M.Run()
 }
 
 // Every script starts in a small course of its own, with two labs.
@@ -51,6 +87,11 @@ func TestScripts(t *testing.T) {
 			env.Values["interrupted"] = new(*exec.Cmd)
 			env.Cd = course
 			env.Vars = append(env.Vars, caches...)
+			env.Setenv(workspace.BinariesEnv, os.Getenv(workspace.BinariesEnv))
+			env.Setenv("GORACE", os.Getenv("GORACE"))
+			if script := strings.TrimPrefix(filepath.Base(env.WorkDir), "script-"); slices.Contains(raced, script) {
+				env.Setenv("PATH", racedPath)
+			}
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){"unchanged": unchanged, "exits": exits, "interrupt": interrupt, "ended": ended, "seal": seal},

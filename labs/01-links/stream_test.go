@@ -5,6 +5,7 @@ import (
 	"os"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -179,12 +180,14 @@ func (st *stream) overtake(total int) {
 	st.check(fmt.Sprintf("after the packets of the first message were lost until n1 had sent %d others", total-1))
 }
 
-// testConcurrentSends calls Send from 16 goroutines of two nodes at once, while deliver runs for many messages.
+// testConcurrentSends calls Send from 16 goroutines of two nodes at once, while deliver runs for many messages. It goes on
+// until the goroutines have often enough come between each other's calls: how soon that is depends on the machine.
 func testConcurrentSends(t *testing.T, makeLink maker, once bool, order bool) {
 	t.Helper()
-	const rounds, callers, each = 3, 8, 20
+	const rounds, most, enough, callers, each = 3, 8, 1000, 8, 20
 	const rule = "all methods may be called by several goroutines at once (rule 18): every message is delivered"
 	onceAlone(t, func(s *labtest.Sim) {
+		defer labtest.Threads(callers)()
 		net := labrpc.New(labrpc.Options{Seed: s.Seed, Nodes: 3, Link: labrpc.Link{Latency: labrpc.Fixed(5 * time.Millisecond)}})
 		defer net.Close()
 		all := newTally()
@@ -193,7 +196,8 @@ func testConcurrentSends(t *testing.T, makeLink maker, once bool, order bool) {
 			links[id] = makeLink(net.Start(id), all.deliver(id, func() { time.Sleep(time.Millisecond) }))
 		}
 		sent := 0
-		for round := range rounds {
+		var met, last atomic.Int64
+		for round := 0; round < rounds || round < most && met.Load() < enough; round++ {
 			begin := make(chan struct{})
 			for caller := range 2 * callers {
 				from := labrpc.NodeID(1 + caller%2)
@@ -201,7 +205,10 @@ func testConcurrentSends(t *testing.T, makeLink maker, once bool, order bool) {
 					<-begin
 					for i := range each {
 						to := 1 + (from+labrpc.NodeID(i%2))%3
-						links[from].Send(to, fmt.Appendf(nil, "%02d:%d:%04d", caller, round, i))
+						links[from].Send(to, fmt.Appendf(nil, "%02d:%02d:%04d", caller, round, i))
+						if last.Swap(int64(caller)) != int64(caller) {
+							met.Add(1)
+						}
 					}
 				}()
 			}
@@ -215,6 +222,11 @@ func testConcurrentSends(t *testing.T, makeLink maker, once bool, order bool) {
 			if twice := all.repeated(); once && twice != "" {
 				s.Failf(rule+" exactly once (rule 7)", "16 goroutines called Send: message %q was delivered more than once", twice)
 			}
+		}
+		before := net.Stats(labrpc.Match{}).Sent
+		net.Run(time.Minute)
+		if n := net.Stats(labrpc.Match{}).Sent - before; n > 0 {
+			s.Failf(ruleStop, "16 goroutines called Send: the nodes sent %d packets in the second minute after that, although all messages were delivered", n)
 		}
 		if late := all.outOfOrder(); order && late != "" {
 			s.Failf("the messages of one sender are delivered in the order of their Send (rule 9)",

@@ -3,7 +3,6 @@ package detector_test
 import (
 	"fmt"
 	"math"
-	"runtime"
 	"sync"
 	"testing"
 	"time"
@@ -215,7 +214,7 @@ func TestPhiAtAnyTime2D(t *testing.T) {
 func TestPhiManyGoroutines2D(t *testing.T) {
 	const goroutines, old, recent = 4, 300, 500
 	labtest.Once(t, func(s *labtest.Sim) {
-		defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(max(goroutines, runtime.GOMAXPROCS(0))))
+		defer labtest.Threads(goroutines)()
 		h := newHeart(PhiOptions{Window: old + recent, Expected: period, MinDeviation: time.Second, MaxPause: time.Hour})
 		h.beat(old+1, 9*time.Second)
 		for range recent {

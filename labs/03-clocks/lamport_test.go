@@ -158,7 +158,7 @@ func TestLamportLargeTimes3C(t *testing.T) {
 // Four goroutines of one node call the clock at once. Rule 10 then says which times the events have: each time once,
 // without a gap. A machine that has other work lets the goroutines meet rarely: then the test is longer.
 func TestLamportManyGoroutines3C(t *testing.T) {
-	const rounds, each, batches, enough = 4, 1000, 20, 2000
+	const rounds, each, batches, enough = 4, 1000, 100, 10000
 	labtest.Once(t, func(s *labtest.Sim) {
 		c := clocks.NewLamportClock(1)
 		stamps := stampInParallel(s, rounds, each, c.Tick, func() clocks.Timestamp { return c.Receive(clocks.Timestamp{Time: 1, Node: 2}) })

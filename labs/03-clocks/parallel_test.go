@@ -16,7 +16,7 @@ import (
 // that two can be between any two instructions of a method; and in every other round another goroutine stops them all
 // the time, so that they go on in another order, also on a machine with one processor.
 func inParallel(s *labtest.Sim, n, rounds, each int, f func(g, call int)) {
-	defer threads(n)()
+	defer labtest.Threads(n)()
 	for round := range rounds {
 		var over atomic.Bool
 		var interrupts sync.WaitGroup
@@ -43,29 +43,6 @@ func inParallel(s *labtest.Sim, n, rounds, each int, f func(g, call int)) {
 		over.Store(true)
 		interrupts.Wait()
 		s.Run(time.Second)
-	}
-}
-
-// parallel counts the runs that need threads of their own: several seeds may run at once.
-var parallel struct {
-	sync.Mutex
-	runs, before int
-}
-
-// threads allows at least n threads until the function that it returns is called.
-func threads(n int) (restore func()) {
-	parallel.Lock()
-	defer parallel.Unlock()
-	if parallel.runs++; parallel.runs == 1 {
-		parallel.before = runtime.GOMAXPROCS(0)
-	}
-	runtime.GOMAXPROCS(max(n, runtime.GOMAXPROCS(0)))
-	return func() {
-		parallel.Lock()
-		defer parallel.Unlock()
-		if parallel.runs--; parallel.runs == 0 {
-			runtime.GOMAXPROCS(parallel.before)
-		}
 	}
 }
 

@@ -39,6 +39,7 @@ func TestSlowClockDoesNotLose6C(t *testing.T) {
 		s.Net.Crash(2)
 		s.Net.JumpClock(2, -time.Hour)
 		g.restart(2)
+		s.Net.JumpClock(3, -time.Hour) // of a replica that goes on
 		g.putValue(2, "z", "third")
 		g.delete(2, "x")
 		g.settle(gossipSettles, 1, 2, 3)

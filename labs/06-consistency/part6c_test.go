@@ -241,7 +241,7 @@ func TestDeadPeers6C(t *testing.T) {
 	})
 }
 
-// underLoad writes at one replica without a pause. Each update reaches another one in time (rule 16).
+// underLoad writes at two replicas without a pause. Each update of one reaches the other in time (rule 16).
 func (g *gossipGroup) underLoad(at, other labrpc.NodeID) {
 	type mark struct {
 		at      time.Duration
@@ -250,6 +250,7 @@ func (g *gossipGroup) underLoad(at, other labrpc.NodeID) {
 	var marks []mark
 	for i := range 1200 {
 		g.putValue(at, fmt.Sprint("key ", i%50), fmt.Sprint(i))
+		g.putValue(other, fmt.Sprint("own key ", i%50), fmt.Sprint(i))
 		marks = append(marks, mark{g.s.Net.Now(), g.updates[at]})
 		g.s.Run(5 * time.Millisecond)
 		for marks[0].at < g.s.Net.Now()-gossipSettles {

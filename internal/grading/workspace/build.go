@@ -119,6 +119,10 @@ func (w *Workspace) compile(ctx context.Context, lab course.Lab, binary string) 
 			return sandbox.Outcome{}, err
 		}
 	}
+	kept, err := w.kept(lab)
+	if err != nil || kept != "" && reuse(kept, binary) {
+		return sandbox.Outcome{}, err
+	}
 	compile := sandbox.Command{
 		Path: w.b.tools.command(), Args: testArgs(binary, lab.Dir(), !w.Plain), Dir: w.Root,
 		Env:  w.b.tools.env(filepath.Join(w.dir, "home"), filepath.Join(w.dir, "tmp")),
@@ -130,6 +134,9 @@ func (w *Workspace) compile(ctx context.Context, lab course.Lab, binary string) 
 			return out, err
 		}
 		out, err = w.b.box.Run(ctx, compile)
+	}
+	if err == nil && kept != "" && out.Exit == 0 && out.Stopped == "" {
+		keep(kept, binary)
 	}
 	return out, err
 }

@@ -10,12 +10,13 @@ import (
 // achievements is what a student's code can do when a lab is complete, by the
 // lab's package. A lab that is not here has a plain sentence.
 var achievements = map[string]string{
-	"links":       "The network loses, duplicates, delays and forges messages, and machines crash. Your links deliver each message once, in order, from its true sender.",
-	"detector":    "Your detectors tell a crashed machine from a slow one as well as any detector can, and you know why no detector is perfect.",
-	"clocks":      "No two of your clocks agree, and it no longer matters: you know which event happened before which.",
-	"election":    "Your servers agree on the leader, through crashes at every write and through every partition, and a leader that is paused past the end of its lease does no damage.",
-	"replication": "You have written a replicated log and a coordination store on top of it, as etcd and ZooKeeper are, and it survives the faults that break most first attempts.",
-	"consistency": "You can say what a read guarantees, what the guarantee costs, and check it against a history.",
+	"links":        "The network loses, duplicates, delays and forges messages, and machines crash. Your links deliver each message once, in order, from its true sender.",
+	"detector":     "Your detectors tell a crashed machine from a slow one as well as any detector can, and you know why no detector is perfect.",
+	"clocks":       "No two of your clocks agree, and it no longer matters: you know which event happened before which.",
+	"election":     "Your servers agree on the leader, through crashes at every write and through every partition, and a leader that is paused past the end of its lease does no damage.",
+	"replication":  "You have written a replicated log and a coordination store on top of it, as etcd and ZooKeeper are, and it survives the faults that break most first attempts.",
+	"consistency":  "You can say what a read guarantees, what the guarantee costs, and check it against a history.",
+	"transactions": "You can name what goes wrong between two transactions, and prevent it: with locks, with versions, and across machines that crash.",
 }
 
 // Finish is what is said when a lab is complete.

@@ -1,0 +1,587 @@
+package transactions_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"distlabs/internal/harness/labtest"
+	"distlabs/labrpc"
+	. "distlabs/labs/07-transactions"
+)
+
+const (
+	ruleOneOutcome   = "all participants of a transaction have the same outcome, Run returns no other, and an outcome never changes (rule 25; Gray 1978)"
+	ruleAllYes       = "a transaction commits only if every participant has voted yes or read-only in it (rule 26; Gray 1978)"
+	ruleVote         = "a participant votes once, and its vote yes and the work are on its disk before the vote leaves (rule 27; Gray 1978)"
+	ruleInDoubt      = "a participant in doubt calls neither Commit nor Abort and keeps its locks until it learns the outcome (rule 28; Bernstein, Hadzilacos, Goodman §7.4)"
+	ruleLearns       = "a participant in doubt has the outcome within 2s after a node that knows the outcome is up and connected to it (rule 29; Bernstein, Hadzilacos, Goodman §7.4)"
+	rulePresumed     = "a coordinator without a decision on its disk says that the transaction has aborted, except while Run is under way (rule 30; Mohan, Lindsay, Obermarck 1986)"
+	ruleForgets      = "a coordinator keeps a decision to commit until every participant that voted yes has it on disk, and then forgets it (rule 31; Mohan, Lindsay, Obermarck 1986)"
+	ruleCost         = "a calm commit costs at most 4 messages and 2 disk writes per participant, 1 write at the coordinator until Run returns and 2 in all; at rest no node sends (rule 32; Mohan, Lindsay, Obermarck 1986)"
+	ruleReadOnly     = "a participant that votes read-only calls Release at its vote, sends and receives 2 messages, and writes nothing (rule 33; Mohan, Lindsay, Obermarck 1986)"
+	ruleRunReturns   = "Run returns Aborted at a vote no or when its context ends, Committed when all have voted for it, and an error when its node crashes (rule 34)"
+	ruleApart        = "a Prepare that takes long delays no other transaction (rule 35)"
+	learnLimit       = 2 * time.Second        // rule 29
+	calmRun          = 100 * time.Millisecond // rule 34
+	runReturn        = 10 * time.Millisecond  // rule 34, for a context that has ended
+	coordinatorNode  = labrpc.NodeID(1)
+	coordinatorCrash = "the coordinator crashed"
+)
+
+// A commitCluster is a coordinator, n1, and participants, the other nodes, whose resources are the test's. It checks rules 25 to 28 at
+// every call of a resource.
+type commitCluster struct {
+	s *labtest.Sim
+
+	mu           sync.Mutex
+	coordinator  *Coordinator
+	participants map[labrpc.NodeID]*Participant
+	resources    map[labrpc.NodeID]*testResource // of the current incarnations
+	txs          map[TxID]*testTx
+	oneOutcome   string                              // the rule that two outcomes break
+	mustWait     map[labrpc.NodeID]labtest.Violation // the participants that cannot know an outcome, with the rule and the reason
+}
+
+// A testTx is a transaction, and what the test has seen of it.
+type testTx struct {
+	branches []Branch
+	script   map[labrpc.NodeID]scriptedVote
+	votes    map[labrpc.NodeID]Vote
+	lost     map[labrpc.NodeID]bool    // it voted yes, and did not know it after a crash
+	outcome  map[labrpc.NodeID]Outcome // of each participant that voted yes: the call of its resource, which a crash does not undo
+	returned Outcome
+}
+
+// A scriptedVote is what a resource does. Without one it votes yes at once.
+type scriptedVote struct {
+	vote  Vote
+	takes time.Duration
+}
+
+// A testResource is the resource of one incarnation of a participant.
+type testResource struct {
+	c        *commitCluster
+	node     *labrpc.Node
+	started  bool            // StartParticipant has returned
+	locks    map[string]TxID // by key
+	prepared map[TxID]Vote   // in this incarnation
+	restored map[TxID]bool
+}
+
+func newCommitCluster(s *labtest.Sim) *commitCluster {
+	c := &commitCluster{
+		s: s, oneOutcome: ruleOneOutcome, participants: map[labrpc.NodeID]*Participant{}, resources: map[labrpc.NodeID]*testResource{},
+		txs: map[TxID]*testTx{}, mustWait: map[labrpc.NodeID]labtest.Violation{},
+	}
+	s.Always(c.checkLocks)
+	return c
+}
+
+// startAll starts every node.
+func (c *commitCluster) startAll() {
+	for _, id := range c.s.Net.Nodes() {
+		c.start(id)
+	}
+}
+
+func (c *commitCluster) start(id labrpc.NodeID) { c.boot(c.s.Start(id)) }
+
+// restart crashes a node that is up, and starts it.
+func (c *commitCluster) restart(id labrpc.NodeID) {
+	c.s.Net.Crash(id)
+	c.start(id)
+}
+
+// boot makes a node what it is. It reports whether the incarnation is not the first.
+func (c *commitCluster) boot(node *labrpc.Node) (again bool) {
+	id := node.ID()
+	if id == coordinatorNode {
+		coordinator := StartCoordinator(node)
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		again, c.coordinator = c.coordinator != nil, coordinator
+		return again
+	}
+	r := &testResource{c: c, node: node, locks: map[string]TxID{}, prepared: map[TxID]Vote{}, restored: map[TxID]bool{}}
+	c.mu.Lock()
+	again = c.resources[id] != nil
+	c.resources[id] = r
+	for _, t := range c.txs {
+		if vote, voted := t.votes[id]; voted && vote == VoteNo {
+			delete(t.votes, id) // a vote no need not survive
+		}
+	}
+	c.mu.Unlock()
+	p := StartParticipant(node, r)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.participants[id] = p
+	r.started = true
+	if !r.gone() {
+		c.findLost(id, r)
+	}
+	return again
+}
+
+// findLost finds the votes of a node that its new incarnation does not know. The caller holds c.mu.
+func (c *commitCluster) findLost(id labrpc.NodeID, r *testResource) {
+	for _, tx := range slices.Sorted(maps.Keys(c.txs)) {
+		t := c.txs[tx]
+		if t.votes[id] != VoteYes || t.outcome[id] != Undecided || r.restored[tx] {
+			continue
+		}
+		t.lost[id] = true
+		delete(t.votes, id)
+		if by := t.with(Committed); len(by) > 0 {
+			c.fail(ruleVote, "%v voted yes in %s, and %s called Commit, but after a crash %v does not know the transaction", id, tx, commitNames(by), id)
+		}
+	}
+}
+
+// with returns the participants that have the outcome.
+func (t *testTx) with(outcome Outcome) []labrpc.NodeID {
+	var ids []labrpc.NodeID
+	for _, b := range t.branches {
+		if t.outcome[b.Participant] == outcome {
+			ids = append(ids, b.Participant)
+		}
+	}
+	return ids
+}
+
+func (t *testTx) work(id labrpc.NodeID) string {
+	for _, b := range t.branches {
+		if b.Participant == id {
+			return b.Work
+		}
+	}
+	return ""
+}
+
+// checkLocks checks that every participant holds the locks of what it has in doubt (rule 28).
+func (c *commitCluster) checkLocks() *labtest.Violation {
+	c.mu.Lock()
+	participants, resources := maps.Clone(c.participants), maps.Clone(c.resources)
+	c.mu.Unlock()
+	for _, id := range slices.Sorted(maps.Keys(participants)) {
+		if !c.s.Net.Up(id) {
+			continue
+		}
+		for _, tx := range participants[id].InDoubt() {
+			c.mu.Lock()
+			t, r := c.txs[tx], resources[id]
+			unknown := t == nil
+			free := !unknown && t.outcome[id] == Undecided && r.locks[lockOf(t.work(id))] != tx
+			c.mu.Unlock()
+			switch {
+			case unknown:
+				return breach(ruleInDoubt, "InDoubt() at %v lists %q, which is no transaction", id, tx)
+			case free:
+				return breach(ruleInDoubt, "%v is in doubt about %s, but its resource does not hold the locks of %s", id, tx, tx)
+			}
+		}
+	}
+	return nil
+}
+
+// lockOf returns the key that a work locks: its first word.
+func lockOf(work string) string {
+	key, _, _ := strings.Cut(work, " ")
+	return key
+}
+
+func breach(rule, format string, args ...any) *labtest.Violation {
+	return &labtest.Violation{What: fmt.Sprintf(format, args...), Rule: rule}
+}
+
+func commitNames(ids []labrpc.NodeID) string {
+	var all []string
+	for _, id := range ids {
+		all = append(all, id.String())
+	}
+	return strings.Join(all, ", ")
+}
+
+// fail may be called with c.mu held.
+func (c *commitCluster) fail(rule, format string, args ...any) {
+	c.s.Fail(*breach(rule, format, args...))
+}
+
+// gone reports whether the incarnation is over: what its goroutines still do has no effect.
+func (r *testResource) gone() bool { return r.node.Context().Err() != nil }
+
+// knows returns the transaction, if the work is the one that the participant was given. The caller holds c.mu.
+func (r *testResource) knows(call string, tx TxID, work string) *testTx {
+	t := r.c.txs[tx]
+	switch id := r.node.ID(); {
+	case t == nil || t.work(id) == "":
+		r.c.fail(ruleVote, "%v called %s for %q, in which it does not take part", id, call, tx)
+		return nil
+	case t.work(id) != work:
+		r.c.fail(ruleVote, "%v called %s for %s with the work %q, want %q", id, call, tx, work, t.work(id))
+		return nil
+	}
+	return t
+}
+
+func (r *testResource) Prepare(tx TxID, work string) Vote {
+	vote, takes := r.beginPrepare(tx, work)
+	if takes > 0 {
+		time.Sleep(takes)
+	}
+	r.c.mu.Lock()
+	defer r.c.mu.Unlock()
+	t := r.c.txs[tx]
+	if r.gone() || t == nil {
+		return VoteNo
+	}
+	r.prepared[tx], t.votes[r.node.ID()] = vote, vote
+	return vote
+}
+
+func (r *testResource) beginPrepare(tx TxID, work string) (vote Vote, takes time.Duration) {
+	r.c.mu.Lock()
+	defer r.c.mu.Unlock()
+	t := r.knows("Prepare", tx, work)
+	if r.gone() || t == nil {
+		return VoteNo, 0
+	}
+	id := r.node.ID()
+	before, again := r.prepared[tx]
+	switch {
+	case t.outcome[id] != Undecided:
+		r.c.fail(ruleVote, "%v called Prepare for %s, although it called %s before", id, tx, outcomeCall(t.outcome[id]))
+	case r.restored[tx]:
+		r.c.fail(ruleVote, "%v called Prepare for %s again after a crash, although it called Restore", id, tx)
+	case again && before != VoteReadOnly:
+		r.c.fail(ruleVote, "%v called Prepare for %s a second time, want its first vote again", id, tx)
+	}
+	plan, scripted := t.script[id]
+	if !scripted {
+		plan.vote = VoteYes
+	}
+	key := lockOf(work)
+	if holder, held := r.locks[key]; held && holder != tx {
+		return VoteNo, plan.takes
+	}
+	if plan.vote != VoteNo {
+		r.locks[key] = tx
+	}
+	return plan.vote, plan.takes
+}
+
+func (r *testResource) Restore(tx TxID, work string) {
+	r.c.mu.Lock()
+	defer r.c.mu.Unlock()
+	t := r.knows("Restore", tx, work)
+	if r.gone() || t == nil {
+		return
+	}
+	switch id := r.node.ID(); {
+	case t.votes[id] != VoteYes:
+		r.c.fail(ruleVote, "%v called Restore for %s, but it has not voted yes", id, tx)
+	case r.started:
+		r.c.fail(ruleVote, "%v called Restore for %s after StartParticipant had returned", id, tx)
+	}
+	r.restored[tx] = true
+	r.locks[lockOf(work)] = tx
+}
+
+func (r *testResource) Commit(tx TxID, work string) {
+	r.c.mu.Lock()
+	defer r.c.mu.Unlock()
+	t := r.knows("Commit", tx, work)
+	if r.gone() || t == nil {
+		return
+	}
+	id := r.node.ID()
+	if r.prepared[tx] == VoteReadOnly {
+		r.c.fail(ruleReadOnly, "%v called Commit for %s, in which it voted read-only", id, tx)
+		return
+	}
+	for _, b := range t.branches {
+		vote, voted := t.votes[b.Participant]
+		switch {
+		case t.lost[b.Participant] && !voted:
+			r.c.fail(ruleVote, "%v called Commit for %s, but after a crash %v does not know that it voted yes", id, tx, b.Participant)
+		case !voted:
+			r.c.fail(ruleAllYes, "%v called Commit for %s, but %v has not voted", id, tx, b.Participant)
+		case vote == VoteNo:
+			r.c.fail(ruleAllYes, "%v called Commit for %s, but %v has voted no", id, tx, b.Participant)
+		}
+	}
+	r.end(t, tx, Committed)
+}
+
+func (r *testResource) Abort(tx TxID) {
+	r.c.mu.Lock()
+	defer r.c.mu.Unlock()
+	t := r.c.txs[tx]
+	if r.gone() || t == nil {
+		return
+	}
+	if t.votes[r.node.ID()] != VoteYes {
+		r.unlock(tx) // it has undone its work already
+		return
+	}
+	r.end(t, tx, Aborted)
+}
+
+// end records an outcome. The caller holds c.mu.
+func (r *testResource) end(t *testTx, tx TxID, outcome Outcome) {
+	id := r.node.ID()
+	call := outcomeCall(outcome)
+	other := Committed + Aborted - outcome
+	if wait, must := r.c.mustWait[id]; must && t.outcome[id] == Undecided {
+		r.c.fail(wait.Rule, "%v called %s for %s, although %s", id, call, tx, wait.What)
+	}
+	if by := t.with(other); len(by) > 0 {
+		r.c.fail(r.c.oneOutcome, "%v called %s for %s, but %s called %s", id, call, tx, commitNames(by), outcomeCall(other))
+	}
+	if t.returned == other {
+		r.c.fail(ruleOneOutcome, "%v called %s for %s, but Run has returned that it has %s", id, call, tx, outcomeName(other))
+	}
+	t.outcome[id] = outcome
+	r.unlock(tx)
+}
+
+func (r *testResource) Release(tx TxID) {
+	r.c.mu.Lock()
+	defer r.c.mu.Unlock()
+	if r.gone() {
+		return
+	}
+	if r.prepared[tx] != VoteReadOnly {
+		r.c.fail(ruleReadOnly, "%v called Release for %s, but it has not voted read-only", r.node.ID(), tx)
+	}
+	r.unlock(tx)
+}
+
+func (r *testResource) unlock(tx TxID) {
+	maps.DeleteFunc(r.locks, func(_ string, holder TxID) bool { return holder == tx })
+}
+
+func outcomeName(o Outcome) string {
+	return map[Outcome]string{Undecided: "no outcome", Committed: "committed", Aborted: "aborted"}[o]
+}
+
+// outcomeCall is the method of a resource that gives it an outcome.
+func outcomeCall(o Outcome) string {
+	return map[Outcome]string{Committed: "Commit", Aborted: "Abort"}[o]
+}
+
+// A commitRun is a call of Run.
+type commitRun struct {
+	mu      sync.Mutex
+	done    bool
+	at      time.Duration
+	outcome Outcome
+	err     error
+}
+
+func (r *commitRun) result() (Outcome, error, bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.outcome, r.err, r.done
+}
+
+// add makes a transaction of all participants but those left out, with a key of its own.
+func (c *commitCluster) add(tx TxID, script map[labrpc.NodeID]scriptedVote, leftOut ...labrpc.NodeID) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	t := &testTx{script: script, votes: map[labrpc.NodeID]Vote{}, lost: map[labrpc.NodeID]bool{}, outcome: map[labrpc.NodeID]Outcome{}}
+	for _, id := range c.s.Net.Nodes() {
+		if id != coordinatorNode && !slices.Contains(leftOut, id) {
+			t.branches = append(t.branches, Branch{Participant: id, Work: fmt.Sprintf("%s-%v += %d", tx, id, id)})
+		}
+	}
+	c.txs[tx] = t
+}
+
+// run calls Run in a goroutine of its own, with a context that ends after limit.
+func (c *commitCluster) run(tx TxID, limit time.Duration) *commitRun {
+	c.mu.Lock()
+	coordinator, branches := c.coordinator, slices.Clone(c.txs[tx].branches)
+	c.mu.Unlock()
+	call := &commitRun{}
+	inc := c.s.Net.Incarnation(coordinatorNode)
+	go func() {
+		ctx, cancel := context.WithTimeout(context.Background(), limit)
+		defer cancel()
+		outcome, err := coordinator.Run(ctx, tx, branches)
+		if c.s.Net.Up(coordinatorNode) && c.s.Net.Incarnation(coordinatorNode) == inc {
+			c.checkReturn(tx, outcome, err)
+		}
+		call.mu.Lock()
+		defer call.mu.Unlock()
+		call.done, call.at, call.outcome, call.err = true, c.s.Net.Now(), outcome, err
+	}()
+	return call
+}
+
+// checkReturn compares what Run has returned with what the participants do.
+func (c *commitCluster) checkReturn(tx TxID, outcome Outcome, err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	t := c.txs[tx]
+	if err != nil || outcome == Undecided {
+		if !errors.Is(err, labrpc.ErrDown) {
+			c.fail(ruleRunReturns, "Run returned (%s, %v) for %s, although its node is up", outcomeName(outcome), err, tx)
+		}
+		return
+	}
+	t.returned = outcome
+	other := Committed + Aborted - outcome
+	if by := t.with(other); len(by) > 0 {
+		c.fail(ruleOneOutcome, "Run returned that %s has %s, but %s called %s", tx, outcomeName(outcome), commitNames(by), outcomeCall(other))
+	}
+	for _, b := range t.branches {
+		vote, voted := t.votes[b.Participant]
+		if outcome == Committed && (!voted || vote == VoteNo) && t.outcome[b.Participant] != Committed {
+			c.fail(ruleAllYes, "Run returned that %s has committed, but %v has not voted yes", tx, b.Participant)
+		}
+	}
+}
+
+// returns waits for Run, and checks what it returns.
+func (c *commitCluster) returns(call *commitRun, tx TxID, limit time.Duration, want Outcome) {
+	c.s.WaitFor(limit, *breach(ruleRunReturns, "Run of %s has not returned within %v", tx, limit), func() bool { _, _, done := call.result(); return done })
+	if got, err, _ := call.result(); got != want {
+		c.s.Failf(ruleRunReturns, "Run of %s returned (%s, %v), want %s", tx, outcomeName(got), err, outcomeName(want))
+	}
+}
+
+// ends waits for Run, whatever it returns.
+func (c *commitCluster) ends(call *commitRun, tx TxID, limit time.Duration) {
+	c.s.WaitFor(limit, *breach(ruleRunReturns, "Run of %s has not returned within %v", tx, limit), func() bool { _, _, done := call.result(); return done })
+}
+
+// voted waits until the participants have voted.
+func (c *commitCluster) voted(tx TxID, ids ...labrpc.NodeID) {
+	c.s.WaitFor(5*time.Second, *breach(ruleRunReturns, "in %s, %s have not voted within 5s, although all nodes are up and connected", tx, commitNames(ids)), func() bool {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		for _, id := range ids {
+			if _, voted := c.txs[tx].votes[id]; !voted {
+				return false
+			}
+		}
+		return true
+	})
+}
+
+// mustNotEnd says why the participants cannot know an outcome: they must wait.
+func (c *commitCluster) mustNotEnd(rule, why string, ids ...labrpc.NodeID) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, id := range ids {
+		c.mustWait[id] = labtest.Violation{Rule: rule, What: why}
+	}
+}
+
+// mayEnd ends that.
+func (c *commitCluster) mayEnd(ids ...labrpc.NodeID) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, id := range ids {
+		delete(c.mustWait, id)
+	}
+}
+
+// inDoubt checks that the participants are in doubt about tx, and about nothing else.
+func (c *commitCluster) inDoubt(tx TxID, ids ...labrpc.NodeID) {
+	for _, id := range ids {
+		if got := c.participants[id].InDoubt(); !slices.Equal(got, []TxID{tx}) {
+			c.s.Failf(ruleInDoubt, "InDoubt() = %v at %v, which has voted yes in %s and knows no outcome, want [%s]", got, id, tx, tx)
+		}
+	}
+}
+
+// learns waits until the participants have the outcome.
+func (c *commitCluster) learns(limit time.Duration, tx TxID, want Outcome, ids ...labrpc.NodeID) {
+	for _, id := range ids {
+		c.s.WaitFor(limit, *breach(ruleLearns, "%v has not called %s for %s within %v, although a node that knows the outcome is connected to it",
+			id, outcomeCall(want), tx, limit), func() bool { return c.outcome(tx, id) == want })
+	}
+}
+
+// outcome is the outcome that a participant has given to its resource.
+func (c *commitCluster) outcome(tx TxID, id labrpc.NodeID) Outcome {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.txs[tx].outcome[id]
+}
+
+// settles waits until no participant is in doubt or holds a lock. All nodes are up and connected.
+func (c *commitCluster) settles(limit time.Duration) {
+	if c.s.Until(limit, func() bool { return c.unsettled() == nil }) {
+		return
+	}
+	v := c.unsettled()
+	v.What += fmt.Sprintf(" %v after all nodes were up and connected", limit)
+	c.s.Fail(*v)
+}
+
+func (c *commitCluster) unsettled() *labtest.Violation {
+	for _, id := range slices.Sorted(maps.Keys(c.participants)) {
+		if doubt := c.participants[id].InDoubt(); len(doubt) > 0 {
+			return breach(ruleLearns, "%v is in doubt about %s", id, doubt[0])
+		}
+		if v := c.keepsLock(id); v != nil {
+			return v
+		}
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, tx := range slices.Sorted(maps.Keys(c.txs)) {
+		t := c.txs[tx]
+		for _, b := range t.branches {
+			if t.votes[b.Participant] == VoteYes && t.outcome[b.Participant] == Undecided {
+				return breach(ruleLearns, "%v voted yes in %s, but has called neither Commit nor Abort", b.Participant, tx)
+			}
+		}
+	}
+	return nil
+}
+
+func (c *commitCluster) keepsLock(id labrpc.NodeID) *labtest.Violation {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	locks := c.resources[id].locks
+	for _, key := range slices.Sorted(maps.Keys(locks)) {
+		holder := locks[key]
+		rule := ruleLearns
+		if c.resources[id].prepared[holder] == VoteReadOnly {
+			rule = ruleReadOnly
+		}
+		return breach(rule, "%v still holds the locks of %s", id, holder)
+	}
+	return nil
+}
+
+// has checks the outcome at every participant that voted yes.
+func (c *commitCluster) has(tx TxID, want Outcome) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	t := c.txs[tx]
+	for _, b := range t.branches {
+		if t.votes[b.Participant] == VoteYes && t.outcome[b.Participant] != want {
+			c.s.Failf(ruleOneOutcome, "%s has %s at %v, want %s", tx, outcomeName(t.outcome[b.Participant]), b.Participant, outcomeName(want))
+		}
+	}
+}
+
+// isSilent checks that nobody sends when nothing is left to do.
+func (c *commitCluster) isSilent() {
+	before := c.s.Net.Stats(labrpc.Match{}).Sent
+	c.s.Run(time.Minute)
+	if n := c.s.Net.Stats(labrpc.Match{}).Sent - before; n > 0 {
+		c.s.Failf(ruleCost, "the nodes sent %d messages in a minute, although every transaction has ended", n)
+	}
+}

@@ -1,0 +1,324 @@
+package transactions_test
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"distlabs/internal/harness/labtest"
+	"distlabs/labrpc"
+)
+
+// What the crash tests meet.
+const (
+	coverInCommit   = "a crash interrupted a Commit"
+	coverBetween    = "a crash came when several transactions had committed and the next had not"
+	coverInRecovery = "a crash interrupted a recovery"
+	coverShownEarly = "a crash interrupted a Commit that others waited for"
+)
+
+// A change is what a transaction of the crash tests writes: nil deletes.
+type change map[string]*string
+
+func text(s string) *string { return &s }
+
+// crashChanges are the transactions that commit one after another. The last fits into no single record.
+func crashChanges() []change {
+	big := change{"x": nil, "w": text("last")}
+	for i := range 12 {
+		big[fmt.Sprintf("k%02d", i)] = text(fmt.Sprintf("new%d%s", i, strings.Repeat("n", 150)))
+	}
+	return []change{
+		{"x": text("1"), "y": text("1"), "z": nil},
+		{"x": text("2"), "y": nil, "new": text("2")},
+		big,
+	}
+}
+
+// apply makes a change to a state.
+func (c change) apply(state map[string]string) map[string]string {
+	next := maps.Clone(state)
+	for key, value := range c {
+		delete(next, key)
+		if value != nil {
+			next[key] = *value
+		}
+	}
+	return next
+}
+
+// crashAtEveryWrite commits transactions one after another, and crashes the node at one disk write after another, in half of the cases once more during
+// the recovery. Another transaction has written and not committed. What is there after the restart is what some of the transactions wrote: the first so
+// many, all whose Commit returned nil, and at most one more.
+func (d *db) crashAtEveryWrite() {
+	s := d.s
+	start := map[string]string{"x": "0", "y": "0", "z": "0"}
+	for i := range 12 {
+		start[fmt.Sprintf("k%02d", i)] = fmt.Sprint("old", i)
+	}
+	for n := 0; ; n++ {
+		d.clear(start)
+		s.Net.CrashAtWrite(1, labrpc.CrashPoint{Write: s.Net.Writes(1) + 1 + n/2, After: n%2 == 1})
+		bystander := d.beginTx()
+		bystander.put("u1", "uncommitted")
+		bystander.delete("u2")
+		states := []map[string]string{start}
+		sure := 0
+		for _, c := range crashChanges() {
+			states = append(states, c.apply(states[len(states)-1]))
+			if d.commits(c) {
+				sure++
+			}
+			if !s.Net.Up(1) {
+				break
+			}
+		}
+		s.Until(time.Second, func() bool { return !s.Net.Up(1) })
+		over := s.Net.Up(1)
+		if !over {
+			d.crashed()
+			if sure < len(states)-1 {
+				s.Cover(coverInCommit)
+			}
+			if sure > 1 {
+				s.Cover(coverBetween)
+			}
+		}
+		s.Net.CrashAtWrite(1, labrpc.CrashPoint{})
+		d.recoverWithCrash(n)
+		d.isOneOf(states[sure:])
+		if over {
+			return
+		}
+	}
+}
+
+// clear makes the store have exactly these pairs, in a state of rest.
+func (d *db) clear(pairs map[string]string) {
+	t := d.beginTx()
+	c := t.now(d.rules.quick, t.goScan("", ""))
+	for _, p := range c.pairs {
+		if _, stays := pairs[p.Key]; !stays {
+			t.delete(p.Key)
+		}
+	}
+	for _, key := range slices.Sorted(maps.Keys(pairs)) {
+		t.put(key, pairs[key])
+	}
+	t.commit()
+	d.run(time.Second)
+}
+
+// commits commits a change, and reports whether Commit returned nil.
+func (d *db) commits(c change) bool {
+	t := d.beginTx()
+	for _, key := range slices.Sorted(maps.Keys(c)) {
+		var op *call
+		if c[key] == nil {
+			op = t.goDelete(key)
+		} else {
+			op = t.goPut(key, *c[key])
+		}
+		d.run(time.Microsecond)
+		if !d.s.Net.Up(1) {
+			return false
+		}
+		d.wait(d.rules.quick, quickly, op)
+	}
+	commit := t.goCommit()
+	d.s.Until(time.Second, func() bool { return commit.over() || !d.s.Net.Up(1) })
+	d.observe()
+	return t.outcome == committed
+}
+
+// recoverWithCrash starts the node. If n is odd, it crashes at some write of the recovery, and is started again.
+func (d *db) recoverWithCrash(n int) {
+	d.s.Net.Crash(1)
+	if n%2 == 1 {
+		ended := d.begin()
+		d.s.Net.CrashAtWrite(1, labrpc.CrashPoint{Write: 1 + n/2%7, After: n%4 == 1})
+		d.s.Until(time.Second, func() bool { return ended() || !d.s.Net.Up(1) })
+		d.s.Run(soon)
+		if !d.s.Net.Up(1) {
+			d.s.Cover(coverInRecovery)
+		}
+		d.crash()
+	}
+	d.start()
+}
+
+// isOneOf checks the state after a restart: that after the transactions which are sure, or one more.
+func (d *db) isOneOf(states []map[string]string) {
+	t := d.beginTx()
+	c := t.now(d.rules.quick, t.goScan("", ""))
+	t.commit()
+	got := pairText(c.pairs)
+	for _, state := range states {
+		if got == "["+modelText(state, "", "")+"]" {
+			return
+		}
+	}
+	have := map[string]string{}
+	for _, p := range c.pairs {
+		have[p.Key] = p.Value
+	}
+	before, after := states[0], states[len(states)-1]
+	what, rule := "some keys have the values from before the interrupted transaction and some those from after", d.rules.whole
+	var seen []string
+	for _, key := range slices.Sorted(maps.Keys(merged(have, merged(before, after)))) {
+		got, ok := have[key]
+		old, was := before[key]
+		now, is := after[key]
+		if got == old && ok == was && got == now && ok == is {
+			continue
+		}
+		line := fmt.Sprintf("%s=%.20q after the restart; %.20q after the last Commit that returned nil", key, got, old)
+		if len(states) > 1 {
+			line += fmt.Sprintf("; %.20q after the interrupted one", now)
+		}
+		seen = append(seen, line)
+		switch {
+		case got == old && ok == was, got == now && ok == is:
+		case strings.HasPrefix(key, "u"):
+			what, rule = fmt.Sprintf("%s=%s is there, which a transaction wrote that had not committed", key, got), d.rules.whole
+		default:
+			what, rule = fmt.Sprintf("%s=%.20q is not what the last transaction that committed wrote", key, got), d.rules.durable
+		}
+	}
+	d.s.Fail(labtest.Violation{
+		What: fmt.Sprintf("after a crash and a restart at %v, %s", brief(d.s.Net.Now()), what),
+		Rule: rule, Seen: seen[:min(len(seen), 8)],
+	})
+}
+
+func merged(a, b map[string]string) map[string]string {
+	all := maps.Clone(a)
+	maps.Copy(all, b)
+	return all
+}
+
+// shownIsDurable lets a transaction commit to a slow disk while others want to read what it wrote, and crashes the node at each write of the
+// Commit. Whoever has read the new value before the crash is right after it.
+func (d *db) shownIsDurable() {
+	s := d.s
+	for n := range 8 {
+		d.clear(map[string]string{"x": "1", "y": "1"})
+		d.disk.setLatency(200 * time.Millisecond)
+		writer := d.beginTx()
+		writer.put("x", "2")
+		writer.put("y", "2")
+		get, scan := d.beginTx().goGet("x"), d.beginTx().goScan("y", "z")
+		d.run(time.Millisecond)
+		s.Net.CrashAtWrite(1, labrpc.CrashPoint{Write: s.Net.Writes(1) + 1 + n/2, After: n%2 == 1})
+		commit := writer.goCommit()
+		var late []*call
+		for s.Net.Up(1) && s.Net.Now() < commit.began+3*time.Second {
+			if len(late) < 20 { // those that come while the Commit is under way
+				late = append(late, d.beginTx().goGet("y"))
+			}
+			d.run(50 * time.Millisecond)
+		}
+		crashed := s.Net.Now()
+		if !s.Net.Up(1) {
+			d.crashed()
+			if writer.outcome == unknown {
+				s.Cover(coverShownEarly)
+			}
+		}
+		crashed -= 50 * time.Millisecond // it came after that
+		s.Net.CrashAtWrite(1, labrpc.CrashPoint{})
+		d.restart()
+		t := d.beginTx()
+		now := t.now(d.rules.quick, t.goGet("x"))
+		t.commit()
+		for _, c := range append(late, get, scan) {
+			if c.ended >= crashed || c.err != nil || now.value == "2" {
+				continue
+			}
+			if c.value == "2" || pairText(c.pairs) == "[y=2]" {
+				s.Fail(labtest.Violation{
+					What: fmt.Sprintf("%s of %s returned %s at %v, but the node crashed in the Commit of %s, and after the restart x=%s",
+						c.what, c.txn.name, c.result(), brief(c.ended), writer.name, now.value),
+					Rule: d.rules.shown, Seen: d.describe(),
+				})
+			}
+		}
+	}
+}
+
+// spaceOnDisk checks that the disk has little more than the data, a while after transactions of all kinds, and crashes.
+func (d *db) spaceOnDisk() {
+	r := d.s.Rand()
+	for round := range 4 {
+		for i := range 30 {
+			t := d.beginTx()
+			for range 1 + r.IntN(20) {
+				key := fmt.Sprintf("key %02d", r.IntN(40))
+				switch r.IntN(4) {
+				case 0:
+					t.delete(key)
+				default:
+					t.put(key, strings.Repeat("v", r.IntN(200)))
+				}
+			}
+			if i%5 == 0 {
+				t.abort()
+			} else {
+				t.commit()
+			}
+		}
+		for range 6 * (round % 2) { // crash in the middle of a large transaction
+			t := d.beginTx()
+			for i := range 40 {
+				t.put(fmt.Sprintf("key %02d", i), strings.Repeat("w", 200))
+			}
+			d.s.Net.CrashAtWrite(1, labrpc.CrashPoint{Write: d.s.Net.Writes(1) + 9})
+			t.goCommit()
+			d.s.Until(time.Second, func() bool { return !d.s.Net.Up(1) })
+			if !d.s.Net.Up(1) {
+				d.crashed()
+			}
+			d.restart()
+		}
+		d.run(10 * time.Second)
+		t := d.beginTx()
+		c := t.now(d.rules.quick, t.goScan("", ""))
+		t.commit()
+		limit := 4096
+		for _, p := range c.pairs {
+			limit += 200 + 2*(len(p.Key)+len(p.Value))
+		}
+		used, disk := 0, d.s.Net.Disk(1)
+		var largest []string
+		for _, name := range disk.Names() {
+			b, _ := disk.Read(name)
+			used += len(name) + len(b)
+			largest = append(largest, name)
+		}
+		if used > limit {
+			d.s.Fail(labtest.Violation{
+				What: fmt.Sprintf("the disk has %d bytes in %d records at %v, 10s after the last transaction, want at most %d for %d keys",
+					used, len(largest), brief(d.s.Net.Now()), limit, len(c.pairs)),
+				Rule: d.rules.space, Seen: []string{"the first records: " + strings.Join(largest[:min(len(largest), 12)], " ")},
+			})
+		}
+	}
+}
+
+// crashEndsCalls crashes the node while calls wait for each other, and for the disk.
+func (d *db) crashEndsCalls() {
+	for range 3 {
+		writer, reader, second := d.beginTx(), d.beginTx(), d.beginTx()
+		writer.put("x", "2")
+		reader.goGet("x")
+		second.goPut("x", "3")
+		d.run(time.Millisecond)
+		d.disk.setLatency(time.Minute)
+		writer.goCommit()
+		d.run(time.Second)
+		d.restart()
+		d.holds(d.rules.whole, "")
+	}
+}

@@ -1,0 +1,9 @@
+package transactions_test
+
+import (
+	"testing"
+
+	"distlabs/internal/harness/labtest"
+)
+
+func TestMain(m *testing.M) { labtest.Main(m) }

@@ -1,0 +1,558 @@
+package transactions_test
+
+import (
+	"fmt"
+	"slices"
+	"testing"
+	"time"
+
+	"distlabs/internal/harness/labtest"
+	"distlabs/labrpc"
+	"distlabs/labs/07-transactions"
+)
+
+const (
+	ruleSerial7A    = "the transactions that committed have the results of a serial order, which agrees with real time (rule 1)"
+	ruleWaits7A     = "a call that conflicts with another running transaction waits until that one is over, unless one of the two is aborted (rule 1)"
+	ruleOwn7A       = "Get and Scan see what the transaction itself wrote last; Scan returns each key of its range that has a value once, sorted (rule 2)"
+	ruleNoTrace7A   = "what an aborted transaction wrote has no effect, whether its client or the store aborted it (rule 3)"
+	ruleOver7A      = "once a transaction is over, each call returns an error that wraps ErrAborted or ErrOver, and has no effect (rule 3)"
+	ruleQuick7A     = "a call returns nil within 20ms, and Commit within 5ms more per written key, unless the transaction conflicts with another (rule 4)"
+	ruleOldest7A    = "the store does not abort a transaction that is older than all that it conflicts with, unless it is in a circle, however long it waits (rule 5)"
+	ruleDeadlock7A  = "500ms after transactions began to wait for each other in a circle, at least one is aborted and at least one is not (rule 6)"
+	ruleGoesOn7A    = "when a transaction of a circle is aborted, what it had is free, and at least one of the others goes on (rules 6 and 7)"
+	ruleRelease7A   = "100ms after a transaction is over, no call waits for it any more (rule 7)"
+	ruleStarve7A    = "a call returns within 100ms once all transactions are over that had used or asked for its keys before (rule 8)"
+	ruleDurable7A   = "no crash undoes a transaction whose Commit has returned nil, or a part of it (rule 9)"
+	ruleWhole7A     = "after a crash, a transaction in Commit is there with all of its writes or none, and one before Commit with none (rule 10)"
+	ruleShown7A     = "no crash undoes a value that a Get or Scan of another transaction has returned (rule 11)"
+	ruleRecords7A   = "no record on the disk has more than MaxRecord bytes (rule 12)"
+	ruleSpace7A     = "10s after the last transaction is over, the disk has at most 4096 bytes, and per key 200 and twice its own and its value's (rule 12)"
+	ruleOpenEnds7A  = "the store opens within 10s, and when the node crashes each call returns an error within 100ms (rule 12)"
+	circle          = "transactions waited for each other in a circle"
+	waitsForWriter  = "the other transaction has written the key and is running"
+	waitsForReader  = "the other transaction has read the key and is running"
+	waitsForScanner = "the other transaction has scanned a range with the key and is running"
+)
+
+var rules7A = storeRules{
+	own: ruleOwn7A, noTrace: ruleNoTrace7A, over: ruleOver7A, begin: ruleQuick7A, quick: ruleQuick7A, durable: ruleDurable7A, whole: ruleWhole7A,
+	shown: ruleShown7A, records: ruleRecords7A, space: ruleSpace7A, ends: ruleOpenEnds7A,
+}
+
+func openLock(node *labrpc.Node, disk transactions.Disk) (store, error) {
+	return transactions.OpenLockStore(node, disk)
+}
+
+func newLockDB(s *labtest.Sim) *db { return newDB(s, rules7A, openLock) }
+
+// Transactions one after another do what a sorted map would do, with any strings (rules 2 and 3).
+func TestReadsAndWrites7A(t *testing.T) {
+	labtest.Run(t, labtest.Config{Nodes: 1, Seeds: 5, MustCover: coverModel}, func(s *labtest.Sim) {
+		newLockDB(s).againstModel()
+	})
+}
+
+// A Get or a Scan of what another has written waits until the other is over, and sees what it wrote only if it committed (rules 1, 3 and 7).
+func TestReaderWaits7A(t *testing.T) {
+	labtest.Run(t, labtest.Config{Nodes: 1, Seeds: 4}, func(s *labtest.Sim) {
+		d := newLockDB(s)
+		d.load("a=1 b=2 c=3")
+		write := map[string]func(t *txn) *call{
+			"Put":    func(t *txn) *call { return t.goPut("b", "7") },
+			"Append": func(t *txn) *call { return t.goAppend("b", "7") },
+			"Delete": func(t *txn) *call { return t.goDelete("b") },
+			"insert": func(t *txn) *call { return t.goPut("bb", "7") },
+		}
+		after := map[string]string{"Put": "7", "Append": "27", "Delete": "", "insert": "7"}
+		for _, how := range []string{"Put", "Append", "Delete", "insert"} {
+			for _, commits := range []bool{false, true} {
+				key, before := "b", "2"
+				if how == "insert" {
+					key, before = "bb", ""
+				}
+				writer, reader, scanner := d.beginTx(), d.beginTx(), d.beginTx()
+				writer.now(ruleQuick7A, write[how](writer))
+				get := reader.goGet(key)
+				d.waits(ruleWaits7A, get, waitsForWriter)
+				scan := scanner.goScan("b", "c")
+				d.waits(ruleWaits7A, scan, waitsForWriter)
+				want := before
+				if commits {
+					writer.commit()
+					want = after[how]
+				} else {
+					writer.abort()
+				}
+				d.wait(ruleRelease7A, soon, get, scan)
+				rule := ruleNoTrace7A
+				if commits {
+					rule = ruleSerial7A
+				}
+				if get.granted() {
+					reader.hasValue(rule, get, want)
+					reader.commit()
+				}
+				pairs := map[string]string{"b2": "b=2", "b7": "b=7", "b27": "b=27", "b": "", "bb": "b=2", "bb7": "b=2 bb=7"}
+				if scan.granted() {
+					scanner.hasPairs(rule, scan, pairs[key+want])
+					scanner.commit()
+				}
+				clean := d.beginTx()
+				clean.put("b", "2")
+				clean.delete("bb")
+				clean.commit()
+			}
+		}
+	})
+}
+
+// A writer waits until each reader of the key is over. That holds for a key that does not exist, and for a reader that wants to write, too (rule 1).
+func TestWriterWaits7A(t *testing.T) {
+	labtest.Run(t, labtest.Config{Nodes: 1, Seeds: 2}, func(s *labtest.Sim) {
+		d := newLockDB(s)
+		d.load("x=1")
+		for _, key := range []string{"x", "absent"} {
+			want := map[string]string{"x": "1", "absent": ""}[key]
+			for i, write := range []func(t *txn) *call{
+				func(t *txn) *call { return t.goPut(key, "8") },
+				func(t *txn) *call { return t.goAppend(key, "8") },
+				func(t *txn) *call { return t.goDelete(key) },
+			} {
+				reader, writer := d.beginTx(), d.beginTx()
+				reader.sees(ruleSerial7A, key, want)
+				put := write(writer)
+				d.waits(ruleWaits7A, put, waitsForReader)
+				reader.sees(ruleSerial7A, key, want)
+				reader.commit()
+				d.wait(ruleRelease7A, soon, put)
+				writer.abort()
+
+				// Two readers, the younger of which wants to write.
+				second, first := d.beginTx(), d.beginTx()
+				first.sees(ruleSerial7A, key, want)
+				second.sees(ruleSerial7A, key, want)
+				put = write(first)
+				d.waits(ruleWaits7A, put, waitsForReader)
+				second.sees(ruleSerial7A, key, want)
+				if i == 1 {
+					second.abort()
+				} else {
+					second.commit()
+				}
+				d.wait(ruleRelease7A, soon, put)
+				first.abort()
+			}
+		}
+
+		// A writer waits for a writer.
+		first, second := d.beginTx(), d.beginTx()
+		first.put("x", "2")
+		first.put("y", "2")
+		put := second.goPut("y", "3")
+		d.waits(ruleWaits7A, put, waitsForWriter)
+		first.commit()
+		d.wait(ruleRelease7A, soon, put)
+		if put.granted() {
+			second.put("x", "3")
+			second.commit()
+			d.holds(ruleSerial7A, "x=3 y=3")
+		} else {
+			d.holds(ruleSerial7A, "x=2 y=2")
+		}
+	})
+}
+
+// What a Scan did not find may not come into its range while the transaction runs (rule 1).
+func TestPhantom7A(t *testing.T) {
+	labtest.Run(t, labtest.Config{Nodes: 1, Seeds: 2}, func(s *labtest.Sim) {
+		d := newLockDB(s)
+		d.load("b=1 m=1")
+		for _, c := range []struct {
+			from, to, found, key string
+			write                func(t *txn, key string) *call
+		}{
+			{"c", "e", "", "d", func(t *txn, key string) *call { return t.goPut(key, "2") }},
+			{"c", "e", "", "c", func(t *txn, key string) *call { return t.goAppend(key, "2") }},
+			{"a", "n", "b=1 m=1", "aa", func(t *txn, key string) *call { return t.goPut(key, "2") }},
+			{"a", "n", "b=1 m=1", "mm", func(t *txn, key string) *call { return t.goPut(key, "2") }},
+			{"a", "c", "b=1", "b", func(t *txn, key string) *call { return t.goDelete(key) }},
+			{"z", "", "", "zz", func(t *txn, key string) *call { return t.goPut(key, "2") }},
+			{"", "", "b=1 m=1", "", func(t *txn, key string) *call { return t.goPut(key, "2") }},
+			{"", "b", "", "a", func(t *txn, key string) *call { return t.goPut(key, "2") }},
+		} {
+			reader, writer := d.beginTx(), d.beginTx()
+			reader.finds(ruleSerial7A, c.from, c.to, c.found)
+			put := c.write(writer, c.key)
+			d.waits(ruleWaits7A, put, waitsForScanner)
+			reader.finds(ruleSerial7A, c.from, c.to, c.found)
+			reader.commit()
+			d.wait(ruleRelease7A, soon, put)
+			writer.abort()
+		}
+
+		// Two transactions each look for a key in the range and insert one of their own: only one may have found none.
+		first, second := d.beginTx(), d.beginTx()
+		first.finds(ruleSerial7A, "p", "q", "")
+		second.finds(ruleSerial7A, "p", "q", "")
+		one, two := first.goPut("p1", "1"), second.goPut("p2", "1")
+		d.run(deadlockIn)
+		if one.over() && two.over() && !one.aborted() && !two.aborted() {
+			s.Failf(ruleSerial7A, "%s and %s both found no key in the range, and both put one into it by %v, want one of them to wait", first.name, second.name, brief(s.Net.Now()))
+		}
+		if one.aborted() == two.aborted() || !one.over() || !two.over() {
+			s.Fail(labtest.Violation{
+				What: fmt.Sprintf("%s and %s both scanned an empty range and put a key into it: %v after the last call not exactly one goes on", first.name, second.name, deadlockIn),
+				Rule: ruleDeadlock7A, Seen: d.describe(),
+			})
+		}
+	})
+}
+
+// Transactions that only read, or use other keys, neither wait for each other nor are aborted (rule 4).
+func TestNoNeedlessWait7A(t *testing.T) {
+	labtest.Run(t, labtest.Config{Nodes: 1, Seeds: 2}, func(s *labtest.Sim) {
+		d := newLockDB(s)
+		d.load("a=1 b=2 c=3 d=4 e=5")
+		writer := d.beginTx()
+		writer.put("c", "6")
+		writer.put("cc", "6")
+		waiting := d.beginTx()
+		held := waiting.goGet("c")
+		d.waits(ruleWaits7A, held, waitsForWriter)
+
+		var readers []*txn
+		for range 4 {
+			r := d.beginTx()
+			readers = append(readers, r)
+			r.sees(ruleQuick7A, "a", "1")
+			r.sees(ruleQuick7A, "none", "")
+			r.finds(ruleQuick7A, "", "b", "a=1")
+			r.finds(ruleQuick7A, "d", "", "d=4 e=5")
+		}
+		other := d.beginTx()
+		other.put("bxx", "7")
+		other.put("c2", "7")
+		other.delete("bx")
+		other.commit()
+		readers[0].commit()
+		readers[1].abort()
+		readers[2].sees(ruleQuick7A, "a", "1")
+		readers[2].commit()
+		readers[3].sees(ruleQuick7A, "e", "5")
+		readers[3].commit()
+
+		// The writes of others take their time on the disk. That is nobody's business who uses other keys.
+		d.disk.setLatency(2 * time.Second)
+		commit := writer.goCommit()
+		d.run(10 * time.Millisecond)
+		bystander := d.beginTx()
+		bystander.sees(ruleQuick7A, "a", "1")
+		bystander.put("f", "8")
+		bystander.finds(ruleQuick7A, "e", "", "e=5 f=8")
+		bystander.abort()
+		if commit.over() {
+			s.Failf(ruleDurable7A, "Commit of %s returned %s after %v, although the disk takes 2s per write", writer.name, commit.result(), commit.ended-commit.began)
+		}
+		d.disk.setLatency(0)
+		d.wait(ruleQuick7A, 20*time.Second, commit)
+		d.wait(ruleRelease7A, soon, held)
+		if held.granted() {
+			waiting.hasValue(ruleSerial7A, held, "6")
+		}
+	})
+}
+
+// A transaction waits as long as the other runs, and is not aborted if it is the older one; a transaction in no circle goes on (rule 5).
+func TestOldestGoesOn7A(t *testing.T) {
+	labtest.Run(t, labtest.Config{Nodes: 1, Seeds: 2}, func(s *labtest.Sim) {
+		d := newLockDB(s)
+		d.load("x=1 y=1")
+		for _, write := range []bool{false, true} {
+			for _, long := range []time.Duration{time.Second, time.Minute} {
+				older, younger := d.beginTx(), d.beginTx()
+				younger.put("x", "2")
+				var wants *call
+				if write {
+					wants = older.goPut("x", "3")
+				} else {
+					wants = older.goScan("", "")
+				}
+				d.run(long)
+				d.checkOldest(older)
+				younger.abort()
+				d.wait(ruleRelease7A, soon, wants)
+				d.checkOldest(older)
+				older.sees(ruleQuick7A, "y", "1")
+				older.commit()
+
+				older, younger = d.beginTx(), d.beginTx()
+				older.put("x", "1")
+				wants = younger.goPut("x", "5")
+				d.run(long)
+				d.checkOldest(older)
+				older.put("y", "1")
+				older.commit()
+				d.wait(ruleRelease7A, soon, wants)
+				younger.abort()
+			}
+		}
+	})
+}
+
+// checkOldest checks that the store has not aborted a transaction.
+func (d *db) checkOldest(t *txn) {
+	d.observe()
+	if t.outcome == byStore {
+		d.s.Fail(labtest.Violation{
+			What: fmt.Sprintf("the store aborted %s at %v (%v), although it is older than the transactions that it conflicts with, and in no circle", t.name, brief(t.ret), t.busy.err),
+			Rule: ruleOldest7A, Seen: d.describe(),
+		})
+	}
+}
+
+// Transactions wait for each other in a circle: two or more keys, ranges, readers that want to write, and a circle through the queue for
+// a key. Some go on, and what the aborted ones had is free and as it was (rules 3, 6 and 7).
+func TestDeadlock7A(t *testing.T) {
+	get := func(key string) func(t *txn) *call { return func(t *txn) *call { return t.goGet(key) } }
+	put := func(key string) func(t *txn) *call { return func(t *txn) *call { return t.goPut(key, "9"+t.name) } }
+	scan := func(from, to string) func(t *txn) *call { return func(t *txn) *call { return t.goScan(from, to) } }
+	type steps = []func(t *txn) *call
+	cases := []struct {
+		name string
+		has  steps // one call of each transaction that does not wait
+		asks steps // one call of each transaction that closes the circle; nil for none
+	}{
+		{"two writers", steps{put("a"), put("b")}, steps{put("b"), put("a")}},
+		{"a reader and a writer", steps{get("a"), put("b")}, steps{get("b"), put("a")}},
+		{"two readers of a key that want to write it", steps{get("a"), get("a")}, steps{put("a"), put("a")}},
+		{"two that scanned a range", steps{scan("a", "c"), scan("b", "d")}, steps{put("bx"), put("bb")}},
+		{"a scan and a new key", steps{put("bb"), put("d")}, steps{scan("c", ""), scan("a", "c")}},
+		{"three writers", steps{put("a"), put("b"), put("c")}, steps{put("b"), put("c"), put("a")}},
+		{"five in a circle", steps{put("a"), put("b"), put("c"), put("d"), get("e")}, steps{get("b"), put("c"), get("d"), put("e"), scan("", "b")}},
+		{"three readers that want to write", steps{get("a"), scan("", "b"), get("a")}, steps{put("a"), put("a"), put("a")}},
+	}
+	labtest.Run(t, labtest.Config{Nodes: 1, Seeds: 8, MustCover: []string{circle}}, func(s *labtest.Sim) {
+		d := newLockDB(s)
+		d.load("a=1 b=1 c=1 d=1 e=1")
+		for _, c := range cases {
+			d.deadlock(c.name, c.has, c.asks)
+			reset := d.beginTx()
+			for _, key := range []string{"a", "b", "c", "d", "e"} {
+				reset.put(key, "1")
+			}
+			reset.delete("bb")
+			reset.delete("bx")
+			reset.commit()
+		}
+	})
+}
+
+// deadlock makes a circle, in an order that follows from the seed, and commits those that go on until all are over.
+func (d *db) deadlock(name string, has, asks []func(t *txn) *call) {
+	r := d.s.Rand()
+	var all []*txn
+	for range has {
+		all = append(all, d.beginTx())
+	}
+	r.Shuffle(len(all), func(i, j int) { all[i], all[j] = all[j], all[i] })
+	for i, f := range has {
+		all[i].now(ruleQuick7A, f(all[i]))
+	}
+	started := d.s.Net.Now()
+	calls := map[*txn]*call{}
+	for _, i := range r.Perm(len(asks)) {
+		if !all[i].ended() { // wound-wait aborts early
+			calls[all[i]] = asks[i](all[i])
+			d.run(time.Microsecond)
+		}
+	}
+	d.s.Cover(circle)
+	d.run(deadlockIn)
+	end := d.s.Net.Now()
+	victims, rest := 0, 0
+	for _, t := range all {
+		switch {
+		case t.outcome == byStore:
+			victims++
+		case calls[t].over():
+			rest++
+		}
+	}
+	if victims > 0 && rest == 0 && victims < len(all) {
+		d.s.Fail(labtest.Violation{
+			What: fmt.Sprintf("%s (%s): %d of %d transactions were aborted by %v, but the others wait still", circle, name, victims, len(all), brief(end)),
+			Rule: ruleGoesOn7A, Seen: d.describe(),
+		})
+	}
+	if victims == 0 || rest == 0 {
+		d.s.Fail(labtest.Violation{
+			What: fmt.Sprintf("%s (%s): %d of %d transactions were aborted and %d went on by %v, want at least one of each",
+				circle, name, victims, len(all), rest, brief(end)),
+			Rule: ruleDeadlock7A, Seen: d.describe(),
+		})
+	}
+	// Those that are not aborted go on one after another; a further circle may come of it.
+	for range len(all) {
+		for _, t := range all {
+			if !t.ended() && t.busy.over() {
+				d.wait(ruleQuick7A, quickly+perKey*2, t.goCommit())
+			}
+		}
+		d.run(soon)
+	}
+	for _, t := range all {
+		if !t.ended() {
+			d.s.Fail(labtest.Violation{
+				What: fmt.Sprintf("%s of %s (%s), called at %v, waits at %v, although all others are over", t.busy.what, t.name, name, brief(started), brief(d.s.Net.Now())),
+				Rule: ruleRelease7A, Seen: d.describe(),
+			})
+		}
+		if t.outcome == byStore {
+			d.afterAbort(t)
+		}
+	}
+	d.noTrace(all)
+}
+
+// afterAbort checks that a transaction which the store aborted is over.
+func (d *db) afterAbort(t *txn) {
+	tx := t.tx
+	for _, late := range []struct {
+		name string
+		call func() error
+	}{
+		{"Put", func() error { return tx.Put("a", "late") }},
+		{"Commit", tx.Commit},
+	} {
+		c := d.async(t, late.name, func(*call) error { return late.call() })
+		d.wait(ruleOver7A, quickly, c)
+		if c.err == nil {
+			d.s.Failf(ruleOver7A, "%s of %s returned nil at %v, although the store had aborted it at %v", late.name, t.name, brief(c.ended), brief(t.ret))
+		}
+	}
+}
+
+// noTrace checks that each key has the value of a transaction that committed, or the old one.
+func (d *db) noTrace(all []*txn) {
+	reader := d.beginTx()
+	c := reader.now(ruleRelease7A, reader.goScan("", ""))
+	reader.commit()
+	for _, p := range c.pairs {
+		i := slices.IndexFunc(all, func(t *txn) bool { return p.Value == "9"+t.name })
+		switch {
+		case i >= 0 && all[i].outcome == committed, p.Value == "1":
+		case i >= 0:
+			d.s.Fail(labtest.Violation{
+				What: fmt.Sprintf("%s found %s=%s at %v, but %s, which wrote that, was %s", c.what, p.Key, p.Value, brief(c.ended), all[i].name, all[i].outcome),
+				Rule: ruleNoTrace7A, Seen: d.describe(),
+			})
+		default:
+			d.s.Failf(ruleNoTrace7A, "%s found %s=%s at %v, which is nobody's write: late calls of aborted transactions have written", c.what, p.Key, p.Value, brief(c.ended))
+		}
+	}
+}
+
+// Readers come and go, so that the key is never without one. A writer gets its turn, and so does a scan among writers (rule 8).
+func TestNoStarvation7A(t *testing.T) {
+	labtest.Run(t, labtest.Config{Nodes: 1, Seeds: 2}, func(s *labtest.Sim) {
+		d := newLockDB(s)
+		d.load("x=1 y=1")
+		for i, start := range []func(t *txn) *call{
+			func(t *txn) *call { return t.goPut("x", "1") },
+			func(t *txn) *call { return t.goDelete("x") },
+			func(t *txn) *call { return t.goScan("", "") },
+		} {
+			other := func(t *txn) *call { return t.goGet("x") }
+			if i == 2 {
+				other = func(t *txn) *call { return t.goPut([]string{"x", "y"}[s.Rand().IntN(2)], "1") }
+			}
+			oldest := d.beginTx()
+			before := d.beginTx()
+			before.now(ruleQuick7A, other(before))
+			c := start(oldest)
+			var later []*txn
+			for range 30 {
+				next := d.beginTx()
+				other(next)
+				later = append(later, next)
+				d.run(10 * time.Millisecond)
+				for j, t := range later {
+					if j+2 < len(later) && !t.ended() && t.busy.over() {
+						t.goCommit()
+					}
+				}
+				if len(later) == 10 && !before.ended() {
+					d.wait(ruleQuick7A, quickly+perKey, before.goCommit()) // wound-wait has aborted it
+				}
+			}
+			d.wait(ruleStarve7A, soon, c)
+			d.checkOldest(oldest)
+			oldest.commit()
+			d.run(soon)
+			for _, t := range later {
+				d.observe()
+				if !t.ended() {
+					d.wait(ruleStarve7A, soon, t.busy)
+					t.abort()
+				}
+			}
+		}
+	})
+}
+
+// Random clients: what they see is strictly serializable (rule 1), and none waits for ever (rule 6).
+func TestSerializable7A(t *testing.T) {
+	cover := []string{coverWait, coverAborted, coverCommits}
+	labtest.Run(t, labtest.Config{Nodes: 1, Seeds: 12, MustCover: cover}, func(s *labtest.Sim) {
+		d := newLockDB(s)
+		d.random(workload{sessions: 6, steps: 600, lists: 4, registers: 2, ops: 5}, ruleDeadlock7A)
+		d.check(ruleSerial7A, strict)
+	})
+}
+
+// As above, and the node crashes now and then in the middle of a Commit (rules 1 and 9 to 11).
+func TestSerializableDespiteCrashes7A(t *testing.T) {
+	cover := []string{coverWait, coverAborted, coverCommits, coverCrash}
+	labtest.Run(t, labtest.Config{Nodes: 1, Seeds: 12, MustCover: cover}, func(s *labtest.Sim) {
+		d := newLockDB(s)
+		d.random(workload{sessions: 6, steps: 600, lists: 4, registers: 2, ops: 5, crash: 60}, ruleDeadlock7A)
+		d.check("the transactions that committed have the results of a serial order, which crashes do not change (rules 1, 9, 10 and 11)", strict)
+	})
+}
+
+// Many goroutines at once, each with transactions of its own: all of them commit, some after a deadlock, and what they saw is strictly serializable
+// (rules 1, 6 and 8).
+func TestManyAtOnce7A(t *testing.T) {
+	labtest.Run(t, labtest.Config{Nodes: 1, Seeds: 3}, func(s *labtest.Sim) {
+		d := newLockDB(s)
+		for _, txns := range d.many(8, 10, time.Minute, ruleDeadlock7A) {
+			d.txns = append(d.txns, txns...)
+		}
+		d.check(ruleSerial7A, strict)
+	})
+}
+
+// A crash at every write, also of the recovery, leaves each transaction whole or not at all (rules 9 and 10).
+func TestCrashAtEveryWrite7A(t *testing.T) {
+	cover := []string{coverInCommit, coverBetween, coverInRecovery}
+	labtest.Run(t, labtest.Config{Nodes: 1, Seeds: 2, MustCover: cover}, func(s *labtest.Sim) {
+		newLockDB(s).crashAtEveryWrite()
+	})
+}
+
+// Nobody reads a value that a crash then undoes (rule 11).
+func TestShownIsDurable7A(t *testing.T) {
+	labtest.Run(t, labtest.Config{Nodes: 1, Seeds: 2, MustCover: []string{coverShownEarly}}, func(s *labtest.Sim) {
+		newLockDB(s).shownIsDurable()
+	})
+}
+
+// The log does not grow for ever, and no record is too large; a crash ends all calls (rule 12).
+func TestDiskAndCrash7A(t *testing.T) {
+	labtest.Run(t, labtest.Config{Nodes: 1, Seeds: 2}, func(s *labtest.Sim) {
+		d := newLockDB(s)
+		d.crashEndsCalls()
+		d.spaceOnDisk()
+	})
+}

@@ -1,0 +1,239 @@
+package transactions_test
+
+import (
+	"testing"
+	"time"
+
+	"distlabs/internal/harness/labtest"
+	"distlabs/labrpc"
+	. "distlabs/labs/07-transactions"
+)
+
+// All participants have voted yes, and the coordinator is away: it has crashed before it had all votes (even seeds), or its
+// decision to commit reaches no participant (odd seeds). Whatever the participants ask each other, they wait for a minute, also those that crash
+// and return (rule 28). Then the coordinator is back, and they have the outcome (rules 29 and 30).
+func TestWaitsInDoubt7C(t *testing.T) {
+	const decided = "the coordinator had decided to commit, and no participant knew"
+	cfg := labtest.Config{Nodes: 5, Link: calmLink, Seeds: 4, MustCover: []string{decided}}
+	labtest.Run(t, cfg, func(s *labtest.Sim) {
+		c := newCommitCluster(s)
+		c.startAll()
+		all := participantsOf(4)
+		want := Aborted
+		c.add("t1", map[labrpc.NodeID]scriptedVote{2: {VoteYes, 500 * time.Millisecond}})
+		call := c.run("t1", time.Minute)
+		if s.Seed%2 == 0 {
+			c.voted("t1", 3, 4, 5)
+			s.Net.Crash(coordinatorNode)
+			c.voted("t1", all...)
+		} else {
+			c.voted("t1", all...)
+			for _, id := range all {
+				s.Net.Cut(coordinatorNode, id)
+			}
+			c.returns(call, "t1", calmRun, Committed)
+			s.Cover(decided)
+			want = Committed
+			if s.Seed%4 == 1 {
+				s.Net.Crash(coordinatorNode)
+			}
+		}
+		c.mustNotEnd(ruleInDoubt, "no node that it can reach knows the outcome", all...)
+		s.Run(time.Second)
+		c.inDoubt("t1", all...)
+		c.restart(3)
+		s.Run(30 * time.Second)
+		c.restart(4)
+		c.inDoubt("t1", all...)
+		s.Run(30 * time.Second)
+		c.inDoubt("t1", all...)
+		c.mayEnd(all...)
+		if !s.Net.Up(coordinatorNode) {
+			c.start(coordinatorNode)
+		}
+		s.Net.Heal()
+		if want == Aborted && !s.Until(learnLimit, func() bool { return c.outcome("t1", 2) == Aborted }) {
+			s.Failf(rulePresumed, "the coordinator crashed before it had all votes, but %v after it is back n2 is still in doubt", learnLimit)
+		}
+		c.learns(learnLimit, "t1", want, all...)
+		c.settles(learnLimit)
+	})
+}
+
+// n3 and n4 are in doubt, and cut off from the coordinator and from each other. n2 knows the outcome: it has committed, or has voted no. n3 learns it from
+// n2, and n4 from n3 (rule 29).
+func TestLearnsFromAnother7C(t *testing.T) {
+	labtest.Run(t, labtest.Config{Nodes: 4, Link: calmLink, Seeds: 8}, func(s *labtest.Sim) {
+		c := newCommitCluster(s)
+		c.startAll()
+		want := Committed
+		if s.Seed%2 == 0 {
+			want = Aborted
+			c.add("t1", map[labrpc.NodeID]scriptedVote{2: {VoteNo, 300 * time.Millisecond}})
+		} else {
+			c.add("t1", nil)
+		}
+		call := c.run("t1", time.Minute)
+		c.voted("t1", 3, 4)
+		s.Net.Partition([]labrpc.NodeID{3}, []labrpc.NodeID{4})
+		s.Net.Cut(coordinatorNode, 3)
+		if want == Committed {
+			s.Net.HealBoth(coordinatorNode, 3) // the votes must arrive
+			s.Net.HealBoth(coordinatorNode, 4)
+			c.voted("t1", 2)
+			s.Net.Cut(coordinatorNode, 3)
+			s.Net.Cut(coordinatorNode, 4)
+		}
+		c.mustNotEnd(ruleInDoubt, "no node that it can reach knows the outcome", 3, 4)
+		c.returns(call, "t1", 2*time.Second, want)
+		if want == Committed {
+			c.learns(calmRun, "t1", Committed, 2)
+		}
+		s.Net.Isolate(coordinatorNode)
+		if s.Seed%4 < 2 {
+			s.Net.Crash(coordinatorNode)
+		}
+		s.Run(10 * time.Second)
+		if want == Committed && s.Seed%3 == 0 {
+			c.restart(2) // the outcome is on its disk
+		}
+		s.Run(20 * time.Second)
+		c.inDoubt("t1", 3)
+		c.inDoubt("t1", 4)
+		c.mayEnd(3)
+		s.Net.HealBoth(2, 3)
+		c.learns(learnLimit, "t1", want, 3)
+		s.Net.Isolate(2)
+		if s.Seed%3 == 1 {
+			c.restart(3)
+		}
+		s.Run(20 * time.Second)
+		c.inDoubt("t1", 4)
+		c.mayEnd(4)
+		s.Net.HealBoth(3, 4)
+		c.learns(learnLimit, "t1", want, 4)
+	})
+}
+
+// n3 is in doubt, and can reach only n2, which knows nothing of the transaction: it voted read-only and restarted, or it is still
+// without a request to prepare. If n2 says to n3 that the transaction has aborted, it has to keep to that (rules 25 and 28).
+func TestAsksOneWhoDoesNotKnow7C(t *testing.T) {
+	const readOnly, unasked = "n2 had voted read-only and restarted", "n2 was without a request to prepare"
+	cfg := labtest.Config{Nodes: 4, Link: calmLink, Seeds: 6, MustCover: []string{readOnly, unasked}}
+	labtest.Run(t, cfg, func(s *labtest.Sim) {
+		c := newCommitCluster(s)
+		c.startAll()
+		var call *commitRun
+		if s.Seed%2 == 0 {
+			c.add("t1", map[labrpc.NodeID]scriptedVote{2: {vote: VoteReadOnly}, 4: {VoteYes, 100 * time.Millisecond}})
+			call = c.run("t1", time.Minute)
+			c.voted("t1", 2, 3, 4)
+			s.Net.Cut(coordinatorNode, 3)
+			s.Net.CutBoth(3, 4)
+			c.mustNotEnd(ruleOneOutcome, "the transaction commits, and n2 does not know the outcome", 3)
+			c.returns(call, "t1", calmRun, Committed)
+			c.restart(2)
+			s.Cover(readOnly)
+			s.Run(30 * time.Second)
+			c.inDoubt("t1", 3)
+			c.mayEnd(3)
+		} else {
+			s.Net.CutBoth(coordinatorNode, 2)
+			c.add("t1", nil)
+			call = c.run("t1", time.Minute)
+			c.voted("t1", 3, 4)
+			s.Net.CutBoth(3, 4)
+			s.Net.Run(50 * time.Millisecond)
+			s.Net.Cut(coordinatorNode, 3)
+			s.Run(10 * time.Second)
+			s.Net.CutBoth(2, 3)
+			c.restart(2)
+			s.Cover(unasked)
+			s.Net.HealBoth(coordinatorNode, 2)
+		}
+		s.Run(2 * time.Second)
+		c.ends(call, "t1", time.Minute)
+		s.Net.Heal()
+		c.settles(learnLimit)
+	})
+}
+
+// n2 takes long, and the others are in doubt and ask. While Run is under way, nobody learns an outcome (rule 30).
+func TestAsksTooEarly7C(t *testing.T) {
+	labtest.Run(t, labtest.Config{Nodes: 4, Link: calmLink, Seeds: 4}, func(s *labtest.Sim) {
+		c := newCommitCluster(s)
+		c.startAll()
+		c.add("t1", map[labrpc.NodeID]scriptedVote{2: {VoteYes, 10 * time.Second}})
+		c.mustNotEnd(rulePresumed, "Run is under way and n2 has not voted", 3, 4)
+		call := c.run("t1", time.Minute)
+		c.voted("t1", 3, 4)
+		s.Run(3 * time.Second)
+		c.restart(3)
+		s.Run(3 * time.Second)
+		c.inDoubt("t1", 3, 4)
+		s.Net.Cut(2, coordinatorNode)
+		s.Run(5 * time.Second)
+		c.mayEnd(3, 4)
+		s.Net.Heal()
+		c.returns(call, "t1", learnLimit, Committed)
+		c.settles(learnLimit)
+		c.has("t1", Committed)
+	})
+}
+
+// n3 misses the decision to commit, and is isolated for long; the others have it. The coordinator restarts twice. It keeps the decision
+// until n3 has it, and then forgets it: its disk does not grow (rule 31).
+func TestForgetsWhenAllKnow7C(t *testing.T) {
+	labtest.Run(t, labtest.Config{Nodes: 4, Link: calmLink, Seeds: 4}, func(s *labtest.Sim) {
+		c := newCommitCluster(s)
+		c.startAll()
+		c.add("t0", nil)
+		c.returns(c.run("t0", time.Minute), "t0", calmRun, Committed)
+		s.Run(5 * time.Second)
+		before := c.diskBytes(coordinatorNode)
+		c.add("t1", nil)
+		call := c.run("t1", time.Minute)
+		c.voted("t1", 2, 3, 4)
+		s.Net.Isolate(3)
+		s.Net.HealBoth(3, coordinatorNode)
+		s.Net.Cut(coordinatorNode, 3)
+		c.returns(call, "t1", calmRun, Committed)
+		c.learns(calmRun, "t1", Committed, 2, 4)
+		for range 2 {
+			s.Run(10 * time.Second)
+			c.restart(coordinatorNode)
+		}
+		s.Run(10 * time.Second)
+		c.inDoubt("t1", 3)
+		if s.Seed%2 == 0 {
+			c.restart(3)
+		}
+		c.oneOutcome = ruleForgets
+		s.Net.HealBoth(3, coordinatorNode)
+		if !s.Until(learnLimit, func() bool { return c.outcome("t1", 3) == Committed }) {
+			s.Failf(ruleForgets, "n3 voted yes in t1, which committed, but %v after it could reach the coordinator again it has %s", learnLimit, outcomeName(c.outcome("t1", 3)))
+		}
+		s.Net.Heal()
+		for i := range 20 {
+			tx := TxID("u" + string(rune('a'+i)))
+			c.add(tx, nil)
+			c.returns(c.run(tx, time.Minute), tx, calmRun, Committed)
+		}
+		s.Run(learnLimit)
+		if after := c.diskBytes(coordinatorNode); after > before+100 {
+			s.Failf(ruleForgets, "the coordinator's disk holds %d bytes, although 20 transactions before it held %d and all participants know the outcomes", after, before)
+		}
+		c.settles(0)
+		c.isSilent()
+	})
+}
+
+func (c *commitCluster) diskBytes(id labrpc.NodeID) int {
+	disk := c.s.Net.Disk(id)
+	n := 0
+	for _, name := range disk.Names() {
+		data, _ := disk.Read(name)
+		n += len(name) + len(data)
+	}
+	return n
+}

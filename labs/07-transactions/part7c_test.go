@@ -1,0 +1,278 @@
+package transactions_test
+
+import (
+	"testing"
+	"time"
+
+	"distlabs/internal/harness/labtest"
+	"distlabs/labrpc"
+	. "distlabs/labs/07-transactions"
+)
+
+// calmLink is the calm network of these rules.
+var calmLink = labrpc.Reliable()
+
+// Two transactions with two to five participants, which all vote yes (rules 25, 32 and 34).
+func TestCommits7C(t *testing.T) {
+	labtest.Run(t, labtest.Config{Nodes: 6, Link: calmLink, Seeds: 8}, func(s *labtest.Sim) {
+		c := newCommitCluster(s)
+		c.startAll()
+		for round, tx := range []TxID{"t1", "t2"} {
+			all := participantsOf(2 + int(s.Seed)%4)
+			c.add(tx, nil, participantsBut(s, all)...)
+			writes, messages := c.writes(), c.messages()
+			call := c.run(tx, time.Minute)
+			c.returns(call, tx, calmRun, Committed)
+			if n := c.writes()[coordinatorNode] - writes[coordinatorNode]; n > 1 {
+				s.Failf(ruleCost, "the coordinator has written %d records when Run returns, want 1", n)
+			}
+			c.learns(calmRun, tx, Committed, all...)
+			s.Run(10 * time.Second)
+			c.settles(0)
+			c.costs(writes, messages, all, 4, 2, 2)
+			if round == 1 {
+				c.isSilent()
+			}
+		}
+	})
+}
+
+// participantsOf returns the first n participants.
+func participantsOf(n int) []labrpc.NodeID {
+	var ids []labrpc.NodeID
+	for i := range n {
+		ids = append(ids, coordinatorNode+1+labrpc.NodeID(i))
+	}
+	return ids
+}
+
+// participantsBut returns the participants that are not among these.
+func participantsBut(s *labtest.Sim, ids []labrpc.NodeID) []labrpc.NodeID {
+	var others []labrpc.NodeID
+	for _, id := range s.Net.Nodes() {
+		if int(id) > 1+len(ids) {
+			others = append(others, id)
+		}
+	}
+	return others
+}
+
+// writes counts the disk writes of each node.
+func (c *commitCluster) writes() map[labrpc.NodeID]int {
+	n := map[labrpc.NodeID]int{}
+	for _, id := range c.s.Net.Nodes() {
+		n[id] = c.s.Net.Writes(id)
+	}
+	return n
+}
+
+// messages counts the messages that each node has sent or received.
+func (c *commitCluster) messages() map[labrpc.NodeID]int {
+	n := map[labrpc.NodeID]int{}
+	for _, id := range c.s.Net.Nodes() {
+		n[id] = c.s.Net.Stats(labrpc.Match{From: id}).Sent + c.s.Net.Stats(labrpc.Match{To: id}).Sent
+	}
+	return n
+}
+
+// costs checks what each participant has sent, received and written since, and what the coordinator has written.
+func (c *commitCluster) costs(writes, messages map[labrpc.NodeID]int, ids []labrpc.NodeID, maxMessages, maxWrites, maxCoordinator int) {
+	rule := ruleCost
+	if maxMessages < 4 {
+		rule = ruleReadOnly
+	}
+	for _, id := range ids {
+		if n := c.messages()[id] - messages[id]; n > maxMessages {
+			c.s.Failf(rule, "%v has sent and received %d messages for one transaction, want at most %d", id, n, maxMessages)
+		}
+		if n := c.writes()[id] - writes[id]; n > maxWrites {
+			c.s.Failf(rule, "%v has written to its disk %d times for one transaction, want at most %d", id, n, maxWrites)
+		}
+	}
+	if n := c.writes()[coordinatorNode] - writes[coordinatorNode]; n > maxCoordinator {
+		c.s.Failf(rule, "the coordinator has written to its disk %d times for one transaction, want at most %d", n, maxCoordinator)
+	}
+}
+
+// One participant votes no, before, between or after the others. In some seeds another has not voted by then (rules 26 and 34).
+func TestOneNoAborts7C(t *testing.T) {
+	const yesFirst = "a participant voted yes before another voted no"
+	cfg := labtest.Config{Nodes: 5, Link: calmLink, Seeds: 12, MustCover: []string{yesFirst}}
+	labtest.Run(t, cfg, func(s *labtest.Sim) {
+		c := newCommitCluster(s)
+		c.startAll()
+		no := labrpc.NodeID(2 + s.Seed%4)
+		takes := time.Duration(s.Seed/4) * 50 * time.Millisecond
+		script := map[labrpc.NodeID]scriptedVote{no: {VoteNo, takes}}
+		slow := labrpc.NodeID(2 + (s.Seed+1)%4)
+		if s.Seed%3 == 0 {
+			script[slow] = scriptedVote{VoteYes, 3 * time.Second}
+		}
+		if s.Seed%3 == 1 {
+			script[slow] = scriptedVote{VoteReadOnly, 0}
+		}
+		c.add("t1", script)
+		call := c.run("t1", time.Minute)
+		c.voted("t1", no)
+		c.mu.Lock()
+		if len(c.txs["t1"].votes) > 1 {
+			s.Cover(yesFirst)
+		}
+		c.mu.Unlock()
+		c.returns(call, "t1", calmRun, Aborted)
+		c.settles(6 * time.Second)
+		c.has("t1", Aborted)
+		s.Run(5 * time.Second)
+		c.isSilent()
+	})
+}
+
+// Some participants, or all, vote read-only (rules 32 and 33).
+func TestReadOnly7C(t *testing.T) {
+	labtest.Run(t, labtest.Config{Nodes: 5, Link: calmLink, Seeds: 8}, func(s *labtest.Sim) {
+		c := newCommitCluster(s)
+		c.startAll()
+		readers := participantsOf(1 + int(s.Seed)%4)
+		script := map[labrpc.NodeID]scriptedVote{}
+		for _, id := range readers {
+			script[id] = scriptedVote{vote: VoteReadOnly}
+		}
+		c.add("t1", script)
+		writes, messages := c.writes(), c.messages()
+		call := c.run("t1", time.Minute)
+		c.returns(call, "t1", calmRun, Committed)
+		for _, id := range readers {
+			if v := c.keepsLock(id); v != nil {
+				s.Fail(*v)
+			}
+		}
+		s.Run(5 * time.Second)
+		c.settles(0)
+		c.has("t1", Committed)
+		coordinator := 2
+		if len(readers) == 4 {
+			coordinator = 0 // nothing was changed: there is nothing to remember
+		}
+		c.costs(writes, messages, readers, 2, 0, coordinator)
+		c.costs(writes, messages, participantsOf(4), 4, 2, coordinator)
+	})
+}
+
+// Run returns when its context ends, and when its node crashes (rule 34).
+func TestRunReturns7C(t *testing.T) {
+	const limit = 1500 * time.Millisecond
+	labtest.Run(t, labtest.Config{Nodes: 4, Link: calmLink, Seeds: 6}, func(s *labtest.Sim) {
+		c := newCommitCluster(s)
+		c.startAll()
+		down := labrpc.NodeID(2 + s.Seed%3)
+		s.Net.Crash(down)
+		c.add("t1", nil)
+		call := c.run("t1", limit)
+		s.Run(limit - time.Millisecond)
+		if outcome, err, done := call.result(); done {
+			s.Failf(ruleRunReturns, "Run returned (%s, %v), although its context has not ended and %v has not voted", outcomeName(outcome), err, down)
+		}
+		c.returns(call, "t1", time.Millisecond+runReturn, Aborted)
+		c.start(down)
+		c.settles(learnLimit)
+		c.has("t1", Aborted)
+
+		c.add("t2", map[labrpc.NodeID]scriptedVote{down: {VoteYes, 500 * time.Millisecond}})
+		call = c.run("t2", time.Minute)
+		s.Run(200 * time.Millisecond)
+		s.Net.Crash(coordinatorNode)
+		s.Run(runReturn)
+		if outcome, err, done := call.result(); !done || err == nil || outcome != Undecided {
+			s.Failf(ruleRunReturns, "the coordinator crashed, but %v later Run has not returned an error and no outcome: returned %v, outcome %d, error %v", runReturn, done, outcome, err)
+		}
+		s.Run(time.Second)
+		c.start(coordinatorNode)
+		c.settles(learnLimit)
+	})
+}
+
+// Links lose a fifth of the messages, and duplicate some (rule 34).
+func TestCommitsUnderLoss7C(t *testing.T) {
+	const lost = "a message was lost"
+	cfg := labtest.Config{Nodes: 5, Link: labrpc.FairLoss(0.2), MustCover: []string{lost}}
+	labtest.Run(t, cfg, func(s *labtest.Sim) {
+		c := newCommitCluster(s)
+		c.startAll()
+		for _, tx := range []TxID{"t1", "t2", "t3"} {
+			c.add(tx, nil)
+			c.returns(c.run(tx, 10*time.Second), tx, 10*time.Second, Committed)
+		}
+		c.settles(15 * time.Second)
+		for _, tx := range []TxID{"t1", "t2", "t3"} {
+			c.has(tx, Committed)
+		}
+		s.Run(15 * time.Second)
+		c.isSilent()
+		if s.Net.Stats(labrpc.Match{}).Lost > 0 {
+			s.Cover(lost)
+		}
+	})
+}
+
+// Ten transactions run at once. In one of them n5 is slow, another needs n5 too, and the third of them has a vote no (rule 35).
+func TestManyAtOnce7C(t *testing.T) {
+	labtest.Run(t, labtest.Config{Nodes: 5, Link: calmLink, Seeds: 5}, func(s *labtest.Sim) {
+		c := newCommitCluster(s)
+		c.startAll()
+		var calls []*commitRun
+		var txs []TxID
+		for i := range 10 {
+			tx := TxID(rune('a' + i))
+			script := map[labrpc.NodeID]scriptedVote{}
+			switch i {
+			case 0:
+				script[5] = scriptedVote{VoteYes, 5 * time.Second}
+			case 2:
+				script[3] = scriptedVote{VoteNo, 0}
+			}
+			c.add(tx, script)
+			txs, calls = append(txs, tx), append(calls, c.run(tx, time.Minute))
+			s.Run(time.Duration(s.Rand().Int64N(int64(3 * time.Millisecond))))
+		}
+		for i, call := range calls[1:] {
+			if !s.Until(calmRun, func() bool { _, _, done := call.result(); return done }) {
+				s.Failf(ruleApart, "Run of %s has not returned within %v, while Prepare takes 5s at n5 for %s", txs[i+1], calmRun, txs[0])
+			}
+		}
+		s.Run(calmRun)
+		for i, tx := range txs[1:] {
+			want := Committed
+			if i+1 == 2 {
+				want = Aborted
+			}
+			c.has(tx, want)
+		}
+		c.returns(calls[0], txs[0], 6*time.Second, Committed)
+		c.settles(learnLimit)
+		c.has(txs[0], Committed)
+	})
+}
+
+// n2's vote yes in t1 is on the way for 600ms; meanwhile t1 aborts, because n3 votes no, and t2 begins, in which n2 votes no later (rule 26).
+func TestLateVote7C(t *testing.T) {
+	const late = "a vote arrived after its transaction had ended"
+	cfg := labtest.Config{Nodes: 4, Link: calmLink, Seeds: 4, MustCover: []string{late}}
+	labtest.Run(t, cfg, func(s *labtest.Sim) {
+		c := newCommitCluster(s)
+		c.startAll()
+		s.Net.SetLink(2, coordinatorNode, labrpc.Link{Latency: labrpc.Fixed(600 * time.Millisecond)})
+		c.add("t1", map[labrpc.NodeID]scriptedVote{3: {VoteNo, 100 * time.Millisecond}})
+		c.add("t2", map[labrpc.NodeID]scriptedVote{2: {VoteNo, time.Second}})
+		first := c.run("t1", time.Minute)
+		c.returns(first, "t1", 2*calmRun, Aborted)
+		second := c.run("t2", time.Minute)
+		s.Run(700 * time.Millisecond)
+		if _, _, done := second.result(); !done {
+			s.Cover(late)
+		}
+		c.returns(second, "t2", 2*time.Second, Aborted)
+		c.settles(2 * learnLimit)
+		c.has("t1", Aborted)
+		c.has("t2", Aborted)
+	})
+}

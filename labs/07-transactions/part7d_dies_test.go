@@ -1,0 +1,162 @@
+package transactions_test
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"distlabs/internal/harness/labtest"
+	"distlabs/labrpc"
+)
+
+// shardScript is the transaction whose client fails: it reads in one group and writes in two others.
+var shardScript = []shardStep{reads("a"), writes("m"), writes("t")}
+
+// countRequests returns how many requests a client sends for shardScript.
+func (c *shardCluster) countRequests(client labrpc.NodeID) int {
+	c.does(client, shardScript...) // it finds the leaders
+	c.s.Run(300 * time.Millisecond)
+	g := c.gate(client)
+	c.does(client, shardScript...)
+	c.s.Run(300 * time.Millisecond)
+	return c.requests(g)
+}
+
+// cutAfter begins shardScript at a client, of whose requests the first k arrive; or all but the next one, of those that are
+// sent together. It may lose the replies too. It returns when a request was lost, or the transaction is over.
+func (c *shardCluster) cutAfter(client labrpc.NodeID, k int, limit time.Duration) (*shardRun, *shardGate) {
+	g := c.gate(client)
+	c.mu.Lock()
+	g.limit, g.last, g.deaf, g.keep = k, c.s.Rand().IntN(2) == 0, c.s.Rand().IntN(2) == 0, true
+	c.mu.Unlock()
+	r := c.start(client, limit, shardScript...)
+	c.s.Until(shardServes, func() bool { return c.requests(g) > k || r.Over })
+	return r, g
+}
+
+// dieAfter begins shardScript at a client, which dies after its first k requests: before it has a reply to the last of
+// them, or a little later.
+func (c *shardCluster) dieAfter(client labrpc.NodeID, k int) *shardRun {
+	var r *shardRun
+	if (k+int(c.s.Seed))%2 == 0 {
+		r, _ = c.cutAfter(client, k, time.Minute)
+		c.s.Run(time.Duration(c.s.Rand().IntN(2)) * 200 * time.Millisecond)
+	} else {
+		g := c.gate(client)
+		r = c.start(client, time.Minute, shardScript...)
+		c.s.Until(shardServes, func() bool { return c.requests(g) >= k || r.Over })
+	}
+	c.s.Net.Crash(client)
+	return r
+}
+
+// open lets all requests of a client go through again.
+func (c *shardCluster) open(client labrpc.NodeID) { c.gate(client) }
+
+// whole checks that a transaction took effect as a whole or not at all, as another one sees it (rule 39). It reports
+// whether it took effect.
+func (c *shardCluster) whole(r, reader *shardRun) bool {
+	m, t := reader.saw("m") == r.wrote("m"), reader.saw("t") == r.wrote("t")
+	if len(r.Attempts) == 0 || r.wrote("t") == 0 {
+		return false
+	}
+	if m != t || r.committed() && !m {
+		saw := fmt.Sprintf("%v read m=%d and t=%d: only one of the two is what T%d wrote", reader.Client, reader.saw("m"), reader.saw("t"), r.ID)
+		if m == t {
+			saw = fmt.Sprintf("%v read m=%d and t=%d: not what T%d wrote, which had returned nil", reader.Client, reader.saw("m"), reader.saw("t"), r.ID)
+		}
+		c.s.Fail(labtest.Violation{What: saw, Rule: ruleShardStrict, Seen: []string{r.String(), reader.String()}, Nodes: append(c.around(r), reader.Client), At: reader.Return})
+	}
+	return m
+}
+
+// A client dies after each of its requests. Within Lease + 1s its transaction is done or undone as a whole, and other
+// clients can use its keys (rules 39 and 41).
+func TestClientDies7D(t *testing.T) {
+	const (
+		done    = "a client died before its Run returned, and its transaction took effect"
+		nothing = "a client died after it had sent a request, and its transaction took no effect"
+	)
+	cfg := labtest.Config{Nodes: shardNodes(3, 2), Link: shardLink, Seeds: 3, MustCover: []string{done, nothing}}
+	labtest.Run(t, cfg, func(s *labtest.Sim) {
+		c := newShardCluster(s, 3)
+		a, b := c.clients[0], c.clients[1]
+		for k := range c.countRequests(a) + 1 {
+			r := c.dieAfter(a, k)
+			cut := s.Net.Now()
+			reader := c.commits(c.start(b, time.Minute, reads("m"), reads("t"), reads("a")), shardLease+shardSlack+shardServes, ruleShardLease)
+			took := c.whole(r, reader)
+			if took && !r.Over {
+				s.Cover(done)
+			}
+			if !took && k > 0 {
+				s.Cover(nothing)
+			}
+			s.Run(max(0, cut+shardLease+shardSlack-s.Net.Now()))
+			c.commits(c.start(b, time.Minute, writes("t"), writes("m"), writes("a")), shardServes, ruleShardLease)
+			c.open(a)
+			c.startClient(a)
+		}
+		c.check()
+	})
+}
+
+// A client is cut off after each of its requests, until others have used its keys, and then continues: its Run
+// returns what has happened (rules 39 and 40).
+func TestClientComesBack7D(t *testing.T) {
+	const again = "a client came back, and its transaction took effect after the one of another client"
+	cfg := labtest.Config{Nodes: shardNodes(3, 2), Link: shardLink, Seeds: 2, MustCover: []string{again}}
+	labtest.Run(t, cfg, func(s *labtest.Sim) {
+		c := newShardCluster(s, 3)
+		a, b := c.clients[0], c.clients[1]
+		for k := range c.countRequests(a) + 1 {
+			r, _ := c.cutAfter(a, k, time.Minute)
+			c.commits(c.start(b, time.Minute, reads("m"), writes("m"), writes("t"), writes("a")), shardLease+shardSlack+shardServes, ruleShardLease)
+			c.open(a)
+			c.ended(r, shardProgress, ruleShardProgress)
+			reader := c.does(b, reads("m"), reads("t"))
+			if c.check(); reader.saw("m") == r.wrote("m") {
+				s.Cover(again)
+			}
+			if r.Err != "" && r.Err != "unknown" {
+				c.commits(r, 0, ruleShardProgress)
+			}
+		}
+	})
+}
+
+// The context of a transaction ends while its client is cut off, after each of its requests: it returns in time, and says that
+// nothing was written only if that is so (rules 40 and 45).
+func TestContextEnds7D(t *testing.T) {
+	const unknown = "Run returned ErrOutcomeUnknown"
+	cfg := labtest.Config{Nodes: shardNodes(3, 2), Link: shardLink, Seeds: 3, MustCover: []string{unknown}}
+	labtest.Run(t, cfg, func(s *labtest.Sim) {
+		const limit = 400 * time.Millisecond
+		c := newShardCluster(s, 3)
+		a, b := c.clients[0], c.clients[1]
+		for k := range c.countRequests(a) + 1 {
+			r, g := c.cutAfter(a, k, limit)
+			c.ended(r, limit+shardContext, ruleShardContext)
+			lost := c.requests(g) > k
+			switch {
+			case r.Err == "unknown":
+				s.Cover(unknown)
+			case r.Err == "" || r.Err == "context" || r.Err == "aborted":
+			default:
+				c.s.Failf(ruleShardOutcome, "%v, want an error that wraps the context's, ErrAborted or ErrOutcomeUnknown", r)
+			}
+			if r.Err == "" && lost {
+				s.Run(200 * time.Millisecond)
+			}
+			c.open(a)
+			reader := c.commits(c.start(b, time.Minute, reads("m"), reads("t")), shardLease+shardSlack+shardServes, ruleShardLease)
+			if took := c.whole(r, reader); took && (r.Err == "context" || r.Err == "aborted") {
+				c.s.Fail(labtest.Violation{
+					What: fmt.Sprintf("%v, but %v read what it wrote", r, reader.Client), Rule: ruleShardOutcome, Nodes: append(c.around(r), b), At: reader.Return,
+				})
+			}
+			c.commits(c.start(b, time.Minute, writes("m"), writes("t")), shardLease+shardSlack+shardServes, ruleShardLease)
+		}
+		c.check()
+	})
+}

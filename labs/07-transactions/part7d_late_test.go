@@ -1,0 +1,64 @@
+package transactions_test
+
+import (
+	"testing"
+	"time"
+
+	"distlabs/internal/harness/labtest"
+	"distlabs/labrpc"
+)
+
+// All requests of a transaction that was committed arrive again, after another client has written its keys. And those requests
+// of a dead client that were lost arrive when its lease is over (rule 47).
+func TestLateCopies7D(t *testing.T) {
+	cfg := labtest.Config{Nodes: shardNodes(3, 2), Link: shardLink, Seeds: 3}
+	labtest.Run(t, cfg, func(s *labtest.Sim) {
+		c := newShardCluster(s, 3)
+		a, b := c.clients[0], c.clients[1]
+		n := c.countRequests(a)
+		for k := n; k > 0; k-- {
+			_, g := c.cutAfter(a, k, time.Minute)
+			if s.Run(300 * time.Millisecond); k < n {
+				s.Net.Crash(a)
+				s.Run(shardLease + shardSlack)
+			}
+			next := c.commits(c.start(b, time.Minute, writes("m"), writes("t"), writes("a")), shardServes, ruleShardLease)
+			c.again(g)
+			c.overwritten(b, next, "m", "t")
+			c.commits(c.start(b, time.Minute, writes("m"), writes("t"), writes("a")), shardLease+shardSlack+shardServes, ruleShardLate)
+			if c.open(a); k < n {
+				c.startClient(a)
+			}
+		}
+		c.check()
+	})
+}
+
+// again sends all requests that a gate has kept once more, in their order.
+func (c *shardCluster) again(g *shardGate) {
+	c.mu.Lock()
+	copies := g.copies
+	g.copies, g.keep, g.limit = nil, false, -1
+	c.mu.Unlock()
+	for _, m := range copies {
+		_ = c.s.Net.Inject(labrpc.Message{From: m.From, To: m.To, Method: m.Method, Kind: m.Kind, Body: m.Body})
+		c.s.Run(20 * time.Millisecond)
+	}
+}
+
+// overwritten checks that late messages have changed nothing: keys have the values of a transaction.
+func (c *shardCluster) overwritten(client labrpc.NodeID, last *shardRun, keys ...string) {
+	var steps []shardStep
+	for _, key := range keys {
+		steps = append(steps, reads(key))
+	}
+	reader := c.commits(c.start(client, time.Minute, steps...), shardLease+shardSlack+shardServes, ruleShardLate)
+	for _, key := range keys {
+		if reader.saw(key) != last.wrote(key) {
+			c.s.Fail(labtest.Violation{
+				What: reader.String() + ", want what this wrote: " + last.String(), Rule: ruleShardLate,
+				Seen: []string{"all messages of the client of an earlier transaction had arrived again"}, Nodes: c.around(reader), At: reader.Return,
+			})
+		}
+	}
+}

@@ -1,0 +1,273 @@
+package transactions_test
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"distlabs/internal/harness/labtest"
+	"distlabs/labrpc"
+)
+
+// While a transaction is under way, after each of its requests, the leader of a group crashes or is cut off from its group. The
+// transaction commits all the same, as a whole, and what others commit meanwhile stays (rules 39, 40 and 46).
+func TestLeaderChanges7D(t *testing.T) {
+	const changed = "a group changed its leader between two requests of a transaction that then committed"
+	cfg := labtest.Config{Nodes: shardNodes(3, 2), Link: shardLink, Seeds: 3, MustCover: []string{changed}}
+	labtest.Run(t, cfg, func(s *labtest.Sim) {
+		c := newShardCluster(s, 3)
+		a, b := c.clients[0], c.clients[1]
+		for i := range 2 * c.countRequests(a) {
+			k := i / 2
+			group := (k + int(s.Seed)) % 3
+			old := c.leader(group)
+			g := c.gate(a)
+			r := c.start(a, time.Minute, reads("a"), appends("al"), writes("m"), writes("t"))
+			s.Until(shardServes, func() bool { return c.requests(g) > k || r.Over })
+			c.strike(old, i%2 == 0)
+			under := !r.Over
+			other := c.start(b, time.Minute, reads("m"), writes("t"), appends("al"))
+			s.Until(shardHeals, func() bool { l := c.leader(group); return l != 0 && l != old })
+			c.settle()
+			c.survives(r)
+			c.survives(other)
+			if under {
+				s.Cover(changed)
+			}
+			c.does(b, reads("a"), reads("al"), reads("m"), reads("t"))
+			c.check()
+		}
+	})
+}
+
+// strike crashes a server when it has had the time to reply, or cuts it off from all other servers at once.
+func (c *shardCluster) strike(server labrpc.NodeID, crash bool) {
+	if crash {
+		c.s.Run(time.Duration(c.s.Rand().IntN(15)) * time.Millisecond)
+		c.s.Net.Crash(server)
+		return
+	}
+	for _, o := range c.servers() {
+		if o != server {
+			c.s.Net.CutBoth(server, o)
+		}
+	}
+}
+
+// The leader of a group is cut off from all other servers, and clients still reach it. Another client has found its successor and
+// writes: the next transaction reads that, and not what the old leader has (rule 39).
+func TestDeposedLeader7D(t *testing.T) {
+	const asked = "a client asked a leader that had been replaced"
+	cfg := labtest.Config{Nodes: shardNodes(3, 2), Link: shardLink, Seeds: 3, MustCover: []string{asked}}
+	labtest.Run(t, cfg, func(s *labtest.Sim) {
+		c := newShardCluster(s, 3)
+		a, b := c.clients[0], c.clients[1]
+		for group, keys := range [][]string{{"a", "b"}, {"m", "n"}, {"t", "u"}} {
+			key := keys[0]
+			c.does(a, writes(key), writes(keys[1]))
+			c.does(b, reads(key), reads(keys[1]))
+			s.Run(200 * time.Millisecond) // until nothing of it is under way
+			old := c.leader(group)
+			c.strike(old, false)
+			s.Until(shardHeals, func() bool { l := c.leader(group); return l != 0 && l != old })
+			s.Net.CutBoth(a, old)
+			wrote := c.commits(c.start(a, time.Minute, writes(key), writes(keys[1])), shardHeals, ruleShardDurable)
+			before := s.Net.Stats(labrpc.Match{From: b, To: old}).Sent
+			reader := c.commits(c.start(b, time.Minute, reads(key), reads(keys[1])), shardHeals, ruleShardDurable)
+			if s.Net.Stats(labrpc.Match{From: b, To: old}).Sent > before {
+				s.Cover(asked)
+			}
+			if reader.saw(key) != wrote.wrote(key) {
+				c.check()
+				c.s.Fail(labtest.Violation{What: reader.String() + ", want what this wrote: " + wrote.String(), Rule: ruleShardStrict, Nodes: c.around(reader)})
+			}
+			c.settle()
+		}
+		c.check()
+	})
+}
+
+// Clients send requests to a leader that was replaced, while its successor serves those of others. When the old leader is connected
+// again, other entries take the place of its own. Each transaction that returns nil has been committed (rules 39 and 40).
+func TestReplacedEntries7D(t *testing.T) {
+	labtest.Run(t, labtest.Config{Nodes: shardNodes(2, 2), Link: shardLink, Seeds: 3}, func(s *labtest.Sim) {
+		c := newShardCluster(s, 2)
+		near, late := c.clients[0], c.clients[1]
+		for range 3 {
+			for _, id := range c.clients {
+				c.does(id, reads("a"), reads("m"))
+			}
+			s.Run(200 * time.Millisecond)
+			old := c.leader(0)
+			c.strike(old, false)
+			s.Until(shardHeals, func() bool { l := c.leader(0); return l != 0 && l != old })
+			s.Net.CutBoth(near, old)
+			c.commits(c.start(near, time.Minute, writes("a")), shardHeals, ruleShardDurable)
+			var runs []*shardRun
+			for i := range 6 {
+				runs = append(runs, c.start(late, time.Minute, writes(fmt.Sprint("m", i))))
+				s.Run(time.Millisecond)
+			}
+			for i := range 6 {
+				runs = append(runs, c.start(near, time.Minute, reads("b"), rests(time.Duration(60+4*i)*time.Millisecond), writes(fmt.Sprint("n", i))))
+				s.Run(time.Millisecond)
+			}
+			s.Run(40 * time.Millisecond)
+			c.settle()
+			for _, r := range runs {
+				c.survives(r)
+			}
+			for i, r := range runs {
+				key := fmt.Sprint([]string{"m", "n"}[i/6], i%6)
+				if reader := c.does(near, reads(key)); r.committed() && reader.saw(key) != r.wrote(key) {
+					c.s.Fail(labtest.Violation{
+						What: reader.String() + ", want what this wrote: " + r.String(), Rule: ruleShardOutcome, Nodes: append(c.around(r), near),
+					})
+				}
+			}
+		}
+		c.check()
+	})
+}
+
+// All servers of all groups crash at once, again and again, and start with what is on their disks. What was committed
+// before is read, and later transactions come after it (rules 39 and 46).
+func TestAllServersRestart7D(t *testing.T) {
+	labtest.Run(t, labtest.Config{Nodes: shardNodes(3, 2), Link: shardLink, Seeds: 3}, func(s *labtest.Sim) {
+		c := newShardCluster(s, 3)
+		a, b := c.clients[0], c.clients[1]
+		for round := range 4 {
+			for range 3 + round {
+				c.does(a, writes("m"), writes("t"), writes("a"))
+				c.does(b, appends("ml"), appends("al"), appends("tl"))
+			}
+			under := c.start(a, time.Minute, reads("m"), appends("al"), appends("tl"))
+			s.Run(time.Duration(s.Rand().IntN(60)) * time.Millisecond)
+			for _, id := range c.servers() {
+				s.Net.Crash(id)
+			}
+			c.settle()
+			c.commits(c.start(b, time.Minute, reads("m"), reads("t"), reads("al"), reads("ml")), shardHeals, ruleShardDurable)
+			c.commits(c.start(b, time.Minute, writes("m"), writes("a"), appends("tl")), shardHeals, ruleShardDurable)
+			c.survives(under)
+			c.does(b, reads("m"), reads("t"), reads("a"))
+			c.check()
+		}
+	})
+}
+
+// The wall clocks of servers and clients are wrong by hours, and jump (rule 39).
+func TestWrongClocks7D(t *testing.T) {
+	labtest.Run(t, labtest.Config{Nodes: shardNodes(3, 3), Link: shardLink, Seeds: 3}, func(s *labtest.Sim) {
+		c := newShardCluster(s, 3)
+		for range 4 {
+			for _, id := range s.Net.Nodes() {
+				s.Net.JumpClock(id, time.Duration(s.Rand().IntN(20)-10)*time.Hour)
+			}
+			for _, writer := range c.clients {
+				wrote := c.does(writer, writes("m"), writes("t"))
+				for _, reader := range c.clients {
+					c.sees(reader, wrote, "m", "t")
+				}
+			}
+			for _, client := range c.clients {
+				c.does(client, reads("t"), appends("al"), writes("m"))
+			}
+			c.check()
+		}
+	})
+}
+
+// More transactions than a log may have entries; a server that was down for most of them comes back and leads (rules 46 and 48).
+func TestLongLog7D(t *testing.T) {
+	const leads = "a server that was down for most of the log led its group"
+	cfg := labtest.Config{Nodes: shardNodes(2, 1), Link: shardLink, Seeds: 2, MustCover: []string{leads}}
+	labtest.Run(t, cfg, func(s *labtest.Sim) {
+		c := newShardCluster(s, 2)
+		a := c.clients[0]
+		s.Always(func() *labtest.Violation {
+			for _, id := range c.servers() {
+				if n := len(c.status(id).Log); n > 2*c.layout.SnapshotEvery {
+					return &labtest.Violation{
+						What: id.String() + " has more than twice SnapshotEvery entries in its log", Rule: ruleShardSpace, Nodes: c.servers(),
+					}
+				}
+			}
+			return nil
+		})
+		var away []labrpc.NodeID
+		for g := range c.layout.Groups {
+			away = append(away, c.layout.Groups[g][(int(s.Seed)+g)%3])
+			s.Net.Crash(away[g])
+		}
+		s.Run(time.Second)
+		c.waitForLeaders(func(what string) { s.Failf(ruleShardBase, "your lab 05 does not work yet: %s", what) })
+		last := c.does(a, writes("m"), writes("a"))
+		for range 30 {
+			last = c.does(a, reads("m"), writes("m"), writes("a"))
+		}
+		c.settle()
+		for g := range c.layout.Groups {
+			for tries := 0; tries < 20 && c.leader(g) != away[g]; tries++ {
+				s.Net.Crash(c.leader(g))
+				s.Run(time.Second)
+				c.settle()
+			}
+			if c.leader(g) == away[g] {
+				s.Cover(leads)
+			}
+		}
+		reader := c.commits(c.start(a, time.Minute, reads("m"), reads("a")), shardHeals, ruleShardDurable)
+		if reader.saw("m") != last.wrote("m") || reader.saw("a") != last.wrote("a") {
+			c.s.Fail(labtest.Violation{What: reader.String() + ", want what this wrote: " + last.String(), Rule: ruleShardDurable, Nodes: c.around(reader)})
+		}
+		c.does(a, appends("al"), appends("ml"))
+		c.check()
+	})
+}
+
+// A group is down from the instant at which a client knows that its transaction was committed; the client dies. The other group
+// commits many transactions. When the first one is back, the transaction is whole. After many more, all its requests arrive
+// again (rules 46 and 47).
+func TestOutcomeIsKept7D(t *testing.T) {
+	labtest.Run(t, labtest.Config{Nodes: shardNodes(2, 7), Link: shardLink, Seeds: 1}, func(s *labtest.Sim) {
+		c := newShardCluster(s, 2)
+		a, b := c.clients[0], c.clients[1]
+		c.does(a, reads("a"), reads("m"))
+		g := c.gate(a)
+		c.mu.Lock()
+		g.keep = true
+		c.mu.Unlock()
+		r := c.does(a, writes("a"), writes("m"))
+		s.Net.Crash(a)
+		for _, id := range c.layout.Groups[1] {
+			s.Net.Crash(id)
+		}
+		c.many(40, c.clients[1:])
+		c.settle()
+		reader := c.commits(c.start(b, time.Minute, reads("a"), reads("m")), shardLease+shardSlack+shardServes, ruleShardLease)
+		for _, key := range []string{"a", "m"} {
+			if reader.saw(key) != r.wrote(key) {
+				c.s.Fail(labtest.Violation{What: reader.String() + ", want what this wrote: " + r.String(), Rule: ruleShardDurable, Nodes: c.around(reader)})
+			}
+		}
+		c.many(40, c.clients[1:])
+		next := c.does(b, writes("a"), writes("m"))
+		c.again(g)
+		c.overwritten(b, next, "a", "m")
+		c.check()
+	})
+}
+
+// many makes clients run that many transactions each, on keys of their own.
+func (c *shardCluster) many(rounds int, clients []labrpc.NodeID) {
+	for range rounds {
+		var runs []*shardRun
+		for _, id := range clients {
+			runs = append(runs, c.start(id, time.Minute, writes(fmt.Sprint("b", id))))
+		}
+		for _, r := range runs {
+			c.commits(r, shardServes, ruleShardDisjoint)
+		}
+	}
+}

@@ -1,0 +1,147 @@
+package transactions_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"testing"
+	"time"
+
+	"distlabs/internal/harness/labtest"
+	"distlabs/labrpc"
+	"distlabs/labs/07-transactions"
+)
+
+// One client's transactions read what earlier ones wrote, in all groups; a transaction whose function fails leaves
+// nothing (rules 39, 40 and 43).
+func TestManyGroups7D(t *testing.T) {
+	labtest.Run(t, labtest.Config{Nodes: shardNodes(3, 2), Link: shardLink, Seeds: 3}, func(s *labtest.Sim) {
+		c := newShardCluster(s, 3)
+		a, b := c.clients[0], c.clients[1]
+		c.does(a, reads("a"), reads("m"))
+		first := c.does(a, writes("a"), writes("m"), writes("t"))
+		c.sees(b, first, "a", "m", "t")
+		c.does(b, reads("a"), writes("m"), reads("m"), writes("t"))
+		c.does(a, appends("al"), appends("ml"))
+		c.does(b, appends("ml"), appends("tl"))
+		r := c.ended(c.start(a, shardServes, writes("a"), writes("t"), shardStep{Kind: "fail"}), shardServes, ruleShardDisjoint)
+		if r.Err != errShardUser.Error() {
+			c.s.Failf(ruleShardOutcome, "%v, want the function's own error", r)
+		}
+		c.does(b, reads("a"), reads("m"), reads("t"), reads("al"))
+		c.does(b, reads("ml"), reads("tl"))
+		c.check()
+	})
+}
+
+// sees reads keys in one transaction: they must have what an earlier one wrote.
+func (c *shardCluster) sees(client labrpc.NodeID, wrote *shardRun, keys ...string) *shardRun {
+	var steps []shardStep
+	for _, key := range keys {
+		steps = append(steps, reads(key))
+	}
+	r := c.does(client, steps...)
+	for _, key := range keys {
+		if r.saw(key) != wrote.wrote(key) {
+			c.check()
+			c.s.Fail(labtest.Violation{What: r.String() + ", want what " + wrote.String(), Rule: ruleShardStrict, Nodes: c.around(r)})
+		}
+	}
+	return r
+}
+
+// Begin, Commit and Abort without Run: an aborted transaction leaves nothing, one that has ended stays so, and of two that read and
+// write the same key at the same time at most one commits (rules 39 and 40).
+func TestBeginAndCommit7D(t *testing.T) {
+	labtest.Run(t, labtest.Config{Nodes: shardNodes(2, 1), Link: shardLink, Seeds: 2}, func(s *labtest.Sim) {
+		c := newShardCluster(s, 2)
+		for _, fault := range c.calls(c.clients[0], shardCalls) {
+			s.Fail(labtest.Violation{What: fault.What, Rule: fault.Rule, Nodes: append(c.servers(), c.clients[0])})
+		}
+	})
+}
+
+// A shardFault is what is wrong with the results of calls.
+type shardFault struct {
+	What, Rule string
+}
+
+// calls lets a client's own goroutine call a function, and returns what that found wrong.
+func (c *shardCluster) calls(client labrpc.NodeID, f func(ctx context.Context, cl *transactions.ShardClient) []shardFault) (faults []shardFault) {
+	node, cl, over := c.nodes[client], c.client[client], false
+	go func() {
+		ctx, cancel := context.WithTimeout(node.Context(), time.Minute)
+		defer cancel()
+		_ = labrpc.Tell(node, f(ctx, cl), func(_ time.Duration, found []shardFault) { faults, over = found, true })
+	}()
+	if !c.s.Until(30*time.Second, func() bool { return over }) {
+		c.s.Failf(ruleShardDisjoint, "the calls of Get, Put, Commit and Abort did not return within 30s")
+	}
+	return faults
+}
+
+// shardCalls uses the keys a and m by Begin and Commit.
+func shardCalls(ctx context.Context, cl *transactions.ShardClient) (faults []shardFault) {
+	wrong := func(rule, format string, args ...any) {
+		faults = append(faults, shardFault{What: fmt.Sprintf(format, args...), Rule: rule})
+	}
+	put := func(tx *transactions.ShardTx, key, value string) {
+		if err := tx.Put(key, value); err != nil {
+			wrong(ruleShardDisjoint, "Put(%s) = %v, want nil", key, err)
+		}
+	}
+	value := func(key string) string {
+		tx := cl.Begin(ctx)
+		defer tx.Abort()
+		value, _, err := tx.Get(key)
+		if err != nil {
+			wrong(ruleShardDisjoint, "Get(%s) = %v, want nil", key, err)
+		}
+		return value
+	}
+	tx := cl.Begin(ctx)
+	put(tx, "a", "first")
+	put(tx, "m", "first")
+	if got, ok, err := tx.Get("m"); got != "first" || !ok || err != nil {
+		wrong(ruleShardStrict, "Get(m) = %q, %v, %v after the transaction's own Put(m=first)", got, ok, err)
+	}
+	tx.Abort()
+	tx.Abort()
+	if err := tx.Commit(); !errors.Is(err, transactions.ErrOver) {
+		wrong(ruleShardOver, "Commit after Abort = %v, want ErrOver", err)
+	}
+	if got := value("m"); got != "" {
+		wrong(ruleShardOutcome, "another transaction read m=%s, which a transaction had written that was aborted", got)
+	}
+
+	tx = cl.Begin(ctx)
+	put(tx, "a", "second")
+	put(tx, "m", "second")
+	if err := tx.Commit(); err != nil {
+		wrong(ruleShardDisjoint, "Commit = %v, want nil", err)
+	}
+	if err := tx.Put("a", "late"); !errors.Is(err, transactions.ErrOver) {
+		wrong(ruleShardOver, "Put after Commit = %v, want ErrOver", err)
+	}
+	if err := tx.Commit(); !errors.Is(err, transactions.ErrOver) {
+		wrong(ruleShardOver, "a second Commit = %v, want ErrOver", err)
+	}
+	if got := value("a"); got != "second" {
+		wrong(ruleShardStrict, "Get(a) = %q, want second, which was committed last", got)
+	}
+
+	one, two := cl.Begin(ctx), cl.Begin(ctx)
+	committed := 0
+	_, _, _ = one.Get("a")
+	for i, tx := range []*transactions.ShardTx{two, one} {
+		_, _, _ = tx.Get("a")
+		_ = tx.Put("a", fmt.Sprint("update ", i))
+		if err := tx.Commit(); err == nil {
+			committed++
+		}
+	}
+	if committed > 1 {
+		wrong(ruleShardStrict, "two transactions read a=second, wrote a, and were both committed")
+	}
+	return faults
+}

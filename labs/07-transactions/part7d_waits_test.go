@@ -1,0 +1,151 @@
+package transactions_test
+
+import (
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"distlabs/internal/harness/labtest"
+	"distlabs/labrpc"
+)
+
+// A client whose messages are slow writes keys that others read all the time: it commits (rule 42).
+func TestReadersDoNotAbort7D(t *testing.T) {
+	labtest.Run(t, labtest.Config{Nodes: shardNodes(3, 3), Link: shardLink, Seeds: 3}, func(s *labtest.Sim) {
+		c := newShardCluster(s, 3)
+		slow := c.clients[0]
+		for _, id := range c.servers() {
+			far := labrpc.Link{Latency: labrpc.Fixed(150 * time.Millisecond)}
+			s.Net.SetLink(slow, id, far)
+			s.Net.SetLink(id, slow, far)
+		}
+		var stop atomic.Bool
+		for _, id := range c.clients[1:] {
+			c.repeats(id, &stop, reads("m"), reads("t"))
+		}
+		r := c.start(slow, time.Minute, writes("m"), writes("t"))
+		c.commits(r, 3*shardLease, ruleShardInTime)
+		stop.Store(true)
+		s.Run(shardServes)
+		c.check()
+	})
+}
+
+// Clients have died in the middle of transactions, a group has lost its majority, and two clients use the same keys without
+// a pause: transactions that use other keys do not wait (rule 43).
+func TestDisjointDoNotWait7D(t *testing.T) {
+	cfg := labtest.Config{Nodes: shardNodes(3, 4), Link: shardLink, Seeds: 3}
+	labtest.Run(t, cfg, func(s *labtest.Sim) {
+		c := newShardCluster(s, 3)
+		a, b := c.clients[0], c.clients[1]
+		n := c.countRequests(a)
+		var stop atomic.Bool
+		for _, id := range c.clients[2:] {
+			c.repeats(id, &stop, appends("bl"), appends("nl"))
+		}
+		for k := n / 2; k < n; k++ {
+			c.cutAfter(a, k, time.Minute)
+			s.Net.Crash(a)
+			c.does(b, reads("b"), writes("n"), writes("b"))
+			c.does(b, reads("n"), writes("u"), writes("b"))
+			c.open(a)
+			c.startClient(a)
+		}
+		stop.Store(true)
+		s.Run(shardServes)
+		for _, id := range c.layout.Groups[2][:2] {
+			s.Net.Crash(id)
+		}
+		c.start(a, time.Second, reads("a"), writes("m"), writes("t"))
+		s.Run(100 * time.Millisecond)
+		for range 3 {
+			c.does(b, reads("b"), writes("n"), writes("b"))
+		}
+		c.settle()
+		c.commits(c.start(b, time.Minute, reads("m"), reads("t")), shardLease+shardSlack+shardServes, ruleShardLease)
+		c.check()
+	})
+}
+
+// Four clients append to the same lists without a pause: each gets its turn (rules 39 and 44).
+func TestContention7D(t *testing.T) {
+	labtest.Run(t, labtest.Config{Nodes: shardNodes(3, 4), Link: shardLink, Seeds: 2}, func(s *labtest.Sim) {
+		c := newShardCluster(s, 3)
+		for range 3 {
+			var runs []*shardRun
+			for i, id := range c.clients {
+				steps := []shardStep{appends("al"), appends("ml"), appends("tl")}
+				if i%2 == 1 {
+					steps[0], steps[2] = steps[2], steps[0]
+				}
+				runs = append(runs, c.start(id, time.Minute, steps...))
+			}
+			for _, r := range runs {
+				c.commits(r, shardProgress, ruleShardProgress)
+			}
+		}
+		c.does(c.clients[0], reads("al"), reads("ml"), reads("tl"))
+		c.check()
+	})
+}
+
+// Two clients begin transactions at nearly the same time, again and again: each reads what the other writes; then one, which is
+// further away, writes two keys while the other reads both (rule 39).
+func TestPairs7D(t *testing.T) {
+	labtest.Run(t, labtest.Config{Nodes: shardNodes(3, 2), Link: shardLink, Seeds: 3}, func(s *labtest.Sim) {
+		c := newShardCluster(s, 3)
+		a, b := c.clients[0], c.clients[1]
+		c.does(a, writes("a"), writes("m"))
+		c.does(b, reads("a"), reads("m"), reads("t"))
+		for range 12 {
+			c.pair(s.Rand().Int64N(3), c.steps(a, reads("a"), writes("m")), c.steps(b, reads("m"), writes("a")))
+		}
+		for _, id := range c.servers() {
+			s.Net.SetLink(a, id, labrpc.Link{Latency: labrpc.Uniform(15*time.Millisecond, 20*time.Millisecond)})
+			s.Net.SetLink(id, a, labrpc.Link{Latency: labrpc.Uniform(15*time.Millisecond, 20*time.Millisecond)})
+		}
+		for range 12 {
+			pause := time.Duration(s.Rand().IntN(150)) * time.Millisecond
+			c.pair(s.Rand().Int64N(120), c.steps(a, writes("m"), writes("t")), c.steps(b, reads("m"), rests(pause), reads("t")))
+		}
+		c.does(a, reads("a"), reads("m"), reads("t"))
+		c.check()
+	})
+}
+
+// steps is a transaction that can be started.
+func (c *shardCluster) steps(client labrpc.NodeID, steps ...shardStep) func() *shardRun {
+	return func() *shardRun { return c.start(client, time.Minute, steps...) }
+}
+
+// pair starts two transactions in some order, some milliseconds apart.
+func (c *shardCluster) pair(apart int64, first, second func() *shardRun) {
+	if c.s.Rand().IntN(2) == 0 {
+		first, second = second, first
+	}
+	r := first()
+	c.s.Run(time.Duration(apart) * time.Millisecond)
+	o := second()
+	c.commits(r, shardProgress, ruleShardProgress)
+	c.commits(o, shardProgress, ruleShardProgress)
+}
+
+// A transaction reads a key, pauses while both its keys are written many times, and reads the other: both of one state (rule 39).
+func TestSlowReader7D(t *testing.T) {
+	labtest.Run(t, labtest.Config{Nodes: shardNodes(2, 2), Link: shardLink, Seeds: 2}, func(s *labtest.Sim) {
+		c := newShardCluster(s, 2)
+		a, b := c.clients[0], c.clients[1]
+		c.does(b, writes("a"), writes("m"))
+		r := c.start(a, time.Minute, reads("a"), rests(time.Second), reads("m"))
+		for range 24 {
+			c.does(b, writes("a"), writes("m"))
+		}
+		c.commits(r, shardProgress, ruleShardProgress)
+		c.check()
+	})
+}
+
+// repeats makes a client run a transaction again and again until stop is set.
+func (c *shardCluster) repeats(client labrpc.NodeID, stop *atomic.Bool, steps ...shardStep) {
+	c.then(client, stop, func() []shardStep { return steps })
+}

@@ -1,0 +1,266 @@
+package transactions_test
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"distlabs/internal/harness/labtest"
+	"distlabs/labrpc"
+	. "distlabs/labs/07-transactions"
+)
+
+// Orders for which there is money and stock are completed, one after another and several at once (rules 55, 56 and 61).
+func TestOrdersComplete7E(t *testing.T) {
+	labtest.Run(t, labtest.Config{Nodes: 3, Seeds: 5}, func(s *labtest.Sim) {
+		c := newSagaCluster(s, map[string]int{"ann": 100, "bob": 50}, map[string]int{"book": 10})
+		c.place("a1", "ann")
+		c.end(sagaCalm)
+		c.wants("a1", OrderCompleted)
+		for i := range 3 {
+			c.place(OrderID(fmt.Sprint("a", i+2)), "ann")
+			c.place(OrderID(fmt.Sprint("b", i+2)), "bob")
+		}
+		c.end(sagaCalm)
+		for i := range 3 {
+			c.wants(OrderID(fmt.Sprint("a", i+2)), OrderCompleted)
+			c.wants(OrderID(fmt.Sprint("b", i+2)), OrderCompleted)
+		}
+		c.isSilent()
+		before := s.Net.Stats(labrpc.Match{}).Sent
+		for _, id := range s.Net.Nodes() {
+			c.restart(id)
+		}
+		s.Run(time.Minute)
+		if n := s.Net.Stats(labrpc.Match{}).Sent - before; n > 0 {
+			s.Failf(ruleSagaRest, "after a restart of all services they sent %d messages, although every order ended more than a minute before", n)
+		}
+		c.place("b9", "bob") // the numbers of new messages must not be those of old ones
+		c.end(sagaCalm)
+		c.wants("b9", OrderCompleted)
+	})
+}
+
+// Bob has too little money: his order is cancelled at the second step. Then the stock is empty: Ann's order is cancelled at the third, and
+// she has her money back (rules 56, 58 and 59).
+func TestOrdersFail7E(t *testing.T) {
+	labtest.Run(t, labtest.Config{Nodes: 3, Seeds: 5}, func(s *labtest.Sim) {
+		c := newSagaCluster(s, map[string]int{"ann": 100, "bob": 10}, map[string]int{"book": 2})
+		c.place("b1", "bob")
+		c.end(sagaCalm)
+		c.wants("b1", OrderCompleted)
+		c.place("b2", "bob")
+		c.end(sagaCalm)
+		c.wants("b2", OrderCancelled)
+		c.place("a1", "ann")
+		c.end(sagaCalm)
+		c.wants("a1", OrderCompleted)
+		c.place("a2", "ann")
+		c.end(sagaCalm)
+		c.wants("a2", OrderCancelled)
+		if got := c.payments.Balance("ann"); got != 90 {
+			s.Failf(ruleWhole, "the balance of ann is %d, want 90: one of her orders was completed, the other cancelled", got)
+		}
+		c.isSilent()
+	})
+}
+
+// Ann's order has reserved the last unit, and Stock is then cut off from Orders. Bob orders it too. While the unit is reserved he cannot have it,
+// and Ann's order is completed after all (rule 60).
+func TestLastUnit7E(t *testing.T) {
+	labtest.Run(t, labtest.Config{Nodes: 3, Seeds: 6}, func(s *labtest.Sim) {
+		c := newSagaCluster(s, map[string]int{"ann": 100, "bob": 100}, map[string]int{"book": 1})
+		c.place("a1", "ann")
+		c.waitFor("a1", Reserved)
+		cut := func() { s.Net.Cut(sagaNodes.Stock, sagaNodes.Orders); s.Net.Cut(sagaNodes.Stock, sagaNodes.Payments) }
+		cut()
+		c.place("b1", "bob")
+		s.Run(5 * time.Second)
+		if s.Seed%2 == 0 {
+			c.restart(sagaNodes.Stock)
+			s.Run(5 * time.Second)
+		}
+		s.Net.Heal()
+		c.end(sagaLimit)
+		c.wants("a1", OrderCompleted)
+		c.wants("b1", OrderCancelled)
+	})
+}
+
+// waitFor waits until an order has an effect.
+func (c *sagaCluster) waitFor(id OrderID, effect Effect) {
+	c.s.WaitFor(sagaCalm, *breach(rulePlaced, "order %s is not %s within %v, although all services are up and connected", id, effect, sagaCalm),
+		func() bool { return c.placed[id].has[effect] })
+}
+
+// Orders are cancelled at any time. What Cancel returns, becomes true (rules 58, 59 and 62).
+func TestCancel7E(t *testing.T) {
+	const compensated, late = "an order was cancelled after it was reserved", "an order was completed before it was cancelled"
+	cfg := labtest.Config{Nodes: 3, Seeds: 8, MustCover: []string{compensated, late}}
+	labtest.Run(t, cfg, func(s *labtest.Sim) {
+		c := newSagaCluster(s, map[string]int{"ann": 1000}, map[string]int{"book": 100})
+		if c.cancel("a0") {
+			s.Failf(ruleCancel, "Cancel returned true for an order that was never placed")
+		}
+		for i := range 8 {
+			id := OrderID(fmt.Sprint("a", i))
+			c.place(id, "ann")
+			s.Run(time.Duration(s.Rand().Int64N(int64(80 * time.Millisecond))))
+			if s.Rand().IntN(3) == 0 {
+				s.Run(200 * time.Millisecond)
+			}
+			status := c.orders.Status(id)
+			if done := c.cancel(id); done == (status == OrderCompleted) {
+				s.Failf(ruleCancel, "Cancel returned %v for order %s, which was %s", done, id, statusName(status))
+			}
+			if i%2 == 0 {
+				c.restart(sagaNodes.Orders)
+			}
+			if status == OrderCompleted {
+				s.Cover(late)
+			}
+		}
+		c.end(sagaLimit)
+		for id := range c.cancelled {
+			if c.placed[id].has[Released] {
+				s.Cover(compensated)
+			}
+		}
+		c.isSilent()
+	})
+}
+
+// Links duplicate and delay messages. When all orders have ended, every message is sent once more, in any order, in some seeds to services
+// that have restarted (rules 57 and 58).
+func TestDuplicates7E(t *testing.T) {
+	const duplicated, compensated = "messages arrived twice", "an order was cancelled after it was reserved"
+	link := labrpc.Link{Latency: labrpc.Uniform(time.Millisecond, 300*time.Millisecond), Duplicate: 0.7}
+	cfg := labtest.Config{Nodes: 3, Link: link, Seeds: 6, MustCover: []string{duplicated, compensated}}
+	labtest.Run(t, cfg, func(s *labtest.Sim) {
+		var seen []labrpc.Message
+		s.Net.Intercept(func(m *labrpc.Message) labrpc.Verdict {
+			if m.Kind != labrpc.Reply {
+				seen = append(seen, *m)
+			}
+			return labrpc.Pass
+		})
+		c := newSagaCluster(s, map[string]int{"ann": 30, "bob": 100}, map[string]int{"book": 4})
+		c.place("c0", "bob")
+		c.s.Until(sagaLimit, func() bool { return c.placed["c0"].has[Reserved] })
+		c.cancel("c0")
+		for i := range 4 {
+			c.place(OrderID(fmt.Sprint("a", i)), "ann")
+			c.place(OrderID(fmt.Sprint("b", i)), "bob")
+			s.Run(time.Duration(s.Rand().Int64N(int64(300 * time.Millisecond))))
+			if i > 1 {
+				c.cancel(OrderID(fmt.Sprint("b", i-1)))
+			}
+		}
+		c.end(sagaLimit)
+		for _, o := range c.placed {
+			if o.has[Released] {
+				s.Cover(compensated)
+			}
+		}
+		s.Run(10 * time.Second)
+		if s.Seed%2 == 0 {
+			for _, id := range s.Net.Nodes() {
+				c.restart(id)
+			}
+		}
+		s.Net.SetLinks(labrpc.Reliable())
+		s.Rand().Shuffle(len(seen), func(i, j int) { seen[i], seen[j] = seen[j], seen[i] })
+		for _, m := range seen {
+			_ = s.Net.Inject(m)
+		}
+		s.Run(10 * time.Second)
+		c.end(sagaLimit)
+		if s.Net.Stats(labrpc.Match{}).Duplicated > 0 {
+			s.Cover(duplicated)
+		}
+	})
+}
+
+// Each service crashes before its first write of a round, after it, before its second, and so on, until a round has fewer writes. Each round has an order that
+// is completed, or cancelled by its customer, and one that fails (rules 55 to 59 and 63).
+func TestCrashAtEveryWrite7E(t *testing.T) {
+	const crashed = "a service crashed at a write"
+	cfg := labtest.Config{Nodes: 3, Seeds: 3, Limit: 3 * time.Hour, MustCover: []string{crashed}}
+	labtest.Run(t, cfg, func(s *labtest.Sim) {
+		victim := labrpc.NodeID(1 + s.Seed%3)
+		c := newSagaCluster(s, map[string]int{"ann": 10000, "bob": 0}, map[string]int{"book": 500})
+		round := 0
+		for _, after := range []bool{false, true} {
+			for write := 1; write <= 40; write++ { // no service needs as many
+				round++
+				c.start()
+				s.Net.CrashAtWrite(victim, labrpc.CrashPoint{Write: s.Net.Writes(victim) + write, After: after})
+				bob, ann := OrderID(fmt.Sprint("bob", round)), OrderID(fmt.Sprint("ann", round))
+				for _, id := range []OrderID{ann, bob} {
+					if s.Net.Up(sagaNodes.Orders) {
+						c.place(id, string(id[:3]))
+					}
+				}
+				s.Run(time.Duration(s.Rand().Int64N(int64(60 * time.Millisecond))))
+				if round%2 == 0 && s.Net.Up(sagaNodes.Orders) {
+					c.cancel(ann)
+				}
+				s.Run(2 * time.Second)
+				reached := !s.Net.Up(victim)
+				s.Net.CrashAtWrite(victim, labrpc.CrashPoint{})
+				c.start()
+				c.end(sagaLimit)
+				if !reached {
+					break
+				}
+				s.Cover(crashed)
+			}
+		}
+	})
+}
+
+// Orders and cancellations, while services crash, also at writes, and links lose and duplicate messages (rules 55 to 63).
+func TestSafeInAStorm7E(t *testing.T) {
+	const crashed, completed, compensated = "a service crashed", "an order was completed", "an order was cancelled after it was charged"
+	cfg := labtest.Config{Nodes: 3, Link: labrpc.FairLoss(0.2), Seeds: 8, MustCover: []string{crashed, completed, compensated}}
+	labtest.Run(t, cfg, func(s *labtest.Sim) {
+		c := newSagaCluster(s, map[string]int{"ann": 60, "bob": 60}, map[string]int{"book": 7})
+		for i := range 30 {
+			node := labrpc.NodeID(1 + s.Rand().IntN(3))
+			id := OrderID(fmt.Sprint("o", i))
+			switch s.Rand().IntN(6) {
+			case 0:
+				s.Net.Crash(node)
+			case 1:
+				s.Net.CrashAtWrite(node, labrpc.CrashPoint{Write: s.Net.Writes(node) + 1 + s.Rand().IntN(3), After: s.Rand().IntN(2) == 0})
+			case 2:
+				if earlier := OrderID(fmt.Sprint("o", s.Rand().IntN(i+1))); s.Net.Up(sagaNodes.Orders) && c.placed[earlier] != nil {
+					c.cancel(earlier)
+				}
+			default:
+				if s.Net.Up(sagaNodes.Orders) {
+					c.place(id, []string{"ann", "bob"}[s.Rand().IntN(2)])
+				}
+			}
+			s.Run(time.Duration(1 + s.Rand().Int64N(int64(200*time.Millisecond))))
+			if s.Rand().IntN(3) == 0 && !(s.Net.Up(1) && s.Net.Up(2) && s.Net.Up(3)) {
+				s.Cover(crashed)
+				c.start()
+			}
+		}
+		for _, id := range s.Net.Nodes() {
+			s.Net.CrashAtWrite(id, labrpc.CrashPoint{})
+		}
+		c.start()
+		c.end(sagaLimit)
+		for _, o := range c.placed {
+			if o.has[Completed] {
+				s.Cover(completed)
+			}
+			if o.has[Refunded] {
+				s.Cover(compensated)
+			}
+		}
+		c.isSilent()
+	})
+}

@@ -1,0 +1,339 @@
+package transactions_test
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"distlabs/internal/harness/labtest"
+	"distlabs/labrpc"
+	. "distlabs/labs/07-transactions"
+)
+
+const (
+	rulePlaced       = "an order for which Place returned nil ends completed or cancelled within 30s after all services are up and connected (rule 55; Garcia-Molina, Salem 1987)"
+	ruleWhole        = "an order ends with all its effects, or with each effect compensated (rule 56; Garcia-Molina, Salem 1987)"
+	ruleEffectOnce   = "each effect of an order happens at most once, and balances and units agree with the journals (rule 57)"
+	ruleCompensates  = "a compensation runs only for a step that has run, and no step runs after its compensation (rule 58; Garcia-Molina, Salem 1987)"
+	ruleReverse      = "the steps run in the order Created, Charged, Reserved, and compensations in reverse order: Released, Refunded, Cancelled (rule 59; Garcia-Molina, Salem 1987)"
+	ruleSemanticLock = "a reserved unit belongs to its order until it is released or sold, and no balance and no number of units is negative (rule 60)"
+	ruleReason       = "an order is cancelled only if Cancel returned true or an error, the balance was too low or no unit was available (rule 61)"
+	ruleCancel       = "an order for which Cancel returned true is cancelled, and a completed or cancelled order stays so (rule 62)"
+	ruleJournal      = "a journal only grows: an entry that it has shown stays, also after a crash (rule 63)"
+	ruleSagaRest     = "a minute after every order has ended, no service sends messages, also after a restart (rule 64)"
+
+	sagaLimit = 30 * time.Second // rule 55
+	sagaCalm  = time.Second      // rule 61
+)
+
+var sagaNodes = Services{Orders: 1, Payments: 2, Stock: 3}
+
+// A sagaCluster is the three services. It reads their journals at every step, and checks rules 57 to 60 and 63.
+type sagaCluster struct {
+	s        *labtest.Sim
+	balances map[string]int // at first
+	units    map[string]int
+
+	orders   *Orders
+	payments *Payments
+	stock    *Stock
+
+	placed    map[OrderID]*sagaOrder
+	journals  map[labrpc.NodeID][]Entry // as seen last
+	changed   map[OrderID]bool          // with effects that are not compared with those of other services yet
+	money     map[string]int            // the balances by the journal
+	books     Units                     // the units by the journal
+	cancelled map[OrderID]bool          // Cancel returned true
+	perhaps   map[OrderID]bool          // Cancel returned an error
+}
+
+// A sagaOrder is an order of the test, and its effects.
+type sagaOrder struct {
+	Order
+	promised bool // Place has returned nil
+	has      map[Effect]bool
+}
+
+func newSagaCluster(s *labtest.Sim, balances, units map[string]int) *sagaCluster {
+	c := &sagaCluster{
+		s: s, balances: balances, units: units, placed: map[OrderID]*sagaOrder{},
+		journals: map[labrpc.NodeID][]Entry{}, changed: map[OrderID]bool{},
+		money: maps.Clone(balances), books: Units{Available: units["book"]},
+		cancelled: map[OrderID]bool{}, perhaps: map[OrderID]bool{},
+	}
+	c.start()
+	s.Always(c.check)
+	return c
+}
+
+// start starts every service that is down.
+func (c *sagaCluster) start() {
+	for _, id := range c.s.Net.Nodes() {
+		if c.s.Net.Up(id) {
+			continue
+		}
+		node := c.s.Start(id)
+		switch id {
+		case sagaNodes.Orders:
+			c.orders = StartOrders(node, sagaNodes)
+		case sagaNodes.Payments:
+			c.payments = StartPayments(node, sagaNodes, maps.Clone(c.balances))
+		case sagaNodes.Stock:
+			c.stock = StartStock(node, sagaNodes, maps.Clone(c.units))
+		}
+	}
+}
+
+func (c *sagaCluster) restart(id labrpc.NodeID) {
+	c.s.Net.Crash(id)
+	c.start()
+}
+
+// place places an order of 10 for one unit of "book".
+func (c *sagaCluster) place(id OrderID, customer string) {
+	order := Order{ID: id, Customer: customer, Price: 10, Item: "book"}
+	c.placed[id] = &sagaOrder{Order: order, has: map[Effect]bool{}}
+	began := c.s.Net.Now()
+	err := c.orders.Place(order)
+	if d := c.s.Net.Now() - began; d > 0 {
+		c.s.Failf(rulePlaced, "Place returned after %v, want at once", d)
+	}
+	if err != nil && c.s.Net.Up(sagaNodes.Orders) {
+		c.s.Failf(rulePlaced, "Place returned the error %v, although its node is up", err)
+	}
+	c.placed[id].promised = err == nil
+	c.s.Run(time.Microsecond) // what Place has started must not race with a crash at the next write
+}
+
+// cancel cancels an order, and returns the answer of Cancel.
+func (c *sagaCluster) cancel(id OrderID) bool {
+	done, err := c.orders.Cancel(id)
+	if err != nil && c.s.Net.Up(sagaNodes.Orders) {
+		c.s.Failf(ruleCancel, "Cancel(%s) returned the error %v, although its node is up", id, err)
+	}
+	if err != nil {
+		c.perhaps[id] = true
+	} else if done {
+		c.cancelled[id] = true
+	}
+	c.s.Run(time.Microsecond)
+	return done && err == nil
+}
+
+// check runs after every step.
+func (c *sagaCluster) check() *labtest.Violation {
+	up := true
+	for _, id := range c.s.Net.Nodes() {
+		if !c.s.Net.Up(id) {
+			up = false
+			continue
+		}
+		if v := c.readJournal(id); v != nil {
+			return v
+		}
+	}
+	if v := c.checkAmounts(); v != nil || !up {
+		return v
+	}
+	// An effect that was written at a crash is seen late. So effects of two services are compared only when all are up.
+	for _, id := range slices.Sorted(maps.Keys(c.changed)) {
+		if v := c.placed[id].checkOrder(); v != nil {
+			return v
+		}
+	}
+	clear(c.changed)
+	return nil
+}
+
+func (c *sagaCluster) journalOf(id labrpc.NodeID) []Entry {
+	switch id {
+	case sagaNodes.Orders:
+		return c.orders.Journal()
+	case sagaNodes.Payments:
+		return c.payments.Journal()
+	}
+	return c.stock.Journal()
+}
+
+var sagaEffects = map[labrpc.NodeID][]Effect{
+	sagaNodes.Orders:   {Created, Completed, Cancelled},
+	sagaNodes.Payments: {Charged, Refunded},
+	sagaNodes.Stock:    {Reserved, Released, Sold},
+}
+
+// readJournal takes in the new entries of a journal.
+func (c *sagaCluster) readJournal(id labrpc.NodeID) *labtest.Violation {
+	old, now := c.journals[id], c.journalOf(id)
+	if len(now) < len(old) || !slices.Equal(now[:len(old)], old) {
+		return breach(ruleJournal, "the journal of %v is %v, but before it began with %v", id, now, old)
+	}
+	if len(now) == len(old) {
+		return nil
+	}
+	c.journals[id] = slices.Clone(now)
+	for _, e := range now[len(old):] {
+		o := c.placed[e.Order]
+		if o == nil || !slices.Contains(sagaEffects[id], e.Effect) {
+			return breach(ruleEffectOnce, "the journal of %v has the entry %v, which cannot be: the order was not placed, or the effect is another service's", id, e)
+		}
+		if v := o.add(id, e); v != nil {
+			return v
+		}
+		c.changed[e.Order] = true
+		c.count(o, e.Effect)
+	}
+	return nil
+}
+
+// count changes what balances and units must be.
+func (c *sagaCluster) count(o *sagaOrder, effect Effect) {
+	switch effect {
+	case Charged:
+		c.money[o.Customer] -= o.Price
+	case Refunded:
+		c.money[o.Customer] += o.Price
+	case Reserved:
+		c.books.Available, c.books.Reserved = c.books.Available-1, c.books.Reserved+1
+	case Released:
+		c.books.Available, c.books.Reserved = c.books.Available+1, c.books.Reserved-1
+	case Sold:
+		c.books.Reserved, c.books.Sold = c.books.Reserved-1, c.books.Sold+1
+	}
+}
+
+// add checks the effects of one service.
+func (o *sagaOrder) add(id labrpc.NodeID, e Entry) *labtest.Violation {
+	step := map[Effect]Effect{Refunded: Charged, Released: Reserved, Sold: Reserved}[e.Effect]
+	undone := map[Effect]Effect{Charged: Refunded, Reserved: Released, Sold: Released, Completed: Cancelled}[e.Effect]
+	switch {
+	case undone != "" && o.has[undone]:
+		return breach(ruleCompensates, "%v: order %s is %s, although it was %s before", id, e.Order, e.Effect, undone)
+	case o.has[e.Effect]:
+		return breach(ruleEffectOnce, "%v: order %s is %s a second time", id, e.Order, e.Effect)
+	case step != "" && !o.has[step]:
+		return breach(ruleCompensates, "%v: order %s is %s, although it was never %s", id, e.Order, e.Effect, step)
+	case e.Effect == Released && o.has[Sold]:
+		return breach(ruleSemanticLock, "%v: order %s is released, although its unit was sold", id, e.Order)
+	case e.Effect == Cancelled && o.has[Completed]:
+		return breach(ruleCancel, "%v: order %s is cancelled, although it was completed before", id, e.Order)
+	}
+	o.has[e.Effect] = true
+	return nil
+}
+
+// checkOrder checks the effects of all services against each other.
+func (o *sagaOrder) checkOrder() *labtest.Violation {
+	charged, reserved := o.has[Charged] && !o.has[Refunded], o.has[Reserved] && !o.has[Released]
+	switch {
+	case o.has[Refunded] && reserved:
+		return breach(ruleReverse, "order %s is refunded, although its unit is still reserved", o.ID)
+	case o.has[Cancelled] && (charged || reserved):
+		return breach(ruleReverse, "order %s is cancelled, although it is still charged (%v) or reserved (%v)", o.ID, charged, reserved)
+	case (o.has[Completed] || o.has[Sold]) && !(charged && reserved):
+		return breach(ruleWhole, "order %s is completed or sold, but charged = %v and reserved = %v", o.ID, charged, reserved)
+	case o.has[Reserved] && !o.has[Charged]:
+		return breach(ruleReverse, "order %s is reserved, although it is not charged yet", o.ID)
+	}
+	return nil
+}
+
+// checkAmounts compares balances and units with the journals.
+func (c *sagaCluster) checkAmounts() *labtest.Violation {
+	if c.s.Net.Up(sagaNodes.Payments) {
+		for _, customer := range slices.Sorted(maps.Keys(c.money)) {
+			switch got := c.payments.Balance(customer); {
+			case got < 0:
+				return breach(ruleSemanticLock, "the balance of %s is %d", customer, got)
+			case got != c.money[customer]:
+				return breach(ruleEffectOnce, "the balance of %s is %d, but the journal says %d", customer, got, c.money[customer])
+			}
+		}
+	}
+	if c.s.Net.Up(sagaNodes.Stock) {
+		switch got, want := c.stock.Units("book"), c.books; {
+		case got.Available < 0 || got.Reserved < 0:
+			return breach(ruleSemanticLock, "the units of book are %+v", got)
+		case got.Available > want.Available:
+			return breach(ruleSemanticLock, "%d units of book are available, but the journal says %+v", got.Available, want)
+		case want.Available < 0:
+			return breach(ruleSemanticLock, "%d units of book are reserved or sold, but there are only %d", want.Reserved+want.Sold, c.units["book"])
+		case got != want:
+			return breach(ruleEffectOnce, "the units of book are %+v, but the journal says %+v", got, want)
+		}
+	}
+	return nil
+}
+
+// end waits until every order has ended, with all services up and connected, and checks each.
+func (c *sagaCluster) end(limit time.Duration) {
+	var v *labtest.Violation
+	if !c.s.Until(limit, func() bool { v = c.open(); return v == nil }) {
+		v.What += fmt.Sprintf(" %v after all services were up and connected", limit)
+		c.s.Fail(*v)
+	}
+	for _, id := range slices.Sorted(maps.Keys(c.placed)) {
+		switch status := c.orders.Status(id); {
+		case c.cancelled[id] && status != OrderCancelled:
+			c.s.Failf(ruleCancel, "Cancel returned true for order %s, but its effects are %v", id, effectsOf(c.placed[id]))
+		case status == OrderCancelled && !c.hasReason(id):
+			c.s.Failf(ruleReason, "order %s is cancelled, although Cancel was not called and there was enough of everything; its effects are %v", id, effectsOf(c.placed[id]))
+		}
+	}
+}
+
+// hasReason reports whether an order may have been cancelled: by Cancel, or because all orders together ask for too much.
+func (c *sagaCluster) hasReason(id OrderID) bool {
+	asked := map[string]int{}
+	for _, o := range c.placed {
+		asked[o.Customer] += o.Price
+	}
+	customer := c.placed[id].Customer
+	return c.cancelled[id] || c.perhaps[id] || asked[customer] > c.balances[customer] || len(c.placed) > c.units["book"]
+}
+
+// open returns an order that has not ended.
+func (c *sagaCluster) open() *labtest.Violation {
+	for _, id := range slices.Sorted(maps.Keys(c.placed)) {
+		o := c.placed[id]
+		status := c.orders.Status(id)
+		if !o.promised && !o.has[Created] && status == OrderUnknown {
+			continue // its node crashed while it was placed
+		}
+		charged, reserved := o.has[Charged] && !o.has[Refunded], o.has[Reserved] && !o.has[Released]
+		switch {
+		case status != OrderCompleted && status != OrderCancelled:
+			return breach(rulePlaced, "order %s is %s, want completed or cancelled,", id, statusName(status))
+		case !o.has[Created] || (status == OrderCompleted) != o.has[Completed] || (status == OrderCancelled) != o.has[Cancelled]:
+			return breach(ruleWhole, "order %s is %s, but its effects are %v,", id, statusName(status), effectsOf(o))
+		case status == OrderCompleted && !(charged && reserved && o.has[Sold]):
+			return breach(ruleWhole, "order %s is completed, but its effects are %v,", id, effectsOf(o))
+		case status == OrderCancelled && (charged || reserved):
+			return breach(ruleWhole, "order %s is cancelled, but its effects are %v,", id, effectsOf(o))
+		}
+	}
+	return nil
+}
+
+func statusName(status OrderStatus) string {
+	return map[OrderStatus]string{OrderUnknown: "unknown", OrderPending: "pending", OrderCompleted: "completed", OrderCancelled: "cancelled"}[status]
+}
+
+func effectsOf(o *sagaOrder) []Effect { return slices.Sorted(maps.Keys(o.has)) }
+
+// wants checks how an order has ended.
+func (c *sagaCluster) wants(id OrderID, want OrderStatus) {
+	if got := c.orders.Status(id); got != want {
+		c.s.Failf(ruleReason, "order %s is %s, want %s; its effects are %v", id, statusName(got), statusName(want), effectsOf(c.placed[id]))
+	}
+}
+
+// isSilent checks that no service sends a minute after all orders have ended.
+func (c *sagaCluster) isSilent() {
+	c.s.Run(time.Minute)
+	before := c.s.Net.Stats(labrpc.Match{}).Sent
+	c.s.Run(time.Minute)
+	if n := c.s.Net.Stats(labrpc.Match{}).Sent - before; n > 0 {
+		c.s.Failf(ruleSagaRest, "the services sent %d messages in a minute, although every order ended more than a minute before", n)
+	}
+}

@@ -1,0 +1,218 @@
+package transactions_test
+
+import (
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"distlabs/internal/harness/labtest"
+	"distlabs/labrpc"
+	"distlabs/labs/05-replication"
+	"distlabs/labs/07-transactions"
+)
+
+const (
+	ruleShardStrict   = "transactions are strictly serializable over all groups: each takes effect at one instant between its begin and its end, whatever wall clocks show (rule 39)"
+	ruleShardOutcome  = "after nil a transaction has been committed once; after ErrOutcomeUnknown it may have been; after any other error it has no effect (rule 40)"
+	ruleShardOver     = "a call of a transaction that has ended returns ErrOver and has no effect; Abort does nothing then (rule 40)"
+	ruleShardLease    = "when the last message of a client has arrived, its transaction makes no other wait for longer than Lease + 1s (rule 41)"
+	ruleShardInTime   = "transactions that only read do not keep another one from committing within 3 Leases, although its messages take up to 150ms (rule 42)"
+	ruleShardDisjoint = "in a calm network a transaction of up to 4 operations commits within 2s if no unfinished transaction has a key of it (rule 43)"
+	ruleShardProgress = "in a calm network, while up to 4 clients use the same keys, each Run returns nil within 10s (rule 44)"
+	ruleShardContext  = "Run, Get, Put and Commit return within 100ms of the end of their context (rule 45)"
+	ruleShardDurable  = "what was committed survives every crash, and 10s after all servers are up and connected again, the store serves (rule 46)"
+	ruleShardLate     = "a message that arrives again or late changes no value, and makes no transaction wait for longer than Lease + 1s (rule 47)"
+	ruleShardSpace    = "the log of a server has at most 2 SnapshotEvery entries (rule 48)"
+	ruleShardBase     = "7D needs a lab 05 that works up to 5E; without one, use the reference's: go run ./cmd/grade run 07 --base reference"
+)
+
+const (
+	shardLease    = 2 * time.Second
+	shardServes   = 2 * time.Second        // rule 43
+	shardSlack    = time.Second            // rule 41
+	shardProgress = 10 * time.Second       // rule 44
+	shardContext  = 100 * time.Millisecond // rule 45
+	shardHeals    = 10 * time.Second       // rule 46
+)
+
+// shardLink is so fast that a test can do several things before an election timeout.
+var shardLink = labrpc.Link{Latency: labrpc.Uniform(time.Millisecond, 3*time.Millisecond)}
+
+// A shardCluster is a store of several groups on the first nodes, and clients on those after them.
+type shardCluster struct {
+	s       *labtest.Sim
+	layout  transactions.Layout
+	clients []labrpc.NodeID
+	nodes   map[labrpc.NodeID]*labrpc.Node // of the clients
+	client  map[labrpc.NodeID]*transactions.ShardClient
+
+	mu      sync.Mutex // guards what interceptors use too
+	running map[labrpc.NodeID]*transactions.Shard
+	runs    []*shardRun
+	gates   map[labrpc.NodeID]*shardGate
+}
+
+// shardSplits divide the keys: group 0 has those from a, 1 from h, 2 from q.
+var shardSplits = []string{"h", "q"}
+
+// shardNodes is how many nodes a cluster of that many groups of three and clients has.
+func shardNodes(groups, clients int) int { return 3*groups + clients }
+
+// newShardCluster starts that many groups of three servers, and clients on all other nodes. It returns when all groups have leaders.
+func newShardCluster(s *labtest.Sim, groups int) *shardCluster {
+	all := s.Net.Nodes()
+	c := &shardCluster{
+		s: s, clients: all[3*groups:], nodes: map[labrpc.NodeID]*labrpc.Node{}, client: map[labrpc.NodeID]*transactions.ShardClient{},
+		running: map[labrpc.NodeID]*transactions.Shard{}, gates: map[labrpc.NodeID]*shardGate{},
+		layout: transactions.Layout{Lease: shardLease, SnapshotEvery: 20 + s.Rand().IntN(20)},
+	}
+	for g := range groups {
+		c.layout.Groups = append(c.layout.Groups, all[3*g:3*g+3])
+	}
+	c.layout.Splits = shardSplits[:groups-1]
+	s.Net.Intercept(c.rewrite)
+	c.startDown()
+	for _, id := range c.clients {
+		c.startClient(id)
+	}
+	c.waitForLeaders(func(what string) {
+		s.Fail(labtest.Violation{What: "your lab 05 does not work yet: " + what, Rule: ruleShardBase, Nodes: c.servers()})
+	})
+	return c
+}
+
+// servers lists the servers of all groups.
+func (c *shardCluster) servers() []labrpc.NodeID { return slices.Concat(c.layout.Groups...) }
+
+// startDown starts every server that is down.
+func (c *shardCluster) startDown() {
+	for _, id := range c.servers() {
+		if !c.s.Net.Up(id) {
+			server := transactions.StartShard(c.s.Start(id), c.layout)
+			c.mu.Lock()
+			c.running[id] = server
+			c.mu.Unlock()
+		}
+	}
+}
+
+// startClient starts a client's node, which is down.
+func (c *shardCluster) startClient(id labrpc.NodeID) {
+	c.nodes[id] = c.s.Start(id)
+	c.client[id] = transactions.NewShardClient(c.nodes[id], c.layout)
+}
+
+// waitForLeaders waits until each group has a leader that a majority follows.
+func (c *shardCluster) waitForLeaders(fail func(what string)) {
+	for g, servers := range c.layout.Groups {
+		if !c.s.Until(shardHeals, func() bool { return c.leader(g) != 0 }) {
+			fail(fmt.Sprintf("%v have elected no leader within %v", servers, shardHeals))
+		}
+	}
+}
+
+// settle heals everything, starts what is down, and waits until all groups have leaders.
+func (c *shardCluster) settle() {
+	c.s.Net.Heal()
+	c.s.Net.SetLinks(shardLink)
+	c.startDown()
+	c.s.Run(time.Second)
+	c.waitForLeaders(func(what string) {
+		c.s.Fail(labtest.Violation{What: "your lab 05 does not work yet: " + what, Rule: ruleShardBase, Nodes: c.servers()})
+	})
+}
+
+func (c *shardCluster) status(id labrpc.NodeID) replication.Status {
+	if !c.s.Net.Up(id) {
+		return replication.Status{}
+	}
+	c.mu.Lock()
+	server := c.running[id]
+	c.mu.Unlock()
+	if raft := server.Raft(); raft != nil {
+		return raft.Status()
+	}
+	return replication.Status{}
+}
+
+// leader returns the server of a group that a majority of the group follows; 0 if there is none.
+func (c *shardCluster) leader(group int) labrpc.NodeID {
+	servers := c.layout.Groups[group]
+	for _, id := range servers {
+		st := c.status(id)
+		if st.Role != replication.Leader {
+			continue
+		}
+		follow := 0
+		for _, o := range servers {
+			if other := c.status(o); other.Term == st.Term && (o == id || other.Leader == id) {
+				follow++
+			}
+		}
+		if follow > len(servers)/2 {
+			return id
+		}
+	}
+	return 0
+}
+
+// A shardGate counts the requests of a client, and can lose those after the first few.
+type shardGate struct {
+	sent   int
+	limit  int  // how many go through; -1: all
+	last   bool // with limit: of the requests that are sent together, only the first after the limit is lost
+	deaf   bool // with limit: replies to the client are lost too, from when it has sent so many
+	at     time.Duration
+	copies []labrpc.Message // of what was sent, if keep
+	keep   bool
+}
+
+// gate returns the gate of a client, with all requests going through.
+func (c *shardCluster) gate(client labrpc.NodeID) *shardGate {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	g := &shardGate{limit: -1}
+	c.gates[client] = g
+	return g
+}
+
+// rewrite is the cluster's interceptor.
+func (c *shardCluster) rewrite(m *labrpc.Message) labrpc.Verdict {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if m.Kind == labrpc.Reply {
+		if g := c.gates[m.To]; g != nil && g.deaf && g.limit >= 0 && g.sent >= g.limit {
+			return labrpc.Drop
+		}
+		return labrpc.Pass
+	}
+	g := c.gates[m.From]
+	if g == nil {
+		return labrpc.Pass
+	}
+	g.sent++
+	if g.keep {
+		g.copies = append(g.copies, *m)
+	}
+	switch now := c.s.Net.Now(); {
+	case g.limit < 0 || g.sent <= g.limit:
+		g.at = now
+		return labrpc.Pass
+	case g.last && g.sent > g.limit+1 && now == g.at:
+		return labrpc.Pass
+	case g.last && g.sent == g.limit+1:
+		g.at = now
+	}
+	return labrpc.Drop
+}
+
+// requests returns how many requests a gate has seen.
+func (c *shardCluster) requests(g *shardGate) int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return g.sent
+}
+
+// shardTime is a time as a message shows it.
+func shardTime(d time.Duration) time.Duration { return d.Round(time.Millisecond) }

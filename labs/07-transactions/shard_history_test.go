@@ -1,0 +1,272 @@
+package transactions_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"distlabs/internal/harness/labtest"
+	"distlabs/labrpc"
+	"distlabs/labs/07-transactions"
+)
+
+// A shardStep is one step of a transaction: it reads, writes or appends to a key, or pauses.
+type shardStep struct {
+	Kind  string // "read", "write", "append", "pause", "fail"
+	Key   string
+	Pause time.Duration
+}
+
+func reads(key string) shardStep          { return shardStep{Kind: "read", Key: key} }
+func writes(key string) shardStep         { return shardStep{Kind: "write", Key: key} }
+func appends(key string) shardStep        { return shardStep{Kind: "append", Key: key} }
+func rests(pause time.Duration) shardStep { return shardStep{Kind: "pause", Pause: pause} }
+
+// errShardUser is the error of a transaction's function that does not want to commit.
+var errShardUser = errors.New("the function of the transaction returned an error")
+
+// A shardRun is a call of Run by a client.
+type shardRun struct {
+	ID       int
+	Client   labrpc.NodeID
+	Call     time.Duration
+	Return   time.Duration
+	Over     bool
+	Err      string // "" for nil, "aborted", "unknown", "context", or the error's text
+	Attempts []shardAttempt
+}
+
+// A shardAttempt is one call of the function that Run was given.
+type shardAttempt struct {
+	From time.Duration
+	Ops  []shardSeen
+}
+
+// A shardSeen is an operation of a transaction and what came back.
+type shardSeen struct {
+	Kind   string
+	Key    string
+	Value  int64
+	List   []int64
+	Absent bool
+}
+
+// String describes the run in one line.
+func (r *shardRun) String() string {
+	var ops []string
+	if n := len(r.Attempts); n > 0 {
+		for _, op := range r.Attempts[n-1].Ops {
+			ops = append(ops, op.String())
+		}
+	}
+	what := fmt.Sprintf("%v's transaction T%d {%s}", r.Client, r.ID, strings.Join(ops, ", "))
+	switch {
+	case !r.Over:
+		return fmt.Sprintf("%s, from %v, did not return", what, shardTime(r.Call))
+	case r.Err == "":
+		what += " returned nil"
+	default:
+		what += " returned " + r.Err
+	}
+	return fmt.Sprintf("%s, from %v to %v", what, shardTime(r.Call), shardTime(r.Return))
+}
+
+func (op shardSeen) String() string {
+	switch {
+	case op.Kind == "write":
+		return fmt.Sprintf("write %s=%d", op.Key, op.Value)
+	case op.Kind == "append":
+		return fmt.Sprintf("append %d to %s", op.Value, op.Key)
+	case op.Absent:
+		return fmt.Sprintf("read %s: no value", op.Key)
+	case isShardList(op.Key):
+		return fmt.Sprintf("read %s=%v", op.Key, op.List)
+	}
+	return fmt.Sprintf("read %s=%d", op.Key, op.Value)
+}
+
+// committed reports whether Run returned nil.
+func (r *shardRun) committed() bool { return r.Over && r.Err == "" }
+
+// saw returns what the last attempt read of a key. A key without a value counts as 0.
+func (r *shardRun) saw(key string) int64 {
+	if len(r.Attempts) > 0 {
+		for _, op := range r.Attempts[len(r.Attempts)-1].Ops {
+			if op.Kind == "read" && op.Key == key {
+				return op.Value
+			}
+		}
+	}
+	return 0
+}
+
+// wrote returns what the last attempt wrote to a key.
+func (r *shardRun) wrote(key string) int64 {
+	if len(r.Attempts) > 0 {
+		for _, op := range r.Attempts[len(r.Attempts)-1].Ops {
+			if op.Kind == "write" && op.Key == key {
+				return op.Value
+			}
+		}
+	}
+	return 0
+}
+
+// isShardList reports whether a key is one that tests append to: their names have an l.
+func isShardList(key string) bool { return strings.Contains(key, "l") }
+
+// A shardNews is what a client's goroutine tells of a run.
+type shardNews struct {
+	Attempt int // from 1
+	Ops     []shardSeen
+	Over    bool
+	Err     string
+}
+
+// start begins a transaction at a client; limit bounds its context.
+func (c *shardCluster) start(client labrpc.NodeID, limit time.Duration, steps ...shardStep) *shardRun {
+	r := &shardRun{ID: len(c.history()) + 1, Client: client, Call: c.s.Net.Now()}
+	c.mu.Lock()
+	c.runs = append(c.runs, r)
+	c.mu.Unlock()
+	node := c.nodes[client]
+	go shardRunOnce(node, c.client[client], limit, steps, int64(r.ID*1000), func(n shardNews) { _ = labrpc.Tell(node, n, r.learn) })
+	return r
+}
+
+// shardRunOnce is a call of Run on a client's goroutine. Its values are base and above.
+func shardRunOnce(node *labrpc.Node, cl *transactions.ShardClient, limit time.Duration, steps []shardStep, base int64, news func(n shardNews)) {
+	ctx, cancel := context.WithTimeout(node.Context(), limit)
+	defer cancel()
+	attempt := 0
+	err := cl.Run(ctx, func(tx *transactions.ShardTx) error {
+		attempt++
+		news(shardNews{Attempt: attempt})
+		ops, err := shardExecute(tx, base+int64(attempt*20), steps)
+		news(shardNews{Attempt: attempt, Ops: ops})
+		return err
+	})
+	news(shardNews{Over: true, Err: shardError(err)})
+}
+
+// learn records what a client's goroutine told.
+func (r *shardRun) learn(at time.Duration, n shardNews) {
+	if n.Over {
+		r.Over, r.Err, r.Return = true, n.Err, at
+		return
+	}
+	if n.Attempt == 0 {
+		return
+	}
+	if n.Attempt > len(r.Attempts) {
+		r.Attempts = append(r.Attempts, shardAttempt{From: at})
+	}
+	r.Attempts[n.Attempt-1].Ops = n.Ops
+}
+
+// shardError is what a test remembers of an error.
+func shardError(err error) string {
+	switch {
+	case err == nil:
+		return ""
+	case errors.Is(err, transactions.ErrOutcomeUnknown):
+		return "unknown"
+	case errors.Is(err, transactions.ErrAborted):
+		return "aborted"
+	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
+		return "context"
+	}
+	return err.Error()
+}
+
+// shardExecute executes the steps of a transaction. Its writes have values of their own, from base on.
+func shardExecute(tx *transactions.ShardTx, base int64, steps []shardStep) (ops []shardSeen, err error) {
+	for i, step := range steps {
+		value := base + int64(i)
+		switch step.Kind {
+		case "pause":
+			time.Sleep(step.Pause)
+		case "fail":
+			return ops, errShardUser
+		case "write":
+			if err := tx.Put(step.Key, strconv.FormatInt(value, 10)); err != nil {
+				return ops, err
+			}
+			ops = append(ops, shardSeen{Kind: "write", Key: step.Key, Value: value})
+		default:
+			old, found, err := tx.Get(step.Key)
+			if err != nil {
+				return ops, err
+			}
+			ops = append(ops, shardRead(step.Key, old, found))
+			if step.Kind == "read" {
+				continue
+			}
+			if err := tx.Put(step.Key, strings.TrimSpace(old+" "+strconv.FormatInt(value, 10))); err != nil {
+				return ops, err
+			}
+			ops = append(ops, shardSeen{Kind: "append", Key: step.Key, Value: value})
+		}
+	}
+	return ops, nil
+}
+
+// shardRead is a read of a key that returned a value.
+func shardRead(key, value string, found bool) shardSeen {
+	op := shardSeen{Kind: "read", Key: key, Absent: !found}
+	for _, field := range strings.Fields(value) {
+		n, err := strconv.ParseInt(field, 10, 64)
+		if err != nil {
+			n = -1 // nobody writes that
+		}
+		op.List, op.Value = append(op.List, n), n
+	}
+	return op
+}
+
+// history returns all runs, in the order of their calls.
+func (c *shardCluster) history() []*shardRun {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return slices.Clone(c.runs)
+}
+
+// ended waits until a run has returned, which it must within the limit.
+func (c *shardCluster) ended(r *shardRun, limit time.Duration, rule string) *shardRun {
+	c.s.Until(limit, func() bool { return r.Over })
+	if !r.Over {
+		c.s.Fail(labtest.Violation{What: fmt.Sprintf("%v within %v", r, limit), Rule: rule, Nodes: c.around(r)})
+	}
+	return r
+}
+
+// commits waits until a run has committed, which it must within the limit.
+func (c *shardCluster) commits(r *shardRun, limit time.Duration, rule string) *shardRun {
+	if c.ended(r, limit, rule); !r.committed() {
+		c.s.Fail(labtest.Violation{What: r.String(), Rule: rule, Nodes: c.around(r)})
+	}
+	return r
+}
+
+// survives waits until a run that faults of servers delayed has returned: committed, or after a Lease with unknown outcome.
+func (c *shardCluster) survives(r *shardRun) {
+	c.ended(r, shardHeals, ruleShardDurable)
+	if r.Err == "unknown" && r.Return-r.Call >= shardLease {
+		return
+	}
+	c.commits(r, 0, ruleShardDurable)
+}
+
+// does runs a transaction that nothing prevents.
+func (c *shardCluster) does(client labrpc.NodeID, steps ...shardStep) *shardRun {
+	return c.commits(c.start(client, shardServes, steps...), shardServes+shardContext, ruleShardDisjoint)
+}
+
+// around lists the nodes that a run concerns.
+func (c *shardCluster) around(r *shardRun) []labrpc.NodeID {
+	return append([]labrpc.NodeID{r.Client}, c.servers()...)
+}

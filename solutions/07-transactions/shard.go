@@ -1,0 +1,200 @@
+package transactions
+
+import (
+	"sync"
+	"time"
+
+	"distlabs/labrpc"
+	"distlabs/labs/05-replication"
+)
+
+const (
+	// shardApplyTimeout is how long a server waits until its entry is applied.
+	shardApplyTimeout = time.Second
+	// shardLockWait is how long a server lets a read wait for a lock. After that the client asks again.
+	shardLockWait = 250 * time.Millisecond
+)
+
+// A Shard is one server of one group of a sharded store.
+type Shard struct {
+	node   *labrpc.Node
+	layout Layout
+	group  int // the index of its group
+	raft   *replication.Raft
+	groups *shardCaller
+
+	mu       sync.Mutex
+	state    shardState
+	snapshot int                 // the index of the last snapshot
+	waiting  map[int]shardWaiter // by the index that their entry should get
+	unlocked chan struct{}       // closed when a transaction ends
+
+	seen     map[uint64]time.Time // of a leader: since when it has known an unfinished transaction
+	seenTerm int                  // the term in which seen was begun
+	finishes map[uint64]bool      // transactions that this server is finishing
+}
+
+// A shardWaiter is a request whose entry has not been applied.
+type shardWaiter struct {
+	term  int
+	reply chan shardReply // has room for the one reply
+}
+
+// A shardReply answers a shardCommand.
+type shardReply struct {
+	Served bool          // false: not by this server; the command may still be applied
+	Leader labrpc.NodeID // if not served: the server to ask instead; 0 if not known
+	Result shardResult
+}
+
+// StartShard starts a server of the group to which the node belongs, with what an earlier incarnation left on the disk. It
+// returns at once. All goroutines that it starts end when node.Context() ends.
+func StartShard(node *labrpc.Node, layout Layout) *Shard {
+	if layout.SnapshotEvery == 0 {
+		layout.SnapshotEvery = 500
+	}
+	s := &Shard{
+		node: node, layout: layout, group: layout.Member(node.ID()), groups: newShardCaller(node, layout),
+		state: newShardState(), waiting: map[int]shardWaiter{}, unlocked: make(chan struct{}),
+		seen: map[uint64]time.Time{}, finishes: map[uint64]bool{},
+	}
+	// Raft may apply entries before s.raft is set: until then, apply waits.
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.raft = replication.StartRaft(node, layout.Groups[s.group], s.apply)
+	labrpc.Handle(node, "Execute", s.execute)
+	go s.cleanUp()
+	return s
+}
+
+// Raft returns the server's Raft.
+func (s *Shard) Raft() *replication.Raft { return s.raft }
+
+// execute executes a command. A read that meets a lock waits for its end, for a while.
+func (s *Shard) execute(from labrpc.NodeID, c shardCommand) shardReply {
+	timeout := time.NewTimer(shardLockWait)
+	defer timeout.Stop()
+	for {
+		s.mu.Lock()
+		unlocked := s.unlocked
+		s.mu.Unlock()
+		reply := s.propose(c)
+		if reply.Result.Outcome != outcomeLocked {
+			return reply
+		}
+		select {
+		case <-unlocked:
+		case <-timeout.C:
+			return reply
+		case <-s.node.Context().Done():
+			return shardReply{}
+		}
+	}
+}
+
+// propose puts a command into the log and waits until it is applied.
+func (s *Shard) propose(c shardCommand) shardReply {
+	data, err := labrpc.Marshal(c)
+	if err != nil {
+		return shardReply{}
+	}
+	// The lock is held from before the entry exists until we wait for it: otherwise it could be applied in between.
+	s.mu.Lock()
+	index, term, leader := s.raft.Submit(data)
+	if !leader {
+		s.mu.Unlock()
+		return s.elsewhere()
+	}
+	w := shardWaiter{term: term, reply: make(chan shardReply, 1)}
+	s.waiting[index] = w
+	s.mu.Unlock()
+
+	timeout := time.NewTimer(shardApplyTimeout)
+	defer timeout.Stop()
+	select {
+	case reply := <-w.reply:
+		return reply
+	case <-timeout.C:
+	case <-s.node.Context().Done():
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.waiting[index] == w {
+		delete(s.waiting, index)
+	}
+	return shardReply{}
+}
+
+// elsewhere names the leader, if it is another server and known.
+func (s *Shard) elsewhere() shardReply {
+	if leader := s.raft.Status().Leader; leader != s.node.ID() {
+		return shardReply{Leader: leader}
+	}
+	return shardReply{}
+}
+
+// apply applies the next entry, and gives its result to the request that waits for it.
+func (s *Shard) apply(a replication.Applied) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if a.Snapshot != nil {
+		s.restore(a)
+		return
+	}
+	var result shardResult
+	// An entry without a command was added by Raft, or by a test.
+	if len(a.Command) > 0 {
+		var c shardCommand
+		if err := labrpc.Unmarshal(a.Command, &c); err != nil {
+			s.node.Logf("shard: entry %d is no command: %v", a.Index, err)
+			return
+		}
+		result = s.state.apply(s.group, c)
+		if c.Op == opCommit || c.Op == opAbort {
+			s.wake()
+		}
+	}
+	if w, ok := s.waiting[a.Index]; ok {
+		delete(s.waiting, a.Index)
+		// The entry at this index may be another leader's. Do not compare the index alone.
+		w.reply <- shardReply{Served: w.term == a.Term, Result: result}
+	}
+	if a.Index >= s.snapshot+s.layout.SnapshotEvery {
+		s.save(a.Index)
+	}
+}
+
+// wake wakes the reads that wait for a lock. The caller holds s.mu.
+func (s *Shard) wake() {
+	close(s.unlocked)
+	s.unlocked = make(chan struct{})
+}
+
+// restore replaces the state with a snapshot. The caller holds s.mu.
+func (s *Shard) restore(a replication.Applied) {
+	state, err := decodeShardState(a.Snapshot)
+	if err != nil {
+		s.node.Logf("shard: the snapshot up to %d cannot be read: %v", a.Index, err)
+		return
+	}
+	s.state, s.snapshot = state, a.Index
+	s.wake()
+	for index, w := range s.waiting {
+		if index <= a.Index {
+			// The snapshot may contain its entry, or not.
+			delete(s.waiting, index)
+			w.reply <- shardReply{}
+		}
+	}
+}
+
+// save gives Raft a snapshot of the state. The caller holds s.mu.
+func (s *Shard) save(index int) {
+	data, err := s.state.encode()
+	if err != nil {
+		s.node.Logf("shard: the state cannot be encoded: %v", err)
+		return
+	}
+	s.snapshot = index
+	s.raft.Snapshot(index, data)
+}
