@@ -20,6 +20,7 @@ type records struct {
 	host *host
 
 	mu      sync.Mutex
+	store   Store // where data is kept too; nil for nowhere
 	data    map[string][]byte
 	writes  int // of this incarnation
 	crashAt int // crash at this write of this incarnation; 0 for none
@@ -28,6 +29,13 @@ type records struct {
 
 func newDisk(h *host) *Disk {
 	return &Disk{records: &records{host: h, data: map[string][]byte{}}}
+}
+
+// keepIn makes the store the place of the records, unless it is nil.
+func (d *Disk) keepIn(s Store) {
+	if s != nil {
+		d.store, d.data = s, s.Records()
+	}
 }
 
 // spare cancels a crash that was set for a write of an incarnation which is over.
@@ -128,6 +136,12 @@ func (d *Disk) write(name string, data []byte) (done bool, crash string) {
 		d.node.fence()
 		if !d.after {
 			return false, crash
+		}
+	}
+	if d.store != nil {
+		if err := d.store.Write(name, data); err != nil {
+			d.node.fence()
+			return false, fmt.Sprintf("at write %d, of %q: %v", d.writes+1, name, err)
 		}
 	}
 	d.writes++

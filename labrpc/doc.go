@@ -47,6 +47,11 @@
 //		…
 //	})
 //
+// # Real processes
+//
+// The command grade live runs the same code as processes of the operating system: a [Carrier] takes its messages over TCP and
+// keeps its disks in files. Time is real there, and no seed decides anything.
+//
 // # One seed, one run
 //
 // In a bubble, the same [Options.Seed] gives the same run. One goroutine owns the network; it lets all nodes

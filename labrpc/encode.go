@@ -18,7 +18,10 @@ var (
 		NaNConvert: cbor.NaNConvert7e00, InfConvert: cbor.InfConvertFloat16,
 		IndefLength: cbor.IndefLengthForbidden, Time: cbor.TimeRFC3339NanoUTC,
 	}.EncMode())
-	decMode = must(cbor.DecOptions{DupMapKey: cbor.DupMapKeyEnforcedAPF, IndefLength: cbor.IndefLengthForbidden}.DecMode())
+	// A Go string may hold any bytes, and does so when it is sent.
+	decMode = must(cbor.DecOptions{
+		DupMapKey: cbor.DupMapKeyEnforcedAPF, IndefLength: cbor.IndefLengthForbidden, UTF8: cbor.UTF8DecodeInvalid,
+	}.DecMode())
 )
 
 func must[T any](v T, err error) T {

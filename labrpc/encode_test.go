@@ -45,3 +45,14 @@ func TestNoFieldIsLost(t *testing.T) {
 		require.ErrorContains(t, err, `field "vote"`)
 	})
 }
+
+// What may be sent may be stored: a string of any bytes too.
+func TestStringsHoldAnyBytes(t *testing.T) {
+	for _, want := range []string{"", "\x00", "\xff\xfe", "é"} {
+		b, err := Marshal(want)
+		require.NoError(t, err)
+		var got string
+		require.NoError(t, Unmarshal(b, &got))
+		require.Equal(t, want, got)
+	}
+}

@@ -24,6 +24,9 @@ type host struct {
 func newHost(net *Network, id NodeID) *host {
 	h := &host{net: net, id: id, clock: newClock()}
 	h.disk = newDisk(h)
+	if net.carried != nil && net.carried.Local(id) {
+		h.disk.keepIn(net.carried.Store(id))
+	}
 	return h
 }
 
@@ -37,6 +40,9 @@ func (net *Network) Start(id NodeID) *Node {
 	net.lock()
 	defer net.mu.Unlock()
 	h := net.host(id)
+	if net.isElsewhere(id) {
+		panic(fmt.Sprintf("labrpc: Start of %v, which runs in another process", id))
+	}
 	if h.node != nil && (h.node.isDown() || h.spared) {
 		h.crash("") // at a disk write that the dispatcher does not know of yet, or a crash that was put off
 	}

@@ -280,6 +280,10 @@ func call(ctx context.Context, n *Node, to NodeID, method string, reply, p *plan
 	m.call = c
 	it := newItem(itemSend, n)
 	it.msg = m
+	if n.net.isElsewhere(to) {
+		n.net.expect(c, reply)
+		defer n.net.forget(m)
+	}
 	n.net.submit(it)
 	return c.wait(ctx, n, to, method, reply)
 }

@@ -25,6 +25,8 @@ type Options struct {
 	Suppress func(Fault) bool
 	// Scheduler, if not nil, decides what happens next in place of the links' faults and latencies.
 	Scheduler Scheduler
+	// Carrier, if not nil, connects this process's nodes with those of other processes, in real time.
+	Carrier Carrier
 }
 
 // A Network connects nodes. Make one with [New], begin nodes with
@@ -36,6 +38,7 @@ type Network struct {
 	opts    Options
 	virtual bool
 	began   time.Time
+	carried *carried // nil if all nodes are in this process
 
 	// Virtual time: what the nodes did since the last quiescent point, and the dispatcher's alarm.
 	box    outbox
@@ -93,10 +96,16 @@ func New(opts Options) *Network {
 	if opts.Scheduler != nil && !inBubble() {
 		panic("labrpc: New with a Scheduler outside a synctest bubble: only virtual time waits for it")
 	}
+	if opts.Carrier != nil && inBubble() {
+		panic("labrpc: New with a Carrier in a synctest bubble: other processes have no part in its time")
+	}
 	net := &Network{
 		opts: opts, virtual: inBubble(), began: time.Now(),
 		wake: make(chan struct{}, 1), jobs: make(chan *job, 1), done: make(chan struct{}),
 		hosts: make([]*host, opts.Nodes+1), links: make([][]*linkState, opts.Nodes+1),
+	}
+	if opts.Carrier != nil {
+		net.carried, net.messages = newCarried(opts.Carrier), firstMessage()
 	}
 	for id := 1; id <= opts.Nodes; id++ {
 		net.hosts[id] = newHost(net, NodeID(id))

@@ -107,6 +107,9 @@ func (net *Network) submit(it *item) {
 		net.rouse()
 		return
 	}
+	if it.msg != nil && net.isElsewhere(it.msg.to) {
+		it.msg.encoded() // before the lock: it takes longest
+	}
 	net.mu.Lock()
 	defer net.mu.Unlock()
 	net.process(it)

@@ -165,6 +165,8 @@ func (net *Network) deliver(d delivery) {
 	switch {
 	case l.isCut:
 		net.lose(d, "cut on the way")
+	case net.isElsewhere(m.to):
+		net.carry(m)
 	case h.node == nil || h.node.isDown():
 		net.lose(d, "receiver down")
 	case net.now() < h.pausedUntil:

@@ -17,7 +17,7 @@ var groups = []struct {
 	id, title string
 	commands  []string
 }{
-	{"learn", "To learn:", []string{"run", "list", "hint", "replay", "trace", "advice", "explore", "reset", "carry", "check", "doctor", "solution"}},
+	{"learn", "To learn:", []string{"run", "list", "hint", "replay", "trace", "advice", "explore", "reset", "carry", "check", "doctor", "solution", "live"}},
 	{"grade", "To grade:", []string{"batch", "merge", "diff", "report", "similar", "gradescope-zip"}},
 	{"author", "To write labs:", []string{"handout", "mutants", "selfcheck", "soak", "new-lab"}},
 }
@@ -33,7 +33,7 @@ func arrange(root *cobra.Command, handout bool) {
 			if !slices.Contains(g.commands, c.Name()) {
 				continue
 			}
-			if c.Hidden = handout && (g.id != "learn" || c.Name() == "solution"); !c.Hidden {
+			if c.Hidden = handout && (g.id != "learn" || c.Name() == "solution" || c.Name() == "live"); !c.Hidden {
 				c.GroupID = g.id
 			}
 		}

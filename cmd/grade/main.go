@@ -125,7 +125,7 @@ Exit status: 0 all tests passed, or a submission was graded, whatever its points
 	}
 	root.AddCommand(runCommand(), mutantsCommand(), soakCommand(), exploreCommand(), listCommand(), doctorCommand(),
 		traceCommand(), replayCommand(),
-		hintCommand(), solutionCommand(), resetCommand(), carryCommand(), adviceCommand())
+		hintCommand(), solutionCommand(), resetCommand(), carryCommand(), adviceCommand(), liveCommand())
 	root.AddCommand(batchCommand(), mergeCommand(), diffCommand(), handoutCommand(), selfcheckCommand(), similarCommand())
 	root.AddCommand(reportCommand(), gradescopeZipCommand(), checkCommand(), newLabCommand())
 	root.SetHelpCommandGroupID("learn")

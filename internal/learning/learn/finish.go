@@ -16,7 +16,7 @@ var achievements = map[string]string{
 	"election":     "Your servers agree on the leader, through crashes at every write and through every partition, and a leader that is paused past the end of its lease does no damage.",
 	"replication":  "You have written a replicated log and a coordination store on top of it, as etcd and ZooKeeper are, and it survives the faults that break most first attempts.",
 	"consistency":  "You can say what a read guarantees, what the guarantee costs, and check it against a history.",
-	"transactions": "You can name what goes wrong between two transactions, and prevent it: with locks, with versions, and across machines that crash.",
+	"transactions": "You can name what goes wrong between two transactions, and forbid it: with locks, with versions, over machines that crash, and where no transaction reaches.",
 }
 
 // Finish is what is said when a lab is complete.

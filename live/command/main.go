@@ -1,0 +1,68 @@
+// Command command is what grade live becomes: it starts the processes of a live store, shows how they are, and does to them what
+// its user says. With --torture or --bench it does something else with them; see these packages.
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"distlabs/live/bench"
+	"distlabs/live/cluster"
+)
+
+// flags are those of this command. grade live gives all of them.
+type flags struct {
+	dir, program, host string
+	nodes, port        int
+	fresh              bool
+	torture            time.Duration
+	bench              time.Duration
+	seed               uint64
+}
+
+func main() {
+	var f flags
+	flag.StringVar(&f.dir, "dir", "", "the `folder` of all data")
+	flag.StringVar(&f.program, "program", "", "the server program")
+	flag.StringVar(&f.host, "host", "127.0.0.1", "the `address` to listen on")
+	flag.IntVar(&f.nodes, "nodes", 3, "how many servers")
+	flag.IntVar(&f.port, "port", 0, "where etcd's clients find the first server; 0: anywhere")
+	flag.BoolVar(&f.fresh, "fresh", false, "begin without the data of earlier runs")
+	flag.DurationVar(&f.torture, "torture", 0, "test the store for so long, while its processes are killed")
+	flag.DurationVar(&f.bench, "bench", 0, "measure the store and etcd, for so long each time")
+	flag.Uint64Var(&f.seed, "seed", 0, "what --torture does follows from it; 0: from the time")
+	flag.Parse()
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+	err := run(ctx, f)
+	stop()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "grade: "+err.Error())
+		os.Exit(1)
+	}
+}
+
+func run(ctx context.Context, f flags) error {
+	if f.torture > 0 {
+		return runTorture(ctx, f)
+	}
+	if f.bench > 0 {
+		return bench.Run(ctx, bench.Options{
+			Cluster:  cluster.Options{Dir: f.dir + "-bench", Program: f.program, Servers: f.nodes, Host: f.host},
+			Duration: f.bench, Clients: []int{1, 16, 64}, Log: os.Stdout,
+		})
+	}
+	c, err := cluster.New(cluster.Options{Dir: f.dir, Program: f.program, Servers: f.nodes, Fresh: f.fresh, Host: f.host, Port: f.port})
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	if err := c.StartAll(); err != nil {
+		return err
+	}
+	return newScreen(c, os.Stdin, os.Stdout).run(ctx)
+}

@@ -1,0 +1,206 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"golang.org/x/term"
+
+	"distlabs/live/cluster"
+)
+
+// A screen shows a cluster and takes its user's commands: as single keys in a terminal, as lines elsewhere.
+type screen struct {
+	cluster *cluster.Cluster
+	in      *os.File
+	out     io.Writer
+	raw     bool
+
+	mu      sync.Mutex
+	keys    string // pressed, of a command that is not complete
+	message string
+	shown   string // the last picture
+}
+
+func newScreen(c *cluster.Cluster, in, out *os.File) *screen {
+	return &screen{cluster: c, in: in, out: out, raw: term.IsTerminal(int(in.Fd())) && term.IsTerminal(int(out.Fd()))}
+}
+
+// refresh is how often the table is drawn.
+const refresh = 250 * time.Millisecond
+
+// run shows the cluster until the user or ctx ends it.
+func (s *screen) run(ctx context.Context) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	if s.raw {
+		before, err := term.MakeRaw(int(s.in.Fd()))
+		if err != nil {
+			return fmt.Errorf("live: %w", err)
+		}
+		defer func() {
+			_ = term.Restore(int(s.in.Fd()), before)
+			fmt.Fprintln(s.out)
+		}()
+		go s.readKeys(cancel)
+	} else {
+		go s.readLines(cancel)
+	}
+	ticker := time.NewTicker(refresh)
+	defer ticker.Stop()
+	for {
+		s.show()
+		select {
+		case <-ticker.C:
+		case <-ctx.Done():
+			return nil
+		}
+	}
+}
+
+// readLines obeys lines. The end of the input is not the end of the run: there may be none from the beginning.
+func (s *screen) readLines(quit func()) {
+	for lines := bufio.NewScanner(s.in); lines.Scan(); {
+		line := strings.TrimSpace(lines.Text())
+		if line == "quit" {
+			quit()
+			return
+		}
+		if err := obey(s.cluster, line); err != nil {
+			s.say(err.Error())
+		}
+	}
+}
+
+// readKeys obeys keys: a command's letter, and then a digit for each server that it names.
+func (s *screen) readKeys(quit func()) {
+	const interrupt, end = 3, 4 // what Ctrl-C and Ctrl-D send to a raw terminal
+	one := make([]byte, 1)
+	for {
+		if n, err := s.in.Read(one); n == 0 || err != nil {
+			return
+		}
+		if one[0] == 'q' || one[0] == interrupt || one[0] == end {
+			quit()
+			return
+		}
+		s.press(one[0])
+	}
+}
+
+func (s *screen) press(key byte) {
+	s.mu.Lock()
+	s.keys += string(key)
+	i := slices.IndexFunc(words, func(w word) bool { return w.key == s.keys[0] })
+	if i < 0 || len(s.keys) > 1 && (key < '0' || key > '9') {
+		s.keys, s.message = "", ""
+		s.mu.Unlock()
+		return
+	}
+	w, args := words[i], strings.Split(s.keys[1:], "")
+	if len(s.keys) == 1 {
+		args = nil
+	}
+	if len(args) < w.args {
+		s.message = w.name + " " + strings.Join(args, " ") + " …"
+		s.mu.Unlock()
+		return
+	}
+	s.keys, s.message = "", w.name+" "+strings.Join(args, " ")
+	s.mu.Unlock()
+	if err := w.apply(s.cluster, args); err != nil {
+		s.say(err.Error())
+	}
+}
+
+func (s *screen) say(message string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.message = message
+	if !s.raw {
+		fmt.Fprintln(s.out, message)
+	}
+}
+
+// show draws the table: again and again over itself in a terminal, elsewhere when it tells something new.
+func (s *screen) show() {
+	states := s.cluster.States()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.raw {
+		picture := table(states) + "\n" + s.footer()
+		fmt.Fprint(s.out, "\x1b[H\x1b[2J"+strings.ReplaceAll(picture, "\n", "\r\n"))
+		return
+	}
+	if news := summary(states); news != s.shown {
+		s.shown = news
+		fmt.Fprint(s.out, table(states)+"\n")
+	}
+}
+
+func (s *screen) footer() string {
+	var help []string
+	for _, w := range words {
+		help = append(help, fmt.Sprintf("%c%s %s", w.key, strings.Repeat("#", w.args), w.name))
+	}
+	return fmt.Sprintf("etcdctl --endpoints=%s\n\n%s  q quit\n\n%s\n", strings.Join(s.cluster.Endpoints(), ","), strings.Join(help, "  "), s.message)
+}
+
+// table has a row for each server.
+func table(states []cluster.State) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%-7s %-8s %6s %-10s %8s %8s %8s %9s %12s %6s  %s\n", "server", "process", "term", "role", "log", "commit", "applied", "snapshot", "disk sync", "pid", "")
+	for _, s := range states {
+		fmt.Fprintf(&b, "%-7s %-8s", cluster.Name(s.Server), process(s))
+		if s.Known {
+			st := s.Status
+			sync := time.Duration(0)
+			if st.Syncs > 0 {
+				sync = (st.Syncing / time.Duration(st.Syncs)).Round(time.Microsecond)
+			}
+			fmt.Fprintf(&b, " %6d %-10s %8d %8d %8d %9d %12v %6d", st.Term, st.Role, st.Last, st.Commit, st.Applied, st.Snapshot, sync, s.PID)
+		}
+		fmt.Fprintf(&b, "  %s\n", remarks(s))
+	}
+	return b.String()
+}
+
+func process(s cluster.State) string {
+	switch {
+	case !s.Up:
+		return "down"
+	case s.Paused:
+		return "paused"
+	}
+	return "up"
+}
+
+func remarks(s cluster.State) string {
+	var list []string
+	if len(s.Cut) > 0 {
+		list = append(list, fmt.Sprintf("cut off from %v", s.Cut))
+	}
+	if len(s.Status.Problems) > 0 {
+		list = append(list, s.Status.Problems[0])
+	}
+	if !s.Up && s.Message != "" {
+		list = append(list, s.Message)
+	}
+	return strings.Join(list, "; ")
+}
+
+// summary is what makes a table worth printing again.
+func summary(states []cluster.State) string {
+	var b strings.Builder
+	for _, s := range states {
+		fmt.Fprintln(&b, s.Server, process(s), s.Known, s.Status.Term, s.Status.Role, s.Cut, s.Status.Problems)
+	}
+	return b.String()
+}
