@@ -72,7 +72,7 @@ func StartRaft(node *labrpc.Node, servers []labrpc.NodeID, apply func(Applied)) 
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if err := r.recall(); err != nil {
+	if err := r.load(); err != nil {
 		node.Logf("raft: the disk cannot be read: %v", err)
 		return r
 	}
@@ -87,7 +87,7 @@ func StartRaft(node *labrpc.Node, servers []labrpc.NodeID, apply func(Applied)) 
 		return r
 	}
 	r.raw = raw
-	r.timer = time.AfterFunc(ElectionTimeout, r.stand)
+	r.timer = time.AfterFunc(ElectionTimeout, r.startElection)
 	r.restartTimer()
 	labrpc.Handle(node, "RequestVote", r.requestVote)
 	labrpc.Handle(node, "AppendEntries", r.appendEntries)
@@ -98,8 +98,8 @@ func StartRaft(node *labrpc.Node, servers []labrpc.NodeID, apply func(Applied)) 
 	return r
 }
 
-// recall reads the disk. The caller holds r.mu.
-func (r *Raft) recall() error {
+// load reads the disk. The caller holds r.mu.
+func (r *Raft) load() error {
 	found, err := r.node.Disk().Load("raft", &r.saved)
 	if err != nil || !found {
 		return err
@@ -181,8 +181,8 @@ func (r *Raft) restartTimer() {
 	r.timer.Reset(ElectionTimeout + time.Duration(r.node.Rand().Int64N(int64(ElectionTimeout))))
 }
 
-// stand begins an election, unless this server leads.
-func (r *Raft) stand() {
+// startElection begins an election, unless this server leads.
+func (r *Raft) startElection() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.node.Context().Err() != nil {

@@ -17,7 +17,7 @@ import (
 )
 
 var (
-	gradeLine = regexp.MustCompile("go (?:run ./cmd/|tool )grade ([^`#\n]*)")
+	gradeLine = regexp.MustCompile("(?:go run \\./cmd/grade|(?m:^|`)\\./grade) ([^`#\n]*)")
 	testLine  = regexp.MustCompile("go test ([^`#\n]*)")
 	testFlag  = regexp.MustCompile(`-run '?([^' ]+)'?`)
 	folder    = regexp.MustCompile(`\./\S+`)
@@ -104,6 +104,19 @@ func forReport(t *testing.T) {
 	} {
 		require.NoError(t, os.WriteFile(path, []byte(text), 0o666))
 	}
+}
+
+// Instructors see exit statuses: their examples use the built command, since go run reports every failure as status 1.
+func TestInstructorsUseTheBuiltCommand(t *testing.T) {
+	pages := documents(t)
+	_, hour, found := strings.Cut(pages["README.md"], "## An instructor's first hour")
+	require.True(t, found)
+	for name, text := range map[string]string{"README.md": hour, "docs/grading.md": pages["docs/grading.md"], "docs/reports.md": pages["docs/reports.md"]} {
+		require.NotContains(t, text, "go run ./cmd/grade", name)
+		require.Contains(t, text, "\n./grade ", name)
+	}
+	require.Contains(t, hour, "go build -o grade ./cmd/grade")
+	require.Contains(t, pages["docs/grading.md"], "go build -o grade ./cmd/grade")
 }
 
 // standIn checks the names of labs and parts, and puts those of the small course in their place.

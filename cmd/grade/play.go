@@ -113,7 +113,7 @@ func (f playFlags) play(cmd *cobra.Command, b *workspace.Builder, site *play.Sit
 	}
 	ctx := cmd.Context()
 	if site.Source.Kind == course.WorkingTree {
-		go watch.Files(ctx, b.Course(), func(files []learn.File) { rebuild(ctx, p, b, site, files) })
+		go watch.Files(ctx, b.Course(), func(files []learn.File) { rebuild(ctx, p, b, site, files) }, func() {})
 	}
 	return play.Serve(ctx, site, net.JoinHostPort("127.0.0.1", strconv.Itoa(f.port)), func(url string) {
 		p.printf("play at %s\n(Ctrl+C ends)\n", url)

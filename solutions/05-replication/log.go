@@ -32,7 +32,7 @@ func (l *diskLog) open(disk *labrpc.Disk) error {
 	if _, err := disk.Load("snapshot", &l.snapshot); err != nil {
 		return err
 	}
-	if err := l.tidy(); err != nil {
+	if err := l.removeCompacted(); err != nil {
 		return err
 	}
 	for {
@@ -122,11 +122,11 @@ func (l *diskLog) install(s snapshot) bool {
 	first, last := l.snapshot.Index+1, min(s.Index, l.last())
 	kept := l.entries[min(s.Index-l.snapshot.Index, len(l.entries)):]
 	l.entries, l.snapshot = slices.Clone(kept), s
-	return l.forget(first, last)
+	return l.deleteEntries(first, last)
 }
 
-// forget removes records of entries from the disk.
-func (l *diskLog) forget(first, last int) bool {
+// deleteEntries removes records of entries from the disk.
+func (l *diskLog) deleteEntries(first, last int) bool {
 	for i := first; i <= last; i++ {
 		if l.disk.Delete(entryName(i)) != nil {
 			return false
@@ -135,9 +135,9 @@ func (l *diskLog) forget(first, last int) bool {
 	return true
 }
 
-// tidy removes the records that a crash has left of entries that the snapshot
+// removeCompacted removes the records that a crash has left of entries that the snapshot
 // holds.
-func (l *diskLog) tidy() error {
+func (l *diskLog) removeCompacted() error {
 	for _, name := range l.disk.Names() {
 		var index int
 		if n, _ := fmt.Sscanf(name, "entry %d", &index); n != 1 || index > l.snapshot.Index {

@@ -31,13 +31,13 @@ type Server struct {
 	opts ServerOptions
 	raft *Raft
 
-	mu        sync.Mutex
-	state     state
-	snapshot  int               // the index of the last snapshot
-	waiting   map[int]waiter    // by the index that their entry should get
-	changed   chan struct{}     // closed at the next change of the state
-	heard     map[int]time.Time // of a leader: when each session was last heard of
-	heardTerm int               // the term in which heard was begun
+	mu          sync.Mutex
+	state       state
+	snapshot    int               // the index of the last snapshot
+	waiting     map[int]waiter    // by the index that their entry should get
+	changed     chan struct{}     // closed at the next change of the state
+	lastContact map[int]time.Time // of a leader: when each session was last heard of
+	contactTerm int               // the term in which lastContact was begun
 }
 
 // A waiter is a request whose entry is not applied yet.
@@ -64,7 +64,7 @@ func StartServer(node *labrpc.Node, opts ServerOptions) *Server {
 	}
 	s := &Server{
 		node: node, opts: opts, state: newState(),
-		waiting: map[int]waiter{}, changed: make(chan struct{}), heard: map[int]time.Time{},
+		waiting: map[int]waiter{}, changed: make(chan struct{}), lastContact: map[int]time.Time{},
 	}
 	// Raft may apply entries before we know it: until then, apply waits.
 	s.mu.Lock()
@@ -93,7 +93,7 @@ func (s *Server) execute(from labrpc.NodeID, req request) answer {
 	index, term, leader := s.raft.Submit(command)
 	if !leader {
 		s.mu.Unlock()
-		return s.elsewhere()
+		return s.redirect()
 	}
 	w := waiter{term: term, answer: make(chan answer, 1)}
 	s.waiting[index] = w
@@ -115,8 +115,8 @@ func (s *Server) execute(from labrpc.NodeID, req request) answer {
 	return answer{}
 }
 
-// elsewhere sends a client to the leader, if one is known.
-func (s *Server) elsewhere() answer {
+// redirect sends a client to the leader, if one is known.
+func (s *Server) redirect() answer {
 	if leader := s.raft.Status().Leader; leader != s.node.ID() {
 		return answer{Leader: leader}
 	}
@@ -148,7 +148,7 @@ func (s *Server) apply(a Applied) {
 		// The entry at this index may be another leader's, and then the one that we wait
 		// for is lost. Do not look at the index alone.
 		if w.term == a.Term {
-			s.heard[req.Session] = time.Now()
+			s.lastContact[req.Session] = time.Now()
 			w.answer <- answer{Served: true, Result: r}
 		} else {
 			w.answer <- answer{}

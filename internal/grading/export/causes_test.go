@@ -2,6 +2,7 @@ package export
 
 import (
 	"bytes"
+	"regexp"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -66,4 +67,23 @@ func TestDifficultyOfTests(t *testing.T) {
 	one := rows["TestOneLeaderPerTerm4C"]
 	require.Equal(t, "50 %", one.Share())
 	require.Equal(t, "–", testRow{NotRun: 3}.Share())
+}
+
+// What is not graded has no points in any form that can say so, and the reason is there.
+func TestNotGradedIsNotZero(t *testing.T) {
+	r := corrupt("carol")
+	const why = "the archive is corrupt"
+	zero := regexp.MustCompile(`\b0(/| of )\d+|:=>> *0|"score": *0`)
+	for name, write := range map[string]func(*bytes.Buffer) error{
+		"github":       func(b *bytes.Buffer) error { return Summary(b, r) },
+		"vpl":          func(b *bytes.Buffer) error { return VPL(b, r, 100) },
+		"prairielearn": func(b *bytes.Buffer) error { return PrairieLearn(b, r) },
+		"csv":          func(b *bytes.Buffer) error { return CSV(b, OfResults(r)) },
+		"html":         func(b *bytes.Buffer) error { return ClassPage(b, "Labs", OfResults(r), nil) },
+	} {
+		var out bytes.Buffer
+		require.NoError(t, write(&out), name)
+		require.Contains(t, out.String(), why, name)
+		require.Empty(t, zero.FindAllString(out.String(), -1), "%s:\n%s", name, out.String())
+	}
 }

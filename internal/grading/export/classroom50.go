@@ -91,6 +91,9 @@ func Classroom50(w io.Writer, r *result.Result, s Classroom50Submission) error {
 	if err := s.check(); err != nil {
 		return err
 	}
+	if r.Ungraded != "" { // the form has a score in any case, and a zero would be wrong
+		return fmt.Errorf("export: classroom50: there is no result to write: not graded: %s", line(r.Ungraded))
+	}
 	out := classroom50Result{
 		Schema: "classroom50/result/v1", Classroom: line(s.Classroom), Assignment: line(s.Assignment), Type: s.Type, Owner: line(s.Owner),
 		Submission: line(s.Tag), Commit: line(s.Commit), Release: line(s.Release), Review: line(s.Review),

@@ -74,6 +74,11 @@ const maxSummary = 1 << 20
 // $GITHUB_STEP_SUMMARY names. Text of a student's stands in code blocks only.
 func Summary(w io.Writer, r *result.Result) error {
 	var b bytes.Buffer
+	if r.Ungraded != "" { // which is not the same as no points
+		b.WriteString("## Not graded\n\n")
+		codeBlock(&b, overall(r))
+		return write(w, "github", b.Bytes())
+	}
 	fmt.Fprintf(&b, "## %d of %d points\n\n", r.Points, r.Max)
 	codeBlock(&b, overall(r))
 	b.WriteString("\n| part | points | tests passed |\n|---|---:|---:|\n")

@@ -199,7 +199,14 @@ func TestClassroom50(t *testing.T) {
 	require.Equal(t, group.Commit, o.text(t, "review"))
 	eachHostile(t, func(t *testing.T, bad string, r *result.Result) {
 		var out bytes.Buffer
-		require.NoError(t, Classroom50(&out, r, someTag))
+		err := Classroom50(&out, r, someTag)
+		if r.Ungraded != "" {
+			require.ErrorContains(t, err, "there is no result to write: not graded: ")
+			require.NotContains(t, err.Error(), "\n")
+			require.Zero(t, out.Len())
+			return
+		}
+		require.NoError(t, err)
 		checkClassroom50(t, out.Bytes())
 	})
 }

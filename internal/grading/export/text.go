@@ -127,7 +127,11 @@ func overall(r *result.Result) string {
 		fmt.Fprintf(&b, "not graded: %s\n", line(r.Ungraded))
 	}
 	for _, lab := range r.Labs {
-		fmt.Fprintf(&b, "%s %s: %d/%d\n", line(lab.ID), line(lab.Title), lab.Points, lab.Max)
+		if name := line(lab.ID) + " " + line(lab.Title); r.Ungraded != "" { // which is not the same as no points
+			fmt.Fprintf(&b, "%s: not graded\n", name)
+		} else {
+			fmt.Fprintf(&b, "%s: %d/%d\n", name, lab.Points, lab.Max)
+		}
 		if lab.Refused != "" {
 			fmt.Fprintf(&b, "    not run: %s\n", line(lab.Refused))
 		}

@@ -29,6 +29,10 @@ func VPL(w io.Writer, r *result.Result, max float64) error {
 		}
 		b.WriteString("--|>\n")
 	}
+	if r.Ungraded != "" { // without a grade in its output, VPL sets none
+		block("Not graded", overall(r))
+		return write(w, "vpl", b.Bytes())
+	}
 	block(fmt.Sprintf("%d of %d points", r.Points, r.Max), overall(r))
 	r.Tests(func(lab *result.Lab, part *result.Part, t *result.Test) {
 		title := fmt.Sprintf("%s: %s (%s, %d/%d)", status(t), t.Name, part.ID, t.Points, t.Max)

@@ -12,7 +12,7 @@ import (
 var (
 	docsLink      = regexp.MustCompile(`\]\(\.\./\.\./(docs/[a-z-]+\.md)`)
 	link          = regexp.MustCompile(`\[([^\]]+)\]\(([^()\s#]+)[^()\s]*\)`)
-	afterSolution = regexp.MustCompile(" ?After that: `solutions/[^`]*`\\.")
+	afterSolution = regexp.MustCompile(" ?After that: `solutions/[^`]*`\\.|[:,]? \\(?`solutions/[^`]*`\\)?")
 )
 
 // pages makes the pages of the labs hold in the handout: the documents that they link to come along, and what names a

@@ -56,10 +56,10 @@ func TestPagesBringTheirDocuments(t *testing.T) {
 	}
 	page := filepath.Join(dir, "labs", "01-a", "README.md")
 	write(page, "[levels](../../docs/levels.md#one), [gone](../../docs/gone.md), [lab](../02-b/README.md), [web](https://x.org/a), `hint 1A`. After that: `solutions/01-a`.\n")
-	write(filepath.Join(root, "docs", "levels.md"), "See [reports](reports.md).\n")
+	write(filepath.Join(root, "docs", "levels.md"), "See [reports](reports.md). Other systems validate (`solutions/01-a/x.go`): `solutions/01-a/y.patch`.\n")
 	require.NoError(t, (&maker{root: root, dir: dir}).pages())
 	require.Equal(t, "[levels](../../docs/levels.md#one), gone, lab, [web](https://x.org/a), `hint 1A`.\n", string(read(t, page)))
-	require.Equal(t, "See reports.\n", string(read(t, filepath.Join(dir, "docs", "levels.md"))))
+	require.Equal(t, "See reports. Other systems validate.\n", string(read(t, filepath.Join(dir, "docs", "levels.md"))))
 }
 
 func pagesIn(t *testing.T, dir string) []string {

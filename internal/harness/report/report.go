@@ -27,12 +27,12 @@ const (
 	Malformed Kind = "malformed" // the harness's own bug, or a broken results channel
 )
 
-// Vacuity is the failure of a test whose situations never occurred: in none of its runs, such as "10 seeds", happened any of what is missing.
+// Vacuity is the failure of a test whose situations never occurred: in none of its runs, such as "10 seeds", did any of what is missing happen.
 func Vacuity(test string, missing []string, runs, replay string) Failure {
 	return Failure{
 		Test: test, Kind: Vacuous, Replay: replay,
-		What: fmt.Sprintf("the test could not do its work: in none of %s was it seen that %s", runs, strings.Join(missing, ", nor that ")),
-		Rule: "a test counts only if what it is about has happened: does your code send what the handout says, so that the test knows it?",
+		What: fmt.Sprintf("the test is inconclusive: in none of %s did this happen: %s", runs, strings.Join(missing, ", nor this: ")),
+		Rule: "a test counts only if the situation that it tests has happened: send the messages that the README names, by which the test recognises the situation",
 	}
 }
 

@@ -279,7 +279,7 @@ func (w wait) abandoned() Failure {
 	return Failure{
 		Kind:  Lock,
 		Where: w.at.path(),
-		What:  fmt.Sprintf("%s waits for %s forever, and no goroutine is seen to hold it", w.at.Where(), w.lock.expr),
+		What:  fmt.Sprintf("%s waits forever for %s, but no running goroutine holds it", w.at.Where(), w.lock.expr),
 		Rule:  ruleFree,
 		Seen:  []string{fmt.Sprintf("%s waits at %s; look for a return between a Lock and its Unlock", w.at.Name(), w.at.Where())},
 	}

@@ -99,7 +99,7 @@ func TestDiagnoseRealStacks(t *testing.T) {
 		{name: "spin with lock", kind: Spin, what: " runs without ever waiting: virtual time cannot move", seen: "report.student.spinWithLock"},
 		{
 			name: "forget", kind: Lock, where: "vote waits",
-			what: at(t, "vote waits") + " waits for n.mu forever, and no goroutine is seen to hold it",
+			what: at(t, "vote waits") + " waits forever for n.mu, but no running goroutine holds it",
 		},
 	} {
 		t.Run(c.name, func(t *testing.T) {
