@@ -30,7 +30,7 @@ type member struct {
 	leads   chan struct{} // closed when it leads
 }
 
-// startEtcd runs go.etcd.io/raft with its in-memory storage and the reference's time-outs.
+// startEtcd runs go.etcd.io/raft with its in-memory storage and the reference's timeouts.
 func startEtcd() (system, error) {
 	s := &etcd{done: make(chan struct{})}
 	conf := &pb.ConfState{Voters: []uint64{1, 2, 3}}

@@ -21,7 +21,7 @@ func (sink) Snapshot() (raft.FSMSnapshot, error)  { return nil, fmt.Errorf("benc
 func (sink) Restore(snapshot io.ReadCloser) error { return snapshot.Close() }
 
 // startHashicorp runs hashicorp/raft on its in-memory stores and transport, with
-// the reference's time-outs.
+// the reference's timeouts.
 func startHashicorp() (system, error) {
 	const n = 3
 	var s hashicorp

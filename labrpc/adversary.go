@@ -28,8 +28,8 @@ const (
 
 // Intercept makes f see every message when it is sent, before the link's own faults: the adversary
 // of the Byzantine model. Several interceptors see it in the order of their registration. f is called one message at a time,
-// in the order that follows from the seed, and must not call the network (but for Now), which panics; to send more messages, note them
-// and [Network.Inject] them at the next quiet moment. As with [Tell], what f wrote may be read there.
+// in the order that follows from the seed, and must not call the network (except Now), which panics; to send more messages, note them
+// and [Network.Inject] them at the next quiescent point. As with [Tell], what f wrote may be read there.
 func (net *Network) Intercept(f func(*Message) Verdict) {
 	net.lock()
 	defer net.mu.Unlock()
@@ -68,7 +68,7 @@ func (m *message) view() Message {
 	return v
 }
 
-// forge makes a message that nobody sent.
+// forge makes a message that no node has sent.
 func forge(v Message) (*message, error) {
 	if v.Body == nil {
 		return nil, fmt.Errorf("labrpc: a forged %q has no Body", v.Method)

@@ -43,7 +43,7 @@ func BenchmarkCallRealTime(b *testing.B) {
 	}
 }
 
-// The same in virtual time, where each message waits for a quiet moment.
+// The same in virtual time, where each message waits for a quiescent point.
 func BenchmarkCallVirtual(b *testing.B) {
 	for _, size := range []int{16, 1024} {
 		b.Run(fmt.Sprintf("%dB", size), func(b *testing.B) {

@@ -153,7 +153,7 @@ func (d *Disk) write(name string, data []byte) (done bool, crash string) {
 	return true, crash
 }
 
-// A CrashPoint is a moment at which a node may crash: just before or just after a disk write takes effect.
+// A CrashPoint is an instant at which a node may crash: just before or just after a disk write takes effect.
 type CrashPoint struct {
 	Write int  // which write of the current incarnation, from 1, counting those already made
 	After bool // the write is on the disk, but nothing after it happened

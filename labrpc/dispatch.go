@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// A queuedEvent happens at a moment of virtual time: a delivery, or a function.
+// A queuedEvent happens at an instant of virtual time: a delivery, or a function.
 type queuedEvent struct {
 	due   time.Duration
 	order uint64 // in which it was queued: breaks ties
@@ -115,7 +115,7 @@ func quiesce() {
 	raceEnable()
 }
 
-// gather takes what the nodes did since the last quiet moment. The caller holds net.mu.
+// gather takes what the nodes did since the last quiescent point. The caller holds net.mu.
 func (net *Network) gather(items []*item) []*item {
 	items = net.box.take(items)
 	canonical(items)

@@ -19,7 +19,7 @@
 // be exported (their type need not be), and of plain types (numbers, strings, booleans, times, and slices, maps, arrays,
 // pointers and structs of them). An interface, a channel or a function cannot travel; the error says so at once.
 //
-// A lost message tells nobody. A Call without a deadline waits until its node crashes.
+// Neither side is notified of a lost message. A Call without a deadline may therefore wait until its own node crashes.
 //
 // # Crashes
 //

@@ -16,7 +16,7 @@ const (
 	EventAltered    EventKind = "altered"    // an Intercept changed the message or forged it
 	EventStarted    EventKind = "started"    // an incarnation of Node began
 	EventCrashed    EventKind = "crashed"    // it lost its memory; Reason tells where, if at a disk write
-	EventStopped    EventKind = "stopped"    // Node is down for ever
+	EventStopped    EventKind = "stopped"    // Node is down forever
 	EventPaused     EventKind = "paused"     // Node stands still, Value says for how long
 	EventResumed    EventKind = "resumed"    // Node goes on
 	EventCut        EventKind = "cut"        // the one-way link From→To carries nothing

@@ -73,7 +73,7 @@ func (el *electorate) restart(id labrpc.NodeID) {
 }
 
 // story takes an electorate through a partition, a crash, a crash at a disk
-// write, forgetful voters and random trouble, and in the end lets it recover.
+// write, forgetful voters and random faults, and finally lets it recover.
 func (el *electorate) story(rng *rand.Rand) {
 	net := el.net
 	old := el.newLeader()
@@ -107,14 +107,14 @@ func (el *electorate) story(rng *rand.Rand) {
 		net.Run(3 * time.Millisecond)
 	}
 
-	el.trouble(rng)
+	el.faults(rng)
 	net.Heal()
 	net.Crash(el.last().ID)
 	el.newLeader()
 }
 
-// trouble lets ten random faults befall the electorate.
-func (el *electorate) trouble(rng *rand.Rand) {
+// faults lets ten random faults befall the electorate.
+func (el *electorate) faults(rng *rand.Rand) {
 	net := el.net
 	for range 10 {
 		id := net.Nodes()[rng.IntN(5)]
@@ -150,7 +150,7 @@ func runElection(t *testing.T, seed uint64, observe func(labrpc.Event)) (el *ele
 }
 
 // At most one node leads a term, whatever the network does, and one always
-// comes to lead in the end (Raft §5.2). Five nodes in virtual time meet a
+// comes to lead eventually (Raft §5.2). Five nodes in virtual time meet a
 // partition, crashes and one-way cuts on lossy links.
 func TestExampleElection(t *testing.T) {
 	var virtual time.Duration

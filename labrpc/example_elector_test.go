@@ -94,7 +94,7 @@ func (e *elector) heartbeat(_ labrpc.NodeID, b ballot) vote {
 	return vote{Term: e.rec.Term}
 }
 
-// watch stands for election whenever a randomised timeout passes in silence,
+// watch starts an election whenever a randomised timeout passes without a message,
 // and sends heartbeats while leading.
 func (e *elector) watch() {
 	for e.node.Context().Err() == nil {

@@ -232,7 +232,7 @@ func runRegister(t *testing.T, seed uint64) ([]operation, time.Duration) {
 		go h.client(r, id == clients[0], each)
 	}
 
-	// Two replicas at most are down at any moment, and each comes back in turn.
+	// Two replicas at most are down at any time, and each comes back in turn.
 	rng := rand.New(rand.NewPCG(seed, 1))
 	down := replicas[:2]
 	net.Crash(down[0])

@@ -40,7 +40,7 @@ func Example() {
 	// Output: n1 says good morning to n2 at 10ms
 }
 
-// A one-way message may be lost; nobody is told.
+// A one-way message may be lost; neither side is notified.
 func ExampleSend() {
 	virtually(func() {
 		net := labrpc.New(labrpc.Options{Seed: 1, Nodes: 2, Link: labrpc.Link{Loss: 0.5}})
@@ -156,17 +156,17 @@ func ExampleFairLoss() {
 			later := net.Stats(labrpc.Match{})
 			net.Run(time.Hour)
 			end := net.Stats(labrpc.Match{})
-			fmt.Printf("%s: all after 5ms: %t, after 105ms: %t, in the end: %t\n", l.name,
+			fmt.Printf("%s: all after 5ms: %t, after 105ms: %t, eventually: %t\n", l.name,
 				early.Delivered == 100, later.Delivered == 100, end.Lost == 0)
 			net.Close()
 		}
 	})
 	// Output:
-	// fair loss: all after 5ms: false, after 105ms: false, in the end: false
-	// reliable: all after 5ms: false, after 105ms: true, in the end: true
-	// synchronous: all after 5ms: true, after 105ms: true, in the end: true
-	// asynchronous: all after 5ms: false, after 105ms: false, in the end: true
-	// partially synchronous: all after 5ms: false, after 105ms: true, in the end: true
+	// fair loss: all after 5ms: false, after 105ms: false, eventually: false
+	// reliable: all after 5ms: false, after 105ms: true, eventually: true
+	// synchronous: all after 5ms: true, after 105ms: true, eventually: true
+	// asynchronous: all after 5ms: false, after 105ms: false, eventually: true
+	// partially synchronous: all after 5ms: false, after 105ms: true, eventually: true
 }
 
 // A partition divides the nodes; Cut takes one direction of one link.

@@ -80,19 +80,26 @@ func (net *Network) Partition(groups ...[]NodeID) {
 	})
 }
 
+// HealLink undoes a cut of the one-way link from→to.
+func (net *Network) HealLink(from, to NodeID) {
+	net.lock()
+	defer net.mu.Unlock()
+	net.healLink(net.linkState(from, to))
+}
+
 // HealBoth undoes every cut between a and b.
 func (net *Network) HealBoth(a, b NodeID) {
 	net.lock()
 	defer net.mu.Unlock()
-	net.mend(net.linkState(a, b))
-	net.mend(net.linkState(b, a))
+	net.healLink(net.linkState(a, b))
+	net.healLink(net.linkState(b, a))
 }
 
 // Heal undoes every cut. Nodes that are down stay down, and held messages stay held.
 func (net *Network) Heal() {
 	net.lock()
 	defer net.mu.Unlock()
-	net.eachLink(net.mend)
+	net.eachLink(net.healLink)
 }
 
 // Connected reports whether the one-way link from→to carries messages.
@@ -110,7 +117,7 @@ func (net *Network) cut(l *linkState) {
 	net.emit(Event{Kind: EventCut, From: l.from, To: l.to})
 }
 
-func (net *Network) mend(l *linkState) {
+func (net *Network) healLink(l *linkState) {
 	if !l.isCut {
 		return
 	}

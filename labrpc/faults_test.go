@@ -252,7 +252,7 @@ func TestCrashFencesTheIncarnation(t *testing.T) {
 		require.ErrorIs(t, old.Disk().Delete("term"), labrpc.ErrDown, "the old incarnation stays fenced off")
 
 		l.Stop(1)
-		require.PanicsWithValue(t, "labrpc: Start of n1, which is stopped for ever", func() { l.Start(1) })
+		require.PanicsWithValue(t, "labrpc: Start of n1, which is stopped forever", func() { l.Start(1) })
 	})
 }
 
@@ -492,7 +492,7 @@ func TestCallingBackPanics(t *testing.T) {
 					net.Run(time.Second)
 					require.True(t, now, "Now may be asked")
 					require.Equal(t, "labrpc: a function given to "+name+" calls the network, which waits for it: "+
-						"note what is to be done, and do it at the next quiet moment", said)
+						"note what is to be done, and do it at the next quiescent point", said)
 					require.True(t, net.Up(1), "afterwards all is as usual")
 				})
 			})

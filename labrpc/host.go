@@ -32,7 +32,7 @@ func newHost(net *Network, id NodeID) *host {
 
 // Start begins a new incarnation of a node that is not up: its first, or a
 // restart after [Network.Crash], with an empty memory and the disk as the last one left it. It
-// panics if the node is up or was stopped for ever.
+// panics if the node is up or was stopped forever.
 //
 // Register the node's handlers before the next message can arrive: in virtual time, before
 // the caller waits for anything.
@@ -44,7 +44,7 @@ func (net *Network) Start(id NodeID) *Node {
 		panic(fmt.Sprintf("labrpc: Start of %v, which runs in another process", id))
 	}
 	if h.node != nil && (h.node.isDown() || h.spared) {
-		h.crash("") // at a disk write of which the dispatcher has yet to hear, or a crash that was put off
+		h.crash("") // at a disk write that the dispatcher does not know of yet, or a crash that was put off
 	}
 	if h.stopped || h.node != nil || net.closed {
 		panic(fmt.Sprintf("labrpc: Start of %v, which is %s", id, h.state()))
@@ -67,7 +67,7 @@ func (h *host) state() string {
 	case h.net.closed:
 		return "on a closed network"
 	case h.stopped:
-		return "stopped for ever"
+		return "stopped forever"
 	case h.node != nil:
 		return "up"
 	}
@@ -88,13 +88,13 @@ func (net *Network) Crash(id NodeID) {
 	h.crash("")
 }
 
-// Restart is Crash and Start: the node loses its memory and begins anew at once.
+// Restart is Crash and Start: the node loses its memory and begins again at once.
 func (net *Network) Restart(id NodeID) *Node {
 	net.Crash(id)
 	return net.Start(id)
 }
 
-// Stop is a crash for ever: the node cannot be started again.
+// Stop is a crash forever: the node cannot be started again.
 func (net *Network) Stop(id NodeID) {
 	net.lock()
 	defer net.mu.Unlock()

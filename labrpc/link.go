@@ -67,7 +67,7 @@ func LogNormal(median time.Duration, sigma float64) Latency {
 }
 
 // FairLoss is the book's fair-loss link: it may lose, duplicate and reorder, but a message
-// sent again and again arrives in the end. Latency is 1 to 20 ms.
+// sent again and again arrives eventually. Latency is 1 to 20 ms.
 func FairLoss(loss float64) Link {
 	return Link{Loss: loss, Duplicate: loss / 4, Latency: Uniform(time.Millisecond, 20*time.Millisecond), Reorder: loss / 4}
 }

@@ -310,10 +310,10 @@ func (c *pendingCall) wait(ctx context.Context, n *Node, to NodeID, method strin
 	}
 }
 
-// Tell hands a value from student code to a test: sink(at, v) is called at the next quiet moment, one call
+// Tell hands a value from student code to a test: sink(at, v) is called at the next quiescent point, one call
 // at a time, in an order that follows from the seed, with a copy of v. What a crashed
-// incarnation tells is dropped. What sink does is ordered before the test's next look at a quiet moment ([Network.Run],
-// [Network.RunUntil], [Network.OnStep]), so sink may write what the test then reads; it must not call the network (but for Now). It adds no ordering among nodes that
+// incarnation tells is dropped. What sink does is ordered before the test's next look at a quiescent point ([Network.Run],
+// [Network.RunUntil], [Network.OnStep]), so sink may write what the test then reads; it must not call the network (except Now). It adds no ordering among nodes that
 // could hide a data race. An error as for [Send].
 func Tell[T any](n *Node, v T, sink func(at time.Duration, v T)) error {
 	p := planFor(reflect.TypeFor[T]())

@@ -15,11 +15,11 @@ type Options struct {
 	Link  Link   // how every link behaves until SetLink
 
 	// Observe, if not nil, is called for every event, one at a time. It must not call the network.
-	// Recording costs time: leave it nil where nobody looks.
+	// Recording costs time: leave it nil where nothing reads it.
 	Observe func(Event)
 	// CountBytes makes [Network.Stats] count encoded bytes too, which costs an encoding a message.
 	CountBytes bool
-	// Suppress, if not nil, is asked before each fault, be it a link's that befalls a message or one that
+	// Suppress, if not nil, is asked before each fault, whether a link causes it for a message or
 	// the test causes; true makes it not happen. No other message's fate changes. A crash that is suppressed happens
 	// after all if the test starts the node again.
 	Suppress func(Fault) bool
@@ -40,7 +40,7 @@ type Network struct {
 	began   time.Time
 	carried *carried // nil if all nodes are in this process
 
-	// Virtual time: what the nodes did since the last quiet moment, and the dispatcher's alarm.
+	// Virtual time: what the nodes did since the last quiescent point, and the dispatcher's alarm.
 	box    outbox
 	asleep atomic.Bool
 	wake   chan struct{}
@@ -124,7 +124,7 @@ func New(opts Options) *Network {
 }
 
 // inBubble reports whether the caller runs in a synctest bubble. The package
-// tells nobody directly, but Wait panics elsewhere.
+// is not reported here, but Wait panics elsewhere.
 func inBubble() (in bool) {
 	defer func() { in = recover() == nil }()
 	synctest.Wait()
@@ -196,7 +196,7 @@ func (net *Network) calls(of *string) {
 // test's functions, so it must be this function that calls: it would wait for itself.
 func (net *Network) lock() {
 	if of := net.calling.Load(); of != nil {
-		panic("labrpc: a function given to " + *of + " calls the network, which waits for it: note what is to be done, and do it at the next quiet moment")
+		panic("labrpc: a function given to " + *of + " calls the network, which waits for it: note what is to be done, and do it at the next quiescent point")
 	}
 	net.mu.Lock()
 }
@@ -211,7 +211,7 @@ func (net *Network) host(id NodeID) *host {
 
 func (net *Network) has(id NodeID) bool { return id >= 1 && int(id) < len(net.hosts) }
 
-// emit tells the observer of an event at this moment. The caller holds net.mu.
+// emit tells the observer of an event at this instant. The caller holds net.mu.
 func (net *Network) emit(e Event) {
 	switch e.Kind {
 	case EventNoted, EventLogged, EventWrote:

@@ -10,7 +10,7 @@ import (
 	"unsafe"
 )
 
-// An item is one thing that a node's goroutine did and the network has yet to take note of.
+// An item is one thing that a node's goroutine did and the network has not taken note of yet.
 type item struct {
 	next *item
 	kind itemKind
@@ -25,7 +25,7 @@ type item struct {
 
 type itemKind uint8
 
-// In the order in which the items of one moment are taken.
+// In the order in which the items of one instant are taken.
 const (
 	itemNote itemKind = iota
 	itemLog
@@ -115,7 +115,7 @@ func (net *Network) submit(it *item) {
 	net.process(it)
 }
 
-// canonical sorts the items of one moment into an order that does not depend
+// canonical sorts the items of one instant into an order that does not depend
 // on which goroutine ran first: the rule that makes a seed replay. Notes, logs and writes stay in
 // their node's order; messages are sorted by link, method and content.
 func canonical(items []*item) {

@@ -6,7 +6,7 @@ import (
 	"unsafe"
 )
 
-// A waiter is a goroutine of the test that goes on only at quiet moments, when every node waits.
+// A waiter is a goroutine of the test that goes on only at quiescent points, when every node waits.
 type waiter struct {
 	ch    chan bool     // true: a step happened; false: the time is up, or the network closed
 	until time.Duration // when the time is up; 0 for never
@@ -86,7 +86,7 @@ func (net *Network) born() {
 	net.newborn = nil
 }
 
-// join takes w in at the next quiet moment.
+// join takes w in at the next quiescent point.
 //
 //go:norace
 func (net *Network) join(w *waiter) {
@@ -97,7 +97,7 @@ func (net *Network) join(w *waiter) {
 	net.submit(it)
 }
 
-// Run lets the network and its nodes run for d, and returns at a quiet moment: all that was due by then has
+// Run lets the network and its nodes run for d, and returns at a quiescent point: all that was due by then has
 // happened, and every node waits. Tests use it in place of time.Sleep, and Run(0) in place of synctest.Wait, which the
 // network itself is in. In real time it is time.Sleep.
 func (net *Network) Run(d time.Duration) {
@@ -113,7 +113,7 @@ func (net *Network) Run(d time.Duration) {
 }
 
 // RunUntil lets the network run until cond holds, and at most for limit; it reports whether
-// cond held. The caller's goroutine asks cond after every step, at a quiet moment, and at least every
+// cond held. The caller's goroutine asks cond after every step, at a quiescent point, and at least every
 // thousandth of limit (but not more often than every millisecond). In real time it asks every millisecond.
 func (net *Network) RunUntil(limit time.Duration, cond func() bool) bool {
 	if cond() {
@@ -155,8 +155,8 @@ func (net *Network) poll(limit time.Duration, cond func() bool) bool {
 	return cond()
 }
 
-// OnStep calls f after every step, at a quiet moment, in a goroutine of its own, until the network is closed or f
-// returns false: for rules that must hold at every moment. In real time it calls f every millisecond.
+// OnStep calls f after every step, at a quiescent point, in a goroutine of its own, until the network is closed or f
+// returns false: for rules that must hold at all times. In real time it calls f every millisecond.
 func (net *Network) OnStep(f func() bool) {
 	if !net.virtual {
 		go func() {

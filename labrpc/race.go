@@ -18,7 +18,7 @@ import (
 //   - handlers are started by a goroutine that knows nothing (spawn), and replies arrive unseen;
 //   - bodies are copied without telling (copier), and again if the network has looked inside.
 //
-// The test's goroutines and the network's run one at a time, at quiet moments,
+// The test's goroutines and the network's run one at a time, at quiescent points,
 // and are ordered by their hand-overs (waiter): a test needs no locks of its own.
 
 const raceEnabled = true

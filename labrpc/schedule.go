@@ -13,12 +13,12 @@ import (
 // pass before it says so. Between two steps everything runs until it waits: ordinary code with goroutines, locks and
 // timers needs no change. The same seed and the same steps are the same run.
 type Scheduler interface {
-	// Next is asked at a quiet moment, when every node and every goroutine of the test waits. pending is what was
+	// Next is asked at a quiescent point, when every node and every goroutine of the test waits. pending is what was
 	// sent and has not arrived, in the order of sending; it is valid until Next returns. A message to a node that is down is lost if
 	// it is delivered.
 	//
 	// Next is called one at a time. Unlike an observer, it may call those methods of the network that do not wait, such
-	// as [Network.Crash] and [Network.Start]; what a node does about that is seen at the next quiet moment: see Settle.
+	// as [Network.Crash] and [Network.Start]; what a node does about that is seen at the next quiescent point: see Settle.
 	Next(pending []Pending) Step
 }
 

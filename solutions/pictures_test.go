@@ -29,7 +29,7 @@ var pictures = []struct {
 }{
 	{lab: "01", test: "TestDeliversDespiteLoss1A", seed: "5", shown: view.Picture{
 		Nodes: []labrpc.NodeID{1, 2}, To: 7 * time.Second, Routine: true,
-		Match: regexp.MustCompile(`n1→n2 packet \{"ID":1,"Ack":false|n2→n1 packet \{"ID":1,"Ack":true`),
+		Match: regexp.MustCompile(`n1→n2 packet \{"ID":1,"Ack":false|n2→n1 packet \{"ID":1,"Ack":true|n2 told "<00000>" from n1`),
 	}},
 	{lab: "02", test: "TestToleratesLostBeats2B", seed: "5", shown: view.Picture{
 		Nodes: []labrpc.NodeID{1, 3, 4}, From: 19750 * time.Millisecond, To: 20240 * time.Millisecond, Routine: true,
@@ -40,8 +40,9 @@ var pictures = []struct {
 	{lab: "05", test: "TestAgreesInOrder5A", seed: "1", shown: view.Picture{From: 560 * time.Millisecond, To: 626 * time.Millisecond}},
 	{lab: "06", test: "TestReadsCostNoEntries6A", seed: "1", shown: view.Picture{
 		Nodes: []labrpc.NodeID{1, 2, 3, 4}, From: 755 * time.Millisecond, To: 835 * time.Millisecond, Routine: true,
-		Match: regexp.MustCompile(`(n4→n1|n1→n4) Get|ReadIndex|Confirm`),
+		Match: regexp.MustCompile(`(n4→n1|n1→n4) Get|ReadIndex|Confirm|^n4 (called|returned)`),
 	}},
+	{lab: "07", test: "TestCommits7C", seed: "4", shown: view.Picture{Nodes: []labrpc.NodeID{1, 2, 3}, To: 90 * time.Millisecond}},
 }
 
 // The picture of each handout is what the reference does now, to the byte: a seed gives one run, and a run one picture.

@@ -73,7 +73,7 @@ func StartRaft(node *labrpc.Node, servers []labrpc.NodeID, apply func(Applied)) 
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if err := r.recall(); err != nil {
-		node.Logf("raft: the disk can not be read: %v", err)
+		node.Logf("raft: the disk cannot be read: %v", err)
 		return r
 	}
 	raw, err := etcd.NewRawNode(&etcd.Config{

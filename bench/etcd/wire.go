@@ -11,7 +11,7 @@ const (
 	// Heartbeat is how often a leader lets every other server hear from it.
 	Heartbeat = 100 * time.Millisecond
 	// ElectionTimeout is the shortest silence after which a server stands for
-	// election; the longest is twice that. Each time, the server draws anew.
+	// election; the longest is twice that. Each time, the server draws again.
 	ElectionTimeout = 400 * time.Millisecond
 )
 
@@ -98,7 +98,7 @@ type SnapshotReply struct {
 }
 
 // Applied is what a server hands to its state machine: the next command, or a
-// snapshot to begin anew from.
+// snapshot to begin again from.
 type Applied struct {
 	Index    int
 	Term     int
@@ -111,7 +111,7 @@ type Status struct {
 	Term     int
 	Role     Role          // in Term
 	Leader   labrpc.NodeID // of Term, as far as this server knows; 0 if it does not
-	VotedFor labrpc.NodeID // in Term; 0 for nobody
+	VotedFor labrpc.NodeID // in Term; 0 for none
 
 	CommitIndex int // all entries up to here are committed, as far as this server knows
 	LastApplied int // all up to here were handed to apply, or will be before any other

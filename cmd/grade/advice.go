@@ -14,9 +14,9 @@ import (
 func adviceCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "advice [lab ...]",
-		Short: "Read your code for what goes wrong on machines that crash",
-		Long: `Read your code, as go vet does, for what goes wrong on machines that crash and
-lose messages: a mutex held while you wait for a reply, a goroutine that outlives
+		Short: "Check your code for mistakes that matter when machines crash",
+		Long: `Check your code, as go vet does, for mistakes that matter when machines crash and
+messages are lost: a mutex held while you wait for a reply, a goroutine that outlives
 its node, time.Now in a message, random numbers without a seed, messages in the
 order of a map, a MAC compared by ==.
 

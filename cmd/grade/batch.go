@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"sync"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -35,16 +36,16 @@ func batchCommand() *cobra.Command {
 	var f batchFlags
 	cmd := &cobra.Command{
 		Use:   "batch FOLDER | ARCHIVE ... | ROSTER.csv",
-		Short: "Grade a class: one folder a submission, resumable",
+		Short: "Grade a class: one folder per submission; can be resumed",
 		Long: `Grade the submissions of a class into a run directory.
 
 A class is a folder with a folder or an archive (zip, tar, tar.gz) for each
 submission, as Moodle and Canvas pack them too; or several folders or archives;
 or a CSV file with the columns id, name and path. Each submission gets a folder,
-whole or not at all: RUN/submissions/ID/results.json. What can not be graded,
+whole or not at all: RUN/submissions/ID/results.json. What cannot be graded,
 such as a corrupt archive, gets a result with the reason.
 
-The work can be interrupted in any way at any moment. With --resume the same
+The work can be interrupted in any way at any time. With --resume the same
 command grades only what is missing, or what depends on something that has
 changed since: the submission, the labs, the grader, the Go version, the seeds.
 
@@ -97,7 +98,7 @@ func (f batchFlags) run(cmd *cobra.Command, args []string) error {
 		return asked(err)
 	}
 	defer found.Close()
-	progress := &classStatus{w: cmd.ErrOrStderr(), live: isTerminal(cmd.ErrOrStderr()), every: 30 * time.Second}
+	progress := &classStatus{w: cmd.ErrOrStderr(), live: isTerminal(cmd.ErrOrStderr()), every: 30 * time.Second, began: time.Now(), tests: countTests(selected)}
 	o.Progress = progress.step
 	p := newPrinter(cmd.OutOrStdout())
 	if len(found.Ignored) > 0 {
@@ -112,7 +113,9 @@ func (f batchFlags) run(cmd *cobra.Command, args []string) error {
 func (f batchFlags) grade(cmd *cobra.Command, c *course.Course, found *class.Class, o class.Options, progress *classStatus, p *printer) error {
 	var summary class.Summary
 	demand := grade.Options{Jobs: f.jobs, RequireIsolation: f.isolation}
-	err := withOptions(cmd, c, demand, newStatus(io.Discard, 0), func(g *grade.Grader) (err error) {
+	tests := newStatus(io.Discard, ofTests, 0)
+	tests.then = progress.test
+	err := withOptions(cmd, c, demand, tests, func(g *grade.Grader) (err error) {
 		summary, err = class.Grade(cmd.Context(), g, found, o)
 		progress.clear()
 		return err
@@ -192,11 +195,42 @@ type classStatus struct {
 	w     io.Writer
 	live  bool
 	every time.Duration
-	last  time.Time
+	began time.Time
+	tests int // of a submission
+
+	mu     sync.Mutex
+	last   time.Time
+	tested int            // tests of all submissions that are over
+	state  class.Progress // the last one
+}
+
+// test counts a test that is over. Before the first submission is done, tests are all that says how long the class will take.
+func (s *classStatus) test(p grade.Progress) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if p.Stage == grade.StageTested && p.Mutant == "" {
+		s.tested++
+		s.show()
+	}
+}
+
+// left estimates the time that remains.
+func (s *classStatus) left(spent time.Duration) time.Duration {
+	if all := s.tests * s.state.Total; s.state.Left == 0 && s.state.Kept == 0 && s.tested > 0 && s.tested < all {
+		return time.Duration(float64(spent) / float64(s.tested) * float64(all-s.tested))
+	}
+	return s.state.Left
 }
 
 func (s *classStatus) step(p class.Progress) {
-	now := time.Now()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.state = p
+	s.show()
+}
+
+func (s *classStatus) show() {
+	now, p := time.Now(), s.state
 	if s.last.IsZero() {
 		s.last = now
 	}
@@ -207,8 +241,11 @@ func (s *classStatus) step(p class.Progress) {
 	if p.Failed > 0 {
 		text += fmt.Sprintf(", %d failed", p.Failed)
 	}
-	if p.Left > 0 {
-		text += fmt.Sprintf(" · about %s left", short(p.Left))
+	if p.Done+p.Failed == 0 && s.tested > 0 {
+		text += fmt.Sprintf(", %d of %d tests", s.tested, s.tests*p.Total)
+	}
+	if left := s.left(now.Sub(s.began)); left > 0 {
+		text += fmt.Sprintf(" · about %s left", short(left))
 	}
 	switch {
 	case s.live:

@@ -208,11 +208,27 @@ func TestClassStatus(t *testing.T) {
 	(&classStatus{w: &live, live: true}).step(p)
 	require.Equal(t, "\r\x1b[K3 of 100 submissions done, 1 not gradable · about 1m30s left · ada", live.String())
 	s := &classStatus{w: &dull, every: time.Hour}
+	s.last = time.Now()
 	s.step(p)
 	require.Empty(t, dull.String())
 	s.last = time.Now().Add(-2 * time.Hour)
 	s.step(p)
 	require.Equal(t, "3 of 100 submissions done, 1 not gradable · about 1m30s left\n", dull.String())
+}
+
+// Before the first submission is done, the tests that are over say how long the class will take.
+func TestClassStatusBeforeTheFirstResult(t *testing.T) {
+	var dull bytes.Buffer
+	s := &classStatus{w: &dull, every: time.Minute, began: time.Now().Add(-10 * time.Second), tests: 10}
+	s.last = time.Now()
+	s.step(class.Progress{Total: 5, ID: "ada", Begun: true})
+	for range 4 {
+		s.test(grade.Progress{Stage: grade.StageTested})
+	}
+	require.Empty(t, dull.String())
+	s.last = time.Now().Add(-time.Hour)
+	s.test(grade.Progress{Stage: grade.StageTested})
+	require.Equal(t, "0 of 5 submissions done, 5 of 50 tests · about 1m30s left\n", dull.String())
 }
 
 // What is kept in memory does not grow with the number of submissions that are done.

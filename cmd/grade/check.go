@@ -30,8 +30,8 @@ func checkCommand() *cobra.Command {
 	)
 	cmd := &cobra.Command{
 		Use:   "check HISTORY --model MODEL",
-		Short: "Judge a history that another system's test has recorded",
-		Long: `Judge the history in a file, or - for standard input, with the checkers of this course.
+		Short: "Check a history that a test of another system has recorded",
+		Long: `Check the history in a file (- is standard input) with the checkers of this course.
 
 A history is in EDN or JSON, as Jepsen and Maelstrom write it: one operation after
 another, or all in one vector or array, each with type (invoke, ok, fail, info), f,
@@ -57,7 +57,7 @@ file is not a history of this model: the message names the line.`,
 			return check(cmd, args[0], m, opts, page)
 		}),
 	}
-	cmd.Flags().StringVar(&model, "model", "", "the model to hold the history to")
+	cmd.Flags().StringVar(&model, "model", "", "the model that the history must satisfy")
 	cmd.Flags().StringVar(&page, "page", "", "write a page to this file that shows what is wrong, for a browser")
 	cmd.Flags().DurationVar(&opts.Timeout, "timeout", time.Minute, "limit of a search for an order, for each key")
 	cmd.Flags().Int64Var(&total, "total", 0, "of the model bank: what the accounts have together (default: what the first read has)")

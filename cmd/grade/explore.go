@@ -49,10 +49,10 @@ It builds without the race detector, which would make the search six times as
 long, and runs a schedule that fails once more with it. What it finds is a failure
 like any other: shortened, drawn, and with the command that shows it again.
 
---mutants has every strategy look for each known-wrong solution, several times
-from different seeds, and prints how many schedules that took (the median).
+Exit status: 0 if no schedule failed, 1 if one did.
 
-Exit status: 0 if no schedule failed, 1 if one did; with --mutants, 0.`,
+With --mutants, every strategy searches for each known-wrong solution, several
+times from different seeds. It prints how many schedules that took (the median). Its exit status is 0.`,
 		Example: `  grade explore 4C
   grade explore 4C --strategy depth-first --schedules 100000
   grade explore 4C --mutants --schedules 2000`,
@@ -60,7 +60,7 @@ Exit status: 0 if no schedule failed, 1 if one did; with --mutants, 0.`,
 	}
 	flags := cmd.Flags()
 	flags.StringVar(&f.search.Strategy, "strategy", f.search.Strategy, "how to choose: own, "+strings.Join(strategies, ", "))
-	flags.IntVar(&f.search.Schedules, "schedules", f.search.Schedules, "how many schedules a test, at most")
+	flags.IntVar(&f.search.Schedules, "schedules", f.search.Schedules, "schedules per test, at most")
 	flags.StringVar(&f.search.Seed, "seed", f.search.Seed, "of the first schedule")
 	flags.BoolVar(&f.solution, "solution", false, "search the reference solutions")
 	flags.BoolVar(&f.mutants, "mutants", false, "compare the strategies on the known-wrong solutions")
@@ -83,7 +83,7 @@ func (f exploreFlags) run(cmd *cobra.Command, args []string) error {
 	p := newPrinter(cmd.OutOrStdout())
 	if f.mutants {
 		var found []prove.Comparison
-		err = withGrader(cmd, c, f.jobs, newStatus(cmd.ErrOrStderr(), 0), func(g *grade.Grader) error {
+		err = withGrader(cmd, c, f.jobs, newStatus(cmd.ErrOrStderr(), ofTests, 0), func(g *grade.Grader) error {
 			found, err = prove.New(g).Compare(cmd.Context(), selected, f.only, f.search, strategies, f.repeat)
 			return err
 		})
@@ -98,7 +98,7 @@ func (f exploreFlags) run(cmd *cobra.Command, args []string) error {
 	}
 	f.search.Traces = func(lab course.Lab) string { return filepath.Join(c.Root, "labs", lab.ID, ".labs") }
 	var found []prove.Explored
-	err = withGrader(cmd, c, f.jobs, newStatus(cmd.ErrOrStderr(), countTests(selected)), func(g *grade.Grader) error {
+	err = withGrader(cmd, c, f.jobs, newStatus(cmd.ErrOrStderr(), ofTests, countTests(selected)), func(g *grade.Grader) error {
 		found, err = prove.New(g).Explore(cmd.Context(), source, selected, f.search)
 		return err
 	})

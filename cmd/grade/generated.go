@@ -61,7 +61,7 @@ func runGenerated(cmd *cobra.Command, c *course.Course, selected []course.Select
 		return usage(err)
 	}
 	var all []prove.Generated
-	err := withGrader(cmd, c, jobs, newStatus(cmd.ErrOrStderr(), 0), func(g *grade.Grader) error {
+	err := withGrader(cmd, c, jobs, newStatus(cmd.ErrOrStderr(), ofMutants, 0), func(g *grade.Grader) error {
 		for _, s := range selected {
 			one, err := prove.New(g).RunGenerated(cmd.Context(), s.Lab, f.GeneratedRun)
 			if err != nil {

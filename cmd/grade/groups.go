@@ -2,7 +2,6 @@ package main
 
 import (
 	"os"
-	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -18,7 +17,7 @@ var groups = []struct {
 	id, title string
 	commands  []string
 }{
-	{"learn", "To learn:", []string{"run", "list", "hint", "replay", "trace", "advice", "explore", "reset", "carry", "check", "doctor", "solution", "live"}},
+	{"learn", "To learn:", []string{"run", "list", "hint", "replay", "trace", "play", "advice", "explore", "reset", "carry", "check", "doctor", "solution", "live"}},
 	{"grade", "To grade:", []string{"batch", "merge", "diff", "report", "similar", "gradescope-zip"}},
 	{"author", "To write labs:", []string{"handout", "mutants", "selfcheck", "soak", "new-lab"}},
 }
@@ -40,17 +39,23 @@ func arrange(root *cobra.Command, handout bool) {
 		}
 	}
 	if handout {
-		for _, c := range append(root.Commands(), root) {
+		for _, c := range root.Commands() {
 			trimForHandout(c)
 		}
+		root.Short = "Work on the labs"
+		root.Long = root.Long[:strings.LastIndex(root.Long, "Exit status")] + handoutExit
 	}
 }
 
 var (
-	toDocs      = regexp.MustCompile(` ?\(?docs/[a-z]+\.md\)?`)
-	notCarried  = []string{"--solution", "--mutant", "grade solution", "solutions/", "--submission"}
-	foreignFlag = []string{"solution", "mutant", "mutants", "submission"}
+	toDocs      = regexp.MustCompile(` ?\(?(docs/[a-z-]+\.md|schemas/[a-z.]+\.json)\)?`)
+	notCarried  = []string{"--solution", "--mutant", "grade solution", "solutions/", "--submission", "--reference", "--base reference", "--rules", "--partial", "--course"}
+	foreignFlag = []string{"solution", "mutant", "mutants", "submission", "reference", "base", "rules", "only", "repeat", "course"}
+	gradersFlag = []string{"format", "out", "json", "partial", "visibility", "metadata", "max-grade", "require-isolation"} // of run
 )
+
+// handoutExit is the last paragraph of the help there.
+const handoutExit = "Exit status: 0 all tests passed; 1 a test failed; 2 usage; 3 the course or this machine is at fault;\n130 interrupted."
 
 // trimForHandout takes out of a command's help what a handout does not carry.
 func trimForHandout(c *cobra.Command) {
@@ -61,10 +66,13 @@ func trimForHandout(c *cobra.Command) {
 		}
 	}
 	c.Example = strings.Join(lines, "\n")
-	c.Long = toDocs.ReplaceAllString(c.Long, "")
+	paragraphs := slices.DeleteFunc(strings.Split(toDocs.ReplaceAllString(c.Long, ""), "\n\n"), func(text string) bool {
+		return slices.ContainsFunc(notCarried, func(s string) bool { return strings.Contains(text, s) })
+	})
+	c.Long = strings.Join(paragraphs, "\n\n")
 	c.Flags().VisitAll(func(f *pflag.Flag) {
-		f.Usage = toDocs.ReplaceAllString(f.Usage, "")
-		if slices.Contains(foreignFlag, f.Name) {
+		f.Usage, _, _ = strings.Cut(toDocs.ReplaceAllString(f.Usage, ""), "; with --submission")
+		if slices.Contains(foreignFlag, f.Name) || c.Name() == "run" && slices.Contains(gradersFlag, f.Name) {
 			f.Hidden = true
 		}
 	})
@@ -80,6 +88,5 @@ func inHandout() bool {
 	if err != nil {
 		return false
 	}
-	_, err = os.Stat(filepath.Join(root, "solutions"))
-	return os.IsNotExist(err)
+	return !course.HasSolutions(root)
 }

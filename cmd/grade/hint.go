@@ -13,13 +13,13 @@ func hintCommand() *cobra.Command {
 	var again, all bool
 	cmd := &cobra.Command{
 		Use:   "hint part",
-		Short: "Give the next hint for a part, gentlest first",
-		Long: `Give the next hint for a part, gentlest first, and remember how far you are.
+		Short: "Give the next hint for a part, most general first",
+		Long: `Give the next hint for a part, most general first, and remember which you have had.
 
 Without a part, it is the one that you last worked on.`,
-		Example: `  grade hint 4C           the next one
-  grade hint 4C --again   those that you had
-  grade hint 4C --all     every one`,
+		Example: `  grade hint 4C           the next hint
+  grade hint 4C --again   the hints that you have had
+  grade hint 4C --all     all of them`,
 		Args: cobra.MaximumNArgs(1),
 		RunE: action(func(cmd *cobra.Command, args []string) error {
 			c, _, part, err := openPart(args)

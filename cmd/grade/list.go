@@ -18,8 +18,8 @@ func listCommand() *cobra.Command {
 		Short: "List labs, parts, tests and points",
 		Long: `List the parts of the labs, their tests and their points.
 
-With --rules, list the rules of each lab instead, clause by clause: the tests that
-hold a clause, and the known-wrong solutions that break it (labs/<lab>/rules.yaml).`,
+With --rules, list the rules of each lab instead, clause by clause: the tests of
+each clause, and the known-wrong solutions that break it (labs/<lab>/rules.yaml).`,
 		RunE: action(func(cmd *cobra.Command, args []string) error {
 			c, selected, err := open(args)
 			if err != nil {

@@ -84,7 +84,7 @@ func (e *exitError) Unwrap() error { return e.err }
 
 // trimmed is the error without the name of the package that it comes from.
 func trimmed(err error) error {
-	for _, pkg := range []string{"grade: ", "prove: ", "workspace: ", "submission: ", "sandbox: ", "result: ", "course: ", "learn: ", "advice: ", "watch: ", "class: ", "handout: ", "export: ", "autograder: ", "newlab: "} {
+	for _, pkg := range []string{"grade: ", "prove: ", "workspace: ", "submission: ", "sandbox: ", "result: ", "course: ", "learn: ", "advice: ", "play: ", "watch: ", "class: ", "handout: ", "export: ", "autograder: ", "newlab: "} {
 		if text, ok := strings.CutPrefix(err.Error(), pkg); ok {
 			return errors.New(text)
 		}
@@ -110,25 +110,29 @@ func newCommand() *cobra.Command {
 		Use:   "grade",
 		Short: "Grade the labs",
 		RunE:  action(watchAction),
-		Long: `Without a command, in a terminal, watch the labs: run what a saved file affects,
-and show the first failure. Without a terminal, tell how far you are.
+		Long: `Without a command, in a terminal, grade watches the labs: it runs the tests that
+a saved file affects, and shows the first failure. Without a terminal it prints
+your progress.
 
-Grade the labs of this checkout, the reference solutions, or a submission.
+Name a lab by its number (01), its folder (01-links) or its word (links), and a
+part by its letter too (1A). A command without a name is about all labs.
 
-Labs and parts are named by number (01), folder (01-links), word (links) or
-part (1A). Without a name, a command is about all of them.
-
-Exit status: 0 all passed, or a submission was graded whatever its marks;
-1 some test failed; 2 usage; 3 this checkout or machine is at fault;
-4 isolation weaker than demanded; 130 interrupted.`,
+Exit status: 0 all tests passed, or a submission was graded, whatever its points;
+1 a test failed; 2 usage; 3 this checkout or this machine is at fault;
+4 isolation is weaker than demanded; 130 interrupted.`,
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
 	root.AddCommand(runCommand(), mutantsCommand(), soakCommand(), exploreCommand(), listCommand(), doctorCommand(),
 		traceCommand(), replayCommand(),
-		hintCommand(), solutionCommand(), resetCommand(), carryCommand(), adviceCommand(), liveCommand())
+		playCommand(), hintCommand(), solutionCommand(), resetCommand(), carryCommand(), adviceCommand(), liveCommand())
 	root.AddCommand(batchCommand(), mergeCommand(), diffCommand(), handoutCommand(), selfcheckCommand(), similarCommand())
 	root.AddCommand(reportCommand(), gradescopeZipCommand(), checkCommand(), newLabCommand())
+	root.SetHelpCommandGroupID("learn")
+	root.SetCompletionCommandGroupID("learn")
+	root.InitDefaultHelpCmd()
+	root.InitDefaultCompletionCmd()
+	addCompletion(root)
 	arrange(root, inHandout())
 	return root
 }
@@ -171,5 +175,8 @@ func withOptions(cmd *cobra.Command, c *course.Course, o grade.Options, progress
 	}
 	err = body(g)
 	progress.clear()
+	if cmd.Context().Err() != nil {
+		progress.interrupted()
+	}
 	return errors.Join(err, g.Close())
 }

@@ -20,7 +20,7 @@ func mutantsCommand() *cobra.Command {
 	var jobs int
 	cmd := &cobra.Command{
 		Use:   "mutants [lab or part ...]",
-		Short: "Run the known-wrong solutions: each must die by the test that it names",
+		Short: "Run the known-wrong solutions: the test that each names must fail",
 		Long: `Run every solutions/<lab>/mutants/*.patch: the reference with one wrong idea.
 
 The header of a patch says what is wrong and, in a line "dies by: TestName",
@@ -47,7 +47,7 @@ breaks, in every repetition, 1 if one does not, 3 if a patch does not apply or d
 				return runGenerated(cmd, c, selected, chosen, jobs)
 			}
 			var fates []prove.MutantResult
-			err = withGrader(cmd, c, jobs, newStatus(cmd.ErrOrStderr(), 0), func(g *grade.Grader) error {
+			err = withGrader(cmd, c, jobs, newStatus(cmd.ErrOrStderr(), ofMutants, countMutants(c, selected)), func(g *grade.Grader) error {
 				fates, err = prove.New(g).RunMutants(cmd.Context(), selected, run)
 				return err
 			})
@@ -155,4 +155,20 @@ func fateRow(p *printer, lab course.Lab, f prove.MutantResult) []string {
 		}
 	}
 	return []string{f.Mutant.Name, f.Part, f.Mutant.DiesBy, count, strings.Join(others, ", ")}
+}
+
+// countMutants is how many mutants a run of the selected parts has; 0 if a patch cannot be read, which the run says.
+func countMutants(c *course.Course, selected []course.Selected) (n int) {
+	for _, s := range selected {
+		mutants, err := prove.Mutants(c, s.Lab)
+		if err != nil {
+			return 0
+		}
+		for _, m := range mutants {
+			if slices.ContainsFunc(s.Parts, func(p course.Part) bool { return p.ID == m.Part(s.Lab) }) {
+				n++
+			}
+		}
+	}
+	return n
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -15,9 +16,9 @@ import (
 // The status line is redrawn in place, fits a terminal and says how far it is.
 func TestStatusLine(t *testing.T) {
 	var out bytes.Buffer
-	s := newStatus(&out, 2)
-	require.Nil(t, s.w, "no terminal, no status")
-	s.w = &out
+	s := newStatus(&out, ofTests, 2)
+	require.False(t, s.live, "no terminal: a line a minute")
+	s.live = true
 	s.step(grade.Progress{Stage: grade.StageBuild, Lab: "01-links"})
 	s.step(grade.Progress{Stage: grade.StageTest, Lab: "01-links", Test: "TestX1A", Seed: 81})
 	s.step(grade.Progress{Stage: grade.StageTested, Test: "TestX1A", Result: &result.Test{Status: report.Fail}})
@@ -31,6 +32,42 @@ func TestStatusLine(t *testing.T) {
 		"1 of 2 tests done, 1 failed · " + strings.Repeat("é", 48),
 		"",
 	}, lines)
+}
+
+// In a log there is a line a minute, with the time that is left; an interrupt leaves what was found.
+func TestStatusInALog(t *testing.T) {
+	var out bytes.Buffer
+	s := newStatus(&out, ofRuns, 400)
+	for seed := range uint64(100) {
+		s.step(grade.Progress{Stage: grade.StageTest, Test: "TestX1A", Seed: seed + 1})
+	}
+	require.Empty(t, out.String(), "the minute is not over")
+	s.last, s.began = time.Now().Add(-2*time.Minute), time.Now().Add(-2*time.Minute)
+	s.step(grade.Progress{Stage: grade.StageTested, Test: "TestX1A", Result: &result.Test{
+		Status: report.Fail, Failed: []uint64{7, 81}, Failures: []report.Failure{{What: "two leaders\nin term 3"}}}})
+	require.Equal(t, "100 of 400 runs done, 1 failed · about 6m0s left\n", out.String())
+	out.Reset()
+	s.step(grade.Progress{Stage: grade.StageTest, Test: "TestX1A", Seed: 9})
+	require.Empty(t, out.String(), "once a minute")
+	s.interrupted()
+	require.Equal(t, "until the interrupt, after 2m0s: 101 of 400 runs done; found:\n    TestX1A failed on seeds [7 81]: two leaders in term 3\n", out.String())
+}
+
+// Mutants are counted when all their tests are over; what survives is what an interrupt leaves.
+func TestStatusOfMutants(t *testing.T) {
+	var out bytes.Buffer
+	s := newStatus(&out, ofMutants, 0)
+	for _, test := range []string{"TestX1A", "TestY1A"} {
+		s.step(grade.Progress{Stage: grade.StageTested, Mutant: "forgets", Test: test, Result: &result.Test{Status: report.Fail}})
+	}
+	s.interrupted()
+	require.Empty(t, out.String(), "nothing was done")
+	s.step(grade.Progress{Stage: grade.StageMutant, Lab: "01", Mutant: "forgets", Total: 5})
+	s.step(grade.Progress{Stage: grade.StageMutant, Lab: "01", Mutant: "sleeps", Problem: "survived TestX1A", Total: 5})
+	s.step(grade.Progress{Stage: grade.StageMutant, Lab: "02", Mutant: "lies", Total: 3})
+	require.Regexp(t, `^3 of 8 mutants done, 1 not killed as they should$`, s.line())
+	s.interrupted()
+	require.Regexp(t, "^until the interrupt, after 0\\.\\ds: 3 of 8 mutants done; found:\n    sleeps survived TestX1A\n$", out.String())
 }
 
 // Colours do not disturb the columns.
@@ -53,7 +90,7 @@ func TestTableAlignsColouredCells(t *testing.T) {
 	require.Equal(t, plain.String(), bare)
 }
 
-// A stranger's text can not start a line of its own, which a CI system might obey.
+// A stranger's text cannot start a line of its own, which a CI system might obey.
 func TestOneLine(t *testing.T) {
 	require.Equal(t, "a  ::error::b [31m", oneLine("a\r\n::error::b\x1b[31m"))
 }

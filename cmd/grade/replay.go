@@ -34,15 +34,15 @@ func replayCommand() *cobra.Command {
 		Use:   "replay lab test [seed]",
 		Short: "Run one seed of one test, recorded, and draw the run",
 		Long: `Run one seed of one test, recorded, and draw the run, whether it passes or fails.
-A run that fails is drawn with only the faults that suffice. Without a seed, the
+A run that fails is drawn with a minimal set of faults that still makes it fail. Without a seed, the
 test's own seeds are run and the first that fails is drawn.
 
 The test is named by its name or the beginning of it, with or without "Test", or
 by a part that has one test. The formats are those of grade trace. The drawing
 and the record go to the folder .labs of the lab unless --out says otherwise.
 
-With --against, a second seed is run too and drawn beside the first, such that
-the moment at which the two part is on one height.`,
+With --against, a second seed is run too and drawn beside the first, aligned at
+the point where the two runs diverge.`,
 		Example: `  grade replay 04 HighestWins 3
   grade replay 04 HighestWins 3 --solution --format text
   grade replay 04 HighestWins 3 --against 4`,
@@ -92,7 +92,7 @@ func (f replayFlags) replay(cmd *cobra.Command, args []string) error {
 		return err
 	}
 	r := replayer{c: c, source: source, test: test, run: grade.Run{Seed: f.run.seed, Timeout: f.run.timeout}}
-	err = withGrader(cmd, c, 0, newStatus(cmd.ErrOrStderr(), 0), func(g *grade.Grader) error {
+	err = withGrader(cmd, c, 0, newStatus(cmd.ErrOrStderr(), ofTests, 0), func(g *grade.Grader) error {
 		return r.both(cmd, g, f.against)
 	})
 	if err != nil {

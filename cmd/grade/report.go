@@ -10,7 +10,6 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
-	"github.com/spf13/pflag"
 
 	"distlabs/internal/grading/export"
 	"distlabs/internal/grading/result"
@@ -27,6 +26,7 @@ type reportFlags struct {
 	format     string
 	out        string
 	visibility string
+	metadata   string
 	maxGrade   float64
 	gradebook  string
 	column     string
@@ -34,11 +34,15 @@ type reportFlags struct {
 }
 
 // bind adds the flags that a report of one result has.
-func (f *reportFlags) bind(flags *pflag.FlagSet, formats []string) {
+func (f *reportFlags) bind(cmd *cobra.Command, formats []string) {
+	flags := cmd.Flags()
 	flags.StringVar(&f.format, "format", "", "write the results in this `form`: "+join(formats))
 	flags.StringVar(&f.out, "out", "", "write it to this `file` (default: standard output)")
 	flags.StringVar(&f.visibility, "visibility", "visible", "gradescope: show the tests "+join(export.GradescopeVisibilities)+"; a hidden test hides the total")
 	flags.Float64Var(&f.maxGrade, "max-grade", 0, "vpl: the activity's highest grade (default: the points there are)")
+	flags.StringVar(&f.metadata, "metadata", "", "gradescope: show late days and attempts from this `file`, its submission_metadata.json")
+	register(cmd, "format", words(formats...))
+	register(cmd, "visibility", words(export.GradescopeVisibilities...))
 }
 
 func reportCommand() *cobra.Command {
@@ -72,7 +76,7 @@ The first five are about one submission; canvas and moodle are about a class.`,
 		Args: cobra.ExactArgs(1),
 		RunE: action(func(cmd *cobra.Command, args []string) error { return f.run(cmd, args[0], formats) }),
 	}
-	f.bind(cmd.Flags(), formats)
+	f.bind(cmd, formats)
 	cmd.Flags().StringVar(&f.gradebook, "gradebook", "", "canvas, moodle: the `file` that Canvas exported, or Moodle's grading worksheet")
 	cmd.Flags().StringVar(&f.column, "column", "", "canvas, moodle: the `assignment` to fill, as its column is headed (moodle: default Grade)")
 	cmd.Flags().StringVar(&f.title, "title", "Labs", "html: the title of the class's page")
@@ -159,7 +163,11 @@ func (f reportFlags) writeOne(cmd *cobra.Command, r *result.Result) error {
 func (f reportFlags) encode(w io.Writer, r *result.Result) error {
 	switch f.format {
 	case "gradescope":
-		return export.Gradescope(w, r, export.GradescopeOptions{Visibility: f.visibility})
+		o := export.GradescopeOptions{Visibility: f.visibility}
+		if f.metadata != "" {
+			o.Metadata, _ = os.ReadFile(f.metadata) // no grade depends on it
+		}
+		return export.Gradescope(w, r, o)
 	case "classroom50":
 		submission, err := export.Classroom50Env(os.Getenv)
 		if err != nil {

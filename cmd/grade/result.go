@@ -48,12 +48,15 @@ func printLab(p *printer, from course.Origin, lab result.Lab, verbose bool) {
 			t.add("    "+test.Name, points(p, test.Points, test.Max), string(test.Status), fmt.Sprint(test.Seeds),
 				seconds(test.Virtual), seconds(test.Real))
 			for _, m := range test.Measures {
-				t.add("        "+strings.TrimSpace(fmt.Sprintf("%s: %.4g %s %s", m.Name, m.Value, m.Unit, m.Bound)), "", "", "", "", "")
+				t.add("        "+strings.TrimSpace(fmt.Sprintf("%s: %s %s %s", m.Name, m.Number(), m.Unit, m.Bound)), "", "", "", "", "")
 			}
 		}
 	}
 	t.add(p.strong("total"), points(p, lab.Points, lab.Max), "", "", "", "")
 	p.table(t)
+	if !verbose {
+		printMeasures(p, lab)
+	}
 	for _, base := range lab.Base {
 		if base.Kind == course.Solution && from != course.Solution {
 			p.printf("note: %s is built on the reference's %s\n", lab.ID, base.Lab)
@@ -61,6 +64,24 @@ func printLab(p *printer, from course.Origin, lab result.Lab, verbose bool) {
 	}
 	for _, note := range lab.Notes {
 		p.printf("note: %s\n", note)
+	}
+}
+
+// printMeasures prints what was measured of something that has a limit, beside the limit.
+func printMeasures(p *printer, lab result.Lab) {
+	t := table{head: []string{"measured", "value", "limit"}}
+	for _, part := range lab.Parts {
+		for _, test := range part.Tests {
+			for _, m := range test.Measures {
+				if m.Bound != "" {
+					t.add(part.ID+"  "+oneLine(m.Name), strings.TrimSpace(m.Number()+" "+oneLine(m.Unit)), oneLine(m.Bound))
+				}
+			}
+		}
+	}
+	if len(t.rows) > 0 {
+		p.printf("\n")
+		p.table(t)
 	}
 }
 

@@ -41,20 +41,21 @@ func runCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "run [lab or part ...]",
 		Short: "Run the graded tests and show the points",
-		Long: `Run the graded tests, one process a test, and show the points of each part.
+		Long: `Run the graded tests, each in a process of its own. Show the points of each part,
+and what was measured beside its limit. It grades the labs of this checkout.
 
-It grades the labs in this checkout, or with --solution the reference, or with
---submission the permitted files of a directory, laid over the labs of this
-checkout. The directory may hold the files as they are, or under labs/<lab>/ or
-<lab>/. Only the files that lab.yaml names are taken from it.
+With --solution it grades the reference solutions. With --submission it grades the
+files of a folder or an archive, in which they lie at the top, under labs/<lab>/ or
+under <lab>/. Only the files that lab.yaml names are taken from it.
 
-A lab may build on an earlier one: on yours, or with --base reference on the
-reference's, so that a bug in one lab costs its points once.
+A lab may build on an earlier one. It builds on your own, or with --base reference
+on the reference's: then a bug in one lab costs its points once.
 
-The first failure is shown in full, the others in a line each. With --format the
-results are written in the form that another system reads instead (see grade
-report); with --partial that file is written again after every test, so that a
-grader that is killed leaves behind what it knew.`,
+The first failure is shown in full, each other one in a line.
+
+With --format, the results are written in the form that another system reads.
+With --partial this file is written again after every test: a grader that is
+killed leaves the results that it had.`,
 		Example: `  grade run                        your own work
   grade run 1A                     one part of it
   grade run 01 --seed 81 -v        one seed, everything in full
@@ -65,16 +66,16 @@ grader that is killed leaves behind what it knew.`,
 	}
 	flags := cmd.Flags()
 	flags.BoolVar(&f.solution, "solution", false, "grade the reference solutions")
-	flags.StringVar(&f.submission, "submission", "", "grade the files of this `folder` or archive, with further seeds derived from them")
+	flags.StringVar(&f.submission, "submission", "", "grade the files of this `folder` or archive, also on seeds that follow from their content")
 	flags.StringVar(&f.base, "base", "own", "the earlier `labs` that a lab builds on: own or reference")
 	flags.StringVar(&f.json, "json", "", "write the results to this `file` (schemas/results.schema.json)")
 	flags.IntVar(&f.jobs, "jobs", 0, "processes at a time (default: one per core)")
 	flags.IntVar(&f.seeds, "seeds", 0, "seeds per test (default: what each test asks for)")
 	flags.StringVar(&f.seed, "seed", "", "run this seed only")
-	flags.DurationVar(&f.timeout, "timeout", grade.DefaultTimeout, "real time per test; a submission has five times that for all tests of a lab together")
+	flags.DurationVar(&f.timeout, "timeout", grade.DefaultTimeout, "real time per test; with --submission, five times that for all tests of a lab together")
 	flags.IntVar(&f.isolation, "require-isolation", 0, "refuse to run below this isolation `level`, 1 to 3 (docs/isolation.md)")
 	flags.BoolVarP(&f.verbose, "verbose", "v", false, "show every test, and every failure in full")
-	f.report.bind(flags, forOne)
+	f.report.bind(cmd, forOne)
 	flags.BoolVar(&f.partial, "partial", false, "write the file of --out again after every test")
 	cmd.MarkFlagsMutuallyExclusive("solution", "submission")
 	cmd.MarkFlagsMutuallyExclusive("seed", "seeds")
@@ -119,7 +120,7 @@ func (f runFlags) run(cmd *cobra.Command, args []string) error {
 		return err
 	}
 	var graded *result.Result
-	progress := newStatus(cmd.ErrOrStderr(), countTests(selected))
+	progress := newStatus(cmd.ErrOrStderr(), ofTests, countTests(selected))
 	err = withOptions(cmd, c, grade.Options{Jobs: f.jobs, RequireIsolation: f.isolation}, progress, func(g *grade.Grader) error {
 		if f.partial {
 			if progress.then, err = f.keep(cmd, g.Partial(source, selected)); err != nil {

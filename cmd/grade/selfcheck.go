@@ -16,7 +16,7 @@ func selfcheckCommand() *cobra.Command {
 	var jobs int
 	cmd := &cobra.Command{
 		Use:   "selfcheck [lab ...]",
-		Short: "For authors: check that labs keep their promises",
+		Short: "Check what a lab must have: points, stubs, references, known-wrong solutions",
 		Long: `Check what the author of a lab promises: README.md has the headings of every lab and
 the points of lab.yaml, the stubs earn nothing, the reference and the alternatives earn everything,
 known-wrong solutions die by the tests that they name and under the rules that they break (a
@@ -37,9 +37,9 @@ Exit status: 0 if every promise is kept, 1 if not.`,
 				o.Mutants = -1
 			}
 			p := newPrinter(cmd.OutOrStdout())
-			status := newStatus(cmd.ErrOrStderr(), 0)
-			broken := 0
 			o.Course, o.Labs = c, selected
+			status := newStatus(cmd.ErrOrStderr(), ofSteps, selfcheck.Steps(o))
+			broken := 0
 			o.Each = func(check selfcheck.Check) {
 				status.clear()
 				if check.OK() {

@@ -11,7 +11,7 @@ func similarCommand() *cobra.Command {
 	var labs []string
 	cmd := &cobra.Command{
 		Use:   "similar FOLDER | ARCHIVE ... | ROSTER.csv",
-		Short: "Lay a class out for Dolos, which finds similar submissions",
+		Short: "Export a class for Dolos, which finds similar submissions",
 		Long: `Lay the permitted files of a class out as Dolos reads them, a folder for each lab, and
 print the commands that search them. Similarity is not ours to judge; Dolos
 (https://dolos.ugent.be) is made for it, and leaves out what all were given.`,

@@ -21,7 +21,7 @@ func soakCommand() *cobra.Command {
 	src := submission.Source{Kind: course.Solution}
 	cmd := &cobra.Command{
 		Use:   "soak [lab or part ...]",
-		Short: "Run the reference over many seeds: none may fail, each must replay",
+		Short: "Run the reference over many seeds: none may fail, and each must replay",
 		Long: `Run the reference over many seeds, each of them twice, and print how many failed
 (false failures) and how many did not replay identically (diverged).
 
@@ -41,7 +41,7 @@ Exit status: 0 only if both are zero and every test ran all seeds.`,
 				}
 			}
 			var soaks []prove.Soak
-			err = withGrader(cmd, c, jobs, newStatus(cmd.ErrOrStderr(), countTests(selected)*len(procs)), func(g *grade.Grader) error {
+			err = withGrader(cmd, c, jobs, newStatus(cmd.ErrOrStderr(), ofRuns, 2*run.Seeds*countTests(selected)*len(procs)), func(g *grade.Grader) error {
 				if src.Path != "" {
 					src.Kind, src.Base = course.Submission, course.Solution
 				}

@@ -22,10 +22,10 @@ func solutionCommand() *cobra.Command {
 	var spoil bool
 	cmd := &cobra.Command{
 		Use:   "solution part",
-		Short: "Show the reference, once your own passes",
+		Short: "Show the reference of a part, once your own code passes",
 		Long: `Show the reference's files of a part, once your own pass: in $PAGER on a
-terminal, by their paths otherwise. If it is not known that your files as they are
-now pass, they are run.`,
+terminal, by their paths otherwise. If your files have changed since they passed,
+they are tested first.`,
 		Args: cobra.ExactArgs(1),
 		RunE: action(func(cmd *cobra.Command, args []string) error {
 			c, lab, part, err := openPart(args)
@@ -46,7 +46,7 @@ now pass, they are run.`,
 
 // earn returns nil if the student's own files pass.
 func earn(cmd *cobra.Command, c *course.Course, lab course.Lab, part course.Part) error {
-	progress, err := learn.Load(c.Root)
+	progress, err := learn.Collect(c)
 	if err != nil {
 		return err
 	}
@@ -63,7 +63,7 @@ func earn(cmd *cobra.Command, c *course.Course, lab course.Lab, part course.Part
 		return err
 	}
 	var graded *result.Result
-	err = withGrader(cmd, c, 0, newStatus(cmd.ErrOrStderr(), countTests(selected)), func(g *grade.Grader) error {
+	err = withGrader(cmd, c, 0, newStatus(cmd.ErrOrStderr(), ofTests, countTests(selected)), func(g *grade.Grader) error {
 		graded, err = g.Grade(cmd.Context(), submission.Source{Kind: course.WorkingTree}, selected, grade.Run{})
 		return err
 	})

@@ -32,13 +32,14 @@ func (f *formatFlags) add(cmd *cobra.Command) {
 		names = append(names, string(format))
 	}
 	cmd.Flags().StringVar(&f.format, "format", string(view.FormatHTML), "what to write: "+strings.Join(names, ", "))
+	register(cmd, "format", words(names...))
 	flags := cmd.Flags()
 	flags.StringVar(&f.out, "out", "", "the `file` to write; - is the standard output, where text goes anyway")
-	flags.DurationVar(&f.picture.From, "from", 0, "svg, text: begin at this moment of the run")
-	flags.DurationVar(&f.picture.To, "to", 0, "svg, text: end at this moment (default: where the rule broke, or the end)")
+	flags.DurationVar(&f.picture.From, "from", 0, "svg, text: begin at this time of the run")
+	flags.DurationVar(&f.picture.To, "to", 0, "svg, text: end at this time (default: where the rule was broken, or the end)")
 	flags.IntSliceVar(&f.nodes, "nodes", nil, "svg, text: only what touches these nodes")
-	flags.StringVar(&f.match, "match", "", "svg: only messages that this `regexp` matches, as n1→n2 RequestVote {\"Term\":3}")
-	flags.BoolVar(&f.picture.Routine, "routine", false, "svg, text: show heartbeats too, and what else says nothing new")
+	flags.StringVar(&f.match, "match", "", "svg: only messages, deliveries and calls that this `regexp` matches, as n1→n2 RequestVote {\"Term\":3}")
+	flags.BoolVar(&f.picture.Routine, "routine", false, "svg, text: also show heartbeats and other messages that change nothing")
 	flags.IntVar(&f.picture.Width, "width", 0, "svg: width in pixels (default 900)")
 }
 
@@ -53,11 +54,11 @@ it, a file that ends in .jsonl; LABS_RECORD=1 keeps those of passing runs too.
 
   html      a page for a browser that needs no network: lanes, messages, state,
             cause and effect; with --against, two runs side by side
-  text      a timeline; with --against, where two runs part
-  svg       a still picture of the last moments
+  text      a timeline; with --against, where two runs diverge
+  svg       a still picture of the last events
   shiviz    a log for ShiViz
   perfetto  a trace for ui.perfetto.dev
-  json      the record itself (schemas/trace.schema.json says what is in a line)
+  json      the record itself (schemas/trace.schema.json)
 
 The file is written beside the record unless --out says otherwise.`,
 		Example: `  grade trace labs/04-election/.labs/TestHighestWins4A-3.jsonl

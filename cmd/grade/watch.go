@@ -33,7 +33,7 @@ func watchAction(cmd *cobra.Command, _ []string) error {
 				return texts
 			}})
 	}
-	progress, err := learn.Load(c.Root)
+	progress, err := learn.Collect(c)
 	if err != nil {
 		return err
 	}

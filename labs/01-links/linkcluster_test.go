@@ -110,7 +110,7 @@ func (m *linkCluster) link(id labrpc.NodeID) sender {
 	return m.links[id]
 }
 
-// deliver is the application of a node. It overwrites the message in the end: the message is the application's to change.
+// deliver is the application of a node. It overwrites the message at its end: the message is the application's to change.
 func (m *linkCluster) deliver(node *labrpc.Node, work ...func()) Deliver {
 	sink := func(_ time.Duration, l delivery) { m.take(route{l.From, node.ID()}, l) }
 	tell := func(l delivery) { _ = labrpc.Tell(node, l, sink) } // an error says that the node is down
@@ -131,7 +131,7 @@ func (m *linkCluster) deliver(node *labrpc.Node, work ...func()) Deliver {
 	}
 }
 
-// take records a delivery. It runs at a quiet moment.
+// take records a delivery. It runs at a quiescent point.
 func (m *linkCluster) take(r route, l delivery) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -144,6 +144,9 @@ func (m *linkCluster) take(r route, l delivery) {
 			m.returned(r)
 		}
 		return
+	}
+	if m.s.Recording() {
+		m.s.Delivered(r.to, fmt.Sprintf("%q from %v", shorten(l.Text), r.from))
 	}
 	if m.active[r]++; m.active[r] > 1 && m.oneAtATime != "" {
 		m.fail(r, m.oneAtATime, "%v delivered %q from %v while deliver was still running for an earlier message of %v",

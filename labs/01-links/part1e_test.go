@@ -178,6 +178,9 @@ func (p *durableCluster) checkState(id labrpc.NodeID, n *durableNode, state []by
 		case !n.shown[l] && !p.forged && p.s.Net.Stats(labrpc.Match{To: id}).Delivered <= promise.arrived:
 			return fail(ruleNoPacket, "%v has applied %q, but no packet has reached %v since Send", id, shorten(l), id)
 		}
+		if !n.shown[l] {
+			p.s.Delivered(id, shorten(l))
+		}
 		now[l], n.shown[l] = true, true
 	}
 	for _, l := range slices.Sorted(maps.Keys(n.shown)) {

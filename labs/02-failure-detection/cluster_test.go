@@ -47,19 +47,19 @@ type pair struct{ by, about labrpc.NodeID }
 
 // A cluster is a detector on every node, and the record of what they claimed.
 // It checks rule 1 at every step; if perfect, also that only the crashed
-// are suspected, and for ever.
+// are suspected, and forever.
 type cluster struct {
 	s         *labtest.Sim
-	perfect   string // the rule that nobody correct is suspected; "" if there is none
+	perfect   string // the rule that no correct node is suspected; "" if there is none
 	detectors map[labrpc.NodeID]suspecter
 
 	settled    time.Duration // from then on ...
-	eventually string        // ... this rule says that nobody correct is suspected
+	eventually string        // ... this rule says that no correct node is suspected
 
 	mu      sync.Mutex
 	crashed map[labrpc.NodeID]time.Duration
 	claims  []claim
-	checked int // so many claims have been held against the rules
+	checked int // so many claims have been compared with the rules
 	now     map[pair]claim
 }
 
@@ -277,7 +277,7 @@ func (c *cluster) mistakes(from, to time.Duration) int {
 }
 
 // quality returns the mean duration of a mistake that was withdrawn, and the mean time between
-// two mistakes of one observer about one peer, both until a time at which nobody
+// two mistakes of one observer about one peer, both until a time at which no node
 // had crashed (Chen, Toueg, Aguilera 2002, T_M and T_MR). Either is 0 if there was none.
 func (c *cluster) quality(until time.Duration) (lasts, recurs time.Duration) {
 	c.mu.Lock()

@@ -86,8 +86,8 @@ func TestSuspicionIsWithdrawn2C(t *testing.T) {
 
 // Until GST, 10 seconds after the start, delays have no bound. From then on messages
 // take 5 ms for a while, then a much longer time for as long a while, and so on:
-// there is a bound, but nobody knows it. Beside the detector a
-// fixed time-out, of one of three lengths, judges beats of its own over the
+// there is a bound, but no node knows it. Beside the detector a
+// fixed timeout, of one of three lengths, judges beats of its own over the
 // same links. Each of the three is wrong to the end in some of the runs. The
 // student's may be wrong for a minute after GST, and never thereafter.
 func TestLearnsWhatNoFixedTimeoutKnows2C(t *testing.T) {
@@ -129,12 +129,12 @@ func wrongAfterAll(length time.Duration) string {
 
 // alternatingDelay is a delay that has no bound before gst; from then on it alternates between 5 ms and high.
 func alternatingDelay(gst, high time.Duration) labrpc.Link {
-	storm := labrpc.PartiallySynchronous(gst, high).Latency
+	delays := labrpc.PartiallySynchronous(gst, high).Latency
 	turn := max(time.Second, high)
 	return labrpc.Link{Latency: func(u float64, sent time.Duration) time.Duration {
 		switch {
 		case sent < gst:
-			return storm(u, sent)
+			return delays(u, sent)
 		case (sent/turn)%2 == 0:
 			return 5 * time.Millisecond
 		}
@@ -142,7 +142,7 @@ func alternatingDelay(gst, high time.Duration) labrpc.Link {
 	}}
 }
 
-// A fixedTimeout sends beats and would suspect whoever is silent for its
+// A fixedTimeout sends beats and would suspect each peer that is silent for its
 // length. It notes how often that would be wrong, once the detectors must have
 // settled.
 type fixedTimeout struct {
@@ -195,7 +195,7 @@ func (f *fixedTimeout) wrong() int {
 	return f.mistakes
 }
 
-// Whoever crashes, before GST or after, is suspected by all in the end and
+// Each node that crashes, before GST or after, is suspected by all eventually and
 // stays so: also when what it sent before arrives very late.
 func TestCrashedIsSuspectedForEver2C(t *testing.T) {
 	const gst = 10 * time.Second
@@ -235,7 +235,7 @@ func TestCrashedIsSuspectedForEver2C(t *testing.T) {
 	})
 }
 
-// The time-out of a peer that has crashed stays what it was: silence is no
+// The timeout of a peer that has crashed stays what it was: silence is no
 // mistake.
 func TestSilenceTeachesNothing2C(t *testing.T) {
 	labtest.Run(t, labtest.Config{Nodes: 3, Link: labrpc.Synchronous(hop2A), Seeds: 5}, func(s *labtest.Sim) {

@@ -16,7 +16,7 @@ type HeartbeatOptions struct {
 	Changed func(Change)
 }
 
-// A Heartbeat suspects the peers whose beats stay away. Nobody asks and nobody
+// A Heartbeat suspects the peers whose beats stay away. No node asks and no node
 // answers: every node sends each peer one message a period, and no other.
 type Heartbeat struct{}
 

@@ -102,7 +102,7 @@ func TestHalfTheMessages2B(t *testing.T) {
 }
 
 // After so many periods as many beats have left, however long it goes on: a
-// sender that loses a moment at each beat misses one in the end.
+// sender that loses a little time at each beat misses one eventually.
 func TestBeatsKeepTime2B(t *testing.T) {
 	labtest.Run(t, labtest.Config{Nodes: 4, Link: labrpc.Synchronous(delay2B), Seeds: 3}, func(s *labtest.Sim) {
 		c := newHeartbeats(s, 1)

@@ -125,7 +125,7 @@ func TestNoTrafficUnlessAsked2A(t *testing.T) {
 			before := s.Net.Stats(labrpc.Match{}).Sent
 			s.Run(time.Minute)
 			if sent := s.Net.Stats(labrpc.Match{}).Sent - before; sent > 0 {
-				s.Failf(ruleQuiet, "%d messages in a minute in which nobody called Reach", sent)
+				s.Failf(ruleQuiet, "%d messages in a minute in which Reach was not called", sent)
 			}
 		}
 		idle()

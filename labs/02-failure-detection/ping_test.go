@@ -67,7 +67,7 @@ func TestDeadPeersDoNotDelayEachOther2A(t *testing.T) {
 	})
 }
 
-// Round trips that take nearly the whole time-out are no crash. The slow
+// Round trips that take nearly the whole timeout are no crash. The slow
 // links make every answer late, but in time.
 func TestSlowIsNotDead2A(t *testing.T) {
 	slow := labrpc.Link{Latency: labrpc.Uniform(hop2A*9/10, hop2A-time.Microsecond)}
@@ -79,7 +79,7 @@ func TestSlowIsNotDead2A(t *testing.T) {
 	})
 }
 
-// The way to n1 is slow, and the time-out longer than a period: while the answer
+// The way to n1 is slow, and the timeout longer than a period: while the answer
 // to one ping is under way, the next is sent. n2 to n5 crash a quarter of
 // a period after each other, so one crashes between an answer and the next
 // ping. The late answer must not be taken for one to the ping that came too late.

@@ -13,7 +13,7 @@ import (
 var links2E = labrpc.Synchronous(delay2E)
 
 // A node is back long before its silence could be noticed. All others must learn that its
-// earlier incarnation is over, in the bound that a crash for ever has.
+// earlier incarnation is over, in the bound that a crash forever has.
 func TestQuickRestartIsSeen2E(t *testing.T) {
 	labtest.Run(t, labtest.Config{Nodes: 4, Link: links2E, MustCover: []string{"a node was back within a delay"}}, func(s *labtest.Sim) {
 		c := newRecoveries(s)
@@ -33,8 +33,8 @@ func TestQuickRestartIsSeen2E(t *testing.T) {
 	})
 }
 
-// Without a restart it is silence that tells. Nobody is said to be over who only
-// was quiet between two signs of life; and a node that returns after a long time is seen.
+// Without a restart it is silence that tells. No node is said to be over that only
+// was quiet between two heartbeats; and a node that returns after a long time is seen.
 func TestSilentIncarnationIsOver2E(t *testing.T) {
 	slow := labrpc.Link{Latency: func(u float64, sent time.Duration) time.Duration {
 		if u < 0.5 {
@@ -58,7 +58,7 @@ func TestSilentIncarnationIsOver2E(t *testing.T) {
 	})
 }
 
-// Copies of old signs of life may arrive at any time. Those of incarnation 1 of n2, which is
+// Copies of old heartbeats may arrive at any time. Those of incarnation 1 of n2, which is
 // over, neither revive it nor end its successor; those of the successor do not
 // hide that it has ended too.
 func TestOldIncarnationsProveNothing2E(t *testing.T) {
@@ -130,7 +130,7 @@ func TestIncarnationsRise2E(t *testing.T) {
 	})
 }
 
-// A node lives for a moment only, again and again, and its wall clock is set back in between: its numbers rise all
+// A node lives for a short time only, again and again, and its wall clock is set back in between: its numbers rise all
 // the same, and the others follow. A second node crashes and restarts at the same instants now and then.
 func TestManyShortLives2E(t *testing.T) {
 	const lives = 1100 // more than ten bits can count
@@ -230,7 +230,7 @@ func TestSetClocks2E(t *testing.T) {
 	})
 }
 
-// The signs of life of one incarnation are counted without an end.
+// The heartbeats of one incarnation are counted without an end.
 func TestLongLife2E(t *testing.T) {
 	const periods = 5000 // more than twelve bits can count
 	labtest.Run(t, labtest.Config{Nodes: 2, Link: labrpc.Link{Latency: labrpc.Fixed(delay2E / 2)}, Seeds: 1, Limit: time.Hour}, func(s *labtest.Sim) {

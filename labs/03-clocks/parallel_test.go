@@ -24,7 +24,7 @@ func inParallel(s *labtest.Sim, n, rounds, each int, f func(g, call int)) {
 			interrupts.Go(func() {
 				var unused runtime.MemStats
 				for !over.Load() {
-					runtime.ReadMemStats(&unused) // stops all goroutines for a moment
+					runtime.ReadMemStats(&unused) // stops all goroutines briefly
 				}
 			})
 		}

@@ -91,7 +91,7 @@ func (tb *propertyTB) SkipNow()                  { panic(propertyOver{}) }
 type step struct {
 	Node int // from 0
 	Do   int // 0: something, 1: send a letter, 2: receive one
-	Pick int // whom to, or which of those under way
+	Pick int // the receiver, or which of those under way
 }
 
 // script draws the steps of an execution.

@@ -39,6 +39,13 @@ func (r operation) String() string {
 
 // record keeps an operation: a second record of the same call replaces the first.
 func (v *storeCluster) record(_ time.Duration, r operation) {
+	switch id := r.Call.String(); {
+	case !v.s.Recording():
+	case !r.Returned:
+		v.s.Called(r.Client, id, r.Command)
+	default:
+		v.s.Returned(r.Client, id, resultText(r.Response, r.Err))
+	}
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	for i := range v.history {
@@ -54,7 +61,7 @@ func (v *storeCluster) record(_ time.Duration, r operation) {
 // that it writes is written once.
 func (c *testClient) runRandomCommands(seed uint64, keys []string, stop *atomic.Bool) *pendingCall[bool] {
 	rnd := rand.New(rand.NewPCG(seed, uint64(c.id)))
-	return startCall(c, "its last command", func(ctx context.Context, client *Client) (bool, error) {
+	return launch(c, "its last command", "", func(ctx context.Context, client *Client) (bool, error) {
 		last := map[string]int{} // the revision that was seen last
 		for n := 1; !stop.Load(); n++ {
 			e := command{Key: keys[rnd.IntN(len(keys))], Data: fmt.Sprintf("%v-%d", c.id, n)}

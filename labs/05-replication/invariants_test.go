@@ -112,6 +112,13 @@ func (w *invariantChecker) submitted(node labrpc.NodeID, at logPlace, command st
 
 // apply takes what a server's apply was called with.
 func (w *invariantChecker) apply(node labrpc.NodeID, inc int, at time.Duration, a Applied) {
+	if w.s.Recording() {
+		what := fmt.Sprintf("entry %d: %q", a.Index, shortText(a.Command))
+		if a.Snapshot != nil {
+			what = fmt.Sprintf("a snapshot up to entry %d", a.Index)
+		}
+		w.s.Delivered(node, what)
+	}
 	w.inbox.Lock()
 	defer w.inbox.Unlock()
 	w.given = append(w.given, applyCall{node: node, inc: inc, at: at, a: a})
@@ -154,6 +161,21 @@ func (w *invariantChecker) check() *labtest.Violation {
 	return w.complete()
 }
 
+// show puts a server's log into the record of the run.
+func (w *invariantChecker) show(id labrpc.NodeID, now Status) {
+	if !w.s.Recording() {
+		return
+	}
+	log := labtest.Log{
+		Snapshot: now.SnapshotIndex, SnapshotTerm: now.SnapshotTerm, First: now.SnapshotIndex + 1,
+		Committed: now.CommitIndex, Applied: now.LastApplied,
+	}
+	for _, e := range now.Log {
+		log.Terms = append(log.Terms, e.Term)
+	}
+	w.s.SeenLog(id, log)
+}
+
 // look compares a server with what it was a step before.
 func (w *invariantChecker) look(sv *checkedServer) *labtest.Violation {
 	now, inc := sv.raft.Status(), w.s.Net.Incarnation(sv.id)
@@ -161,6 +183,7 @@ func (w *invariantChecker) look(sv *checkedServer) *labtest.Violation {
 	if same && sameStatus(was, now) {
 		return w.checkPersistence(sv) // it may have said something new
 	}
+	w.show(sv.id, now)
 	if v := w.consistent(sv, was, now, same); v != nil {
 		return v
 	}

@@ -42,14 +42,14 @@ func (s *Server) Raft() *Raft {
 	return s.raft
 }
 
-// apply carries out what Raft has agreed on.
+// apply executes the commands that Raft has committed.
 //
-// All replicas must come to the same state, and a command must be carried out
+// All replicas must come to the same state, and a command must be executed
 // once, also if it is in the log twice. An entry without a command is one that Raft
 // made for itself.
 func (s *Server) apply(a Applied) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	// TODO(5D): carry it out, and answer whoever waits for it.
-	// TODO(5E): if it is a snapshot, begin anew from it; make one when it is due.
+	// TODO(5D): execute it, and reply to the handler that waits for it.
+	// TODO(5E): if it is a snapshot, begin again from it; make one when it is due.
 }

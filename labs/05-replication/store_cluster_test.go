@@ -118,6 +118,7 @@ type testClient struct {
 
 	mu     sync.Mutex
 	client *Client // nil until it is connected
+	calls  int     // of startCall
 }
 
 // connect starts a node and connects a client on it, with a session that expires after ttl without a request.
@@ -176,6 +177,16 @@ type pendingCall[T any] struct {
 
 // startCall begins a call on the client's node.
 func startCall[T any](c *testClient, what string, f func(ctx context.Context, client *Client) (T, error)) *pendingCall[T] {
+	c.mu.Lock()
+	c.calls++
+	id := fmt.Sprint("call ", c.calls)
+	c.mu.Unlock()
+	c.v.s.Called(c.id, id, what)
+	return launch(c, what, id, f)
+}
+
+// launch runs f on the client's node. With an id, the end of the call is put into the record of the run.
+func launch[T any](c *testClient, what, id string, f func(ctx context.Context, client *Client) (T, error)) *pendingCall[T] {
 	l := &pendingCall[T]{c: c, what: what}
 	go func() {
 		value, err := f(c.node.Context(), c.connected())
@@ -183,9 +194,20 @@ func startCall[T any](c *testClient, what string, f func(ctx context.Context, cl
 			l.mu.Lock()
 			defer l.mu.Unlock()
 			l.done, l.got = true, got
+			if id != "" && c.v.s.Recording() {
+				c.v.s.Returned(c.id, id, resultText(got.Value, got.Err))
+			}
 		})
 	}()
 	return l
+}
+
+// resultText describes what a call returned.
+func resultText(value any, err string) string {
+	if y, ok := value.(response); ok && err == "" {
+		return fmt.Sprintf("%q, revision %d", y.Data, y.Revision)
+	}
+	return orNil(err)
 }
 
 // tellTest hands a value to the test, unless the client's node is down.

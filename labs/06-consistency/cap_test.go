@@ -41,11 +41,12 @@ type basketStore struct {
 	added        int
 	acknowledged []string
 	calls        []*basketCall
+	shown        *callRecord
 	period       time.Duration // of gossip; 0 for basketGossip
 }
 
 func newBasketStore(s *labtest.Sim, policy consistency.Policy, members ...labrpc.NodeID) *basketStore {
-	b := &basketStore{s: s, policy: policy, members: members, baskets: map[labrpc.NodeID]*consistency.Basket{}, name: strings.ToLower(policy.String())}
+	b := &basketStore{s: s, policy: policy, members: members, baskets: map[labrpc.NodeID]*consistency.Basket{}, name: strings.ToLower(policy.String()), shown: newCallRecord(s)}
 	for _, id := range members {
 		b.start(id)
 	}
@@ -78,10 +79,27 @@ type basketCall struct {
 }
 
 func (c *basketCall) String() string {
+	return fmt.Sprintf("%s at %v, called at %v", c.what(), c.at, c.began)
+}
+
+func (c *basketCall) what() string {
 	if c.reads {
-		return fmt.Sprintf("Items at %v, called at %v", c.at, c.began)
+		return "Items"
 	}
-	return fmt.Sprintf("Add(%q) at %v, called at %v", c.item, c.at, c.began)
+	return fmt.Sprintf("Add(%q)", c.item)
+}
+
+// result describes what the call returned; false if it has not returned.
+func (c *basketCall) result() (string, bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	switch {
+	case c.over && c.err != nil:
+		return c.err.Error(), true
+	case c.reads:
+		return fmt.Sprintf("%q", c.items), c.over
+	}
+	return "nil", c.over
 }
 
 func (c *basketCall) done() bool {
@@ -108,6 +126,7 @@ func (b *basketStore) goItems(at labrpc.NodeID) *basketCall {
 func (b *basketStore) call(call *basketCall, f func(*consistency.Basket) ([]string, error)) *basketCall {
 	call.began, call.inc, call.known = b.s.Net.Now(), b.s.Net.Incarnation(call.at), slices.Clone(b.acknowledged)
 	b.s.Logf("%v, %v", b.policy, call)
+	b.shown.called(call.at, call.what(), call.result)
 	basket := b.baskets[call.at]
 	b.calls = append(b.calls, call)
 	go func() {

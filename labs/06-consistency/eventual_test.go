@@ -46,6 +46,7 @@ type gossipGroup struct {
 	adds     []gossipAdd
 	updates  map[labrpc.NodeID]uint64 // how many of each replica are certain
 	writes   int
+	shown    int           // calls in the record of the run
 	period   time.Duration // of gossip; 0 for gossipPeriod
 }
 
@@ -96,6 +97,13 @@ func (g *gossipGroup) restart(id labrpc.NodeID) {
 	}
 }
 
+// show puts a call of a replica into the record of the run. The replica answers at once, so its bar has no length.
+func (g *gossipGroup) show(id labrpc.NodeID, what string, result any) {
+	g.shown++
+	g.s.Called(id, fmt.Sprint(g.shown), what)
+	g.s.Returned(id, fmt.Sprint(g.shown), result)
+}
+
 // value returns a value that is not written yet.
 func (g *gossipGroup) value() string {
 	g.writes++
@@ -105,6 +113,7 @@ func (g *gossipGroup) value() string {
 // done counts an update. It reports whether it was acknowledged: it must be,
 // unless its replica has crashed.
 func (g *gossipGroup) done(id labrpc.NodeID, what string, began time.Duration, err error) bool {
+	g.show(id, what, err)
 	if now := g.s.Net.Now(); now != began {
 		g.s.Failf(ruleAnswersAt, "%v returned from %s after %v, want it to return at once", id, what, now-began)
 	}
@@ -125,7 +134,7 @@ func (g *gossipGroup) put(id labrpc.NodeID, key string) bool {
 func (g *gossipGroup) putValue(id labrpc.NodeID, key, value string) bool {
 	op := history.Op{Client: int(id), Key: key, Kind: history.Write, Value: value, Invoke: g.s.Net.Now(), Where: id.String()}
 	g.s.Logf("put %s=%s at %v", key, value, id)
-	ok := g.done(id, "Put", op.Invoke, g.replicas[id].Put(key, value))
+	ok := g.done(id, fmt.Sprintf("Put(%q, %q)", key, value), op.Invoke, g.replicas[id].Put(key, value))
 	op.Return, op.Indeterminate = op.Invoke, !ok
 	g.ops = append(g.ops, op)
 	return ok
@@ -135,6 +144,7 @@ func (g *gossipGroup) putValue(id labrpc.NodeID, key, value string) bool {
 func (g *gossipGroup) get(id labrpc.NodeID, key string) string {
 	now := g.s.Net.Now()
 	value, ok := g.replicas[id].Get(key)
+	g.show(id, fmt.Sprintf("Get(%q)", key), fmt.Sprintf("%q, %v", value, ok))
 	if ok == (value == "") {
 		g.s.Failf(ruleAnswersAt, "%v: Get(%q) = %q, %v at %v, but the test has put no empty value", id, key, value, ok, now)
 	}
@@ -144,13 +154,13 @@ func (g *gossipGroup) get(id labrpc.NodeID, key string) string {
 
 func (g *gossipGroup) delete(id labrpc.NodeID, key string) bool {
 	g.s.Logf("delete %s at %v", key, id)
-	return g.done(id, "Delete", g.s.Net.Now(), g.replicas[id].Delete(key))
+	return g.done(id, fmt.Sprintf("Delete(%q)", key), g.s.Net.Now(), g.replicas[id].Delete(key))
 }
 
 func (g *gossipGroup) add(id labrpc.NodeID, counter string, n int) bool {
 	g.s.Logf("add %d to %s at %v", n, counter, id)
 	g.adds = append(g.adds, gossipAdd{at: id, number: g.updates[id] + 1, counter: counter, n: n})
-	return g.done(id, "Add", g.s.Net.Now(), g.replicas[id].Add(counter, n))
+	return g.done(id, fmt.Sprintf("Add(%q, %d)", counter, n), g.s.Net.Now(), g.replicas[id].Add(counter, n))
 }
 
 // counts checks that a counter has all the adds that the replica's version tells

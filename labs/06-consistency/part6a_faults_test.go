@@ -126,7 +126,7 @@ func (c *strongCluster) readHidden() bool {
 	return false
 }
 
-// wander makes a client read and write until stop is set, one request after another.
+// startClient makes a client read and write until stop is set, one request after another.
 func (c *strongCluster) startClient(client labrpc.NodeID, stop *atomic.Bool) {
 	node, servers := c.nodes[client], c.servers
 	rnd := rand.New(rand.NewPCG(c.s.Seed, uint64(client)))
@@ -134,11 +134,14 @@ func (c *strongCluster) startClient(client labrpc.NodeID, stop *atomic.Bool) {
 	told := func(_ time.Duration, w movingClientOp) {
 		op := ops[w.Number]
 		if op == nil {
-			op = &strongOp{}
+			op = &w.Op
 			ops[w.Number] = op
 			c.record(op)
+			return
 		}
+		w.Op.Number = op.Number
 		*op = w.Op
+		c.s.Returned(client, fmt.Sprint(op.Number), op.result())
 	}
 	began := time.Now().Add(-c.s.Net.Now())
 	go func() {

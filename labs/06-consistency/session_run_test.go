@@ -53,23 +53,37 @@ type sessionOp struct {
 
 // String describes the call in one line.
 func (op *sessionOp) String() string {
-	what := fmt.Sprintf("%s: Get(%s)", op.Session, op.Key)
-	if op.Kind == history.Write {
-		what = fmt.Sprintf("%s: Put(%s=%s)", op.Session, op.Key, op.Value)
-	}
+	what := fmt.Sprintf("%s: %s", op.Session, op.call())
 	switch {
 	case !op.Over:
 		return fmt.Sprintf("%s from %v, not returned", what, brief(op.Invoke))
-	case op.Err == "ctx":
-		what += " returned ctx's error"
-	case op.Err != "":
-		what += " returned " + op.Err
-	case op.Kind == history.Read:
-		what += fmt.Sprintf(" = %q", op.Value)
+	case op.Err == "" && op.Kind == history.Read:
+		what += " = " + op.result()
 	default:
-		what += " returned nil"
+		what += " returned " + op.result()
 	}
 	return fmt.Sprintf("%s, from %v to %v", what, brief(op.Invoke), brief(op.Return))
+}
+
+// call describes the call without its result.
+func (op *sessionOp) call() string {
+	if op.Kind == history.Write {
+		return fmt.Sprintf("Put(%s=%s)", op.Key, op.Value)
+	}
+	return fmt.Sprintf("Get(%s)", op.Key)
+}
+
+// result describes what the call returned.
+func (op *sessionOp) result() string {
+	switch {
+	case op.Err == "ctx":
+		return "ctx's error"
+	case op.Err != "":
+		return op.Err
+	case op.Kind == history.Read:
+		return fmt.Sprintf("%q", op.Value)
+	}
+	return "nil"
 }
 
 // A sessionHistory is what all sessions of a test did.
@@ -144,6 +158,8 @@ func (t *sessionHistory) call(r *sessionRun, what history.Op, limit time.Duratio
 		op.Where = r.server.String()
 	}
 	t.ops = append(t.ops, op)
+	id := fmt.Sprint("session ", len(t.ops))
+	t.c.s.Called(r.client, id, op.call())
 	node := t.c.nodes[r.client]
 	r.jobs <- func(s *consistency.Session) {
 		_ = labrpc.Tell(node, sessionStep(node, s, what, limit), func(at time.Duration, e sessionEnd) {
@@ -151,6 +167,7 @@ func (t *sessionHistory) call(r *sessionRun, what history.Op, limit time.Duratio
 			if op.Kind == history.Read {
 				op.Value = e.Value
 			}
+			t.c.s.Returned(r.client, id, op.result())
 		})
 	}
 	return op
@@ -210,7 +227,7 @@ func (t *sessionHistory) fail(rule string, op *sessionOp, what string) {
 }
 
 // operations returns what the checkers check. A read without a value says nothing; a write that returned ctx's error
-// was not carried out, says the session.
+// was not executed, says the session.
 func (t *sessionHistory) operations() []history.Op {
 	var ops []history.Op
 	for _, op := range t.ops {

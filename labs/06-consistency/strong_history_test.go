@@ -15,6 +15,7 @@ import (
 
 // A strongOp is a request as its client saw it. Of each key, every value is written once.
 type strongOp struct {
+	Number         int // in the history
 	Client, Server labrpc.NodeID
 	Method         string // "Put", "LogGet", "Get"
 	Key, Value     string // Value of a read: what was read
@@ -31,21 +32,39 @@ func (op *strongOp) write() bool { return op.Method == "Put" }
 
 // String describes the request in one line.
 func (op *strongOp) String() string {
-	what := fmt.Sprintf("%v: %s(%s) at %v", op.Client, op.Method, op.Key, op.Server)
-	if op.write() {
-		what = fmt.Sprintf("%v: Put(%s=%s) at %v", op.Client, op.Key, op.Value, op.Server)
-	}
+	what := fmt.Sprintf("%v: %s", op.Client, op.call())
 	switch {
 	case !op.Came:
 		return fmt.Sprintf("%s from %v, no reply", what, brief(op.Call))
-	case op.Refused:
-		what += ", refused"
-	case !op.Done:
-		what += ", not done"
+	case op.Refused, !op.Done:
+		what += ", " + op.result()
 	case !op.write():
-		what += fmt.Sprintf(" = %q", op.Value)
+		what += " = " + op.result()
 	}
 	return fmt.Sprintf("%s, from %v to %v", what, brief(op.Call), brief(op.Return))
+}
+
+// call describes the request without its reply.
+func (op *strongOp) call() string {
+	if op.write() {
+		return fmt.Sprintf("Put(%s=%s) at %v", op.Key, op.Value, op.Server)
+	}
+	return fmt.Sprintf("%s(%s) at %v", op.Method, op.Key, op.Server)
+}
+
+// result describes the reply.
+func (op *strongOp) result() string {
+	switch {
+	case !op.Came:
+		return "no reply"
+	case op.Refused:
+		return "refused"
+	case !op.Done:
+		return "not done"
+	case op.write():
+		return "done"
+	}
+	return fmt.Sprintf("%q", op.Value)
 }
 
 // put begins to write a key by a server.
@@ -55,6 +74,7 @@ func (c *strongCluster) put(client, server labrpc.NodeID, key, value string) *st
 	strongAsk(c, client, server, "Put", consistency.PutRequest{Key: key, Value: value}, func(at time.Duration, call *strongCall[consistency.PutReply]) {
 		op.Return, op.Over, op.Came = at, true, call.came
 		op.Done, op.Refused, op.Index, op.Leader = call.reply.Done, call.reply.Refused && !call.reply.Done, call.reply.Index, call.reply.Leader
+		c.s.Returned(client, fmt.Sprint(op.Number), op.result())
 	})
 	return op
 }
@@ -66,6 +86,7 @@ func (c *strongCluster) read(client, server labrpc.NodeID, method, key string) *
 	strongAsk(c, client, server, method, consistency.GetRequest{Key: key}, func(at time.Duration, call *strongCall[consistency.GetReply]) {
 		op.Return, op.Over, op.Came = at, true, call.came
 		op.Done, op.Value, op.Leader = call.reply.Done, call.reply.Value, call.reply.Leader
+		c.s.Returned(client, fmt.Sprint(op.Number), op.result())
 	})
 	return op
 }
@@ -74,6 +95,8 @@ func (c *strongCluster) record(op *strongOp) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.ops = append(c.ops, op)
+	op.Number = len(c.ops)
+	c.s.Called(op.Client, fmt.Sprint(op.Number), op.call())
 }
 
 // hist returns what the clients did, by the calls.

@@ -40,6 +40,7 @@ type quorumStore struct {
 	stores       map[labrpc.NodeID]*consistency.Replica
 	coordinators map[labrpc.NodeID]*consistency.Coordinator
 	probe        *labrpc.Node
+	shown        *callRecord
 	writes       int
 }
 
@@ -52,7 +53,7 @@ func newQuorumStore(s *labtest.Sim, coordinators int) *quorumStore {
 func newQuorumStoreOf(s *labtest.Sim, n, coordinators int) *quorumStore {
 	nodes := s.Net.Nodes()
 	q := &quorumStore{
-		s: s, replicas: nodes[:n], first: nodes[n],
+		s: s, replicas: nodes[:n], first: nodes[n], shown: newCallRecord(s),
 		stores: map[labrpc.NodeID]*consistency.Replica{}, coordinators: map[labrpc.NodeID]*consistency.Coordinator{},
 	}
 	for _, id := range nodes[:n+coordinators] {
@@ -100,9 +101,20 @@ func (c *quorumCall) done() bool {
 	return c.over
 }
 
+// result describes what the call returned; false if it has not returned.
+func (c *quorumCall) result() (string, bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.over && c.err != nil {
+		return c.err.Error(), true
+	}
+	return quorumCell(c.cell), c.over
+}
+
 func (q *quorumStore) call(via labrpc.NodeID, what string, f func(c *consistency.Coordinator) (consistency.Cell, error)) *quorumCall {
 	q.s.Logf("%s", what)
 	call := &quorumCall{what: what, via: via, began: q.s.Net.Now(), inc: q.s.Net.Incarnation(via)}
+	q.shown.called(via, what, call.result)
 	coordinator := q.coordinators[via]
 	go func() {
 		cell, err := f(coordinator)

@@ -8,10 +8,10 @@ import (
 )
 
 // EventualOptions say how an Eventual works. No bound on delays is among them:
-// there is one after some time, but nobody knows when and how large.
+// there is one after some time, but no node knows when and how large.
 type EventualOptions struct {
 	Period  time.Duration // how often a node makes itself heard, or asks
-	Initial time.Duration // the time-out to begin with
+	Initial time.Duration // the timeout to begin with
 	// Changed is told of every change of mind, once and in order. It returns at
 	// once and does not call the Eventual. It may be nil.
 	Changed func(Change)
@@ -76,7 +76,7 @@ func (e *Eventual) Timeout(peer labrpc.NodeID) time.Duration {
 }
 
 // beat makes the node heard by all peers, those under suspicion too. Were they
-// left out, two nodes that suspect each other would do so for ever.
+// left out, two nodes that suspect each other would do so forever.
 func (e *Eventual) beat() {
 	ticker := time.NewTicker(e.opts.Period)
 	defer ticker.Stop()
@@ -92,9 +92,9 @@ func (e *Eventual) beat() {
 	}
 }
 
-// hear withdraws a suspicion, and learns from it that the time-out was too
+// hear withdraws a suspicion, and learns from it that the timeout was too
 // short (Chandra, Toueg 1996; CGR §2.6.5). Only a mistake raises the
-// time-out. A crashed peer is never heard again, so it teaches nothing.
+// timeout. A crashed peer is never heard again, so it teaches nothing.
 func (e *Eventual) hear(from labrpc.NodeID) {
 	e.mu.Lock()
 	defer e.mu.Unlock()

@@ -17,7 +17,7 @@ type HeartbeatOptions struct {
 	Changed func(Change)
 }
 
-// A Heartbeat suspects the peers whose beats stay away. Nobody asks and nobody
+// A Heartbeat suspects the peers whose beats stay away. No node asks and no node
 // answers: every node sends each peer one message a period, and no other.
 type Heartbeat struct {
 	node *labrpc.Node
@@ -48,7 +48,7 @@ func NewHeartbeat(node *labrpc.Node, opts HeartbeatOptions) *Heartbeat {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	for _, peer := range node.Peers() {
-		h.peers[peer] = &pulse{silence: time.AfterFunc(h.patience(), func() { h.suspect(peer) })}
+		h.peers[peer] = &pulse{silence: time.AfterFunc(h.longest(), func() { h.suspect(peer) })}
 	}
 	labrpc.Receive(node, "beat", h.hear)
 	go h.beat()
@@ -64,10 +64,10 @@ func (h *Heartbeat) Suspects(peer labrpc.NodeID) bool {
 	return p != nil && p.suspected
 }
 
-// patience is how long after a beat the next one can be. Tolerate beats may be
+// longest is how long after a beat the next one can be. Tolerate beats may be
 // lost, so the next to arrive may leave Tolerate+1 periods later; it may take
 // Delay, while the beat before may have taken no time at all.
-func (h *Heartbeat) patience() time.Duration {
+func (h *Heartbeat) longest() time.Duration {
 	return time.Duration(h.opts.Tolerate+1)*h.opts.Period + h.opts.Delay
 }
 
@@ -89,7 +89,7 @@ func (h *Heartbeat) beat() {
 }
 
 // hear takes a beat. One that is not newer than the newest proves nothing: it
-// was sent before a moment at which the peer is known to have been alive.
+// was sent before a time at which the peer is known to have been alive.
 func (h *Heartbeat) hear(from labrpc.NodeID, b Beat) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -98,7 +98,7 @@ func (h *Heartbeat) hear(from labrpc.NodeID, b Beat) {
 		return
 	}
 	p.latest = b.Number
-	p.silence.Reset(h.patience())
+	p.silence.Reset(h.longest())
 }
 
 // suspect never goes back: in this model a peer that was silent for so long is

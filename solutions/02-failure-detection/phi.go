@@ -16,7 +16,7 @@ type PhiOptions struct {
 
 // A Phi judges how likely it is that one peer has crashed, from the times at
 // which its beats arrived: the φ accrual detector of Hayashibara and others
-// (2004). It sends nothing, waits for nothing and reads no clock. Whoever asks
+// (2004). It sends nothing, waits for nothing and reads no clock. The caller
 // it draws the line.
 //
 // All methods may be called from several goroutines at once.

@@ -18,7 +18,7 @@ type ProberOptions struct {
 }
 
 // A Prober suspects the peers that leave a ping without an answer. Where no
-// round trip takes longer than the time-out (the synchronous model) it is a
+// round trip takes longer than the timeout (the synchronous model) it is a
 // perfect detector: see rules 2 to 4 of the README.
 type Prober struct {
 	node *labrpc.Node
@@ -62,7 +62,7 @@ func (p *Prober) Suspects(peer labrpc.NodeID) bool {
 //		for _, peer := range peers { p.ping(peer) }
 //	}
 //
-// Every dead peer takes a whole time-out from those after it.
+// Every dead peer takes a whole timeout from those after it.
 func (p *Prober) watch(peer labrpc.NodeID) {
 	ticker := time.NewTicker(p.opts.Period)
 	defer ticker.Stop()
@@ -85,7 +85,7 @@ func (p *Prober) ping(peer labrpc.NodeID) {
 	}
 }
 
-// suspect never goes back: in this model a node that missed a time-out is dead.
+// suspect never goes back: in this model a node that missed a timeout is dead.
 func (p *Prober) suspect(peer labrpc.NodeID) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

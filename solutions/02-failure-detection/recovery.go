@@ -9,7 +9,7 @@ import (
 
 // RecoveryOptions say how a Recovery works.
 type RecoveryOptions struct {
-	Period time.Duration // from one sign of life to the next
+	Period time.Duration // from one heartbeat to the next
 	Delay  time.Duration // no message takes longer; only a second copy may
 	// Saw is told what becomes of the peers, in order. It returns at once and does
 	// not call the Recovery. It may be nil.
@@ -97,7 +97,7 @@ func (r *Recovery) beat() {
 	}
 }
 
-// hear takes a sign of life. One that is not newer than the newest proves
+// hear takes a heartbeat. One that is not newer than the newest proves
 // nothing. One of a new incarnation proves two things.
 func (r *Recovery) hear(from labrpc.NodeID, s Sign) {
 	r.mu.Lock()
@@ -106,19 +106,19 @@ func (r *Recovery) hear(from labrpc.NodeID, s Sign) {
 	switch {
 	case s.Incarnation > p.latest.Incarnation:
 		r.bury(from)
-		p.silence = time.AfterFunc(r.patience(), func() { r.expire(from, s.Incarnation) })
+		p.silence = time.AfterFunc(r.longest(), func() { r.expire(from, s.Incarnation) })
 		p.over = false
 		r.tell(Life{Peer: from, Incarnation: s.Incarnation})
 	case s.Incarnation == p.latest.Incarnation && s.Number > p.latest.Number:
-		p.silence.Reset(r.patience())
+		p.silence.Reset(r.longest())
 	default:
 		return
 	}
 	p.latest = s
 }
 
-// patience is how long after a sign the next one can be.
-func (r *Recovery) patience() time.Duration { return r.opts.Period + r.opts.Delay }
+// longest is how long after a sign the next one can be.
+func (r *Recovery) longest() time.Duration { return r.opts.Period + r.opts.Delay }
 
 // expire ends an incarnation that has been silent for too long.
 func (r *Recovery) expire(peer labrpc.NodeID, incarnation uint64) {

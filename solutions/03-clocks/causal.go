@@ -84,7 +84,7 @@ func (c *Causal) receive(_ labrpc.NodeID, p post) {
 // holds c.mu.
 //
 // Do not ask for p.Stamp[i] <= c.delivered[i] of the sender's entry too: it
-// counts p itself, which would wait for ever for its own delivery.
+// counts p itself, which would wait forever for its own delivery.
 func (c *Causal) ready(p post) bool {
 	for i, known := range p.Stamp {
 		if labrpc.NodeID(i+1) == p.From {

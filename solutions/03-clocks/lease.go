@@ -23,7 +23,7 @@ type Lease struct {
 // of its own, not before the end and at most 10 ms after it.
 //
 // Of the node it needs nothing, least of all the Clock: package time's timers and
-// time.Until go by the monotonic clock, which nobody sets.
+// time.Until go by the monotonic clock, which nothing sets.
 func NewLease(_ *labrpc.Node, length time.Duration, expired func()) *Lease {
 	l := &Lease{expired: expired, end: time.Now().Add(length)}
 	l.mu.Lock()

@@ -67,7 +67,7 @@ type SyncedClock struct {
 	taken   int        // how many exchanges there were
 	first   Exchange   // the best of the first Window: the drift is measured from here
 	shown   time.Time  // what Now returned last
-	shownAt time.Time  // and when: of package time, which nobody sets
+	shownAt time.Time  // and when: of package time, which nothing sets
 }
 
 // NewSyncedClock begins to ask the server, until the node's context ends.

@@ -8,7 +8,7 @@ import (
 )
 
 // A diskLog is a server's log: a snapshot, which stands for all entries up to
-// its index, and the entries after it. The disk always holds the same, but for
+// its index, and the entries after it. The disk always holds the same, except
 // what a crash cut short.
 //
 // Its methods belong to the holder of the server's mutex. Those that write

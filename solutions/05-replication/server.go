@@ -8,9 +8,9 @@ import (
 )
 
 const (
-	// patience is how long a server lets a request wait for its entry to be applied.
+	// applyTimeout is how long a server lets a request wait for its entry to be applied.
 	// After a change of leader it may wait in vain.
-	patience = time.Second
+	applyTimeout = time.Second
 	// pollTime is how long a watch waits for news, before its client is to ask again.
 	pollTime = time.Second
 	// sessionTick is how often the leader looks for sessions that are silent.
@@ -49,7 +49,7 @@ type waiter struct {
 // An answer is what a server says to a client.
 type answer struct {
 	Served bool          // false: not the leader, or not any more; what became of the request is unknown
-	Leader labrpc.NodeID // if not served: whom to ask instead; 0 if not known
+	Leader labrpc.NodeID // if not served: the server to ask instead; 0 if not known
 	Result result
 }
 
@@ -99,7 +99,7 @@ func (s *Server) execute(from labrpc.NodeID, req request) answer {
 	s.waiting[index] = w
 	s.mu.Unlock()
 
-	timeout := time.NewTimer(patience)
+	timeout := time.NewTimer(applyTimeout)
 	defer timeout.Stop()
 	select {
 	case a := <-w.answer:
@@ -123,7 +123,7 @@ func (s *Server) elsewhere() answer {
 	return answer{}
 }
 
-// apply carries out what Raft has agreed on, and answers whoever waits for it.
+// apply executes the commands that Raft has committed, and replies to the handlers that wait for them.
 func (s *Server) apply(a Applied) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -163,7 +163,7 @@ func (s *Server) apply(a Applied) {
 func (s *Server) restore(a Applied) {
 	restored, err := decode(a.Snapshot)
 	if err != nil {
-		s.node.Logf("store: the snapshot up to %d can not be read: %v", a.Index, err)
+		s.node.Logf("store: the snapshot up to %d cannot be read: %v", a.Index, err)
 		return
 	}
 	s.state, s.snapshot = restored, a.Index
@@ -181,7 +181,7 @@ func (s *Server) restore(a Applied) {
 func (s *Server) save(index int) {
 	data, err := s.state.encode()
 	if err != nil {
-		s.node.Logf("store: the state can not be encoded: %v", err)
+		s.node.Logf("store: the state cannot be encoded: %v", err)
 		return
 	}
 	s.snapshot = index

@@ -44,7 +44,7 @@ type question chan int
 
 // readIndex returns an index at least as high as that of every write that has already returned.
 func (s *Server) readIndex() (int, bool) {
-	ctx, cancel := context.WithTimeout(s.node.Context(), patience)
+	ctx, cancel := context.WithTimeout(s.node.Context(), replyTimeout)
 	defer cancel()
 	q := make(question, 1)
 	select {

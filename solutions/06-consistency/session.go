@@ -12,7 +12,7 @@ import (
 const (
 	// attemptTime is how long a session waits for one reply. A server that can reply at all
 	// is faster.
-	attemptTime = patience + 200*time.Millisecond
+	attemptTime = replyTimeout + 200*time.Millisecond
 	// pauseTime is how long a session waits before it asks again.
 	pauseTime = 20 * time.Millisecond
 )

@@ -12,8 +12,8 @@ import (
 	"distlabs/labs/05-replication"
 )
 
-// patience is how long a server lets a request wait before it replies that it is not Done.
-const patience = time.Second
+// replyTimeout is how long a server lets a request wait before it replies that it is not Done.
+const replyTimeout = time.Second
 
 // A Server is one server of a replicated store of keys and values.
 type Server struct {
@@ -40,11 +40,11 @@ type command struct {
 type wait struct {
 	index  int
 	key    string
-	answer chan moment // has room for the one result
+	answer chan appliedState // has room for the one result
 }
 
-// A moment is the server's state at the instant at which it has applied an entry.
-type moment struct {
+// An appliedState is the server's state at the instant at which it has applied an entry.
+type appliedState struct {
 	index, term int    // of the entry
 	value       string // of the key that was asked for
 }
@@ -115,10 +115,10 @@ const (
 //
 // A wait that takes too long is no refusal: the entry is in a log, and may be committed
 // long after the client has been answered.
-func (s *Server) propose(c command) (moment, outcome) {
+func (s *Server) propose(c command) (appliedState, outcome) {
 	data, err := labrpc.Marshal(c)
 	if err != nil {
-		return moment{}, refused
+		return appliedState{}, refused
 	}
 	// The lock is held from before the entry exists until we wait for it: otherwise it
 	// could be applied in between.
@@ -126,26 +126,26 @@ func (s *Server) propose(c command) (moment, outcome) {
 	index, term, leader := s.raft.Submit(data)
 	if !leader {
 		s.mu.Unlock()
-		return moment{}, refused
+		return appliedState{}, refused
 	}
 	w := s.wait(index, c.Key)
 	s.mu.Unlock()
 	m, ok := s.await(w)
 	switch {
 	case !ok:
-		return moment{}, unknown
+		return appliedState{}, unknown
 	case m.term != term:
 		// The entry at that index is another leader's. Do not compare the index alone.
-		return moment{}, refused
+		return appliedState{}, refused
 	}
 	return m, done
 }
 
 // wait begins to wait for an index. The caller holds s.mu.
 func (s *Server) wait(index int, key string) wait {
-	w := wait{index: index, key: key, answer: make(chan moment, 1)}
+	w := wait{index: index, key: key, answer: make(chan appliedState, 1)}
 	if s.applied >= index {
-		w.answer <- moment{index: s.applied, value: s.values[key]}
+		w.answer <- appliedState{index: s.applied, value: s.values[key]}
 	} else {
 		s.waiting = append(s.waiting, w)
 	}
@@ -153,8 +153,8 @@ func (s *Server) wait(index int, key string) wait {
 }
 
 // await waits for the result; it reports whether it came in time.
-func (s *Server) await(w wait) (moment, bool) {
-	ctx, cancel := context.WithTimeout(s.node.Context(), patience)
+func (s *Server) await(w wait) (appliedState, bool) {
+	ctx, cancel := context.WithTimeout(s.node.Context(), replyTimeout)
 	defer cancel()
 	select {
 	case m := <-w.answer:
@@ -164,12 +164,12 @@ func (s *Server) await(w wait) (moment, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.waiting = slices.DeleteFunc(s.waiting, func(o wait) bool { return o == w })
-	return moment{}, false
+	return appliedState{}, false
 }
 
 // valueAt returns the value of a key when this server has applied the log up to an index
 // at least; it reports whether that happened in time.
-func (s *Server) valueAt(index int, key string) (moment, bool) {
+func (s *Server) valueAt(index int, key string) (appliedState, bool) {
 	s.mu.Lock()
 	w := s.wait(index, key)
 	s.mu.Unlock()
@@ -196,7 +196,7 @@ func (s *Server) apply(a replication.Applied) {
 		if w.index > s.applied {
 			return false
 		}
-		w.answer <- moment{index: a.Index, term: a.Term, value: s.values[w.key]}
+		w.answer <- appliedState{index: a.Index, term: a.Term, value: s.values[w.key]}
 		return true
 	})
 }

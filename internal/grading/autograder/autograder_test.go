@@ -160,12 +160,8 @@ func newContainer(t *testing.T) *container {
 	if err != nil {
 		t.Skip("no bash: Gradescope's images have one")
 	}
-	c := &container{t: t, root: t.TempDir()}
-	unpack(t, archive(t, Options{Go: "go1.26.0"}, part), filepath.Join(c.root, "source"))
-	script, err := os.ReadFile(filepath.Join(c.root, "source", "run_autograder"))
-	require.NoError(t, err)
-	require.NoError(t, os.WriteFile(filepath.Join(c.root, "run_autograder"), script, 0o755))
-	for _, dir := range []string{"bin", "tmp", "results", "submission"} {
+	c := layOut(t)
+	for _, dir := range []string{"bin", "tmp"} {
 		require.NoError(t, os.Mkdir(filepath.Join(c.root, dir), 0o777))
 	}
 	c.apt = filepath.Join(c.root, "apt")
@@ -180,6 +176,19 @@ func newContainer(t *testing.T) *container {
 	out, err := setup.CombinedOutput()
 	require.NoError(t, err, "%s", out)
 	require.NotContains(t, string(out), "go.dev", "this machine's Go will do")
+	return c
+}
+
+// layOut puts the archive, and what Gradescope puts beside it, in a folder: what is /autograder there.
+func layOut(t *testing.T) *container {
+	c := &container{t: t, root: t.TempDir()}
+	unpack(t, archive(t, Options{Go: "go1.26.0"}, part), filepath.Join(c.root, "source"))
+	script, err := os.ReadFile(filepath.Join(c.root, "source", "run_autograder"))
+	require.NoError(t, err)
+	require.NoError(t, os.WriteFile(filepath.Join(c.root, "run_autograder"), script, 0o755))
+	for _, dir := range []string{"results", "submission"} {
+		require.NoError(t, os.Mkdir(filepath.Join(c.root, dir), 0o777))
+	}
 	return c
 }
 

@@ -46,7 +46,7 @@ type Progress struct {
 type Summary struct {
 	Progress
 	Real time.Duration
-	CPU  time.Duration // of this process and all that it ran; 0 where it can not be measured
+	CPU  time.Duration // of this process and all that it ran; 0 where it cannot be measured
 	// Changed are the submissions of which the result had been changed since it was graded. They were graded again.
 	Changed []string
 	// Failures are those of Progress.Failed, at most maxFailures of them.

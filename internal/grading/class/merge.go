@@ -76,7 +76,7 @@ func alike(runs []*result.RunDir, run *result.RunDir) error {
 	}
 	first := runs[0]
 	if why := InfoDiff(first.Info, run.Info); len(why) > 0 {
-		return usage("%s and %s can not be merged: %s", first.Dir, run.Dir, strings.Join(why, "; "))
+		return usage("%s and %s cannot be merged: %s", first.Dir, run.Dir, strings.Join(why, "; "))
 	}
 	byID := func(s result.RunSubmission) string { return s.ID }
 	a, b := each(first.Info.Submissions, byID), each(run.Info.Submissions, byID)

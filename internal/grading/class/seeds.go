@@ -19,7 +19,7 @@ const minSecret = 16
 
 // Secret is what the further seeds of submissions are derived from. The seeds of a submission are a
 // function of the secret and of the submission's hash: the instructor gets the
-// same again, and a student who does not know the secret can not know them.
+// same again, and a student who does not know the secret cannot know them.
 type Secret struct {
 	key   []byte
 	known bool // it is not secret

@@ -115,7 +115,7 @@ func (s *store) sweep() error {
 
 func (s *store) close() error { return s.lock.Close() }
 
-// has reports whether the run has this very result. One that can not be read is none; one that is not what was graded is
+// has reports whether the run has this very result. One that cannot be read is none; one that is not what was graded is
 // changed, and none either.
 func (s *store) has(id string, key result.Key) (has, changed bool) {
 	have, err := s.run.Key(id)

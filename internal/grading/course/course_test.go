@@ -75,6 +75,29 @@ func TestLoadReadsEveryKey(t *testing.T) {
 	require.Len(t, c.Labs[0].Tests(), 3)
 }
 
+// A scenario that only a person plays has no points; a part without one is played by the scenario of its first search.
+func TestLoadFindsScenarios(t *testing.T) {
+	root := newCourse(t, strings.Replace(good, "TestOnce1B", "TestAnySchedule1B", 1))
+	write(t, root, "labs/01-links/links_test.go", `package links_test
+import "testing"
+func TestDelivers1A(t *testing.T)    {}
+func TestStops1A(t *testing.T)       {}
+func TestAnySchedule1B(t *testing.T) {}
+`)
+	scenarios := func() []string {
+		t.Helper()
+		c, err := Load(root)
+		require.NoError(t, err)
+		return []string{c.Labs[0].Parts[0].Scenario, c.Labs[0].Parts[1].Scenario}
+	}
+	require.Equal(t, []string{"", "TestAnySchedule1B"}, scenarios())
+	write(t, root, "labs/01-links/play_test.go", "package links_test\nimport \"testing\"\nfunc TestPlay1A(t *testing.T) {}\nfunc TestPlay1B(t *testing.T) {}\n")
+	require.Equal(t, []string{"TestPlay1A", "TestPlay1B"}, scenarios())
+	write(t, root, "labs/01-links/play_test.go", "package links_test\nimport \"testing\"\nfunc TestPlay1C(t *testing.T) {}\n")
+	_, err := Load(root)
+	require.ErrorContains(t, err, "test TestPlay1C of play_test.go has no points")
+}
+
 func TestLoadRefuses(t *testing.T) {
 	for _, tc := range []struct {
 		name     string
@@ -104,8 +127,8 @@ func TestLoadRefuses(t *testing.T) {
 		{name: "a part without tests", old: "    tests:\n      - {name: TestOnce1B, points: 40}\n", new: "", want: ":14: part 1B has no tests"},
 		{name: "an empty hint", old: `"Draw it."`, new: `""`, want: ":10: part 1A has an empty hint"},
 		{name: "a file that is missing", old: "[stubborn.go, r", new: "[x.go, r", want: ":17: file x.go is missing from the lab's folder"},
-		{name: "a file outside", old: "[stubborn.go, r", new: "[../x.go, r", want: `:17: "../x.go" can not be a file that the student edits: want a name like link.go`},
-		{name: "a test file to edit", old: "[stubborn.go, r", new: "[links_test.go, r", want: `:17: "links_test.go" can not be a file that the student edits: want a name like link.go`},
+		{name: "a file outside", old: "[stubborn.go, r", new: "[../x.go, r", want: `:17: "../x.go" cannot be a file that the student edits: want a name like link.go`},
+		{name: "a test file to edit", old: "[stubborn.go, r", new: "[links_test.go, r", want: `:17: "links_test.go" cannot be a file that the student edits: want a name like link.go`},
 		{name: "a test without name", old: "name: TestOnce1B, ", new: "", want: ":14: a test of part 1B has no name"},
 		{name: "a test that is no test", old: "TestOnce1B", new: "Once1B", want: `:19: "Once1B" is not the name of a Go test`},
 		{name: "a test of another part", old: "TestOnce1B", new: "TestOnce1A", want: ":19: test TestOnce1A does not end in its part, 1B"},
@@ -200,6 +223,19 @@ func TestSelect(t *testing.T) {
 			}
 			require.Equal(t, tc.want, strings.Join(got, " "))
 		})
+	}
+	for name, want := range map[string]string{
+		"2F":        `no part is named "2F"; 02-failure-detection has 2A, 2B`,
+		"02f":       `no part is named "02f"; 02-failure-detection has 2A, 2B`,
+		"lniks":     `no lab or part is named "lniks"; did you mean links?`,
+		"01-link":   `no lab or part is named "01-link"; did you mean 01-links?`,
+		"detection": `no lab or part is named "detection"; did you mean detect?`,
+	} {
+		_, err = c.Select(name)
+		require.EqualError(t, err, "course: "+want)
+	}
+	for _, name := range []string{"election", "lin", "2", "9"} {
+		require.Empty(t, c.near(name), name)
 	}
 	_, err = c.Select("1A", "7Z")
 	require.EqualError(t, err, `course: no lab or part is named "7Z"; there are 01-links (1A to 1B), 02-failure-detection (2A to 2B)`)

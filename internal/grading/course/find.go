@@ -1,7 +1,11 @@
 package course
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
 	"strings"
 )
 
@@ -49,4 +53,10 @@ func (c *Course) FindTest(lab, name string) (Selected, error) {
 
 func hasPrefixFold(s, prefix string) bool {
 	return prefix != "" && len(s) >= len(prefix) && strings.EqualFold(s[:len(prefix)], prefix)
+}
+
+// HasSolutions reports whether the course at root has the reference solutions: a handout has none.
+func HasSolutions(root string) bool {
+	_, err := os.Stat(filepath.Join(root, "solutions"))
+	return !errors.Is(err, fs.ErrNotExist)
 }

@@ -32,7 +32,7 @@ func (c *Course) Select(names ...string) ([]Selected, error) {
 	for _, name := range names {
 		ids := c.resolve(name)
 		if len(ids) == 0 {
-			return nil, fmt.Errorf("course: no lab or part is named %q; there are %s", name, c.describe())
+			return nil, c.unknown(name)
 		}
 		for _, id := range ids {
 			want[id] = true

@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -128,12 +129,13 @@ func TestPagesInABrowser(t *testing.T) {
 				worst := evaluate[map[string]any](t, ctx, contrasts)
 				require.GreaterOrEqual(t, worst["ratio"], 4.5, "too little contrast: %v", worst["text"])
 				require.Equal(t, 1, evaluate[int](t, ctx, `document.querySelectorAll("h1").length`))
-				require.Zero(t, evaluate[int](t, ctx, `document.querySelectorAll("script, img, iframe, link").length`))
+				require.Zero(t, evaluate[int](t, ctx, `document.querySelectorAll("script[src], img, iframe, link, details[open]").length`))
 				require.Equal(t, 0, evaluate[int](t, ctx, `[...document.querySelectorAll("th")].filter(th => !th.scope).length`))
 				shot(t, ctx, strings.ReplaceAll(t.Name(), "/", "-"))
 			})
 		}
 	}
+	sorts(t, ctx, filepath.Join(dir, "index.html"))
 	// A phone: the class's table scrolls within its frame, the page does not.
 	_, err = chromedp.Call(ctx, emulation.SetDeviceMetricsOverride, emulation.SetDeviceMetricsOverrideParams{Width: 390, Height: 800, DeviceScaleFactor: 2, Mobile: true})
 	require.NoError(t, err)
@@ -145,6 +147,30 @@ func TestPagesInABrowser(t *testing.T) {
 	heard.mu.Lock()
 	defer heard.mu.Unlock()
 	require.Empty(t, heard.said)
+}
+
+// sorts checks that a click on a head sorts the rows: totals from high to low, then from low to high, those without one last.
+func sorts(t *testing.T, ctx context.Context, index string) {
+	require.NoError(t, chromedp.Do(ctx, chromedp.Navigate("file://"+index), chromedp.WaitReady("footer")))
+	totals := func() []string {
+		evaluate[bool](t, ctx, `(document.querySelector('th[data-sort="1"] button').click(), true)`)
+		return evaluate[[]string](t, ctx, `[...document.querySelector("table").tBodies[0].rows].map(r => r.cells[1].textContent)`)
+	}
+	number := func(s string) (n int) {
+		if _, err := fmt.Sscan(s, &n); err != nil {
+			return -1
+		}
+		return n
+	}
+	down := totals()
+	require.True(t, slices.IsSortedFunc(down, func(a, b string) int { return number(b) - number(a) }), "%v", down)
+	require.Equal(t, "descending", evaluate[string](t, ctx, `document.querySelector('th[data-sort="1"]').getAttribute("aria-sort")`))
+	up := slices.DeleteFunc(totals(), func(s string) bool { return number(s) < 0 })
+	require.True(t, slices.IsSortedFunc(up, func(a, b string) int { return number(a) - number(b) }), "%v", up)
+	require.Less(t, number(up[0]), number(down[0]), "the sample has different totals")
+	evaluate[bool](t, ctx, `(document.querySelector('th[data-kind="name"] button').click(), true)`)
+	names := evaluate[[]string](t, ctx, `[...document.querySelector("table").tBodies[0].rows].map(r => r.cells[0].textContent.trim())`)
+	require.Less(t, names[0], names[len(names)-1])
 }
 
 // On paper a page is black on white, whole, and no wider than the sheet.
@@ -163,6 +189,7 @@ func TestPagesInPrint(t *testing.T) {
 		require.Equal(t, "rgb(255, 255, 255)", evaluate[string](t, ctx, `getComputedStyle(document.body).backgroundColor`))
 		require.LessOrEqual(t, evaluate[int](t, ctx, `document.documentElement.scrollWidth - innerWidth`), 0, "%s is wider than the sheet", name)
 		require.Zero(t, evaluate[int](t, ctx, `[...document.querySelectorAll("pre, .scroll")].filter(e => e.scrollHeight > e.clientHeight + 1 && getComputedStyle(e).overflowY !== "visible").length`), "something is cut off")
+		require.Zero(t, evaluate[int](t, ctx, `[...document.querySelectorAll("details pre")].filter(e => e.offsetHeight === 0).length`), "a failure is folded on paper")
 		pdf, err := chromedp.Call(ctx, chrome.PrintToPDF, chrome.PrintToPDFParams{PreferCSSPageSize: new(true), PrintBackground: new(true)})
 		require.NoError(t, err)
 		require.NotEmpty(t, pdf.Data)

@@ -12,7 +12,7 @@ type column struct {
 	lab, labTitle string
 	part, title   string
 	max           int
-	mean          string // of those who have the part
+	mean, best    string // of those who have the part
 }
 
 func (c column) same(d column) bool { return c.lab == d.lab && c.part == d.part }
@@ -71,9 +71,9 @@ func remark(s Student) string {
 	if s.Result.Ungraded != "" {
 		return line("not graded: " + s.Result.Ungraded)
 	}
-	for _, lab := range s.Result.Labs {
-		if lab.Refused != "" {
-			return line(lab.ID + " not run: " + lab.Refused)
+	for i := range s.Result.Labs {
+		if lab := &s.Result.Labs[i]; lab.Refused != "" {
+			return notRun(lab)
 		}
 	}
 	return ""

@@ -10,13 +10,14 @@ import (
 	"distlabs/internal/grading/result"
 )
 
-// GradescopeVisibilities are the moments at which Gradescope shows a test to
+// GradescopeVisibilities say from when on Gradescope shows a test to
 // the student. While a test is hidden, so is the student's total.
 var GradescopeVisibilities = []string{"visible", "after_due_date", "after_published", "hidden"}
 
 // GradescopeOptions say how Gradescope shows a result; the zero value shows it at once.
 type GradescopeOptions struct {
 	Visibility string // of every test, one of GradescopeVisibilities; "": visible
+	Metadata   []byte // Gradescope's submission_metadata.json: late days and attempts are shown; what cannot be read is left out
 }
 
 type gradescopeResult struct {
@@ -82,6 +83,9 @@ func Gradescope(w io.Writer, r *result.Result, o GradescopeOptions) error {
 	}
 	if r.Submission != nil {
 		out.ExtraData.Hash = line(r.Submission.Hash)
+	}
+	if about, err := submitted(o.Metadata); err == nil && len(about) > 0 {
+		out.Output = strings.Join(about, "\n") + "\n" + out.Output
 	}
 	number := map[string]int{}
 	r.Tests(func(lab *result.Lab, part *result.Part, t *result.Test) {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/xml"
 	"errors"
+	"html"
 	"io"
 	"os"
 	"path/filepath"
@@ -21,9 +22,9 @@ var elements = map[string]string{
 	"html": "lang class", "head": "", "meta": "charset http-equiv content name", "title": "", "style": "", "body": "",
 	"header": "", "main": "", "footer": "", "nav": "", "section": "class", "div": "class role tabindex aria-label", "p": "class role", "span": "class aria-hidden",
 	"h1": "", "h2": "", "h3": "", "a": "href", "ul": "class", "ol": "class", "li": "class", "code": "", "pre": "tabindex", "small": "class title",
-	"svg": "class viewBox preserveAspectRatio aria-hidden aria-label role", "rect": "class x y width height rx",
+	"details": "", "summary": "", "button": "type", "svg": "class viewBox preserveAspectRatio aria-hidden aria-label role", "rect": "class x y width height rx",
 	"dl": "class", "dt": "", "dd": "", "table": "class", "thead": "", "tbody": "", "tfoot": "", "tr": "",
-	"th": "scope rowspan colspan class title", "td": "class",
+	"th": "scope rowspan colspan class title data-sort data-kind", "td": "class",
 }
 
 // checkPage fails on an element or an attribute that our templates do not write,
@@ -36,6 +37,15 @@ func checkPage(t *testing.T, page []byte) {
 	require.True(t, found)
 	require.Contains(t, []string{style, style + landscape}, string(css), "the style is ours to the last byte")
 	require.NotRegexp(t, `url\(|@import`, string(css))
+	if body, after, found := bytes.Cut(rest, []byte("<script>")); found {
+		code, end, found := bytes.Cut(after, []byte("</script>"))
+		require.True(t, found)
+		require.Equal(t, script, string(code), "the script is ours to the last byte")
+		require.Contains(t, html.UnescapeString(string(head)), "script-src "+policy(script))
+		rest = append(bytes.Clone(body), end...)
+	} else {
+		require.Contains(t, html.UnescapeString(string(head)), "script-src 'none'")
+	}
 	d := xml.NewDecoder(io.MultiReader(bytes.NewReader(head), bytes.NewReader(rest)))
 	d.Strict, d.AutoClose, d.Entity = false, []string{"meta"}, xml.HTMLEntity
 	for {
@@ -68,6 +78,7 @@ var policyHash = regexp.MustCompile(`sha256-[^&']+`)
 // withoutStyle is the page without what assets/page.css says already.
 func withoutStyle(page []byte) []byte {
 	page = bytes.Replace(page, []byte(style), nil, 1)
+	page = bytes.Replace(page, []byte(script), nil, 1)
 	return policyHash.ReplaceAll(page, []byte("sha256-…"))
 }
 
@@ -102,7 +113,8 @@ func TestClassPage(t *testing.T) {
 	checkPage(t, out.Bytes())
 	golden(t, "class.html", withoutStyle(out.Bytes()))
 	rows := regexp.MustCompile(`(?s)<tr><th scope="row" class="who">.*?</tr>`).FindAllString(out.String(), -1)
-	require.Len(t, rows, 4+2)
+	require.Len(t, rows, 4+3+6, "students, means, maxima, points possible, tests")
+	rows = rows[:4+3]
 	for _, row := range rows {
 		require.Equal(t, 1+3, strings.Count(row, "<td"), row)
 	}

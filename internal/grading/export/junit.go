@@ -125,7 +125,7 @@ func junitTest(r *result.Result, lab *result.Lab, part *result.Part, t *result.T
 	c := junitCase{Class: line(lab.ID + "." + part.ID), Name: line(t.Name), Time: junitSeconds(t.Real)}
 	list := []junitProperty{{"points", strconv.Itoa(t.Points)}, {"max points", strconv.Itoa(t.Max)}}
 	for _, m := range t.Measures {
-		list = append(list, junitProperty{line(m.Name), line(fmt.Sprintf("%.4g %s", m.Value, m.Unit))})
+		list = append(list, junitProperty{line(m.Name), line(m.Number() + " " + m.Unit)})
 	}
 	c.Properties = &junitProperties{list}
 	problem := &junitProblem{Text: account(r, lab, t)}

@@ -1,9 +1,11 @@
 package export
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -16,8 +18,10 @@ type classPage struct {
 	Mean                        string
 	Histogram                   []histogramBar
 	HistogramText               string
+	Best                        string
 	Labs                        []labHead
 	Columns                     []columnHead
+	Tests                       []*testRow
 }
 
 type histogramBar struct {
@@ -35,7 +39,8 @@ type columnHead struct {
 	Part, Title string
 	Max         int
 	First       bool // of its lab
-	Mean        string
+	Mean, Best  string
+	Number      int // of the column in the table
 }
 
 type rowView struct {
@@ -82,8 +87,10 @@ func ClassPage(w io.Writer, title string, class Class, link func(Student) string
 // newClassPage adds up the class.
 func newClassPage(title string, class Class, columns []column) (classPage, error) {
 	view := classPage{page: newPage(line(title), true)}
-	sums, graded, total := make([]int, len(columns)), make([]int, len(columns)), 0
+	sums, graded, best := make([]int, len(columns)), make([]int, len(columns)), make([]int, len(columns))
+	total, most := 0, 0
 	var tenths [10]int
+	var tests difficulty
 	for s, err := range class {
 		if err != nil {
 			return view, err
@@ -95,7 +102,8 @@ func newClassPage(title string, class Class, columns []column) (classPage, error
 		r := s.Result
 		view.Graded++
 		view.Max, view.Foot = max(view.Max, r.Max), foot(r)
-		total += r.Points
+		total, most = total+r.Points, max(most, r.Points)
+		tests.add(r)
 		if r.Max > 0 {
 			tenths[min(9, 10*r.Points/r.Max)]++
 			if r.Passed() {
@@ -104,14 +112,16 @@ func newClassPage(title string, class Class, columns []column) (classPage, error
 		}
 		for i, c := range columns {
 			if part := s.part(c); part != nil {
-				sums[i], graded[i] = sums[i]+part.Points, graded[i]+1
+				sums[i], graded[i], best[i] = sums[i]+part.Points, graded[i]+1, max(best[i], part.Points)
 			}
 		}
 	}
-	view.Mean = mean(total, view.Graded)
+	view.Mean, view.Best = mean(total, view.Graded), highest(most, view.Graded)
 	for i := range columns {
-		columns[i].mean = mean(sums[i], graded[i])
+		columns[i].mean, columns[i].best = mean(sums[i], graded[i]), highest(best[i], graded[i])
 	}
+	view.Tests = tests.rows
+	slices.SortStableFunc(view.Tests, func(a, b *testRow) int { return cmp.Or(cmp.Compare(a.lab, b.lab), cmp.Compare(a.Part, b.Part)) })
 	view.heads(columns)
 	view.histogram(tenths)
 	return view, nil
@@ -124,7 +134,7 @@ func (v *classPage) heads(columns []column) {
 			v.Labs = append(v.Labs, labHead{Name: labName(c.lab, c.labTitle)})
 		}
 		v.Labs[len(v.Labs)-1].Span++
-		v.Columns = append(v.Columns, columnHead{Part: c.part, Title: c.title, Max: c.max, First: first, Mean: c.mean})
+		v.Columns = append(v.Columns, columnHead{Part: c.part, Title: c.title, Max: c.max, First: first, Mean: c.mean, Best: c.best, Number: i + 2})
 	}
 }
 
@@ -145,7 +155,7 @@ func (v *classPage) histogram(tenths [10]int) {
 }
 
 func viewRow(s Student, columns []column) rowView {
-	row := rowView{Remark: cut(remark(s), 120), Total: "–"}
+	row := rowView{Remark: remark(s), Total: "–"}
 	row.Name, row.Sub = titles(s)
 	if s.graded() {
 		row.Total = strconv.Itoa(s.Result.Points)
@@ -172,6 +182,14 @@ func level(p *result.Part) string {
 		return "l4"
 	}
 	return "l" + strconv.Itoa(1+min(2, 3*p.Points/p.Max))
+}
+
+// highest is the most points that anybody has.
+func highest(points, graded int) string {
+	if graded == 0 {
+		return "–"
+	}
+	return strconv.Itoa(points)
 }
 
 func mean(sum, n int) string {

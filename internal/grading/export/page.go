@@ -20,8 +20,9 @@ import (
 var assets embed.FS
 
 var (
-	pages = template.Must(template.ParseFS(assets, "assets/page.tmpl"))
-	style = mustRead("assets/page.css")
+	pages  = template.Must(template.ParseFS(assets, "assets/page.tmpl"))
+	style  = mustRead("assets/page.css")
+	script = mustRead("assets/sort.js") // of the class's page
 )
 
 // landscape is what the class's page has behind the common style.
@@ -35,14 +36,16 @@ func mustRead(name string) string {
 	return string(text)
 }
 
-// page is what every page has. It has no script and fetches nothing; its
-// policy forbids the browser both.
+// page is what every page has. It fetches nothing, and has no script but the one of the class's page, which sorts; its
+// policy forbids the browser all else.
 type page struct {
-	Title  string
-	Wide   bool
-	Style  template.CSS
-	Policy string
-	Foot   string
+	Title        string
+	Wide         bool
+	Style        template.CSS
+	Policy       string
+	Script       template.JS // "" for none
+	ScriptPolicy string
+	Foot         string
 }
 
 func newPage(title string, wide bool) page {
@@ -50,9 +53,17 @@ func newPage(title string, wide bool) page {
 	if wide {
 		text += landscape
 	}
+	p := page{Title: title, Wide: wide, Style: template.CSS(style), Policy: policy(text), ScriptPolicy: "'none'"}
+	if wide {
+		p.Script, p.ScriptPolicy = template.JS(script), policy(script)
+	}
+	return p
+}
+
+// policy permits one text.
+func policy(text string) string {
 	sum := sha256.Sum256([]byte(text))
-	return page{Title: title, Wide: wide, Style: template.CSS(style),
-		Policy: "'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) + "'"}
+	return "'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) + "'"
 }
 
 type studentPage struct {
@@ -62,6 +73,8 @@ type studentPage struct {
 	Points, Max int
 	Percent     float64
 	Remark      string
+	Verdict     string
+	Causes      []*cause
 	Labs        []labView
 }
 
@@ -95,6 +108,10 @@ func StudentPage(w io.Writer, s Student, back string) error {
 		view.Percent = percent(r.Points, r.Max)
 		if r.Ungraded != "" {
 			view.Remark = line("Not graded: " + r.Ungraded)
+		}
+		if view.Graded {
+			causes, passed, tests := causesOf(r)
+			view.Causes, view.Verdict = causes, verdict(causes, passed, tests)
 		}
 		view.Foot = foot(r)
 		for i := range r.Labs {

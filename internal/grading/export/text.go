@@ -116,7 +116,7 @@ func headline(f report.Failure) string {
 
 // measured is a measurement in one line: detection time: 0.25 s ≤ 1 s.
 func measured(m report.Measure) string {
-	return line(fmt.Sprintf("%s: %.4g %s %s", m.Name, m.Value, m.Unit, m.Bound))
+	return line(fmt.Sprintf("%s: %s %s %s", m.Name, m.Number(), m.Unit, m.Bound))
 }
 
 // overall is what there is to say of the whole result, as lines of plain text:

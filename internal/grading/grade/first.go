@@ -13,8 +13,8 @@ import (
 	"distlabs/internal/harness/report"
 )
 
-// notRun is why a test has no verdict after FirstFailure.
-const notRun = "not run: a test before it failed"
+// NotRun is why a test has no verdict after FirstFailure.
+const NotRun = "not run: a test before it failed"
 
 // FirstFailure grades parts of one lab of the working tree, for someone who waits
 // for it: tests begin in the order of lab.yaml, and once one has failed, none after
@@ -76,7 +76,7 @@ func (r *Runner) untilFailure(ctx context.Context, graded *result.Result, run Ru
 		return err
 	}
 	for _, t := range tests[min(race.first+1, len(tests)):] {
-		*t = result.Test{Name: t.Name, Max: t.Max, Status: report.Skip, Skipped: notRun}
+		*t = result.Test{Name: t.Name, Max: t.Max, Status: report.Skip, Skipped: NotRun}
 	}
 	return ctx.Err()
 }

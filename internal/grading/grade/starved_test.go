@@ -42,7 +42,7 @@ func TestStarved(t *testing.T) {
 }
 
 // Time in which the machine was busy with something else is not the submission's, but for a quarter: else a machine that is
-// busy for ever would never end its grading.
+// busy forever would never end its grading.
 func TestCharged(t *testing.T) {
 	const s = time.Second
 	for _, tc := range []struct {

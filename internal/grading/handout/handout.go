@@ -121,6 +121,9 @@ func (m *maker) fill(ctx context.Context) error {
 	if err := m.readme(); err != nil {
 		return err
 	}
+	if err := m.pages(); err != nil {
+		return err
+	}
 	if err := m.tidy(ctx); err != nil {
 		return err
 	}

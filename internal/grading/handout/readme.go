@@ -51,12 +51,12 @@ the rule that was broken, the evidence, and a command that shows the same run ag
 
 ` + "```" + `
 go run ./cmd/grade                     # watch: run what a saved file affects, and show the first failure
-go run ./cmd/grade list                # the labs and parts, and how far you are
+go run ./cmd/grade list                # the labs, their parts, tests and points
 go run ./cmd/grade hint {{.Part}}             # the next hint for a part
 go run ./cmd/grade replay {{.First.Number}} {{.Test}}   # one run of a test as a page: its path is printed
 go run ./cmd/grade replay {{.First.Number}} {{.Test}} --format text
-go run ./cmd/grade advice {{.First.Number}}           # what your code does that goes wrong on machines that crash
-go run ./cmd/grade reset {{.Part}}            # begin a part again: your files are kept beside it
+go run ./cmd/grade advice {{.First.Number}}           # mistakes that matter when machines crash
+go run ./cmd/grade reset {{.Part}}            # the stub again; your code is kept in a backup
 ` + "```" + `
 
 A failing test leaves the record of its run in the lab's folder ` + "`.labs`" + `; ` + "`go run ./cmd/grade trace FILE`" + ` draws it.

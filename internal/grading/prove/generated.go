@@ -18,7 +18,6 @@ import (
 	"distlabs/internal/grading/course"
 	"distlabs/internal/grading/grade"
 	"distlabs/internal/grading/prove/generate"
-	"distlabs/internal/grading/result"
 	"distlabs/internal/grading/submission"
 	"distlabs/internal/grading/tidy"
 	"distlabs/internal/grading/workspace"
@@ -133,7 +132,11 @@ func (p *Prover) RunGenerated(ctx context.Context, lab course.Lab, run Generated
 		tests.Go(func() error {
 			m := &out.Mutants[at[i]]
 			err := r.run(ctx, i, m)
-			p.g.Tell(grade.Progress{Stage: grade.StageTested, Lab: lab.ID, Mutant: m.Key, Test: string(m.Fate), Result: &result.Test{}})
+			problem := ""
+			if err == nil && m.Fate == Survived && m.Equivalent == "" {
+				problem = "survived"
+			}
+			p.g.Tell(grade.Progress{Stage: grade.StageMutant, Lab: lab.ID, Mutant: m.Key, Problem: problem, Total: len(sound)})
 			return err
 		})
 	}

@@ -114,6 +114,7 @@ func (p *Prover) RunMutant(ctx context.Context, m Mutant, run MutantRun) (Mutant
 			return fate, err
 		}
 		if fate.Invalid = runner.Refused(); fate.Invalid != "" {
+			p.g.Tell(grade.Progress{Stage: grade.StageMutant, Lab: lab.ID, Mutant: m.Name, Problem: fate.problem()})
 			return fate, nil
 		}
 	}
@@ -123,7 +124,21 @@ func (p *Prover) RunMutant(ctx context.Context, m Mutant, run MutantRun) (Mutant
 		}
 		fate.Runs++
 	}
+	p.g.Tell(grade.Progress{Stage: grade.StageMutant, Lab: lab.ID, Mutant: m.Name, Problem: fate.problem()})
 	return fate, nil
+}
+
+// problem says what is wrong with the tests, or with the mutant; "" if nothing is.
+func (f MutantResult) problem() string {
+	switch {
+	case f.Invalid != "":
+		return "could not be run: " + f.Invalid
+	case !f.Dead():
+		return "survived " + f.Mutant.DiesBy
+	case f.Astray != "":
+		return "was killed by " + f.Mutant.DiesBy + " under " + f.Astray
+	}
+	return ""
 }
 
 // runOnce runs the tests of a mutant and counts the kills.

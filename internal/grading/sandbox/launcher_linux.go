@@ -66,7 +66,7 @@ func Serve() {
 
 const exitLaunch = 125
 
-// run executes the program; it returns only if that can not be.
+// run executes the program; it returns only if that cannot be.
 func (l *launch) run() error {
 	runtime.LockOSThread() // capabilities and the death signal are a thread's
 	for _, step := range []struct {

@@ -10,7 +10,7 @@ import (
 // Limits bound what a command may use. A zero field is no limit.
 //
 // The memory is what the command and all that it started have resident, watched from outside. RLIMIT_AS
-// can not be that limit: a program under the race detector that holds 1 MiB has 1.8 GB of addresses, one
+// cannot be that limit: a program under the race detector that holds 1 MiB has 1.8 GB of addresses, one
 // that holds 600 MiB has 3.8 GB. RLIMIT_DATA, at 0.3 GB and 2.4 GB, follows it well enough
 // to be the backstop for a grader that gets no processor to watch with.
 type Limits struct {

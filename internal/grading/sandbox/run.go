@@ -126,7 +126,7 @@ func (b Box) Run(ctx context.Context, c Command) (Outcome, error) {
 	case timed.Err() != nil:
 		out.Stopped = fmt.Sprintf("not done after %v of real time", c.Time)
 	case said != launched:
-		return out, fmt.Errorf("sandbox: a process can not be confined: %s", plain.Text(cmp.Or(said, "its launcher was killed")))
+		return out, fmt.Errorf("sandbox: a process cannot be confined: %s", plain.Text(cmp.Or(said, "its launcher was killed")))
 	case err != nil && !errors.Is(err, exec.ErrWaitDelay):
 		if _, exited := errors.AsType[*exec.ExitError](err); !exited {
 			return out, fmt.Errorf("sandbox: %w", err)

@@ -87,12 +87,12 @@ func TestLimitsAreKept(t *testing.T) {
 	})
 }
 
-// A program that can not be confined is not run, and that is the machine's fault.
+// A program that cannot be confined is not run, and that is the machine's fault.
 func TestNothingRunsUnconfined(t *testing.T) {
 	box, c := confinedShell(t, "echo it runs > ../it-runs")
 	c.Confine.Read = append(c.Confine.Read, "/there/is/no/such/file")
 	_, err := box.Run(t.Context(), c)
-	require.ErrorContains(t, err, "a process can not be confined: ")
+	require.ErrorContains(t, err, "a process cannot be confined: ")
 	require.ErrorContains(t, err, "/there/is/no/such/file")
 }
 

@@ -61,7 +61,7 @@ var numberedRule = regexp.MustCompile(`(?m)^ *(\d+)\. `)
 func ruleNumbers(c *course.Course, lab course.Lab) ([]int, error) {
 	text, err := os.ReadFile(filepath.Join(c.Root, filepath.FromSlash(lab.Dir()), "README.md"))
 	if err != nil {
-		return nil, fmt.Errorf("README.md can not be read: %w", err)
+		return nil, fmt.Errorf("README.md cannot be read: %w", err)
 	}
 	sections, _ := split(string(text))
 	var numbers []int

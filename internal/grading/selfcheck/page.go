@@ -20,7 +20,7 @@ func Page(c *course.Course, lab course.Lab) Check {
 	check := Check{Lab: lab.ID, Promise: "README.md has the headings and the points of lab.yaml"}
 	text, err := os.ReadFile(filepath.Join(c.Root, filepath.FromSlash(lab.Dir()), "README.md"))
 	if err != nil {
-		check.Problems = []string{"README.md can not be read: " + err.Error()}
+		check.Problems = []string{"README.md cannot be read: " + err.Error()}
 		return check
 	}
 	sections, order := split(string(text))

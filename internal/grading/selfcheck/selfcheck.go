@@ -155,7 +155,7 @@ func mutants(ctx context.Context, o Options, s course.Selected) ([]Check, error)
 				failed.Do(cancel)
 				return err
 			case fate.Invalid != "":
-				problems[i] = fmt.Sprintf("%s can not be run: %s", m.Name, fate.Invalid)
+				problems[i] = fmt.Sprintf("%s cannot be run: %s", m.Name, fate.Invalid)
 			case !fate.Dead():
 				problems[i] = fmt.Sprintf("%s survives %s: %s", m.Name, m.DiesBy, m.Wrong)
 			case fate.Astray != "":
@@ -173,6 +173,16 @@ func mutants(ctx context.Context, o Options, s course.Selected) ([]Check, error)
 		checks = append(checks, held(rules, all, fates))
 	}
 	return checks, nil
+}
+
+// Steps is how many tests and mutants a check of the labs runs.
+func Steps(o Options) (n int) {
+	for _, s := range o.Labs {
+		alternatives, _ := prove.Alternatives(o.Course, s.Lab) // Run says what is wrong with them
+		mutants, _ := prove.Mutants(o.Course, s.Lab)
+		n += len(s.Lab.Tests())*(2+len(alternatives)) + len(spread(mutants, o.Mutants))
+	}
+	return n
 }
 
 // spread takes n of a list, evenly, and always the same; all if n is below 0.

@@ -26,7 +26,7 @@ func Hold(c *course.Course, dir string, selected []course.Selected) (Held, error
 func hold(c *course.Course, dir string, selected []course.Selected, more []string) (Held, survey, error) {
 	r, err := os.OpenRoot(dir)
 	if err != nil {
-		return nil, survey{}, fmt.Errorf("submission: submission %s can not be read: %w", dir, err)
+		return nil, survey{}, fmt.Errorf("submission: submission %s cannot be read: %w", dir, err)
 	}
 	defer r.Close()
 	s := search{survey: lookThrough(r), labs: c.Labs, selected: selected}

@@ -111,7 +111,7 @@ func (j *join) all(pieces []Piece) (Held, error) {
 		case errors.Is(err, fs.ErrNotExist):
 			j.skipped = append(j.skipped, "nothing was handed in: there is no "+plain.Text(p.Path))
 		case err != nil:
-			return nil, fmt.Errorf("submission: submission %s can not be read: %w", p.Path, err)
+			return nil, fmt.Errorf("submission: submission %s cannot be read: %w", p.Path, err)
 		case info.IsDir():
 			inside, err := j.open(p)
 			if err != nil {

@@ -186,7 +186,7 @@ func gather(r *os.Root, s survey, folder string, lab course.Lab) (Files, error) 
 	files := Files{Text: map[string][]byte{}}
 	entries, err := fs.ReadDir(r.FS(), ".")
 	if err != nil {
-		return Files{Refused: "the submission's folder can not be listed"}, nil
+		return Files{Refused: "the submission's folder cannot be listed"}, nil
 	}
 	slices.SortFunc(entries, func(a, b fs.DirEntry) int { return cmp.Compare(a.Name(), b.Name()) })
 	ignored := 0

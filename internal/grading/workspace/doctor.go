@@ -23,7 +23,7 @@ type Check struct {
 	Do   string // what to do, when not OK
 }
 
-// raceProgram has a data race that the detector can not miss.
+// raceProgram has a data race that the detector cannot miss.
 const raceProgram = `package main
 
 import "sync"

@@ -67,7 +67,7 @@ func (w *Workspace) ask(ctx context.Context, r gate.Request) (v gate.Verdict, re
 	case out.Exit < 0 && !gateLimits.Spent(out):
 		return v, "", fmt.Errorf("workspace: checking %s: %w", r.Labs[len(r.Labs)-1].ID, ErrKilled)
 	case out.Exit != 0:
-		return v, "the source can not be checked: the type checker fails on it", nil
+		return v, "the source cannot be checked: the type checker fails on it", nil
 	}
 	v, err = r.ReadAnswer()
 	return v, "", err

@@ -88,7 +88,7 @@ func (t toolchain) fetchModules(ctx context.Context, root string) error {
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
 	if err := cmd.Run(); err != nil {
-		return fmt.Errorf("workspace: the modules that the labs need can not be fetched (try go mod download): %s", plain.FirstLine(stderr.String()))
+		return fmt.Errorf("workspace: the modules that the labs need cannot be fetched (try go mod download): %s", plain.FirstLine(stderr.String()))
 	}
 	return nil
 }

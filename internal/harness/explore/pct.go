@@ -6,7 +6,7 @@ import "distlabs/labrpc"
 // messages as Ozkan and others did (2018): every one-way link has a random priority, and the message at the head of the
 // link with the highest priority arrives next. At changes-1 random steps the link that would be next falls behind all
 // others; there, a fault may take the place of the step. Time is one more link, which
-// has a new priority whenever it has passed: so a low link is late, but not for ever.
+// has a new priority whenever it has passed: so a low link is late, but not forever.
 //
 // A bug that shows whenever d steps come in a certain order is found with a probability that falls with the
 // number of steps to the power of d-1, and not of the length of the schedule: most bugs have a small d.

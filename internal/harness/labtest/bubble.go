@@ -202,7 +202,7 @@ func (s *Sim) timeUp(limit time.Duration) {
 	}
 }
 
-// explainBubble turns the bubble's own complaint, that goroutines are left which wait for ever, into a failure.
+// explainBubble turns the bubble's own complaint, that goroutines are left which wait forever, into a failure.
 func (s *Sim) explainBubble() {
 	v := recover()
 	if v == nil || s.stop.Load() {

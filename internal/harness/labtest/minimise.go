@@ -124,7 +124,7 @@ func (r *runner) reached(seed uint64) (kept []labrpc.Fault) {
 	return kept
 }
 
-// reach keeps what was reached if there is more to do. Without the file, a later run begins anew.
+// reach keeps what was reached if there is more to do. Without the file, a later run begins again.
 func (r *runner) reach(seed uint64, kept []labrpc.Fault, partial bool) {
 	dir, _ := traceDir()
 	path := filepath.Join(dir, r.reachedName(seed))

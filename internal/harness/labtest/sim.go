@@ -93,7 +93,7 @@ func (s *Sim) StartAll(start func(node *labrpc.Node)) {
 	}
 }
 
-// Run lets d of virtual time pass. It returns at a quiet moment, when every goroutine waits, or ends the
+// Run lets d of virtual time pass. It returns at a quiescent point, when every goroutine waits, or ends the
 // body if the test has failed by then.
 func (s *Sim) Run(d time.Duration) {
 	if s.Net != nil {
@@ -105,7 +105,7 @@ func (s *Sim) Run(d time.Duration) {
 }
 
 // Until lets time pass until cond holds, and at most limit; it reports whether cond held. cond is asked
-// after every step of the run, at a quiet moment.
+// after every step of the run, at a quiescent point.
 func (s *Sim) Until(limit time.Duration, cond func() bool) bool {
 	ok := s.Net.RunUntil(limit, func() bool { return s.stop.Load() || cond() })
 	s.check()
@@ -128,7 +128,7 @@ func (s *Sim) WaitFor(limit time.Duration, v Violation, cond func() bool) {
 	}
 }
 
-// Always calls check after every step of the run, at a quiet moment, until it returns a violation.
+// Always calls check after every step of the run, at a quiescent point, until it returns a violation.
 func (s *Sim) Always(check func() *Violation) {
 	if s.exploring {
 		s.checks = append(s.checks, check)

@@ -75,7 +75,7 @@ func (c *Channel) Send(e Event) error {
 	// The newline in front ends whatever a program wrote here by mistake, so
 	// that it spoils a line of its own and not ours.
 	if _, err := c.out.Write(append(append([]byte{'\n'}, line...), '\n')); err != nil {
-		return fmt.Errorf("report: event %d can not be sent: %w", e.Seq, err)
+		return fmt.Errorf("report: event %d cannot be sent: %w", e.Seq, err)
 	}
 	c.seq = e.Seq
 	return nil

@@ -31,7 +31,7 @@ func (c Crash) TestName() string {
 
 // ReadCrash finds out from a Go process's stderr why it died: a report of the
 // race detector, else a panic or a fatal error of the runtime, else a panic of
-// package testing (time-out, a bubble in which all goroutines are blocked).
+// package testing (timeout, a bubble in which all goroutines are blocked).
 // It reports false if the output holds none of these.
 func ReadCrash(output []byte, src Source) (Crash, bool) {
 	if races := ReadRaces(output, src); len(races) > 0 {

@@ -8,6 +8,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -74,6 +76,24 @@ type Measure struct {
 	Bound string  `json:"bound,omitempty"` // what the specification allows, as text: ≤ 300ms
 }
 
+// Number is the value as a person reads it: whole where it counts something, else with three digits that matter.
+func (m Measure) Number() string {
+	decimals := 0
+	if size := math.Abs(m.Value); m.Value != math.Trunc(m.Value) && size < 100 {
+		decimals = 2
+		if size >= 10 {
+			decimals = 1
+		} else if size < 1 {
+			decimals = 3
+		}
+	}
+	text := strconv.FormatFloat(m.Value, 'f', decimals, 64)
+	if decimals > 0 {
+		text = strings.TrimRight(strings.TrimRight(text, "0"), ".")
+	}
+	return text
+}
+
 // Enough is the name of a failed test's measure: how many faults are enough for the failure, of how many.
 const Enough = "faults that are enough"
 
@@ -97,7 +117,7 @@ const keySize = 32
 func sign(key []byte, e Event) ([]byte, error) {
 	body, err := json.Marshal(e)
 	if err != nil {
-		return nil, fmt.Errorf("report: event %d can not be encoded: %w", e.Seq, err)
+		return nil, fmt.Errorf("report: event %d cannot be encoded: %w", e.Seq, err)
 	}
 	line := append(body[:len(body)-1:len(body)-1], macField...)
 	line = hex.AppendEncode(line, mac(key, body))

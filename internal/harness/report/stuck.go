@@ -8,7 +8,7 @@ import (
 
 const (
 	ruleLock  = "do not hold a mutex across Call, a channel operation, Sleep, or a callback that may wait: unlock before, lock again after"
-	ruleTwice = "a Go mutex can not be locked twice by one goroutine: lock in the outer function only"
+	ruleTwice = "a Go mutex cannot be locked twice by one goroutine: lock in the outer function only"
 	ruleOrder = "all goroutines take two mutexes in the same order"
 	ruleFree  = "every Lock needs an Unlock on every way out of the function"
 	ruleSpin  = "wait with a timer, a channel or a condition; never poll in a loop"
@@ -279,7 +279,7 @@ func (w wait) abandoned() Failure {
 	return Failure{
 		Kind:  Lock,
 		Where: w.at.path(),
-		What:  fmt.Sprintf("%s waits for %s for ever, and no goroutine is seen to hold it", w.at.Where(), w.lock.expr),
+		What:  fmt.Sprintf("%s waits for %s forever, and no goroutine is seen to hold it", w.at.Where(), w.lock.expr),
 		Rule:  ruleFree,
 		Seen:  []string{fmt.Sprintf("%s waits at %s; look for a return between a Lock and its Unlock", w.at.Name(), w.at.Where())},
 	}
@@ -322,7 +322,7 @@ func (d *diagnosis) spinFailure() (Failure, bool) {
 		f := Failure{
 			Kind:  Spin,
 			Where: own[0].path(),
-			What:  own[0].Name() + " runs without ever waiting: virtual time can not move",
+			What:  own[0].Name() + " runs without ever waiting: virtual time cannot move",
 			Rule:  ruleSpin,
 		}
 		if len(own) > deep && own[deep].path() == own[deep-1].path() {

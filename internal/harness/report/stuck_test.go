@@ -95,11 +95,11 @@ func TestDiagnoseRealStacks(t *testing.T) {
 			seen: "report.student.vote locks it again at " + at(t, "vote waits"),
 		},
 		{name: "order", kind: Lock, what: "each goroutine holds what another one wants", seen: "locked n.other at " + at(t, "other locks")},
-		{name: "spin", kind: Spin, what: " runs without ever waiting: virtual time can not move", seen: "report.student.spin"},
-		{name: "spin with lock", kind: Spin, what: " runs without ever waiting: virtual time can not move", seen: "report.student.spinWithLock"},
+		{name: "spin", kind: Spin, what: " runs without ever waiting: virtual time cannot move", seen: "report.student.spin"},
+		{name: "spin with lock", kind: Spin, what: " runs without ever waiting: virtual time cannot move", seen: "report.student.spinWithLock"},
 		{
 			name: "forget", kind: Lock, where: "vote waits",
-			what: at(t, "vote waits") + " waits for n.mu for ever, and no goroutine is seen to hold it",
+			what: at(t, "vote waits") + " waits for n.mu forever, and no goroutine is seen to hold it",
 		},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -13,42 +13,76 @@ import (
 // can start a line of its own, and only these lines stand at the margin.
 func (f Failure) Text() string {
 	var b strings.Builder
-	what := clean(f.What)
-	if what == "" {
-		what = clean(string(f.Kind))
-	}
-	if f.Where != "" {
-		b.WriteString(clean(baseName(f.Where)) + ": ")
-	}
-	b.WriteString(what + "\n")
-	writeLabel(&b, "rule:", f.Rule)
-	writeLabel(&b, "seen:", f.Seen...)
-	writeLabel(&b, "faults:", f.Faults)
-	writeLabel(&b, "replay:", f.Replay)
-	writeLabel(&b, "diagram:", f.Diagram)
-	writeLabel(&b, "history:", f.History)
-	for _, note := range f.Notes {
-		writeLabel(&b, "note:", note)
-	}
-	for line := range strings.SplitSeq(strings.TrimRight(f.Trace, "\n"), "\n") {
-		if line = strings.TrimRight(cleanIndented(line), " "); line != "" {
-			b.WriteString("        " + line + "\n")
+	for _, s := range f.Sections() {
+		for _, line := range s.Lines {
+			b.WriteString(line + "\n")
 		}
 	}
 	return b.String()
 }
 
-// writeLabel writes the lines under one label, aligned; empty ones are left out.
-func writeLabel(b *strings.Builder, label string, lines ...string) {
-	for _, line := range lines {
-		line = clean(line)
-		if line == "" {
-			continue
-		}
-		b.WriteString("    " + label + strings.Repeat(" ", len("diagram: ")-len(label)) + line + "\n")
-		label = ""
-	}
+// A Section is the lines of a failure's text under one label.
+type Section struct {
+	Label string // Headline, "rule", "seen", …, or Record
+	Lines []string
 }
+
+// The labels of the sections that show none.
+const (
+	Headline = ""       // the first line: what happened, and where
+	Record   = "record" // the last events before the failure
+)
+
+// Sections returns the text section by section, each with a line at least.
+func (f Failure) Sections() []Section {
+	what := clean(f.What)
+	if what == "" {
+		what = clean(string(f.Kind))
+	}
+	if f.Where != "" {
+		what = clean(baseName(f.Where)) + ": " + what
+	}
+	all := []Section{{Headline, []string{what}}}
+	label := func(name string, lines ...string) {
+		if lines = labelled(name, lines); len(lines) > 0 {
+			all = append(all, Section{name, lines})
+		}
+	}
+	label("rule", f.Rule)
+	label("seen", f.Seen...)
+	label("faults", f.Faults)
+	label("replay", f.Replay)
+	label("diagram", f.Diagram)
+	label("history", f.History)
+	for _, note := range f.Notes {
+		label("note", note)
+	}
+	var record []string
+	for line := range strings.SplitSeq(strings.TrimRight(f.Trace, "\n"), "\n") {
+		if line = strings.TrimRight(cleanIndented(line), " "); line != "" {
+			record = append(record, "        "+line)
+		}
+	}
+	if len(record) > 0 {
+		all = append(all, Section{Record, record})
+	}
+	return all
+}
+
+// labelled returns the lines under one label, aligned; empty ones are left out.
+func labelled(name string, lines []string) (out []string) {
+	label := name + ":"
+	for _, line := range lines {
+		if line = clean(line); line != "" {
+			out = append(out, "    "+label+strings.Repeat(" ", LabelWidth-len(label))+line)
+			label = ""
+		}
+	}
+	return out
+}
+
+// LabelWidth is how wide a label is, with its colon and the spaces behind it.
+const LabelWidth = len("diagram: ")
 
 // clean returns s as one line without control characters and without the
 // invisible ones that reorder text on a screen.

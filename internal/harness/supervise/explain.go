@@ -95,7 +95,7 @@ func explainRaces(out io.Writer, s *story, place report.Place, log []byte) {
 			continue
 		}
 		if len(told) == maxRaces {
-			fmt.Fprint(out, "\nmore races were seen; mend these first\n")
+			fmt.Fprint(out, "\nmore races were seen; correct these first\n")
 			break
 		}
 		told[race.What] = true

@@ -1,4 +1,4 @@
-//go:build !windows
+//go:build !windows && !js
 
 package supervise
 
@@ -10,7 +10,7 @@ import (
 
 // passSignals lets the child decide about the signals that a person or go test
 // sends. The terminal sends an interrupt to both processes, so it is not passed
-// on; go test's time-out and kill reach only this one, so they are. It returns
+// on; go test's timeout and kill reach only this one, so they are. It returns
 // a function that ends this.
 //
 // The signals are caught, not ignored: a child would inherit that.

@@ -117,5 +117,7 @@ func supervise() (code int, err error) {
 	receiver.Ended()
 	story.channelErr = <-collected
 	end := ending{state: child.ProcessState, stderr: stderr, races: races.text()}
-	return explain(os.Stdout, story, end), nil
+	code = explain(os.Stdout, story, end)
+	remember(story, code, len(end.races) > 0)
+	return code, nil
 }

@@ -17,6 +17,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"distlabs/internal/harness/passed"
 	"distlabs/internal/harness/report"
 )
 
@@ -52,10 +53,15 @@ func TestMain(m *testing.M) {
 // runLab runs one test of the lab and returns stdout, stderr and the status.
 func runLab(t testing.TB, test string, env ...string) (stdout, stderr string, code int) {
 	t.Helper()
+	return runLabIn(t, labDir, test, env...)
+}
+
+func runLabIn(t testing.TB, dir, test string, env ...string) (stdout, stderr string, code int) {
+	t.Helper()
 	exe, err := buildLab()
 	require.NoError(t, err)
 	cmd := exec.Command(exe, "-test.run=^"+test+"$", "-test.paniconexit0", "-test.timeout=30s")
-	cmd.Dir = labDir
+	cmd.Dir = dir
 	cmd.Env = append(os.Environ(), env...)
 	cmd.Stdin = strings.NewReader("word\n")
 	var out, errs bytes.Buffer
@@ -136,7 +142,7 @@ func TestOutputInputAndStatusPassThrough(t *testing.T) {
 	require.Contains(t, stdout, "read word\n")
 }
 
-// go test's time-out and a person's kill reach only the supervisor.
+// go test's timeout and a person's kill reach only the supervisor.
 func TestSignalsReachTheChild(t *testing.T) {
 	if runtime.GOOS == "windows" {
 		t.Skip("there are no signals here")
@@ -176,6 +182,31 @@ func TestDirectRunsInOneProcess(t *testing.T) {
 	require.Equal(t, 2, code)
 	require.Contains(t, stderr, "panic: assignment")
 	require.NotContains(t, stdout, "replay:")
+}
+
+// A lab's folder remembers which tests passed, and which did not; chosen seeds and other folders leave nothing.
+func TestPassesAreRemembered(t *testing.T) {
+	if !raceEnabled {
+		t.Skip("only a run with the race detector counts")
+	}
+	_, err := buildLab()
+	require.NoError(t, err)
+	dir := t.TempDir()
+	source := filepath.Join(dir, "raft.go")
+	require.NoError(t, os.WriteFile(source, []byte("package lab\n"), 0o666))
+	require.NoError(t, os.Chtimes(source, time.Time{}, time.Now().Add(-time.Hour)))
+	runLabIn(t, dir, "TestPass1A")
+	require.Nil(t, passed.Load(dir), "this is no lab")
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "lab.yaml"), nil, 0o666))
+	runLabIn(t, dir, "TestPass1A", "LABS_SEED=3")
+	require.Nil(t, passed.Load(dir), "one seed is not the test")
+	runLabIn(t, dir, "TestPass1A")
+	runs := passed.Load(dir)
+	require.Len(t, runs, 1)
+	require.Equal(t, []string{"TestPass1A"}, runs[0].Tests)
+	require.NoError(t, os.RemoveAll(filepath.Join(dir, ".labs")))
+	runLabIn(t, dir, "TestPanic1A")
+	require.Nil(t, passed.Load(dir))
 }
 
 // go test must still recognise a run that it has seen.

@@ -120,7 +120,7 @@ func (r *Run) fileStep(i int) fileStep {
 	return f
 }
 
-// Read reads a run that [Run.Write] wrote. Vectors and partners are computed anew; where the file
+// Read reads a run that [Run.Write] wrote. Vectors and partners are computed again; where the file
 // has others, that is an error. Errors name the line; a file that stops short gives [ErrTruncated].
 func Read(src io.Reader) (*Run, error) {
 	lines := bufio.NewScanner(src)

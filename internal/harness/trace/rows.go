@@ -119,7 +119,7 @@ func (g *gatherer) addDeed(i int, part string, repeat bool) {
 	}
 }
 
-// noteKey names a note. A new incarnation notes everything anew.
+// noteKey names a note. A new incarnation notes everything again.
 func noteKey(s *Step) string { return fmt.Sprint(s.Node, " ", s.Inc, " ", s.Name) }
 
 // learn reports whether the step speaks of a message that says the same as the one before it on its

@@ -22,7 +22,7 @@ import (
 	"distlabs/labrpc"
 )
 
-var update = flag.Bool("update", false, "write the golden files anew")
+var update = flag.Bool("update", false, "write the golden files again")
 
 // exports are the pure functions of a run.
 var exports = map[string]func(io.Writer, *trace.Run) error{

@@ -93,7 +93,7 @@ func TestEveryKindIsDrawn(t *testing.T) {
 	require.Empty(t, eval[[]string](b, `run.app.model.arrows.flatMap((a) => run.app.lineOf(a).flat()).filter((v) => !Number.isFinite(v)).map(String)`),
 		"corners of arrows that are nowhere")
 	text := eval[[]string](b, `[...new Set(run.app.layout.rows.filter((r) => r.labels).flatMap((r) => [...r.labels.items.map((i) => i.say()), ...r.labels.full.map((f) => f.text)]))]`)
-	for _, want := range []string{"held", "altered", "duplicated", "dropped by the test", "dup Gossip", "crashed", "stopped for ever", "paused 15ms",
+	for _, want := range []string{"held", "altered", "duplicated", "dropped by the test", "dup Gossip", "crashed", "stopped forever", "paused 15ms",
 		"goes on", "jumps by", "restarted (2)", "test: the end", "cut: n1→n3", "all links healed", "heard 99", "✎ heard"} {
 		require.True(t, contains(text, want), "no label says %q", want)
 	}

@@ -207,7 +207,7 @@ func TestRoutineIsFolded(t *testing.T) {
 	folds := eval[int](b, `run.app.items.filter((i) => i.fold).length`)
 	require.Positive(t, folds)
 	require.Regexp(t, `^… \d+ × AppendEntries`, eval[string](b, `document.querySelector("#list .fold .what").textContent`))
-	// One that is in sight: to scroll the list makes its options anew.
+	// One that is in sight: to scroll the list makes its options again.
 	b.do(chromedp.Evaluate[chromedp.Void](`document.getElementById("list").scrollTop = 22 * (run.app.items.findIndex((i) => i.fold) - 3)`))
 	b.settle()
 	place := eval[[]float64](b, `(() => {

@@ -85,7 +85,7 @@ func (r *routine) compare() {
 	}
 }
 
-// forget drops what an earlier incarnation noted: the next one notes everything anew.
+// forget drops what an earlier incarnation noted: the next one notes everything again.
 func forget(values map[string]string, prefix string) {
 	for key := range values {
 		if strings.HasPrefix(key, prefix) {

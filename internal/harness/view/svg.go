@@ -23,8 +23,8 @@ type Picture struct {
 	To   time.Duration // 0 means the violation, or the end of a run without one
 	// Nodes are the lanes that are drawn, in this order; none means all. What concerns others is left out.
 	Nodes []labrpc.NodeID
-	// Match, unless it is nil, leaves out the messages that it does not match; it is held against what happened to
-	// each, as "n1→n2 RequestVote {"Term":3}".
+	// Match, unless it is nil, leaves out the messages that it does not match, and what the test saw: it is matched with
+	// "n1→n2 RequestVote {"Term":3}" for a message, with "n2 told a value" for a delivery.
 	Match *regexp.Regexp
 	// Rows is how many instants are shown at most, the last ones; 0 means 60. Those that the failure names are
 	// shown beside them.
@@ -175,7 +175,12 @@ func (p *picture) concerns(s *trace.Step) bool {
 			return false
 		}
 	}
-	if s.Msg == 0 || p.opts.Match == nil {
+	switch {
+	case p.opts.Match == nil:
+		return true
+	case s.ByTest():
+		return p.opts.Match.MatchString(fmt.Sprintf("%v %s %s", s.Node, s.Kind, s.Value))
+	case s.Msg == 0:
 		return true
 	}
 	return p.opts.Match.MatchString(fmt.Sprintf("%v→%v %s %s", s.From, s.To, s.Method, s.Body))

@@ -62,7 +62,7 @@ func TestFindsItInMutants(t *testing.T) {
 	for _, tc := range []struct{ lab, mutant, want string }{
 		{"04-election", "raft-lock-across-call", "r.mu, locked at raft.go:"},
 		{"04-election", "raft-outlives-its-node", "this loop goes on when its node has crashed"},
-		{"03-clocks", "3a-serves-package-time", "a moment of time.Now leaves this node, in a message or a record"},
+		{"03-clocks", "3a-serves-package-time", "a reading of time.Now leaves this node, in a message or a record"},
 	} {
 		t.Run(tc.mutant, func(t *testing.T) {
 			dir := filepath.Join("solutions", tc.lab)

@@ -151,6 +151,6 @@ func deref(t types.Type) types.Type {
 }
 
 func (c *clockWalk) report(n ast.Node, how string) {
-	c.pass.Report(analysis.Diagnostic{Pos: n.Pos(), Message: "a moment of time.Now " + how + ". All simulated machines share that clock, and no real ones do. " +
+	c.pass.Report(analysis.Diagnostic{Pos: n.Pos(), Message: "a reading of time.Now " + how + ". All simulated machines share that clock, and no real ones do. " +
 		"time.Now is for measuring how long something takes on one node; the date, as this machine believes it, is node.Clock().Now()."})
 }

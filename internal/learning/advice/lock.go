@@ -206,8 +206,8 @@ func (w *lockWalk) report(pos token.Pos, how string, h held) {
 		}
 	}
 	w.pass.Report(analysis.Diagnostic{Pos: pos, Message: fmt.Sprintf(
-		"%s, locked at %s, is held while this goroutine %s. Whoever needs the lock waits as long, and a handler that needs it may be what the wait is for. "+
-			"Unlock before, lock again after, and look at the state anew: it may have changed.", first, lineOf(w.pass, h[first]), how)})
+		"%s, locked at %s, is held while this goroutine %s. A goroutine that needs the lock waits as long, and a handler that needs it may be what the wait is for. "+
+			"Unlock before, lock again after, and look at the state again: it may have changed.", first, lineOf(w.pass, h[first]), how)})
 }
 
 // block walks statements; it returns what is held after them, and whether they

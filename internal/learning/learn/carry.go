@@ -34,6 +34,9 @@ const (
 	wire      = "wire.go"     // of both: the messages
 )
 
+// CarriedServer is the file that Carry writes.
+const CarriedServer = "labs/" + CarryTo + "/" + serverOut
+
 // Carried tells what Carry did.
 type Carried struct {
 	Files  []File   // that were written
@@ -123,7 +126,7 @@ func loadServer(ctx context.Context, c *course.Course, dir string) (*serverSourc
 	}
 	pkg := loaded[0]
 	if len(pkg.Errors) > 0 {
-		return nil, fmt.Errorf("learn: %s does not compile, so it can not be carried yet: %s", dir, plainError(c, pkg.Errors))
+		return nil, fmt.Errorf("learn: %s does not compile, so it cannot be carried yet: %s", dir, plainError(c, pkg.Errors))
 	}
 	s := &serverSource{pkg: pkg, dir: dir, files: map[string]*ast.File{}, text: map[string][]byte{}}
 	for _, f := range pkg.Syntax {

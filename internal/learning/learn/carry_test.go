@@ -105,7 +105,7 @@ func carryRefusesBroken(t *testing.T, c *course.Course) {
 	edit(t, c, server04, "return r.state\n", "return r.stat\n")
 	stub := read(t, c, server05)
 	_, err := Carry(t.Context(), c, false)
-	require.ErrorContains(t, err, "labs/04-election does not compile, so it can not be carried yet: labs/04-election/raft.go:")
+	require.ErrorContains(t, err, "labs/04-election does not compile, so it cannot be carried yet: labs/04-election/raft.go:")
 	require.Equal(t, stub, read(t, c, server05))
 }
 

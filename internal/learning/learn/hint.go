@@ -30,7 +30,7 @@ func NextHint(c *course.Course, part course.Part) (Hint, error) {
 		return Hint{}, err
 	}
 	if shown == len(part.Hints) {
-		return Hint{}, noMoreHints{part}
+		return Hint{}, noMoreHints{part: part, solutions: course.HasSolutions(c.Root)}
 	}
 	return Hint{Text: part.Hints[shown], Number: shown + 1, Of: len(part.Hints)}, nil
 }
@@ -53,14 +53,20 @@ func Hints(c *course.Course, part course.Part, all bool) ([]Hint, error) {
 }
 
 // noMoreHints says that all hints of a part were given.
-type noMoreHints struct{ part course.Part }
+type noMoreHints struct {
+	part      course.Part
+	solutions bool // this checkout has the reference
+}
 
 func (e noMoreHints) Error() string {
 	if len(e.part.Hints) == 0 {
-		return fmt.Sprintf("learn: %s has no hints: read the rules in the lab's README once more", e.part.ID)
+		return fmt.Sprintf("learn: %s has no hints: read the rules in the lab's README again", e.part.ID)
 	}
-	return fmt.Sprintf("learn: that was the last of %s's %d hints: grade hint %s --again repeats them, grade solution %s --spoil shows the reference",
-		e.part.ID, len(e.part.Hints), e.part.ID, e.part.ID)
+	text := fmt.Sprintf("learn: that was the last of %s's %d hints: grade hint %s --again repeats them", e.part.ID, len(e.part.Hints), e.part.ID)
+	if e.solutions {
+		text += fmt.Sprintf(", grade solution %s --spoil shows the reference", e.part.ID)
+	}
+	return text
 }
 
 // IsNoMoreHints reports whether the error says that all hints were given.

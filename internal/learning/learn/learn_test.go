@@ -4,11 +4,13 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
 	"distlabs/internal/grading/course"
 	"distlabs/internal/grading/result"
+	"distlabs/internal/harness/passed"
 )
 
 // newCourse is the grader's small course in a folder of its own.
@@ -97,6 +99,37 @@ func TestAPassIsOfTheFilesAtTheBeginning(t *testing.T) {
 	require.Equal(t, "01-echo 1A true", next.ID+" "+nextPart.ID+" "+map[bool]string{true: "true"}[more])
 }
 
+// What passed under go test counts, if all tests of the part passed on the same files; it takes nothing from what grade saw.
+func TestAPassUnderGoTestCounts(t *testing.T) {
+	c := newCourse(t)
+	lab, p := part(t, c, "1A")
+	dir := filepath.Join(c.Root, filepath.FromSlash(lab.Dir()))
+	later := time.Now().Add(time.Hour)
+	require.NoError(t, passed.Add(dir, later, []string{"TestEchoes1A"}))
+	progress, err := Collect(c)
+	require.NoError(t, err)
+	require.Empty(t, progress.Passed, "one of its tests is missing")
+	require.NoError(t, passed.Add(dir, later, []string{"TestNothingMore1A"}))
+	digest, err := Digest(c, lab, p)
+	require.NoError(t, err)
+	progress, err = Collect(c)
+	require.NoError(t, err)
+	require.Equal(t, map[string]string{"1A": digest}, progress.Passed)
+
+	// Other files: the part has still passed. One test on them is not the part.
+	require.NoError(t, os.WriteFile(File{lab.ID, "echo.go"}.in(c), []byte("package echo // edited\n"), 0o666))
+	require.NoError(t, passed.Add(dir, later, []string{"TestEchoes1A"}))
+	progress, err = Collect(c)
+	require.NoError(t, err)
+	require.Equal(t, map[string]string{"1A": digest}, progress.Passed)
+
+	_, err = Update(c.Root, func(p *Progress) { p.Passed["1A"] = "newer" })
+	require.NoError(t, err)
+	progress, err = Collect(c)
+	require.NoError(t, err)
+	require.Equal(t, "newer", progress.Passed["1A"])
+}
+
 func TestFinishIsSaidOnce(t *testing.T) {
 	c := newCourse(t)
 	all, err := c.Select()
@@ -107,7 +140,7 @@ func TestFinishIsSaidOnce(t *testing.T) {
 		says   string
 	}{
 		{passed: []string{"1A"}},
-		{passed: []string{"1B"}, want: []string{"01-echo"}, says: "go on with 2A, One at a time, in labs/02-count."},
+		{passed: []string{"1B"}, want: []string{"01-echo"}, says: "The next part is 2A, One at a time, in labs/02-count."},
 		{passed: []string{"1A", "1B"}},
 		{passed: []string{"1A", "2A"}, want: []string{"02-count"}, says: "That was the last one. All 2 labs, all 5 tests"},
 	} {
@@ -131,7 +164,7 @@ func TestProgressThatIsDamaged(t *testing.T) {
 	require.NoError(t, os.MkdirAll(filepath.Join(c.Root, ".labs"), 0o777))
 	require.NoError(t, os.WriteFile(file(c.Root), []byte("{"), 0o666))
 	_, err := Load(c.Root)
-	require.ErrorContains(t, err, "is damaged (remove it to begin anew)")
+	require.ErrorContains(t, err, "is damaged (remove it to begin again)")
 	require.NoError(t, os.WriteFile(file(c.Root), []byte(`{"version":7}`), 0o666))
 	_, err = Update(c.Root, func(p *Progress) { p.At = "1A" })
 	require.ErrorContains(t, err, "has version 7, want 1")

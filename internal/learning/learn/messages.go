@@ -73,7 +73,7 @@ func (s *serverSource) messages(c *course.Course) ([]byte, error) {
 	}
 	merged, err := format.Source(insert(text, edits))
 	if err != nil {
-		return nil, fmt.Errorf("learn: wire.go can not be merged: %w", err)
+		return nil, fmt.Errorf("learn: wire.go cannot be merged: %w", err)
 	}
 	return withImports(merged, imports)
 }

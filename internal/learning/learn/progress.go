@@ -7,17 +7,18 @@
 package learn
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"distlabs/internal/grading/course"
 	"distlabs/internal/grading/result"
+	"distlabs/internal/harness/passed"
 )
 
 // version is that of the form of learner.json.
@@ -45,7 +46,7 @@ func Load(root string) (Progress, error) {
 		return p, fmt.Errorf("learn: %w", err)
 	}
 	if err := json.Unmarshal(text, &p); err != nil {
-		return p, fmt.Errorf("learn: %s is damaged (remove it to begin anew): %w", file(root), err)
+		return p, fmt.Errorf("learn: %s is damaged (remove it to begin again): %w", file(root), err)
 	}
 	if p.Version != version {
 		return p, fmt.Errorf("learn: %s has version %d, want %d: another version of the course wrote it", file(root), p.Version, version)
@@ -108,15 +109,26 @@ func Digest(c *course.Course, lab course.Lab, part course.Part) (string, error) 
 	for _, name := range slices.Sorted(slices.Values(part.Files)) {
 		paths = append(paths, filepath.Join(dir, name))
 	}
-	sum := sha256.New()
+	sums := map[string]string{}
 	for _, path := range paths {
 		text, err := os.ReadFile(path)
 		if err != nil {
 			return "", fmt.Errorf("learn: %w", err)
 		}
-		fmt.Fprintf(sum, "%s %d\n%s", filepath.Base(path), len(text), text)
+		sums[filepath.Base(path)] = passed.Sum(text)
 	}
-	return hex.EncodeToString(sum.Sum(nil)), nil
+	return digest(sums, part), nil
+}
+
+// digest is Digest, of a lab's folder whose files have these sums.
+func digest(sums map[string]string, part course.Part) string {
+	var text strings.Builder
+	for _, name := range slices.Sorted(maps.Keys(sums)) {
+		if strings.HasSuffix(name, "_test.go") || slices.Contains(part.Files, name) {
+			fmt.Fprintf(&text, "%s %s\n", name, sums[name])
+		}
+	}
+	return passed.Sum([]byte(text.String()))
 }
 
 // Attempt is the student's files as they were when a run of them began.

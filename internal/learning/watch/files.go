@@ -2,6 +2,7 @@ package watch
 
 import (
 	"context"
+	"maps"
 	"os"
 	"path/filepath"
 	"time"
@@ -12,8 +13,8 @@ import (
 	"distlabs/internal/learning/learn"
 )
 
-// patience is when files are looked at.
-type patience struct {
+// pace is when files are looked at.
+type pace struct {
 	// settle is how long no more is written before files are looked at: an editor
 	// may save in several writes, or write another file and rename it.
 	settle time.Duration
@@ -23,7 +24,7 @@ type patience struct {
 	poll time.Duration
 }
 
-var usual = patience{settle: 60 * time.Millisecond, poll: time.Second}
+var usual = pace{settle: 60 * time.Millisecond, poll: time.Second}
 
 // stamp tells one state of a file from another.
 type stamp struct {
@@ -32,17 +33,17 @@ type stamp struct {
 }
 
 // Files calls saved with the students' files that were saved, after each time that
-// some were, until the context ends.
-func Files(ctx context.Context, c *course.Course, saved func([]learn.File)) {
-	usual.files(ctx, c, saved)
+// some were, and tested when tests passed under plain go test, until the context ends.
+func Files(ctx context.Context, c *course.Course, saved func([]learn.File), tested func()) {
+	usual.files(ctx, c, saved, tested)
 }
 
-func (p patience) files(ctx context.Context, c *course.Course, saved func([]learn.File)) {
+func (p pace) files(ctx context.Context, c *course.Course, saved func([]learn.File), tested func()) {
 	events, wake := notification(c)
 	if events != nil {
 		defer events.Close()
 	}
-	last := stamps(c)
+	last, passes := stamps(c), passStamps(c)
 	ticker := time.NewTicker(p.poll)
 	defer ticker.Stop()
 	for {
@@ -56,6 +57,10 @@ func (p patience) files(ctx context.Context, c *course.Course, saved func([]lear
 		now := stamps(c)
 		if files := changed(c, last, now); len(files) > 0 {
 			saved(files)
+		}
+		if now := passStamps(c); !maps.Equal(now, passes) {
+			passes = now
+			tested()
 		}
 		for f, s := range now { // a file that is missing is being replaced: keep what it was
 			last[f] = s
@@ -83,8 +88,8 @@ func notification(c *course.Course) (*fsnotify.Watcher, <-chan fsnotify.Event) {
 	return w, w.Events
 }
 
-// settled waits until nothing has been written for a moment, but not for ever.
-func (p patience) settled(ctx context.Context, wake <-chan fsnotify.Event) {
+// settled waits until nothing has been written for a short time, but not forever.
+func (p pace) settled(ctx context.Context, wake <-chan fsnotify.Event) {
 	limit := time.After(10 * p.settle)
 	for {
 		select {
@@ -111,6 +116,18 @@ func stamps(c *course.Course) map[learn.File]stamp {
 			if err == nil {
 				now[learn.File{Lab: lab.ID, Name: name}] = stamp{info.Size(), info.ModTime()}
 			}
+		}
+	}
+	return now
+}
+
+// passStamps is the state of what go test remembers in each lab's folder.
+func passStamps(c *course.Course) map[string]stamp {
+	now := map[string]stamp{}
+	for _, lab := range c.Labs {
+		info, err := os.Stat(filepath.Join(c.Root, filepath.FromSlash(lab.Dir()), filepath.FromSlash(learn.PassedFile)))
+		if err == nil {
+			now[lab.ID] = stamp{info.Size(), info.ModTime()}
 		}
 	}
 	return now

@@ -9,6 +9,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"distlabs/internal/harness/passed"
 	"distlabs/internal/learning/learn"
 )
 
@@ -18,10 +19,10 @@ func TestFilesSeesEverySave(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	saved := make(chan []learn.File, 100)
 	over := make(chan bool)
-	long := patience{settle: time.Second, poll: time.Hour} // a busy machine pauses between two writes, too
+	long := pace{settle: time.Second, poll: time.Hour} // a busy machine pauses between two writes, too
 	go func() {
 		defer close(over)
-		long.files(ctx, c, func(files []learn.File) { saved <- files })
+		long.files(ctx, c, func(files []learn.File) { saved <- files }, func() {})
 	}()
 	dir := filepath.Join(c.Root, "labs", "01-echo")
 	path := filepath.Join(dir, "echo.go")
@@ -74,7 +75,7 @@ func TestFilesPolls(t *testing.T) {
 	saved, over := make(chan []learn.File, 100), make(chan bool)
 	go func() {
 		defer close(over)
-		patience{settle: time.Millisecond, poll: 10 * time.Millisecond}.files(ctx, c, func(files []learn.File) { saved <- files })
+		pace{settle: time.Millisecond, poll: 10 * time.Millisecond}.files(ctx, c, func(files []learn.File) { saved <- files }, func() {})
 	}()
 	time.Sleep(100 * time.Millisecond) // until it watches
 	require.NoError(t, os.WriteFile(other, []byte("package count // another"), 0o666))
@@ -98,4 +99,24 @@ func TestChanged(t *testing.T) {
 	require.Equal(t, []learn.File{{Lab: "02-count", Name: "count.go"}}, changed(c, before, stamps(c)))
 	require.NoError(t, os.Remove(path))
 	require.Empty(t, changed(c, before, stamps(c)), "it is about to come back")
+}
+
+// What passes under plain go test is seen too.
+func TestFilesSeesPassesOfGoTest(t *testing.T) {
+	c := testCourse(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	tested, over := make(chan bool, 100), make(chan bool)
+	go func() {
+		defer close(over)
+		pace{settle: time.Millisecond, poll: 10 * time.Millisecond}.files(ctx, c, func([]learn.File) {}, func() { tested <- true })
+	}()
+	time.Sleep(100 * time.Millisecond) // until it watches
+	require.NoError(t, passed.Add(filepath.Join(c.Root, "labs", "02-count"), time.Now().Add(time.Hour), []string{"TestCounts2A"}))
+	select {
+	case <-tested:
+	case <-time.After(20 * time.Second):
+		t.Fatal("not seen")
+	}
+	cancel()
+	<-over
 }

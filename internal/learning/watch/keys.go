@@ -35,7 +35,7 @@ func (m Model) quit() (Model, []Effect) {
 	return m, []Effect{Quit{}}
 }
 
-// again runs the part anew, with those that came with it.
+// again runs the part again, with those that came with it.
 func (m Model) again(at time.Time) (Model, []Effect) {
 	return m.start(m.lab, m.affected(m.lab, m.part.Files), at)
 }

@@ -8,6 +8,7 @@ package watch
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"distlabs/internal/grading/course"
@@ -34,6 +35,7 @@ type Model struct {
 	message string         // answers the last key, one line
 	list    bool           // the list of parts is shown
 	cursor  int            // in the list
+	pending []string       // parts that a save touched and that were not run since
 	took    time.Duration  // from the save to the result
 }
 
@@ -83,6 +85,9 @@ type (
 	Advised struct {
 		Run    int
 		Advice []string
+	}
+	Tested struct { // under plain go test
+		Progress learn.Progress
 	}
 	Told struct{ Text string } // the answer to an effect, one line
 )
@@ -145,6 +150,8 @@ func (m Model) Update(msg Msg) (Model, []Effect) {
 		if msg.Run == m.runs {
 			m.advice = msg.Advice
 		}
+	case Tested:
+		return m.tested(msg), nil
 	case Told:
 		m.message = msg.Text
 	}
@@ -157,6 +164,7 @@ func (m Model) saved(msg Saved) (Model, []Effect) {
 	if len(msg.Files) == 0 {
 		return m, nil
 	}
+	m.pending = m.touched(msg.Files)
 	id := msg.Files[0].Lab
 	if slices.ContainsFunc(msg.Files, func(f learn.File) bool { return f.Lab == m.lab.ID }) {
 		id = m.lab.ID
@@ -177,6 +185,17 @@ func (m Model) saved(msg Saved) (Model, []Effect) {
 		return m, nil
 	}
 	return m.start(lab, parts, msg.At)
+}
+
+// touched lists, in the order of the course, the parts that the files belong to, with those that waited before.
+func (m Model) touched(files []learn.File) (ids []string) {
+	for _, p := range m.places() {
+		saved := slices.ContainsFunc(files, func(f learn.File) bool { return f.Lab == p.lab.ID && slices.Contains(p.part.Files, f.Name) })
+		if saved || slices.Contains(m.pending, p.part.ID) {
+			ids = append(ids, p.part.ID)
+		}
+	}
+	return ids
 }
 
 // affected lists the parts to run when the lab's files change: the part that the
@@ -253,9 +272,44 @@ func (m Model) ended(msg Ended) Model {
 		m.result, m.fault = nil, msg.Err.Error()
 		return m
 	}
-	at := m.progress.At
-	m.progress, m.finish = msg.Progress, msg.Finished
-	m.progress.At = at
+	m.pending = slices.DeleteFunc(slices.Clone(m.pending), func(id string) bool { return ran(msg.Result, id) })
+	m.progress, m.finish = m.with(msg.Progress), msg.Finished
+	return m
+}
+
+// with is the progress that was recorded, at the part where the screen is.
+func (m Model) with(p learn.Progress) learn.Progress {
+	p.At = m.progress.At
+	return p
+}
+
+// ran reports whether a part was run: all its tests, or those up to the first failure.
+func ran(r *result.Result, id string) bool {
+	for _, lab := range r.Labs {
+		for _, part := range lab.Parts {
+			if part.ID != id || lab.Refused != "" {
+				continue
+			}
+			failed := slices.ContainsFunc(part.Tests, func(t result.Test) bool { return len(t.Failures) > 0 })
+			return failed || !slices.ContainsFunc(part.Tests, func(t result.Test) bool { return t.Skipped == grade.NotRun })
+		}
+	}
+	return false
+}
+
+// tested takes in what passed under plain go test, outside the screen.
+func (m Model) tested(msg Tested) Model {
+	var ids []string
+	for _, p := range m.places() {
+		if id := p.part.ID; msg.Progress.Passed[id] != m.progress.Passed[id] {
+			ids = append(ids, id)
+		}
+	}
+	m.progress = m.with(msg.Progress)
+	if len(ids) > 0 {
+		m.message = strings.Join(ids, ", ") + " passed under go test"
+		m.pending = slices.DeleteFunc(slices.Clone(m.pending), func(id string) bool { return slices.Contains(ids, id) })
+	}
 	return m
 }
 

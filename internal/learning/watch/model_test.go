@@ -2,6 +2,7 @@ package watch
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"strings"
 	"testing"
@@ -241,7 +242,7 @@ func TestNarrowWindows(t *testing.T) {
 	list, _ := press(m, "l")
 	for width := 10; width < 120; width++ {
 		s := Screen{Width: width, Height: 12, Colour: width%2 == 0}
-		for name, m := range map[string]Model{"running": running, "list": list} {
+		for name, m := range map[string]Model{"running": running, "list": list, "failure": m, "long": longFailure(t)} {
 			require.True(t, fits(m.View(s), s), "%s at width %d:\n%s", name, width, text(m, s))
 		}
 		lines := m.View(s)
@@ -260,4 +261,99 @@ func TestColours(t *testing.T) {
 	// Nothing but red, green and bold: white, yellow or a light tone would vanish on a light background, and a
 	// background of ours would not fit another theme.
 	require.NotRegexp(t, `\x1b\[(\d+;)*(30|33|37|9\d|4[0-8]|10\d)m`, coloured)
+}
+
+// longFailure is a screen with all that a failure can have, advice and hints.
+func longFailure(t *testing.T) Model {
+	m, _ := New(testCourse(t), progressWith()).Init(noon)
+	f := report.Failure{
+		Where: "labs/01-echo/x_test.go:7",
+		What: "no leader within 5s: n1 n2 n3 have been connected since 1.2s, but do not all know the same leader; n1 knows n2 in term 4, " +
+			"n2 knows nobody in term 5, n3 knows n2 in term 4, and no server has started an election since 3.1s",
+		Rule:    "a connected majority has a leader that it knows within 5s: one of its servers is the leader, and a majority knows it (rule 10; Raft §5.2)",
+		Faults:  "1 of 103 faults is enough (of the network); the run below has only these: crash of n2 at 1.1s",
+		Replay:  "LABS_SEED=81 go test -race -run 'TestElectsALeaderAgainAndAgain4C$' ./labs/04-election",
+		Diagram: "labs/04-election/.labs/TestElectsALeaderAgainAndAgain4C-81.html",
+	}
+	for i := range 6 {
+		f.Seen = append(f.Seen, fmt.Sprintf("evidence %d: a line that is about as long as those that the labs' tests print, with terms and servers", i))
+	}
+	for i := range 40 {
+		f.Trace += fmt.Sprintf("%d.100s  n1  → n2 n3  RequestVote{Term:%d Candidate:n1 LastIndex:0 LastTerm:0} and what else a long line has\n", i, i)
+	}
+	test := result.Test{Name: "TestElectsALeaderAgainAndAgain4C", Max: 40, Status: report.Fail, Failures: []report.Failure{f}}
+	lab := result.Lab{ID: m.lab.ID, Parts: []result.Part{{ID: "1A", Tests: []result.Test{test}}}}
+	m, _ = m.Update(Ended{Run: m.runs, Result: &result.Result{Max: 1, Labs: []result.Lab{lab}}, Progress: progressWith(), At: noon})
+	m, _ = m.Update(Advised{Run: m.runs, Advice: []string{strings.Repeat("A mutex is held across a call. ", 8)}})
+	m, _ = m.Update(Hinted{Part: "1A", Hint: learn.Hint{Text: strings.Repeat("Which timer is this? ", 12), Number: 1, Of: 2}})
+	return m
+}
+
+// In a small window the test's name, the rule and the replay line are in view, and the hint that was just given; the record has what is left.
+func TestALongFailureFitsIntoASmallWindow(t *testing.T) {
+	m := longFailure(t)
+	whole := text(m, Screen{Width: 80})
+	require.Contains(t, whole, "evidence 5")
+	require.Contains(t, whole, "0.100s")
+	for _, s := range []Screen{{Width: 80, Height: 24}, {Width: 80, Height: 24, Colour: true}, {Width: 100, Height: 30}, {Width: 60, Height: 24}, {Width: 132, Height: 43}} {
+		screen := text(m, s)
+		require.True(t, fits(m.View(s), s), "%dx%d:\n%s", s.Width, s.Height, screen)
+		flat := strings.Join(strings.Fields(screen), " ")
+		require.Contains(t, screen, "TestElectsALeaderAgainAndAgain4C (40 points)")
+		require.Contains(t, flat, "no server has started an election since 3.1s")
+		require.Contains(t, flat, "(rule 10; Raft §5.2)")
+		require.Contains(t, screen, "    replay:  LABS_SEED=81 go test -race -run 'TestElectsALeaderAgainAndAgain4C$' ./labs/04-election\n", "one line, to be copied")
+		require.Contains(t, flat, "Which timer is this?")
+		require.Regexp(t, `… \d+ lines are too many for this window; t opens the diagram`, screen)
+		require.Contains(t, screen, "q quit")
+	}
+	require.Contains(t, text(m, Screen{Width: 132, Height: 43}), "39.100s", "the end of the record is what is kept")
+	require.NotContains(t, text(m, Screen{Width: 132, Height: 43}), " 0.100s")
+}
+
+// Each part that a save touches is run, or the screen says that it is not, until it is.
+func TestPartsThatWaitAreNamed(t *testing.T) {
+	const waits = "not run yet since a save: "
+	m, _ := New(testCourse(t), progressWith("1B")).Init(noon)
+	m, _ = ended(m)
+	m, effects := save(m, "01-echo", "echo.go")
+	require.Equal(t, "1A 1B", starts(effects))
+	require.NotContains(t, text(m, Screen{}), waits, "both run")
+
+	// 1A fails, and so 1B is not run, although its files have changed.
+	skipped := []result.Test{{Name: "TestShouts1B", Status: report.Skip, Skipped: grade.NotRun}}
+	failed := []result.Test{{Name: "TestEchoes1A", Status: report.Fail, Failures: []report.Failure{{What: "wrong"}}}}
+	lab := result.Lab{ID: "01-echo", Parts: []result.Part{{ID: "1A", Tests: failed}, {ID: "1B", Tests: skipped}}}
+	m, _ = m.Update(Ended{Run: m.runs, Result: &result.Result{Max: 1, Labs: []result.Lab{lab}}, Progress: progressWith("1B")})
+	require.Contains(t, text(m, Screen{}), waits+"1B\n")
+	list, _ := press(m, "l")
+	require.Contains(t, text(list, Screen{}), "Shout (not run yet since a save)")
+
+	// Files of two labs at once, as git writes them: one lab runs.
+	m, effects = m.Update(Saved{At: noon, Files: []learn.File{{Lab: "01-echo", Name: "echo.go"}, {Lab: "02-count", Name: "count.go"}}})
+	require.Equal(t, "1A 1B", starts(effects))
+	require.Contains(t, text(m, Screen{}), waits+"2A\n")
+	m, _ = ended(m, "1A", "1B")
+	require.Contains(t, text(m, Screen{}), waits+"2A\n")
+	m, _ = save(m, "02-count", "count.go")
+	m, _ = m.Update(Ended{Run: m.runs, Result: &result.Result{Max: 1, Labs: []result.Lab{{Refused: "does not compile"}}}, Progress: progressWith("1A", "1B")})
+	require.Contains(t, text(m, Screen{}), waits+"2A", "nothing was run")
+	m, _ = press(m, "r")
+	m, _ = ended(m, "2A")
+	require.NotContains(t, text(m, Screen{}), waits)
+}
+
+// A part that passes under plain go test counts, and is not waited for.
+func TestAPassUnderGoTestIsShown(t *testing.T) {
+	m, _ := New(testCourse(t), progressWith()).Init(noon)
+	m, _ = ended(m)
+	m, _ = m.Update(Saved{At: noon, Files: []learn.File{{Lab: "01-echo", Name: "echo.go"}, {Lab: "02-count", Name: "count.go"}}})
+	m, _ = ended(m)
+	m, _ = m.Update(Tested{Progress: progressWith("2A")})
+	require.Contains(t, text(m, Screen{}), "2A passed under go test")
+	require.Contains(t, text(m, Screen{}), "1/3")
+	require.NotContains(t, text(m, Screen{}), "2A\n")
+	m, _ = press(m, "x")
+	m, _ = m.Update(Tested{Progress: progressWith("2A")})
+	require.NotContains(t, text(m, Screen{}), "under go test", "nothing new")
 }

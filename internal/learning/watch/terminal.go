@@ -41,9 +41,7 @@ func (t *terminal) close() {
 
 // paint shows the model, if that changes anything.
 //
-// A screen that fits is painted over the old one, line by line, so that nothing
-// flickers. A longer one is printed whole: its end stays in sight, and what comes
-// before can be scrolled back to.
+// It is painted over the old one, line by line, so that nothing flickers.
 func (t *terminal) paint(m Model) {
 	screen := Screen{Colour: t.options.Colour}
 	var err error
@@ -51,30 +49,46 @@ func (t *terminal) paint(m Model) {
 		screen.Width, screen.Height = 80, 24
 	}
 	lines := m.View(screen)
+	for len(lines) > 1 && !fits(lines, screen) { // a window of a few rows has room for the end
+		lines = lines[1:]
+	}
 	if screen == t.at && slices.Equal(lines, t.shown) {
 		return
 	}
-	var b strings.Builder
-	if fits(lines, screen) && screen == t.at {
-		b.WriteString("\x1b[H")
-		for i, line := range lines {
-			if i > 0 {
-				b.WriteString("\r\n")
-			}
-			b.WriteString("\x1b[2K" + line)
-		}
-		b.WriteString("\x1b[J")
-	} else {
-		b.WriteString("\x1b[2J\x1b[H" + strings.Join(lines, "\r\n"))
-	}
-	io.WriteString(t.options.Out, b.String())
+	io.WriteString(t.options.Out, painting(lines, screen, screen != t.at))
 	t.shown, t.at = lines, screen
 }
 
-// fits reports whether no line wraps and none scrolls away.
-func fits(lines []string, s Screen) bool {
-	return len(lines) <= s.Height && !slices.ContainsFunc(lines, func(line string) bool { return lipgloss.Width(line) > s.Width })
+// painting is what puts the lines on the terminal, and takes away what was there.
+func painting(lines []string, s Screen, clear bool) string {
+	var b strings.Builder
+	if clear || fills(lines[len(lines)-1], s) {
+		b.WriteString("\x1b[2J")
+	}
+	b.WriteString("\x1b[H")
+	for i, line := range lines {
+		if i > 0 {
+			b.WriteString("\r\n")
+		}
+		b.WriteString(line)
+		if !fills(line, s) {
+			b.WriteString("\x1b[K")
+		}
+	}
+	if !fills(lines[len(lines)-1], s) {
+		b.WriteString("\x1b[J")
+	}
+	return b.String()
 }
+
+// fills reports whether a line ends at the edge of the screen. To erase what is right of it would erase its last character.
+func fills(line string, s Screen) bool {
+	w := lipgloss.Width(line)
+	return w > 0 && w%s.Width == 0
+}
+
+// fits reports whether no line scrolls away.
+func fits(lines []string, s Screen) bool { return s.rows(lines...) <= s.Height }
 
 // readKeys sends what is typed until the input ends, which is as good as q.
 func readKeys(in io.Reader, send func(Key)) {

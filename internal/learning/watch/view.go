@@ -7,6 +7,7 @@ import (
 
 	"charm.land/lipgloss/v2"
 
+	"distlabs/internal/grading/course"
 	"distlabs/internal/grading/result"
 	"distlabs/internal/harness/report"
 )
@@ -32,90 +33,115 @@ func (s Screen) style(style lipgloss.Style, text string) string {
 	return style.Render(text)
 }
 
-// cut shortens a line that must not wrap.
-func (s Screen) cut(line string) string {
-	if s.Width <= 0 || lipgloss.Width(line) <= s.Width {
-		return line
-	}
-	r := []rune(line)
-	for len(r) > 0 && lipgloss.Width(string(r)) > s.Width-1 {
-		r = r[:len(r)-1]
-	}
-	return string(r) + "…"
-}
-
-// wrap breaks prose at spaces.
-func (s Screen) wrap(text string) []string {
-	if s.Width > 0 {
-		text = lipgloss.Wrap(text, s.Width, "")
-	}
-	return strings.Split(text, "\n")
-}
-
 // View is the screen as lines of text: what there is to read, then where one
-// is, then the keys. Only what there is to read may be wider than the screen.
+// is, then the keys. All of it fits into the screen's height: what does not is
+// left out, the record of the run first.
 func (m Model) View(s Screen) []string {
-	lines := []string{s.style(strong, s.cut(fmt.Sprintf("%s %s · lab %s, %s", m.part.ID, m.part.Title, m.lab.Number(), m.lab.Title))), ""}
+	top := []string{s.style(strong, s.cut(fmt.Sprintf("%s %s · lab %s, %s", m.part.ID, m.part.Title, m.lab.Number(), m.lab.Title))), ""}
+	bottom := []string{""}
+	if m.message != "" {
+		bottom = append(bottom, s.wrap(m.message)...)
+	}
+	bottom = append(bottom, m.bar(s), s.cut(m.headline()), s.cut(m.keys(s)))
+	room := max(1, s.Height-s.rows(top...)-s.rows(bottom...))
+	var lines []string
 	switch {
 	case m.list:
-		lines = append(lines, m.viewList(s, s.Height-len(lines)-6)...)
+		lines = m.viewList(s, room)
 	case m.run != nil:
-		lines = append(lines, m.viewRun(s)...)
+		lines = s.fit(m.viewRun(s), room)
 	default:
-		lines = append(lines, m.viewResult(s)...)
+		lines = s.fit(m.viewResult(s), room)
 	}
-	lines = append(lines, "")
-	if m.message != "" {
-		lines = append(lines, s.wrap(m.message)...)
-	}
-	return append(lines, m.bar(s), s.cut(m.headline()), s.cut(m.keys(s)))
+	return slices.Concat(top, lines, bottom)
 }
 
-func (m Model) viewRun(s Screen) []string {
+func (m Model) viewRun(s Screen) []block {
 	var ids []string
 	for _, p := range m.run.parts {
 		ids = append(ids, p.ID)
 	}
-	return []string{s.cut("please wait: running " + strings.Join(ids, ", ")),
-		s.cut(fmt.Sprintf("%d of %d tests done · %s", m.run.done, m.run.total, m.run.now))}
+	running := block{rankName, []string{s.cut("please wait: running " + strings.Join(ids, ", ")),
+		s.cut(fmt.Sprintf("%d of %d tests done · %s", m.run.done, m.run.total, m.run.now))}}
+	return append([]block{running}, m.viewPending(s, ids)...)
 }
 
-func (m Model) viewResult(s Screen) (lines []string) {
+// viewPending names the parts that a save has touched, and that were not run since, but for those that run now.
+func (m Model) viewPending(s Screen, running []string) []block {
+	pending := slices.DeleteFunc(slices.Clone(m.pending), func(id string) bool { return slices.Contains(running, id) })
+	if len(pending) == 0 {
+		return nil
+	}
+	return []block{{rankNow, append([]string{""}, s.hang("not run yet since a save: ", 4, strings.Join(pending, ", "))...)}}
+}
+
+func (m Model) viewResult(s Screen) []block {
+	var blocks []block
 	switch {
 	case m.fault != "":
-		lines = append(lines, s.style(bad, "the run did not come to an end: ")+m.fault, "", "grade doctor looks for what is missing; r runs again")
+		lines := s.hang(s.style(bad, "the run did not come to an end: "), 4, m.fault)
+		blocks = []block{{rankName, append(lines, "", s.cut("grade doctor looks for what is missing; r runs again"))}}
 	case m.result == nil:
-		lines = append(lines, "Save a file of the lab, or press r.")
+		blocks = []block{{rankName, []string{s.cut("Save a file of the lab, or press r.")}}}
 	case m.result.Labs[0].Refused != "":
-		lines = append(lines, m.viewRefusal(s, m.result.Labs[0])...)
+		blocks = m.viewRefusal(s, m.result.Labs[0])
 	case m.failure() != nil:
-		lines = append(lines, m.viewFailure(s)...)
+		blocks = m.viewFailure(s)
 	default:
-		lines = append(lines, m.viewPass(s)...)
+		blocks = []block{{rankName, m.viewPass(s)}}
 	}
+	blocks = append(blocks, m.viewPending(s, nil)...)
 	for _, text := range m.advice {
-		lines = append(lines, "")
-		lines = append(lines, s.wrap(s.style(strong, "advice:")+" "+text)...)
+		blocks = append(blocks, block{rankAdvice, append([]string{""}, s.hang(s.style(strong, "advice: "), 4, text)...)})
 	}
-	for _, h := range m.hints {
-		lines = append(lines, "")
-		lines = append(lines, s.wrap(s.style(strong, fmt.Sprintf("hint %d of %d:", h.Number, h.Of))+" "+h.Text)...)
+	for i, h := range m.hints {
+		worth := rankOld
+		if i == len(m.hints)-1 {
+			worth = rankNow
+		}
+		label := s.style(strong, fmt.Sprintf("hint %d of %d: ", h.Number, h.Of))
+		blocks = append(blocks, block{worth, append([]string{""}, s.hang(label, 4, h.Text)...)})
 	}
-	return lines
+	return blocks
 }
 
-func (m Model) viewRefusal(s Screen, lab result.Lab) []string {
-	lines := []string{s.style(bad, "not run: ") + lab.Refused}
+func (m Model) viewRefusal(s Screen, lab result.Lab) []block {
+	blocks := []block{{rankName, s.hang(s.style(bad, "not run: "), 4, lab.Refused)}}
 	for _, line := range lab.Compile[min(1, len(lab.Compile)):] {
-		lines = append(lines, "    "+line)
+		blocks = append(blocks, block{rankSeen, s.hang("    ", 8, line)})
 	}
-	return lines
+	return blocks
 }
 
-func (m Model) viewFailure(s Screen) []string {
+// ranks are the blocks of a failure; any other section is a note.
+var ranks = map[string]rank{
+	report.Headline: rankWhat, "rule": rankRule, "replay": rankReplay, "diagram": rankDiagram, "history": rankDiagram,
+	"faults": rankFaults, "seen": rankSeen, report.Record: rankRecord,
+}
+
+func (m Model) viewFailure(s Screen) []block {
 	t := m.failure()
-	lines := []string{s.style(bad, "failed: ") + fmt.Sprintf("%s (%d points)", t.Name, t.Max)}
-	return append(lines, strings.Split(strings.TrimRight(t.Failures[0].Text(), "\n"), "\n")...)
+	blocks := []block{{rankName, []string{s.style(bad, "failed: ") + s.cut(fmt.Sprintf("%s (%d points)", t.Name, t.Max))}}}
+	for _, section := range t.Failures[0].Sections() {
+		b := block{rank: rankNotes}
+		if known, ok := ranks[section.Label]; ok {
+			b.rank = known
+		}
+		for _, line := range section.Lines {
+			switch margin := len("    ") + report.LabelWidth; {
+			case b.rank == rankRecord:
+				b.lines = append(b.lines, s.cut(line))
+			case b.rank == rankReplay: // it is copied, so no line break of ours is in it
+				b.lines = append(b.lines, line)
+			case b.rank == rankWhat:
+				b.lines = append(b.lines, s.hang("", 4, line)...)
+			default:
+				b.lines = append(b.lines, s.hang(line[:margin], margin, line[margin:])...)
+			}
+		}
+		blocks = append(blocks, b)
+	}
+	return blocks
 }
 
 func (m Model) viewPass(s Screen) []string {
@@ -128,14 +154,19 @@ func (m Model) viewPass(s Screen) []string {
 	})
 	lines := []string{s.style(good, "passed: ") + fmt.Sprintf("all %d tests", tests)}
 	if skipped > 0 {
-		lines = []string{s.style(bad, "skipped: ") + fmt.Sprintf("%d of %d tests can not run on this machine", skipped, tests)}
+		lines = []string{s.style(bad, "skipped: ") + fmt.Sprintf("%d of %d tests cannot run on this machine", skipped, tests)}
 	}
 	for _, text := range m.finish {
 		lines = append(lines, "")
 		lines = append(lines, s.wrap(text)...)
 	}
 	if len(m.finish) == 0 && m.passes() {
-		lines = append(lines, "", fmt.Sprintf("Stay as long as you like. n goes on; grade solution %s shows the reference.", m.part.ID))
+		next := "Stay as long as you like. n goes on to the next part"
+		if course.HasSolutions(m.course.Root) {
+			next += fmt.Sprintf("; grade solution %s shows the reference", m.part.ID)
+		}
+		lines = append(lines, "")
+		lines = append(lines, s.wrap(next+".")...)
 	}
 	return lines
 }
@@ -230,7 +261,11 @@ func (m Model) viewList(s Screen, room int) (lines []string) {
 		if from+i == m.cursor {
 			at = ">"
 		}
-		line := s.cut(fmt.Sprintf("%s %s  %s  %3d points  %s", at, mark, p.part.ID, p.part.Points, p.part.Title))
+		title := p.part.Title
+		if slices.Contains(m.pending, p.part.ID) {
+			title += " (not run yet since a save)"
+		}
+		line := s.cut(fmt.Sprintf("%s %s  %s  %3d points  %s", at, mark, p.part.ID, p.part.Points, title))
 		if from+i == m.cursor {
 			line = s.style(strong, line)
 		}

@@ -28,7 +28,7 @@ type Options struct {
 // Run shows the screen until the student quits (nil) or the context ends (its
 // error), and leaves the terminal as it was.
 func Run(ctx context.Context, c *course.Course, o Options) error {
-	progress, err := learn.Load(c.Root)
+	progress, err := learn.Collect(c)
 	if err != nil {
 		return err
 	}
@@ -54,7 +54,7 @@ func Run(ctx context.Context, c *course.Course, o Options) error {
 		return err
 	}
 	defer t.close()
-	go Files(ctx, c, func(files []learn.File) { a.send(Saved{Files: files, At: time.Now()}) })
+	go Files(ctx, c, func(files []learn.File) { a.send(Saved{Files: files, At: time.Now()}) }, a.tested)
 	go readKeys(o.In, func(k Key) { a.send(Pressed{Key: k, At: time.Now()}) })
 	return a.loop(New(c, progress), t)
 }
@@ -82,6 +82,16 @@ func (a *app) send(msg Msg) {
 }
 
 func (a *app) step(p grade.Progress) { a.send(Stepped{Run: int(a.id.Load()), Step: p}) }
+
+// tested takes in what passed under plain go test.
+func (a *app) tested() {
+	progress, err := learn.Collect(a.course)
+	if err != nil {
+		a.send(Told{Text: err.Error()})
+		return
+	}
+	a.send(Tested{Progress: progress})
+}
 
 // loop paints, waits for something to happen, and does what follows from it.
 func (a *app) loop(m Model, t *terminal) error {

@@ -7,10 +7,10 @@ import (
 )
 
 // EventualOptions say how an Eventual works. No bound on delays is among them:
-// there is one after some time, but nobody knows when and how large.
+// there is one after some time, but no node knows when and how large.
 type EventualOptions struct {
 	Period  time.Duration // how often a node makes itself heard, or asks
-	Initial time.Duration // the time-out to begin with
+	Initial time.Duration // the timeout to begin with
 	// Changed is told of every change of mind, once and in order. It returns at
 	// once and does not call the Eventual. It may be nil.
 	Changed func(Change)

@@ -10,7 +10,7 @@ import (
 // ErrSilent says that a peer has not answered in time.
 var ErrSilent = errors.New("the peer is silent")
 
-// A Caller notices that a peer has crashed at the moment at which somebody
+// A Caller notices that a peer has crashed at the time at which a caller
 // wants something of it, and not before: it needs no traffic in the
 // background.
 type Caller struct{}

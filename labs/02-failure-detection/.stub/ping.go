@@ -16,7 +16,7 @@ type ProberOptions struct {
 }
 
 // A Prober suspects the peers that leave a ping without an answer. Where no
-// round trip takes longer than the time-out (the synchronous model) it is a
+// round trip takes longer than the timeout (the synchronous model) it is a
 // perfect detector: see rules 2 to 4 of the README.
 type Prober struct{}
 

@@ -71,7 +71,7 @@ func (h *Heartbeat) Suspects(peer labrpc.NodeID) bool {
 	return ok && s.suspected
 }
 
-// send sleeps until each beat's own moment, so that nothing adds up.
+// send sleeps until each beat's own time, so that nothing adds up.
 func (h *Heartbeat) send() {
 	for n := int64(0); h.node.Context().Err() == nil; n++ {
 		time.Sleep(time.Until(h.start.Add(time.Duration(n) * h.opts.Period)))

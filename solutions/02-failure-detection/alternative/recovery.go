@@ -11,7 +11,7 @@ import (
 
 // RecoveryOptions say how a Recovery works.
 type RecoveryOptions struct {
-	Period time.Duration // from one sign of life to the next
+	Period time.Duration // from one heartbeat to the next
 	Delay  time.Duration // no message takes longer; only a second copy may
 	// Saw is told what becomes of the peers, in order. It returns at once and does
 	// not call the Recovery. It may be nil.

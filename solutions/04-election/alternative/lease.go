@@ -31,7 +31,7 @@ type LeaseRequest struct{}
 type LeaseReply struct {
 	Granted bool
 	Token   int           // from 1
-	TTL     time.Duration // how long the lease lasts, from the moment of the grant
+	TTL     time.Duration // how long the lease lasts, from the grant
 }
 
 // NewLessor makes the node grant leases of the given length. It returns at once. All
@@ -88,7 +88,7 @@ type Client struct {
 	lessor, store labrpc.NodeID
 }
 
-// ClientOptions say whom a client talks to.
+// ClientOptions say to which store a client talks.
 type ClientOptions struct {
 	Lessor, Store labrpc.NodeID
 }

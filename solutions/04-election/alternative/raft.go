@@ -21,7 +21,7 @@ type Raft struct {
 	st       State
 	vote     ballotRecord
 	heard    time.Time
-	patience time.Duration
+	timeout  time.Duration
 	lastBeat time.Time
 	yes      map[labrpc.NodeID]bool
 }
@@ -113,10 +113,10 @@ func (r *Raft) onTick() {
 		if time.Since(r.lastBeat) >= r.opts.Heartbeat {
 			r.beat()
 		}
-	case time.Since(r.heard) >= r.patience:
+	case time.Since(r.heard) >= r.timeout:
 		r.rest()
 		r.heard = r.heard.Add(-r.opts.ElectionTimeout) // we are as ready to vote as to stand
-		r.patience += r.opts.ElectionTimeout
+		r.timeout += r.opts.ElectionTimeout
 		r.preVote()
 	}
 }
@@ -124,7 +124,7 @@ func (r *Raft) onTick() {
 // rest begins a new wait.
 func (r *Raft) rest() {
 	r.heard = time.Now()
-	r.patience = r.opts.ElectionTimeout + time.Duration(r.node.Rand().Int64N(int64(r.opts.ElectionTimeout)))
+	r.timeout = r.opts.ElectionTimeout + time.Duration(r.node.Rand().Int64N(int64(r.opts.ElectionTimeout)))
 }
 
 func (r *Raft) enough(votes int) bool { return 2*votes > len(r.node.Peers())+1 }

@@ -26,7 +26,7 @@ type Coordinator struct {
 	views    map[string]view
 }
 
-// A view is what is known of a key as of some moment.
+// A view is what is known of a key as of some instant.
 type view struct {
 	cell  Cell
 	since time.Time

@@ -16,7 +16,7 @@ type Session struct {
 	node    *labrpc.Node
 	servers []labrpc.NodeID
 	reads   labrpc.NodeID
-	writes  int // whom to try next, a place in servers
+	writes  int // the index in servers of the server to try next
 	newest  int // the latest version seen
 }
 

@@ -58,7 +58,7 @@ type index struct {
 	report *Report
 }
 
-// newIndex reads the history. The error is about a history that can not be judged.
+// newIndex reads the history. The error is about a history that cannot be judged.
 func newIndex(h *History, report *Report) (*index, error) {
 	ix := &index{h: h, id: map[string]int32{}, writer: map[keyValue]int32{}, in: make([]bool, len(h.Txns)), report: report}
 	if err := ix.collectWrites(); err != nil {

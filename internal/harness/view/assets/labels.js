@@ -182,7 +182,7 @@ function describe(app, s, put) {
     case "crashed":
       return put(s.lane, { step: s, say: () => "✖ crashed" + (s.reason ? ": " + printable(s.reason) : ""), bad: true });
     case "stopped":
-      return put(s.lane, { step: s, say: () => "✖ stopped for ever", bad: true });
+      return put(s.lane, { step: s, say: () => "✖ stopped forever", bad: true });
     case "paused":
       return put(s.lane, { step: s, say: () => "‖ paused " + printable(s.value), bad: true });
     case "resumed":

@@ -88,7 +88,7 @@ function sentence(s) {
     case "clock": return `the clock of ${who}: ${printable(s.value)}`;
     case "paused": return `${who} paused for ${printable(s.value)}`;
     case "started": return s.inc > 1 ? `${who} restarted, incarnation ${s.inc}` : `${who} started`;
-    case "stopped": return `${who} stopped for ever`;
+    case "stopped": return `${who} stopped forever`;
     case "resumed": return `${who} goes on`;
     case "called": return `${who} called ${printable(s.value)}`;
     case "returned": return `${who}'s ${s.op ? printable(s.op.what) : printable(s.name)} returned ${printable(s.value)}`;

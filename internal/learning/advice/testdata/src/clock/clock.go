@@ -22,7 +22,7 @@ type server struct {
 
 func (s *server) wrong() {
 	labrpc.Handle(s.node, "lease", func(labrpc.NodeID, Stamp) Grant {
-		return Grant{Until: time.Now().Add(time.Second)} // want `a moment of time.Now leaves this node, in a message or a record`
+		return Grant{Until: time.Now().Add(time.Second)} // want `a reading of time.Now leaves this node, in a message or a record`
 	})
 	labrpc.Send(s.node, 2, "stamp", Stamp{At: time.Now()}) // want `leaves this node, in a message or a record`
 	labrpc.Send(s.node, 2, "now", time.Now())              // want `leaves this node`

@@ -1,0 +1,71 @@
+package course
+
+import (
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+)
+
+var partName = regexp.MustCompile(`^0?(\d+)[A-Za-z]$`)
+
+// unknown says that no lab or part has a name, and which names there are: those of its lab, those that are near, or all.
+func (c *Course) unknown(name string) error {
+	if number := partName.FindStringSubmatch(name); number != nil {
+		for _, l := range c.Labs {
+			if strings.TrimLeft(l.Number(), "0") == number[1] {
+				var ids []string
+				for _, p := range l.Parts {
+					ids = append(ids, p.ID)
+				}
+				return fmt.Errorf("course: no part is named %q; %s has %s", name, l.ID, strings.Join(ids, ", "))
+			}
+		}
+	}
+	if near := c.near(name); near != "" {
+		return fmt.Errorf("course: no lab or part is named %q; did you mean %s?", name, near)
+	}
+	return fmt.Errorf("course: no lab or part is named %q; there are %s", name, c.describe())
+}
+
+// near is the name of a lab that a person who typed the given one may have meant; "" if there is none.
+func (c *Course) near(name string) string {
+	best, least := "", max(1, len(name)/3)+1
+	if len(name) < 4 { // too short to be like one name more than like others
+		return ""
+	}
+	for _, l := range c.Labs {
+		for _, known := range []string{l.ID[3:], l.Package, l.ID} {
+			if d := distance(strings.ToLower(name), known); d < least {
+				best, least = known, d
+			}
+		}
+	}
+	return best
+}
+
+// distance is how many letters must be added, removed, replaced, or exchanged with their neighbour, to make b of a.
+func distance(a, b string) int {
+	rows := make([][]int, len(a)+1)
+	for i := range rows {
+		rows[i] = make([]int, len(b)+1)
+		rows[i][0] = i
+	}
+	for j := range rows[0] {
+		rows[0][j] = j
+	}
+	for i := range a {
+		for j := range b {
+			cost := 1
+			if a[i] == b[j] {
+				cost = 0
+			}
+			d := slices.Min([]int{rows[i][j+1] + 1, rows[i+1][j] + 1, rows[i][j] + cost})
+			if i > 0 && j > 0 && a[i] == b[j-1] && a[i-1] == b[j] {
+				d = min(d, rows[i-1][j-1]+1)
+			}
+			rows[i+1][j+1] = d
+		}
+	}
+	return rows[len(a)][len(b)]
+}
