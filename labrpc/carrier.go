@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"reflect"
+	"unsafe"
 )
 
 // A Carrier connects the nodes of one network that run in several processes ([Options.Carrier]). Student code sees no
@@ -120,7 +121,7 @@ func (net *Network) arriveReply(p Packet) error {
 	if c == nil || c.node.ID() != p.To {
 		return nil // late: its call has ended
 	}
-	m := &message{kind: Reply, from: p.From, to: p.To, method: p.Method, number: p.Number, id: p.ID, replyTo: p.ReplyTo, call: c, plan: want}
+	m := newArrived(p, want, c)
 	err := refusal(p)
 	if err == nil {
 		err = m.decode(p)
@@ -145,13 +146,15 @@ func (net *Network) arriveAt(p Packet) error {
 		return nil
 	}
 	h := n.handler(p.Method)
-	m := &message{kind: p.Kind, from: p.From, to: p.To, method: p.Method, number: p.Number, id: p.ID, plan: planFor(reflect.TypeFor[struct{}]())}
+	expected := reflect.TypeFor[struct{}]()
 	if h != nil {
-		m.plan = planFor(h.arg)
+		expected = h.arg
 	}
+	var call *pendingCall
 	if p.Kind == Request {
-		m.call = new(pendingCall) // in another process: deliver hands the reply to the carrier
+		call = new(pendingCall) // in another process: deliver hands the reply to the carrier
 	}
+	m := newArrived(p, planFor(expected), call)
 	err := h.accepts(n, m)
 	if err == nil {
 		err = m.decode(p)
@@ -172,6 +175,23 @@ func (net *Network) arriveAt(p Packet) error {
 	return nil
 }
 
+// newArrived makes the message that a packet carries, without its body.
+//
+//go:norace
+func newArrived(p Packet, expected *plan, c *pendingCall) *message {
+	m := new(message)
+	m.kind = p.Kind
+	m.from = p.From
+	m.to = p.To
+	m.method = p.Method
+	m.number = p.Number
+	m.id = p.ID
+	m.replyTo = p.ReplyTo
+	m.plan = expected
+	m.call = c
+	return m
+}
+
 // arrive delivers a message of another process. The caller holds net.mu.
 func (net *Network) arrive(m *message) {
 	m.stream = net.links[m.from][m.to].stream(net.opts.Seed, m.method, m.kind)
@@ -190,7 +210,8 @@ func (m *message) decode(p Packet) error {
 	if err := Unmarshal(p.Body, v.Interface()); err != nil {
 		return fail(err)
 	}
-	m.body = v.UnsafePointer()
+	m.setBody(v.UnsafePointer())
+	raceRelease(unsafe.Pointer(m.plan)) // the receiver may read what was decoded: see message.acquire
 	return nil
 }
 
