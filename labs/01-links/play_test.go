@@ -141,7 +141,7 @@ func (m *linkCluster) deliveries(from, to labrpc.NodeID) (n int) {
 // reached is how many packets of one node have reached another.
 func (m *linkCluster) reached(from, to labrpc.NodeID) int { return m.packets(from, to).Delivered }
 
-// atOnce reports whether n2 has delivered so many messages of n1 between two moments at which the person chose.
+// atOnce reports whether n2 has delivered so many messages of n1 between two instants at which the person chose.
 func (m *linkCluster) atOnce(n int) func() bool {
 	before, done := 0, false
 	return func() bool {
