@@ -16,22 +16,21 @@ import (
 )
 
 const (
-	ruleOneOutcome   = "all participants of a transaction have the same outcome, Run returns no other, and an outcome never changes (rule 25; Gray 1978)"
-	ruleAllYes       = "a transaction commits only if every participant has voted yes or read-only in it (rule 26; Gray 1978)"
-	ruleVote         = "a participant votes once, and its vote yes and the work are on its disk before the vote leaves (rule 27; Gray 1978)"
-	ruleInDoubt      = "a participant in doubt calls neither Commit nor Abort and keeps its locks until it learns the outcome (rule 28; Bernstein, Hadzilacos, Goodman §7.4)"
-	ruleLearns       = "a participant in doubt has the outcome within 2s after a node that knows the outcome is up and connected to it (rule 29; Bernstein, Hadzilacos, Goodman §7.4)"
-	rulePresumed     = "a coordinator without a decision on its disk says that the transaction has aborted, except while Run is under way (rule 30; Mohan, Lindsay, Obermarck 1986)"
-	ruleForgets      = "a coordinator keeps a decision to commit until every participant that voted yes has it on disk, and then forgets it (rule 31; Mohan, Lindsay, Obermarck 1986)"
-	ruleCost         = "a calm commit costs at most 4 messages and 2 disk writes per participant, 1 write at the coordinator until Run returns and 2 in all; at rest no node sends (rule 32; Mohan, Lindsay, Obermarck 1986)"
-	ruleReadOnly     = "a participant that votes read-only calls Release at its vote, sends and receives 2 messages, and writes nothing (rule 33; Mohan, Lindsay, Obermarck 1986)"
-	ruleRunReturns   = "Run returns Aborted at a vote no or when its context ends, Committed when all have voted for it, and an error when its node crashes (rule 34)"
-	ruleApart        = "a Prepare that takes long delays no other transaction (rule 35)"
-	learnLimit       = 2 * time.Second        // rule 29
-	calmRun          = 100 * time.Millisecond // rule 34
-	runReturn        = 10 * time.Millisecond  // rule 34, for a context that has ended
-	coordinatorNode  = labrpc.NodeID(1)
-	coordinatorCrash = "the coordinator crashed"
+	ruleOneOutcome  = "all participants of a transaction have the same outcome, Run returns no other, and an outcome never changes (rule 25; Gray 1978)"
+	ruleAllYes      = "a transaction commits only if every participant has voted yes or read-only in it (rule 26; Gray 1978)"
+	ruleVote        = "a participant votes once, and its vote yes and the work are on its disk before the vote leaves (rule 27; Gray 1978)"
+	ruleInDoubt     = "a participant in doubt calls neither Commit nor Abort and keeps its locks until it learns the outcome (rule 28; Bernstein, Hadzilacos, Goodman §7.4)"
+	ruleLearns      = "a participant in doubt has the outcome within 2s after a node that knows the outcome is up and connected to it (rule 29; Bernstein, Hadzilacos, Goodman §7.4)"
+	rulePresumed    = "a coordinator without a decision on its disk says that the transaction has aborted, except while Run is under way (rule 30; Mohan, Lindsay, Obermarck 1986)"
+	ruleForgets     = "a coordinator keeps a decision to commit until every participant that voted yes has it on disk, and then forgets it (rule 31; Mohan, Lindsay, Obermarck 1986)"
+	ruleCost        = "a calm commit costs at most 4 messages and 2 disk writes per participant, 1 write at the coordinator until Run returns and 2 in all; at rest no node sends (rule 32; Mohan, Lindsay, Obermarck 1986)"
+	ruleReadOnly    = "a participant that votes read-only calls Release at its vote, sends and receives 2 messages, and writes nothing (rule 33; Mohan, Lindsay, Obermarck 1986)"
+	ruleRunReturns  = "Run returns Aborted at a vote no or when its context ends, Committed when all have voted for it, and an error when its node crashes (rule 34)"
+	ruleApart       = "a Prepare that takes long delays no other transaction (rule 35)"
+	learnLimit      = 2 * time.Second        // rule 29
+	calmRun         = 100 * time.Millisecond // rule 34
+	runReturn       = 10 * time.Millisecond  // rule 34, for a context that has ended
+	coordinatorNode = labrpc.NodeID(1)
 )
 
 // A commitCluster is a coordinator, n1, and participants, the other nodes, whose resources are the test's. It checks rules 25 to 28 at
@@ -380,7 +379,6 @@ func outcomeCall(o Outcome) string {
 type commitRun struct {
 	mu      sync.Mutex
 	done    bool
-	at      time.Duration
 	outcome Outcome
 	err     error
 }
@@ -421,7 +419,7 @@ func (c *commitCluster) run(tx TxID, limit time.Duration) *commitRun {
 		}
 		call.mu.Lock()
 		defer call.mu.Unlock()
-		call.done, call.at, call.outcome, call.err = true, c.s.Net.Now(), outcome, err
+		call.done, call.outcome, call.err = true, outcome, err
 	}()
 	return call
 }
@@ -554,16 +552,16 @@ func (c *commitCluster) unsettled() *labtest.Violation {
 func (c *commitCluster) keepsLock(id labrpc.NodeID) *labtest.Violation {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	locks := c.resources[id].locks
-	for _, key := range slices.Sorted(maps.Keys(locks)) {
-		holder := locks[key]
-		rule := ruleLearns
-		if c.resources[id].prepared[holder] == VoteReadOnly {
-			rule = ruleReadOnly
-		}
-		return breach(rule, "%v still holds the locks of %s", id, holder)
+	r := c.resources[id]
+	keys := slices.Sorted(maps.Keys(r.locks))
+	if len(keys) == 0 {
+		return nil
 	}
-	return nil
+	rule, holder := ruleLearns, r.locks[keys[0]]
+	if r.prepared[holder] == VoteReadOnly {
+		rule = ruleReadOnly
+	}
+	return breach(rule, "%v still holds the locks of %s", id, holder)
 }
 
 // has checks the outcome at every participant that voted yes.
