@@ -577,7 +577,7 @@ func (c *commitCluster) has(tx TxID, want Outcome) {
 	}
 }
 
-// isSilent checks that nobody sends when nothing is left to do.
+// isSilent checks that no node sends when nothing is left to do.
 func (c *commitCluster) isSilent() {
 	before := c.s.Net.Stats(labrpc.Match{}).Sent
 	c.s.Run(time.Minute)

@@ -55,7 +55,7 @@ type Tx interface {
 	Abort()
 }
 
-// A Disk is the disk of a store of part 7A or 7B: that of its node, except that Save and Delete take time.
+// A Disk is the disk of a store of part 7A or 7B. It is the node's disk, except that Save and Delete take time.
 // A write is durable when Save or Delete returns nil, and one write is atomic. An error says that the node has crashed.
 //
 // Do not hold a sync.Mutex while you call Save or Delete: virtual time stands still while another goroutine waits for the mutex.
