@@ -312,7 +312,9 @@ func (d *db) crashEndsCalls() {
 	for range 3 {
 		writer, reader, second := d.beginTx(), d.beginTx(), d.beginTx()
 		writer.put("x", "2")
-		calls := []*call{reader.goGet("x"), second.goPut("x", "3")}
+		calls := []*call{reader.goGet("x")}
+		d.run(time.Microsecond)
+		calls = append(calls, second.goPut("x", "3"))
 		d.run(time.Millisecond)
 		d.disk.setLatency(time.Minute)
 		calls = append(calls, writer.goCommit())

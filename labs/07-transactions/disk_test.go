@@ -39,15 +39,16 @@ func (d *slowDisk) commitTime(all ...*txn) (sum time.Duration) {
 	return sum
 }
 
-// wait waits as long as a write takes: with the name of the record it differs a little, so that no two writes end in one instant.
+// wait waits as long as a write takes: with the name of the record it differs, so that hardly ever two writes end in one instant. Which of them were
+// first would not follow from the seed.
 func (d *slowDisk) wait(name string) {
 	d.mu.Lock()
 	latency := cmp.Or(d.latency, diskLatency)
 	d.mu.Unlock()
-	h := fnv.New32a()
+	h := fnv.New64a()
 	_, _ = h.Write([]byte(name))
 	select {
-	case <-time.After(latency + time.Duration(h.Sum32()%1000)):
+	case <-time.After(latency + time.Duration(h.Sum64()%900_001)):
 	case <-d.ctx.Done():
 	}
 }

@@ -178,6 +178,7 @@ func TestNoStarvation7A(t *testing.T) {
 				for j, t := range later {
 					if j+2 < len(later) && !t.ended() && t.busy.over() {
 						t.goCommit()
+						d.run(time.Microsecond)
 					}
 				}
 				if len(later) == 10 && !before.ended() {

@@ -194,7 +194,9 @@ func TestPhantom7A(t *testing.T) {
 		first, second := d.beginTx(), d.beginTx()
 		first.finds(ruleSerial7A, "p", "q", "")
 		second.finds(ruleSerial7A, "p", "q", "")
-		one, two := first.goPut("p1", "1"), second.goPut("p2", "1")
+		one := first.goPut("p1", "1")
+		d.run(time.Microsecond)
+		two := second.goPut("p2", "1")
 		d.run(deadlockIn)
 		if one.over() && two.over() && !one.aborted() && !two.aborted() {
 			s.Failf(ruleSerial7A, "%s and %s both found no key in the range, and both put one into it by %v, want one of them to wait", first.name, second.name, brief(s.Net.Now()))

@@ -171,7 +171,7 @@ func TestCommitsAtOnce7B(t *testing.T) {
 			small.put("b00", fmt.Sprint(round))
 			small.put("b11", fmt.Sprint(round))
 			calls := []*call{large.goCommit()}
-			d.run(time.Duration(s.Rand().IntN(5000)) * time.Microsecond)
+			d.run(time.Duration(1+s.Rand().IntN(5000)) * time.Microsecond)
 			calls = append(calls, small.goCommit())
 			type seen struct {
 				t           *txn

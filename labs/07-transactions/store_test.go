@@ -14,7 +14,7 @@ import (
 )
 
 const (
-	diskLatency = time.Millisecond      // of a write, and less than a microsecond more
+	diskLatency = time.Millisecond      // of a write, and up to 0.9ms more
 	quickly     = 20 * time.Millisecond // in which a call returns that does not wait
 	perKey      = 5 * time.Millisecond  // and Commit takes for each key
 	soon        = 100 * time.Millisecond

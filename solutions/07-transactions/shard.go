@@ -72,24 +72,33 @@ func (s *Shard) Raft() *replication.Raft { return s.raft }
 
 // execute executes a command. A read that meets a lock waits for its end, for a while.
 func (s *Shard) execute(from labrpc.NodeID, c shardCommand) shardReply {
-	timeout := time.NewTimer(shardLockWait)
-	defer timeout.Stop()
+	deadline := time.Now().Add(shardLockWait)
 	for {
 		s.mu.Lock()
 		unlocked := s.unlocked
 		s.mu.Unlock()
 		reply := s.propose(c)
-		if reply.Result.Outcome != outcomeLocked {
+		if !reply.Served || reply.Result.Outcome != outcomeLocked || !s.await(unlocked, deadline) {
 			return reply
-		}
-		select {
-		case <-unlocked:
-		case <-timeout.C:
-			return reply
-		case <-s.node.Context().Done():
-			return shardReply{}
 		}
 	}
+}
+
+// await waits until a transaction ends, and reports whether one did before the deadline.
+func (s *Shard) await(unlocked <-chan struct{}, deadline time.Time) bool {
+	left := time.Until(deadline)
+	if left <= 0 {
+		return false // a select would choose at random if one has ended too
+	}
+	timeout := time.NewTimer(left)
+	defer timeout.Stop()
+	select {
+	case <-unlocked:
+		return true
+	case <-timeout.C:
+	case <-s.node.Context().Done():
+	}
+	return false
 }
 
 // propose puts a command into the log and waits until it is applied.

@@ -61,7 +61,7 @@ func (s *Shard) overdue() []uint64 {
 	})
 }
 
-// unfinished reports whether a transaction has locks here, or was committed here and other groups may not know. The
+// unfinished reports whether a transaction has locks here, or was committed here and others may not know. The
 // caller holds s.mu.
 func (s *Shard) unfinished(txn uint64) bool {
 	_, open := s.state.Open[txn]

@@ -210,12 +210,12 @@ func (c *ShardClient) abort(p shardPlan) {
 	_, _ = c.groups.askAll(ctx, p.groups, func(int) shardCommand { return shardCommand{Op: opAbort, Txn: p.txn} })
 }
 
-// settle tells the other groups that a transaction was committed. If it fails, the home group does so when the lease is over.
+// settle tells the other groups that a transaction was committed, and then the home group that all know. If it fails, the home group does so when the lease is over.
 func (c *ShardClient) settle(p shardPlan, at uint64) {
 	ctx, cancel := context.WithTimeout(c.node.Context(), c.layout.Lease)
 	defer cancel()
 	others := slices.DeleteFunc(slices.Clone(p.groups), func(g int) bool { return g == p.home })
-	if len(others) > 0 && c.groups.commitAt(ctx, others, p.txn, at) == nil {
+	if c.groups.commitAt(ctx, others, p.txn, at) == nil {
 		_, _ = c.groups.ask(ctx, p.home, shardCommand{Op: opSettle, Txn: p.txn})
 	}
 }

@@ -38,7 +38,7 @@ const (
 	opLock                         // lock the keys of a transaction, and keep its writes
 	opCommit                       // make the writes take effect, and unlock
 	opAbort                        // drop the writes, and unlock
-	opSettle                       // all groups know the outcome
+	opSettle                       // all groups and the client know the outcome
 )
 
 // A shardWrite is one write of a transaction.
@@ -100,8 +100,8 @@ type shardOpen struct {
 // A shardEnding is how a transaction ended.
 type shardEnding struct {
 	At uint64 // 0: aborted
-	// Tell has the groups that may not know yet, in the group that has decided to commit. Until they do, this must
-	// not be dropped: they could not tell a commit that is forgotten from one that never was.
+	// Tell has the groups that took part, in the group that has decided to commit, until all of them and the client know.
+	// Until then this must not be dropped: they could not tell a commit that is forgotten from one that never was.
 	Tell []int
 }
 
@@ -211,7 +211,7 @@ func (s *shardState) commit(group int, c shardCommand) shardResult {
 	}
 	end := shardEnding{At: c.At}
 	if open.Home == group {
-		end.Tell = slices.DeleteFunc(slices.Clone(open.Groups), func(g int) bool { return g == group })
+		end.Tell = open.Groups
 	}
 	s.end(c.Txn, end)
 	return end.result()
@@ -256,7 +256,7 @@ func (s *shardState) setLock(key string, l shardLock) {
 	s.Locks[key] = l
 }
 
-// drop drops the oldest endings that no group asks for any more.
+// drop drops the oldest endings for which nothing asks any more.
 func (s *shardState) drop() {
 	for _, txn := range slices.Sorted(maps.Keys(s.Ended)) {
 		if len(s.Ended) <= shardRecords {

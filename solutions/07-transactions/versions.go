@@ -3,6 +3,7 @@ package transactions
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -225,7 +226,7 @@ func (tx *versionTx) end(why error) {
 // transaction has read must be as it was, too: then it might as well have done everything now. The caller holds store.mu.
 func (tx *versionTx) conflict() (string, uint64) {
 	s := tx.store
-	for key := range tx.writes {
+	for _, key := range slices.Sorted(maps.Keys(tx.writes)) {
 		if at := s.changed(key); at > tx.snapshot {
 			return key, at
 		}
@@ -233,7 +234,7 @@ func (tx *versionTx) conflict() (string, uint64) {
 	if s.level == SnapshotIsolation {
 		return "", 0
 	}
-	for key := range s.versions {
+	for _, key := range slices.Sorted(maps.Keys(s.versions)) {
 		at := s.changed(key)
 		if at > tx.snapshot && slices.ContainsFunc(tx.reads, keySpan(key).overlaps) {
 			return key, at
