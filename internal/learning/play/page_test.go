@@ -63,6 +63,30 @@ func TestAddressOpensTheSchedule(t *testing.T) {
 	require.Equal(t, 0, b.depth())
 }
 
+// A schedule that somebody has printed is opened from the field; one of another test, and one that is none, are refused with the reason.
+func TestPasteASchedule(t *testing.T) {
+	b := open(t, "4C.html")
+	paste := func(text string) {
+		t.Helper()
+		eval[bool](b, fmt.Sprintf(`(() => { const f = document.querySelector("#share input"); f.value = %q; f.dispatchEvent(new Event("input")); f.dispatchEvent(new KeyboardEvent("keydown", { key: "Enter", bubbles: true })); return true; })()`, text))
+		b.idle()
+	}
+	status := func() string { return eval[string](b, `document.getElementById("status").textContent`) }
+	paste("LABS_SEED=3 LABS_SCHEDULE=w.d1.w go test -race -run 'TestAnySchedule4C$' ./labs/04-election")
+	b.until(`play.game.at.depth === 3`, "the schedule is open")
+	require.Equal(t, 3, eval[int](b, `play.game.seed`))
+	require.Contains(t, eval[string](b, `location.hash`), "seed=3")
+	paste("LABS_SEED=3 LABS_SCHEDULE=w go test -race -run 'TestPlay5C$' ./labs/05-replication")
+	b.until(`document.getElementById("status").textContent.includes("TestPlay5C")`, "the page refuses it")
+	require.Equal(t, 3, b.depth())
+	paste("w.d0.q7")
+	b.until(`document.getElementById("status").textContent.includes("step 3 of the schedule")`, "the page refuses it")
+	require.Contains(t, status(), `"q7"`)
+	paste("w.w")
+	b.until(`play.game.at.depth === 2`, "the schedule is open")
+	require.Equal(t, 1, eval[int](b, `play.game.seed`))
+}
+
 // eval2 returns the value of a promise.
 func eval2(b *tab, expression string) bool {
 	b.t.Helper()

@@ -114,9 +114,7 @@ async function open(game, seed, schedule) {
     game.busy = false;
   }
   if (!reply.positions || !reply.positions.length) {
-    say(game, reply.error || "this schedule cannot be played");
-    byID("share").querySelector("input").setCustomValidity(reply.error || "");
-    byID("share").querySelector("input").reportValidity();
+    refuse(game, reply.error || "this schedule cannot be played");
     return;
   }
   hang(game, seed, schedule, reply);
