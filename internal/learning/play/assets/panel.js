@@ -34,12 +34,22 @@ function drawMoves(game, possible) {
     { disabled: !possible || !(at.position.actions || []).includes(k) })));
 }
 
+const ROWS = 40; // messages that are shown unless the person asks for all
+
 function drawMessages(game, possible) {
   const list = possible ? messagesOf(game) : [];
+  if (list.length <= ROWS) game.all = false;
+  const most = game.all || game.cursor >= ROWS ? list.length : ROWS;
   game.cursor = Math.max(0, Math.min(game.cursor, list.length - 1));
   byID("no-messages").hidden = list.length > 0 || !possible;
   const held = byID("messages").contains(document.activeElement);
-  byID("messages").replaceChildren(...list.map((m, k) => messageRow(game, m, k)));
+  byID("messages").replaceChildren(...list.slice(0, most).map((m, k) => messageRow(game, m, k)));
+  if (most < list.length) {
+    byID("messages").append(make("li", { class: "moves" }, button(`Show ${list.length - most} more messages`, "", () => {
+      game.all = true;
+      drawMessages(game, true);
+    })));
+  }
   if (held) byID("messages").focus({ preventScroll: true });
 }
 
