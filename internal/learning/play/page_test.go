@@ -330,34 +330,3 @@ func TestCodeIsSmall(t *testing.T) {
 	}
 	require.Less(t, total, int64(15<<20))
 }
-
-// A step is drawn soon, also when much has happened, and so is the way back. The limits are three times those that a free machine keeps: the
-// best of several is compared, for others may use this one.
-func TestStepsAreFast(t *testing.T) {
-	timed := func(b *tab, act string) (best float64) {
-		t.Helper()
-		best = 1e9
-		for range 5 {
-			took, err := chromedp.Run(b.ctx, chromedp.Evaluate[float64](fmt.Sprintf(
-				`(async () => { const before = performance.now(); await (%s); return performance.now() - before; })()`, act), chromedp.EvalAwaitPromise))
-			require.NoError(t, err)
-			best = min(best, took)
-		}
-		return best
-	}
-	for _, tc := range []struct {
-		rounds int
-		limit  float64 // milliseconds
-	}{{150, 50}, {1500, 150}} {
-		schedule := strings.TrimSuffix(strings.Repeat("w.d0.x0.", tc.rounds), ".")
-		b := open(t, "5C.html#s="+schedule)
-		require.Equal(t, 3*tc.rounds, b.depth())
-		events := eval[int](b, `play.game.events.count`)
-		step := timed(b, `play.take("w")`)
-		back := timed(b, `(() => { let s = play.game.at; for (let k = 0; k < 400 && s.parent; k++) s = s.parent; play.goTo(s); })()`)
-		again := timed(b, `play.take("p1")`)
-		t.Logf("%d events: a step %.0f ms, back 400 steps %.0f ms, the first new step from there %.0f ms", events, step, back, again)
-		require.Less(t, step, 3*tc.limit, "a step at %d events", events)
-		require.Less(t, back, 3*300.0, "back at %d events", events)
-	}
-}
