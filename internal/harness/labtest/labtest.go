@@ -11,7 +11,7 @@
 //		})
 //	}
 //
-// A test calls Run, Once or Explore once, and not in a t.Run of its own: the grader expects one result under the test's name.
+// A test calls Run, Once, Explore or Play once, and not in a t.Run of its own: the grader expects one result under the test's name.
 //
 // # Seeds
 //

@@ -63,6 +63,30 @@ func TestAddressOpensTheSchedule(t *testing.T) {
 	require.Equal(t, 0, b.depth())
 }
 
+// A schedule that somebody has printed is opened from the field; one of another test, and one that is none, are refused with the reason.
+func TestPasteASchedule(t *testing.T) {
+	b := open(t, "4C.html")
+	paste := func(text string) {
+		t.Helper()
+		eval[bool](b, fmt.Sprintf(`(() => { const f = document.querySelector("#share input"); f.value = %q; f.dispatchEvent(new Event("input")); f.dispatchEvent(new KeyboardEvent("keydown", { key: "Enter", bubbles: true })); return true; })()`, text))
+		b.idle()
+	}
+	status := func() string { return eval[string](b, `document.getElementById("status").textContent`) }
+	paste("LABS_SEED=3 LABS_SCHEDULE=w.d1.w go test -race -run 'TestAnySchedule4C$' ./labs/04-election")
+	b.until(`play.game.at.depth === 3`, "the schedule is open")
+	require.Equal(t, 3, eval[int](b, `play.game.seed`))
+	require.Contains(t, eval[string](b, `location.hash`), "seed=3")
+	paste("LABS_SEED=3 LABS_SCHEDULE=w go test -race -run 'TestPlay5C$' ./labs/05-replication")
+	b.until(`document.getElementById("status").textContent.includes("TestPlay5C")`, "the page refuses it")
+	require.Equal(t, 3, b.depth())
+	paste("w.d0.q7")
+	b.until(`document.getElementById("status").textContent.includes("step 3 of the schedule")`, "the page refuses it")
+	require.Contains(t, status(), `"q7"`)
+	paste("w.w")
+	b.until(`play.game.at.depth === 2`, "the schedule is open")
+	require.Equal(t, 1, eval[int](b, `play.game.seed`))
+}
+
 // eval2 returns the value of a promise.
 func eval2(b *tab, expression string) bool {
 	b.t.Helper()
@@ -305,34 +329,4 @@ func TestCodeIsSmall(t *testing.T) {
 		total += info.Size()
 	}
 	require.Less(t, total, int64(15<<20))
-}
-
-// A step is drawn soon, also when much has happened, and so is the way back. The times are those that the page's own thread works; they are
-// far above what a free machine needs.
-func TestStepsAreFast(t *testing.T) {
-	b := open(t, "5C.html")
-	b.do(chromedp.Evaluate[chromedp.Void](`(() => { window.until = async (events) => { while (play.game.events.count < events) {
-		const pending = play.game.at.position.pending || [];
-		await play.take(pending.length ? "d0" : "w"); } return true; }; })()`))
-	const timed = `(async () => { const before = performance.now(); await %s; return performance.now() - before; })()`
-	for _, tc := range []struct {
-		events int
-		limit  float64 // milliseconds
-	}{{1000, 50}, {10_000, 150}} {
-		eval2(b, fmt.Sprintf(`(async () => { await until(%d - 200); return true; })()`, tc.events))
-		var best float64 = 1e9
-		for range 7 { // the machine may have other work
-			took, err := chromedp.Run(b.ctx, chromedp.Evaluate[float64](fmt.Sprintf(timed, `play.take((play.game.at.position.pending || []).length ? "d0" : "w")`), chromedp.EvalAwaitPromise))
-			require.NoError(t, err)
-			best = min(best, took)
-		}
-		t.Logf("a step at %d events: %.0f ms", eval[int](b, `play.game.events.count`), best)
-		require.Less(t, best, 3*tc.limit)
-	}
-	took, err := chromedp.Run(b.ctx, chromedp.Evaluate[float64](fmt.Sprintf(timed, `(() => { let s = play.game.at; for (let k = 0; k < 500 && s.parent; k++) s = s.parent; play.goTo(s); })()`), chromedp.EvalAwaitPromise))
-	require.NoError(t, err)
-	t.Logf("back over 500 steps: %.0f ms", took)
-	took, err = chromedp.Run(b.ctx, chromedp.Evaluate[float64](fmt.Sprintf(timed, `play.take("w")`), chromedp.EvalAwaitPromise))
-	require.NoError(t, err)
-	t.Logf("the first new step after it: %.0f ms", took)
 }

@@ -86,9 +86,10 @@ async function ask(engine, request) {
   await engine.ready;
   return new Promise((resolve, reject) => {
     const id = engine.next++;
+    const limit = engine.limit * (1 + (request.schedule || "").length / 300); // a long schedule takes longer
     const timer = setTimeout(() => stop(engine, {
-      what: `the code has not answered for ${engine.limit / 1000}s: a goroutine runs and never waits`, rule: "every goroutine waits now and then: with a timer, a channel or a condition",
-    }), engine.limit);
+      what: `the code has not answered for ${Math.round(limit / 1000)}s: a goroutine runs and never waits`, rule: "every goroutine waits now and then: with a timer, a channel or a condition",
+    }), limit);
     engine.waiting.set(id, { resolve, reject, timer });
     engine.worker.postMessage({ id, request: JSON.stringify(request) });
   });

@@ -34,12 +34,22 @@ function drawMoves(game, possible) {
     { disabled: !possible || !(at.position.actions || []).includes(k) })));
 }
 
+const ROWS = 40; // messages that are shown unless the person asks for all
+
 function drawMessages(game, possible) {
   const list = possible ? messagesOf(game) : [];
+  if (list.length <= ROWS) game.all = false;
+  const most = game.all || game.cursor >= ROWS ? list.length : ROWS;
   game.cursor = Math.max(0, Math.min(game.cursor, list.length - 1));
   byID("no-messages").hidden = list.length > 0 || !possible;
   const held = byID("messages").contains(document.activeElement);
-  byID("messages").replaceChildren(...list.map((m, k) => messageRow(game, m, k)));
+  byID("messages").replaceChildren(...list.slice(0, most).map((m, k) => messageRow(game, m, k)));
+  if (most < list.length) {
+    byID("messages").append(make("li", { class: "moves" }, button(`Show ${list.length - most} more messages`, "", () => {
+      game.all = true;
+      drawMessages(game, true);
+    })));
+  }
   if (held) byID("messages").focus({ preventScroll: true });
 }
 
@@ -120,6 +130,7 @@ function drawShare(game) {
 
 function buildShare(game, box) {
   const opener = make("input", { type: "text", placeholder: "Open a schedule: LABS_SEED=1 LABS_SCHEDULE=w.d0 …", "aria-label": "Open a schedule", autocomplete: "off", spellcheck: "false" });
+  opener.addEventListener("input", () => opener.setCustomValidity(""));
   opener.addEventListener("keydown", (event) => {
     if (event.key === "Enter") openText(game, opener.value);
   });
@@ -149,9 +160,19 @@ async function download(game) {
   URL.revokeObjectURL(link.href);
 }
 
+/** refuse says why a schedule is not opened, at the field and to a screen reader. */
+function refuse(game, why) {
+  const field = byID("share").querySelector("input");
+  say(game, why);
+  field.setCustomValidity(why);
+  field.reportValidity();
+}
+
 /** openText plays a schedule that somebody pasted: a command of go test, or the schedule alone. */
 function openText(game, text) {
   const schedule = (/LABS_SCHEDULE=(\S+)/.exec(text) || [null, text.trim()])[1];
   const seed = (/LABS_SEED=(\d+)/.exec(text) || [null, "1"])[1];
+  const test = (/-run '?(\w+)/.exec(text) || [null, game.config.test])[1];
+  if (test !== game.config.test) return refuse(game, `this is a schedule of ${test}, and this page plays ${game.config.test}`);
   return open(game, seed, schedule);
 }

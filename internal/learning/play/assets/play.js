@@ -114,9 +114,7 @@ async function open(game, seed, schedule) {
     game.busy = false;
   }
   if (!reply.positions || !reply.positions.length) {
-    say(game, reply.error || "this schedule cannot be played");
-    byID("share").querySelector("input").setCustomValidity(reply.error || "");
-    byID("share").querySelector("input").reportValidity();
+    refuse(game, reply.error || "this schedule cannot be played");
     return;
   }
   hang(game, seed, schedule, reply);
@@ -330,7 +328,7 @@ async function main() {
   const config = JSON.parse(byID("config").textContent);
   const game = {
     config, engine: newEngine(config), app: null, about: null, seed: 1, root: null, at: null, events: null, held: new Set(), busy: false, auto: null,
-    cursor: 0, puzzle: null, hints: 0, answer: "", chosen: -1, wrote: "", record: "",
+    cursor: 0, all: false, puzzle: null, hints: 0, answer: "", chosen: -1, wrote: "", record: "",
   };
   byID("source").textContent = printable(config.source);
   try {
