@@ -37,7 +37,7 @@ type Packet struct {
 	From, To NodeID
 	Method   string
 	Number   uint64 // see Event.Number
-	ID       uint64 // of the message; unlike that of any other process or run, but for chance
+	ID       uint64 // of the message; no other process or run has it, except by chance
 	ReplyTo  uint64 // of a reply: the ID of its request
 	Type     string // of the value
 	Body     []byte // the value, encoded (Marshal)

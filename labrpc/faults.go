@@ -80,6 +80,13 @@ func (net *Network) Partition(groups ...[]NodeID) {
 	})
 }
 
+// HealLink undoes a cut of the one-way link from→to.
+func (net *Network) HealLink(from, to NodeID) {
+	net.lock()
+	defer net.mu.Unlock()
+	net.healLink(net.linkState(from, to))
+}
+
 // HealBoth undoes every cut between a and b.
 func (net *Network) HealBoth(a, b NodeID) {
 	net.lock()

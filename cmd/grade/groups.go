@@ -17,7 +17,7 @@ var groups = []struct {
 	id, title string
 	commands  []string
 }{
-	{"learn", "To learn:", []string{"run", "list", "hint", "replay", "trace", "advice", "explore", "reset", "carry", "check", "doctor", "solution", "live"}},
+	{"learn", "To learn:", []string{"run", "list", "hint", "replay", "trace", "play", "advice", "explore", "reset", "carry", "check", "doctor", "solution", "live"}},
 	{"grade", "To grade:", []string{"batch", "merge", "diff", "report", "similar", "gradescope-zip"}},
 	{"author", "To write labs:", []string{"handout", "mutants", "selfcheck", "soak", "new-lab"}},
 }
@@ -49,8 +49,8 @@ func arrange(root *cobra.Command, handout bool) {
 
 var (
 	toDocs      = regexp.MustCompile(` ?\(?(docs/[a-z-]+\.md|schemas/[a-z.]+\.json)\)?`)
-	notCarried  = []string{"--solution", "--mutant", "grade solution", "solutions/", "--submission", "--reference", "--base reference", "--rules", "--partial"}
-	foreignFlag = []string{"solution", "mutant", "mutants", "submission", "reference", "base", "rules", "only", "repeat"}
+	notCarried  = []string{"--solution", "--mutant", "grade solution", "solutions/", "--submission", "--reference", "--base reference", "--rules", "--partial", "--course"}
+	foreignFlag = []string{"solution", "mutant", "mutants", "submission", "reference", "base", "rules", "only", "repeat", "course"}
 	gradersFlag = []string{"format", "out", "json", "partial", "visibility", "metadata", "max-grade", "require-isolation"} // of run
 )
 

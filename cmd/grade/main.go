@@ -84,7 +84,7 @@ func (e *exitError) Unwrap() error { return e.err }
 
 // trimmed is the error without the name of the package that it comes from.
 func trimmed(err error) error {
-	for _, pkg := range []string{"grade: ", "prove: ", "workspace: ", "submission: ", "sandbox: ", "result: ", "course: ", "learn: ", "advice: ", "watch: ", "class: ", "handout: ", "export: ", "autograder: ", "newlab: "} {
+	for _, pkg := range []string{"grade: ", "prove: ", "workspace: ", "submission: ", "sandbox: ", "result: ", "course: ", "learn: ", "advice: ", "play: ", "watch: ", "class: ", "handout: ", "export: ", "autograder: ", "newlab: "} {
 		if text, ok := strings.CutPrefix(err.Error(), pkg); ok {
 			return errors.New(text)
 		}
@@ -125,7 +125,7 @@ Exit status: 0 all tests passed, or a submission was graded, whatever its points
 	}
 	root.AddCommand(runCommand(), mutantsCommand(), soakCommand(), exploreCommand(), listCommand(), doctorCommand(),
 		traceCommand(), replayCommand(),
-		hintCommand(), solutionCommand(), resetCommand(), carryCommand(), adviceCommand(), liveCommand())
+		playCommand(), hintCommand(), solutionCommand(), resetCommand(), carryCommand(), adviceCommand(), liveCommand())
 	root.AddCommand(batchCommand(), mergeCommand(), diffCommand(), handoutCommand(), selfcheckCommand(), similarCommand())
 	root.AddCommand(reportCommand(), gradescopeZipCommand(), checkCommand(), newLabCommand())
 	root.SetHelpCommandGroupID("learn")

@@ -46,6 +46,7 @@ type cluster struct {
 
 	mu         sync.Mutex
 	rafts      map[labrpc.NodeID]*Raft
+	boots      map[labrpc.NodeID]int          // how often each server has begun
 	votes      map[int]map[labrpc.NodeID]vote // by term and voter
 	leaders    map[int]claim                  // by term
 	elected    map[int]bool                   // the terms whose leader's votes were checked
@@ -79,7 +80,7 @@ type forbiddenCampaign struct {
 
 func newCluster(s *labtest.Sim) *cluster {
 	c := &cluster{
-		s: s, servers: len(s.Net.Nodes()), rafts: map[labrpc.NodeID]*Raft{},
+		s: s, servers: len(s.Net.Nodes()), rafts: map[labrpc.NodeID]*Raft{}, boots: map[labrpc.NodeID]int{},
 		votes: map[int]map[labrpc.NodeID]vote{}, leaders: map[int]claim{}, elected: map[int]bool{},
 		terms: map[labrpc.NodeID]int{}, campaigns: map[labrpc.NodeID][]campaign{}, requests: map[labrpc.NodeID][]time.Duration{},
 	}
@@ -108,6 +109,7 @@ func (c *cluster) boot(node *labrpc.Node) (again bool) {
 	defer c.mu.Unlock()
 	again = c.rafts[node.ID()] != nil
 	c.rafts[node.ID()] = r
+	c.boots[node.ID()]++
 	return again
 }
 

@@ -294,6 +294,7 @@ func TestAnySchedule4D(t *testing.T) {
 	labtest.Explore(t, space, func(s *labtest.Sim) labtest.Scenario {
 		y := newPaxosCluster(s)
 		return labtest.Scenario{
+			Puzzles: paxosPuzzles(y),
 			Start: func(node *labrpc.Node) {
 				id := node.ID()
 				value := id

@@ -47,6 +47,7 @@ func TestAnySchedule4C(t *testing.T) {
 					see(st.Term, int(st.Role), int(st.Leader))
 				}
 			},
+			Puzzles: electionPuzzles(c),
 			OnDelivery: func(m labtest.Arrival) {
 				switch b := m.Body.(type) {
 				case VoteRequest:

@@ -404,7 +404,8 @@ func (c *commitCluster) add(tx TxID, script map[labrpc.NodeID]scriptedVote, left
 	c.txs[tx] = t
 }
 
-// run calls Run in a goroutine of its own, with a context that ends after limit.
+// run calls Run in a goroutine of its own, with a context that ends after limit, and a little more: not at the instant of a
+// node's own timer, for which limits are round too.
 func (c *commitCluster) run(tx TxID, limit time.Duration) *commitRun {
 	c.mu.Lock()
 	coordinator, branches := c.coordinator, slices.Clone(c.txs[tx].branches)
@@ -412,7 +413,7 @@ func (c *commitCluster) run(tx TxID, limit time.Duration) *commitRun {
 	call := &commitRun{}
 	inc := c.s.Net.Incarnation(coordinatorNode)
 	go func() {
-		ctx, cancel := context.WithTimeout(context.Background(), limit)
+		ctx, cancel := context.WithTimeout(context.Background(), limit+417*time.Microsecond)
 		defer cancel()
 		outcome, err := coordinator.Run(ctx, tx, branches)
 		if c.s.Net.Up(coordinatorNode) && c.s.Net.Incarnation(coordinatorNode) == inc {
@@ -577,7 +578,7 @@ func (c *commitCluster) has(tx TxID, want Outcome) {
 	}
 }
 
-// isSilent checks that nobody sends when nothing is left to do.
+// isSilent checks that no node sends when nothing is left to do.
 func (c *commitCluster) isSilent() {
 	before := c.s.Net.Stats(labrpc.Match{}).Sent
 	c.s.Run(time.Minute)

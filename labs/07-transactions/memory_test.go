@@ -19,7 +19,7 @@ func TestVersionsGo7B(t *testing.T) {
 	var begun atomic.Bool
 	labtest.Once(t, func(s *labtest.Sim) {
 		if begun.Swap(true) {
-			return // the memory is that of the whole process: one run at a time, however many seeds are asked for
+			return // the heap belongs to the whole process: one run at a time, however many seeds are asked for
 		}
 		for _, level := range []transactions.Level{serializable, si} {
 			checkVersions(s, level)

@@ -108,7 +108,7 @@ func (d *db) isOver(t *txn) {
 		call func() error
 	}{
 		{"Get", func() error { _, _, err := tx.Get("a"); return err }},
-		{"Scan", func() error { _, err := tx.Scan("", ""); return err }},
+		{"GetRange", func() error { _, err := tx.GetRange("", ""); return err }},
 		{"Put", func() error { return tx.Put("a", "late") }},
 		{"Append", func() error { return tx.Append("b", "late") }},
 		{"Delete", func() error { return tx.Delete("a") }},
@@ -174,7 +174,7 @@ func (d *db) client(i, each int) (txns []*txn) {
 			err = do(&txnOp{kind: "append", key: b, value: unique}, func(*call) error { return t.tx.Append(b, fmt.Sprintf("%d,", unique)) })
 		}
 		if err == nil {
-			err = do(&txnOp{kind: "scan", key: "l", to: "m"}, func(c *call) (err error) { c.pairs, err = t.tx.Scan("l", "m"); return err })
+			err = do(&txnOp{kind: "scan", key: "l", to: "m"}, func(c *call) (err error) { c.pairs, err = t.tx.GetRange("l", "m"); return err })
 		}
 		if err == nil {
 			pause(n)

@@ -2,7 +2,6 @@ package transactions_test
 
 import (
 	"fmt"
-	"slices"
 	"testing"
 	"time"
 
@@ -14,7 +13,7 @@ import (
 const (
 	ruleSerial7A    = "the transactions that committed have the results of a serial order, which agrees with real time (rule 1)"
 	ruleWaits7A     = "a call that conflicts with another running transaction waits until that one is over, unless one of the two is aborted (rule 1)"
-	ruleOwn7A       = "Get and Scan see what the transaction itself wrote last; Scan returns each key of its range that has a value once, sorted (rule 2)"
+	ruleOwn7A       = "Get and GetRange see what the transaction itself wrote last; GetRange returns each key of its range that has a value once, sorted (rule 2)"
 	ruleNoTrace7A   = "what an aborted transaction wrote has no effect, whether its client or the store aborted it (rule 3)"
 	ruleOver7A      = "once a transaction is over, each call returns an error that wraps ErrAborted or ErrOver, and has no effect (rule 3)"
 	ruleQuick7A     = "a call returns nil within 20ms, and Commit within 5ms more per written key, unless the transaction conflicts with another (rule 4)"
@@ -25,7 +24,7 @@ const (
 	ruleStarve7A    = "a call returns within 100ms once all transactions are over that had used or asked for its keys before (rule 8)"
 	ruleDurable7A   = "no crash undoes a transaction whose Commit has returned nil, or a part of it (rule 9)"
 	ruleWhole7A     = "after a crash, a transaction in Commit is there with all of its writes or none, and one before Commit with none (rule 10)"
-	ruleShown7A     = "no crash undoes a value that a Get or Scan of another transaction has returned (rule 11)"
+	ruleShown7A     = "no crash undoes a value that a Get or GetRange of another transaction has returned (rule 11)"
 	ruleRecords7A   = "no record on the disk has more than MaxRecord bytes (rule 12)"
 	ruleSpace7A     = "10s after the last transaction is over, the disk has at most 4096 bytes, and per key 200 and twice its own and its value's (rule 12)"
 	ruleOpenEnds7A  = "the store opens within 10s, and when the node crashes each call returns an error within 100ms (rule 12)"
@@ -53,7 +52,7 @@ func TestReadsAndWrites7A(t *testing.T) {
 	})
 }
 
-// A Get or a Scan of what another has written waits until the other is over, and sees what it wrote only if it committed (rules 1, 3 and 7).
+// A Get or a GetRange of what another has written waits until the other is over, and sees what it wrote only if it committed (rules 1, 3 and 7).
 func TestReaderWaits7A(t *testing.T) {
 	labtest.Run(t, labtest.Config{Nodes: 1, Seeds: 4}, func(s *labtest.Sim) {
 		d := newLockDB(s)
@@ -163,7 +162,7 @@ func TestWriterWaits7A(t *testing.T) {
 	})
 }
 
-// What a Scan did not find may not come into its range while the transaction runs (rule 1).
+// What a GetRange did not find may not come into its range while the transaction runs (rule 1).
 func TestPhantom7A(t *testing.T) {
 	labtest.Run(t, labtest.Config{Nodes: 1, Seeds: 2}, func(s *labtest.Sim) {
 		d := newLockDB(s)
@@ -311,197 +310,7 @@ func (d *db) checkOldest(t *txn) {
 	}
 }
 
-// Transactions wait for each other in a circle: two or more keys, ranges, readers that want to write, and a circle through the queue for
-// a key. Some go on, and what the aborted ones had is free and as it was (rules 3, 6 and 7).
-func TestDeadlock7A(t *testing.T) {
-	get := func(key string) func(t *txn) *call { return func(t *txn) *call { return t.goGet(key) } }
-	put := func(key string) func(t *txn) *call { return func(t *txn) *call { return t.goPut(key, "9"+t.name) } }
-	scan := func(from, to string) func(t *txn) *call { return func(t *txn) *call { return t.goScan(from, to) } }
-	type steps = []func(t *txn) *call
-	cases := []struct {
-		name string
-		has  steps // one call of each transaction that does not wait
-		asks steps // one call of each transaction that closes the circle; nil for none
-	}{
-		{"two writers", steps{put("a"), put("b")}, steps{put("b"), put("a")}},
-		{"a reader and a writer", steps{get("a"), put("b")}, steps{get("b"), put("a")}},
-		{"two readers of a key that want to write it", steps{get("a"), get("a")}, steps{put("a"), put("a")}},
-		{"two that scanned a range", steps{scan("a", "c"), scan("b", "d")}, steps{put("bx"), put("bb")}},
-		{"a scan and a new key", steps{put("bb"), put("d")}, steps{scan("c", ""), scan("a", "c")}},
-		{"three writers", steps{put("a"), put("b"), put("c")}, steps{put("b"), put("c"), put("a")}},
-		{"five in a circle", steps{put("a"), put("b"), put("c"), put("d"), get("e")}, steps{get("b"), put("c"), get("d"), put("e"), scan("", "b")}},
-		{"three readers that want to write", steps{get("a"), scan("", "b"), get("a")}, steps{put("a"), put("a"), put("a")}},
-	}
-	labtest.Run(t, labtest.Config{Nodes: 1, Seeds: 8, MustCover: []string{circle}}, func(s *labtest.Sim) {
-		d := newLockDB(s)
-		d.load("a=1 b=1 c=1 d=1 e=1")
-		for _, c := range cases {
-			d.deadlock(c.name, c.has, c.asks)
-			reset := d.beginTx()
-			for _, key := range []string{"a", "b", "c", "d", "e"} {
-				reset.put(key, "1")
-			}
-			reset.delete("bb")
-			reset.delete("bx")
-			reset.commit()
-		}
-	})
-}
-
-// deadlock makes a circle, in an order that follows from the seed, and commits those that go on until all are over.
-func (d *db) deadlock(name string, has, asks []func(t *txn) *call) {
-	r := d.s.Rand()
-	var all []*txn
-	for range has {
-		all = append(all, d.beginTx())
-	}
-	r.Shuffle(len(all), func(i, j int) { all[i], all[j] = all[j], all[i] })
-	for i, f := range has {
-		all[i].now(ruleQuick7A, f(all[i]))
-	}
-	started := d.s.Net.Now()
-	calls := map[*txn]*call{}
-	for _, i := range r.Perm(len(asks)) {
-		if !all[i].ended() { // wound-wait aborts early
-			calls[all[i]] = asks[i](all[i])
-			d.run(time.Microsecond)
-		}
-	}
-	d.s.Cover(circle)
-	d.run(deadlockIn)
-	end := d.s.Net.Now()
-	victims, rest := 0, 0
-	for _, t := range all {
-		switch {
-		case t.outcome == byStore:
-			victims++
-		case calls[t].over():
-			rest++
-		}
-	}
-	if victims > 0 && rest == 0 && victims < len(all) {
-		d.s.Fail(labtest.Violation{
-			What: fmt.Sprintf("%s (%s): %d of %d transactions were aborted by %v, but the others wait still", circle, name, victims, len(all), brief(end)),
-			Rule: ruleGoesOn7A, Seen: d.describe(),
-		})
-	}
-	if victims == 0 || rest == 0 {
-		d.s.Fail(labtest.Violation{
-			What: fmt.Sprintf("%s (%s): %d of %d transactions were aborted and %d went on by %v, want at least one of each",
-				circle, name, victims, len(all), rest, brief(end)),
-			Rule: ruleDeadlock7A, Seen: d.describe(),
-		})
-	}
-	// Those that are not aborted go on one after another; a further circle may come of it.
-	for range len(all) {
-		for _, t := range all {
-			if !t.ended() && t.busy.over() {
-				d.wait(ruleQuick7A, quickly+perKey*2, t.goCommit())
-			}
-		}
-		d.run(soon)
-	}
-	for _, t := range all {
-		if !t.ended() {
-			d.s.Fail(labtest.Violation{
-				What: fmt.Sprintf("%s of %s (%s), called at %v, waits at %v, although all others are over", t.busy.what, t.name, name, brief(started), brief(d.s.Net.Now())),
-				Rule: ruleRelease7A, Seen: d.describe(),
-			})
-		}
-		if t.outcome == byStore {
-			d.afterAbort(t)
-		}
-	}
-	d.noTrace(all)
-}
-
-// afterAbort checks that a transaction which the store aborted is over.
-func (d *db) afterAbort(t *txn) {
-	tx := t.tx
-	for _, late := range []struct {
-		name string
-		call func() error
-	}{
-		{"Put", func() error { return tx.Put("a", "late") }},
-		{"Commit", tx.Commit},
-	} {
-		c := d.async(t, late.name, func(*call) error { return late.call() })
-		d.wait(ruleOver7A, quickly, c)
-		if c.err == nil {
-			d.s.Failf(ruleOver7A, "%s of %s returned nil at %v, although the store had aborted it at %v", late.name, t.name, brief(c.ended), brief(t.ret))
-		}
-	}
-}
-
-// noTrace checks that each key has the value of a transaction that committed, or the old one.
-func (d *db) noTrace(all []*txn) {
-	reader := d.beginTx()
-	c := reader.now(ruleRelease7A, reader.goScan("", ""))
-	reader.commit()
-	for _, p := range c.pairs {
-		i := slices.IndexFunc(all, func(t *txn) bool { return p.Value == "9"+t.name })
-		switch {
-		case i >= 0 && all[i].outcome == committed, p.Value == "1":
-		case i >= 0:
-			d.s.Fail(labtest.Violation{
-				What: fmt.Sprintf("%s found %s=%s at %v, but %s, which wrote that, was %s", c.what, p.Key, p.Value, brief(c.ended), all[i].name, all[i].outcome),
-				Rule: ruleNoTrace7A, Seen: d.describe(),
-			})
-		default:
-			d.s.Failf(ruleNoTrace7A, "%s found %s=%s at %v, which is nobody's write: late calls of aborted transactions have written", c.what, p.Key, p.Value, brief(c.ended))
-		}
-	}
-}
-
-// Readers come and go, so that the key is never without one. A writer gets its turn, and so does a scan among writers (rule 8).
-func TestNoStarvation7A(t *testing.T) {
-	labtest.Run(t, labtest.Config{Nodes: 1, Seeds: 2}, func(s *labtest.Sim) {
-		d := newLockDB(s)
-		d.load("x=1 y=1")
-		for i, start := range []func(t *txn) *call{
-			func(t *txn) *call { return t.goPut("x", "1") },
-			func(t *txn) *call { return t.goDelete("x") },
-			func(t *txn) *call { return t.goScan("", "") },
-		} {
-			other := func(t *txn) *call { return t.goGet("x") }
-			if i == 2 {
-				other = func(t *txn) *call { return t.goPut([]string{"x", "y"}[s.Rand().IntN(2)], "1") }
-			}
-			oldest := d.beginTx()
-			before := d.beginTx()
-			before.now(ruleQuick7A, other(before))
-			c := start(oldest)
-			var later []*txn
-			for range 30 {
-				next := d.beginTx()
-				other(next)
-				later = append(later, next)
-				d.run(10 * time.Millisecond)
-				for j, t := range later {
-					if j+2 < len(later) && !t.ended() && t.busy.over() {
-						t.goCommit()
-					}
-				}
-				if len(later) == 10 && !before.ended() {
-					d.wait(ruleQuick7A, quickly+perKey, before.goCommit()) // wound-wait has aborted it
-				}
-			}
-			d.wait(ruleStarve7A, soon, c)
-			d.checkOldest(oldest)
-			oldest.commit()
-			d.run(soon)
-			for _, t := range later {
-				d.observe()
-				if !t.ended() {
-					d.wait(ruleStarve7A, soon, t.busy)
-					t.abort()
-				}
-			}
-		}
-	})
-}
-
-// Random clients: what they see is strictly serializable (rule 1), and none waits for ever (rule 6).
+// Random clients: what they see is strictly serializable (rule 1), and none waits forever (rule 6).
 func TestSerializable7A(t *testing.T) {
 	cover := []string{coverWait, coverAborted, coverCommits}
 	labtest.Run(t, labtest.Config{Nodes: 1, Seeds: 12, MustCover: cover}, func(s *labtest.Sim) {
@@ -530,29 +339,5 @@ func TestManyAtOnce7A(t *testing.T) {
 			d.txns = append(d.txns, txns...)
 		}
 		d.check(ruleSerial7A, strict)
-	})
-}
-
-// A crash at every write, also of the recovery, leaves each transaction whole or not at all (rules 9 and 10).
-func TestCrashAtEveryWrite7A(t *testing.T) {
-	cover := []string{coverInCommit, coverBetween, coverInRecovery}
-	labtest.Run(t, labtest.Config{Nodes: 1, Seeds: 2, MustCover: cover}, func(s *labtest.Sim) {
-		newLockDB(s).crashAtEveryWrite()
-	})
-}
-
-// Nobody reads a value that a crash then undoes (rule 11).
-func TestShownIsDurable7A(t *testing.T) {
-	labtest.Run(t, labtest.Config{Nodes: 1, Seeds: 2, MustCover: []string{coverShownEarly}}, func(s *labtest.Sim) {
-		newLockDB(s).shownIsDurable()
-	})
-}
-
-// The log does not grow for ever, and no record is too large; a crash ends all calls (rule 12).
-func TestDiskAndCrash7A(t *testing.T) {
-	labtest.Run(t, labtest.Config{Nodes: 1, Seeds: 2}, func(s *labtest.Sim) {
-		d := newLockDB(s)
-		d.crashEndsCalls()
-		d.spaceOnDisk()
 	})
 }

@@ -150,6 +150,7 @@ func TestDuplicates7C(t *testing.T) {
 				c.restart(id)
 			}
 		}
+		s.Net.SetLinks(calmLink)
 		old := requestsOf(seen)
 		s.Rand().Shuffle(len(old), func(i, j int) { old[i], old[j] = old[j], old[i] })
 		for _, m := range old {

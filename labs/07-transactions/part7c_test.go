@@ -26,7 +26,7 @@ func TestCommits7C(t *testing.T) {
 			if n := c.writes()[coordinatorNode] - writes[coordinatorNode]; n > 1 {
 				s.Failf(ruleCost, "the coordinator has written %d records when Run returns, want 1", n)
 			}
-			c.learns(calmRun, tx, Committed, all...)
+			c.learns(learnLimit, tx, Committed, all...)
 			s.Run(10 * time.Second)
 			c.settles(0)
 			c.costs(writes, messages, all, 4, 2, 2)
@@ -202,11 +202,12 @@ func TestCommitsUnderLoss7C(t *testing.T) {
 			c.add(tx, nil)
 			c.returns(c.run(tx, 10*time.Second), tx, 10*time.Second, Committed)
 		}
-		c.settles(15 * time.Second)
+		s.Net.SetLinks(calmLink)
+		c.settles(2 * learnLimit)
 		for _, tx := range []TxID{"t1", "t2", "t3"} {
 			c.has(tx, Committed)
 		}
-		s.Run(15 * time.Second)
+		s.Run(5 * time.Second)
 		c.isSilent()
 		if s.Net.Stats(labrpc.Match{}).Lost > 0 {
 			s.Cover(lost)

@@ -22,8 +22,8 @@ func (c *shardCluster) countRequests(client labrpc.NodeID) int {
 	return c.requests(g)
 }
 
-// cutAfter begins shardScript at a client, of whose requests the first k arrive; or all but the next one, of those that are
-// sent together. It may lose the replies too. It returns when a request was lost, or the transaction is over.
+// cutAfter begins shardScript at a client, of whose requests the first k arrive; sometimes the later ones
+// of the same instant arrive too, except the first. It may lose the replies too. It returns when a request was lost, or the transaction is over.
 func (c *shardCluster) cutAfter(client labrpc.NodeID, k int, limit time.Duration) (*shardRun, *shardGate) {
 	g := c.gate(client)
 	c.mu.Lock()

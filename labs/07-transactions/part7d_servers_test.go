@@ -87,7 +87,7 @@ func TestDeposedLeader7D(t *testing.T) {
 	})
 }
 
-// Clients send requests to a leader that was replaced, while its successor serves those of others. When the old leader is connected
+// Clients send requests to a leader that was replaced, while its successor serves other clients. When the old leader is connected
 // again, other entries take the place of its own. Each transaction that returns nil has been committed (rules 39 and 40).
 func TestReplacedEntries7D(t *testing.T) {
 	labtest.Run(t, labtest.Config{Nodes: shardNodes(2, 2), Link: shardLink, Seeds: 3}, func(s *labtest.Sim) {

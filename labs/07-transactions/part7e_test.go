@@ -35,7 +35,7 @@ func TestOrdersComplete7E(t *testing.T) {
 		if n := s.Net.Stats(labrpc.Match{}).Sent - before; n > 0 {
 			s.Failf(ruleSagaRest, "after a restart of all services they sent %d messages, although every order ended more than a minute before", n)
 		}
-		c.place("b9", "bob") // the numbers of new messages must not be those of old ones
+		c.place("b9", "bob") // a new message must not be taken for an old one
 		c.end(sagaCalm)
 		c.wants("b9", OrderCompleted)
 	})

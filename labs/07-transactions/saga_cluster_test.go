@@ -41,7 +41,7 @@ type sagaCluster struct {
 
 	placed    map[OrderID]*sagaOrder
 	journals  map[labrpc.NodeID][]Entry // as seen last
-	changed   map[OrderID]bool          // with effects that are not compared with those of other services yet
+	changed   map[OrderID]bool          // it has effects that were not compared with the other services' yet
 	money     map[string]int            // the balances by the journal
 	books     Units                     // the units by the journal
 	cancelled map[OrderID]bool          // Cancel returned true

@@ -221,7 +221,7 @@ func shardRead(key, value string, found bool) shardSeen {
 	for _, field := range strings.Fields(value) {
 		n, err := strconv.ParseInt(field, 10, 64)
 		if err != nil {
-			n = -1 // nobody writes that
+			n = -1 // no transaction writes it
 		}
 		op.List, op.Value = append(op.List, n), n
 	}

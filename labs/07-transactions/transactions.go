@@ -41,8 +41,8 @@ type Pair struct {
 type Tx interface {
 	// Get returns the value of a key. ok is false if the key has no value.
 	Get(key string) (value string, ok bool, err error)
-	// Scan returns the keys from <= key < to that have a value, with their values, sorted by key. If to is "", no key is too high.
-	Scan(from, to string) ([]Pair, error)
+	// GetRange returns the keys from <= key < to that have a value, with their values, sorted by key. If to is "", no key is too high.
+	GetRange(from, to string) ([]Pair, error)
 	// Put sets the value of a key.
 	Put(key, value string) error
 	// Append adds a suffix to the value of a key. A key without a value counts as "".
@@ -55,7 +55,7 @@ type Tx interface {
 	Abort()
 }
 
-// A Disk is the disk of a store of part 7A or 7B: that of its node, except that Save and Delete take time.
+// A Disk is the disk of a store of part 7A or 7B. It is the node's disk, except that Save and Delete take time.
 // A write is durable when Save or Delete returns nil, and one write is atomic. An error says that the node has crashed.
 //
 // Do not hold a sync.Mutex while you call Save or Delete: virtual time stands still while another goroutine waits for the mutex.

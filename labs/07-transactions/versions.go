@@ -10,7 +10,7 @@ type VersionStore struct {
 }
 
 // OpenVersionStore returns the store that earlier incarnations of the node left on the disk; an empty disk is an empty store.
-// The level is that of all its transactions. Every goroutine that it starts ends when node.Context() does. An error says that
+// All its transactions have the given level. Every goroutine that it starts ends when node.Context() does. An error says that
 // the node has crashed meanwhile.
 func OpenVersionStore(node *labrpc.Node, disk Disk, level Level) (*VersionStore, error) {
 	// TODO(7B): recover the store, with its last version.
@@ -33,8 +33,8 @@ func (tx *versionTx) Get(key string) (value string, ok bool, err error) {
 	return "", false, errNotWritten
 }
 
-// Scan returns what Get would return for each key of the range. It never waits.
-func (tx *versionTx) Scan(from, to string) ([]Pair, error) {
+// GetRange returns what Get would return for each key of the range. It never waits.
+func (tx *versionTx) GetRange(from, to string) ([]Pair, error) {
 	// TODO(7B): find the versions.
 	return nil, errNotWritten
 }

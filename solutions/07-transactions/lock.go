@@ -16,11 +16,10 @@ type LockStore struct {
 	ctx context.Context
 	wal *wal
 
-	mu     sync.Mutex        // guards the rest, and the fields of all transactions
-	data   map[string]string // with the writes of running transactions
-	locks  lockTable
-	begun  int   // how many transactions
-	failed error // the disk has returned an error
+	mu    sync.Mutex        // guards the rest, and the fields of all transactions
+	data  map[string]string // with the writes of running transactions
+	locks lockTable
+	begun int // how many transactions
 }
 
 // OpenLockStore returns the store that earlier incarnations of the node left on the disk; an empty disk is an empty store.
@@ -59,9 +58,9 @@ func (tx *lockTx) Get(key string) (value string, ok bool, err error) {
 	return value, ok, err
 }
 
-// Scan waits while another transaction that has written a key of the range is not over, be the key new or deleted. Until this
+// GetRange waits while another transaction that has written a key of the range is not over, be the key new or deleted. Until this
 // transaction is over, others that write a key of the range wait.
-func (tx *lockTx) Scan(from, to string) (pairs []Pair, err error) {
+func (tx *lockTx) GetRange(from, to string) (pairs []Pair, err error) {
 	err = tx.locked(span{from: from, to: to, open: to == ""}, false, func() {
 		for key, value := range tx.store.data {
 			if key >= from && (to == "" || key < to) {
@@ -109,13 +108,11 @@ func (tx *lockTx) Commit() error {
 		}
 	}
 	s.mu.Unlock()
-	_, err := s.wal.commit(writes)
+	if _, err := s.wal.commit(writes); err != nil {
+		return err // whether the transaction has committed is known only to the disk: it keeps its locks
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if err != nil {
-		s.failed = err // whether the transaction has committed is known only to the disk: the locks stay
-		return err
-	}
 	s.locks.release(tx)
 	return nil
 }
@@ -144,11 +141,8 @@ func (tx *lockTx) abort(why error) {
 
 // usable returns an error if the transaction is over, or the node has crashed. The caller holds store.mu.
 func (tx *lockTx) usable() error {
-	switch {
-	case tx.over != nil:
+	if tx.over != nil {
 		return tx.over
-	case tx.store.failed != nil:
-		return tx.store.failed
 	}
 	return tx.store.ctx.Err()
 }
@@ -217,10 +211,8 @@ type span struct {
 func keySpan(key string) span { return span{from: key, to: key + "\x00"} }
 
 func (a span) overlaps(b span) bool {
-	return (a.open || b.from < a.to) && (b.open || a.from < b.to) && !a.empty() && !b.empty()
+	return (a.open || b.from < a.to) && (b.open || a.from < b.to)
 }
-
-func (a span) empty() bool { return !a.open && a.from >= a.to }
 
 // A lockRequest asks for a lock, or is one that was granted.
 type lockRequest struct {

@@ -106,7 +106,7 @@ func (c *ShardClient) timestamp(ctx context.Context) (uint64, error) {
 	return result.At, err
 }
 
-// Put writes a key. Other transactions see it only when the transaction has been committed. Its errors are those of Get.
+// Put writes a key. Other transactions see it only when the transaction has been committed. Its errors are the errors of Get.
 func (tx *ShardTx) Put(key, value string) error {
 	if tx.over {
 		return fmt.Errorf("put %s: %w", key, ErrOver)
@@ -118,14 +118,14 @@ func (tx *ShardTx) Put(key, value string) error {
 // Abort ends the transaction without effect. If it has ended already, Abort does nothing.
 func (tx *ShardTx) Abort() { tx.over = true }
 
-// Commit ends the transaction: all its writes take effect, or none. Its errors are those of Run, and ErrOver if the
+// Commit ends the transaction: all its writes take effect, or none. Its errors are the errors of Run, and ErrOver if the
 // transaction has ended already.
 func (tx *ShardTx) Commit() error {
 	if tx.over {
 		return fmt.Errorf("commit: %w", ErrOver)
 	}
 	tx.over = true
-	// A transaction that writes nothing has read one state, that of its timestamp.
+	// A transaction that writes nothing has read one state: the state of its timestamp.
 	if len(tx.writes) == 0 {
 		return nil
 	}

@@ -23,7 +23,6 @@ type VersionStore struct {
 	last     uint64          // the number of the last transaction that has committed
 	running  map[uint64]int  // how many transactions read each snapshot
 	several  map[string]bool // keys of which not only the last version is there
-	failed   error           // the disk has returned an error
 }
 
 // A version is a value that a key had from a transaction on. The versions of a key are in the order of their numbers.
@@ -34,7 +33,7 @@ type version struct {
 }
 
 // OpenVersionStore returns the store that earlier incarnations of the node left on the disk; an empty disk is an empty store.
-// The level is that of all its transactions. Every goroutine that it starts ends when node.Context() does. An error says that
+// All its transactions have the given level. Every goroutine that it starts ends when node.Context() does. An error says that
 // the node has crashed meanwhile.
 func OpenVersionStore(node *labrpc.Node, disk Disk, level Level) (*VersionStore, error) {
 	w, items, err := openWAL(node.Context(), disk)
@@ -93,8 +92,8 @@ func (tx *versionTx) get(key string) (string, bool) {
 	return tx.store.at(key, tx.snapshot)
 }
 
-// Scan returns what Get would return for each key of the range. It never waits.
-func (tx *versionTx) Scan(from, to string) ([]Pair, error) {
+// GetRange returns what Get would return for each key of the range. It never waits.
+func (tx *versionTx) GetRange(from, to string) ([]Pair, error) {
 	s := tx.store
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -151,11 +150,11 @@ func (tx *versionTx) write(key string, value func() *string) error {
 	return nil
 }
 
-// Commit returns an error that wraps ErrAborted if the level forbids the transaction to commit. One that has only read has read one moment of the
-// store, and commits.
+// Commit returns an error that wraps ErrAborted if the level forbids the transaction to commit. A transaction that has only read has
+// seen the store at one instant, and commits.
 //
-// One transaction at a time commits: between the comparison and the moment at which others see the new versions, no other may
-// commit, and snapshots are numbers only if versions appear in the order of their numbers.
+// One transaction at a time commits: between the comparison and the instant at which others see the new versions, no other may
+// commit. And a snapshot can be a number only if versions appear in the order of their numbers.
 func (tx *versionTx) Commit() error {
 	s := tx.store
 	s.mu.Lock()
@@ -182,12 +181,11 @@ func (tx *versionTx) Commit() error {
 	}
 	s.mu.Unlock()
 	number, err := s.wal.commit(tx.writes)
-	s.mu.Lock()
-	defer s.mu.Unlock()
 	if err != nil {
-		s.failed = err
 		return err
 	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	s.install(tx.writes, number)
 	tx.end(ErrOver)
 	return nil
@@ -202,11 +200,8 @@ func (tx *versionTx) Abort() {
 
 // usable returns an error if the transaction is over, or the node has crashed. The caller holds store.mu.
 func (tx *versionTx) usable() error {
-	switch {
-	case tx.over != nil:
+	if tx.over != nil {
 		return tx.over
-	case tx.store.failed != nil:
-		return tx.store.failed
 	}
 	return tx.store.ctx.Err()
 }

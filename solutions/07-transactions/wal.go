@@ -46,7 +46,7 @@ type logWrite struct {
 type logged struct {
 	number  uint64
 	writes  []logWrite
-	records []string // their names, that of the commit last
+	records []string // their names; the name of the commit is the last
 }
 
 const (
@@ -63,7 +63,6 @@ func openWAL(ctx context.Context, disk Disk) (*wal, map[string]item, error) {
 		return nil, nil, err
 	}
 	for _, tx := range found {
-		w.number = max(w.number, tx.number)
 		if !strings.HasSuffix(tx.records[len(tx.records)-1], commitMark) {
 			tx.writes = nil // it did not commit
 		}
@@ -155,12 +154,12 @@ func (w *wal) append(tx *logged, part string, r logRecord) error {
 	return w.disk.Save(name, r)
 }
 
-// fits returns how many of the writes fit into one record, at least one.
+// fits returns how many of the writes fit into one record: at least one, since a key and its value are small.
 func fits(writes []logWrite) int {
 	size := 0
 	for i, write := range writes {
 		size += len(write.Key) + len(write.Value) + 64 // and what is around them
-		if size > MaxRecord && i > 0 {
+		if size > MaxRecord {
 			return i
 		}
 	}

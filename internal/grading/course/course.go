@@ -46,6 +46,9 @@ type Part struct {
 	Files  []string // what the student edits for this part
 	Hints  []string // gentlest first
 	Tests  []Test
+	// Scenario names the test whose scenario a person can play: TestPlay4C, which is not graded, or else the first test that
+	// searches schedules, TestAnySchedule4C. It is "" if the part has neither.
+	Scenario string
 }
 
 // Test is one graded test; it earns all of its points or none.

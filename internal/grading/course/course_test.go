@@ -75,6 +75,29 @@ func TestLoadReadsEveryKey(t *testing.T) {
 	require.Len(t, c.Labs[0].Tests(), 3)
 }
 
+// A scenario that only a person plays has no points; a part without one is played by the scenario of its first search.
+func TestLoadFindsScenarios(t *testing.T) {
+	root := newCourse(t, strings.Replace(good, "TestOnce1B", "TestAnySchedule1B", 1))
+	write(t, root, "labs/01-links/links_test.go", `package links_test
+import "testing"
+func TestDelivers1A(t *testing.T)    {}
+func TestStops1A(t *testing.T)       {}
+func TestAnySchedule1B(t *testing.T) {}
+`)
+	scenarios := func() []string {
+		t.Helper()
+		c, err := Load(root)
+		require.NoError(t, err)
+		return []string{c.Labs[0].Parts[0].Scenario, c.Labs[0].Parts[1].Scenario}
+	}
+	require.Equal(t, []string{"", "TestAnySchedule1B"}, scenarios())
+	write(t, root, "labs/01-links/play_test.go", "package links_test\nimport \"testing\"\nfunc TestPlay1A(t *testing.T) {}\nfunc TestPlay1B(t *testing.T) {}\n")
+	require.Equal(t, []string{"TestPlay1A", "TestPlay1B"}, scenarios())
+	write(t, root, "labs/01-links/play_test.go", "package links_test\nimport \"testing\"\nfunc TestPlay1C(t *testing.T) {}\n")
+	_, err := Load(root)
+	require.ErrorContains(t, err, "test TestPlay1C of play_test.go has no points")
+}
+
 func TestLoadRefuses(t *testing.T) {
 	for _, tc := range []struct {
 		name     string

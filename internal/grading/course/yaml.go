@@ -85,7 +85,11 @@ func readLab(root, name string) (Lab, error) {
 	if err := c.lab(raw); err != nil {
 		return Lab{}, err
 	}
-	return raw.lab(), nil
+	lab := raw.lab()
+	for i := range lab.Parts {
+		lab.Parts[i].Scenario = c.scenario(lab.Parts[i])
+	}
+	return lab, nil
 }
 
 // decode parses the text strictly: an unknown or a repeated key is an error.

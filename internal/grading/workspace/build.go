@@ -55,7 +55,7 @@ func (w *Workspace) build(ctx context.Context, p *Lab) (err error) {
 		return err
 	}
 	if out.Exit == 0 && out.Stopped == "" && doubt != "" {
-		p.Refused = "the compiler takes what the gate cannot read: " + doubt
+		p.Refused = notRead(doubt)
 		return os.Remove(binary)
 	}
 	if out.Exit == 0 && out.Stopped == "" {
@@ -90,6 +90,9 @@ func (w *Workspace) build(ctx context.Context, p *Lab) (err error) {
 	return nil
 }
 
+// notRead refuses a lab that compiles although the gate doubts it.
+func notRead(doubt string) string { return "the compiler takes what the gate cannot read: " + doubt }
+
 // afterErrors builds a lab again without the files that do not compile, or refuses it for its first errors.
 func (w *Workspace) afterErrors(ctx context.Context, p *Lab) error {
 	first, notes := p.Compile, slices.Clone(p.Notes)
@@ -112,20 +115,29 @@ func (p *Lab) standsOn(fault string) bool {
 	return slices.ContainsFunc(p.Base, func(b Base) bool { return strings.HasPrefix(fault, course.Lab{ID: b.Lab}.Dir()+"/") })
 }
 
-// compile runs the go command, once more if it lacked modules.
+// compile makes a lab's test binary for this machine.
 func (w *Workspace) compile(ctx context.Context, lab course.Lab, binary string) (sandbox.Outcome, error) {
+	kept, err := w.kept(lab)
+	if err != nil || kept != "" && reuse(kept, binary) {
+		return sandbox.Outcome{}, err
+	}
+	out, err := w.compileWith(ctx, lab, testArgs(binary, lab.Dir(), !w.Plain))
+	if err == nil && kept != "" && out.Exit == 0 && out.Stopped == "" {
+		keep(kept, binary)
+	}
+	return out, err
+}
+
+// compileWith runs the go command, once more if it lacked modules. env is added to its environment.
+func (w *Workspace) compileWith(ctx context.Context, lab course.Lab, args []string, env ...string) (sandbox.Outcome, error) {
 	for _, l := range append(w.b.course.Needs(lab), lab) {
 		if err := w.seed(l); err != nil {
 			return sandbox.Outcome{}, err
 		}
 	}
-	kept, err := w.kept(lab)
-	if err != nil || kept != "" && reuse(kept, binary) {
-		return sandbox.Outcome{}, err
-	}
 	compile := sandbox.Command{
-		Path: w.b.tools.command(), Args: testArgs(binary, lab.Dir(), !w.Plain), Dir: w.Root,
-		Env:  w.b.tools.env(filepath.Join(w.dir, "home"), filepath.Join(w.dir, "tmp")),
+		Path: w.b.tools.command(), Args: args, Dir: w.Root,
+		Env:  append(w.b.tools.env(filepath.Join(w.dir, "home"), filepath.Join(w.dir, "tmp")), env...),
 		Time: buildLimit, Limits: w.b.limits,
 	}
 	out, err := w.b.box.Run(ctx, compile)
@@ -134,9 +146,6 @@ func (w *Workspace) compile(ctx context.Context, lab course.Lab, binary string) 
 			return out, err
 		}
 		out, err = w.b.box.Run(ctx, compile)
-	}
-	if err == nil && kept != "" && out.Exit == 0 && out.Stopped == "" {
-		keep(kept, binary)
 	}
 	return out, err
 }

@@ -26,17 +26,30 @@ const (
 	CrashAfter  Act = 'a' // a node crashes just after its next disk write, and starts again
 )
 
+// More sorts of step, which no strategy here picks by itself: only a written schedule, or a person who plays.
+const (
+	Down  Act = 'k' // a node crashes and stays down
+	Up    Act = 'r' // a node that is down starts again
+	Pause Act = 'p' // a node stands still for a while
+	Cut   Act = 'l' // a one-way link is cut
+	Heal  Act = 'h' // a one-way link is healed
+	Do    Act = 's' // the scenario does something: a client's request, say
+)
+
 // aboutMessage reports whether a step of this sort is about a pending message.
 func (a Act) aboutMessage() bool { return a == Deliver || a == Copy || a == Lose }
+
+// aboutLink reports whether a step of this sort is about a one-way link.
+func (a Act) aboutLink() bool { return a == Cut || a == Heal }
 
 // A Choice is one step that may be taken. Two choices are the same step, also in different schedules of one seed, if they are equal.
 type Choice struct {
 	Act    Act
-	Node   labrpc.NodeID // who receives the message, or crashes
-	From   labrpc.NodeID // of a message
-	Method string
+	Node   labrpc.NodeID // the receiver of the message, the node that crashes, or the end of the link
+	From   labrpc.NodeID // of a message or a link
+	Method string        // also the name of what the scenario does
 	Kind   labrpc.MessageKind
-	Number uint64
+	Number uint64 // of the message on its link, or the place of what the scenario does
 	Copies int
 }
 
@@ -64,12 +77,30 @@ func (c Choice) String() string {
 		return fmt.Sprintf("%v will crash before its next write, and start again", c.Node)
 	case CrashAfter:
 		return fmt.Sprintf("%v will crash after its next write, and start again", c.Node)
+	case Down:
+		return fmt.Sprintf("%v crashes and stays down", c.Node)
+	case Up:
+		return fmt.Sprintf("%v starts again", c.Node)
+	case Pause:
+		return fmt.Sprintf("%v pauses", c.Node)
+	case Cut:
+		return fmt.Sprintf("the link %v→%v is cut", c.From, c.Node)
+	case Heal:
+		return fmt.Sprintf("the link %v→%v is healed", c.From, c.Node)
+	case Do:
+		return c.Method
 	}
 	return fmt.Sprintf("step %q", c.Act)
 }
 
 // IsFault reports whether the step is something that goes wrong.
-func (c Choice) IsFault() bool { return c.Act != Deliver && c.Act != Wait }
+func (c Choice) IsFault() bool {
+	switch c.Act {
+	case Deliver, Wait, Up, Heal, Do:
+		return false
+	}
+	return true
+}
 
 // commute reports whether two steps that are both possible lead to the same state in either order, and neither makes the
 // other impossible. Steps at two nodes do: nodes share nothing, and a message is named by its number on

@@ -237,14 +237,15 @@ func TestScript(t *testing.T) {
 	choices := []Choice{
 		{Act: Deliver, From: 1, Node: 2, Number: 1}, {Act: Deliver, From: 1, Node: 3, Number: 1}, {Act: Wait},
 		{Act: Lose, From: 1, Node: 2, Number: 1}, {Act: Lose, From: 1, Node: 3, Number: 1}, {Act: Crash, Node: 1}, {Act: Crash, Node: 2},
-		{Act: CrashBefore, Node: 2},
+		{Act: CrashBefore, Node: 2}, {Act: Down, Node: 3}, {Act: Up, Node: 1}, {Act: Pause, Node: 2}, {Act: Cut, From: 1, Node: 3},
+		{Act: Cut, From: 3, Node: 1}, {Act: Heal, From: 2, Node: 1}, {Act: Do, Number: 0, Method: "n1 says more"}, {Act: Do, Number: 4},
 	}
 	var tokens []Token
 	for i := range choices {
 		tokens = append(tokens, TokenOf(choices, i))
 	}
 	text := Format(tokens)
-	require.Equal(t, "d0.d1.w.x0.x1.c1.c2.b2", text)
+	require.Equal(t, "d0.d1.w.x0.x1.c1.c2.b2.k3.r1.p2.l1-3.l3-1.h2-1.s0.s4", text)
 	parsed, err := Parse(text)
 	require.NoError(t, err)
 	require.Equal(t, tokens, parsed)
@@ -259,7 +260,7 @@ func TestScript(t *testing.T) {
 	_, again := s.Begin()
 	require.False(t, again)
 
-	for _, wrong := range []string{"", "d", "w1", "d0..w", "z3", "d-1", "x0,w"} {
+	for _, wrong := range []string{"", "d", "w1", "d0..w", "z3", "d-1", "x0,w", "l1", "l1-", "h-2", "l1-2-3", "k", "s"} {
 		_, err := Parse(wrong)
 		require.ErrorContains(t, err, "explore: step ", wrong)
 	}

@@ -23,6 +23,8 @@ type exploration struct {
 	search search
 	last   *schedule
 
+	playing bool // a person chooses
+
 	bites    map[string]bool
 	measures map[string]report.Measure
 
@@ -54,6 +56,9 @@ func (x *exploration) run() {
 	x.search = search
 	x.soak = os.Getenv("LABS_SOAK") != ""
 	out, c := x.hunt()
+	if out == nil && search.script != nil && recording() {
+		x.keepSchedule(search)
+	}
 	res := &report.Result{
 		Status: report.Pass, Seeds: x.schedules, Failed: x.failed, Diverged: x.diverged, Measures: x.coverage(time.Since(began)),
 	}
@@ -196,10 +201,10 @@ func (x *exploration) explain(out *outcome, c *schedule) report.Failure {
 		f.Notes = append(f.Notes, "this schedule does not replay the same: see One seed, one run in labrpc's documentation")
 	}
 	steps, tokens, partial := x.shorten(out, c)
-	rec := trace.NewRecorder(trace.Header{
-		Module: place().Package, Test: x.t.Name(), Seed: out.seed, Nodes: x.space.Nodes, Start: time.Unix(946684800, 0).UTC(),
-	})
+	rec := x.newRecorder(out.seed)
+	x.recorder = rec
 	less, _ := x.runScript(out.seed, tokens, rec.Observe)
+	x.recorder = nil
 	if less.failure != nil {
 		f.What, f.Seen, f.Where = less.failure.What, less.failure.Seen, less.failure.Where
 		f.Replay = x.replaySchedule(out.seed, tokens)

@@ -28,6 +28,19 @@ type SearchSpace struct {
 	Schedules int
 	// MustCover is Config.MustCover.
 	MustCover []string
+	// NoCrashes says that nodes do not crash in the model of this part: a person who plays cannot crash one.
+	NoCrashes bool
+	// Pause is how long a pause lasts, in virtual time. 500ms.
+	Pause time.Duration
+}
+
+// An Action is something that a scenario does when it is chosen: a client's request, say.
+type Action struct {
+	Name string // a sentence: "n1 starts an election"
+	// Can reports whether the action is possible now; nil: always.
+	Can func() bool
+	// Do does it, in a goroutine if it waits.
+	Do func()
 }
 
 // Strategy names how schedules are chosen; see package explore.
@@ -60,6 +73,10 @@ type Scenario struct {
 	BeforeStep func() bool
 	// Done, if not nil, ends a schedule.
 	Done func() bool
+	// Actions are what a person who plays, or a written schedule, may have the scenario do. No search takes them.
+	Actions []Action
+	// Puzzles are what a person may try to bring about; see [Play].
+	Puzzles []Puzzle
 	// OnDelivery, if not nil, is called for each message that is about to arrive. The next check sees what its receiver did about it.
 	OnDelivery func(m Arrival)
 }
@@ -82,6 +99,10 @@ func Explore(t *testing.T, space SearchSpace, setup func(s *Sim) Scenario) {
 	t.Helper()
 	skipIfSpoilt(t)
 	x := newExploration(t, space, setup)
+	if toPlay() {
+		x.play()
+		return
+	}
 	x.run()
 }
 
@@ -105,6 +126,9 @@ func (space SearchSpace) withDefaults() SearchSpace {
 	}
 	if space.MaxWait == 0 {
 		space.MaxWait = time.Second
+	}
+	if space.Pause == 0 {
+		space.Pause = 500 * time.Millisecond
 	}
 	if space.Strategy == "" {
 		space.Strategy = PCT

@@ -22,6 +22,7 @@ type schedule struct {
 	scenario Scenario
 	seen     map[uint64]struct{} // states, of all schedules; nil where they are not counted
 	record   bool                // keep taken and tokens
+	free     bool                // no bound on its length and its faults, and all sorts of step: it is written, or a person plays
 
 	ready atomic.Bool
 	over  bool
@@ -35,7 +36,10 @@ type schedule struct {
 	depth   int
 	waited  time.Duration // when the last step was to wait, when it began
 	waits   bool
-	used    [3]int // losses, copies, crashes
+	used    [3]int                 // losses, copies, crashes
+	down    map[labrpc.NodeID]bool // these stay down until a step starts them again
+	paused  map[labrpc.NodeID]pause
+	view    glance // what a person is shown, if free
 	starts  time.Duration
 	choices []explore.Choice
 	message []int // of each choice: which pending one
@@ -47,16 +51,21 @@ type schedule struct {
 func (x *exploration) runSchedule(c *schedule, seed uint64, observe func(labrpc.Event)) *outcome {
 	s := &Sim{
 		Seed: seed, cfg: x.cfg, rand: rand.New(rand.NewPCG(seed, 0x7e57)), bites: x.bites, measures: x.measures,
-		exploring: true, where: x.where,
+		exploring: true, where: x.where, recorder: x.recorder,
 	}
-	c.s, c.space = s, &x.space
+	c.s, c.space, c.free = s, &x.space, c.free || x.search.script != nil
 	over := make(chan struct{})
 	go func() {
 		defer close(over)
 		defer s.explainBubble()
 		synctest.Test(x.t, func(*testing.T) { s.liveScheduled(c, x.setup, observe) })
 	}()
-	finished := s.watch(over, x.until)
+	finished := true
+	if x.playing {
+		<-over // a person takes all the time in the world
+	} else {
+		finished = s.watch(over, x.until)
+	}
 	c.stop()
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -106,7 +115,7 @@ func (c *schedule) Next(pending []labrpc.Pending) labrpc.Step {
 		return labrpc.Step{Do: labrpc.Wait, Limit: c.starts}
 	case c.restart():
 		return labrpc.Step{Do: labrpc.Settle}
-	case !c.holds() || c.scenario.Done != nil && c.scenario.Done():
+	case !c.holds() || !c.free && c.scenario.Done != nil && c.scenario.Done():
 		return c.finish()
 	case c.scenario.BeforeStep != nil && c.scenario.BeforeStep():
 		return labrpc.Step{Do: labrpc.Settle}
@@ -114,8 +123,11 @@ func (c *schedule) Next(pending []labrpc.Pending) labrpc.Step {
 	c.count(pending)
 	waited := c.waits && c.s.Net.Now()-c.waited >= c.space.MaxWait
 	c.waits = false
-	if c.depth >= c.space.Depth || waited && len(pending) == 0 {
+	if !c.free && (c.depth >= c.space.Depth || waited && len(pending) == 0) {
 		return c.finish()
+	}
+	if c.free {
+		c.view = c.glance()
 	}
 	c.offer(pending)
 	i := c.strategy.Pick(c.depth, c.choices)
@@ -159,7 +171,7 @@ func (c *schedule) restart() (some bool) {
 		return false
 	}
 	for n := range c.space.Nodes {
-		if id := labrpc.NodeID(n + 1); !c.s.Net.Up(id) {
+		if id := labrpc.NodeID(n + 1); !c.down[id] && !c.s.Net.Up(id) {
 			c.scenario.Start(c.s.Net.Start(id))
 			some = true
 		}
@@ -198,12 +210,16 @@ func (c *schedule) offer(pending []labrpc.Pending) {
 		if pending[i].From == pending[i].To {
 			continue // a node's own loopback is perfect
 		}
-		if c.used[0] < c.space.Losses {
+		if c.free || c.used[0] < c.space.Losses {
 			add(explore.Lose, i)
 		}
-		if c.used[1] < c.space.Copies {
+		if c.free || c.used[1] < c.space.Copies {
 			add(explore.Copy, i)
 		}
+	}
+	if c.free {
+		c.offerMore()
+		return
 	}
 	if c.used[2] >= c.space.Crashes {
 		return
@@ -235,8 +251,10 @@ func (c *schedule) take(i int, pending []labrpc.Pending) labrpc.Step {
 		net.CrashAtWrite(choice.Node, labrpc.CrashPoint{Write: net.Writes(choice.Node) + 1, After: choice.Act == explore.CrashAfter})
 		return labrpc.Step{Do: labrpc.Settle}
 	}
-	if c.scenario.OnDelivery != nil {
-		p := &pending[message]
+	if c.takeMore(choice) {
+		return labrpc.Step{Do: labrpc.Settle}
+	}
+	if p := &pending[message]; c.scenario.OnDelivery != nil && c.reaches(p) {
 		c.scenario.OnDelivery(Arrival{From: p.From, To: p.To, Kind: p.Kind, Body: p.Body()})
 	}
 	if choice.Act == explore.Copy {

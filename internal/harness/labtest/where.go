@@ -5,13 +5,9 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
-	"sync"
 
 	"distlabs/internal/harness/report"
 )
-
-// place is where the tests that run lie. Finding it reads files, so that only a failure asks.
-var place = sync.OnceValue(report.FindPlace)
 
 func source() report.Source { return place().Source() }
 

@@ -72,3 +72,10 @@ func (r *Recorder) Run() *Run {
 	run.link()
 	return run
 }
+
+// Since returns the steps recorded so far, without the first n. Their Partner is not known.
+func (r *Recorder) Since(n int) []Step {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return append([]Step(nil), r.steps[min(n, len(r.steps)):]...)
+}

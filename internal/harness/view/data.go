@@ -48,71 +48,25 @@ func (o Options) encode(run *trace.Run) runData {
 		Faults: trace.FaultTexts(faults), Columns: map[string][]int{}, Snips: o.snips(run),
 	}
 	d.Failure, d.Broke = failureOf(run)
-	table := &stringTable{index: map[string]int{"": 0}, list: []string{""}}
-	column := func(name string, value func(i int, s *trace.Step) int) {
-		values, any := make([]int, len(run.Steps)), false
-		for i := range run.Steps {
-			values[i] = value(i, &run.Steps[i])
-			any = any || values[i] != 0
-		}
-		if any {
-			d.Columns[name] = values
-		}
-	}
-	text := func(name string, value func(s *trace.Step) string) {
-		column(name, func(_ int, s *trace.Step) int { return table.add(value(s)) })
-	}
-	column("at", func(_ int, s *trace.Step) int { return int(s.At) })
-	column("node", func(_ int, s *trace.Step) int { return int(s.Node) })
-	column("inc", func(_ int, s *trace.Step) int { return s.Inc })
-	column("msg", func(_ int, s *trace.Step) int { return int(s.Msg) })
-	column("copy", func(_ int, s *trace.Step) int { return s.Copy })
-	column("from", func(_ int, s *trace.Step) int { return int(s.From) })
-	column("to", func(_ int, s *trace.Step) int { return int(s.To) })
-	column("number", func(_ int, s *trace.Step) int { return int(s.Number) })
-	column("replyTo", func(_ int, s *trace.Step) int { return int(s.ReplyTo) })
-	text("kind", func(s *trace.Step) string { return string(s.Kind) })
-	text("message", func(s *trace.Step) string { return string(s.Message) })
-	text("method", func(s *trace.Step) string { return s.Method })
-	text("type", func(s *trace.Step) string { return s.Type })
-	text("body", func(s *trace.Step) string { return s.Body })
-	text("source", func(s *trace.Step) string { return s.Source })
-	text("reason", func(s *trace.Step) string { return s.Reason })
-	text("name", func(s *trace.Step) string { return s.Name })
-	text("value", func(s *trace.Step) string { return s.Value })
+	columns := newColumns(len(run.Steps), d.Columns)
+	columns.steps(run.Steps)
 	named := namesOf(run)
 	d.Key = named.Key
-	column("named", func(i int, _ *trace.Step) int {
+	columns.column("named", func(i int) int {
 		if i < len(named.Keep) && named.Keep[i] {
 			return 1
 		}
 		return 0
 	})
 	routine := findRoutine(run)
-	column("routine", func(i int, _ *trace.Step) int {
+	columns.column("routine", func(i int) int {
 		if routine[i] {
 			return 1
 		}
 		return 0
 	})
-	d.Strings = table.list
+	d.Strings = columns.strings.list
 	return d
-}
-
-// stringTable gives every string a number.
-type stringTable struct {
-	index map[string]int
-	list  []string
-}
-
-func (t *stringTable) add(s string) int {
-	i, ok := t.index[s]
-	if !ok {
-		i = len(t.list)
-		t.index[s] = i
-		t.list = append(t.list, s)
-	}
-	return i
 }
 
 // failureOf returns how the run failed and when. A failure whose moment nobody

@@ -14,10 +14,10 @@ import (
 //go:embed assets
 var assets embed.FS
 
-// scripts are the parts of the page's one script, in order: a later one uses the earlier ones.
+// scripts are the parts of the page's one script, in order: a later one uses the earlier ones. The last one begins.
 var scripts = []string{
 	"words.js", "model.js", "ops.js", "strip.js", "links.js", "cone.js", "state.js", "filter.js", "layout.js", "labels.js",
-	"draw.js", "arrows.js", "rows.js", "overview.js", "hit.js", "list.js", "detail.js", "bar.js", "keys.js", "fragment.js", "print.js", "main.js",
+	"draw.js", "arrows.js", "rows.js", "overview.js", "hit.js", "list.js", "detail.js", "bar.js", "keys.js", "fragment.js", "print.js", "main.js", "start.js",
 }
 
 // writePage puts the page together. The payload is the only part that a run decides, and the title.
@@ -37,7 +37,7 @@ func writePage(w io.Writer, p payload) error {
 	if err != nil {
 		return fmt.Errorf("view: %w", err)
 	}
-	script, err := joinScripts()
+	script, err := joinScripts(scripts)
 	if err != nil {
 		return fmt.Errorf("view: %w", err)
 	}
@@ -57,17 +57,33 @@ func writePage(w io.Writer, p payload) error {
 	return nil
 }
 
-func joinScripts() (string, error) {
+// Library returns the page's style sheet and its script without the part that begins: for a page of another sort that draws runs.
+// The script is to be put into a function, before what uses it.
+func Library() (style, script string, err error) {
+	sheet, err := assets.ReadFile("assets/page.css")
+	if err == nil {
+		script, err = join(scripts[:len(scripts)-1])
+	}
+	if err != nil {
+		return "", "", fmt.Errorf("view: %w", err)
+	}
+	return string(sheet), script, nil
+}
+
+func joinScripts(names []string) (string, error) {
+	script, err := join(names)
+	return "(() => {\n\"use strict\";\n" + script + "})();\n", err
+}
+
+func join(names []string) (string, error) {
 	var b strings.Builder
-	b.WriteString("(() => {\n\"use strict\";\n")
-	for _, name := range scripts {
+	for _, name := range names {
 		part, err := assets.ReadFile("assets/" + name)
 		if err != nil {
 			return "", err
 		}
 		b.Write(part)
 	}
-	b.WriteString("})();\n")
 	return b.String(), nil
 }
 

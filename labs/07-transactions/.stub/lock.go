@@ -16,7 +16,11 @@ type LockStore struct {
 // Every goroutine that it starts ends when node.Context() does. An error says that the node has crashed meanwhile.
 func OpenLockStore(node *labrpc.Node, disk Disk) (*LockStore, error) {
 	// TODO(7A): recover the store from the log.
-	return &LockStore{node: node, wal: &wal{disk: disk}}, nil
+	log := &wal{disk: disk}
+	if _, err := log.recover(); err != nil {
+		return nil, err
+	}
+	return &LockStore{node: node, wal: log}, nil
 }
 
 // Begin begins a transaction. It may be called by several goroutines at once.
@@ -37,9 +41,9 @@ func (tx *lockTx) Get(key string) (value string, ok bool, err error) {
 	return "", false, errNotWritten
 }
 
-// Scan waits while another transaction that has written a key of the range is not over, be the key new or deleted. Until this
+// GetRange waits while another transaction that has written a key of the range is not over, be the key new or deleted. Until this
 // transaction is over, others that write a key of the range wait.
-func (tx *lockTx) Scan(from, to string) ([]Pair, error) {
+func (tx *lockTx) GetRange(from, to string) ([]Pair, error) {
 	// TODO(7A): lock the range, and not only the keys that exist.
 	return nil, errNotWritten
 }
@@ -65,7 +69,7 @@ func (tx *lockTx) Delete(key string) error {
 // Commit returns nil only when no crash can undo the transaction any more. Others see its writes only then.
 func (tx *lockTx) Commit() error {
 	// TODO(7A): write the log; then unlock.
-	return errNotWritten
+	return tx.store.wal.commit(nil)
 }
 
 // Abort unlocks everything that the transaction has locked.

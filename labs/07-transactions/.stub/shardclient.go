@@ -49,7 +49,7 @@ func (tx *ShardTx) Get(key string) (value string, found bool, err error) {
 	return "", false, errors.New("transactions: Get is not implemented")
 }
 
-// Put writes a key. Other transactions see it only when the transaction has been committed. Its errors are those of Get.
+// Put writes a key. Other transactions see it only when the transaction has been committed. Its errors are the errors of Get.
 func (tx *ShardTx) Put(key, value string) error {
 	// TODO(7D): remember the write until Commit.
 	return errors.New("transactions: Put is not implemented")
@@ -60,7 +60,7 @@ func (tx *ShardTx) Abort() {
 	// TODO(7D): what have other groups kept for it?
 }
 
-// Commit ends the transaction: all its writes take effect, or none. Its errors are those of Run, and ErrOver if the
+// Commit ends the transaction: all its writes take effect, or none. Its errors are the errors of Run, and ErrOver if the
 // transaction has ended already.
 func (tx *ShardTx) Commit() error {
 	// TODO(7D): in which group, and at which instant, is the transaction committed?

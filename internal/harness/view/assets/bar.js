@@ -3,6 +3,7 @@
 /** buildFailure says how each run failed. */
 function buildFailure(app) {
   const box = document.getElementById("failure");
+  box.replaceChildren();
   for (const run of app.model.runs) {
     const f = run.failure;
     const which = app.model.compares ? `Run ${"AB"[run.index]}, seed ${run.seed}: ` : "";
@@ -90,24 +91,26 @@ function stepNear(run, digits, second, node) {
   return close.reduce((best, s) => (best && rank(best) <= rank(s) ? best : s), null);
 }
 
+/** toggleButton is a button that adds a value to one of the filter's sets, or takes it out. */
+function toggleButton(app, set, value, label, title, extra = "") {
+  const button = make("button", { type: "button", class: "toggle" + extra, title, "data-value": String(value) }, label);
+  button.addEventListener("click", () => {
+    if (set.has(value)) set.delete(value);
+    else set.add(value);
+    app.refilter();
+  });
+  app.toggles.push(() => button.setAttribute("aria-pressed", String(set === app.filter.nodes ? set.has(value) : !set.has(value))));
+  return button;
+}
+
 /** buildBar makes the filters. */
 function buildBar(app) {
   const { filter, model } = app;
-  const toggle = (set, value, label, title, extra = "") => {
-    const button = make("button", { type: "button", class: "toggle" + extra, title, "data-value": String(value) }, label);
-    button.addEventListener("click", () => {
-      if (set.has(value)) set.delete(value);
-      else set.add(value);
-      app.refilter();
-    });
-    app.toggles.push(() => button.setAttribute("aria-pressed", String(set === filter.nodes ? set.has(value) : !set.has(value))));
-    return button;
-  };
   const nodes = Math.max(...model.runs.map((r) => r.nodes), 0);
   document.getElementById("nodes").append(...Array.from({ length: nodes }, (_, k) =>
-    toggle(filter.nodes, k + 1, "n" + (k + 1), "only what touches the chosen nodes", " node")));
-  document.getElementById("groups").append(...GROUPS.map(([key, label]) => toggle(filter.off, key, label, "show or hide")));
-  document.getElementById("methods").append(...model.methods.map((m, k) => toggle(filter.methodsOff, m, printable(m), "show or hide these messages", " m" + (k % 8))));
+    toggleButton(app, filter.nodes, k + 1, "n" + (k + 1), "only what touches the chosen nodes", " node")));
+  document.getElementById("groups").append(...GROUPS.map(([key, label]) => toggleButton(app, filter.off, key, label, "show or hide")));
+  document.getElementById("methods").append(...model.methods.map((m, k) => toggleButton(app, filter.methodsOff, m, printable(m), "show or hide these messages", " m" + (k % 8))));
   const fold = document.getElementById("fold");
   fold.addEventListener("click", () => toggleFold(app));
   app.toggles.push(() => fold.setAttribute("aria-pressed", String(filter.fold)));
@@ -147,6 +150,7 @@ function toggleFold(app) {
 /** buildLegend names the roles' colours. */
 function buildLegend(app) {
   const legend = document.getElementById("legend"), said = new Set();
+  legend.replaceChildren();
   for (const { role } of app.model.runs) {
     if (!role) continue;
     for (const [value, k] of role.colours) {

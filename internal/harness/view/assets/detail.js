@@ -8,9 +8,13 @@ function showDetail(app) {
   app.stateBox.replaceChildren(...(at ? app.model.runs.map((run) => stateTable(app, run, at)) : []));
 }
 
-/** lastShown is the last step above the middle of the window: what the state table speaks of where nothing is selected. */
+/**
+ * lastShown is the last step above the middle of the window: what the state table speaks of where nothing is selected. In a run that
+ * goes on it is the last step.
+ */
 function lastShown(app) {
   const { steps } = app.model;
+  if (app.live) return steps[steps.length - 1];
   const at = yTime(app, app.top + app.height / 2);
   return steps[Math.max(0, lastIndex(steps, (s) => s.at <= at))];
 }

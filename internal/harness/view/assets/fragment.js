@@ -2,6 +2,7 @@
 
 /** writeFragment puts the present position and filters behind the # of the address. */
 function writeFragment(app) {
+  if (app.live) return; // the address is the schedule's
   const { filter } = app, p = new URLSearchParams();
   if (app.selected) p.set("step", app.nameOf(app.selected));
   else if (app.top > 0) p.set("at", String(Math.round(yTime(app, app.top))));

@@ -1,30 +1,27 @@
 // main.js: puts the page together.
 
-function start() {
-  const model = readModel(JSON.parse(document.getElementById("run").textContent));
+/** newApp is the page's state: the model, what is shown of it and where, and the elements that show it. */
+function newApp(model) {
   const byID = (id) => document.getElementById(id);
-  const app = {
+  return {
     model, filter: newFilter(), shown: null, layout: null, items: [], itemOf: new Map(), toggles: [],
     canvas: byID("diagram"), strip: byID("strip"), heads: byID("heads"), list: byID("list"), listPad: byID("list-pad"), tip: byID("tip"),
     detail: byID("detail"), stateBox: byID("state"), count: byID("count"), status: byID("status"),
     theme: readTheme(), scale: "order", zoom: 1, perNs: 0, top: 0, ratio: 0,
     selected: null, cone: null, hover: null, headsKey: "", wrote: "",
+    live: false, // the run goes on: the state is that of its end, and the address is its schedule
   };
-  addMethods(app);
-  nameDiagram(app);
-  buildFailure(app);
-  fitCanvas(app);
-  buildBar(app);
+}
+
+/** wireApp connects what every page has: the scheme, the size, the pointer, the list. */
+function wireApp(app) {
   wireOverview(app);
   wirePointer(app);
-  wireKeys(app);
-  wirePrint(app);
   app.list.addEventListener("scroll", () => renderList(app));
-  byID("skip").addEventListener("click", (event) => {
+  document.getElementById("skip").addEventListener("click", (event) => {
     event.preventDefault(); // the address is for positions
     app.list.focus();
   });
-  addEventListener("hashchange", () => { if (location.hash !== app.wrote) readFragment(app); });
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => {
     app.theme = readTheme();
     app.headsKey = "";
@@ -33,16 +30,6 @@ function start() {
   new ResizeObserver(([{ contentRect: box }]) => {
     if (!app.ratio && (Math.abs(box.width - app.width) > 1 || Math.abs(box.height - app.height) > 1)) app.resize();
   }).observe(app.canvas.parentElement);
-  fitCanvas(app); // the bar took some of the height
-  if (!readFragment(app)) {
-    const s = app.keyStep();
-    if (s) app.select(s);
-    else app.moved();
-  }
-  document.documentElement.dataset.ready = "yes";
-  // For tests, and for a curious reader's console.
-  window.run = { app, coneOf: (name) => Array.from(coneOf(model, app.stepNamed(name))), press: (key) => press(app, key), roleColours, seconds,
-    ops: { list: () => model.runs.flatMap((r) => r.ops), text: opText, box: (op) => opBox(app, op), wrong: (op) => isWrong(app, op) } };
 }
 
 /** nameDiagram says what the picture is to those who cannot see it. */
@@ -53,7 +40,6 @@ function nameDiagram(app) {
 
 /** addMethods gives the app what its parts call each other by. */
 function addMethods(app) {
-  const { model } = app;
   let waiting = false;
   app.redraw = () => {
     if (waiting) return;
@@ -82,7 +68,7 @@ function addMethods(app) {
   app.refilter = () => {
     const keep = app.layout ? (app.selected ? app.selected.at : yTime(app, app.top)) : 0;
     const windowY = app.layout ? timeY(app, keep) - app.top : 0;
-    app.shown = applyFilter(model, app.filter);
+    app.shown = applyFilter(app.model, app.filter);
     buildLayout(app);
     app.top = timeY(app, keep) - windowY;
     clampTop(app);
@@ -96,16 +82,16 @@ function addMethods(app) {
   app.nameOf = (s) => (s.run ? "b" : "") + (s.n + 1);
   app.stepNamed = (name) => {
     const m = /^(b?)(\d+)$/.exec(name);
-    const run = m && model.runs[m[1] ? 1 : 0];
+    const run = m && app.model.runs[m[1] ? 1 : 0];
     return (run && run.steps[Number(m[2]) - 1]) || null;
   };
   app.placeOf = (s) => stepY(app, s);
   app.laneOf = (s) => laneX(app, s.lane);
   app.lineOf = (a) => arrowLine(app, a);
   app.keyStep = () => {
-    const d = model.difference;
+    const d = app.model.difference;
     if (d) return d.steps[0] || d.steps[1];
-    const run = model.runs.find((r) => r.broke !== null);
+    const run = app.model.runs.find((r) => r.broke !== null);
     if (!run) return null;
     if (run.key >= 0) return run.steps[run.key];
     const before = run.steps.filter((s) => s.node && !s.ends && s.at <= run.broke && !s.routine && s.kind !== "seen");
@@ -130,5 +116,3 @@ function select(app, step, cone, scroll) {
   app.redraw();
   writeFragment(app);
 }
-
-start();

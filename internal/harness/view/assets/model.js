@@ -45,7 +45,10 @@ function addRun(model, raw, r, shift) {
   model.runs.push(run);
 }
 
-/** readSteps takes the columns apart. */
+/**
+ * readSteps takes the columns apart. A run that a person plays has turns, between which no time need pass: each is drawn a nanosecond
+ * after the one before, and so in a row of its own.
+ */
 function readSteps(raw, r, shift) {
   const zero = new Array(raw.steps).fill(0);
   const number = (name) => raw.columns[name] || zero;
@@ -54,12 +57,12 @@ function readSteps(raw, r, shift) {
   const from = number("from"), to = number("to"), num = number("number"), replyTo = number("replyTo");
   const kind = text("kind"), message = text("message"), method = text("method"), type = text("type"), body = text("body");
   const source = text("source"), reason = text("reason"), name = text("name"), value = text("value");
-  const routine = number("routine"), named = number("named");
+  const routine = number("routine"), named = number("named"), turn = number("turn");
   const steps = [];
   for (let n = 0; n < raw.steps; n++) {
     const ends = kind[n] === "crashed" && reason[n] === "network closed";
     steps.push({
-      i: 0, run: r, n, at: at[n] + shift, clock: at[n], node: node[n], inc: inc[n], msg: msg[n], copy: copy[n], from: from[n], to: to[n],
+      i: 0, run: r, n, at: at[n] + shift + turn[n], clock: at[n], node: node[n], inc: inc[n], msg: msg[n], copy: copy[n], from: from[n], to: to[n],
       number: num[n], replyTo: replyTo[n], kind: kind[n], message: message[n], method: method[n], type: type[n],
       body: body[n], source: source[n], reason: reason[n], name: name[n], value: value[n], routine: routine[n] === 1, named: named[n] === 1,
       ends, fault: FAULTS.has(kind[n]) && !ends && !reason[n].startsWith("answered already"), old: null, preds: [], succs: [], journey: null, epoch: null, op: null,

@@ -1,0 +1,56 @@
+package workspace
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+)
+
+// BuildWasm makes the lab's test binary for a browser, unless the lab was refused, and returns its path. What does not compile is
+// refused, as Build has it; "" says so. No stub takes the place of a file that does not compile: a person plays with the code that is there.
+func (w *Workspace) BuildWasm(ctx context.Context, p *Lab) (path string, err error) {
+	if p.Refused != "" {
+		return "", nil
+	}
+	release, err := w.b.Slot(ctx)
+	if err != nil {
+		return "", err
+	}
+	defer release()
+	doubt := ""
+	if p.check {
+		if doubt, err = w.pass(ctx, p); err != nil || p.Refused != "" {
+			return "", err
+		}
+	}
+	path = filepath.Join(w.dir, p.ID+".wasm")
+	// -w: no tables for debuggers at all; the file is a third smaller.
+	args := []string{"test", "-c", "-trimpath", "-buildvcs=false", "-ldflags=-s -w", "-o", path, "./" + p.Dir()}
+	out, err := w.compileWith(ctx, p.Lab, args, "GOOS=js", "GOARCH=wasm", "CGO_ENABLED=0")
+	switch {
+	case err != nil:
+		return "", err
+	case out.Exit == 0 && out.Stopped == "" && doubt != "":
+		p.Refused = notRead(doubt)
+		return "", nil
+	case out.Exit == 0 && out.Stopped == "":
+		return path, nil
+	case out.Stopped != "":
+		return "", fmt.Errorf("workspace: building %s for the browser: it %s", p.ID, out.Stopped)
+	}
+	if p.Compile, err = compileErrors(p.Lab, string(out.Output)); err != nil {
+		return "", fmt.Errorf("workspace: building %s for the browser (try grade doctor): %w", p.ID, err)
+	}
+	p.Refused = "does not compile: " + p.Compile[0]
+	return "", nil
+}
+
+// WasmExec is the script of the Go toolchain that runs a binary in a browser.
+func (b *Builder) WasmExec() ([]byte, error) {
+	text, err := os.ReadFile(filepath.Join(b.tools.Root, "lib", "wasm", "wasm_exec.js"))
+	if err != nil {
+		return nil, fmt.Errorf("workspace: this Go toolchain has no lib/wasm/wasm_exec.js: %w", err)
+	}
+	return text, nil
+}

@@ -1,0 +1,338 @@
+package play
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/chromedp/cdproto/accessibility"
+	"github.com/chromedp/cdproto/cdp"
+	"github.com/chromedp/chromedp"
+	"github.com/chromedp/chromedp/kb"
+	"github.com/stretchr/testify/require"
+
+	"distlabs/internal/grading/course"
+	"distlabs/internal/grading/submission"
+)
+
+// A step is taken, taken back, and taken again; a step of another sort after it makes a branch, to which one can return.
+func TestStepsBackAndBranches(t *testing.T) {
+	b := open(t, "4C.html")
+	require.Equal(t, 0, b.depth())
+	b.press("w", "w", "1")
+	require.Equal(t, 3, b.depth())
+	require.Equal(t, "w.w.d0", eval[string](b, `play.schedule()`))
+	events := eval[int](b, `play.game.events.count`)
+	b.press("b", "b")
+	require.Equal(t, "w", eval[string](b, `play.schedule()`))
+	require.Less(t, eval[int](b, `play.game.events.count`), events)
+	b.press("x")
+	require.Equal(t, "w.x0", eval[string](b, `play.schedule()`))
+	b.shot("branch")
+	b.press("b", "f")
+	require.Equal(t, "w.x0", eval[string](b, `play.schedule()`), "forward goes where one was last")
+	require.Equal(t, "or time passes", eval[string](b, `document.querySelector("#history .branch").textContent`))
+	b.do(chromedp.Click("#history .branch button"))
+	b.idle()
+	require.Equal(t, "w.w", eval[string](b, `play.schedule()`))
+	b.press("f")
+	require.Equal(t, events, eval[int](b, `play.game.events.count`))
+	require.Equal(t, "#s=w.w.d0", eval[string](b, `location.hash`))
+}
+
+// The address holds the schedule: another tab opens the same events.
+func TestAddressOpensTheSchedule(t *testing.T) {
+	const schedule = "w.d1.w.l1-3.k2.w.r2.p1.w"
+	b := open(t, "4C.html#s="+schedule)
+	require.Equal(t, schedule, eval[string](b, `play.schedule()`))
+	events := eval[string](b, `JSON.stringify(play.game.app.model.steps.map((s) => [s.kind, s.node, s.clock, s.body]))`)
+	b = open(t, "4C.html")
+	for token := range strings.SplitSeq(schedule, ".") {
+		require.True(t, eval2(b, fmt.Sprintf(`play.take(%q)`, token)), token)
+	}
+	require.Equal(t, events, eval[string](b, `JSON.stringify(play.game.app.model.steps.map((s) => [s.kind, s.node, s.clock, s.body]))`))
+	require.Equal(t, "n2 crashes and stays down", eval[string](b, `play.game.at.parent.parent.parent.parent.says`))
+
+	b = open(t, "4C.html#s=w.d0.d99.w")
+	require.Equal(t, 2, b.depth())
+	require.Contains(t, eval[string](b, `document.getElementById("status").textContent`), "only 2 of 4 steps are possible")
+	b = open(t, "4C.html#s=nonsense")
+	require.Equal(t, 0, b.depth())
+}
+
+// eval2 returns the value of a promise.
+func eval2(b *tab, expression string) bool {
+	b.t.Helper()
+	out, err := chromedp.Run(b.ctx, chromedp.Evaluate[bool](expression, chromedp.EvalAwaitPromise))
+	require.NoError(b.t, err, expression)
+	return out
+}
+
+func (b *tab) choose(puzzle string) {
+	b.t.Helper()
+	b.do(chromedp.Evaluate[chromedp.Void](fmt.Sprintf(`(() => { const s = document.getElementById("puzzle-choice"); s.value = %q; s.dispatchEvent(new Event("change")); })()`, puzzle)))
+}
+
+func (b *tab) solved() string {
+	b.t.Helper()
+	return eval[string](b, `(document.querySelector("#puzzle .solved") || { textContent: "" }).textContent`)
+}
+
+// The split vote is solved by clicks alone.
+func TestSolveByClicks(t *testing.T) {
+	b := open(t, "4C.html")
+	b.choose("split-vote")
+	b.click("Hint 1 of 3")
+	require.Contains(t, eval[string](b, `document.getElementById("puzzle-text").textContent`), "A candidate votes for itself")
+	b.click("Let time pass w")
+	b.click("Let time pass w")
+	require.Empty(t, b.solved())
+	b.click("Let time pass w")
+	require.Equal(t, "✓ Solved in 3 steps.", b.solved())
+	b.shot("solved")
+	require.Contains(t, eval[string](b, `location.hash`), "puzzle=split-vote")
+}
+
+// Two leaders at one time, by keys alone: Tab is not needed.
+func TestSolveByKeys(t *testing.T) {
+	b := open(t, "4C.html#puzzle=two-leaders")
+	b.press("w", "2", "w", "w", "5", kb.ArrowDown, kb.ArrowDown, kb.ArrowDown, kb.ArrowDown, kb.ArrowDown)
+	require.Empty(t, b.solved())
+	require.Contains(t, eval[string](b, `document.getElementById("status").textContent`), "6 of ")
+	b.press("d", "2")
+	require.Equal(t, "✓ Solved in 7 steps.", b.solved())
+	require.Equal(t, 2, eval[int](b, `[...document.querySelectorAll("#state td.role")].filter((el) => el.textContent === "leader").length`))
+	b.shot("two-leaders")
+}
+
+// A vote survives a crash, by clicks on the node's own button.
+func TestSolveWithACrash(t *testing.T) {
+	b := open(t, "4C.html#puzzle=memory")
+	b.click("Let time pass w")
+	b.click("deliver n3→n2 RequestVote")
+	b.click("n2: restart")
+	b.click("Let time pass w")
+	require.Empty(t, b.solved())
+	b.click("deliver n1→n2 RequestVote")
+	require.Equal(t, "✓ Solved in 5 steps.", b.solved())
+}
+
+// A puzzle that no schedule solves is marked as such once the person has chosen the rule that forbids it.
+func TestImpossiblePuzzle(t *testing.T) {
+	b := open(t, "4C.html#puzzle=twins")
+	rule := func(n int) {
+		b.do(chromedp.Evaluate[chromedp.Void](fmt.Sprintf(`(() => { document.querySelector("#puzzle details").open = true; document.querySelectorAll("#puzzle input")[%d].click(); })()`, n)))
+	}
+	rule(0)
+	require.Contains(t, eval[string](b, `document.getElementById("puzzle-text").textContent`), "That rule does not forbid it")
+	rule(1)
+	require.Contains(t, b.solved(), "no schedule reaches this goal")
+	b.press("w")
+	require.Equal(t, 1, b.depth())
+}
+
+// Every puzzle's solution solves it on the page, too.
+func TestShownSolutionsSolve(t *testing.T) {
+	for _, page := range pagesWithPuzzles(t) {
+		b := open(t, page)
+		for _, id := range eval[[]string](b, `play.game.about.puzzles.filter((p) => p.solution).map((p) => p.id)`) {
+			b.choose(id)
+			hints := eval[int](b, `play.game.puzzle.hints.length`)
+			for k := range hints {
+				b.click(fmt.Sprintf("Hint %d of %d", k+1, hints))
+			}
+			b.click("Show a solution")
+			b.until(`play.game.at.depth > 0 && !play.game.busy`, "the solution is played")
+			require.Contains(t, b.solved(), "✓ Solved in", "%s, puzzle %s", page, id)
+			b.do(chromedp.Evaluate[chromedp.Void](`document.querySelector("#history button").click()`))
+		}
+	}
+}
+
+func pagesWithPuzzles(t *testing.T) (pages []string) {
+	siteDir(t)
+	c, _ := courseAndBuilder(t)
+	all, err := c.Select()
+	require.NoError(t, err)
+	for _, s := range withScenario(all) {
+		for _, p := range s.Parts {
+			pages = append(pages, p.ID+".html")
+		}
+	}
+	return pages
+}
+
+// What a person has played is the same run in go test, to the byte.
+func TestBranchReplaysInGoTest(t *testing.T) {
+	b := open(t, "4C.html")
+	b.press("w", "w", "1", "x", "w", "d", "u", "b", "b", "w", "1")
+	b.click("n1: crash")
+	b.press("w", "w", "2")
+	b.click("Download the record")
+	b.until(`play.game.record !== ""`, "the record is there")
+	record := eval[string](b, `play.game.record`)
+	shown := eval[string](b, `document.querySelector("#share code").textContent`)
+	require.Regexp(t, `^LABS_SEED=1 LABS_SCHEDULE=\S+ go test -race -run 'TestAnySchedule4C\$' \./labs/04-election$`, shown)
+
+	binary, dir := nativeBinary(t, "04")
+	traces := t.TempDir()
+	cmd := exec.Command(binary, "-test.run=^TestAnySchedule4C$")
+	cmd.Dir = dir
+	cmd.Env = append(os.Environ(), "LABS_DIRECT=1", "LABS_RECORD=1", "LABS_TRACE_DIR="+traces)
+	cmd.Env = append(cmd.Env, strings.Fields(shown)[:2]...)
+	out, err := cmd.CombinedOutput()
+	require.NoError(t, err, "%s", out)
+	file, err := os.ReadFile(filepath.Join(traces, "TestAnySchedule4C-1.jsonl"))
+	require.NoError(t, err)
+	require.Equal(t, string(file), record)
+	require.Greater(t, strings.Count(record, "\n"), 30)
+}
+
+// nativeBinary is the reference's test binary of a lab, for this machine, and the folder to run it in.
+func nativeBinary(t *testing.T, name string) (binary, dir string) {
+	t.Helper()
+	c, builder := courseAndBuilder(t)
+	selected, err := c.Select(name)
+	require.NoError(t, err)
+	w, err := builder.Assemble(submission.Source{Kind: course.Solution}, selected)
+	require.NoError(t, err)
+	t.Cleanup(w.Remove)
+	w.Plain = true
+	lab := w.Lab(selected[0].Lab.ID)
+	require.NoError(t, w.Build(t.Context(), lab))
+	require.Empty(t, lab.Refused)
+	return lab.Binary, filepath.Join(w.Root, "labs", lab.ID)
+}
+
+// Every puzzle's solution reaches its goal with the reference, and not before its last step; and whatever a person does to the reference, no
+// rule breaks. This needs no browser.
+func TestReferencesCanBePlayed(t *testing.T) {
+	c, _ := courseAndBuilder(t)
+	all, err := c.Select()
+	require.NoError(t, err)
+	scenes := withScenario(all)
+	require.NotEmpty(t, scenes)
+	for _, s := range scenes {
+		t.Run(s.Lab.ID, func(t *testing.T) {
+			binary, dir := nativeBinary(t, s.Lab.Number())
+			for _, p := range s.Parts {
+				for _, what := range []string{"solve", "wander"} {
+					cmd := exec.Command(binary, "-test.run=^"+p.Scenario+"$", "-test.v")
+					cmd.Dir = dir
+					cmd.Env = append(os.Environ(), "LABS_DIRECT=1", "LABS_PLAY="+what)
+					out, err := cmd.CombinedOutput()
+					require.NoError(t, err, "%s: %s", what, out)
+					require.Contains(t, string(out), "--- PASS: "+p.Scenario)
+				}
+			}
+		})
+	}
+}
+
+// A run by itself goes on until what it waits for, and stops when it is told to.
+func TestRunByItself(t *testing.T) {
+	b := open(t, "4C.html")
+	b.do(chromedp.Evaluate[chromedp.Void](`(() => { document.getElementById("until").value = "leader"; document.getElementById("speed").value = "0"; })()`))
+	b.press("r")
+	b.until(`play.game.auto === null`, "a node leads")
+	require.Regexp(t, `^stopped: n\d leads$`, eval[string](b, `document.getElementById("status").textContent`))
+	depth := b.depth()
+	require.Positive(t, depth)
+	b.do(chromedp.Evaluate[chromedp.Void](`(() => { document.getElementById("until").value = "stop"; document.getElementById("loss").value = "20"; })()`))
+	b.press("r")
+	b.until(fmt.Sprintf(`play.game.at.depth > %d + 20`, depth), "it goes on")
+	b.press("r")
+	require.True(t, eval[bool](b, `play.game.auto === null`))
+	require.Empty(t, eval[string](b, `document.querySelector("#failure .failed") ? "failed" : ""`), "the reference breaks no rule")
+	b.shot("ran")
+}
+
+// The page has room on a telephone, in both schemes; every control has a name, and text stands out from its ground (WCAG 2.2, 1.4.3).
+func TestSmallDarkAndNamed(t *testing.T) {
+	for name, before := range map[string][]chromedp.Action[chromedp.Void]{
+		"light": {sized(1440, 900)}, "dark": {dark(), sized(1440, 900)}, "phone": {sized(390, 844)}, "phone-dark": {sized(390, 844), dark()},
+	} {
+		b := open(t, "4C.html#puzzle=two-leaders&s=w.d1.w.w.d4", before...)
+		require.LessOrEqual(t, eval[int](b, `document.documentElement.scrollWidth`), eval[int](b, `innerWidth`), name)
+		b.shot("small-" + name)
+		worst := eval[map[string]any](b, contrastOfTexts)
+		require.GreaterOrEqual(t, worst["ratio"].(float64), 4.5, "%s: %v", name, worst["text"])
+		command(b, accessibility.Enable, cdp.Empty{})
+		for _, n := range command(b, accessibility.GetFullAXTree, accessibility.GetFullAXTreeParams{}).Nodes {
+			if n.Ignored || n.Role == nil {
+				continue
+			}
+			switch role := strings.Trim(string(n.Role.Value), `"`); role {
+			case "button", "listbox", "image", "searchbox", "toolbar", "complementary", "option", "combobox", "textbox", "link", "radio":
+				require.NotNil(t, n.Name, role)
+				require.NotEqual(t, `""`, string(n.Name.Value), "the name of a %s (%s)", role, name)
+			}
+		}
+	}
+}
+
+// contrastOfTexts is the lowest contrast of a text of the right side with its ground.
+const contrastOfTexts = `(() => {
+	const ctx = document.createElement("canvas").getContext("2d", { willReadFrequently: true });
+	const rgba = (css) => { ctx.clearRect(0, 0, 1, 1); ctx.fillStyle = css; ctx.fillRect(0, 0, 1, 1); return [...ctx.getImageData(0, 0, 1, 1).data]; };
+	const over = (top, under) => top.slice(0, 3).map((v, k) => (v * top[3] + under[k] * (255 - top[3])) / 255);
+	const light = (c) => { const [r, g, b] = c.map((v) => (v /= 255) <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4); return 0.2126 * r + 0.7152 * g + 0.0722 * b; };
+	const ground = (el) => { const own = rgba(getComputedStyle(el).backgroundColor); return own[3] === 255 || !el.parentElement ? own.slice(0, 3) : over(own, ground(el.parentElement)); };
+	let worst = { ratio: 99, text: "" };
+	for (const el of document.querySelectorAll("aside *, header *")) {
+		const text = [...el.childNodes].filter((n) => n.nodeType === 3).map((n) => n.data).join("").trim();
+		if (!text || el.closest(":disabled") || !el.getClientRects().length) continue;
+		const under = ground(el), css = rgba(getComputedStyle(el).color);
+		const [x, y] = [light(over(css, under)), light(under)].sort((p, q) => q - p), ratio = (x + 0.05) / (y + 0.05);
+		if (ratio < worst.ratio) worst = { ratio, text };
+	}
+	return worst;
+})()`
+
+// A page of a scenario is small: its code is at most 3 MB.
+func TestCodeIsSmall(t *testing.T) {
+	files, err := filepath.Glob(filepath.Join(siteDir(t), "*.wasm.gz"))
+	require.NoError(t, err)
+	require.NotEmpty(t, files)
+	total := int64(0)
+	for _, file := range files {
+		info, err := os.Stat(file)
+		require.NoError(t, err)
+		require.Less(t, info.Size(), int64(3<<20), file)
+		total += info.Size()
+	}
+	require.Less(t, total, int64(15<<20))
+}
+
+// A step is drawn soon, also when much has happened, and so is the way back. The times are those that the page's own thread works; they are
+// far above what a free machine needs.
+func TestStepsAreFast(t *testing.T) {
+	b := open(t, "5C.html")
+	b.do(chromedp.Evaluate[chromedp.Void](`(() => { window.until = async (events) => { while (play.game.events.count < events) {
+		const pending = play.game.at.position.pending || [];
+		await play.take(pending.length ? "d0" : "w"); } return true; }; })()`))
+	const timed = `(async () => { const before = performance.now(); await %s; return performance.now() - before; })()`
+	for _, tc := range []struct {
+		events int
+		limit  float64 // milliseconds
+	}{{1000, 50}, {10_000, 150}} {
+		eval2(b, fmt.Sprintf(`(async () => { await until(%d - 200); return true; })()`, tc.events))
+		var best float64 = 1e9
+		for range 7 { // the machine may have other work
+			took, err := chromedp.Run(b.ctx, chromedp.Evaluate[float64](fmt.Sprintf(timed, `play.take((play.game.at.position.pending || []).length ? "d0" : "w")`), chromedp.EvalAwaitPromise))
+			require.NoError(t, err)
+			best = min(best, took)
+		}
+		t.Logf("a step at %d events: %.0f ms", eval[int](b, `play.game.events.count`), best)
+		require.Less(t, best, 3*tc.limit)
+	}
+	took, err := chromedp.Run(b.ctx, chromedp.Evaluate[float64](fmt.Sprintf(timed, `(() => { let s = play.game.at; for (let k = 0; k < 500 && s.parent; k++) s = s.parent; play.goTo(s); })()`), chromedp.EvalAwaitPromise))
+	require.NoError(t, err)
+	t.Logf("back over 500 steps: %.0f ms", took)
+	took, err = chromedp.Run(b.ctx, chromedp.Evaluate[float64](fmt.Sprintf(timed, `play.take("w")`), chromedp.EvalAwaitPromise))
+	require.NoError(t, err)
+	t.Logf("the first new step after it: %.0f ms", took)
+}

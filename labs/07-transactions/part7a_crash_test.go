@@ -1,0 +1,31 @@
+package transactions_test
+
+import (
+	"testing"
+
+	"distlabs/internal/harness/labtest"
+)
+
+// A crash at every write, also of the recovery, leaves each transaction whole or not at all (rules 9 and 10).
+func TestCrashAtEveryWrite7A(t *testing.T) {
+	cover := []string{coverInCommit, coverBetween, coverInRecovery}
+	labtest.Run(t, labtest.Config{Nodes: 1, Seeds: 2, MustCover: cover}, func(s *labtest.Sim) {
+		newLockDB(s).crashAtEveryWrite()
+	})
+}
+
+// No transaction reads a value that a crash then undoes (rule 11).
+func TestShownIsDurable7A(t *testing.T) {
+	labtest.Run(t, labtest.Config{Nodes: 1, Seeds: 2, MustCover: []string{coverShownEarly}}, func(s *labtest.Sim) {
+		newLockDB(s).shownIsDurable()
+	})
+}
+
+// The log does not grow forever, and no record is too large; a crash ends all calls (rule 12).
+func TestDiskAndCrash7A(t *testing.T) {
+	labtest.Run(t, labtest.Config{Nodes: 1, Seeds: 2}, func(s *labtest.Sim) {
+		d := newLockDB(s)
+		d.crashEndsCalls()
+		d.spaceOnDisk()
+	})
+}

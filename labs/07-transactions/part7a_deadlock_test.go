@@ -1,0 +1,200 @@
+package transactions_test
+
+import (
+	"fmt"
+	"slices"
+	"testing"
+	"time"
+
+	"distlabs/internal/harness/labtest"
+)
+
+// Transactions wait for each other in a circle: two or more keys, ranges, readers that want to write, and a circle through the queue for
+// a key. Some go on, and what the aborted ones had is free and as it was (rules 3, 6 and 7).
+func TestDeadlock7A(t *testing.T) {
+	get := func(key string) func(t *txn) *call { return func(t *txn) *call { return t.goGet(key) } }
+	put := func(key string) func(t *txn) *call { return func(t *txn) *call { return t.goPut(key, "9"+t.name) } }
+	scan := func(from, to string) func(t *txn) *call { return func(t *txn) *call { return t.goScan(from, to) } }
+	type steps = []func(t *txn) *call
+	cases := []struct {
+		name string
+		has  steps // one call of each transaction that does not wait
+		asks steps // one call of each transaction that closes the circle; nil for none
+	}{
+		{"two writers", steps{put("a"), put("b")}, steps{put("b"), put("a")}},
+		{"a reader and a writer", steps{get("a"), put("b")}, steps{get("b"), put("a")}},
+		{"two readers of a key that want to write it", steps{get("a"), get("a")}, steps{put("a"), put("a")}},
+		{"two that scanned a range", steps{scan("a", "c"), scan("b", "d")}, steps{put("bx"), put("bb")}},
+		{"a scan and a new key", steps{put("bb"), put("d")}, steps{scan("c", ""), scan("a", "c")}},
+		{"three writers", steps{put("a"), put("b"), put("c")}, steps{put("b"), put("c"), put("a")}},
+		{"five in a circle", steps{put("a"), put("b"), put("c"), put("d"), get("e")}, steps{get("b"), put("c"), get("d"), put("e"), scan("", "b")}},
+		{"three readers that want to write", steps{get("a"), scan("", "b"), get("a")}, steps{put("a"), put("a"), put("a")}},
+	}
+	labtest.Run(t, labtest.Config{Nodes: 1, Seeds: 8, MustCover: []string{circle}}, func(s *labtest.Sim) {
+		d := newLockDB(s)
+		d.load("a=1 b=1 c=1 d=1 e=1")
+		for _, c := range cases {
+			d.deadlock(c.name, c.has, c.asks)
+			reset := d.beginTx()
+			for _, key := range []string{"a", "b", "c", "d", "e"} {
+				reset.put(key, "1")
+			}
+			reset.delete("bb")
+			reset.delete("bx")
+			reset.commit()
+		}
+	})
+}
+
+// deadlock makes a circle, in an order that follows from the seed, and commits those that go on until all are over.
+func (d *db) deadlock(name string, has, asks []func(t *txn) *call) {
+	r := d.s.Rand()
+	var all []*txn
+	for range has {
+		all = append(all, d.beginTx())
+	}
+	r.Shuffle(len(all), func(i, j int) { all[i], all[j] = all[j], all[i] })
+	for i, f := range has {
+		all[i].now(ruleQuick7A, f(all[i]))
+	}
+	started := d.s.Net.Now()
+	calls := map[*txn]*call{}
+	for _, i := range r.Perm(len(asks)) {
+		if !all[i].ended() { // wound-wait aborts early
+			calls[all[i]] = asks[i](all[i])
+			d.run(time.Microsecond)
+		}
+	}
+	d.s.Cover(circle)
+	d.run(deadlockIn)
+	end := d.s.Net.Now()
+	victims, rest := 0, 0
+	for _, t := range all {
+		switch {
+		case t.outcome == byStore:
+			victims++
+		case calls[t].over():
+			rest++
+		}
+	}
+	if victims > 0 && rest == 0 && victims < len(all) {
+		d.s.Fail(labtest.Violation{
+			What: fmt.Sprintf("%s (%s): %d of %d transactions were aborted by %v, but the others wait still", circle, name, victims, len(all), brief(end)),
+			Rule: ruleGoesOn7A, Seen: d.describe(),
+		})
+	}
+	if victims == 0 || rest == 0 {
+		d.s.Fail(labtest.Violation{
+			What: fmt.Sprintf("%s (%s): %d of %d transactions were aborted and %d went on by %v, want at least one of each",
+				circle, name, victims, len(all), rest, brief(end)),
+			Rule: ruleDeadlock7A, Seen: d.describe(),
+		})
+	}
+	// Those that are not aborted go on one after another; a further circle may come of it.
+	for range len(all) {
+		for _, t := range all {
+			if !t.ended() && t.busy.over() {
+				d.wait(ruleQuick7A, quickly+perKey*2, t.goCommit())
+			}
+		}
+		d.run(soon)
+	}
+	for _, t := range all {
+		if !t.ended() {
+			d.s.Fail(labtest.Violation{
+				What: fmt.Sprintf("%s of %s (%s), called at %v, waits at %v, although all others are over", t.busy.what, t.name, name, brief(started), brief(d.s.Net.Now())),
+				Rule: ruleRelease7A, Seen: d.describe(),
+			})
+		}
+		if t.outcome == byStore {
+			d.afterAbort(t)
+		}
+	}
+	d.noTrace(all)
+}
+
+// afterAbort checks that a transaction which the store aborted is over.
+func (d *db) afterAbort(t *txn) {
+	tx := t.tx
+	for _, late := range []struct {
+		name string
+		call func() error
+	}{
+		{"Put", func() error { return tx.Put("a", "late") }},
+		{"Commit", tx.Commit},
+	} {
+		c := d.async(t, late.name, func(*call) error { return late.call() })
+		d.wait(ruleOver7A, quickly, c)
+		if c.err == nil {
+			d.s.Failf(ruleOver7A, "%s of %s returned nil at %v, although the store had aborted it at %v", late.name, t.name, brief(c.ended), brief(t.ret))
+		}
+	}
+}
+
+// noTrace checks that each key has the value of a transaction that committed, or the old one.
+func (d *db) noTrace(all []*txn) {
+	reader := d.beginTx()
+	c := reader.now(ruleRelease7A, reader.goScan("", ""))
+	reader.commit()
+	for _, p := range c.pairs {
+		i := slices.IndexFunc(all, func(t *txn) bool { return p.Value == "9"+t.name })
+		switch {
+		case i >= 0 && all[i].outcome == committed, p.Value == "1":
+		case i >= 0:
+			d.s.Fail(labtest.Violation{
+				What: fmt.Sprintf("%s found %s=%s at %v, but %s, which wrote that, was %s", c.what, p.Key, p.Value, brief(c.ended), all[i].name, all[i].outcome),
+				Rule: ruleNoTrace7A, Seen: d.describe(),
+			})
+		default:
+			d.s.Failf(ruleNoTrace7A, "%s found %s=%s at %v, which is nobody's write: late calls of aborted transactions have written", c.what, p.Key, p.Value, brief(c.ended))
+		}
+	}
+}
+
+// Readers come and go, so that the key is never without one. A writer gets its turn, and so does a scan among writers (rule 8).
+func TestNoStarvation7A(t *testing.T) {
+	labtest.Run(t, labtest.Config{Nodes: 1, Seeds: 2}, func(s *labtest.Sim) {
+		d := newLockDB(s)
+		d.load("x=1 y=1")
+		for i, start := range []func(t *txn) *call{
+			func(t *txn) *call { return t.goPut("x", "1") },
+			func(t *txn) *call { return t.goDelete("x") },
+			func(t *txn) *call { return t.goScan("", "") },
+		} {
+			other := func(t *txn) *call { return t.goGet("x") }
+			if i == 2 {
+				other = func(t *txn) *call { return t.goPut([]string{"x", "y"}[s.Rand().IntN(2)], "1") }
+			}
+			oldest := d.beginTx()
+			before := d.beginTx()
+			before.now(ruleQuick7A, other(before))
+			c := start(oldest)
+			var later []*txn
+			for range 30 {
+				next := d.beginTx()
+				other(next)
+				later = append(later, next)
+				d.run(10 * time.Millisecond)
+				for j, t := range later {
+					if j+2 < len(later) && !t.ended() && t.busy.over() {
+						t.goCommit()
+					}
+				}
+				if len(later) == 10 && !before.ended() {
+					d.wait(ruleQuick7A, quickly+perKey, before.goCommit()) // wound-wait has aborted it
+				}
+			}
+			d.wait(ruleStarve7A, soon, c)
+			d.checkOldest(oldest)
+			oldest.commit()
+			d.run(soon)
+			for _, t := range later {
+				d.observe()
+				if !t.ended() {
+					d.wait(ruleStarve7A, soon, t.busy)
+					t.abort()
+				}
+			}
+		}
+	})
+}

@@ -1,0 +1,134 @@
+package transactions_test
+
+import (
+	"fmt"
+	"slices"
+	"testing"
+	"time"
+
+	"distlabs/internal/harness/labtest"
+)
+
+// Two transactions write one key, in each way, and commit in either order, one while the other is in Commit. Exactly one commits (rule 15).
+func TestFirstCommitterWins7B(t *testing.T) {
+	labtest.Run(t, labtest.Config{Nodes: 1, Seeds: 4}, func(s *labtest.Sim) {
+		d := newVersionDB(s, bothLevels(s))
+		write := []func(t *txn) *call{
+			func(t *txn) *call { return t.goPut("x", t.name) },
+			func(t *txn) *call { return t.goAppend("x", t.name) },
+			func(t *txn) *call { return t.goDelete("x") },
+		}
+		for i, one := range write {
+			for _, other := range write[i:] {
+				for n, how := range []string{"first first", "second first", "at once", "before it writes", "first first", "second first"} {
+					old, before := "0", map[string]string{"x": "0", "y": "0"}
+					if n >= 4 { // a key that does not exist
+						old, before = "", map[string]string{"y": "0"}
+					}
+					d.clear(before)
+					first, second := d.beginTx(), d.beginTx()
+					first.sees(ruleSnapshot7B, "y", "0")
+					second.sees(ruleSnapshot7B, "y", "0")
+					for _, t := range []*txn{first, second} {
+						t.put("of "+t.name, "1")
+					}
+					first.try(func() *call { return one(first) })
+					if how != "before it writes" {
+						second.try(func() *call { return other(second) })
+					}
+					order := []*txn{first, second}
+					switch how {
+					case "second first":
+						slices.Reverse(order)
+					case "at once":
+						d.disk.setLatency(20 * time.Millisecond)
+						first.try(first.goCommit)
+					case "before it writes":
+						first.try(first.goCommit)
+						d.run(soon)
+						second.try(func() *call { return other(second) })
+					}
+					n := d.commitAll(order...)
+					d.disk.setLatency(0)
+					if n != 1 {
+						s.Fail(labtest.Violation{
+							What: fmt.Sprintf("%d of two concurrent transactions that wrote x committed by %v, want exactly one", n, brief(s.Net.Now())),
+							Rule: ruleFirst7B, Seen: d.describe(),
+						})
+					}
+					winner := first
+					if second.outcome == committed {
+						winner = second
+					}
+					reader := d.beginTx()
+					c := reader.now(ruleReadOnly7B, reader.goGet("x"))
+					want := map[string]string{"Put": winner.name, "App": old + winner.name, "Del": ""}[winner.ops[2].call.what[:3]]
+					reader.hasValue(ruleFirst7B, c, want)
+					reader.finds(ruleNoTrace7B, "of", "og", "of "+winner.name+"=1")
+					reader.commit()
+				}
+			}
+		}
+	})
+}
+
+// Transactions that have nothing to do with each other, or that follow each other, all commit (rule 16).
+func TestNoNeedlessAbort7B(t *testing.T) {
+	labtest.Run(t, labtest.Config{Nodes: 1, Seeds: 4}, func(s *labtest.Sim) {
+		d := newVersionDB(s, bothLevels(s))
+		d.load("a=1 b=1 c=1 shared=1")
+		commits := func(all ...*txn) {
+			if n := d.commitAll(all...); n != len(all) {
+				s.Fail(labtest.Violation{
+					What: fmt.Sprintf("%d of %d transactions committed by %v, although no concurrent one writes what they have written or read", n, len(all), brief(s.Net.Now())),
+					Rule: ruleNeedless7B, Seen: d.describe(),
+				})
+			}
+		}
+		var all []*txn
+		for _, key := range []string{"a", "b", "c", "d"} {
+			t := d.beginTx()
+			t.now(ruleCallsEnd7B, t.goGet("shared"))
+			t.now(ruleCallsEnd7B, t.goScan(key, key+"x"))
+			t.put(key, "2")
+			t.append(key+"1", "2")
+			t.delete(key + "2")
+			all = append(all, t)
+		}
+		all[1].delete("b")
+		commits(all...)
+
+		// One after another.
+		for i := range 5 {
+			t := d.beginTx()
+			t.now(ruleCallsEnd7B, t.goScan("", ""))
+			t.put("a", fmt.Sprint(i))
+			t.append("shared", fmt.Sprint(i))
+			commits(t)
+		}
+
+		// A writer does not mind what was aborted, nor one that has read the key and only reads.
+		reader, writer, aborted := d.beginTx(), d.beginTx(), d.beginTx()
+		reader.now(ruleReadOnly7B, reader.goScan("", ""))
+		writer.now(ruleCallsEnd7B, writer.goGet("a"))
+		aborted.put("a", "never")
+		aborted.abort()
+		writer.put("a", "9")
+		commits(writer)
+		commits(reader)
+
+		// After an abort, the same again.
+		first, second := d.beginTx(), d.beginTx()
+		for _, t := range []*txn{first, second} {
+			t.try(func() *call { return t.goGet("c") })
+		}
+		for _, t := range []*txn{first, second} {
+			t.try(func() *call { return t.goPut("c", t.name) })
+		}
+		d.commitAll(first, second)
+		again := d.beginTx()
+		again.now(ruleCallsEnd7B, again.goGet("c"))
+		again.put("c", "again")
+		commits(again)
+	})
+}
