@@ -15,7 +15,7 @@ type completer func(c *course.Course, args []string) []cobra.Completion
 // completers are what the arguments of each command are. A command that is not here takes files, or nothing.
 var completers = map[string]completer{
 	"run": labsAndParts, "list": labsAndParts, "explore": labsAndParts, "mutants": labsAndParts, "soak": labsAndParts,
-	"gradescope-zip": labsAndParts, "advice": labsOnly, "selfcheck": labsOnly, "carry": labsOnly, "live": labsOnly, "hint": onePart, "solution": onePart,
+	"gradescope-zip": labsAndParts, "advice": labsOnly, "selfcheck": labsOnly, "carry": labsOnly, "live": labsOnly, "play": labsAndParts, "hint": onePart, "solution": onePart,
 	"reset": partsAndFiles, "replay": labAndTest,
 }
 

@@ -43,8 +43,8 @@ func electionPuzzles(c *cluster) []labtest.Puzzle {
 			Solution: "w.w.w",
 		},
 		{
-			ID: "two-leaders", Title: "Two leaders at one instant",
-			Goal: "Bring about an instant at which two servers are leaders, in different terms.",
+			ID: "two-leaders", Title: "Two leaders at one time",
+			Goal: "Bring about a time at which two servers are leaders, in different terms.",
 			Hints: []string{
 				"First elect one leader: a candidate needs its own vote and one other.",
 				"The leader's AppendEntries would keep the others from starting an election. A message that you do not deliver keeps nobody from anything.",
@@ -66,7 +66,7 @@ func electionPuzzles(c *cluster) []labtest.Puzzle {
 		},
 		{
 			ID: "twins", Title: "Two leaders in one term",
-			Goal: "Bring about an instant at which two servers are leaders in the same term.",
+			Goal: "Bring about a time at which two servers are leaders in the same term.",
 			Hints: []string{
 				"Each leader needs the votes of two of the three servers. How many servers would have voted twice?",
 			},

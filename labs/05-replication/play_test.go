@@ -59,7 +59,7 @@ func (c *raftCluster) showLogs(known map[labrpc.NodeID]string) {
 type logMemory struct {
 	c        *raftCluster
 	held     map[labrpc.NodeID]map[logPlace]bool // the entries that each server has had
-	majority map[logPlace]bool                   // those that a majority had at one instant
+	majority map[logPlace]bool                   // those that a majority had at one time
 }
 
 // look takes note of all logs. It reports whether a server has another entry now in the place of one that it had: of any, and of one that a
@@ -137,7 +137,7 @@ func logPuzzles(c *raftCluster) []labtest.Puzzle {
 		},
 		{
 			ID: "figure-8", Title: "On a majority, and still replaced",
-			Goal: "Have an entry that two of the three servers have at one instant, and that another leader's entry replaces afterwards (Raft, figure 8).",
+			Goal: "Have an entry that two of the three servers have at one time, and that another leader's entry replaces afterwards (Raft, figure 8).",
 			Hints: []string{
 				"A leader does not commit an entry of an earlier term by counting servers. So such an entry may be on a majority and not be committed.",
 				"The first leader appends an entry and crashes before it sends anything. The second leader, in a later term, appends another entry and crashes too.",

@@ -120,7 +120,7 @@ func TestSolveByClicks(t *testing.T) {
 	require.Contains(t, eval[string](b, `location.hash`), "puzzle=split-vote")
 }
 
-// Two leaders at one moment, by keys alone: Tab is not needed.
+// Two leaders at one time, by keys alone: Tab is not needed.
 func TestSolveByKeys(t *testing.T) {
 	b := open(t, "4C.html#puzzle=two-leaders")
 	b.press("w", "2", "w", "w", "5", kb.ArrowDown, kb.ArrowDown, kb.ArrowDown, kb.ArrowDown, kb.ArrowDown)
