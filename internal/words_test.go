@@ -45,8 +45,8 @@ var retired = map[string]string{
 // prose are files of which a student or an author reads every word.
 var prose = []string{
 	"README.md", "CONTRIBUTING.md", "docs/*.md", "labrpc/*.go",
-	"labs/0[1-6]-*/*.go", "labs/0[1-6]-*/.stub/*.go", "labs/0[1-6]-*/README.md", "labs/0[1-6]-*/lab.yaml", "labs/0[1-6]-*/rules.yaml",
-	"solutions/0[1-6]-*/*.go", "solutions/0[1-6]-*/alternative/*.go",
+	"labs/0[1-7]-*/*.go", "labs/0[1-7]-*/.stub/*.go", "labs/0[1-7]-*/README.md", "labs/0[1-7]-*/lab.yaml", "labs/0[1-7]-*/rules.yaml",
+	"solutions/0[1-7]-*/*.go", "solutions/0[1-7]-*/alternative/*.go",
 }
 
 // messages are files whose strings people read on a screen.

@@ -9,7 +9,7 @@ import (
 	"distlabs/internal/harness/labtest"
 )
 
-// Transactions wait for each other in a circle: two or more keys, ranges, readers that want to write, and a circle through the queue for
+// Transactions wait for each other in a cycle: two or more keys, ranges, readers that want to write, and a cycle through the queue for
 // a key. Some go on, and what the aborted ones had is free and as it was (rules 3, 6 and 7).
 func TestDeadlock7A(t *testing.T) {
 	get := func(key string) func(t *txn) *call { return func(t *txn) *call { return t.goGet(key) } }
@@ -19,7 +19,7 @@ func TestDeadlock7A(t *testing.T) {
 	cases := []struct {
 		name string
 		has  steps // one call of each transaction that does not wait
-		asks steps // one call of each transaction that closes the circle; nil for none
+		asks steps // one call of each transaction that closes the cycle; nil for none
 	}{
 		{"two writers", steps{put("a"), put("b")}, steps{put("b"), put("a")}},
 		{"a reader and a writer", steps{get("a"), put("b")}, steps{get("b"), put("a")}},
@@ -27,10 +27,10 @@ func TestDeadlock7A(t *testing.T) {
 		{"two that scanned a range", steps{scan("a", "c"), scan("b", "d")}, steps{put("bx"), put("bb")}},
 		{"a scan and a new key", steps{put("bb"), put("d")}, steps{scan("c", ""), scan("a", "c")}},
 		{"three writers", steps{put("a"), put("b"), put("c")}, steps{put("b"), put("c"), put("a")}},
-		{"five in a circle", steps{put("a"), put("b"), put("c"), put("d"), get("e")}, steps{get("b"), put("c"), get("d"), put("e"), scan("", "b")}},
+		{"five in a cycle", steps{put("a"), put("b"), put("c"), put("d"), get("e")}, steps{get("b"), put("c"), get("d"), put("e"), scan("", "b")}},
 		{"three readers that want to write", steps{get("a"), scan("", "b"), get("a")}, steps{put("a"), put("a"), put("a")}},
 	}
-	labtest.Run(t, labtest.Config{Nodes: 1, Seeds: 8, MustCover: []string{circle}}, func(s *labtest.Sim) {
+	labtest.Run(t, labtest.Config{Nodes: 1, Seeds: 8, MustCover: []string{cycle}}, func(s *labtest.Sim) {
 		d := newLockDB(s)
 		d.load("a=1 b=1 c=1 d=1 e=1")
 		for _, c := range cases {
@@ -46,7 +46,7 @@ func TestDeadlock7A(t *testing.T) {
 	})
 }
 
-// deadlock makes a circle, in an order that follows from the seed, and commits those that go on until all are over.
+// deadlock makes a cycle, in an order that follows from the seed, and commits those that go on until all are over.
 func (d *db) deadlock(name string, has, asks []func(t *txn) *call) {
 	r := d.s.Rand()
 	var all []*txn
@@ -65,7 +65,7 @@ func (d *db) deadlock(name string, has, asks []func(t *txn) *call) {
 			d.run(time.Microsecond)
 		}
 	}
-	d.s.Cover(circle)
+	d.s.Cover(cycle)
 	d.run(deadlockIn)
 	end := d.s.Net.Now()
 	victims, rest := 0, 0
@@ -79,18 +79,18 @@ func (d *db) deadlock(name string, has, asks []func(t *txn) *call) {
 	}
 	if victims > 0 && rest == 0 && victims < len(all) {
 		d.s.Fail(labtest.Violation{
-			What: fmt.Sprintf("%s (%s): %d of %d transactions were aborted by %v, but the others wait still", circle, name, victims, len(all), brief(end)),
+			What: fmt.Sprintf("%s (%s): %d of %d transactions were aborted by %v, but the others wait still", cycle, name, victims, len(all), brief(end)),
 			Rule: ruleGoesOn7A, Seen: d.describe(),
 		})
 	}
 	if victims == 0 || rest == 0 {
 		d.s.Fail(labtest.Violation{
 			What: fmt.Sprintf("%s (%s): %d of %d transactions were aborted and %d went on by %v, want at least one of each",
-				circle, name, victims, len(all), rest, brief(end)),
+				cycle, name, victims, len(all), rest, brief(end)),
 			Rule: ruleDeadlock7A, Seen: d.describe(),
 		})
 	}
-	// Those that are not aborted go on one after another; a further circle may come of it.
+	// Those that are not aborted go on one after another; a further cycle may come of it.
 	for range len(all) {
 		for _, t := range all {
 			if !t.ended() && t.busy.over() {

@@ -17,9 +17,9 @@ const (
 	ruleNoTrace7A   = "what an aborted transaction wrote has no effect, whether its client or the store aborted it (rule 3)"
 	ruleOver7A      = "once a transaction is over, each call returns an error that wraps ErrAborted or ErrOver, and has no effect (rule 3)"
 	ruleQuick7A     = "a call returns nil within 20ms, and Commit within 5ms more per written key, unless the transaction conflicts with another (rule 4)"
-	ruleOldest7A    = "the store does not abort a transaction that is older than all that it conflicts with, unless it is in a circle, however long it waits (rule 5)"
-	ruleDeadlock7A  = "500ms after transactions began to wait for each other in a circle, at least one is aborted and at least one is not (rule 6)"
-	ruleGoesOn7A    = "when a transaction of a circle is aborted, what it had is free, and at least one of the others goes on (rules 6 and 7)"
+	ruleOldest7A    = "the store does not abort a transaction that is older than all that it conflicts with, unless it is in a cycle, however long it waits (rule 5)"
+	ruleDeadlock7A  = "500ms after transactions began to wait for each other in a cycle, at least one is aborted and at least one is not (rule 6)"
+	ruleGoesOn7A    = "when a transaction of a cycle is aborted, what it had is free, and at least one of the others goes on (rules 6 and 7)"
 	ruleRelease7A   = "100ms after a transaction is over, no call waits for it any more (rule 7)"
 	ruleStarve7A    = "a call returns within 100ms once all transactions are over that had used or asked for its keys before (rule 8)"
 	ruleDurable7A   = "no crash undoes a transaction whose Commit has returned nil, or a part of it (rule 9)"
@@ -28,7 +28,7 @@ const (
 	ruleRecords7A   = "no record on the disk has more than MaxRecord bytes (rule 12)"
 	ruleSpace7A     = "10s after the last transaction is over, the disk has at most 4096 bytes, and per key 200 and twice its own and its value's (rule 12)"
 	ruleOpenEnds7A  = "the store opens within 10s, and when the node crashes each call returns an error within 100ms (rule 12)"
-	circle          = "transactions waited for each other in a circle"
+	cycle           = "transactions waited for each other in a cycle"
 	waitsForWriter  = "the other transaction has written the key and is running"
 	waitsForReader  = "the other transaction has read the key and is running"
 	waitsForScanner = "the other transaction has scanned a range with the key and is running"
@@ -264,7 +264,7 @@ func TestNoNeedlessWait7A(t *testing.T) {
 	})
 }
 
-// A transaction waits as long as the other runs, and is not aborted if it is the older one; a transaction in no circle goes on (rule 5).
+// A transaction waits as long as the other runs, and is not aborted if it is the older one; a transaction in no cycle goes on (rule 5).
 func TestOldestGoesOn7A(t *testing.T) {
 	labtest.Run(t, labtest.Config{Nodes: 1, Seeds: 2}, func(s *labtest.Sim) {
 		d := newLockDB(s)
@@ -306,7 +306,7 @@ func (d *db) checkOldest(t *txn) {
 	d.observe()
 	if t.outcome == byStore {
 		d.s.Fail(labtest.Violation{
-			What: fmt.Sprintf("the store aborted %s at %v (%v), although it is older than the transactions that it conflicts with, and in no circle", t.name, brief(t.ret), t.busy.err),
+			What: fmt.Sprintf("the store aborted %s at %v (%v), although it is older than the transactions that it conflicts with, and in no cycle", t.name, brief(t.ret), t.busy.err),
 			Rule: ruleOldest7A, Seen: d.describe(),
 		})
 	}

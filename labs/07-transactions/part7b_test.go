@@ -259,7 +259,7 @@ func TestLongReaders7B(t *testing.T) {
 			r.t.now(ruleReadOnly7B, r.t.goCommit())
 		}
 
-		// A crowd has one snapshot, and all but one of them end.
+		// A crowd has one snapshot, and all of them except one end.
 		last, crowd := d.beginTx(), make([]transactions.Tx, 300)
 		last.sees(ruleSnapshot7B, "a", model["a"])
 		each := func(f func(i int) error) func(*call) error {

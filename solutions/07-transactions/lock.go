@@ -187,16 +187,16 @@ func (tx *lockTx) locked(keys span, write bool, f func()) error {
 	return nil
 }
 
-// resolve aborts transactions until the given one is part of no circle of transactions that wait for each other. Only a new request closes a
-// circle. The victim is the youngest, which has probably done the least. The caller holds s.mu.
+// resolve aborts transactions until the given one is part of no cycle of transactions that wait for each other. Only a new request closes a
+// cycle. The victim is the youngest, which has probably done the least. The caller holds s.mu.
 func (s *LockStore) resolve(tx *lockTx) {
 	for tx.over == nil {
-		circle := s.locks.circle(tx)
-		if circle == nil {
+		cycle := s.locks.cycle(tx)
+		if cycle == nil {
 			return
 		}
-		victim := slices.MaxFunc(circle, func(a, b *lockTx) int { return a.age - b.age })
-		victim.abort(fmt.Errorf("%w to resolve a deadlock of %d transactions", ErrAborted, len(circle)))
+		victim := slices.MaxFunc(cycle, func(a, b *lockTx) int { return a.age - b.age })
+		victim.abort(fmt.Errorf("%w to resolve a deadlock of %d transactions", ErrAborted, len(cycle)))
 	}
 }
 
@@ -286,8 +286,8 @@ func (t *lockTable) blockers(r *lockRequest) (list []*lockTx) {
 	return list
 }
 
-// circle returns transactions each of which waits for the next, and the last for the first, which is the given one; nil if there are none.
-func (t *lockTable) circle(tx *lockTx) []*lockTx {
+// cycle returns transactions each of which waits for the next, and the last for the first, which is the given one; nil if there are none.
+func (t *lockTable) cycle(tx *lockTx) []*lockTx {
 	seen := map[*lockTx]bool{}
 	var search func(at *lockTx) []*lockTx
 	search = func(at *lockTx) []*lockTx {
