@@ -62,8 +62,12 @@ func TestReferencesHaveFullMarks(t *testing.T) {
 }
 
 func requireFullMarks(t *testing.T, s course.Selected, src submission.Source, run grade.Run) {
-	lab := gradeLab(t, src, s, run)
-	require.Equal(t, course.PointsPerLab, lab.Max)
+	lab, points := gradeLab(t, src, s, run), 0
+	for _, part := range s.Parts {
+		points += part.Points
+	}
+	require.Positive(t, points)
+	require.Equal(t, points, lab.Max)
 	for _, part := range lab.Parts {
 		for _, test := range part.Tests {
 			if test.Points != test.Max {
@@ -74,7 +78,7 @@ func requireFullMarks(t *testing.T, s course.Selected, src submission.Source, ru
 }
 
 // Other correct solutions, of other designs than the reference's, have full marks too: the tests demand what
-// the handout says, and not what the reference happens to do. The patches share most of the reference's code, so
+// the handout says, and not what the reference happens to do. A patch is graded in the parts that it changes. The patches share most of the reference's code, so
 // each day another one of them runs with the race detector, and the others without.
 func TestAlternativesHaveFullMarks(t *testing.T) {
 	forEachLab(t, func(t *testing.T, s course.Selected) {
@@ -87,7 +91,7 @@ func TestAlternativesHaveFullMarks(t *testing.T) {
 		for i, a := range all {
 			t.Run(a.Name, func(t *testing.T) {
 				t.Parallel()
-				requireFullMarks(t, s, a.Source, grade.Run{Plain: a.Patch && i != raced})
+				requireFullMarks(t, a.In(s), a.Source, grade.Run{Plain: a.Patch && i != raced})
 			})
 		}
 	})

@@ -22,6 +22,20 @@ type Alternative struct {
 	Differs string // what is different, and why that is correct: the patch's header
 	Patch   bool   // it is the reference with a patch, and not a folder of its own
 	Source  submission.Source
+
+	files []string // of a patch: those that it changes
+}
+
+// In selects the parts of a lab that the alternative is to be graded in: of a patch those that are built from a file which it
+// changes, as lab.yaml has it. The others are the reference's.
+func (a Alternative) In(s course.Selected) course.Selected {
+	if !a.Patch {
+		return s
+	}
+	s.Parts = slices.DeleteFunc(slices.Clone(s.Parts), func(p course.Part) bool {
+		return !slices.ContainsFunc(p.Files, func(file string) bool { return slices.Contains(a.files, file) })
+	})
+	return s
 }
 
 // Alternatives lists the other correct solutions of a lab: the folder solutions/<lab>/alternative, and the reference with each of
@@ -82,6 +96,7 @@ func readAlternative(c *course.Course, lab course.Lab, name string, text []byte)
 			return a, fmt.Errorf("does not change one of the reference's files: %q to %q, want for example %s/%s",
 				f.OldName, f.NewName, lab.SolutionDir(), lab.Files()[0])
 		}
+		a.files = append(a.files, file)
 		if changed.Text[file], err = applyPatch(f, changed.Text[file]); err != nil {
 			return a, fmt.Errorf("%s: %w", file, err)
 		}

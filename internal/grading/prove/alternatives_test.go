@@ -56,6 +56,10 @@ func TestAlternatives(t *testing.T) {
 	require.Equal(t, "package echo\n\nconst twice = 1 << 1\n", string(text["echo.go"]))
 	require.Equal(t, "package echo\n\nconst loud = !false\n", string(text["shout.go"]))
 
+	parts := course.Selected{Lab: lab, Parts: []course.Part{{ID: "1A", Files: []string{"echo.go"}}, {ID: "1B", Files: []string{"other.go"}}}}
+	require.Len(t, all[0].In(parts).Parts, 2)
+	require.Equal(t, parts.Parts[:1], all[1].In(parts).Parts)
+
 	for name, tc := range map[string]struct{ text, want string }{
 		"no header":      {patch[len("Doubles by shifting: the same number.\n\n"):], "has no header that says what is different"},
 		"not to be read": {"Nothing.\n", "changes nothing"},

@@ -112,7 +112,7 @@ func alternatives(ctx context.Context, o Options, s course.Selected) ([]Check, e
 	for _, a := range all {
 		run := o.Run
 		run.Plain = a.Patch
-		graded, err := o.Grader.Grade(ctx, a.Source, []course.Selected{s}, run)
+		graded, err := o.Grader.Grade(ctx, a.Source, []course.Selected{a.In(s)}, run)
 		if err != nil {
 			return nil, err
 		}
