@@ -30,11 +30,9 @@ var refused = map[string]string{
 	"6b-token-of-reads-only":        keyed,
 	"6b-token-of-writes-only":       keyed,
 
-	"1d-no-alteration-arrives":           "method UnmarshalCBOR would change how messages are encoded",
 	"bully-shares-memory":                "all of them would share the package variable running",
 	"raft-counts-votes-without-messages": "all of them would share the package variable voters",
 	"ring-shares-memory":                 "all of them would share the package variable rings",
-	"submit-in-two-steps":                `may not import "runtime"`,
 }
 
 const keyed = "which is a sync.Map: keep it in your struct"
