@@ -207,9 +207,10 @@ func TestManyAtOnce6E(t *testing.T) {
 		}
 		var wg sync.WaitGroup
 		var lost atomic.Int64
-		for range goroutines {
+		for g := range goroutines {
 			wg.Go(func() {
-				for _, item := range want {
+				for i := range want {
+					item := want[(i+g*each/goroutines)%each] // at any time they add different items
 					if basket.Add(item) != nil {
 						continue
 					}
