@@ -3,6 +3,7 @@ package workspace
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -88,10 +89,19 @@ func putProgram(built, binary string) error {
 	if err := os.MkdirAll(filepath.Dir(binary), 0o777); err != nil {
 		return fmt.Errorf("workspace: %w", err)
 	}
-	if err := os.WriteFile(binary+".new", program, 0o777); err != nil {
+	part, err := os.CreateTemp(filepath.Dir(binary), "part-") // another grader may put the same
+	if err != nil {
 		return fmt.Errorf("workspace: %w", err)
 	}
-	return os.Rename(binary+".new", binary)
+	_, err = part.Write(program)
+	if err = errors.Join(err, part.Chmod(0o755), part.Close()); err == nil {
+		err = os.Rename(part.Name(), binary)
+	}
+	if err != nil {
+		os.Remove(part.Name())
+		return fmt.Errorf("workspace: %w", err)
+	}
+	return nil
 }
 
 // fetchProgram fills the module cache with what a program is built from, in the user's own environment.
