@@ -150,6 +150,7 @@ func TestNoBallotTwice4D(t *testing.T) {
 // Propose is called at one node by many goroutines at one instant. No two of their proposals have the same ballot (rule 19).
 func TestCallsShareNoBallot4D(t *testing.T) {
 	labtest.Run(t, labtest.Config{Nodes: 3, Link: steadyLink}, func(s *labtest.Sim) {
+		defer labtest.Threads(1)()
 		y := newPaxosCluster(s)
 		y.start(s.Net.Nodes()...)
 		const calls = 12

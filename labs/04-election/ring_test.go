@@ -167,6 +167,7 @@ func TestBestRing4B(t *testing.T) {
 		if s.Seed%2 == 0 {
 			c.rings[ringNodes].Elect()
 		} else {
+			defer labtest.Threads(1)()
 			begin := make(chan struct{})
 			for range 32 {
 				go func() {

@@ -127,6 +127,7 @@ func TestNoAgreementWithoutAMajority5A(t *testing.T) {
 func TestOneServerAlone5A(t *testing.T) {
 	const goroutines, each = 8, 15
 	labtest.Run(t, labtest.Config{Nodes: 2, Seeds: 5}, func(s *labtest.Sim) {
+		defer labtest.Threads(1)()
 		c := &raftCluster{s: s, servers: []labrpc.NodeID{1}, rafts: map[labrpc.NodeID]*Raft{}}
 		c.w = checkInvariants(s, 1)
 		c.start(1)

@@ -173,6 +173,7 @@ func (g *gossipGroup) largeNumbers() {
 func TestManyAtOnce6C(t *testing.T) {
 	const goroutines, each = 8, 100
 	labtest.Run(t, labtest.Config{Nodes: 2, Seeds: 2}, func(s *labtest.Sim) {
+		defer labtest.Threads(1)()
 		g := newGossipGroup(s)
 		store := g.replicas[1]
 		for _, update := range []func() error{

@@ -199,6 +199,7 @@ func TestLongAbsence6E(t *testing.T) {
 func TestManyAtOnce6E(t *testing.T) {
 	const goroutines, each = 8, 100
 	labtest.Run(t, labtest.Config{Nodes: 2, Seeds: 2}, func(s *labtest.Sim) {
+		defer labtest.Threads(1)()
 		b := newBasketStore(s, consistency.AP, 1, 2)
 		basket := b.baskets[1]
 		var want []string

@@ -336,6 +336,7 @@ func TestSerializableDespiteCrashes7A(t *testing.T) {
 // (rules 1, 6 and 8).
 func TestManyAtOnce7A(t *testing.T) {
 	labtest.Run(t, labtest.Config{Nodes: 1, Seeds: 3}, func(s *labtest.Sim) {
+		defer labtest.Threads(1)()
 		d := newLockDB(s)
 		for _, txns := range d.many(8, 10, time.Minute, ruleDeadlock7A) {
 			d.txns = append(d.txns, txns...)

@@ -35,6 +35,7 @@ func TestSerializable7B(t *testing.T) {
 // Many goroutines at once, each with transactions of its own: all of them commit, some at a second attempt (rules 13, 15 and 17).
 func TestManyAtOnce7B(t *testing.T) {
 	labtest.Run(t, labtest.Config{Nodes: 1, Seeds: 4}, func(s *labtest.Sim) {
+		defer labtest.Threads(1)()
 		level := bothLevels(s)
 		d := newVersionDB(s, level)
 		for _, txns := range d.many(8, 10, time.Minute, ruleFirst7B) {

@@ -14,8 +14,8 @@ func TestSeededImports(t *testing.T) {
 		{"v1, renamed", "package a\n\nimport r `math/rand`\n", "package a\n\nimport r \"distlabs/internal/harness/seeded/v1\"\n"},
 		{"both", "package a\nimport \"math/rand\"\nimport v2 \"math/rand/v2\"\n",
 			"package a\nimport \"distlabs/internal/harness/seeded/v1\"\nimport v2 \"distlabs/internal/harness/seeded/v2\"\n"},
-		{"neither", "package a\n\nimport \"fmt\"\n\nvar _ = fmt.Sprint(\"math/rand\")\n", ""},
-		{"no Go", "packag a", ""},
+		{"neither", "package a\n\nimport \"fmt\"\n\nvar _ = fmt.Sprint(\"math/rand\")\n", "package a\n\nimport \"fmt\"\n\nvar _ = fmt.Sprint(\"math/rand\")\n"},
+		{"no Go", "packag a", "packag a"},
 	} {
 		require.Equal(t, row.want, string(seededImports([]byte(row.text))), row.name)
 	}

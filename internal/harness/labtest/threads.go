@@ -4,6 +4,8 @@ import (
 	"runtime"
 	"slices"
 	"sync"
+
+	"distlabs/internal/harness/seeded"
 )
 
 // threads are the numbers of threads that tests ask for: several may run at once.
@@ -15,7 +17,8 @@ var threads struct {
 
 // Threads lets at least n goroutines run at the same moment, on a machine with so many processors, until restore is
 // called. The grader allows one thread, on which goroutines interrupt each other every 10 ms only: a test of methods that
-// several goroutines may call needs more.
+// several goroutines may call needs more. Meanwhile code that the grader has built gives way wherever it might be interrupted between two
+// critical sections (seeded.Yield).
 func Threads(n int) (restore func()) {
 	threads.Lock()
 	defer threads.Unlock()
@@ -39,4 +42,5 @@ func setThreads() {
 		want = max(want, n)
 	}
 	runtime.GOMAXPROCS(want)
+	seeded.SetYielding(len(threads.wants) > 0, want)
 }

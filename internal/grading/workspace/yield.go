@@ -1,0 +1,111 @@
+package workspace
+
+import (
+	"bytes"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"maps"
+	"slices"
+
+	"distlabs/internal/grading/course"
+)
+
+// yieldName is how a file calls the package whose Yield it calls, a name that no student chooses.
+const (
+	yieldName   = "labsSeeded"
+	yieldImport = "; import " + yieldName + " \"" + course.Module + "/" + seededDir + "\""
+)
+
+// yields returns the file with a call of seeded.Yield wherever another goroutine may come between two halves of one step: after a
+// statement that unlocks, and before one that uses an atomic variable. The calls stand at the ends of the lines before, so that lines
+// and columns stay. A file that does not parse stays as it is: the compiler says why.
+func yields(text []byte) []byte {
+	set := token.NewFileSet()
+	file, err := parser.ParseFile(set, "", text, parser.SkipObjectResolution)
+	if err != nil || bytes.Contains(text, []byte(yieldImport)) { // a workspace may be built more than once
+		return text
+	}
+	at := func(p token.Pos) int { return set.PositionFor(p, false).Offset }
+	insert := map[int]string{}
+	ast.Inspect(file, func(n ast.Node) bool {
+		switch n := n.(type) {
+		case *ast.BlockStmt:
+			yieldIn(n.List, at(n.Lbrace)+1, at, insert)
+		case *ast.CaseClause:
+			yieldIn(n.Body, at(n.Colon)+1, at, insert)
+		case *ast.CommClause:
+			yieldIn(n.Body, at(n.Colon)+1, at, insert)
+		}
+		return true
+	})
+	if len(insert) == 0 {
+		return text
+	}
+	insert[at(file.Name.End())] = yieldImport
+	var out bytes.Buffer
+	last := 0
+	for _, offset := range slices.Sorted(maps.Keys(insert)) {
+		out.Write(text[last:offset])
+		out.WriteString(insert[offset])
+		last = offset
+	}
+	out.Write(text[last:])
+	return out.Bytes()
+}
+
+// yieldIn notes where the calls go in a list of statements that begins behind the offset first.
+func yieldIn(list []ast.Stmt, first int, at func(token.Pos) int, insert map[int]string) {
+	for i, stmt := range list {
+		if unlocks(stmt) {
+			insert[at(stmt.End())] = "; " + yieldName + ".Yield()"
+		}
+		switch {
+		case !usesAtomic(stmt):
+		case i == 0:
+			insert[first] = " " + yieldName + ".Yield(); "
+		default:
+			insert[at(list[i-1].End())] = "; " + yieldName + ".Yield()"
+		}
+	}
+}
+
+// unlocks reports whether a statement is a call like mu.Unlock().
+func unlocks(stmt ast.Stmt) bool {
+	x, ok := stmt.(*ast.ExprStmt)
+	if !ok {
+		return false
+	}
+	call, ok := x.X.(*ast.CallExpr)
+	if !ok || len(call.Args) > 0 {
+		return false
+	}
+	f, ok := call.Fun.(*ast.SelectorExpr)
+	return ok && (f.Sel.Name == "Unlock" || f.Sel.Name == "RUnlock")
+}
+
+// usesAtomic reports whether a statement calls a method, or a function of a package, named as those of sync/atomic are. What it does
+// in blocks of its own, which have statements of their own, does not count. A method of another kind with such a name costs a call.
+func usesAtomic(stmt ast.Stmt) (found bool) {
+	if _, labelled := stmt.(*ast.LabeledStmt); labelled {
+		return false
+	}
+	ast.Inspect(stmt, func(n ast.Node) bool {
+		switch n := n.(type) {
+		case *ast.BlockStmt, *ast.CaseClause, *ast.CommClause:
+			return false
+		case *ast.CallExpr:
+			if f, ok := n.Fun.(*ast.SelectorExpr); ok {
+				switch f.Sel.Name {
+				case "Load", "Store", "Add", "Swap", "CompareAndSwap", "And", "Or",
+					"LoadInt32", "LoadInt64", "LoadUint32", "LoadUint64", "AddInt32", "AddInt64", "AddUint32", "AddUint64",
+					"StoreInt32", "StoreInt64", "StoreUint32", "StoreUint64", "CompareAndSwapInt32", "CompareAndSwapInt64",
+					"CompareAndSwapUint32", "CompareAndSwapUint64":
+					found = true
+				}
+			}
+		}
+		return !found
+	})
+	return found
+}
