@@ -528,6 +528,7 @@ func TestAnyContent1E(t *testing.T) {
 func TestConcurrentSends1E(t *testing.T) {
 	const callers, each = 8, 25
 	onceAlone(t, func(s *labtest.Sim) {
+		defer labtest.Threads(1)()
 		net := labrpc.New(labrpc.Options{Seed: s.Seed, Nodes: 2})
 		defer net.Close()
 		links := make([]*Durable, 3)

@@ -17,12 +17,12 @@ import (
 // Prover proves tests with a grader. It is safe for concurrent use. What it builds lives as long as the grader.
 type Prover struct {
 	g       *grade.Grader
-	mu      sync.Mutex         // guards mutants
-	mutants map[string]*shared // by lab
+	mu      sync.Mutex // guards mutants
+	mutants map[group]*shared
 }
 
 // New returns a prover that works with a grader, which stays the caller's.
-func New(g *grade.Grader) *Prover { return &Prover{g: g, mutants: map[string]*shared{}} }
+func New(g *grade.Grader) *Prover { return &Prover{g: g, mutants: map[group]*shared{}} }
 
 func (p *Prover) builder() *workspace.Builder { return p.g.Builder() }
 

@@ -93,7 +93,7 @@ func (p *Prover) RunMutant(ctx context.Context, m Mutant, run MutantRun) (Mutant
 	}
 	lab := whole[0].Lab
 	fate := MutantResult{Mutant: m, Part: m.Part(lab), Killed: map[string]int{}}
-	together, err := p.shared(ctx, lab)
+	together, err := p.shared(ctx, lab, m.raced())
 	if err != nil {
 		return fate, err
 	}
@@ -110,6 +110,7 @@ func (p *Prover) RunMutant(ctx context.Context, m Mutant, run MutantRun) (Mutant
 			return fate, err
 		}
 		defer w.Remove()
+		w.Plain = !m.raced()
 		if runner, err = p.g.Build(ctx, w, m.Lab, m.Name); err != nil {
 			return fate, err
 		}

@@ -2,14 +2,8 @@ package prove
 
 import (
 	"context"
-	"fmt"
-	"go/ast"
-	"go/parser"
-	"go/token"
 	"maps"
-	"slices"
 	"strconv"
-	"strings"
 
 	"distlabs/internal/grading/course"
 	"distlabs/internal/grading/gate"
@@ -18,7 +12,7 @@ import (
 	"distlabs/internal/grading/workspace"
 )
 
-// Most mutants change nothing but the bodies of functions. All of those of a lab are built as one program, the
+// Most mutants change the bodies of functions, and perhaps declare something more. All of those of a lab are built as one program, the
 // mutant schemata of Untch, Offutt and Harrold (ISSTA 1993): each changed body stands in front of
 // the reference's, under a condition that a number in the environment decides. One build then serves them all;
 // a build takes longer than most mutants take to die.
@@ -50,9 +44,19 @@ type program struct {
 	number map[string]int // by mutant, from 1; one that is missing needs a build of its own
 }
 
-// build builds one program of a lab's reference and all edits that can share it. If that program does not compile, no mutant is
-// in it: each is then built alone, which shows the one at fault. The workspace is the caller's to remove.
-func build(ctx context.Context, g *grade.Grader, lab course.Lab, edits []Edit) (*program, error) {
+// build builds one program of a lab's reference and all edits that can share it. If it does not compile, because of what the edits
+// declare, those that declare nothing share it. If it still does not, no mutant is in it: each is then built alone, which shows the one
+// at fault. plain builds without the race detector.
+func build(ctx context.Context, g *grade.Grader, lab course.Lab, edits []Edit, plain bool) (p *program, err error) {
+	for _, declare := range []bool{true, false} {
+		if p, err = buildOnce(ctx, g, lab, edits, plain, declare); err != nil || p.number != nil {
+			break
+		}
+	}
+	return p, err
+}
+
+func buildOnce(ctx context.Context, g *grade.Grader, lab course.Lab, edits []Edit, plain, declare bool) (*program, error) {
 	c, reference := g.Builder().Course(), submission.Source{Kind: course.Solution}
 	whole, err := c.Select(lab.ID)
 	if err != nil {
@@ -66,7 +70,8 @@ func build(ctx context.Context, g *grade.Grader, lab course.Lab, edits []Edit) (
 	if err != nil {
 		return nil, err
 	}
-	files, number := schemata(lab, text, edits)
+	w.Plain = plain
+	files, number := schemata(lab, text, edits, declare)
 	files[switchFile] = []byte("package " + lab.Package + "\n" + switchText)
 	if err := w.Put(w.Lab(lab.ID), files); err != nil {
 		return nil, err
@@ -91,13 +96,16 @@ func (p *program) runner(g *grade.Grader, mutant string) (*grade.Runner, []strin
 }
 
 // schemata puts all mutants that it can into the files of the reference, and numbers them. A mutant is left out if it changes
-// more than bodies and imports, or if the gate refuses it.
-func schemata(lab course.Lab, reference map[string][]byte, edits []Edit) (files map[string][]byte, number map[string]int) {
+// a declaration other than a body, if the gate refuses it, or if it declares something and may not.
+func schemata(lab course.Lab, reference map[string][]byte, edits []Edit, declare bool) (files map[string][]byte, number map[string]int) {
 	files, number = map[string][]byte{}, map[string]int{}
-	shapes := map[string]*shape{}
+	shapes, declared := map[string]*shape{}, map[string]string{}
 	for _, name := range lab.Files() {
 		if s, ok := shapeOf(reference[name]); ok {
 			shapes[name] = s
+			if s.declared = declared; !declare {
+				s.declared = nil
+			}
 		}
 	}
 	for i, e := range edits {
@@ -119,116 +127,4 @@ func refused(lab course.Lab, reference map[string][]byte, e Edit) bool {
 	files := maps.Clone(reference)
 	files[e.File] = e.Text
 	return gate.Look(lab, files) != ""
-}
-
-// shape is a file seen as imports, function bodies and the rest.
-type shape struct {
-	text    []byte
-	name    int // offset behind the package's name
-	imports []string
-	bodies  map[string]body // by signature
-	rest    string          // everything else, without comments and spaces at its ends
-	insert  map[int]string  // by offset: what assemble puts there
-}
-
-// body is one function's.
-type body struct {
-	from, to int // offsets of its braces
-	results  bool
-	labelled bool
-}
-
-// shapeOf reads a file; ok is false if it does not parse, or has two functions of one signature, as init may.
-func shapeOf(text []byte) (s *shape, ok bool) {
-	fset := token.NewFileSet()
-	file, err := parser.ParseFile(fset, "", text, parser.SkipObjectResolution)
-	if err != nil {
-		return nil, false
-	}
-	at := func(p token.Pos) int { return fset.PositionFor(p, false).Offset }
-	s = &shape{text: text, name: at(file.Name.End()), bodies: map[string]body{}, insert: map[int]string{}}
-	var rest []string
-	for _, d := range file.Decls {
-		switch d := d.(type) {
-		case *ast.FuncDecl:
-			if d.Body == nil {
-				return nil, false
-			}
-			b := body{from: at(d.Body.Lbrace), to: at(d.Body.Rbrace), results: d.Type.Results.NumFields() > 0}
-			signature := string(text[at(d.Type.Func):b.from])
-			ast.Inspect(d.Body, func(n ast.Node) bool {
-				_, label := n.(*ast.LabeledStmt)
-				b.labelled = b.labelled || label
-				return true
-			})
-			if _, twice := s.bodies[signature]; twice {
-				return nil, false
-			}
-			s.bodies[signature] = b
-		case *ast.GenDecl:
-			for _, spec := range d.Specs {
-				if i, isImport := spec.(*ast.ImportSpec); isImport {
-					s.imports = append(s.imports, string(text[at(i.Pos()):at(i.End())]))
-				} else {
-					rest = append(rest, string(text[at(spec.Pos()):at(spec.End())]))
-				}
-			}
-		}
-	}
-	s.rest = strings.Join(rest, "\n")
-	return s, true
-}
-
-// add puts a mutant's bodies in front of those that it changes, and reports whether that is all that it changes.
-func (s *shape) add(number int, m *shape) bool {
-	if m.rest != s.rest || len(m.bodies) != len(s.bodies) {
-		return false
-	}
-	var news []string
-	for _, spec := range m.imports {
-		if !slices.Contains(s.imports, spec) {
-			news = append(news, spec)
-		}
-	}
-	if len(news) > 0 && len(m.imports) != len(s.imports)+len(news) {
-		return false // one import in place of another: both might have one name
-	}
-	insert := map[int]string{}
-	for signature, b := range s.bodies {
-		changed, ok := m.bodies[signature]
-		if !ok {
-			return false
-		}
-		text := string(m.text[changed.from:changed.to])
-		switch {
-		case text == string(s.text[b.from:b.to]):
-		case changed.labelled && b.labelled:
-			return false // one label would stand twice in one function
-		case changed.results:
-			insert[b.from+1] = fmt.Sprintf(" if mutantNumber == %d %s }; ", number, text)
-		default:
-			insert[b.from+1] = fmt.Sprintf(" if mutantNumber == %d %s ; return }; ", number, text)
-		}
-	}
-	for at, text := range insert {
-		s.insert[at] += text
-	}
-	for _, spec := range news {
-		if line := "\nimport " + spec; !strings.Contains(s.insert[s.name], line+"\n") {
-			s.insert[s.name] += line + "\n"
-		}
-	}
-	return true
-}
-
-// assemble returns the file with all that was added.
-func (s *shape) assemble() []byte {
-	var out []byte
-	for at := 0; at <= len(s.text); at++ {
-		out = append(out, s.insert[at]...)
-		if at < len(s.text) {
-			out = append(out, s.text[at])
-		}
-	}
-	return out
 }

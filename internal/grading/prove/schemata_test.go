@@ -13,6 +13,10 @@ import "fmt"
 
 const twice = 2
 
+type Echo struct {
+	off bool
+}
+
 // Say says.
 func Say(s string) string {
 	return fmt.Sprint(s)
@@ -43,15 +47,25 @@ func TestSchemata(t *testing.T) {
 			want: "quiet() { if mutantNumber == 7 {\n\te.off = false\n ; return }; \n\te.off = true"},
 		{name: "a further import", from: "import \"fmt\"\n", to: "import \"fmt\"\nimport \"os\"\n",
 			want: "package echo\nimport \"os\"\n\n\nimport \"fmt\""},
-		{name: "an import in place of another", from: "import \"fmt\"\n", to: "import fmt \"os\"\n"},
+		{name: "an import in place of another that stays", from: "import \"fmt\"\n", to: "import \"os\"\n",
+			want: "package echo\nimport \"os\"\n\n\nimport \"fmt\""},
+		{name: "an import under the name of another", from: "import \"fmt\"\n", to: "import fmt \"os\"\n"},
 		{name: "a constant", from: "twice = 2", to: "twice = 3"},
 		{name: "a signature", from: "Say(s string)", to: "Say(s ...string)"},
-		{name: "a further function", from: "// Say says.", to: "func more() {}\n"},
+		{name: "a further function", from: "// Say says.", to: "func more() {}\n", want: "\nfunc more() {}\n"},
+		{name: "a further method", from: "// Say says.", to: "func (e *Echo) more() {}\n", want: "\nfunc (e *Echo) more() {}\n"},
+		{name: "a further method that others feel", from: "// Say says.", to: "func (e *Echo) String() string { return \"\" }\n"},
+		{name: "a further field", from: "off bool", to: "off, on bool", want: "\toff bool\n\non bool\n"},
+		{name: "a further field that is sent", from: "off bool", to: "off, On bool"},
+		{name: "a field of another type", from: "off bool", to: "off int"},
+		{name: "a further constant", from: "const twice = 2", to: "const twice = 2\nconst thrice = 3", want: "\nconst thrice = 3\n"},
+		{name: "a further type", from: "const twice = 2", to: "const twice = 2\ntype count int", want: "\ntype count int\n"},
 		{name: "a label that would come twice", from: "continue again", to: "break again"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			s, ok := shapeOf([]byte(plainFile))
 			require.True(t, ok)
+			s.declared = map[string]string{}
 			m, ok := shapeOf([]byte(strings.Replace(plainFile, tc.from, tc.to, 1)))
 			require.True(t, ok)
 			require.Equal(t, tc.want != "", s.add(7, m))
@@ -74,4 +88,21 @@ func TestSchemataOfOneBody(t *testing.T) {
 		require.True(t, s.add(i+1, m))
 	}
 	require.Regexp(t, `mutantNumber == 1 \{\s+return 1\s+\}; *if mutantNumber == 2 \{\s+return 2\s+\};`, string(s.assemble()))
+}
+
+// What two mutants declare in the same words stands once; under one name in other words, the second needs a build of its own, as one that
+// declares anything does where none may.
+func TestSchemataDeclareOnce(t *testing.T) {
+	s, _ := shapeOf([]byte(plainFile))
+	with := func(declaration string) *shape {
+		m, ok := shapeOf([]byte(plainFile + declaration))
+		require.True(t, ok)
+		return m
+	}
+	require.False(t, s.add(1, with("func more() {}\n")))
+	s.declared = map[string]string{}
+	require.True(t, s.add(1, with("func more() {}\n")))
+	require.True(t, s.add(2, with("func more() {}\n")))
+	require.False(t, s.add(3, with("func more() { panic(3) }\n")))
+	require.Equal(t, 1, strings.Count(string(s.assemble()), "func more()"))
 }
