@@ -27,7 +27,7 @@ var floors = [][]string{
 	{"internal/harness/labtest"},
 	{"internal/grading/course", "internal/grading/sandbox"},
 	{"internal/grading/result", "internal/grading/gate"},
-	{"internal/grading/submission", "internal/grading/export"},
+	{"internal/grading/submission", "internal/grading/export", "internal/grading/gradetest/..."},
 	{"internal/grading/workspace", "internal/grading/autograder", "internal/grading/handout"},
 	{"internal/grading/grade"},
 	{"internal/grading/class", "internal/grading/prove/..."},

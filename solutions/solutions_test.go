@@ -15,11 +15,10 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"distlabs/internal/grading/course"
-	"distlabs/internal/grading/gate"
 	"distlabs/internal/grading/grade"
+	"distlabs/internal/grading/gradetest"
 	"distlabs/internal/grading/prove"
 	"distlabs/internal/grading/result"
-	"distlabs/internal/grading/sandbox"
 	"distlabs/internal/grading/submission"
 )
 
@@ -31,13 +30,11 @@ var (
 	prover *prove.Prover
 )
 
-func TestMain(m *testing.M) {
-	gate.Serve()
-	sandbox.Serve()
-	os.Exit(run(m))
-}
+func TestMain(m *testing.M) { os.Exit(gradetest.Fast(tests{m})) }
 
-func run(m *testing.M) int {
+type tests struct{ *testing.M }
+
+func (t tests) Run() int {
 	root, err := course.Root(".")
 	if err == nil {
 		labs, err = course.Load(root)
@@ -51,7 +48,7 @@ func run(m *testing.M) int {
 	}
 	defer grader.Close()
 	prover = prove.New(grader)
-	return m.Run()
+	return t.M.Run()
 }
 
 // The reference of every lab has full marks.

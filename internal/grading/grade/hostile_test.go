@@ -22,6 +22,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"distlabs/internal/grading/course"
+	"distlabs/internal/grading/gradetest"
 	"distlabs/internal/grading/result"
 	"distlabs/internal/grading/sandbox"
 	"distlabs/internal/grading/submission"
@@ -442,7 +443,8 @@ func (h *hostile) asUser(t *testing.T) {
 	require.NoError(t, os.Chmod(home, 0o777))
 	cmd := exec.CommandContext(t.Context(), exe, "-test.run=^TestHostileSubmissions$", "-test.v")
 	cmd.Dir = filepath.Join(h.Base, "course")
-	cmd.Env = []string{hostileEnv + "=" + string(text), "PATH=" + os.Getenv("PATH"), "HOME=" + home, "TMPDIR=" + home, "GORACE=atexit_sleep_ms=0"}
+	cmd.Env = []string{hostileEnv + "=" + string(text), "PATH=" + os.Getenv("PATH"), "HOME=" + home, "TMPDIR=" + home, "GORACE=atexit_sleep_ms=0",
+		gradetest.LauncherEnv + "=" + os.Getenv(gradetest.LauncherEnv)}
 	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: nobody, Gid: nobody}}
 	out, err := cmd.CombinedOutput()
 	if _, failed := errors.AsType[*exec.ExitError](err); failed {

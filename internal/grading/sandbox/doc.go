@@ -4,5 +4,3 @@
 // The package knows nothing of labs, tests and grades. A program that uses it calls [Serve] first in
 // main, and gets a [Box] from [Find], which tries the barriers from inside before it promises them.
 package sandbox
-
-import ()

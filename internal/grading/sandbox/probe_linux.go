@@ -72,9 +72,9 @@ func (b Box) probe(ctx context.Context, scratch string) error {
 		return err
 	}
 	out, err := b.Run(ctx, Command{
-		Path: "/proc/self/exe", Dir: p.Own, Env: []string{probeEnv + "=" + string(text)},
+		Path: launcher(), Dir: p.Own, Env: []string{probeEnv + "=" + string(text)},
 		Time: 30 * time.Second, Limits: ProgramLimits(2<<30, time.Minute),
-		Confine: &Confinement{Scratch: view, Own: p.Own, Program: "/proc/self/exe"},
+		Confine: &Confinement{Scratch: view, Own: p.Own, Program: launcher()},
 	})
 	switch {
 	case err != nil:

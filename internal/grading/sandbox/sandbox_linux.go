@@ -66,7 +66,7 @@ func (b Box) confine(cmd *exec.Cmd, c Command) (_ *confined, err error) {
 		return nil, fmt.Errorf("sandbox: %w", err)
 	}
 	cmd.ExtraFiles = append(cmd.ExtraFiles, k.theirs)
-	cmd.Path, cmd.Args, cmd.Dir = "/proc/self/exe", []string{"grade-launcher"}, ""
+	cmd.Path, cmd.Args, cmd.Dir = launcher(), []string{"grade-launcher"}, ""
 	cmd.Env = []string{launchEnv + "=" + string(text), "GOMAXPROCS=1"}
 	cmd.SysProcAttr.Pdeathsig = syscall.SIGKILL
 	return k, nil

@@ -54,7 +54,7 @@ func (w *Workspace) ask(ctx context.Context, r gate.Request) (v gate.Verdict, re
 		v, err = r.Check()
 		return v, "", err
 	}
-	self, err := os.Executable()
+	self, err := sandbox.Program()
 	if err != nil {
 		return v, "", fmt.Errorf("workspace: %w", err)
 	}

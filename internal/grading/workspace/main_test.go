@@ -4,12 +4,7 @@ import (
 	"os"
 	"testing"
 
-	"distlabs/internal/grading/gate"
-	"distlabs/internal/grading/sandbox"
+	"distlabs/internal/grading/gradetest"
 )
 
-func TestMain(m *testing.M) {
-	gate.Serve()
-	sandbox.Serve()
-	os.Exit(m.Run())
-}
+func TestMain(m *testing.M) { os.Exit(gradetest.Main(m)) }
