@@ -1,0 +1,36 @@
+// Package rotation chooses the part of a slow proof that the gate does today, so that over some days all of it is done.
+//
+// A proof with many equal items (mutants, other designs, attacks on each level) that would take the gate beyond its ten minutes does
+// one of several parts a day. Each day has the same part on every machine. GATE_DAY=N does the part of day N, which
+// repeats a failure of that day; GATE_DAY=all does everything, as .ci/nightly has it.
+package rotation
+
+import (
+	"os"
+	"strconv"
+	"time"
+)
+
+// DayEnv names the variable that chooses another day than today.
+const DayEnv = "GATE_DAY"
+
+// Days is how many days, at most, a rotation takes until all is done.
+const Days = 4
+
+// Day is the number of today: of the day since 1970 in UTC, or the one that GATE_DAY names. all is whether everything is to be done.
+func Day() (day int, all bool) {
+	text := os.Getenv(DayEnv)
+	if text == "all" {
+		return 0, true
+	}
+	if n, err := strconv.Atoi(text); err == nil && n >= 0 {
+		return n, false
+	}
+	return int(time.Now().Unix() / (24 * 60 * 60)), false
+}
+
+// Today reports whether the item of a number, from 0, is in today's part, of so many.
+func Today(item, parts int) bool {
+	day, all := Day()
+	return all || item%parts == day%parts
+}

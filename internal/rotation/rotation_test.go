@@ -1,0 +1,33 @@
+package rotation
+
+import (
+	"strconv"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// Over as many days as there are parts, each item is done once; GATE_DAY=all does all of them on one day.
+func TestToday(t *testing.T) {
+	const items, parts = 103, 4
+	done := make([]int, items)
+	for day := 20_000; day < 20_000+parts; day++ {
+		t.Setenv(DayEnv, strconv.Itoa(day))
+		for i := range items {
+			if Today(i, parts) {
+				done[i]++
+			}
+		}
+	}
+	for i, n := range done {
+		require.Equal(t, 1, n, "item %d", i)
+	}
+	t.Setenv(DayEnv, "all")
+	for i := range items {
+		require.True(t, Today(i, parts))
+	}
+	t.Setenv(DayEnv, "")
+	day, all := Day()
+	require.Greater(t, day, 20_000)
+	require.False(t, all)
+}
