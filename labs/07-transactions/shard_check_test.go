@@ -66,8 +66,8 @@ func shardOps(seen []shardSeen) (ops []isolation.Op) {
 	return ops
 }
 
-// check checks that what the clients saw is strictly serializable (rule 39), and that what was not committed was not
-// seen (rule 40).
+// check checks that what the clients saw is strictly serializable (rule 33), and that what was not committed was not
+// seen (rule 34).
 func (c *shardCluster) check() {
 	h := c.isolationHistory()
 	report, err := isolation.Check(h)
