@@ -67,8 +67,11 @@ func shardOps(seen []shardSeen) (ops []isolation.Op) {
 }
 
 // check checks that what the clients saw is strictly serializable (rule 33), and that what was not committed was not
-// seen (rule 34).
+// seen, nor an outcome unknown without a reason (rule 34).
 func (c *shardCluster) check() {
+	for _, r := range c.history() {
+		c.mayBeUnknown(r)
+	}
 	h := c.isolationHistory()
 	report, err := isolation.Check(h)
 	if err != nil {

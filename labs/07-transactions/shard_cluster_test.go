@@ -15,6 +15,7 @@ import (
 const (
 	ruleShardStrict   = "transactions are strictly serializable over all groups: each takes effect at one instant between its begin and its end, whatever wall clocks show (rule 33)"
 	ruleShardOutcome  = "after nil a transaction has been committed once; after ErrOutcomeUnknown it may have been; after any other error it has no effect (rule 34)"
+	ruleShardUnknown  = "ErrOutcomeUnknown is returned only if the context or the node has ended, or if a Lease or more has passed since the transaction began (rule 34)"
 	ruleShardOver     = "a call of a transaction that has ended returns ErrOver and has no effect; Abort does nothing then (rule 34)"
 	ruleShardLease    = "when the last message of a client has arrived, its transaction makes no other wait for longer than Lease + 1s (rule 35)"
 	ruleShardInTime   = "transactions that only read do not keep another one from committing within 3 Leases, although its messages take up to 150ms (rule 36)"
