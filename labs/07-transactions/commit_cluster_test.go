@@ -16,24 +16,24 @@ import (
 )
 
 const (
-	ruleOneOutcome  = "all participants of a transaction have the same outcome, Run returns no other, and an outcome never changes (rule 25; Gray 1978)"
-	ruleAllYes      = "a transaction commits only if every participant has voted yes or read-only in it (rule 26; Gray 1978)"
-	ruleVote        = "a participant votes once, and its vote yes and the work are on its disk before the vote leaves (rule 27; Gray 1978)"
-	ruleInDoubt     = "a participant in doubt calls neither Commit nor Abort and keeps its locks until it learns the outcome (rule 28; Bernstein, Hadzilacos, Goodman §7.4)"
-	ruleLearns      = "a participant in doubt has the outcome within 2s after a node that knows the outcome is up and connected to it (rule 29; Bernstein, Hadzilacos, Goodman §7.4)"
-	rulePresumed    = "a coordinator without a decision on its disk says that the transaction has aborted, except while Run is under way (rule 30; Mohan, Lindsay, Obermarck 1986)"
-	ruleForgets     = "a coordinator keeps a decision to commit until every participant that voted yes has it on disk, and then forgets it (rule 31; Mohan, Lindsay, Obermarck 1986)"
-	ruleCost        = "a calm commit costs at most 4 messages and 2 disk writes per participant, 1 write at the coordinator until Run returns and 2 in all; at rest no node sends (rule 32; Mohan, Lindsay, Obermarck 1986)"
-	ruleReadOnly    = "a participant that votes read-only calls Release at its vote, sends and receives 2 messages, and writes nothing (rule 33; Mohan, Lindsay, Obermarck 1986)"
-	ruleRunReturns  = "Run returns Aborted at a vote no or when its context ends, Committed when all have voted for it, and an error when its node crashes (rule 34)"
-	ruleApart       = "a Prepare that takes long delays no other transaction (rule 35)"
-	learnLimit      = 2 * time.Second        // rule 29
-	calmRun         = 100 * time.Millisecond // rule 34
-	runReturn       = 10 * time.Millisecond  // rule 34, for a context that has ended
+	ruleOneOutcome  = "all participants of a transaction have the same outcome, Run returns no other, and an outcome never changes (rule 22; Gray 1978)"
+	ruleAllYes      = "a transaction commits only if every participant has voted yes or read-only in it (rule 23; Gray 1978)"
+	ruleVote        = "a participant votes once, and its vote yes and the work are on its disk before the vote leaves (rule 24; Gray 1978)"
+	ruleInDoubt     = "a participant in doubt calls neither Commit nor Abort and keeps its locks until it learns the outcome (rule 25; Bernstein, Hadzilacos, Goodman §7.4)"
+	ruleLearns      = "a participant in doubt has the outcome within 2s after a node that knows the outcome is up and connected to it (rule 26; Bernstein, Hadzilacos, Goodman §7.4)"
+	rulePresumed    = "a coordinator without a decision on its disk says that the transaction has aborted, except while Run is under way (rule 27; Mohan, Lindsay, Obermarck 1986)"
+	ruleForgets     = "a coordinator keeps a decision to commit until every participant that voted yes has it on disk, and then forgets it (rule 28; Mohan, Lindsay, Obermarck 1986)"
+	ruleCost        = "a calm commit costs at most 4 messages and 2 disk writes per participant, 1 write at the coordinator until Run returns and 2 in all; at rest no node sends (rule 29; Mohan, Lindsay, Obermarck 1986)"
+	ruleReadOnly    = "a participant that votes read-only calls Release at its vote, sends and receives 2 messages, and writes nothing (rule 30; Mohan, Lindsay, Obermarck 1986)"
+	ruleRunReturns  = "Run returns Aborted at a vote no or when its context ends, Committed when all have voted for it, and an error when its node crashes (rule 31)"
+	ruleApart       = "a Prepare that takes long delays no other transaction (rule 32)"
+	learnLimit      = 2 * time.Second        // rule 26
+	calmRun         = 100 * time.Millisecond // rule 31
+	runReturn       = 10 * time.Millisecond  // rule 31, for a context that has ended
 	coordinatorNode = labrpc.NodeID(1)
 )
 
-// A commitCluster is a coordinator, n1, and participants, the other nodes, whose resources are the test's. It checks rules 25 to 28 at
+// A commitCluster is a coordinator, n1, and participants, the other nodes, whose resources are the test's. It checks rules 22 to 25 at
 // every call of a resource.
 type commitCluster struct {
 	s *labtest.Sim
@@ -163,7 +163,7 @@ func (t *testTx) work(id labrpc.NodeID) string {
 	return ""
 }
 
-// checkLocks checks that every participant holds the locks of what it has in doubt (rule 28).
+// checkLocks checks that every participant holds the locks of what it has in doubt (rule 25).
 func (c *commitCluster) checkLocks() *labtest.Violation {
 	c.mu.Lock()
 	participants, resources := maps.Clone(c.participants), maps.Clone(c.resources)

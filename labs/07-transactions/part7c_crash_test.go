@@ -12,7 +12,7 @@ import (
 )
 
 // n2 crashes before or after each of its writes, and at the instant at which its vote leaves; sometimes it returns before Run ends, sometimes after.
-// Its vote yes, with the work, and the outcome outlive the crash (rules 25 and 27).
+// Its vote yes, with the work, and the outcome outlive the crash (rules 22 and 24).
 func TestVoteSurvivesCrash7C(t *testing.T) {
 	const crashed, doubt = "n2 crashed at a write", "n2 was in doubt when it returned"
 	cfg := labtest.Config{Nodes: 4, Link: calmLink, Seeds: 6, MustCover: []string{crashed, doubt}}
@@ -47,7 +47,7 @@ func TestVoteSurvivesCrash7C(t *testing.T) {
 	})
 }
 
-// n2 has acknowledged the commit, and crashes at that instant. The coordinator has forgotten the transaction, so n2 must know it (rules 25 and 31).
+// n2 has acknowledged the commit, and crashes at that instant. The coordinator has forgotten the transaction, so n2 must know it (rules 22 and 28).
 func TestAcknowledgedIsDurable7C(t *testing.T) {
 	labtest.Run(t, labtest.Config{Nodes: 3, Link: calmLink, Seeds: 4}, func(s *labtest.Sim) {
 		c := newCommitCluster(s)
@@ -73,7 +73,7 @@ func TestAcknowledgedIsDurable7C(t *testing.T) {
 }
 
 // The coordinator crashes before or after each of its writes, when all have voted, or when Run has returned. In some rounds n3 misses what the coordinator
-// sent before. It returns, and all have one outcome (rules 25, 29 and 30).
+// sent before. It returns, and all have one outcome (rules 22, 26 and 27).
 func TestCoordinatorCrashes7C(t *testing.T) {
 	const committed, aborted = "a transaction committed although the coordinator crashed", "a transaction aborted because the coordinator crashed"
 	cfg := labtest.Config{Nodes: 4, Link: calmLink, Seeds: 6, MustCover: []string{committed, aborted}}
@@ -118,7 +118,7 @@ func TestCoordinatorCrashes7C(t *testing.T) {
 }
 
 // Links duplicate and delay messages. When all has ended, every message is sent once more, in any order, in some seeds to nodes that have
-// restarted. A resource that is asked again would vote otherwise (rules 25 and 27).
+// restarted. A resource that is asked again would vote otherwise (rules 22 and 24).
 func TestDuplicates7C(t *testing.T) {
 	const duplicated = "messages arrived twice"
 	link := labrpc.Link{Latency: labrpc.Uniform(time.Millisecond, 120*time.Millisecond), Duplicate: 0.7}
@@ -176,7 +176,7 @@ func requestsOf(all []labrpc.Message) []labrpc.Message {
 }
 
 // Transactions with all kinds of votes, while nodes crash, also at writes, and links lose messages. Every call of a resource is checked
-// (rules 25 to 28); after the last fault, all have their outcomes (rule 29).
+// (rules 22 to 25); after the last fault, all have their outcomes (rule 26).
 func TestSafeInAStorm7C(t *testing.T) {
 	const crashed, doubt = "a node crashed", "a participant was in doubt when it returned"
 	cfg := labtest.Config{Nodes: 5, Link: labrpc.FairLoss(0.1), Seeds: 15, MustCover: []string{crashed, doubt}}

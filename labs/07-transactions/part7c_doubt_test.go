@@ -11,7 +11,7 @@ import (
 
 // All participants have voted yes, and the coordinator is away: it has crashed before it had all votes (even seeds), or its
 // decision to commit reaches no participant (odd seeds). Whatever the participants ask each other, they wait for a minute, also those that crash
-// and return (rule 28). Then the coordinator is back, and they have the outcome (rules 29 and 30).
+// and return (rule 25). Then the coordinator is back, and they have the outcome (rules 26 and 27).
 func TestWaitsInDoubt7C(t *testing.T) {
 	const decided = "the coordinator had decided to commit, and no participant knew"
 	cfg := labtest.Config{Nodes: 5, Link: calmLink, Seeds: 4, MustCover: []string{decided}}
@@ -61,7 +61,7 @@ func TestWaitsInDoubt7C(t *testing.T) {
 }
 
 // n3 and n4 are in doubt, and cut off from the coordinator and from each other. n2 knows the outcome: it has committed, or has voted no. n3 learns it from
-// n2, and n4 from n3 (rule 29).
+// n2, and n4 from n3 (rule 26).
 func TestLearnsFromAnother7C(t *testing.T) {
 	labtest.Run(t, labtest.Config{Nodes: 4, Link: calmLink, Seeds: 8}, func(s *labtest.Sim) {
 		c := newCommitCluster(s)
@@ -116,7 +116,7 @@ func TestLearnsFromAnother7C(t *testing.T) {
 }
 
 // n3 is in doubt, and can reach only n2, which knows nothing of the transaction: it voted read-only and restarted, or it is still
-// without a request to prepare. If n2 says to n3 that the transaction has aborted, it has to keep to that (rules 25 and 28).
+// without a request to prepare. If n2 says to n3 that the transaction has aborted, it has to keep to that (rules 22 and 25).
 func TestAsksOneWhoDoesNotKnow7C(t *testing.T) {
 	const readOnly, unasked = "n2 had voted read-only and restarted", "n2 was without a request to prepare"
 	cfg := labtest.Config{Nodes: 4, Link: calmLink, Seeds: 6, MustCover: []string{readOnly, unasked}}
@@ -155,7 +155,7 @@ func TestAsksOneWhoDoesNotKnow7C(t *testing.T) {
 	})
 }
 
-// n2 takes long, and the others are in doubt and ask. While Run is under way, no participant learns an outcome (rule 30).
+// n2 takes long, and the others are in doubt and ask. While Run is under way, no participant learns an outcome (rule 27).
 func TestAsksTooEarly7C(t *testing.T) {
 	labtest.Run(t, labtest.Config{Nodes: 4, Link: calmLink, Seeds: 4}, func(s *labtest.Sim) {
 		c := newCommitCluster(s)
@@ -179,7 +179,7 @@ func TestAsksTooEarly7C(t *testing.T) {
 }
 
 // n3 misses the decision to commit, and is isolated for long; the others have it. The coordinator restarts twice. It keeps the decision
-// until n3 has it, and then forgets it: its disk does not grow (rule 31).
+// until n3 has it, and then forgets it: its disk does not grow (rule 28).
 func TestForgetsWhenAllKnow7C(t *testing.T) {
 	labtest.Run(t, labtest.Config{Nodes: 4, Link: calmLink, Seeds: 4}, func(s *labtest.Sim) {
 		c := newCommitCluster(s)

@@ -11,7 +11,7 @@ import (
 )
 
 // A coordinator, two participants and any order of events: messages arrive late, never or twice, timers fire meanwhile, nodes crash
-// between any two events or in the middle of a write. Every call of a resource is checked (rules 25 to 28).
+// between any two events or in the middle of a write. Every call of a resource is checked (rules 22 to 25).
 func TestAnySchedule7C(t *testing.T) {
 	const committed, aborted, doubt = "a participant committed", "a participant aborted", "a participant was in doubt after a crash"
 	space := labtest.SearchSpace{

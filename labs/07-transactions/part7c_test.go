@@ -12,7 +12,7 @@ import (
 // calmLink is the calm network of these rules.
 var calmLink = labrpc.Reliable()
 
-// Two transactions with two to five participants, which all vote yes (rules 25, 32 and 34).
+// Two transactions with two to five participants, which all vote yes (rules 22, 29 and 31).
 func TestCommits7C(t *testing.T) {
 	labtest.Run(t, labtest.Config{Nodes: 6, Link: calmLink, Seeds: 8}, func(s *labtest.Sim) {
 		c := newCommitCluster(s)
@@ -94,7 +94,7 @@ func (c *commitCluster) costs(writes, messages map[labrpc.NodeID]int, ids []labr
 	}
 }
 
-// One participant votes no, before, between or after the others. In some seeds another has not voted by then (rules 26 and 34).
+// One participant votes no, before, between or after the others. In some seeds another has not voted by then (rules 23 and 31).
 func TestOneNoAborts7C(t *testing.T) {
 	const yesFirst = "a participant voted yes before another voted no"
 	cfg := labtest.Config{Nodes: 5, Link: calmLink, Seeds: 12, MustCover: []string{yesFirst}}
@@ -127,7 +127,7 @@ func TestOneNoAborts7C(t *testing.T) {
 	})
 }
 
-// Some participants, or all, vote read-only (rules 32 and 33).
+// Some participants, or all, vote read-only (rules 29 and 30).
 func TestReadOnly7C(t *testing.T) {
 	labtest.Run(t, labtest.Config{Nodes: 5, Link: calmLink, Seeds: 8}, func(s *labtest.Sim) {
 		c := newCommitCluster(s)
@@ -158,7 +158,7 @@ func TestReadOnly7C(t *testing.T) {
 	})
 }
 
-// Run returns when its context ends, and when its node crashes (rule 34).
+// Run returns when its context ends, and when its node crashes (rule 31).
 func TestRunReturns7C(t *testing.T) {
 	const limit = 1500 * time.Millisecond
 	labtest.Run(t, labtest.Config{Nodes: 4, Link: calmLink, Seeds: 6}, func(s *labtest.Sim) {
@@ -191,7 +191,7 @@ func TestRunReturns7C(t *testing.T) {
 	})
 }
 
-// Links lose a fifth of the messages, and duplicate some (rule 34).
+// Links lose a fifth of the messages, and duplicate some (rule 31).
 func TestCommitsUnderLoss7C(t *testing.T) {
 	const lost = "a message was lost"
 	cfg := labtest.Config{Nodes: 5, Link: labrpc.FairLoss(0.2), MustCover: []string{lost}}
@@ -215,7 +215,7 @@ func TestCommitsUnderLoss7C(t *testing.T) {
 	})
 }
 
-// Ten transactions run at once. In one of them n5 is slow, another needs n5 too, and the third of them has a vote no (rule 35).
+// Ten transactions run at once. In one of them n5 is slow, another needs n5 too, and the third of them has a vote no (rule 32).
 func TestManyAtOnce7C(t *testing.T) {
 	labtest.Run(t, labtest.Config{Nodes: 5, Link: calmLink, Seeds: 5}, func(s *labtest.Sim) {
 		c := newCommitCluster(s)
@@ -254,7 +254,7 @@ func TestManyAtOnce7C(t *testing.T) {
 	})
 }
 
-// n2's vote yes in t1 is on the way for 600ms; meanwhile t1 aborts, because n3 votes no, and t2 begins, in which n2 votes no later (rule 26).
+// n2's vote yes in t1 is on the way for 600ms; meanwhile t1 aborts, because n3 votes no, and t2 begins, in which n2 votes no later (rule 23).
 func TestLateVote7C(t *testing.T) {
 	const late = "a vote arrived after its transaction had ended"
 	cfg := labtest.Config{Nodes: 4, Link: calmLink, Seeds: 4, MustCover: []string{late}}

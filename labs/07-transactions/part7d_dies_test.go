@@ -53,7 +53,7 @@ func (c *shardCluster) dieAfter(client labrpc.NodeID, k int) *shardRun {
 // open lets all requests of a client go through again.
 func (c *shardCluster) open(client labrpc.NodeID) { c.gate(client) }
 
-// whole checks that a transaction took effect as a whole or not at all, as another one sees it (rule 39). It reports
+// whole checks that a transaction took effect as a whole or not at all, as another one sees it (rule 33). It reports
 // whether it took effect.
 func (c *shardCluster) whole(r, reader *shardRun) bool {
 	m, t := reader.saw("m") == r.wrote("m"), reader.saw("t") == r.wrote("t")
@@ -71,7 +71,7 @@ func (c *shardCluster) whole(r, reader *shardRun) bool {
 }
 
 // A client dies after each of its requests. Within Lease + 1s its transaction is done or undone as a whole, and other
-// clients can use its keys (rules 39 and 41).
+// clients can use its keys (rules 33 and 35).
 func TestClientDies7D(t *testing.T) {
 	const (
 		done    = "a client died before its Run returned, and its transaction took effect"
@@ -102,7 +102,7 @@ func TestClientDies7D(t *testing.T) {
 }
 
 // A client is cut off after each of its requests, until others have used its keys, and then continues: its Run
-// returns what has happened (rules 39 and 40).
+// returns what has happened (rules 33 and 34).
 func TestClientComesBack7D(t *testing.T) {
 	const again = "a client came back, and its transaction took effect after the one of another client"
 	cfg := labtest.Config{Nodes: shardNodes(3, 2), Link: shardLink, Seeds: 2, MustCover: []string{again}}
@@ -126,7 +126,7 @@ func TestClientComesBack7D(t *testing.T) {
 }
 
 // The context of a transaction ends while its client is cut off, after each of its requests: it returns in time, and says that
-// nothing was written only if that is so (rules 40 and 45).
+// nothing was written only if that is so (rules 34 and 39).
 func TestContextEnds7D(t *testing.T) {
 	const unknown = "Run returned ErrOutcomeUnknown"
 	cfg := labtest.Config{Nodes: shardNodes(3, 2), Link: shardLink, Seeds: 3, MustCover: []string{unknown}}

@@ -9,7 +9,7 @@ import (
 )
 
 // All requests of a transaction that was committed arrive again, after another client has written its keys. And those requests
-// of a dead client that were lost arrive when its lease is over (rule 47).
+// of a dead client that were lost arrive when its lease is over (rule 41).
 func TestLateCopies7D(t *testing.T) {
 	cfg := labtest.Config{Nodes: shardNodes(3, 2), Link: shardLink, Seeds: 3}
 	labtest.Run(t, cfg, func(s *labtest.Sim) {

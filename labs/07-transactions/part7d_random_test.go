@@ -77,7 +77,7 @@ func (c *shardCluster) startRandom(stop *atomic.Bool, pauses time.Duration, clie
 	}
 }
 
-// Random transactions that overlap, in a calm network (rule 39).
+// Random transactions that overlap, in a calm network (rule 33).
 func TestSerializable7D(t *testing.T) {
 	const overlap = "two committed transactions overlapped in time and had a key in common"
 	cfg := labtest.Config{Nodes: shardNodes(3, 4), Link: shardLink, Seeds: 2, MustCover: []string{overlap}}
@@ -124,7 +124,7 @@ func (r *shardRun) shares(o *shardRun) bool {
 }
 
 // Random transactions over links that lose, duplicate and reorder messages, while leaders crash and are cut off, clients die, and
-// wall clocks are wrong (rules 39, 40 and 46).
+// wall clocks are wrong (rules 33, 34 and 40).
 func TestUnderFaults7D(t *testing.T) {
 	const (
 		lost    = "a message was lost"

@@ -10,7 +10,7 @@ import (
 )
 
 // While a transaction is under way, after each of its requests, the leader of a group crashes or is cut off from its group. The
-// transaction commits all the same, as a whole, and what others commit meanwhile stays (rules 39, 40 and 46).
+// transaction commits all the same, as a whole, and what others commit meanwhile stays (rules 33, 34 and 40).
 func TestLeaderChanges7D(t *testing.T) {
 	const changed = "a group changed its leader between two requests of a transaction that then committed"
 	cfg := labtest.Config{Nodes: shardNodes(3, 2), Link: shardLink, Seeds: 3, MustCover: []string{changed}}
@@ -55,7 +55,7 @@ func (c *shardCluster) strike(server labrpc.NodeID, crash bool) {
 }
 
 // The leader of a group is cut off from all other servers, and clients still reach it. Another client has found its successor and
-// writes: the next transaction reads that, and not what the old leader has (rule 39).
+// writes: the next transaction reads that, and not what the old leader has (rule 33).
 func TestDeposedLeader7D(t *testing.T) {
 	const asked = "a client asked a leader that had been replaced"
 	cfg := labtest.Config{Nodes: shardNodes(3, 2), Link: shardLink, Seeds: 3, MustCover: []string{asked}}
@@ -88,7 +88,7 @@ func TestDeposedLeader7D(t *testing.T) {
 }
 
 // Clients send requests to a leader that was replaced, while its successor serves other clients. When the old leader is connected
-// again, other entries take the place of its own. Each transaction that returns nil has been committed (rules 39 and 40).
+// again, other entries take the place of its own. Each transaction that returns nil has been committed (rules 33 and 34).
 func TestReplacedEntries7D(t *testing.T) {
 	labtest.Run(t, labtest.Config{Nodes: shardNodes(2, 2), Link: shardLink, Seeds: 3}, func(s *labtest.Sim) {
 		c := newShardCluster(s, 2)
@@ -131,7 +131,7 @@ func TestReplacedEntries7D(t *testing.T) {
 }
 
 // All servers of all groups crash at once, again and again, and start with what is on their disks. What was committed
-// before is read, and later transactions come after it (rules 39 and 46).
+// before is read, and later transactions come after it (rules 33 and 40).
 func TestAllServersRestart7D(t *testing.T) {
 	labtest.Run(t, labtest.Config{Nodes: shardNodes(3, 2), Link: shardLink, Seeds: 3}, func(s *labtest.Sim) {
 		c := newShardCluster(s, 3)
@@ -156,7 +156,7 @@ func TestAllServersRestart7D(t *testing.T) {
 	})
 }
 
-// The wall clocks of servers and clients are wrong by hours, and jump (rule 39).
+// The wall clocks of servers and clients are wrong by hours, and jump (rule 33).
 func TestWrongClocks7D(t *testing.T) {
 	labtest.Run(t, labtest.Config{Nodes: shardNodes(3, 3), Link: shardLink, Seeds: 3}, func(s *labtest.Sim) {
 		c := newShardCluster(s, 3)
@@ -178,7 +178,7 @@ func TestWrongClocks7D(t *testing.T) {
 	})
 }
 
-// More transactions than a log may have entries; a server that was down for most of them comes back and leads (rules 46 and 48).
+// More transactions than a log may have entries; a server that was down for most of them comes back and leads (rules 40 and 42).
 func TestLongLog7D(t *testing.T) {
 	const leads = "a server that was down for most of the log led its group"
 	cfg := labtest.Config{Nodes: shardNodes(2, 1), Link: shardLink, Seeds: 2, MustCover: []string{leads}}
@@ -228,7 +228,7 @@ func TestLongLog7D(t *testing.T) {
 
 // A group is down from the instant at which a client knows that its transaction was committed; the client dies. The other group
 // commits many transactions. When the first one is back, the transaction is whole. After many more, all its requests arrive
-// again (rules 46 and 47).
+// again (rules 40 and 41).
 func TestOutcomeIsKept7D(t *testing.T) {
 	labtest.Run(t, labtest.Config{Nodes: shardNodes(2, 7), Link: shardLink, Seeds: 1}, func(s *labtest.Sim) {
 		c := newShardCluster(s, 2)

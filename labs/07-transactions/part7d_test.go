@@ -13,7 +13,7 @@ import (
 )
 
 // One client's transactions read what earlier ones wrote, in all groups; a transaction whose function fails leaves
-// nothing (rules 39, 40 and 43).
+// nothing (rules 33, 34 and 37).
 func TestManyGroups7D(t *testing.T) {
 	labtest.Run(t, labtest.Config{Nodes: shardNodes(3, 2), Link: shardLink, Seeds: 3}, func(s *labtest.Sim) {
 		c := newShardCluster(s, 3)
@@ -51,7 +51,7 @@ func (c *shardCluster) sees(client labrpc.NodeID, wrote *shardRun, keys ...strin
 }
 
 // Begin, Commit and Abort without Run: an aborted transaction leaves nothing, one that has ended stays so, and of two that read and
-// write the same key at the same time at most one commits (rules 39 and 40).
+// write the same key at the same time at most one commits (rules 33 and 34).
 func TestBeginAndCommit7D(t *testing.T) {
 	labtest.Run(t, labtest.Config{Nodes: shardNodes(2, 1), Link: shardLink, Seeds: 2}, func(s *labtest.Sim) {
 		c := newShardCluster(s, 2)

@@ -9,7 +9,7 @@ import (
 	"distlabs/labrpc"
 )
 
-// A client whose messages are slow writes keys that others read all the time: it commits (rule 42).
+// A client whose messages are slow writes keys that others read all the time: it commits (rule 36).
 func TestReadersDoNotAbort7D(t *testing.T) {
 	labtest.Run(t, labtest.Config{Nodes: shardNodes(3, 3), Link: shardLink, Seeds: 3}, func(s *labtest.Sim) {
 		c := newShardCluster(s, 3)
@@ -32,7 +32,7 @@ func TestReadersDoNotAbort7D(t *testing.T) {
 }
 
 // Clients have died in the middle of transactions, a group has lost its majority, and two clients use the same keys without
-// a pause: transactions that use other keys do not wait (rule 43).
+// a pause: transactions that use other keys do not wait (rule 37).
 func TestDisjointDoNotWait7D(t *testing.T) {
 	cfg := labtest.Config{Nodes: shardNodes(3, 4), Link: shardLink, Seeds: 3}
 	labtest.Run(t, cfg, func(s *labtest.Sim) {
@@ -67,7 +67,7 @@ func TestDisjointDoNotWait7D(t *testing.T) {
 	})
 }
 
-// Four clients append to the same lists without a pause: each gets its turn (rules 39 and 44).
+// Four clients append to the same lists without a pause: each gets its turn (rules 33 and 38).
 func TestContention7D(t *testing.T) {
 	labtest.Run(t, labtest.Config{Nodes: shardNodes(3, 4), Link: shardLink, Seeds: 2}, func(s *labtest.Sim) {
 		c := newShardCluster(s, 3)
@@ -90,7 +90,7 @@ func TestContention7D(t *testing.T) {
 }
 
 // Two clients begin transactions at nearly the same time, again and again: each reads what the other writes; then one, which is
-// further away, writes two keys while the other reads both (rule 39).
+// further away, writes two keys while the other reads both (rule 33).
 func TestPairs7D(t *testing.T) {
 	labtest.Run(t, labtest.Config{Nodes: shardNodes(3, 2), Link: shardLink, Seeds: 3}, func(s *labtest.Sim) {
 		c := newShardCluster(s, 3)
@@ -130,7 +130,7 @@ func (c *shardCluster) pair(apart int64, first, second func() *shardRun) {
 	c.commits(o, shardProgress, ruleShardProgress)
 }
 
-// A transaction reads a key, pauses while both its keys are written many times, and reads the other: both of one state (rule 39).
+// A transaction reads a key, pauses while both its keys are written many times, and reads the other: both of one state (rule 33).
 func TestSlowReader7D(t *testing.T) {
 	labtest.Run(t, labtest.Config{Nodes: shardNodes(2, 2), Link: shardLink, Seeds: 2}, func(s *labtest.Sim) {
 		c := newShardCluster(s, 2)

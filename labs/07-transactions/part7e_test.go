@@ -10,7 +10,7 @@ import (
 	. "distlabs/labs/07-transactions"
 )
 
-// Orders for which there is money and stock are completed, one after another and several at once (rules 55, 56 and 61).
+// Orders for which there is money and stock are completed, one after another and several at once (rules 43, 44 and 49).
 func TestOrdersComplete7E(t *testing.T) {
 	labtest.Run(t, labtest.Config{Nodes: 3, Seeds: 5}, func(s *labtest.Sim) {
 		c := newSagaCluster(s, map[string]int{"ann": 100, "bob": 50}, map[string]int{"book": 10})
@@ -42,7 +42,7 @@ func TestOrdersComplete7E(t *testing.T) {
 }
 
 // Bob has too little money: his order is cancelled at the second step. Then the stock is empty: Ann's order is cancelled at the third, and
-// she has her money back (rules 56, 58 and 59).
+// she has her money back (rules 44, 46 and 47).
 func TestOrdersFail7E(t *testing.T) {
 	labtest.Run(t, labtest.Config{Nodes: 3, Seeds: 5}, func(s *labtest.Sim) {
 		c := newSagaCluster(s, map[string]int{"ann": 100, "bob": 10}, map[string]int{"book": 2})
@@ -66,7 +66,7 @@ func TestOrdersFail7E(t *testing.T) {
 }
 
 // Ann's order has reserved the last unit, and Stock is then cut off from Orders. Bob orders it too. While the unit is reserved he cannot have it,
-// and Ann's order is completed after all (rule 60).
+// and Ann's order is completed after all (rule 48).
 func TestLastUnit7E(t *testing.T) {
 	labtest.Run(t, labtest.Config{Nodes: 3, Seeds: 6}, func(s *labtest.Sim) {
 		c := newSagaCluster(s, map[string]int{"ann": 100, "bob": 100}, map[string]int{"book": 1})
@@ -93,7 +93,7 @@ func (c *sagaCluster) waitFor(id OrderID, effect Effect) {
 		func() bool { return c.placed[id].has[effect] })
 }
 
-// Orders are cancelled at any time. What Cancel returns, becomes true (rules 58, 59 and 62).
+// Orders are cancelled at any time. What Cancel returns, becomes true (rules 46, 47 and 50).
 func TestCancel7E(t *testing.T) {
 	const compensated, late = "an order was cancelled after it was reserved", "an order was completed before it was cancelled"
 	cfg := labtest.Config{Nodes: 3, Seeds: 8, MustCover: []string{compensated, late}}
@@ -131,7 +131,7 @@ func TestCancel7E(t *testing.T) {
 }
 
 // Links duplicate and delay messages. When all orders have ended, every message is sent once more, in any order, in some seeds to services
-// that have restarted (rules 57 and 58).
+// that have restarted (rules 45 and 46).
 func TestDuplicates7E(t *testing.T) {
 	const duplicated, compensated = "messages arrived twice", "an order was cancelled after it was reserved"
 	link := labrpc.Link{Latency: labrpc.Uniform(time.Millisecond, 300*time.Millisecond), Duplicate: 0.7}
@@ -182,7 +182,7 @@ func TestDuplicates7E(t *testing.T) {
 }
 
 // Each service crashes before its first write of a round, after it, before its second, and so on, until a round has fewer writes. Each round has an order that
-// is completed, or cancelled by its customer, and one that fails (rules 55 to 59 and 63).
+// is completed, or cancelled by its customer, and one that fails (rules 43 to 47 and 51).
 func TestCrashAtEveryWrite7E(t *testing.T) {
 	const crashed = "a service crashed at a write"
 	cfg := labtest.Config{Nodes: 3, Seeds: 3, Limit: 3 * time.Hour, MustCover: []string{crashed}}
@@ -219,7 +219,7 @@ func TestCrashAtEveryWrite7E(t *testing.T) {
 	})
 }
 
-// Orders and cancellations, while services crash, also at writes, and links lose and duplicate messages (rules 55 to 63).
+// Orders and cancellations, while services crash, also at writes, and links lose and duplicate messages (rules 43 to 51).
 func TestSafeInAStorm7E(t *testing.T) {
 	const crashed, completed, compensated = "a service crashed", "an order was completed", "an order was cancelled after it was charged"
 	cfg := labtest.Config{Nodes: 3, Link: labrpc.FairLoss(0.2), Seeds: 8, MustCover: []string{crashed, completed, compensated}}

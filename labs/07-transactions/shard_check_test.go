@@ -66,9 +66,12 @@ func shardOps(seen []shardSeen) (ops []isolation.Op) {
 	return ops
 }
 
-// check checks that what the clients saw is strictly serializable (rule 39), and that what was not committed was not
-// seen (rule 40).
+// check checks that what the clients saw is strictly serializable (rule 33), and that what was not committed was not
+// seen, nor an outcome unknown without a reason (rule 34).
 func (c *shardCluster) check() {
+	for _, r := range c.history() {
+		c.mayBeUnknown(r)
+	}
 	h := c.isolationHistory()
 	report, err := isolation.Check(h)
 	if err != nil {

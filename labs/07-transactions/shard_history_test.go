@@ -34,6 +34,7 @@ type shardRun struct {
 	ID       int
 	Client   labrpc.NodeID
 	Call     time.Duration
+	Limit    time.Duration // when its context ends, from Call
 	Return   time.Duration
 	Over     bool
 	Err      string // "" for nil, "aborted", "unknown", "context", or the error's text
@@ -129,7 +130,7 @@ type shardNews struct {
 
 // start begins a transaction at a client; limit bounds its context.
 func (c *shardCluster) start(client labrpc.NodeID, limit time.Duration, steps ...shardStep) *shardRun {
-	r := &shardRun{ID: len(c.history()) + 1, Client: client, Call: c.s.Net.Now()}
+	r := &shardRun{ID: len(c.history()) + 1, Client: client, Call: c.s.Net.Now(), Limit: limit}
 	c.mu.Lock()
 	c.runs = append(c.runs, r)
 	c.mu.Unlock()
@@ -241,7 +242,19 @@ func (c *shardCluster) ended(r *shardRun, limit time.Duration, rule string) *sha
 	if !r.Over {
 		c.s.Fail(labtest.Violation{What: fmt.Sprintf("%v within %v", r, limit), Rule: rule, Nodes: c.around(r)})
 	}
+	c.mayBeUnknown(r)
 	return r
+}
+
+// mayBeUnknown checks that a run whose outcome is unknown had a reason: its context has ended, or a Lease has passed.
+func (c *shardCluster) mayBeUnknown(r *shardRun) {
+	if took := r.Return - r.Call; r.Over && r.Err == "unknown" && took < min(r.Limit, shardLease) {
+		c.s.Fail(labtest.Violation{
+			What:  fmt.Sprintf("%v, after %v: its context has not ended, and a Lease is %v", r, shardTime(took), shardLease),
+			Rule:  ruleShardUnknown,
+			Nodes: c.around(r),
+		})
+	}
 }
 
 // commits waits until a run has committed, which it must within the limit.
