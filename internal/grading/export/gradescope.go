@@ -93,7 +93,7 @@ func Gradescope(w io.Writer, r *result.Result, o GradescopeOptions) error {
 		out.Output = strings.Join(about, "\n") + "\n" + out.Output
 	}
 	if r.Ungraded != "" {
-		out.Score, out.Output = 0, "This submission was not graded. Gradescope shows 0 because it demands a number: the 0 is not a grade.\n" + out.Output
+		out.Score, out.Output = 0, "This submission was not graded. Gradescope shows 0 because it demands a number: the 0 is not a grade.\n"+out.Output
 		out.ExtraData.Ungraded = true
 		out.Tests = append(out.Tests, gradescopeTest{Status: "failed", Name: "Not graded", NameFormat: "text",
 			Output: line(r.Ungraded) + "\nNo test was run. Hand in again.\n", OutputFormat: "text", Tags: []string{"not-graded"}, Visibility: "visible"})
