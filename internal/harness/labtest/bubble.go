@@ -118,7 +118,7 @@ func (s *Sim) onlyBody(observe func(labrpc.Event)) func(labrpc.Event) {
 	}
 }
 
-// runBody calls the body; a panic in it, be it the test's or that of student code which it called, is a failure like any other.
+// runBody calls the body; a panic in it, the test's or that of student code which it called, is a failure like any other.
 func (s *Sim) runBody(body func(*Sim)) {
 	defer func() {
 		v := recover()

@@ -19,7 +19,7 @@ type Violation struct {
 	What  string          // one sentence: who did what, when
 	Rule  string          // the rule, with its number in the README or its source
 	Seen  []string        // the evidence, a line each
-	Nodes []labrpc.NodeID // whom it concerns: the others are left out of the printed record
+	Nodes []labrpc.NodeID // the nodes that the statement concerns: the others are left out of the printed record
 
 	// At is when the rule was broken, for a check that finds it only later, in the history of the run: there the printed
 	// record ends. 0 is now.
