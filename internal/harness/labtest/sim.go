@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"distlabs/internal/harness/report"
+	"distlabs/internal/harness/seeded"
 	"distlabs/internal/harness/trace"
 	"distlabs/labrpc"
 )
@@ -71,7 +72,7 @@ type abort struct{}
 // now is the virtual time since the run began; 0 for a caller outside the bubble, where no virtual time is.
 func (s *Sim) now() time.Duration {
 	switch {
-	case bubbleID() == 0:
+	case seeded.Bubble() == 0:
 		return 0
 	case s.Net != nil:
 		return s.Net.Now()
