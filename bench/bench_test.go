@@ -61,7 +61,7 @@ func benchmark(b *testing.B, clients int) {
 	}
 }
 
-// drive has n commands carried out, by that many clients at a time.
+// drive has n commands applied, for that many clients at a time.
 func drive(s system, command []byte, clients, n int) error {
 	jobs := make(chan struct{})
 	failed := make(chan error, clients)

@@ -3,9 +3,11 @@ package internal_test
 import (
 	"go/scanner"
 	"go/token"
+	"maps"
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -42,74 +44,83 @@ var retired = map[string]string{
 	`(stands?|standing) for election`: "starts an election",
 }
 
-// prose are files of which a student or an author reads every word.
-var prose = []string{
-	"README.md", "CONTRIBUTING.md", "docs/*.md", "labrpc/*.go",
+// whole are files of which a student or an author reads every word. Of a patch these are its header and what it adds: the rest is elsewhere.
+var whole = []string{
+	"README.md", "CONTRIBUTING.md", "docs/*.md", "deploy/*.md", "bench/*.md", "labrpc/*.go",
 	"labs/0[1-7]-*/*.go", "labs/0[1-7]-*/.stub/*.go", "labs/0[1-7]-*/README.md", "labs/0[1-7]-*/lab.yaml", "labs/0[1-7]-*/rules.yaml",
-	"solutions/0[1-7]-*/*.go", "solutions/0[1-7]-*/alternative/*.go",
+	"solutions/0[1-7]-*/*.go", "solutions/0[1-7]-*/alternative/*.go", "solutions/0[1-7]-*/*/*.patch",
+	"cmd/grade/testdata/script/*.txtar",
 }
 
-// messages are files whose strings people read on a screen.
-var messages = []string{
-	"cmd/grade/*.go", "internal/harness/*/*.go", "internal/learning/*/*.go", "internal/grading/*/*.go",
-}
+// code are files whose comments are read, and whose strings people read on a screen if they are not a test's.
+var code = []string{"cmd/*/*.go", "internal/*/*/*.go", "internal/*/*/*/*.go", "live/*.go", "live/*/*.go", "bench/*.go", "bench/*/*.go"}
 
 // What students and authors read has none of the words that were retired.
 func TestRetiredWords(t *testing.T) {
-	words := map[*regexp.Regexp]string{}
-	for word, instead := range retired {
-		words[regexp.MustCompile(`(?i)\b(`+word+`)\b`)] = instead
-	}
+	any := matcher()
 	seen := 0
-	check := func(name string, line int, text string) {
-		for word, instead := range words {
-			if found := word.FindString(text); found != "" {
-				t.Errorf("%s:%d: %q: write %s\n    %s", name, line, found, instead, strings.TrimSpace(text))
+	check := func(name string) func(line int, text string) {
+		return func(line int, text string) {
+			if found := any.FindString(text); found != "" {
+				t.Errorf("%s:%d: %q: write %s\n    %s", name, line, found, instead(found), strings.TrimSpace(text))
 			}
 		}
 	}
-	for _, pattern := range prose {
-		files, err := filepath.Glob(filepath.Join("..", filepath.FromSlash(pattern)))
-		require.NoError(t, err)
-		require.NotEmpty(t, files, pattern)
-		for _, name := range files {
-			text, err := os.ReadFile(name)
+	each := func(patterns []string, f func(name string, text []byte)) {
+		for _, pattern := range patterns {
+			files, err := filepath.Glob(filepath.Join("..", filepath.FromSlash(pattern)))
 			require.NoError(t, err)
-			seen++
-			for i, line := range strings.Split(string(text), "\n") {
-				check(name, i+1, line)
+			require.NotEmpty(t, files, pattern)
+			for _, name := range files {
+				text, err := os.ReadFile(name)
+				require.NoError(t, err)
+				seen++
+				f(name, text)
 			}
 		}
 	}
-	for _, pattern := range messages {
-		files, err := filepath.Glob(filepath.Join("..", filepath.FromSlash(pattern)))
-		require.NoError(t, err)
-		require.NotEmpty(t, files, pattern)
-		for _, name := range files {
-			if strings.HasSuffix(name, "_test.go") {
-				continue
+	each(whole, func(name string, text []byte) {
+		header := strings.HasSuffix(name, ".patch")
+		for i, line := range strings.Split(string(text), "\n") {
+			if header = header && !strings.HasPrefix(line, "--- "); header || !strings.HasSuffix(name, ".patch") || strings.HasPrefix(line, "+") {
+				check(name)(i+1, line)
 			}
-			text, err := os.ReadFile(name)
-			require.NoError(t, err)
-			seen++
-			literals(text, func(line int, s string) { check(name, line, s) })
 		}
-	}
-	require.Greater(t, seen, 200)
+	})
+	each(code, func(name string, text []byte) { spoken(text, !strings.HasSuffix(name, "_test.go"), check(name)) })
+	require.Greater(t, seen, 1500)
 }
 
-// literals calls f with the strings of a Go file.
-func literals(text []byte, f func(line int, s string)) {
+// matcher finds any of the retired words.
+func matcher() *regexp.Regexp {
+	return regexp.MustCompile(`(?i)\b(` + strings.Join(slices.Sorted(maps.Keys(retired)), "|") + `)\b`)
+}
+
+// instead is what is written instead of a word that was found.
+func instead(found string) string {
+	for word, instead := range retired {
+		if regexp.MustCompile(`(?i)^(` + word + `)$`).MatchString(found) {
+			return instead
+		}
+	}
+	return "another word"
+}
+
+// spoken calls f with the comments of a Go file and, if they are wanted, with its strings, line by line.
+func spoken(text []byte, wanted bool, f func(line int, s string)) {
 	fset := token.NewFileSet()
 	file := fset.AddFile("", fset.Base(), len(text))
 	var s scanner.Scanner
-	s.Init(file, text, nil, 0)
+	s.Init(file, text, nil, scanner.ScanComments)
 	for {
 		pos, tok, lit := s.Scan()
 		switch tok {
 		case token.EOF:
 			return
-		case token.STRING:
+		case token.STRING, token.COMMENT:
+			if tok == token.STRING && !wanted {
+				continue
+			}
 			for i, line := range strings.Split(lit, "\n") {
 				f(fset.Position(pos).Line+i, line)
 			}
@@ -119,13 +130,17 @@ func literals(text []byte, f func(line int, s string)) {
 
 // A check that finds nothing must be one that could.
 func TestRetiredWordsAreFound(t *testing.T) {
-	var found []string
-	literals([]byte("package a\n\n// can not: a comment\nvar x = \"it can not be\" + `a\nmoment`\n"), func(line int, s string) {
-		for word := range retired {
-			if m := regexp.MustCompile(`(?i)\b(` + word + `)\b`).FindString(s); m != "" {
+	const text = "package a\n\n// can not: a comment\nvar patience = \"it has yet to be\" + `a\nmoment`\n"
+	find := func(wanted bool) (found []string) {
+		any := matcher()
+		spoken([]byte(text), wanted, func(line int, s string) {
+			if m := any.FindString(s); m != "" {
+				require.NotEqual(t, "another word", instead(m))
 				found = append(found, m)
 			}
-		}
-	})
-	require.ElementsMatch(t, []string{"can not", "moment"}, found)
+		})
+		return found
+	}
+	require.Equal(t, []string{"can not", "has yet to", "moment"}, find(true))
+	require.Equal(t, []string{"can not"}, find(false), "a test's strings may name what it looks for")
 }

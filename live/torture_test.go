@@ -71,7 +71,7 @@ func TestMutantsAreCaughtLive(t *testing.T) {
 	require.NoError(t, err)
 	mutants, err := prove.Mutants(c, lab[0].Lab)
 	require.NoError(t, err)
-	for _, name := range []string{"vote-not-persisted", "log-not-persisted", "5d-local-read", "5d-answers-before-commit", "5d-watch-tells-the-latest", "term-not-persisted", "5d-no-session-table"} {
+	for _, name := range []string{"vote-not-persisted", "log-not-persisted", "5d-local-read", "5d-replies-before-commit", "5d-watch-tells-the-latest", "term-not-persisted", "5d-no-session-table"} {
 		t.Run(name, func(t *testing.T) {
 			for _, m := range mutants {
 				if m.Name != name {

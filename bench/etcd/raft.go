@@ -30,7 +30,7 @@ type Raft struct {
 	servers []labrpc.NodeID
 	apply   func(Applied)
 	wake    chan struct{} // holds a token when there may be something to apply
-	timer   *time.Timer   // goes off when it is time to stand for election
+	timer   *time.Timer   // goes off when it is time to start an election
 
 	mu      sync.Mutex
 	raw     *etcd.RawNode
@@ -211,7 +211,7 @@ func (r *Raft) tickLoop() {
 	}
 }
 
-// drain carries out what etcd asks for: it saves, then sends. It returns the
+// drain does what etcd asks for: it saves, then sends. It returns the
 // answer to the given server, if there is one. The caller holds r.mu.
 func (r *Raft) drain(to labrpc.NodeID) (answer *pb.Message) {
 	for r.raw.HasReady() {

@@ -15,7 +15,7 @@ const (
 	ElectionTimeout = 400 * time.Millisecond
 )
 
-// A Role is what a server is at a moment (Raft, figure 4).
+// A Role is what a server is at an instant (Raft, figure 4).
 type Role int
 
 // The roles.
@@ -106,7 +106,7 @@ type Applied struct {
 	Snapshot []byte // not nil: replace the state by this one, which holds all up to Index
 }
 
-// Status is what a server thinks at one moment.
+// Status is what a server thinks at one instant.
 type Status struct {
 	Term     int
 	Role     Role          // in Term

@@ -22,8 +22,8 @@ import (
 	"distlabs/internal/grading/result"
 )
 
-// A grader that is killed at any moment has lost nothing that was finished, and left nothing
-// half-written: what it goes on to write is, but for times, what an undisturbed one writes.
+// A grader that is killed at any instant has lost nothing that was finished, and left nothing
+// half-written: what it goes on to write is, except times, what an undisturbed one writes.
 func TestKilledAtAnyMoment(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()

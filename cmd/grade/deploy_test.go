@@ -20,7 +20,7 @@ import (
 const fewer = 4
 
 // cluster is a small course with a class of three, and a shell in which the
-// files of deploy/ run as on the engine that they are for, but for the paths.
+// files of deploy/ run as on the engine that they are for, except the paths.
 type cluster struct {
 	t      *testing.T
 	course string

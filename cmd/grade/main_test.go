@@ -100,7 +100,7 @@ func TestScripts(t *testing.T) {
 }
 
 // unchanged fails unless the course is byte for byte what it was at the start,
-// but for the files named, and the folder for temporary files is empty.
+// except the files named, and the folder for temporary files is empty.
 func unchanged(ts *testscript.TestScript, neg bool, args []string) {
 	if neg {
 		ts.Fatalf("unsupported: ! unchanged")

@@ -8,6 +8,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"distlabs/internal/grading/course"
 	"distlabs/internal/grading/grade"
 	"distlabs/internal/grading/result"
 	"distlabs/internal/harness/report"
@@ -93,4 +94,22 @@ func TestTableAlignsColouredCells(t *testing.T) {
 // A stranger's text cannot start a line of its own, which a CI system might obey.
 func TestOneLine(t *testing.T) {
 	require.Equal(t, "a  ::error::b [31m", oneLine("a\r\n::error::b\x1b[31m"))
+}
+
+// One cause is said once, however many tests it costs.
+func TestEqualFailuresShareALine(t *testing.T) {
+	failed := func(name, what string) result.Test {
+		return result.Test{Name: name, Max: 1, Status: report.Fail, Failures: []report.Failure{{Test: name, Kind: report.Rule, What: what, Replay: "again"}}}
+	}
+	r := &result.Result{Labs: []result.Lab{{ID: "01-echo", Parts: []result.Part{{ID: "1A", Tests: []result.Test{
+		failed("TestA", "it spins"), failed("TestB", "it spins"), failed("TestC", "it is wrong"), failed("TestD", "it spins"), failed("TestE", "it is wrong")}}}}}}
+	r.Source.Kind = course.WorkingTree
+	var out bytes.Buffer
+	printFailures(newPrinter(&out), r, false)
+	require.Equal(t, 1, strings.Count(out.String(), "it spins"), out.String())
+	require.Contains(t, out.String(), "\nfailed: TestC: it is wrong [again]\nfailed: TestB, TestD: the same as TestA\nfailed: TestE: the same as TestC\n")
+
+	out.Reset()
+	printFailures(newPrinter(&out), r, true)
+	require.Equal(t, 3, strings.Count(out.String(), "it spins"), "all in full")
 }

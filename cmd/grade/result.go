@@ -105,8 +105,11 @@ func printRefusal(p *printer, lab result.Lab) {
 	}
 }
 
+// printFailures prints the first failure in full and each other in a line; those that say what an earlier one said share a line.
 func printFailures(p *printer, r *result.Result, verbose bool) {
 	shown := 0
+	first, alike := map[string]string{}, map[string][]string{} // by sentence: the first test that said it, and the others
+	var repeated []string                                      // the sentences that others said too
 	r.Tests(func(lab *result.Lab, part *result.Part, t *result.Test) {
 		switch {
 		case lab.Refused != "" || t.Status == report.Pass:
@@ -115,15 +118,29 @@ func printFailures(p *printer, r *result.Result, verbose bool) {
 		case shown == 0 || verbose:
 			p.printf("\n%s %s (%s, %d points)\n%s\n", p.bad("failed:"), t.Name, part.ID, t.Max, strings.TrimRight(t.Failures[0].Text(), "\n"))
 			shown++
+			first[t.Failures[0].What] = t.Name
+		case first[t.Failures[0].What] != "":
+			what := t.Failures[0].What
+			if alike[what] == nil {
+				repeated = append(repeated, what)
+			}
+			alike[what] = append(alike[what], t.Name)
 		default:
 			if shown == 1 {
 				p.printf("\n")
 			}
 			f := t.Failures[0]
+			first[f.What] = t.Name
 			p.printf("%s %s: %s [%s]\n", p.bad("failed:"), t.Name, oneLine(f.What), howToSee(r, lab, part.ID, f))
 			shown++
 		}
 	})
+	if shown == 1 && len(repeated) > 0 {
+		p.printf("\n")
+	}
+	for _, what := range repeated {
+		p.printf("%s %s: the same as %s\n", p.bad("failed:"), join(alike[what]), first[what])
+	}
 }
 
 // howToSee is the command that shows a failure in full.

@@ -186,7 +186,7 @@ func TestHigherTermDeposes5B(t *testing.T) {
 				return AppendReply{Term: term(req.Term), Success: term(req.Term) == req.Term, Index: req.PrevLogIndex + len(req.Entries)}
 			})
 		}
-		answer := func(with int) {
+		reply := func(with int) {
 			mu.Lock()
 			defer mu.Unlock()
 			newer = with
@@ -194,13 +194,13 @@ func TestHigherTermDeposes5B(t *testing.T) {
 		follows := func(want int) func() bool {
 			return func() bool { st := p.status(); return st.Term == want && st.Role == roleFollower && st.Leader == 0 }
 		}
-		answer(9)
+		reply(9)
 		p.waitUntil(electionBound, ruleTerm, "n1 received term 9 in every reply to RequestVote but did not become a follower in term 9", follows(9))
-		answer(0)
+		reply(0)
 		p.waitForLead()
-		answer(20)
+		reply(20)
 		p.waitUntil(2*heartbeat, ruleTerm, "n1 received term 20 in every reply to AppendEntries but did not become a follower in term 20", follows(20))
-		answer(0)
+		reply(0)
 		p.waitUntil(electionBound, ruleTimer, "n1 was deposed and received every vote, but did not become leader again", p.leads)
 	})
 }

@@ -164,13 +164,13 @@ func TestDiskBeforeAnswer5C(t *testing.T) {
 	cfg := labtest.Config{Nodes: 5, Seeds: raftSeeds, Link: calmLink, MustCover: []string{"n1 crashed just after it replied"}}
 	labtest.Run(t, cfg, func(s *labtest.Sim) {
 		p := newScriptedCluster(s)
-		answers := func(method string) labrpc.Match {
+		replies := func(method string) labrpc.Match {
 			return labrpc.Match{From: 1, Method: method, Kind: labrpc.Reply}
 		}
 		crashAfter := func(method string) {
-			before := s.Net.Stats(answers(method)).Sent
-			s.WaitFor(replyBound, labtest.Violation{What: fmt.Sprintf("n1 did not reply to %s within %v", method, replyBound), Rule: ruleAnswer},
-				func() bool { return s.Net.Stats(answers(method)).Sent > before })
+			before := s.Net.Stats(replies(method)).Sent
+			s.WaitFor(replyBound, labtest.Violation{What: fmt.Sprintf("n1 did not reply to %s within %v", method, replyBound), Rule: ruleReply},
+				func() bool { return s.Net.Stats(replies(method)).Sent > before })
 			s.Cover("n1 crashed just after it replied")
 			p.restart()
 		}

@@ -29,7 +29,7 @@ const (
 	ruleSubmit   = "a leader appends every command at the end of its log, and any other server rejects it (rule 11)"
 	ruleCatchUp  = "a server that is connected to the leader has applied what is committed within 20s (rule 12)"
 	ruleConverge = "20s after all servers are up in a calm network, all logs are identical and applied (rule 12)"
-	ruleAnswer   = "the handlers of RequestVote, AppendEntries and InstallSnapshot reply at once (rule 13)"
+	ruleReply    = "the handlers of RequestVote, AppendEntries and InstallSnapshot reply at once (rule 13)"
 	ruleBudget   = "the cost limits (rule 14)"
 	ruleSnapshot = "a snapshot replaces the entries up to its index; an outdated one changes nothing (rule 15; Raft §7, figure 13)"
 	ruleTimer    = "an election timer fires after 400ms to 800ms, and only the leader's requests, a granted vote and an election reset it (rules 10 and 16; Raft §5.2)"

@@ -11,7 +11,7 @@ import (
 	. "distlabs/labs/05-replication"
 )
 
-// calmLink is a network with a delay of 1ms: a request of a scripted peer is answered long before
+// calmLink is a network with a delay of 1ms: a request of a scripted peer gets its reply long before
 // an election timer fires.
 var calmLink = labrpc.Link{Latency: labrpc.Fixed(time.Millisecond)}
 
@@ -107,7 +107,7 @@ func sendRequest[R, A any](p *scriptedCluster, from, to labrpc.NodeID, method st
 	a := startRequest[R](p, from, to, method, args)
 	p.s.WaitFor(replyBound, labtest.Violation{
 		What:  fmt.Sprintf("%v did not reply within %v to the %s that %v sent at %v", to, replyBound, method, from, briefTime(sent)),
-		Rule:  ruleAnswer,
+		Rule:  ruleReply,
 		Nodes: []labrpc.NodeID{to, from},
 	}, func() bool { return a.here })
 	return a.reply
@@ -251,8 +251,8 @@ func (p *scriptedCluster) submit() int {
 	return index
 }
 
-// askAgain asks n1 until it answers; it reports whether n1 crashed over it. ask
-// reports whether an answer came; if not, n1 should be down.
+// askAgain asks n1 until it replies; it reports whether n1 crashed over it. ask
+// reports whether a reply came; if not, n1 should be down.
 func (p *scriptedCluster) askAgain(ask func() bool) bool {
 	if ask() {
 		return false
@@ -262,7 +262,7 @@ func (p *scriptedCluster) askAgain(ask func() bool) bool {
 		p.s.Run(0)
 	}
 	if !ask() {
-		p.fail(ruleAnswer, "n1 did not reply by %v", briefTime(p.s.Net.Now()))
+		p.fail(ruleReply, "n1 did not reply by %v", briefTime(p.s.Net.Now()))
 	}
 	return true
 }
@@ -313,7 +313,7 @@ func (p *scriptedCluster) install(req SnapshotRequest) bool {
 		p.expectReplyTerm(a.reply.Term)
 		p.beat = AppendRequest{Term: req.Term, Leader: req.Leader, PrevLogIndex: req.LastIndex, PrevLogTerm: req.LastTerm, Commit: req.LastIndex}
 	} else if p.s.Net.Up(1) {
-		p.fail(ruleAnswer, "n1 did not reply within %v to InstallSnapshot", replyBound)
+		p.fail(ruleReply, "n1 did not reply within %v to InstallSnapshot", replyBound)
 	}
 	return a.here
 }

@@ -120,7 +120,7 @@ func (c *Cluster) checkSize() error {
 	text, err := os.ReadFile(file)
 	if _, old := os.Stat(filepath.Join(c.opts.Dir, Name(1))); err == nil && old == nil {
 		if kept := string(text); kept != strconv.Itoa(c.opts.Servers) {
-			return fmt.Errorf("live: the data under %s are those of %s servers: give --nodes %s, or --fresh to begin anew", c.opts.Dir, kept, kept)
+			return fmt.Errorf("live: the data under %s are those of %s servers: give --nodes %s, or --fresh to begin again", c.opts.Dir, kept, kept)
 		}
 	}
 	if err := os.WriteFile(file, []byte(strconv.Itoa(c.opts.Servers)), 0o666); err != nil {

@@ -18,7 +18,7 @@ type Config struct {
 	Processes map[string]tcp.Process
 	Nodes     int             // of the whole cluster
 	Servers   []labrpc.NodeID // of the store
-	Before    []Command       // carried out before the process has a connection: the cuts that a restart does not heal
+	Before    []Command       // applied before the process has a connection: the cuts that a restart does not heal
 
 	// Of a process with a server of the store.
 	Server        labrpc.NodeID // 0: none

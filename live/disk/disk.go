@@ -29,7 +29,7 @@ type Store struct {
 	syncs   atomic.Uint64
 	spent   atomic.Int64 // nanoseconds in fsync
 
-	// syncing is held during an fsync of the log and while the log begins anew.
+	// syncing is held during an fsync of the log and while the log begins again.
 	syncing sync.Mutex
 
 	mu      sync.Mutex
@@ -133,7 +133,7 @@ func (s *Store) Write(name string, data []byte) error {
 	return s.failed
 }
 
-// checkpoint puts the log's records into the database, and begins the log anew. A crash between the two does no harm: the log's
+// checkpoint puts the log's records into the database, and begins the log again. A crash between the two does no harm: the log's
 // records are the same. The caller holds s.mu.
 func (s *Store) checkpoint() error {
 	err := s.db.Update(func(tx *bolt.Tx) error {

@@ -213,7 +213,7 @@ func (g *Gateway) leaseForOther(_ labrpc.NodeID, r leaseRequest) leaseReply {
 	return leaseReply{Outcome: "failed", Detail: failure(err).Error()}
 }
 
-// leaseHere carries out a request for a lease of this gateway.
+// leaseHere serves a request for a lease of this gateway.
 func (g *Gateway) leaseHere(ctx context.Context, r leaseRequest) (reply leaseReply, err error) {
 	l := g.leases.get(r.ID)
 	if l == nil {

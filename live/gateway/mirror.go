@@ -121,7 +121,7 @@ func (t *tree) apply(e replication.Event) (c change, seen bool) {
 	}
 	value, lease, gone := decodeValue(e.Data)
 	if before.Mod != 0 {
-		lease = before.Lease // a key belongs to the session that created it, whoever writes it (rule 28)
+		lease = before.Lease // a key belongs to the session that created it, whichever client writes it (rule 28)
 	}
 	after := kv{Key: e.Key, Value: value, Create: e.Revision, Mod: e.Revision, Version: 1, Lease: lease, Marked: gone}
 	if shown.Mod != 0 {

@@ -14,7 +14,7 @@ import (
 	replication "distlabs/labs/05-replication"
 )
 
-// A pool has clients of the store. A client carries out one command at a time, so each request gets one for itself.
+// A pool has clients of the store. A client executes one command at a time, so each request gets one for itself.
 type pool struct {
 	node    *labrpc.Node
 	servers []labrpc.NodeID

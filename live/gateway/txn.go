@@ -11,7 +11,7 @@ import (
 	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
 )
 
-// A txn is a transaction that the store can carry out: in each branch it writes at most one key, and then the comparisons
+// A txn is a transaction that the store can execute: in each branch it writes at most one key, and then the comparisons
 // are all about that key; or it writes none.
 type txn struct {
 	*etcdserverpb.TxnRequest

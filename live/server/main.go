@@ -199,7 +199,7 @@ func (p *process) status(first bool) *control.Status {
 	return s
 }
 
-// obey carries out commands until there are no more, which is the end of the process.
+// obey executes commands until there are no more, which is the end of the process.
 func (p *process) obey(r io.Reader) error {
 	lines := bufio.NewScanner(r)
 	for lines.Scan() {

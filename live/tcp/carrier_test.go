@@ -116,7 +116,7 @@ func square(n *labrpc.Node) {
 	labrpc.Handle(n, "square", func(_ labrpc.NodeID, x int) int { return x * x })
 }
 
-// reaches reports whether a call gets its reply in the end.
+// reaches reports whether a call gets its reply eventually.
 func (p *process) reaches(to labrpc.NodeID) bool {
 	return eventually(func() bool {
 		ctx, cancel := context.WithTimeout(p.node.Context(), time.Second)

@@ -42,12 +42,12 @@ type Server struct {
 
 // A waiter is a request whose entry is not applied yet.
 type waiter struct {
-	term   int
-	answer chan answer // has room for the one answer
+	term  int
+	reply chan reply // has room for the one reply
 }
 
-// An answer is what a server says to a client.
-type answer struct {
+// A reply is what a server says to a client.
+type reply struct {
 	Served bool          // false: not the leader, or not any more; what became of the request is unknown
 	Leader labrpc.NodeID // if not served: the server to ask instead; 0 if not known
 	Result result
@@ -82,10 +82,10 @@ func (s *Server) Raft() *Raft {
 }
 
 // execute puts a client's request into the log and waits until it is applied.
-func (s *Server) execute(from labrpc.NodeID, req request) answer {
+func (s *Server) execute(from labrpc.NodeID, req request) reply {
 	command, err := labrpc.Marshal(req)
 	if err != nil {
-		return answer{}
+		return reply{}
 	}
 	// The lock is held from before the entry exists until we wait for it: else it
 	// could be applied in between.
@@ -95,14 +95,14 @@ func (s *Server) execute(from labrpc.NodeID, req request) answer {
 		s.mu.Unlock()
 		return s.redirect()
 	}
-	w := waiter{term: term, answer: make(chan answer, 1)}
+	w := waiter{term: term, reply: make(chan reply, 1)}
 	s.waiting[index] = w
 	s.mu.Unlock()
 
 	timeout := time.NewTimer(applyTimeout)
 	defer timeout.Stop()
 	select {
-	case a := <-w.answer:
+	case a := <-w.reply:
 		return a
 	case <-timeout.C:
 	case <-s.node.Context().Done():
@@ -112,15 +112,15 @@ func (s *Server) execute(from labrpc.NodeID, req request) answer {
 	if s.waiting[index] == w {
 		delete(s.waiting, index)
 	}
-	return answer{}
+	return reply{}
 }
 
 // redirect sends a client to the leader, if one is known.
-func (s *Server) redirect() answer {
+func (s *Server) redirect() reply {
 	if leader := s.raft.Status().Leader; leader != s.node.ID() {
-		return answer{Leader: leader}
+		return reply{Leader: leader}
 	}
-	return answer{}
+	return reply{}
 }
 
 // apply executes the commands that Raft has committed, and replies to the handlers that wait for them.
@@ -149,9 +149,9 @@ func (s *Server) apply(a Applied) {
 		// for is lost. Do not look at the index alone.
 		if w.term == a.Term {
 			s.lastContact[req.Session] = time.Now()
-			w.answer <- answer{Served: true, Result: r}
+			w.reply <- reply{Served: true, Result: r}
 		} else {
-			w.answer <- answer{}
+			w.reply <- reply{}
 		}
 	}
 	if a.Index >= s.snapshot+s.opts.SnapshotEvery {
@@ -171,7 +171,7 @@ func (s *Server) restore(a Applied) {
 		if index <= a.Index {
 			// It may be among what the snapshot holds, or not.
 			delete(s.waiting, index)
-			w.answer <- answer{}
+			w.reply <- reply{}
 		}
 	}
 }

@@ -19,7 +19,7 @@ var ErrIncomplete = errors.New("incomplete")
 
 // Merge puts the runs of shards together into one run of the whole class, which
 // is there whole or not at all. The runs must be of one class and one key. Where
-// two have the same submission their results must agree but for times. It
+// two have the same submission their results must agree, except in times. It
 // returns how many results there are. A result that was changed since it was graded is an error that names it; with the secret
 // of hidden seeds also one that was changed together with its hash.
 func Merge(dirs []string, out string, secret *Secret) (int, error) {
@@ -209,7 +209,7 @@ func some(names []string) string {
 	return strings.Join(names, ", ")
 }
 
-// SameGrade reports whether two results are the same but for the times that
+// SameGrade reports whether two results are the same, except for the times that
 // they took and the place that the submission was read from.
 func SameGrade(a, b *result.Result) (bool, error) {
 	x, err := timeless(a)
@@ -253,7 +253,7 @@ func InfoDiff(a, b result.RunInfo) []string {
 	return list
 }
 
-// askedDiff lists in what two runs differ that whoever began them asked for.
+// askedDiff lists in what two runs differ that was asked for when they were begun.
 func askedDiff(a, b result.RunInfo) []string {
 	list := differing(nil, "parts", strings.Join(a.Parts, " "), strings.Join(b.Parts, " "))
 	list = differing(list, "base", a.Base, b.Base)

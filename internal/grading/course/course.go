@@ -44,7 +44,7 @@ type Part struct {
 	Title  string
 	Points int
 	Files  []string // what the student edits for this part
-	Hints  []string // gentlest first
+	Hints  []string // most general first
 	Tests  []Test
 	// Scenario names the test whose scenario a person can play: TestPlay4C, which is not graded, or else the first test that
 	// searches schedules, TestAnySchedule4C. It is "" if the part has neither.

@@ -16,7 +16,7 @@ import (
 // exports, or has no such column.
 var ErrGradebook = errors.New("export: canvas")
 
-// CanvasReport says what became of a class in a gradebook, be it of Canvas or Moodle.
+// CanvasReport says what became of a class in a gradebook of Canvas or of Moodle.
 type CanvasReport struct {
 	Column   string   // the header of the column that was filled
 	Possible float64  // the column's points possible; 0 if the file does not say

@@ -13,7 +13,7 @@ import (
 )
 
 // Classroom50Submission is what Classroom 50 knows about a submission and wants
-// to find in its result. All but Review and Graded must be set.
+// to find in its result. All except Review and Graded must be set.
 type Classroom50Submission struct {
 	Classroom  string
 	Assignment string

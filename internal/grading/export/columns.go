@@ -43,7 +43,7 @@ func columnsOf(class Class) ([]column, error) {
 	return columns, nil
 }
 
-// graded reports whether the student has points, be it none of them.
+// graded reports whether the student has a number of points, which may be 0.
 func (s Student) graded() bool { return s.Result != nil && s.Result.Ungraded == "" }
 
 // part is the student's part that the column is about; nil if there is none.

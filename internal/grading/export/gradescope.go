@@ -38,20 +38,21 @@ type gradescopeExtra struct {
 	Go        string `json:"go"`
 	Isolation int    `json:"isolation"`
 	Hash      string `json:"submission_hash,omitempty"`
+	Ungraded  bool   `json:"ungraded,omitempty"` // the total is no grade: for those who export results
 }
 
 type gradescopeTest struct {
-	Score        int            `json:"score"`
-	MaxScore     int            `json:"max_score"`
+	Score        *int           `json:"score,omitempty"` // nil: there is none, which is not zero
+	MaxScore     *int           `json:"max_score,omitempty"`
 	Status       string         `json:"status"`
 	Name         string         `json:"name"`
 	NameFormat   string         `json:"name_format"`
-	Number       string         `json:"number"`
+	Number       string         `json:"number,omitempty"`
 	Output       string         `json:"output,omitempty"`
 	OutputFormat string         `json:"output_format"`
 	Tags         []string       `json:"tags"`
 	Visibility   string         `json:"visibility"`
-	ExtraData    gradescopeSeen `json:"extra_data"`
+	ExtraData    gradescopeSeen `json:"extra_data,omitzero"`
 }
 
 type gradescopeSeen struct {
@@ -67,6 +68,10 @@ type gradescopeSeen struct {
 // All text is of the format "text", so that nothing of a student's is markup.
 // Gradescope knows passed and failed only: a skipped test is a failed one that
 // says why it was skipped.
+//
+// A submission that could not be graded gets no test's score. Gradescope demands a score
+// somewhere, or shows the student nothing but a general sentence: the total is 0, and the
+// text says that this is no grade.
 func Gradescope(w io.Writer, r *result.Result, o GradescopeOptions) error {
 	if o.Visibility == "" {
 		o.Visibility = "visible"
@@ -87,6 +92,13 @@ func Gradescope(w io.Writer, r *result.Result, o GradescopeOptions) error {
 	if about, err := submitted(o.Metadata); err == nil && len(about) > 0 {
 		out.Output = strings.Join(about, "\n") + "\n" + out.Output
 	}
+	if r.Ungraded != "" {
+		out.Score, out.Output = 0, "This submission was not graded. Gradescope shows 0 because it demands a number: the 0 is not a grade.\n"+out.Output
+		out.ExtraData.Ungraded = true
+		out.Tests = append(out.Tests, gradescopeTest{Status: "failed", Name: "Not graded", NameFormat: "text",
+			Output: line(r.Ungraded) + "\nNo test was run. Hand in again.\n", OutputFormat: "text", Tags: []string{"not-graded"}, Visibility: "visible"})
+		return writeJSON(w, "gradescope", out)
+	}
 	number := map[string]int{}
 	r.Tests(func(lab *result.Lab, part *result.Part, t *result.Test) {
 		number[part.ID]++
@@ -95,7 +107,7 @@ func Gradescope(w io.Writer, r *result.Result, o GradescopeOptions) error {
 			shown = "failed"
 		}
 		out.Tests = append(out.Tests, gradescopeTest{
-			Score: t.Points, MaxScore: t.Max, Status: shown, Name: line(t.Name), NameFormat: "text",
+			Score: &t.Points, MaxScore: &t.Max, Status: shown, Name: line(t.Name), NameFormat: "text",
 			Number: fmt.Sprintf("%s.%d", line(part.ID), number[part.ID]),
 			Output: account(r, lab, t), OutputFormat: "text", Tags: []string{line(lab.ID), line(part.ID)},
 			Visibility: o.Visibility,

@@ -92,7 +92,14 @@ func checkGradescope(t *testing.T, text []byte) object {
 	require.Contains(t, GradescopeVisibilities, o.text(t, "stdout_visibility"))
 	o.text(t, "output")
 	total := 0.0
+	ungraded := o["extra_data"].(map[string]any)["ungraded"] != nil
 	for _, test := range o.objects(t, "tests") {
+		if ungraded { // no number that could be taken for a grade
+			test.only(t, []string{"name", "output"}, []string{"status", "name_format", "output_format", "tags", "visibility"})
+			require.Equal(t, "failed", test.text(t, "status"))
+			require.Equal(t, "visible", test.text(t, "visibility"))
+			continue
+		}
 		test.only(t, []string{"score", "max_score", "name"}, []string{"status", "name_format", "number", "output", "output_format", "tags", "visibility", "extra_data"})
 		require.Contains(t, []string{"passed", "failed"}, test.text(t, "status"))
 		require.Contains(t, formats, test.text(t, "name_format"))
@@ -129,11 +136,22 @@ func TestGradescope(t *testing.T) {
 	for _, test := range checkGradescope(t, out.Bytes()).objects(t, "tests") {
 		require.Equal(t, "after_due_date", test.text(t, "visibility"))
 	}
+
+	out.Reset()
+	require.NoError(t, Gradescope(&out, corrupt("alice"), GradescopeOptions{Visibility: "hidden"}))
+	o = checkGradescope(t, out.Bytes())
+	require.Len(t, o.objects(t, "tests"), 1)
+	require.Equal(t, "Not graded", o.objects(t, "tests")[0].text(t, "name"))
+	require.Equal(t, "the archive is corrupt: zip: not a valid zip file\nNo test was run. Hand in again.\n", o.objects(t, "tests")[0].text(t, "output"))
+	require.Contains(t, o.text(t, "output"), "not graded: the archive is corrupt")
+	require.Regexp(t, `^This submission was not graded\. .* the 0 is not a grade\.\n`, o.text(t, "output"))
+
 	require.ErrorContains(t, Gradescope(&out, sample(), GradescopeOptions{Visibility: "never"}), `visibility "never" is none of`)
 	eachHostile(t, func(t *testing.T, bad string, r *result.Result) {
 		var out bytes.Buffer
 		require.NoError(t, Gradescope(&out, r, GradescopeOptions{}))
 		o := checkGradescope(t, out.Bytes())
+		require.Equal(t, r.Ungraded != "", o["extra_data"].(map[string]any)["ungraded"] != nil)
 		require.Equal(t, "text", o.text(t, "output_format"))
 		for _, test := range o.objects(t, "tests") {
 			require.Equal(t, "text", test.text(t, "output_format"), "nothing is markup")

@@ -37,7 +37,7 @@ var refused = map[string]string{
 
 const keyed = "which is a sync.Map: keep it in your struct"
 
-// Every stub, reference, alternative and mutant of the course passes, but for those that are listed.
+// Every stub, reference, alternative and mutant of the course passes, except those that are listed.
 func TestHonestSourcesPass(t *testing.T) {
 	c, err := course.Load(root)
 	require.NoError(t, err)

@@ -41,7 +41,7 @@ func TestStarved(t *testing.T) {
 	}
 }
 
-// Time in which the machine was busy with something else is not the submission's, but for a quarter: else a machine that is
+// Time in which the machine was busy with something else is not the submission's, except a quarter: else a machine that is
 // busy forever would never end its grading.
 func TestCharged(t *testing.T) {
 	const s = time.Second

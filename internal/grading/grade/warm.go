@@ -5,14 +5,13 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
-	"io"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"strings"
 
 	"distlabs/internal/grading/course"
 	"distlabs/internal/grading/submission"
+	"distlabs/internal/grading/workspace"
 )
 
 // sources are the packages of this wing that decide a grade: this one and all that it is built on.
@@ -41,38 +40,23 @@ func (g *Grader) Warm(ctx context.Context, selected []course.Selected, base cour
 		}
 	}
 	sum := sha256.New()
-	if err := hashTree(sum, w.Root, func(string) bool { return true }); err != nil {
+	notPage := func(name string, _ fs.DirEntry) bool { return !strings.HasSuffix(name, ".md") } // pages for people change no grade
+	if err := workspace.HashTree(sum, w.Root, notPage); err != nil {
 		return "", fmt.Errorf("grade: %w", err)
 	}
 	for _, name := range sources {
 		dir := filepath.Join(g.builder.Course().Root, "internal", "grading", name)
-		if err := hashTree(sum, dir, func(name string) bool { return !course.IsTest(name) }); err != nil {
+		if err := workspace.HashTree(sum, dir, decides); err != nil {
 			return "", fmt.Errorf("grade: %w", err)
 		}
 	}
 	return hex.EncodeToString(sum.Sum(nil)), nil
 }
 
-// hashTree writes the names and texts of the files below dir that keep wants;
-// a folder that is not there has none. Pages for people change no grade.
-func hashTree(sum io.Writer, dir string, keep func(name string) bool) error {
-	return filepath.WalkDir(dir, func(path string, e fs.DirEntry, err error) error {
-		switch {
-		case err != nil && path == dir && os.IsNotExist(err):
-			return nil
-		case err != nil:
-			return err
-		case e.IsDir() && e.Name() == "testdata" && !keep("_test.go"):
-			return filepath.SkipDir
-		case !e.Type().IsRegular() || strings.HasSuffix(e.Name(), ".md") || !keep(e.Name()):
-			return nil
-		}
-		text, err := os.ReadFile(path)
-		if err != nil {
-			return err
-		}
-		name, _ := filepath.Rel(dir, path)
-		_, err = fmt.Fprintf(sum, "%d:%s\n%d:%s\n", len(name), filepath.ToSlash(name), len(text), text)
-		return err
-	})
+// decides reports whether a file of the grader's sources, or something in a folder of theirs, may decide a grade.
+func decides(name string, e fs.DirEntry) bool {
+	if e.IsDir() {
+		return e.Name() != "testdata"
+	}
+	return !strings.HasSuffix(name, ".md") && !course.IsTest(e.Name())
 }

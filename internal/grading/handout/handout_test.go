@@ -15,7 +15,7 @@ import (
 	"distlabs/internal/grading/course"
 )
 
-// A real lab's handout builds and tests on its own: the stubs fail, the reference laid over them
+// A real lab's handout builds and tests on its own: the stubs fail, the reference copied over them
 // passes; nothing of any solution is in it, and its go.mod is tidy.
 func TestHandoutStandsAlone(t *testing.T) {
 	root, err := course.Root(".")

@@ -20,7 +20,7 @@ const RunVersion = 1
 
 // The names of a run directory:
 //
-//	RUN/run.json                      what was asked, and of whom (RunInfo)
+//	RUN/run.json                      what was asked, and of which submissions (RunInfo)
 //	RUN/submissions/ID/results.json   one graded submission (Result)
 //	RUN/submissions/ID/key.json       what that result depends on (Key)
 //

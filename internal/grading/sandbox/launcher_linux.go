@@ -83,7 +83,7 @@ func (l *launch) run() error {
 			return fmt.Errorf("%s: %w", step.name, err)
 		}
 	}
-	// What this process was started with beyond what it was given, by whoever started the grader, is not the program's.
+	// What this process was started with beyond what it was given, by the process that started the grader, is not the program's.
 	if err := unix.CloseRange(uint(l.Status), math.MaxUint32, unix.CLOSE_RANGE_CLOEXEC); err != nil {
 		return fmt.Errorf("descriptors: %w", err)
 	}
@@ -93,7 +93,7 @@ func (l *launch) run() error {
 	return fmt.Errorf(": %w", syscall.Exec(l.Path, l.Args, l.Env))
 }
 
-// enter builds a file system that holds only what is listed, read-only but for the folders in which
+// enter builds a file system that holds only what is listed, read-only except for the folders in which
 // the program may write, and makes it the root.
 func (l *launch) enter() error {
 	if l.Root == "" {

@@ -45,7 +45,7 @@ func ending(name string) string {
 	return ""
 }
 
-// IsArchive reports whether a name is that of an archive, be it of a kind that is not read.
+// IsArchive reports whether a name is that of an archive, also of a kind that is not read.
 func IsArchive(name string) bool { return ending(name) != "" }
 
 // WithoutEnding is an archive's name without its ending.
@@ -72,7 +72,7 @@ func quoted(name string) string {
 
 // unpacker writes the permitted files of an archive below a folder, and remembers the names of
 // the others. It goes by names: wherever
-// the archive says that its files lie, none is written elsewhere, and no folder is made but for a file that is wanted.
+// the archive says that its files lie, none is written elsewhere, and a folder is made only for a file that is wanted.
 type unpacker struct {
 	to       *os.Root
 	permits  []string

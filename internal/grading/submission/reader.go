@@ -30,7 +30,7 @@ func (p Piece) name() string {
 }
 
 // Reader reads submissions of the selected labs: folders, archives and files are read by the same rules,
-// whoever asks.
+// by any caller.
 type Reader struct {
 	course   *course.Course
 	selected []course.Selected

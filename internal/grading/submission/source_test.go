@@ -28,6 +28,9 @@ func TestSubmission(t *testing.T) {
 			notes: []string{"echo_test.go is a test file, and tests are ours: ignored", "go.sum belongs to the course: ignored"}},
 		{name: "assembly and folders", files: map[string]string{"echo.go": "x", "shout.go": "x", "exit_amd64.s": "", "sub/echo.go": ""},
 			notes: []string{"exit_amd64.s is not among the lab's files: ignored", "sub is not among the lab's files: ignored"}},
+		{name: "what would change the build", files: map[string]string{"echo.go": "x", "shout.go": "x", "go.work": "", "vendor/modules.txt": "", "go/env": "", "helper.go": "x"},
+			notes: []string{"go is not among the lab's files: ignored", "go.work belongs to the course: ignored",
+				"helper.go is not among the lab's files: ignored", "vendor belongs to the course: ignored"}},
 		{name: "a name with control characters", files: map[string]string{"echo.go": "x", "shout.go": "x", "a\x1b[31m\n.go": ""},
 			notes: []string{"a?[31m?.go is not among the lab's files: ignored"}},
 		{name: "too large", files: map[string]string{"echo.go": strings.Repeat("x", maxFile+1)},
@@ -56,6 +59,9 @@ func TestSubmission(t *testing.T) {
 			require.Equal(t, tc.refused, files.Refused)
 			if tc.refused == "" {
 				require.Equal(t, tc.notes, files.Notes)
+			}
+			for name := range files.Text {
+				require.Contains(t, []string{"echo.go", "shout.go"}, name)
 			}
 		})
 	}

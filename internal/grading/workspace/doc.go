@@ -1,5 +1,5 @@
 // Package workspace makes the places in which sources are built and run: a scratch copy of the course with
-// the files of a source laid over it, and the test binary of each lab, built there.
+// the files of a source copied over it, and the test binary of each lab, built there.
 //
 // A [Builder] has what all workspaces share: the course, the Go toolchain and its caches, the scratch folder,
 // the sandbox and the job slots. A [Workspace] is one source's: files that the gate refuses, and code that does

@@ -6,9 +6,9 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path"
 	"path/filepath"
 	"slices"
-	"strings"
 
 	"distlabs/internal/grading/course"
 )
@@ -29,22 +29,9 @@ func (w *Workspace) kept(lab course.Lab) (string, error) {
 	for _, l := range w.b.course.Needs(lab) {
 		needs = append(needs, l.ID)
 	}
-	labs := filepath.Join(w.Root, "labs")
-	err := filepath.WalkDir(w.Root, func(path string, e fs.DirEntry, err error) error {
-		switch {
-		case err != nil:
-			return err
-		case e.IsDir() && filepath.Dir(path) == labs && !slices.Contains(needs, e.Name()):
-			return filepath.SkipDir
-		case !e.Type().IsRegular():
-			return nil
-		}
-		text, err := os.ReadFile(path)
-		if err != nil {
-			return err
-		}
-		_, err = fmt.Fprintf(sum, "%s %d\n%s\n", strings.TrimPrefix(path, w.Root), len(text), text)
-		return err
+	err := HashTree(sum, w.Root, func(name string, e fs.DirEntry) bool {
+		folder, lab := path.Split(name)
+		return !e.IsDir() || folder != "labs/" || slices.Contains(needs, lab)
 	})
 	if err != nil {
 		return "", fmt.Errorf("workspace: %w", err)

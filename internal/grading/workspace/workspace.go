@@ -12,7 +12,7 @@ import (
 	"distlabs/internal/grading/tidy"
 )
 
-// Workspace is a scratch copy of the course with a source laid over it: the
+// Workspace is a scratch copy of the course with a source copied over it: the
 // only place in which a source is built and run.
 //
 // Files are copied, never linked: a test could write through a link.

@@ -112,7 +112,7 @@ func use(s store, rnd *rand.Rand, n int) []history.Op {
 	return ops
 }
 
-// Long histories of stores that are right pass; those of a weaker one fail, in the end, the
+// Long histories of stores that are right pass; those of a weaker one fail eventually, the
 // check of the stronger.
 func TestStores(t *testing.T) {
 	const most = 180

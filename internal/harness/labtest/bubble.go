@@ -73,7 +73,7 @@ func (r *runner) runWith(seed uint64, observe func(labrpc.Event), suppress func(
 // live is the first function of the bubble.
 func (s *Sim) live(r *runner, observe func(labrpc.Event), suppress func(labrpc.Fault) bool) {
 	s.body = goroutineID()
-	s.bubble.Store(bubbleID())
+	s.bubble.Store(seeded.Bubble())
 	if observe != nil {
 		observe = s.onlyBody(observe)
 	}
@@ -118,7 +118,7 @@ func (s *Sim) onlyBody(observe func(labrpc.Event)) func(labrpc.Event) {
 	}
 }
 
-// runBody calls the body; a panic in it, be it the test's or that of student code which it called, is a failure like any other.
+// runBody calls the body; a panic in it, the test's or that of student code which it called, is a failure like any other.
 func (s *Sim) runBody(body func(*Sim)) {
 	defer func() {
 		v := recover()
@@ -264,22 +264,11 @@ func allStacks() []byte {
 // goroutineID reads the number of the calling goroutine from its stack's first line:
 // "goroutine 7 [running, synctest bubble 3]:".
 func goroutineID() uint64 {
-	id, _ := firstLine()
+	var buf [64]byte
+	fields := bytes.Fields(buf[:runtime.Stack(buf[:], false)])
+	if len(fields) < 2 {
+		return 0
+	}
+	id, _ := strconv.ParseUint(string(fields[1]), 10, 64)
 	return id
-}
-
-func bubbleID() uint64 { return seeded.Bubble() }
-
-func firstLine() (id, bubble uint64) {
-	var buf [128]byte
-	line, _, _ := bytes.Cut(buf[:runtime.Stack(buf[:], false)], []byte("\n"))
-	fields := bytes.Fields(line)
-	if len(fields) > 1 {
-		id, _ = strconv.ParseUint(string(fields[1]), 10, 64)
-	}
-	if _, after, ok := bytes.Cut(line, []byte("bubble ")); ok {
-		digits, _, _ := bytes.Cut(after, []byte("]"))
-		bubble, _ = strconv.ParseUint(string(digits), 10, 64)
-	}
-	return id, bubble
 }

@@ -304,7 +304,7 @@ func (x *exploration) replaySchedule(seed uint64, tokens []explore.Token) string
 // sampledTime is how long a sampled run lasts, in virtual time.
 const sampledTime = 2 * time.Second
 
-// sample runs the scenario on links that lose and delay by the seed, with crashes at random moments, until a seed fails.
+// sample runs the scenario on links that lose and delay by the seed, with crashes at random times, until a seed fails.
 func (x *exploration) sample() *outcome {
 	cfg := x.cfg
 	cfg.Link = labrpc.Reliable()
@@ -315,7 +315,7 @@ func (x *exploration) sample() *outcome {
 	x.runner.cfg, x.runner.body = cfg, func(s *Sim) {
 		scenario = x.setup(s)
 		s.StartAll(scenario.Start)
-		x.storm(s, scenario)
+		x.crashAtRandom(s, scenario)
 	}
 	arrives := func(e labrpc.Event) {
 		if e.Kind == labrpc.EventDelivered && scenario.OnDelivery != nil {
@@ -332,8 +332,8 @@ func (x *exploration) sample() *outcome {
 	return nil
 }
 
-// storm lets time pass, with as many crashes as a schedule may have.
-func (x *exploration) storm(s *Sim, scenario Scenario) {
+// crashAtRandom lets time pass, with as many crashes as a schedule may have.
+func (x *exploration) crashAtRandom(s *Sim, scenario Scenario) {
 	restart := func() {
 		for _, id := range s.Net.Nodes() {
 			if !s.Net.Up(id) {

@@ -52,7 +52,7 @@ const (
 	PCT        Strategy = "pct"
 	DepthFirst Strategy = "depth-first"
 	// Sampled is for comparison: no schedules, but links that lose and delay by the seed, as in [Run], and as many
-	// crashes at random moments.
+	// crashes at random times.
 	Sampled Strategy = "sampled"
 	// Own is the one that the test's SearchSpace names.
 	Own Strategy = "own"

@@ -229,7 +229,7 @@ func TestMinimise(t *testing.T) {
 	t.Setenv("LABS_TRACE_DIR", t.TempDir())
 	for _, tc := range []struct {
 		name   string
-		always bool // whether the rule holds at any moment of any run
+		always bool // whether the rule holds at any instant of any run
 		faults string
 		what   string
 	}{

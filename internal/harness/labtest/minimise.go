@@ -87,7 +87,7 @@ func (r *runner) minimise(out *outcome) (minimized, bool) {
 
 // removable parts the faults that may be left out from those that are the premise of the failure. Where the test's own script
 // asked for something, such as a leader on one side of a cut, then its cuts, crashes, pauses and jumps of clocks are why it could ask: without
-// them the same words would fail for no fault of the student. What is wrong at any moment of any run needs no such reason.
+// them the same words would fail for no fault of the student. What is wrong at any instant of any run needs no such reason.
 func (out *outcome) removable(faults []labrpc.Fault) (these, premise []labrpc.Fault) {
 	if !out.scripted {
 		return faults, nil

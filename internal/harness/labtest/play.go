@@ -31,7 +31,7 @@ type Puzzle struct {
 	ID    string // a few letters, for addresses: split-vote
 	Title string
 	Goal  string   // what must happen, in one or two sentences
-	Hints []string // gentlest first
+	Hints []string // most general first
 
 	// Reached reports whether the goal is reached now. It is asked after every step. It is nil for a puzzle that no
 	// schedule solves: the person must find that out, and choose which of Rules forbids it.

@@ -76,7 +76,7 @@ func (g *game) Pick(_ int, choices []explore.Choice) int {
 	return <-g.picks
 }
 
-// start begins a game from the scenario's first moment.
+// start begins a game from the scenario's first instant.
 func (p *player) start(seed uint64) *game {
 	p.end()
 	g := &game{

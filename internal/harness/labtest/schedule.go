@@ -75,8 +75,8 @@ func (x *exploration) runSchedule(c *schedule, seed uint64, observe func(labrpc.
 // liveScheduled is the first function of the bubble.
 func (s *Sim) liveScheduled(c *schedule, setup func(*Sim) Scenario, observe func(labrpc.Event)) {
 	c.done = make(chan struct{}) // of the bubble
-	id, bubble := firstLine()
-	s.body = id
+	bubble := seeded.Bubble()
+	s.body = goroutineID()
 	s.bubble.Store(bubble)
 	seeded.Begin(bubble, s.Seed)
 	defer seeded.End(bubble)

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"distlabs/internal/harness/report"
+	"distlabs/internal/harness/seeded"
 	"distlabs/internal/harness/trace"
 	"distlabs/labrpc"
 )
@@ -19,7 +20,7 @@ type Violation struct {
 	What  string          // one sentence: who did what, when
 	Rule  string          // the rule, with its number in the README or its source
 	Seen  []string        // the evidence, a line each
-	Nodes []labrpc.NodeID // whom it concerns: the others are left out of the printed record
+	Nodes []labrpc.NodeID // the nodes that the statement concerns: the others are left out of the printed record
 
 	// At is when the rule was broken, for a check that finds it only later, in the history of the run: there the printed
 	// record ends. 0 is now.
@@ -71,7 +72,7 @@ type abort struct{}
 // now is the virtual time since the run began; 0 for a caller outside the bubble, where no virtual time is.
 func (s *Sim) now() time.Duration {
 	switch {
-	case bubbleID() == 0:
+	case seeded.Bubble() == 0:
 		return 0
 	case s.Net != nil:
 		return s.Net.Now()

@@ -15,7 +15,7 @@ var threads struct {
 	before int // GOMAXPROCS without them
 }
 
-// Threads lets at least n goroutines run at the same moment, on a machine with so many processors, until restore is
+// Threads lets at least n goroutines run at the same time, on a machine with so many processors, until restore is
 // called. The grader allows one thread, on which goroutines interrupt each other every 10 ms only: a test of methods that
 // several goroutines may call needs more. Meanwhile code that the grader has built gives way wherever it might be interrupted between two
 // critical sections (seeded.Yield).

@@ -10,7 +10,7 @@ import (
 // How long, in real time, virtual time may stand still before the stacks are looked at; and before the
 // verdict falls on what a busy machine could also cause.
 const (
-	patience     = time.Second
+	watchTime    = time.Second
 	lastPatience = 10 * time.Second
 	giveUp       = 90 * time.Second
 )
@@ -19,7 +19,7 @@ const (
 // it never will be: virtual time stands still. Such a bubble is abandoned. A run that is not over at until, if that is not
 // zero, is told to end.
 func (s *Sim) watch(over <-chan struct{}, until time.Time) bool {
-	tick := time.NewTicker(patience / 4)
+	tick := time.NewTicker(watchTime / 4)
 	defer tick.Stop()
 	last, since := s.progress(), time.Now()
 	for {
@@ -30,7 +30,7 @@ func (s *Sim) watch(over <-chan struct{}, until time.Time) bool {
 		}
 		if !until.IsZero() && time.Now().After(until) && s.net.Load() != nil {
 			s.expired.Store(true)
-			if time.Since(until) > patience { // virtual time is too slow for the body to notice
+			if time.Since(until) > watchTime { // virtual time is too slow for the body to notice
 				s.outOfTime()
 				return false
 			}
@@ -39,7 +39,7 @@ func (s *Sim) watch(over <-chan struct{}, until time.Time) bool {
 			last, since = now, time.Now()
 			continue
 		}
-		if still := time.Since(since); still > patience && s.diagnose(still) {
+		if still := time.Since(since); still > watchTime && s.diagnose(still) {
 			return false
 		}
 	}

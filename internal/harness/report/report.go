@@ -12,7 +12,7 @@ import (
 // Kind is the sort of a failure.
 type Kind string
 
-// The kinds of failure. All but Rule are noticed by the harness, not by a lab's test.
+// The kinds of failure. All except Rule are noticed by the harness, not by a lab's test.
 const (
 	Rule      Kind = "rule"      // the test saw a rule broken
 	Lock      Kind = "lock"      // a goroutine held a mutex across a wait: virtual time stood still

@@ -126,7 +126,7 @@ func (f Frame) Name() string {
 // Source is what the readers of stacks know about the student's program.
 type Source struct {
 	// IsStudent tells whether the file, as a stack names it, is the student's
-	// to edit. Nil takes the files below a folder labs/ but for the tests.
+	// to edit. Nil takes the files below a folder labs/, except the tests.
 	IsStudent func(path string) bool
 	// Read returns the text of such a file; sentences are vaguer without it.
 	Read func(path string) ([]byte, error)

@@ -207,7 +207,7 @@ func (d *diagnosis) lockFailure(waits []wait) (Failure, bool) {
 	return Failure{}, false
 }
 
-// circle follows from w who waits for whom, and returns the way if it comes
+// circle follows from w which goroutine waits for which, and returns the way if it comes
 // back to w.
 func circle(w wait, byID map[uint64]wait) []wait {
 	way := []wait{w}

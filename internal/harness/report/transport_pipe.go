@@ -53,7 +53,7 @@ func (p *pipes) started() {
 func (p *pipes) ended() { p.SetReadDeadline(time.Now()) }
 
 // Read waits for the child's bytes. Once the child has ended, it takes what is
-// in the pipe and waits no more, whoever else still holds the other end.
+// in the pipe and waits no more, although another process may still hold the other end.
 func (p *pipes) Read(b []byte) (int, error) {
 	n, err := p.File.Read(b)
 	if !errors.Is(err, os.ErrDeadlineExceeded) {

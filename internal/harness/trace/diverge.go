@@ -19,7 +19,7 @@ type Divergence struct {
 //
 // Runs of two seeds have no step in common: each message takes another time. What is compared then is each
 // node's own story, without times and messages: what it noted that was new, that it started, crashed, paused. Only
-// where all stories are alike is whom a node sent what taken in, and only where those are alike too, every step.
+// where all stories are alike are the receivers of its messages taken in, and only where those are alike too, every step.
 func Diverge(a, b *Run) (Divergence, bool) {
 	if a.Header.Seed != b.Header.Seed {
 		for _, told := range []func(*Run) []bool{(*Run).news, (*Run).newsAndSends} {

@@ -9,7 +9,7 @@ import (
 	"distlabs/labrpc"
 )
 
-// Runs of two seeds share no time; they part where a node's own story does, and each has its own moment for it.
+// Runs of two seeds share no time; they part where a node's own story does, and each has its own time for it.
 func TestPartOfTwoSeeds(t *testing.T) {
 	tell := func(seed uint64, pace time.Duration, second string, sends int) *Run {
 		s := newScript(Header{Nodes: 2, Seed: seed})
@@ -35,7 +35,7 @@ func TestPartOfTwoSeeds(t *testing.T) {
 	require.Equal(t, "n2 noted role = follower at 0.030s in A, n2 noted role = leader at 0.021s in B", p.Text)
 	require.Equal(t, "leader", tell(2, 7*time.Millisecond, "leader", 1).Steps[p.Step[1]].Value)
 
-	// Where the stories are alike, whom they sent what counts; where that is alike too, the first step of all.
+	// Where the stories are alike, the receivers of their messages count; where that is alike too, the first step of all.
 	p, differ = Diverge(a, tell(2, 7*time.Millisecond, "follower", 2))
 	require.True(t, differ)
 	require.Equal(t, "n1 sent Ask to n2 at 0.014s in B, and nothing of the kind in A", p.Text)

@@ -12,7 +12,7 @@ import (
 //
 // What follows from a fault is not one itself: a message lost to a cut, or to a node that is
 // down, is not counted beside the cut and the crash. The links that were cut at one
-// moment count as one cut. The crash of every node when the network closes is not a fault.
+// instant count as one cut. The crash of every node when the network closes is not a fault.
 func ShortFaults(run *Run) (int, []FaultLine) {
 	var lines []FaultLine
 	add := func(s *Step, format string, args ...any) {

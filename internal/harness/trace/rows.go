@@ -10,7 +10,7 @@ import (
 	"distlabs/labrpc"
 )
 
-// A row of the timeline stands for one step, or for several of one moment that say one thing.
+// A row of the timeline stands for one step, or for several of one instant that say one thing.
 type row struct {
 	at     time.Duration
 	steps  []int
@@ -32,7 +32,7 @@ type gatherer struct {
 	run    *Run
 	chosen map[int]bool
 	used   map[int]bool      // steps that an earlier row has told already
-	open   map[string]*row   // the rows of this moment that further steps may join
+	open   map[string]*row   // the rows of this instant that further steps may join
 	bodies map[string]string // the last body sent on each stream
 	notes  map[string]string // the last value of each node's note
 	repeat map[uint64]bool   // messages that repeat the one before them
@@ -105,7 +105,7 @@ func (g *gatherer) add(i int) {
 	}
 }
 
-// addDeed adds a note or a write to its node's row of this moment. A message that made the
+// addDeed adds a note or a write to its node's row of this instant. A message that made the
 // node do something new is worth a row, even if it says the same as the one before it.
 func (g *gatherer) addDeed(i int, part string, repeat bool) {
 	s := &g.run.Steps[i]
@@ -177,7 +177,7 @@ func (g *gatherer) addAnswer(request *row, reply *Step, ends string) *row {
 	return r
 }
 
-// atOnce tells what became of a message in the moment of its sending, and in which steps.
+// atOnce tells what became of a message at the instant of its sending, and in which steps.
 func (g *gatherer) atOnce(i int) (fates string, used []int) {
 	sent := &g.run.Steps[i]
 	var words []string
@@ -203,7 +203,7 @@ func (g *gatherer) atOnce(i int) (fates string, used []int) {
 	return strings.Join(words, ", "), used
 }
 
-// join returns this moment's row under the key, or a new one, and adds the step to it.
+// join returns this instant's row under the key, or a new one, and adds the step to it.
 func (g *gatherer) join(key string, i int) *row {
 	if r := g.open[key]; r != nil {
 		r.steps = append(r.steps, i)

@@ -16,7 +16,7 @@
 //	version    1, or 2 where the run has steps of the kinds called, returned, told and seen
 //	steps      how many lines follow
 //	module, test, seed, nodes, start
-//	violation  {"at": …}, the moment when the rule broke, if one did
+//	violation  {"at": …}, the time when the rule broke, if one did
 //	failure    the failure as the test reported it; nothing here looks into it
 //
 // and in a step, where what is zero or empty is left out:
@@ -50,7 +50,7 @@ type Header struct {
 	Failure   json.RawMessage `json:"failure,omitempty"` // as the test reported it
 }
 
-// A Violation is the moment when a rule broke.
+// A Violation is the time when a rule broke.
 type Violation struct {
 	At time.Duration `json:"at"`
 }

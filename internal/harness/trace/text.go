@@ -15,9 +15,9 @@ type Options struct {
 	Last int
 	// Nodes, if any, leaves out what does not touch one of them.
 	Nodes []labrpc.NodeID
-	// From is the first moment shown.
+	// From is the first time shown.
 	From time.Duration
-	// Until is the last moment shown; 0 means the violation's, or the end of a run without one.
+	// Until is the last time shown; 0 means the violation's, or the end of a run without one.
 	Until time.Duration
 	// Fold makes one row of messages that repeat the one before them word for word and move
 	// nobody to note or write anything new, such as heartbeats; notes that change nothing go.
@@ -48,7 +48,7 @@ const (
 //	1.201s     … 14 × AppendEntries n4→n2 n3 (1 lost)
 //
 // An arrow to the right is a send, one to the left a delivery; "!" marks a fault, and "…" what was folded. A row
-// without a time is of the same moment as the one above. No row is wider than 110 characters,
+// without a time is of the same instant as the one above. No row is wider than 110 characters,
 // and nothing in it is a control character.
 func Text(run *Run, opts Options) string {
 	steps := run.chosen(&opts)

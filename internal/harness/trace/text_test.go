@@ -111,7 +111,7 @@ func election() *Run {
 	return s.rec.Run()
 }
 
-// The timeline as a student sees it: sends of one moment in a row, what became of them, state
+// The timeline as a student sees it: sends of one instant in a row, what became of them, state
 // that changed, heartbeats folded, nothing after the violation.
 func TestTextOfAnElection(t *testing.T) {
 	want := []string{
@@ -191,7 +191,7 @@ func TestLongRows(t *testing.T) {
 	require.Len(t, []rune(lines[2]), maxWidth)
 }
 
-// Options choose nodes, moments, and what could have mattered.
+// Options choose nodes, times, and what could have mattered.
 func TestTextOptions(t *testing.T) {
 	run := election()
 	only := Text(run, Options{Fold: true, Nodes: []labrpc.NodeID{3}, Last: 100})

@@ -69,7 +69,7 @@ func (o Options) encode(run *trace.Run) runData {
 	return d
 }
 
-// failureOf returns how the run failed and when. A failure whose moment nobody
+// failureOf returns how the run failed and when. A failure whose time nobody
 // recorded broke at the last thing that a node did: a test stops when it has seen enough.
 func failureOf(run *trace.Run) (*report.Failure, *time.Duration) {
 	var f *report.Failure

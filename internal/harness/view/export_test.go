@@ -210,7 +210,7 @@ func TestSayBody(t *testing.T) {
 	require.Equal(t, "Vote", sayBody("Vote ", "", 100))
 }
 
-// A picture shows what is asked for: the moments, the nodes, the routine.
+// A picture shows what is asked for: the times, the nodes, the routine.
 func TestPictureOptions(t *testing.T) {
 	run := badElection(t, 5)
 	draw := func(opts Picture) string {

@@ -45,7 +45,7 @@ func clients(t testing.TB) *trace.Run {
 	return run
 }
 
-// Operations are bars with argument and result, side by side where one client's overlap; the wrong one is marked and is the key moment.
+// Operations are bars with argument and result, side by side where one client's overlap; the wrong one is marked and is the key time.
 func TestOperationsAreBars(t *testing.T) {
 	b := open(t, pageOf(t, clients(t)), "")
 	b.settle()

@@ -14,7 +14,7 @@ import (
 	"distlabs/internal/harness/trace"
 )
 
-// The page of a failed run opens at the moment when the rule broke, says what broke, and draws something.
+// The page of a failed run opens at the time when the rule broke, says what broke, and draws something.
 func TestPageShowsTheBrokenRule(t *testing.T) {
 	run := badElection(t, 3)
 	b := open(t, pageOf(t, run), "")
@@ -273,7 +273,7 @@ func TestCausalHighlight(t *testing.T) {
 	}
 }
 
-// The times that a failure names lead to their moments: to the node's own step, if the time is of several.
+// The times that a failure names lead to their steps: to the node's own step, if the time is of several.
 func TestMomentsOfAFailure(t *testing.T) {
 	run := badElection(t, 3)
 	b := open(t, pageOf(t, run), "#step=1")

@@ -112,7 +112,7 @@ func (p *perfetto) add(i int) {
 	}
 }
 
-// length is how long a step's slice is: a microsecond, that it can be seen, but no longer than until the node's next moment,
+// length is how long a step's slice is: a microsecond, that it can be seen, but no longer than until the node's next step,
 // for the slices of a thread must nest.
 func (p *perfetto) length(i int) float64 {
 	s := &p.run.Steps[i]

@@ -12,7 +12,7 @@ import (
 // shivizParser is the first line of a ShiViz file: the regular expression that reads the rest.
 const shivizParser = `(?<event>.*)\n(?<host>\S*) (?<clock>{.*})`
 
-// ShiViz writes the run as a log that ShiViz draws: load it as a file, or paste all but
+// ShiViz writes the run as a log that ShiViz draws: load it as a file, or paste all except
 // its first two lines, which say how to read the others.
 //
 // Only what happened at a node is written: ShiViz wants every host's clock to go up by one from line to line, and

@@ -22,7 +22,7 @@ type logWriter struct {
 
 func newLogWriter(h trace.Header) *logWriter { return &logWriter{rec: trace.NewRecorder(h)} }
 
-// event records e at the present moment.
+// event records e at the present time.
 func (s *logWriter) event(e labrpc.Event) {
 	s.seq++
 	e.Seq, e.At = s.seq, s.at

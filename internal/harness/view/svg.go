@@ -16,7 +16,7 @@ import (
 	"distlabs/labrpc"
 )
 
-// Picture says what a still picture shows. The zero value shows the last 60 moments of the run up to where the
+// Picture says what a still picture shows. The zero value shows the last 60 instants of the run up to where the
 // rule broke, without routine messages.
 type Picture struct {
 	From time.Duration
@@ -76,7 +76,7 @@ type picture struct {
 	b      strings.Builder
 }
 
-// A pictureRow is one moment.
+// A pictureRow is one instant.
 type pictureRow struct {
 	at    time.Duration
 	y     float64
@@ -123,7 +123,7 @@ func newPicture(run *trace.Run, opts Picture) *picture {
 	return p
 }
 
-// layout chooses the steps and gives every moment its place.
+// layout chooses the steps and gives every instant its place.
 func (p *picture) layout() {
 	routine := findRoutine(p.run)
 	for i := range p.run.Steps {
@@ -158,7 +158,7 @@ func (p *picture) layout() {
 	p.tall = y + 10
 }
 
-// lastRows leaves the last moments, and those before them that the failure names.
+// lastRows leaves the last instants, and those before them that the failure names.
 func (p *picture) lastRows() {
 	named := namesOf(p.run).Keep
 	first := max(0, len(p.rows)-p.opts.Rows)
@@ -189,7 +189,7 @@ func (p *picture) concerns(s *trace.Step) bool {
 // x is the line of a node's lane.
 func (p *picture) x(id labrpc.NodeID) float64 { return svgGutter + p.lane*float64(p.place[id]) + 10 }
 
-// at is the place of a moment, shown or not.
+// at is the place of an instant, shown or not.
 func (p *picture) at(t time.Duration) float64 {
 	k, found := slices.BinarySearchFunc(p.rows, t, func(r *pictureRow, t time.Duration) int { return cmp.Compare(r.at, t) })
 	switch {

@@ -216,7 +216,7 @@ func (p *picture) cutLabel(s *trace.Step) pictureLabel {
 	return pictureLabel{text: sentence(s), class: "bad"}
 }
 
-// drawBands shades the lanes of those whom a partition cuts off from the largest group.
+// drawBands shades the lanes of the nodes that a partition separates from the largest group.
 func (p *picture) drawBands() {
 	for _, e := range p.epochs() {
 		top, bottom := p.at(e.from), p.at(e.to)

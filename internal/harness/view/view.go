@@ -43,7 +43,7 @@ func HTML(w io.Writer, run *trace.Run, opts Options) error {
 	return writePage(w, payload{Title: opts.title(run), Runs: []runData{opts.encode(run)}})
 }
 
-// Compare writes the page that draws two runs side by side: the moment at which they part ([trace.Diverge]) stands
+// Compare writes the page that draws two runs side by side: the time at which they part ([trace.Diverge]) stands
 // on one height and is marked, and so does all that lies equally long before or after it.
 func Compare(w io.Writer, one, other *trace.Run, opts Options) error {
 	p := payload{

@@ -22,7 +22,7 @@ func TestAnalyzers(t *testing.T) {
 	}
 }
 
-// Whoever does it right is left alone: no reference and no alternative gets any
+// Code that does it right is left alone: no reference and no alternative gets any
 // advice.
 func TestNothingToSayAboutWhatIsRight(t *testing.T) {
 	root, err := course.Root(".")

@@ -7,7 +7,7 @@ import (
 	"golang.org/x/tools/go/analysis"
 )
 
-// Clock finds moments of time.Now that leave their node: in a message, on the
+// Clock finds times of time.Now that leave their node: in a message, on the
 // disk, or as a number. What time.Now says is the same on all simulated machines,
 // and on no real ones.
 var Clock = &analysis.Analyzer{
@@ -35,7 +35,7 @@ func imports(pkg *types.Package, path string) bool {
 
 type clockWalk struct {
 	pass     *analysis.Pass
-	from     map[types.Object]bool // variables that hold a moment of time.Now
+	from     map[types.Object]bool // variables that hold a time of time.Now
 	messages map[types.Type]bool   // types that travel, or are kept on the disk
 }
 
@@ -50,7 +50,7 @@ func (c *clockWalk) eachNode(f func(ast.Node)) {
 	}
 }
 
-// gather learns which variables hold a moment, and which types travel.
+// gather learns which variables hold a time, and which types travel.
 func (c *clockWalk) gather(n ast.Node) {
 	switch n := n.(type) {
 	case *ast.AssignStmt:
@@ -87,7 +87,7 @@ func (c *clockWalk) gatherTypes(call *ast.CallExpr) {
 	}
 }
 
-// isMoment reports whether an expression is a moment that time.Now gave, perhaps moved or rounded.
+// isMoment reports whether an expression is a time that time.Now gave, perhaps moved or rounded.
 func (c *clockWalk) isMoment(e ast.Expr) bool {
 	switch e := ast.Unparen(e).(type) {
 	case *ast.Ident:

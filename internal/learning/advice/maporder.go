@@ -40,7 +40,7 @@ var MapOrder = &analysis.Analyzer{
 	},
 }
 
-// leaves finds the blocks of a loop that are the same whoever comes first: they do not speak of the
+// leaves finds the blocks of a loop that are the same whatever comes first: they do not speak of the
 // loop's variables, and the loop is over after them.
 func leaves(pass *analysis.Pass, loop *ast.RangeStmt) func(ast.Node) bool {
 	own := map[types.Object]bool{}

@@ -6,7 +6,7 @@ import (
 	"distlabs/internal/grading/course"
 )
 
-// Hint is one hint of a part, gentlest first.
+// Hint is one hint of a part, most general first.
 type Hint struct {
 	Text   string
 	Number int // from 1

@@ -31,7 +31,7 @@ const wrongVotes = `
 	}
 `
 
-// wrongHeartbeats makes appendEntries run for ever.
+// wrongHeartbeats makes appendEntries run forever.
 const wrongHeartbeats = `
 	for n := 0; ; n++ {
 		if n < 0 {

@@ -233,7 +233,7 @@ func TestList(t *testing.T) {
 	require.Equal(t, []Effect{Stop{}, Quit{}}, effects)
 }
 
-// Whatever the window, all but what there is to read fits into a line each, and the
+// Whatever the window, everything except the text to read fits into a line each, and the
 // end of the screen stays where it is.
 func TestNarrowWindows(t *testing.T) {
 	m, _ := New(testCourse(t), progressWith("1A")).Init(noon)

@@ -66,7 +66,7 @@ func (m Model) viewRun(s Screen) []block {
 	return append([]block{running}, m.viewPending(s, ids)...)
 }
 
-// viewPending names the parts that a save has touched, and that were not run since, but for those that run now.
+// viewPending names the parts that a save has touched, and that were not run since, except those that run now.
 func (m Model) viewPending(s Screen, running []string) []block {
 	pending := slices.DeleteFunc(slices.Clone(m.pending), func(id string) bool { return slices.Contains(running, id) })
 	if len(pending) == 0 {

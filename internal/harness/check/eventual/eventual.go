@@ -16,7 +16,7 @@ const model = "eventual convergence"
 
 // Options of a Check.
 type Options struct {
-	// Settled is the moment at which the replicas must have converged. Reads that are called
+	// Settled is the instant at which the replicas must have converged. Reads that are called
 	// from then on must agree. No write may be called after it.
 	Settled time.Duration
 	// NotOverwritten asks more of the value on which they agree: that no write of the key comes causally
@@ -62,7 +62,7 @@ func decide(ops []history.Op, opts Options) (*history.Violation, error) {
 	for i, op := range ix.Ops {
 		switch {
 		case op.Kind == history.Write && (op.Invoke >= opts.Settled || !op.Indeterminate && op.Return > opts.Settled):
-			return nil, fmt.Errorf("eventual: %w: a write after %s, when all was to be settled: %v", history.ErrMalformed, history.Seconds(opts.Settled), op)
+			return nil, fmt.Errorf("eventual: %w: a write after %s, by which all replicas must have converged: %v", history.ErrMalformed, history.Seconds(opts.Settled), op)
 		case op.Kind == history.Read && op.Invoke >= opts.Settled:
 			late[op.Key] = append(late[op.Key], i)
 		}
@@ -86,7 +86,7 @@ func converged(ix *history.Index, late, writes []int, opts Options) *history.Vio
 	first := ix.Ops[late[0]]
 	for _, r := range late[1:] {
 		if read := ix.Ops[r]; read.Value != first.Value {
-			return violation(fmt.Sprintf("client %d %s, but client %d %s, both after %s, when all was to be settled",
+			return violation(fmt.Sprintf("client %d %s, but client %d %s, both after %s, by which all replicas must have converged",
 				first.Client, first.Deed(), read.Client, read.Deed(), history.Seconds(opts.Settled)), first, read)
 		}
 	}
@@ -101,8 +101,8 @@ func converged(ix *history.Index, late, writes []int, opts Options) *history.Vio
 	causal, from := ix.Causal(), ix.From[late[0]]
 	for _, w := range writes {
 		if write, old := ix.Ops[w], ix.Ops[from]; causal.Has(from, w) {
-			return violation(fmt.Sprintf("client %d %s, in the end, although %s comes causally after it: client %d %s",
-				first.Client, first.Deed(), write.Assignment(), write.Client, write.Deed()), old, write, first)
+			return violation(fmt.Sprintf("client %d %s, after %s, by which all replicas must have converged, although %s comes causally after it: client %d %s",
+				first.Client, first.Deed(), history.Seconds(opts.Settled), write.Assignment(), write.Client, write.Deed()), old, write, first)
 		}
 	}
 	return nil

@@ -1,6 +1,6 @@
 // Package happened computes Lamport's happened-before relation of a run from
 // what was done in it: who did what in which order, and which message was
-// received where. It looks at no clock, so clocks can be held against it.
+// received where. It looks at no clock, so clocks can be compared with it.
 //
 // a happened before b, a → b, if both happened on one node and a was first, or
 // a sent the message that b received, or there is an event c with a → c and

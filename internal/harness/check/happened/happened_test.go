@@ -97,7 +97,7 @@ func TestRecordedWrongly(t *testing.T) {
 	}
 }
 
-// The relation is held against the definition itself: the transitive closure
+// The relation is compared with the definition itself: the transitive closure
 // of "next on the node" and "sent to received", by Warshall's algorithm.
 func TestAgainstTheDefinition(t *testing.T) {
 	for seed := range uint64(50) {

@@ -52,7 +52,7 @@ func (op Op) String() string {
 	return fmt.Sprintf("client %d %s%s, %s to %s", op.Client, op.deed(), at, Seconds(op.Invoke), Seconds(op.Return))
 }
 
-// Deed tells of the operation in a clause, with the moment at which it was over:
+// Deed tells of the operation in a clause, with the time at which it was over:
 // read x=1 at 2.31s.
 func (op Op) Deed() string {
 	if op.Indeterminate {

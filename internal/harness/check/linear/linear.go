@@ -1,5 +1,5 @@
 // Package linear checks whether what clients saw is linearizable: as if each
-// operation had happened at one moment between its call and its return
+// operation had happened at one instant between its call and its return
 // (Herlihy and Wing 1990).
 //
 // The search is that of Porcupine, one key at a time, which is sound because a
@@ -34,7 +34,7 @@ type Op[I, O any] struct {
 	// instant at which the other was called came before it.
 	Return time.Duration
 	// Pending says that no answer came; Out and Return mean nothing. The operation
-	// may have happened at any moment since its call, or not at all.
+	// may have happened at any instant since its call, or not at all.
 	Pending bool
 }
 
@@ -157,7 +157,7 @@ func operation[I, O any](op Op[I, O]) porcupine.Operation {
 }
 
 // first finds the operation at whose return the history of one key went wrong.
-// What is linearizable is so up to any moment, so that a binary search finds it.
+// What is linearizable is so up to any instant, so that a binary search finds it.
 func first[S comparable, I, O any](m Model[S, I, O], ops []Op[I, O], steps int) error {
 	ops = slices.Clone(ops)
 	// Those that are pending come last.

@@ -131,7 +131,7 @@ func TestRandomHistories(t *testing.T) {
 }
 
 // randomHistory lets five clients work on one register: each operation takes
-// effect at a moment of its own, which lies between its call and its return.
+// effect at an instant of its own, which lies between its call and its return.
 func randomHistory(rnd *rand.Rand, n int) []op {
 	var history []op
 	var state int

@@ -4,9 +4,9 @@
 //
 //   - read your writes: its reads find its own earlier writes;
 //   - monotonic reads: they find all that its earlier reads found;
-//   - writes follow reads: whoever finds a write of the client's also finds what
+//   - writes follow reads: a client that finds a write of the client's also finds what
 //     the client had read before it;
-//   - monotonic writes: whoever finds a write of the client's also finds the client's earlier ones.
+//   - monotonic writes: a client that finds a write of the client's also finds the client's earlier ones.
 //
 // "Finds a write" means that it is in the database of the server at the time: a
 // read of a key returns the last, in the order of the writes, that is there.
@@ -67,7 +67,7 @@ type Options struct {
 	// with MonotonicReads.
 	Guarantees Guarantees
 	// OneOrder asks that all clients agree on the order of the writes, as the servers of Terry et
-	// al. in the end do. Otherwise each client may see an order of its own.
+	// al. eventually do. Otherwise each client may see an order of its own.
 	OneOrder bool
 	// LinearWrites says that the order of the writes is that of real time, as in a store whose writes go
 	// through a leader: one that was answered before another was called comes before it.
