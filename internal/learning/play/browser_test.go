@@ -156,38 +156,84 @@ type tab struct {
 
 // open opens a page of the shared site. At the end of the test the page must have raised no error and asked for nothing except files of
 // the site.
-func open(t testing.TB, place string, before ...chromedp.Action[chromedp.Void]) *tab {
+func open(t testing.TB, place string) *tab {
 	t.Helper()
 	parent := openBrowser(t)
-	return openIn(t, parent, siteDir(t), place, before...)
+	return openIn(t, parent, siteDir(t), place)
 }
 
-func openIn(t testing.TB, parent context.Context, dir, place string, before ...chromedp.Action[chromedp.Void]) *tab {
+func openIn(t testing.TB, parent context.Context, dir, place string) *tab {
 	t.Helper()
 	server := httptest.NewServer(handler(dir))
 	tabCtx, cancel := chromedp.NewContext(parent)
 	ctx, stop := context.WithTimeout(tabCtx, 6*time.Minute)
 	b := &tab{t: t, ctx: ctx, server: server.URL}
 	require.NoError(t, chromedp.Do(tabCtx)) // the tab lives as long as its first context
-	require.NoError(t, chromedp.Listen(tabCtx, b.listen))
 	t.Cleanup(func() {
-		b.mu.Lock()
-		defer b.mu.Unlock()
-		require.Empty(t, b.errors, "errors and foreign requests of the page")
+		b.blameless()
 		stop()
 		cancel()
 		server.CloseClientConnections()
 		server.Close()
 	})
+	b.load(place)
+	return b
+}
+
+// load goes to a page of the site, and waits until it can be played.
+func (b *tab) load(place string) {
+	b.t.Helper()
+	require.NoError(b.t, chromedp.Do(b.ctx))
+	require.NoError(b.t, chromedp.Listen(b.ctx, b.listen))
 	command(b, network.Enable, network.EnableParams{})
 	command(b, log.Enable, cdp.Empty{})
 	command(b, runtime.Enable, cdp.Empty{})
-	b.do(append(before, chromedp.Navigate(server.URL+"/"+place))...)
-	if strings.HasSuffix(strings.Split(place, "#")[0], "index.html") {
-		return b
-	}
+	b.do(chromedp.Navigate(b.server + "/" + place))
 	b.until(`document.documentElement.dataset.ready === "yes"`, "the page is ready")
-	return b
+}
+
+// played is the tab that the tests of one page share: to load a lab's code costs more than most tests do with it. It is the first one's
+// until the tests end; what goes wrong on it later fails the test that uses it then.
+var played *tab
+
+// again opens a place of 4C's page as [open] does, but in the tab of the test before it, where there is one: the tree of steps, the puzzle, what
+// is held and what is marked are new.
+func again(t testing.TB, fragment string) *tab {
+	t.Helper()
+	if played == nil {
+		parent, dir := openBrowser(t), siteDir(t)
+		server := httptest.NewServer(handler(dir))
+		ctx, _ := chromedp.NewContext(parent) // ends with the browser
+		played = &tab{t: t, ctx: ctx, server: server.URL}
+		played.load("4C.html" + fragment)
+	} else {
+		played.t = t
+		fresh := "#fresh"
+		if fragment != "" {
+			fresh = fragment + "&fresh"
+		}
+		played.idle()
+		eval[bool](played, fmt.Sprintf(`(() => {
+			const { game } = play;
+			Object.assign(game, { seed: -1, cursor: 0, all: false, chosen: -1, record: "", auto: null });
+			game.held.clear();
+			document.querySelector("#share input").value = "";
+			location.hash = %q;
+			return true;
+		})()`, fresh))
+		played.until(`play.game.seed !== -1 && !play.game.busy && !location.hash.includes("fresh")`, "the page begins again")
+	}
+	t.Cleanup(played.blameless)
+	return played
+}
+
+// blameless checks that the page has raised no error and asked for nothing except files of the site.
+func (b *tab) blameless() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	errors := b.errors
+	b.errors = nil
+	require.Empty(b.t, errors, "errors and foreign requests of the page")
 }
 
 func (b *tab) listen(event any) {
@@ -290,17 +336,17 @@ func (b *tab) shot(name string) {
 	require.NoError(b.t, os.WriteFile(filepath.Join(dir, name+".png"), png, 0o644))
 }
 
-// dark makes the browser prefer dark pages.
-func dark() chromedp.Action[chromedp.Void] {
+// prefers makes the browser prefer light or dark pages.
+func prefers(scheme string) chromedp.Action[chromedp.Void] {
 	return chromedp.Func(func(ctx context.Context, _ *chromedp.Target) error {
 		_, err := chromedp.Call(ctx, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{
-			Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: "dark"}},
+			Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: scheme}},
 		})
 		return err
 	})
 }
 
-// sized opens a page in a window that large.
+// sized makes the window that large.
 func sized(width, height int64) chromedp.Action[chromedp.Void] {
 	return chromedp.Func(func(ctx context.Context, _ *chromedp.Target) error {
 		_, err := chromedp.Call(ctx, emulation.SetDeviceMetricsOverride, emulation.SetDeviceMetricsOverrideParams{Width: width, Height: height, DeviceScaleFactor: 1})

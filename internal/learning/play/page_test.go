@@ -20,7 +20,7 @@ import (
 
 // A step is taken, taken back, and taken again; a step of another sort after it makes a branch, to which one can return.
 func TestStepsBackAndBranches(t *testing.T) {
-	b := open(t, "4C.html")
+	b := again(t, "")
 	require.Equal(t, 0, b.depth())
 	b.press("w", "w", "1")
 	require.Equal(t, 3, b.depth())
@@ -49,14 +49,14 @@ func TestAddressOpensTheSchedule(t *testing.T) {
 	b := open(t, "4C.html#s="+schedule)
 	require.Equal(t, schedule, eval[string](b, `play.schedule()`))
 	events := eval[string](b, `JSON.stringify(play.game.app.model.steps.map((s) => [s.kind, s.node, s.clock, s.body]))`)
-	b = open(t, "4C.html")
+	b = again(t, "")
 	for token := range strings.SplitSeq(schedule, ".") {
 		require.True(t, eval2(b, fmt.Sprintf(`play.take(%q)`, token)), token)
 	}
 	require.Equal(t, events, eval[string](b, `JSON.stringify(play.game.app.model.steps.map((s) => [s.kind, s.node, s.clock, s.body]))`))
 	require.Equal(t, "n2 crashes and stays down", eval[string](b, `play.game.at.parent.parent.parent.parent.says`))
 
-	b = open(t, "4C.html#s=w.d0.d99.w")
+	b = again(t, "#s=w.d0.d99.w")
 	require.Equal(t, 2, b.depth())
 	require.Contains(t, eval[string](b, `document.getElementById("status").textContent`), "only 2 of 4 steps are possible")
 	b = open(t, "4C.html#s=nonsense")
@@ -65,7 +65,7 @@ func TestAddressOpensTheSchedule(t *testing.T) {
 
 // A schedule that somebody has printed is opened from the field; one of another test, and one that is none, are refused with the reason.
 func TestPasteASchedule(t *testing.T) {
-	b := open(t, "4C.html")
+	b := again(t, "")
 	paste := func(text string) {
 		t.Helper()
 		eval[bool](b, fmt.Sprintf(`(() => { const f = document.querySelector("#share input"); f.value = %q; f.dispatchEvent(new Event("input")); f.dispatchEvent(new KeyboardEvent("keydown", { key: "Enter", bubbles: true })); return true; })()`, text))
@@ -107,7 +107,7 @@ func (b *tab) solved() string {
 
 // The split vote is solved by clicks alone.
 func TestSolveByClicks(t *testing.T) {
-	b := open(t, "4C.html")
+	b := again(t, "")
 	b.choose("split-vote")
 	b.click("Hint 1 of 3")
 	require.Contains(t, eval[string](b, `document.getElementById("puzzle-text").textContent`), "A candidate votes for itself")
@@ -122,7 +122,7 @@ func TestSolveByClicks(t *testing.T) {
 
 // Two leaders at one time, by keys alone: Tab is not needed.
 func TestSolveByKeys(t *testing.T) {
-	b := open(t, "4C.html#puzzle=two-leaders")
+	b := again(t, "#puzzle=two-leaders")
 	b.press("w", "2", "w", "w", "5", kb.ArrowDown, kb.ArrowDown, kb.ArrowDown, kb.ArrowDown, kb.ArrowDown)
 	require.Empty(t, b.solved())
 	require.Contains(t, eval[string](b, `document.getElementById("status").textContent`), "6 of ")
@@ -134,7 +134,7 @@ func TestSolveByKeys(t *testing.T) {
 
 // A vote survives a crash, by clicks on the node's own button.
 func TestSolveWithACrash(t *testing.T) {
-	b := open(t, "4C.html#puzzle=memory")
+	b := again(t, "#puzzle=memory")
 	b.click("Let time pass w")
 	b.click("deliver n3→n2 RequestVote")
 	b.click("n2: restart")
@@ -146,7 +146,7 @@ func TestSolveWithACrash(t *testing.T) {
 
 // A puzzle that no schedule solves is marked as such once the person has chosen the rule that forbids it.
 func TestImpossiblePuzzle(t *testing.T) {
-	b := open(t, "4C.html#puzzle=twins")
+	b := again(t, "#puzzle=twins")
 	rule := func(n int) {
 		b.do(chromedp.Evaluate[chromedp.Void](fmt.Sprintf(`(() => { document.querySelector("#puzzle details").open = true; document.querySelectorAll("#puzzle input")[%d].click(); })()`, n)))
 	}
@@ -158,11 +158,13 @@ func TestImpossiblePuzzle(t *testing.T) {
 	require.Equal(t, 1, b.depth())
 }
 
-// Every puzzle's solution solves it on the page, too.
+// A shown solution solves its puzzle on the page, too. One page of each lab stands for the others, which are of the same program: the
+// solutions of all parts are held against their goals without a browser, below.
 func TestShownSolutionsSolve(t *testing.T) {
-	for _, page := range pagesWithPuzzles(t) {
-		b := open(t, page)
-		for _, id := range eval[[]string](b, `play.game.about.puzzles.filter((p) => p.solution).map((p) => p.id)`) {
+	for _, part := range onePartOfEachLab(t) {
+		b := open(t, part+".html")
+		puzzles := eval[[]string](b, `play.game.about.puzzles.filter((p) => p.solution).map((p) => p.id)`)
+		for _, id := range puzzles {
 			b.choose(id)
 			hints := eval[int](b, `play.game.puzzle.hints.length`)
 			for k := range hints {
@@ -170,28 +172,29 @@ func TestShownSolutionsSolve(t *testing.T) {
 			}
 			b.click("Show a solution")
 			b.until(`play.game.at.depth > 0 && !play.game.busy`, "the solution is played")
-			require.Contains(t, b.solved(), "✓ Solved in", "%s, puzzle %s", page, id)
+			require.Contains(t, b.solved(), "✓ Solved in", "%s, puzzle %s", part, id)
 			b.do(chromedp.Evaluate[chromedp.Void](`document.querySelector("#history button").click()`))
 		}
+		b.press("w")
+		require.Equal(t, 1, b.depth(), part)
 	}
 }
 
-func pagesWithPuzzles(t *testing.T) (pages []string) {
+// onePartOfEachLab are the parts whose pages are opened: the last one of each lab, which has the most to it.
+func onePartOfEachLab(t *testing.T) (parts []string) {
 	siteDir(t)
 	c, _ := courseAndBuilder(t)
 	all, err := c.Select()
 	require.NoError(t, err)
 	for _, s := range withScenario(all) {
-		for _, p := range s.Parts {
-			pages = append(pages, p.ID+".html")
-		}
+		parts = append(parts, s.Parts[len(s.Parts)-1].ID)
 	}
-	return pages
+	return parts
 }
 
 // What a person has played is the same run in go test, to the byte.
 func TestBranchReplaysInGoTest(t *testing.T) {
-	b := open(t, "4C.html")
+	b := again(t, "")
 	b.press("w", "w", "1", "x", "w", "d", "u", "b", "b", "w", "1")
 	b.click("n1: crash")
 	b.press("w", "w", "2")
@@ -258,7 +261,7 @@ func TestReferencesCanBePlayed(t *testing.T) {
 
 // A run by itself goes on until what it waits for, and stops when it is told to.
 func TestRunByItself(t *testing.T) {
-	b := open(t, "4C.html")
+	b := again(t, "")
 	b.do(chromedp.Evaluate[chromedp.Void](`(() => { document.getElementById("until").value = "leader"; document.getElementById("speed").value = "0"; })()`))
 	b.press("r")
 	b.until(`play.game.auto === null`, "a node leads")
@@ -276,24 +279,34 @@ func TestRunByItself(t *testing.T) {
 
 // The page has room on a telephone, in both schemes; every control has a name, and text stands out from its ground (WCAG 2.2, 1.4.3).
 func TestSmallDarkAndNamed(t *testing.T) {
-	for name, before := range map[string][]chromedp.Action[chromedp.Void]{
-		"light": {sized(1440, 900)}, "dark": {dark(), sized(1440, 900)}, "phone": {sized(390, 844)}, "phone-dark": {sized(390, 844), dark()},
-	} {
-		b := open(t, "4C.html#puzzle=two-leaders&s=w.d1.w.w.d4", before...)
-		require.LessOrEqual(t, eval[int](b, `document.documentElement.scrollWidth`), eval[int](b, `innerWidth`), name)
-		b.shot("small-" + name)
-		worst := eval[map[string]any](b, contrastOfTexts)
-		require.GreaterOrEqual(t, worst["ratio"].(float64), 4.5, "%s: %v", name, worst["text"])
-		command(b, accessibility.Enable, cdp.Empty{})
-		for _, n := range command(b, accessibility.GetFullAXTree, accessibility.GetFullAXTreeParams{}).Nodes {
-			if n.Ignored || n.Role == nil {
-				continue
-			}
-			switch role := strings.Trim(string(n.Role.Value), `"`); role {
-			case "button", "listbox", "image", "searchbox", "toolbar", "complementary", "option", "combobox", "textbox", "link", "radio":
-				require.NotNil(t, n.Name, role)
-				require.NotEqual(t, `""`, string(n.Name.Value), "the name of a %s (%s)", role, name)
-			}
+	b := again(t, "#puzzle=two-leaders&s=w.d1.w.w.d4")
+	defer b.do(prefers("light"), sized(1440, 900))
+	for _, scheme := range []string{"light", "dark"} {
+		for _, width := range []int64{1440, 390} {
+			b.do(prefers(scheme), sized(width, 900))
+			b.isReadable(fmt.Sprintf("%s-%d", scheme, width))
+		}
+	}
+}
+
+// isReadable checks that the page fits into the window, that its texts stand out, and that its controls have names.
+func (b *tab) isReadable(name string) {
+	t := b.t
+	t.Helper()
+	require.Equal(t, strings.HasPrefix(name, "dark"), eval[bool](b, `matchMedia("(prefers-color-scheme: dark)").matches`))
+	require.LessOrEqual(t, eval[int](b, `document.documentElement.scrollWidth`), eval[int](b, `innerWidth`), name)
+	b.shot("small-" + name)
+	worst := eval[map[string]any](b, contrastOfTexts)
+	require.GreaterOrEqual(t, worst["ratio"].(float64), 4.5, "%s: %v", name, worst["text"])
+	command(b, accessibility.Enable, cdp.Empty{})
+	for _, n := range command(b, accessibility.GetFullAXTree, accessibility.GetFullAXTreeParams{}).Nodes {
+		if n.Ignored || n.Role == nil {
+			continue
+		}
+		switch role := strings.Trim(string(n.Role.Value), `"`); role {
+		case "button", "listbox", "image", "searchbox", "toolbar", "complementary", "option", "combobox", "textbox", "link", "radio":
+			require.NotNil(t, n.Name, role)
+			require.NotEqual(t, `""`, string(n.Name.Value), "the name of a %s (%s)", role, name)
 		}
 	}
 }
