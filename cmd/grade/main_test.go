@@ -45,6 +45,10 @@ func (m tests) Run() int {
 		return 1
 	}
 	defer os.RemoveAll(dir)
+	if err := os.Chmod(dir, 0o755); err != nil { // other users' processes are launched from there
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
 	for _, sub := range []string{"bin", "labs"} {
 		if err := os.Mkdir(filepath.Join(dir, sub), 0o755); err != nil {
 			fmt.Fprintln(os.Stderr, err)
