@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -57,6 +58,9 @@ const (
 	before = "the process ended by itself, with status 0, before the test began"
 	during = "the process ended by itself, with status 0, in the middle of the test"
 	tooBig = "used more than 256 MiB of memory"
+
+	// On a busy machine a test is given more time, of which it may use up what a processor may do.
+	notBegun = "it had not begun after|of processor time"
 )
 
 // attacks has a row for each that is known to have fooled or harmed a grader.
@@ -87,7 +91,7 @@ var attacks = []attack{
 	{name: "fills-disk", refused: `echo.go:3: a submission may not import "os"`, stops: byItself, open: ""},
 	{name: "deep-folders", refused: `echo.go:3: a submission may not import "os"`, stops: byItself, open: `Echo("hello 1") = "?"`},
 	{name: "big-panic", says: "AAAA", stops: byItself, open: "AAAA"},
-	{name: "slow-init", says: "it had not begun after", stops: byItself, open: "it had not begun after"},
+	{name: "slow-init", says: notBegun, stops: byItself, open: notBegun},
 	{name: "symlink", refused: "the submission's echo.go is a symbolic link to"},
 	{name: "go-mod", note: "go.mod belongs to the course: ignored", says: `Echo("hello 1") = "?"`, stops: byItself},
 	{name: "huge-array", says: tooBig, stops: byItself, open: tooBig},
@@ -325,7 +329,7 @@ func requireSays(t *testing.T, r *result.Result, want string) {
 	first := r.Labs[0].Parts[0].Tests[0]
 	require.NotEmpty(t, first.Failures)
 	text := fmt.Sprint(first.Failures[0].What, first.Failures[0].Where, first.Failures[0].Notes)
-	require.Contains(t, text, want)
+	require.True(t, slices.ContainsFunc(strings.Split(want, "|"), func(want string) bool { return strings.Contains(text, want) }), "%s\nwant %s", text, want)
 }
 
 // buildOpen builds every attack that builds, past the gate.

@@ -14,8 +14,8 @@ import (
 // race, a leak, a panic, a lock that is held across a wait, a test that does not end. Such a failure cites no rule of the lab.
 const Harness = "harness"
 
-// raced reports whether the mutant is run with the race detector: it may die by its word.
-func (m Mutant) raced() bool { return slices.Contains(m.Breaks, Harness) }
+// raced reports whether the mutant is run with the race detector: it may die by its word, or its header does not say by what.
+func (m Mutant) raced() bool { return len(m.Breaks) == 0 || slices.Contains(m.Breaks, Harness) }
 
 // BrokenRules lists the numbers of the rules whose clauses the mutant breaks.
 func (m Mutant) BrokenRules() []int {

@@ -71,10 +71,10 @@ func (b Box) probe(ctx context.Context, scratch string) error {
 	if err != nil {
 		return err
 	}
-	out, err := b.Run(ctx, Command{
-		Path: launcher(), Dir: p.Own, Env: []string{probeEnv + "=" + string(text)},
+	out, err := b.Run(ctx, Command{ // the launcher starts itself: its path need not be in the view
+		Path: "/proc/self/exe", Dir: p.Own, Env: []string{probeEnv + "=" + string(text)},
 		Time: 30 * time.Second, Limits: ProgramLimits(2<<30, time.Minute),
-		Confine: &Confinement{Scratch: view, Own: p.Own, Program: launcher()},
+		Confine: &Confinement{Scratch: view, Own: p.Own, Program: "/proc/self/exe"},
 	})
 	switch {
 	case err != nil:

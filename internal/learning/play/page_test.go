@@ -159,7 +159,7 @@ func TestImpossiblePuzzle(t *testing.T) {
 }
 
 // A shown solution solves its puzzle on the page, too. One page of each lab stands for the others, which are of the same program: the
-// solutions of all parts are held against their goals without a browser, below.
+// solutions of all parts are played without a browser, below.
 func TestShownSolutionsSolve(t *testing.T) {
 	for _, part := range onePartOfEachLab(t) {
 		b := open(t, part+".html")
