@@ -124,11 +124,11 @@ func TestHostileSubmissions(t *testing.T) {
 	t.Run("gate shut", func(t *testing.T) { h.tryShut(t, g) })
 	t.Run("slow to compile", func(t *testing.T) { h.trySlow(t) })
 	h.buildOpen(t)
-	root := os.Geteuid() == 0
-	if !root || rotation.Today(0, 2) {
+	asRoot := os.Geteuid() == 0
+	if !asRoot || rotation.Today(0, 2) {
 		t.Run("gate open", func(t *testing.T) { h.tryOpen(t) })
 	}
-	if root && rotation.Today(1, 2) {
+	if asRoot && rotation.Today(1, 2) {
 		t.Run("gate open, ordinary user", func(t *testing.T) { h.asUser(t) })
 	}
 	require.Empty(t, h.traces(t), "what came late")

@@ -48,12 +48,11 @@ type program struct {
 // declare, those that declare nothing share it. If it still does not, no mutant is in it: each is then built alone, which shows the one
 // at fault. plain builds without the race detector.
 func build(ctx context.Context, g *grade.Grader, lab course.Lab, edits []Edit, plain bool) (p *program, err error) {
-	for _, declare := range []bool{true, false} {
-		if p, err = buildOnce(ctx, g, lab, edits, plain, declare); err != nil || p.number != nil {
-			break
-		}
+	if p, err = buildOnce(ctx, g, lab, edits, plain, true); err != nil || p.number != nil {
+		return p, err
 	}
-	return p, err
+	p.w.Remove()
+	return buildOnce(ctx, g, lab, edits, plain, false)
 }
 
 func buildOnce(ctx context.Context, g *grade.Grader, lab course.Lab, edits []Edit, plain, declare bool) (*program, error) {

@@ -9,6 +9,8 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+
+	"distlabs/internal/grading/workspace"
 )
 
 // shape is a file seen as imports, function bodies, fields of structs and other declarations.
@@ -242,13 +244,4 @@ func (s *shape) newImports(m *shape) (news []string, ok bool) {
 }
 
 // assemble returns the file with all that was added.
-func (s *shape) assemble() []byte {
-	var out []byte
-	for at := 0; at <= len(s.text); at++ {
-		out = append(out, s.insert[at]...)
-		if at < len(s.text) {
-			out = append(out, s.text[at])
-		}
-	}
-	return out
-}
+func (s *shape) assemble() []byte { return workspace.Insert(s.text, s.insert) }

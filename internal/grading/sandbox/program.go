@@ -16,11 +16,3 @@ func Program() (string, error) {
 	}
 	return os.Executable()
 }
-
-// launcher is Program where it cannot fail, and where another program may meanwhile have this one's path.
-func launcher() string {
-	if other != "" {
-		return other
-	}
-	return "/proc/self/exe"
-}

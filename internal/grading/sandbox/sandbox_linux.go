@@ -72,6 +72,14 @@ func (b Box) confine(cmd *exec.Cmd, c Command) (_ *confined, err error) {
 	return k, nil
 }
 
+// launcher is Program where it cannot fail, and where another program may meanwhile have this one's path.
+func launcher() string {
+	if other != "" {
+		return other
+	}
+	return "/proc/self/exe"
+}
+
 // confine adds the barriers of a confined process to its launch.
 func (k *confined) confine(l *launch, cmd *exec.Cmd, c *Confinement) error {
 	for _, path := range system {

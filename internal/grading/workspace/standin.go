@@ -88,8 +88,7 @@ func (p *Lab) stubs() string {
 // departing are the submission's files that lack a declaration of their stub's which others may use, each with a sentence.
 func (w *Workspace) departing(p *Lab) (map[string]string, error) {
 	has := map[string]bool{}
-	var own []string
-	for name, mine := range p.own {
+	for name := range p.own {
 		text, err := os.ReadFile(filepath.Join(w.Root, filepath.FromSlash(p.Dir()), name))
 		if err != nil {
 			return nil, fmt.Errorf("workspace: %w", err)
@@ -97,12 +96,12 @@ func (w *Workspace) departing(p *Lab) (map[string]string, error) {
 		for _, d := range declarations(text) {
 			has[d] = true
 		}
-		if mine {
-			own = append(own, name)
-		}
 	}
 	departing := map[string]string{}
-	for _, name := range own {
+	for name, own := range p.own {
+		if !own {
+			continue
+		}
 		text, err := w.stub(p.Lab, name)
 		if err != nil {
 			return nil, fmt.Errorf("workspace: %w", err)
