@@ -15,8 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"distlabs/internal/grading/course"
-	"distlabs/internal/grading/gate"
-	"distlabs/internal/grading/sandbox"
+	"distlabs/internal/grading/gradetest"
 	"distlabs/internal/grading/submission"
 	"distlabs/internal/grading/workspace"
 	"distlabs/live/cluster"
@@ -30,9 +29,7 @@ const (
 )
 
 func TestMain(m *testing.M) {
-	gate.Serve()
-	sandbox.Serve()
-	code := m.Run()
+	code := gradetest.Main(m)
 	if reference.dir != "" {
 		os.RemoveAll(reference.dir)
 	}

@@ -50,9 +50,13 @@ type Cluster struct {
 
 	mu      sync.Mutex
 	running map[string]*process
-	cuts    [][2]int // pairs of servers, the lower first
+	starts  map[string]int // of each process so far
+	watched bool
+	cuts    [][2]int // one-way links between servers
 	slow    map[[2]int]time.Duration
 	status  map[string]control.Status
+	cells   map[string][]control.Cell
+	heardAt map[string]time.Time
 	closed  bool
 }
 
@@ -80,7 +84,7 @@ func New(opts Options) (*Cluster, error) {
 	sum := sha256.Sum256(program)
 	c := &Cluster{
 		opts: opts, version: hex.EncodeToString(sum[:]), processes: map[string]tcp.Process{}, clients: map[labrpc.NodeID]string{},
-		running: map[string]*process{}, slow: map[[2]int]time.Duration{}, status: map[string]control.Status{},
+		running: map[string]*process{}, starts: map[string]int{}, slow: map[[2]int]time.Duration{}, status: map[string]control.Status{}, cells: map[string][]control.Cell{}, heardAt: map[string]time.Time{},
 	}
 	if err := c.lay(); err != nil {
 		return nil, err
@@ -194,13 +198,13 @@ func (c *Cluster) Endpoints() []string {
 func (c *Cluster) config(name string) control.Config {
 	config := control.Config{
 		Process: name, Version: c.version, Keys: filepath.Join(c.opts.Dir, "keys"), Processes: c.processes,
-		Nodes: 2*c.opts.Servers + c.opts.Clients,
+		Nodes: 2*c.opts.Servers + c.opts.Clients, Incarnation: c.starts[name], Watched: c.watched,
 	}
 	for i := 1; i <= c.opts.Servers; i++ {
 		config.Servers = append(config.Servers, labrpc.NodeID(i))
 	}
 	for _, pair := range c.cuts {
-		config.Before = append(config.Before, c.acrossOf(control.Cut, pair)...)
+		config.Before = append(config.Before, c.linksOf(control.Cut, pair)...)
 	}
 	for link, by := range c.slow {
 		config.Before = append(config.Before, control.Command{Do: control.Slow, From: labrpc.NodeID(link[0]), To: labrpc.NodeID(link[1]), By: by})
@@ -258,6 +262,7 @@ func (c *Cluster) start(name string, load *control.Load) error {
 		c.mu.Unlock()
 		return fmt.Errorf("live: %s runs already", name)
 	}
+	c.starts[name]++
 	config := c.config(name)
 	config.Load = load
 	p, err := c.launch(name, config)
@@ -293,17 +298,74 @@ func (c *Cluster) launch(name string, config control.Config) (*process, error) {
 	if err := os.WriteFile(file, text, 0o600); err != nil {
 		return nil, fmt.Errorf("live: %w", err)
 	}
-	return c.starter.start(name, c.opts.Program, file, dir, c.heard)
+	return c.starter.start(name, c.opts.Program, file, dir, c.heard, c.ended)
 }
 
 // heard takes a report of a process.
 func (c *Cluster) heard(name string, r control.Report) {
+	c.mu.Lock()
 	if r.Status != nil {
-		c.mu.Lock()
-		c.status[name] = *r.Status
-		c.mu.Unlock()
+		c.status[name], c.heardAt[name] = *r.Status, time.Now()
 	}
+	if r.Cells != nil {
+		c.cells[name] = r.Cells
+	}
+	c.mu.Unlock()
 	c.opts.Report(name, r)
+}
+
+// ended notes that a process has ended: it cannot say so itself. It comes after the last of its reports.
+func (c *Cluster) ended(name string) {
+	c.mu.Lock()
+	watched, inc := c.watched, c.starts[name]
+	c.mu.Unlock()
+	if watched {
+		c.report(name, c.stepsOf(name, labrpc.Event{Kind: labrpc.EventCrashed, Inc: inc, Reason: "the process ended"})...)
+	}
+}
+
+// stepsOf makes a step for each node of a process.
+func (c *Cluster) stepsOf(name string, e labrpc.Event) (steps []control.Step) {
+	for _, id := range c.processes[name].Nodes {
+		e.Node = id
+		steps = append(steps, control.NewStep(e))
+	}
+	return steps
+}
+
+func (c *Cluster) report(name string, steps ...control.Step) {
+	c.opts.Report(name, control.Report{Steps: steps})
+}
+
+// Watch makes all processes report what they do, and the cluster what is done to them, or ends it.
+func (c *Cluster) Watch(on bool) {
+	c.mu.Lock()
+	c.watched = on
+	var names []string
+	for name := range c.running {
+		names = append(names, name)
+	}
+	cuts := slices.Clone(c.cuts)
+	c.mu.Unlock()
+	do := control.Unwatch
+	if on {
+		do = control.Watch
+		for _, link := range cuts {
+			c.reportLink(labrpc.EventCut, link)
+		}
+	}
+	for _, name := range names {
+		c.tell(name, control.Command{Do: do})
+	}
+}
+
+// reportLink reports that the links from one machine to another were cut or healed.
+func (c *Cluster) reportLink(kind labrpc.EventKind, link [2]int) {
+	var steps []control.Step
+	for _, command := range c.linksOf("", link) {
+		steps = append(steps, control.NewStep(labrpc.Event{Kind: kind, From: command.From, To: command.To}))
+	}
+	c.report("", steps...)
 }
 
 // gone forgets a process that has ended.
@@ -314,6 +376,7 @@ func (c *Cluster) gone(p *process) {
 		delete(c.running, p.name)
 	}
 	delete(c.status, p.name)
+	delete(c.cells, p.name)
 }
 
 // Kill ends a server as kill -9 does. A server that does not run stays so.
@@ -342,7 +405,20 @@ func (c *Cluster) signal(server int, pause bool) error {
 	if p == nil {
 		return fmt.Errorf("live: %s does not run", Name(server))
 	}
-	return p.pause(pause)
+	if err := p.pause(pause); err != nil {
+		return err
+	}
+	c.mu.Lock()
+	watched, inc := c.watched, c.starts[p.name]
+	c.mu.Unlock()
+	if watched {
+		kind := labrpc.EventResumed
+		if pause {
+			kind = labrpc.EventPaused
+		}
+		c.report(p.name, c.stepsOf(p.name, labrpc.Event{Kind: kind, Inc: inc})...)
+	}
+	return nil
 }
 
 // Wipe deletes the disk of a server that does not run.
@@ -357,15 +433,35 @@ func (c *Cluster) Wipe(server int) error {
 
 // Cut cuts all links between two servers' machines, in both directions, until Heal.
 func (c *Cluster) Cut(a, b int) {
-	pair := [2]int{min(a, b), max(a, b)}
+	c.CutOneWay(a, b)
+	c.CutOneWay(b, a)
+}
+
+// CutOneWay cuts the links from one server's machine to another's, until Heal: the first one still receives what the second one sends.
+func (c *Cluster) CutOneWay(from, to int) {
+	link := [2]int{from, to}
 	c.mu.Lock()
-	known := a == b || slices.Contains(c.cuts, pair)
+	known := from == to || slices.Contains(c.cuts, link)
 	if !known {
-		c.cuts = append(c.cuts, pair)
+		c.cuts = append(c.cuts, link)
 	}
 	c.mu.Unlock()
 	if !known {
-		c.across(control.Cut, pair)
+		c.across(control.Cut, labrpc.EventCut, link)
+	}
+}
+
+// HealOneWay undoes the cut of one link.
+func (c *Cluster) HealOneWay(from, to int) {
+	link := [2]int{from, to}
+	c.mu.Lock()
+	i := slices.Index(c.cuts, link)
+	if i >= 0 {
+		c.cuts = slices.Delete(c.cuts, i, i+1)
+	}
+	c.mu.Unlock()
+	if i >= 0 {
+		c.across(control.Heal, labrpc.EventHealed, link)
 	}
 }
 
@@ -382,37 +478,47 @@ func (c *Cluster) Heal() {
 	cuts, slow := c.cuts, c.slow
 	c.cuts, c.slow = nil, map[[2]int]time.Duration{}
 	c.mu.Unlock()
-	for _, pair := range cuts {
-		c.across(control.Heal, pair)
+	for _, link := range cuts {
+		c.across(control.Heal, labrpc.EventHealed, link)
 	}
 	for link := range slow {
 		c.tell(Name(link[0]), control.Command{Do: control.Slow, From: labrpc.NodeID(link[0]), To: labrpc.NodeID(link[1])})
 	}
 }
 
-// Slow makes every message from one server to another arrive later, until Heal.
+// Slow makes every message from one server to another arrive later, until Heal or until Slow with 0.
 func (c *Cluster) Slow(from, to int, by time.Duration) {
 	c.mu.Lock()
 	c.slow[[2]int{from, to}] = by
+	if by == 0 {
+		delete(c.slow, [2]int{from, to})
+	}
 	c.mu.Unlock()
 	c.tell(Name(from), control.Command{Do: control.Slow, From: labrpc.NodeID(from), To: labrpc.NodeID(to), By: by})
 }
 
-// acrossOf makes the commands for all links between two machines: each has a server and a gateway.
-func (c *Cluster) acrossOf(do string, pair [2]int) []control.Command {
+// linksOf makes the commands for all links from one machine to another: each has a server and a gateway.
+func (c *Cluster) linksOf(do string, link [2]int) []control.Command {
 	var commands []control.Command
-	for _, a := range c.processes[Name(pair[0])].Nodes {
-		for _, b := range c.processes[Name(pair[1])].Nodes {
+	for _, a := range c.processes[Name(link[0])].Nodes {
+		for _, b := range c.processes[Name(link[1])].Nodes {
 			commands = append(commands, control.Command{Do: do, From: a, To: b})
 		}
 	}
 	return commands
 }
 
-func (c *Cluster) across(do string, pair [2]int) {
-	for _, command := range c.acrossOf(do, pair) {
-		c.tell(Name(pair[0]), command)
-		c.tell(Name(pair[1]), command)
+// across tells both ends, and whoever watches.
+func (c *Cluster) across(do string, kind labrpc.EventKind, link [2]int) {
+	for _, command := range c.linksOf(do, link) {
+		c.tell(Name(link[0]), command)
+		c.tell(Name(link[1]), command)
+	}
+	c.mu.Lock()
+	watched := c.watched
+	c.mu.Unlock()
+	if watched {
+		c.reportLink(kind, link)
 	}
 }
 
@@ -430,9 +536,13 @@ type State struct {
 	Server  int
 	Up      bool
 	Paused  bool
-	Cut     []int // the servers that it is cut off from
+	Cut     []int // the servers to which its messages do not get
+	CutFrom []int // the servers whose messages do not get to it
+	Slow    []int // the servers that its messages reach late
 	Status  control.Status
-	Known   bool // Status is that of the present process
+	Cells   []control.Cell // for a table
+	Known   bool           // Status is that of the present process
+	Heard   time.Time      // when it came
 	PID     int
 	Message string // the last thing that the process said
 }
@@ -449,15 +559,24 @@ func (c *Cluster) States() []State {
 			s.Message, s.PID = p.lastWords(), p.cmd.Process.Pid
 		}
 		s.Status, s.Known = c.status[Name(i)]
-		s.Known = s.Known && s.Up
-		for _, pair := range c.cuts {
+		s.Cells = c.cells[Name(i)]
+		s.Known, s.Heard = s.Known && s.Up, c.heardAt[Name(i)]
+		for _, link := range c.cuts {
 			switch i {
-			case pair[0]:
-				s.Cut = append(s.Cut, pair[1])
-			case pair[1]:
-				s.Cut = append(s.Cut, pair[0])
+			case link[0]:
+				s.Cut = append(s.Cut, link[1])
+			case link[1]:
+				s.CutFrom = append(s.CutFrom, link[0])
 			}
 		}
+		for link := range c.slow {
+			if link[0] == i {
+				s.Slow = append(s.Slow, link[1])
+			}
+		}
+		slices.Sort(s.Cut)
+		slices.Sort(s.CutFrom)
+		slices.Sort(s.Slow)
 		all = append(all, s)
 	}
 	return all

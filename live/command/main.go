@@ -13,6 +13,9 @@ import (
 
 	"distlabs/live/bench"
 	"distlabs/live/cluster"
+	"distlabs/live/control"
+	"distlabs/live/page"
+	"distlabs/live/record"
 )
 
 // flags are those of this command. grade live gives all of them.
@@ -56,13 +59,46 @@ func run(ctx context.Context, f flags) error {
 			Duration: f.bench, Clients: []int{1, 16, 64}, Log: os.Stdout,
 		})
 	}
-	c, err := cluster.New(cluster.Options{Dir: f.dir, Program: f.program, Servers: f.nodes, Fresh: f.fresh, Host: f.host, Port: f.port})
+	return show(ctx, f)
+}
+
+// The page shows the last seconds, and no more than a browser draws smoothly.
+const (
+	shownTime  = 12 * time.Second
+	shownSteps = 2500
+)
+
+// show starts the cluster, and shows it in the terminal and on a page until the user or ctx ends it.
+func show(ctx context.Context, f flags) error {
+	recording := record.New(2*f.nodes, shownTime, shownSteps)
+	c, err := cluster.New(cluster.Options{
+		Dir: f.dir, Program: f.program, Servers: f.nodes, Fresh: f.fresh, Host: f.host, Port: f.port,
+		Report: func(_ string, r control.Report) { recording.Add(r.Steps) },
+	})
 	if err != nil {
 		return err
 	}
 	defer c.Close()
+	status, err := page.Listen(0, page.Options{
+		Title: fmt.Sprintf("Lab 05 live: %d servers", f.nodes), About: gateways(f.nodes), Recording: recording, Watch: c.Watch,
+		Servers: func() []page.Server { return rows(c.States()) }, Do: func(line string) error { return obey(c, line) },
+	})
+	if err != nil {
+		return err
+	}
 	if err := c.StartAll(); err != nil {
 		return err
 	}
-	return newScreen(c, os.Stdin, os.Stdout).run(ctx)
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	go status.Serve(ctx)
+	return newScreen(c, status.URL(), os.Stdin, os.Stdout).run(ctx)
+}
+
+// gateways says which nodes of the diagram are gateways.
+func gateways(servers int) string {
+	if servers == 1 {
+		return "n2 is the gateway: it is a client of the store, for etcd's clients."
+	}
+	return fmt.Sprintf("n%d to n%d are the gateways of n1 to n%d: clients of the store, for etcd's clients. A gateway shares its server's process.", servers+1, 2*servers, servers)
 }

@@ -14,11 +14,14 @@ import (
 	"golang.org/x/term"
 
 	"distlabs/live/cluster"
+	"distlabs/live/control"
+	"distlabs/live/page"
 )
 
 // A screen shows a cluster and takes its user's commands: as single keys in a terminal, as lines elsewhere.
 type screen struct {
 	cluster *cluster.Cluster
+	url     string // of the page
 	in      *os.File
 	out     io.Writer
 	raw     bool
@@ -29,8 +32,8 @@ type screen struct {
 	shown   string // the last picture
 }
 
-func newScreen(c *cluster.Cluster, in, out *os.File) *screen {
-	return &screen{cluster: c, in: in, out: out, raw: term.IsTerminal(int(in.Fd())) && term.IsTerminal(int(out.Fd()))}
+func newScreen(c *cluster.Cluster, url string, in, out *os.File) *screen {
+	return &screen{cluster: c, url: url, in: in, out: out, raw: term.IsTerminal(int(in.Fd())) && term.IsTerminal(int(out.Fd()))}
 }
 
 // refresh is how often the table is drawn.
@@ -52,6 +55,9 @@ func (s *screen) run(ctx context.Context) error {
 		go s.readKeys(cancel)
 	} else {
 		go s.readLines(cancel)
+	}
+	if !s.raw {
+		fmt.Fprintf(s.out, "page: %s\n", s.url)
 	}
 	ticker := time.NewTicker(refresh)
 	defer ticker.Stop()
@@ -150,26 +156,59 @@ func (s *screen) footer() string {
 	for _, w := range words {
 		help = append(help, fmt.Sprintf("%c%s %s", w.key, strings.Repeat("#", w.args), w.name))
 	}
-	return fmt.Sprintf("etcdctl --endpoints=%s\n\n%s  q quit\n\n%s\n", strings.Join(s.cluster.Endpoints(), ","), strings.Join(help, "  "), s.message)
+	return fmt.Sprintf("page: %s\netcdctl --endpoints=%s\n\n%s  q quit\n\n%s\n", s.url, strings.Join(s.cluster.Endpoints(), ","), strings.Join(help, "  "), s.message)
 }
 
 // table has a row for each server.
 func table(states []cluster.State) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%-7s %-8s %6s %-10s %8s %8s %8s %9s %12s %6s  %s\n", "server", "process", "term", "role", "log", "commit", "applied", "snapshot", "disk sync", "pid", "")
+	fmt.Fprintf(&b, "%-7s %-8s", "server", "process")
+	for _, c := range columns(states) {
+		fmt.Fprintf(&b, " %*s", width(c), c.Name)
+	}
+	fmt.Fprintf(&b, " %6s\n", "pid")
 	for _, s := range states {
 		fmt.Fprintf(&b, "%-7s %-8s", cluster.Name(s.Server), process(s))
 		if s.Known {
-			st := s.Status
-			sync := time.Duration(0)
-			if st.Syncs > 0 {
-				sync = (st.Syncing / time.Duration(st.Syncs)).Round(time.Microsecond)
+			for _, c := range s.Cells {
+				fmt.Fprintf(&b, " %*s", width(c), c.Value)
 			}
-			fmt.Fprintf(&b, " %6d %-10s %8d %8d %8d %9d %12v %6d", st.Term, st.Role, st.Last, st.Commit, st.Applied, st.Snapshot, sync, s.PID)
+			fmt.Fprintf(&b, " %6d", s.PID)
 		}
 		fmt.Fprintf(&b, "  %s\n", remarks(s))
 	}
 	return b.String()
+}
+
+// columns are the cells of a server that has reported some.
+func columns(states []cluster.State) []control.Cell {
+	for _, s := range states {
+		if s.Known {
+			return s.Cells
+		}
+	}
+	return nil
+}
+
+func width(c control.Cell) int { return max(9, len(c.Name)) }
+
+// rows are the table as the page has it: each server has all columns.
+func rows(states []cluster.State) []page.Server {
+	var list []page.Server
+	for _, s := range states {
+		row := page.Server{
+			Name: cluster.Name(s.Server), Process: process(s), Remarks: remarks(s),
+			Cells: []control.Cell{}, Cut: append([]int{}, s.Cut...), Slow: append([]int{}, s.Slow...), // JSON has no nil list
+		}
+		for i, c := range columns(states) {
+			if c.Value = "–"; s.Known && i < len(s.Cells) {
+				c = s.Cells[i]
+			}
+			row.Cells = append(row.Cells, c)
+		}
+		list = append(list, row)
+	}
+	return list
 }
 
 func process(s cluster.State) string {
@@ -184,8 +223,26 @@ func process(s cluster.State) string {
 
 func remarks(s cluster.State) string {
 	var list []string
-	if len(s.Cut) > 0 {
-		list = append(list, fmt.Sprintf("cut off from %v", s.Cut))
+	both, to, from := []int{}, []int{}, []int{}
+	for _, other := range s.Cut {
+		if slices.Contains(s.CutFrom, other) {
+			both = append(both, other)
+		} else {
+			to = append(to, other)
+		}
+	}
+	for _, other := range s.CutFrom {
+		if !slices.Contains(s.Cut, other) {
+			from = append(from, other)
+		}
+	}
+	for _, r := range []struct {
+		what   string
+		others []int
+	}{{"cut off from", both}, {"does not reach", to}, {"does not hear", from}, {"slow to", s.Slow}} {
+		if len(r.others) > 0 {
+			list = append(list, fmt.Sprintf("%s %v", r.what, r.others))
+		}
 	}
 	if len(s.Status.Problems) > 0 {
 		list = append(list, s.Status.Problems[0])
@@ -200,7 +257,7 @@ func remarks(s cluster.State) string {
 func summary(states []cluster.State) string {
 	var b strings.Builder
 	for _, s := range states {
-		fmt.Fprintln(&b, s.Server, process(s), s.Known, s.Status.Term, s.Status.Role, s.Cut, s.Status.Problems)
+		fmt.Fprintln(&b, s.Server, process(s), s.Known, s.Status.Term, s.Status.Role, remarks(s))
 	}
 	return b.String()
 }

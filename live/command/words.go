@@ -28,7 +28,10 @@ var words = []word{
 	{"continue", 'c', 1, "SIGCONT", func(c *cluster.Cluster, s []int) error { return c.Resume(s[0]) }},
 	{"isolate", 'i', 1, "cut off from all others", func(c *cluster.Cluster, s []int) error { c.Isolate(s[0]); return nil }},
 	{"cut", 'x', 2, "cut the links between two", func(c *cluster.Cluster, s []int) error { c.Cut(s[0], s[1]); return nil }},
+	{"oneway", 'o', 2, "cut the link from one to another, not back", func(c *cluster.Cluster, s []int) error { c.CutOneWay(s[0], s[1]); return nil }},
+	{"uncut", 'u', 2, "undo the cut of the link from one to another", func(c *cluster.Cluster, s []int) error { c.HealOneWay(s[0], s[1]); return nil }},
 	{"slow", 's', 2, fmt.Sprintf("messages from one to another take %v longer", slowBy), func(c *cluster.Cluster, s []int) error { c.Slow(s[0], s[1], slowBy); return nil }},
+	{"fast", 'f', 2, "undo slow", func(c *cluster.Cluster, s []int) error { c.Slow(s[0], s[1], 0); return nil }},
 	{"heal", 'h', 0, "undo all cuts and slow links", func(c *cluster.Cluster, _ []int) error { c.Heal(); return nil }},
 	{"wipe", 'w', 1, "delete the disk of one that was killed", func(c *cluster.Cluster, s []int) error { return c.Wipe(s[0]) }},
 }

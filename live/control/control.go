@@ -20,6 +20,9 @@ type Config struct {
 	Servers   []labrpc.NodeID // of the store
 	Before    []Command       // applied before the process has a connection: the cuts that a restart does not heal
 
+	Incarnation int  // how often the process has been started, this time included
+	Watched     bool // report steps from the beginning
+
 	// Of a process with a server of the store.
 	Server        labrpc.NodeID // 0: none
 	Disk          string        // the file of its disk
@@ -58,7 +61,7 @@ const (
 // A Command is what a process is told.
 type Command struct {
 	Do       string
-	From, To labrpc.NodeID `json:",omitzero"` // of Cut, Heal: the nodes; of Slow: the one-way link
+	From, To labrpc.NodeID `json:",omitzero"` // of Cut, Heal and Slow: the one-way link
 	By       time.Duration `json:",omitzero"` // of Slow: how much later messages arrive; 0 ends it
 }
 
@@ -68,17 +71,28 @@ const (
 	Heal = "heal"
 	Slow = "slow"
 	Stop = "stop" // of a load: no further commands
+
+	Watch   = "watch"   // report steps, from what the nodes have noted so far on
+	Unwatch = "unwatch" // do not
 )
 
 // A Report is what a process says.
 type Report struct {
 	Ready  bool       `json:",omitzero"` // it serves
 	Status *Status    `json:",omitzero"`
+	Cells  []Cell     `json:",omitzero"` // what a table shows of the server
+	Steps  []Step     `json:",omitzero"` // in the order in which they happened; a watched process reports them
 	Log    string     `json:",omitzero"`
 	Op     *Operation `json:",omitzero"`
 	Watch  *Event     `json:",omitzero"`
 	Rate   *Rate      `json:",omitzero"`
 	Done   bool       `json:",omitzero"` // of a load: every client has ended
+}
+
+// A Cell is one value that a table shows of a server.
+type Cell struct {
+	Name  string `json:"name"`
+	Value string `json:"value"`
 }
 
 // A Status is that of a server of the store.

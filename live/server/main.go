@@ -13,6 +13,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"os"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -63,6 +64,7 @@ type process struct {
 	disk    *disk.Store
 	server  *replication.Server
 	load    *load
+	steps   *steps
 }
 
 func (p *process) start() error {
@@ -85,6 +87,7 @@ func (p *process) start() error {
 	if p.carrier, err = tcp.New(opts); err != nil {
 		return err
 	}
+	p.steps = newSteps(p.Config, func(steps []control.Step) { p.out.say(control.Report{Steps: steps}) })
 	p.network = labrpc.New(labrpc.Options{Seed: rand.Uint64(), Nodes: p.Nodes, Carrier: p.carrier, Observe: p.observe})
 	for _, c := range p.Before {
 		if err := p.do(c); err != nil {
@@ -94,7 +97,8 @@ func (p *process) start() error {
 	if p.Server != 0 {
 		node := p.network.Start(p.Server)
 		p.server = replication.StartServer(node, replication.ServerOptions{Servers: p.Servers, SnapshotEvery: p.SnapshotEvery, History: p.History})
-		p.out.say(control.Report{Status: p.status(true)})
+		first := p.status(true)
+		p.out.say(control.Report{Status: first, Cells: cells(first)})
 		go p.reportStatus(node)
 	}
 	if p.Gateway != 0 {
@@ -162,8 +166,9 @@ func (s durable) SendMsg(m any) error {
 	return s.ServerStream.SendMsg(m)
 }
 
-// observe passes on what student code logs. It is called with the network's lock held.
+// observe passes on what student code logs, and what it does. It is called with the network's lock held.
 func (p *process) observe(e labrpc.Event) {
+	p.steps.observe(e)
 	if e.Kind == labrpc.EventLogged {
 		p.out.say(control.Report{Log: fmt.Sprintf("%v: %s", e.Node, e.Value)})
 	}
@@ -179,7 +184,8 @@ func (p *process) reportStatus(node *labrpc.Node) {
 	for {
 		select {
 		case <-ticker.C:
-			p.out.say(control.Report{Status: p.status(false)})
+			st := p.status(false)
+			p.out.say(control.Report{Status: st, Cells: cells(st)})
 		case <-node.Context().Done():
 			fmt.Fprintf(os.Stderr, "live: %v is down: its disk failed\n", node.ID())
 			os.Exit(1)
@@ -197,6 +203,19 @@ func (p *process) status(first bool) *control.Status {
 	}
 	s.Writes, s.Syncs, s.Syncing = p.disk.Stats()
 	return s
+}
+
+// cells are the columns of the table.
+func cells(st *control.Status) []control.Cell {
+	sync := time.Duration(0)
+	if st.Syncs > 0 {
+		sync = (st.Syncing / time.Duration(st.Syncs)).Round(time.Microsecond)
+	}
+	return []control.Cell{
+		{Name: "term", Value: strconv.Itoa(st.Term)}, {Name: "role", Value: st.Role}, {Name: "log", Value: strconv.Itoa(st.Last)},
+		{Name: "commit", Value: strconv.Itoa(st.Commit)}, {Name: "applied", Value: strconv.Itoa(st.Applied)},
+		{Name: "snapshot", Value: strconv.Itoa(st.Snapshot)}, {Name: "disk sync", Value: sync.String()},
+	}
 }
 
 // obey executes commands until there are no more, which is the end of the process.
@@ -217,11 +236,13 @@ func (p *process) obey(r io.Reader) error {
 func (p *process) do(c control.Command) error {
 	switch c.Do {
 	case control.Cut:
-		p.network.CutBoth(c.From, c.To)
+		p.network.Cut(c.From, c.To)
 	case control.Heal:
-		p.network.HealBoth(c.From, c.To)
+		p.network.HealLink(c.From, c.To)
 	case control.Slow:
 		p.network.SetLink(c.From, c.To, labrpc.Link{Latency: labrpc.Fixed(c.By)})
+	case control.Watch, control.Unwatch:
+		p.steps.watch(c.Do == control.Watch)
 	case control.Stop:
 		if p.load != nil {
 			p.load.stop()

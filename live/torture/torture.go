@@ -149,17 +149,47 @@ func (r *run) log(format string, args ...any) {
 	}
 }
 
+// worthSaying is a time without a leader that the log mentions, with how each server is: longer than three of the lab's longest election timeouts.
+const worthSaying = 2400 * time.Millisecond
+
 // longestWithoutLeader looks for a leader until ctx ends.
 func (r *run) longestWithoutLeader(ctx context.Context) (longest time.Duration) {
-	since := time.Now()
+	since, said := time.Now(), worthSaying
 	for ctx.Err() == nil {
-		if r.cluster.Leader() != 0 {
-			since = time.Now()
+		if leader := r.cluster.Leader(); leader != 0 {
+			if gap := time.Since(since); gap > worthSaying {
+				r.log("n%d leads, after %v without a leader", leader, gap)
+			}
+			since, said = time.Now(), worthSaying
 		}
-		longest = max(longest, time.Since(since))
+		gap := time.Since(since)
+		longest = max(longest, gap)
+		if gap > said {
+			said *= 2
+			r.log("no leader%s since %v", r.describe(), gap)
+		}
 		pause(ctx, 20*time.Millisecond)
 	}
 	return longest
+}
+
+// describe says how each server is.
+func (r *run) describe() string {
+	var b strings.Builder
+	for _, s := range r.cluster.States() {
+		switch {
+		case !s.Up:
+			fmt.Fprintf(&b, "; n%d is down", s.Server)
+		case s.Paused:
+			fmt.Fprintf(&b, "; n%d is paused", s.Server)
+		case !s.Known:
+			fmt.Fprintf(&b, "; n%d has reported nothing", s.Server)
+		default:
+			fmt.Fprintf(&b, "; n%d is %s in term %d, cut off from %v, last report %v ago: %s", s.Server, s.Status.Role, s.Status.Term, s.Cut,
+				time.Since(s.Heard).Round(time.Millisecond), s.Message)
+		}
+	}
+	return b.String()
 }
 
 // torment does one thing after another to the processes, with a short rest between.
@@ -191,7 +221,7 @@ func (r *run) harm(ctx context.Context) error {
 		victim = leader
 	}
 	long := r.between(0, 2500*time.Millisecond)
-	switch r.rand.IntN(8) {
+	switch r.rand.IntN(9) {
 	case 0, 1, 2:
 		return r.kill(ctx, long, victim)
 	case 3:
@@ -219,6 +249,18 @@ func (r *run) harm(ctx context.Context) error {
 		r.log("cut n%d from n%d, for %v", victim, other, long)
 		r.report.Cuts++
 		r.cluster.Cut(victim, other)
+	case 8:
+		// Of all links of the server, one direction: it can speak and not hear, or hear and not speak.
+		speaks := r.rand.IntN(2) == 0
+		r.log("cut the links %s n%d, for %v", map[bool]string{true: "to", false: "from"}[speaks], victim, long)
+		r.report.Cuts++
+		for other := 1; other <= r.cluster.Servers(); other++ {
+			if speaks {
+				r.cluster.CutOneWay(other, victim)
+			} else {
+				r.cluster.CutOneWay(victim, other)
+			}
+		}
 	}
 	pause(ctx, long)
 	r.cluster.Heal()
