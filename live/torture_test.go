@@ -80,7 +80,7 @@ func TestMutantsAreCaughtLive(t *testing.T) {
 				src, err := m.Source(c)
 				require.NoError(t, err)
 				binary := filepath.Join(t.TempDir(), "server")
-				require.NoError(t, build(t.Context(), src, binary))
+				require.NoError(t, build(t.Context(), src, "05", "server", binary))
 				for seed := uint64(1); seed <= 3; seed++ {
 					if len(torment(t, binary, 25*time.Second, seed).Anomalies) > 0 {
 						return

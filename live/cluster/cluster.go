@@ -30,6 +30,9 @@ type Options struct {
 	Host    string // where the processes listen; "" means 127.0.0.1
 	Port    int    // where etcd's clients find the first server, the second ten further, and so on; 0: anywhere
 
+	NoGateways bool   // only servers: the program is not lab 05's
+	Policy     string // see control.Config
+
 	Clients       int // how many nodes there are for a load, in a process of their own
 	SnapshotEvery int // 0 means 1000
 	History       int // 0 means 10000
@@ -57,6 +60,8 @@ type Cluster struct {
 	status  map[string]control.Status
 	cells   map[string][]control.Cell
 	heardAt map[string]time.Time
+	asked   uint64
+	answers map[uint64]chan control.Answer // of the questions that wait
 	closed  bool
 }
 
@@ -84,7 +89,7 @@ func New(opts Options) (*Cluster, error) {
 	sum := sha256.Sum256(program)
 	c := &Cluster{
 		opts: opts, version: hex.EncodeToString(sum[:]), processes: map[string]tcp.Process{}, clients: map[labrpc.NodeID]string{},
-		running: map[string]*process{}, starts: map[string]int{}, slow: map[[2]int]time.Duration{}, status: map[string]control.Status{}, cells: map[string][]control.Cell{}, heardAt: map[string]time.Time{},
+		running: map[string]*process{}, starts: map[string]int{}, slow: map[[2]int]time.Duration{}, status: map[string]control.Status{}, cells: map[string][]control.Cell{}, heardAt: map[string]time.Time{}, answers: map[uint64]chan control.Answer{},
 	}
 	if err := c.lay(); err != nil {
 		return nil, err
@@ -155,6 +160,10 @@ func (c *Cluster) addresses() error {
 		if err != nil {
 			return err
 		}
+		c.processes[Name(i)] = tcp.Process{Address: address, Nodes: []labrpc.NodeID{labrpc.NodeID(i)}}
+		if c.opts.NoGateways {
+			continue
+		}
 		c.processes[Name(i)] = tcp.Process{Address: address, Nodes: []labrpc.NodeID{labrpc.NodeID(i), labrpc.NodeID(n + i)}}
 		port := 0
 		if c.opts.Port > 0 {
@@ -188,17 +197,25 @@ func (c *Cluster) Servers() int { return c.opts.Servers }
 // Endpoints returns where etcd's clients find the gateways, in the order of the servers.
 func (c *Cluster) Endpoints() []string {
 	var list []string
-	for i := 1; i <= c.opts.Servers; i++ {
+	for i := 1; i <= c.opts.Servers && !c.opts.NoGateways; i++ {
 		list = append(list, c.clients[labrpc.NodeID(c.opts.Servers+i)])
 	}
 	return list
+}
+
+// Nodes is how many nodes there are, gateways and clients included.
+func (c *Cluster) Nodes() int {
+	if c.opts.NoGateways {
+		return c.opts.Servers
+	}
+	return 2*c.opts.Servers + c.opts.Clients
 }
 
 // config is what a process is told at its start. The caller holds c.mu.
 func (c *Cluster) config(name string) control.Config {
 	config := control.Config{
 		Process: name, Version: c.version, Keys: filepath.Join(c.opts.Dir, "keys"), Processes: c.processes,
-		Nodes: 2*c.opts.Servers + c.opts.Clients, Incarnation: c.starts[name], Watched: c.watched,
+		Nodes: c.Nodes(), Policy: c.opts.Policy, Incarnation: c.starts[name], Watched: c.watched,
 	}
 	for i := 1; i <= c.opts.Servers; i++ {
 		config.Servers = append(config.Servers, labrpc.NodeID(i))
@@ -210,8 +227,11 @@ func (c *Cluster) config(name string) control.Config {
 		config.Before = append(config.Before, control.Command{Do: control.Slow, From: labrpc.NodeID(link[0]), To: labrpc.NodeID(link[1]), By: by})
 	}
 	if name != clientsProcess {
-		server := c.processes[name].Nodes[0]
-		config.Server, config.Gateway = server, c.processes[name].Nodes[1]
+		nodes := c.processes[name].Nodes
+		config.Server = nodes[0]
+		if len(nodes) > 1 {
+			config.Gateway = nodes[1]
+		}
 		config.Disk, config.Mirror = filepath.Join(c.opts.Dir, name, "disk.db"), filepath.Join(c.opts.Dir, name, "mirror")
 		config.Clients = c.clients
 		config.SnapshotEvery, config.History = c.opts.SnapshotEvery, c.opts.History
@@ -310,8 +330,50 @@ func (c *Cluster) heard(name string, r control.Report) {
 	if r.Cells != nil {
 		c.cells[name] = r.Cells
 	}
+	var waiting chan control.Answer
+	if r.Answer != nil {
+		waiting = c.answers[r.Answer.Number]
+		delete(c.answers, r.Answer.Number)
+	}
 	c.mu.Unlock()
+	if waiting != nil {
+		waiting <- *r.Answer
+	}
 	c.opts.Report(name, r)
+}
+
+// askTime is how long an answer may take.
+const askTime = 10 * time.Second
+
+// Ask has a server's code do what a user asks, and returns what it says.
+func (c *Cluster) Ask(server int, args ...string) (string, error) {
+	answer := make(chan control.Answer, 1)
+	c.mu.Lock()
+	c.asked++
+	number := c.asked
+	c.answers[number] = answer
+	p := c.running[Name(server)]
+	c.mu.Unlock()
+	defer func() {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		delete(c.answers, number)
+	}()
+	if p == nil {
+		return "", fmt.Errorf("live: %s does not run", Name(server))
+	}
+	p.tell(control.Command{Do: control.Ask, Number: number, Args: args})
+	select {
+	case a := <-answer:
+		if a.Err != "" {
+			return "", fmt.Errorf("live: %s: %s", Name(server), a.Err)
+		}
+		return Name(server) + ": " + a.Text, nil
+	case <-p.ended:
+		return "", fmt.Errorf("live: %s ended before it answered", Name(server))
+	case <-time.After(askTime):
+		return "", fmt.Errorf("live: %s did not answer within %v", Name(server), askTime)
+	}
 }
 
 // ended notes that a process has ended: it cannot say so itself. It comes after the last of its reports.

@@ -20,6 +20,7 @@ import (
 
 // flags are those of this command. grade live gives all of them.
 type flags struct {
+	lab, policy        string
 	dir, program, host string
 	nodes, port        int
 	fresh              bool
@@ -30,6 +31,8 @@ type flags struct {
 
 func main() {
 	var f flags
+	flag.StringVar(&f.lab, "lab", "05", "what runs: 4C, 05, 6C or 6E")
+	flag.StringVar(&f.policy, "policy", "CP", "of 6E: CP or AP")
 	flag.StringVar(&f.dir, "dir", "", "the `folder` of all data")
 	flag.StringVar(&f.program, "program", "", "the server program")
 	flag.StringVar(&f.host, "host", "127.0.0.1", "the `address` to listen on")
@@ -70,18 +73,23 @@ const (
 
 // show starts the cluster, and shows it in the terminal and on a page until the user or ctx ends it.
 func show(ctx context.Context, f flags) error {
-	recording := record.New(2*f.nodes, shownTime, shownSteps)
+	l, err := labOf(f.lab)
+	if err != nil {
+		return err
+	}
+	var recording *record.Recording
 	c, err := cluster.New(cluster.Options{
-		Dir: f.dir, Program: f.program, Servers: f.nodes, Fresh: f.fresh, Host: f.host, Port: f.port,
+		Dir: f.dir, Program: f.program, Servers: f.nodes, Fresh: f.fresh, Host: f.host, Port: f.port, NoGateways: !l.store, Policy: f.policy,
 		Report: func(_ string, r control.Report) { recording.Add(r.Steps) },
 	})
 	if err != nil {
 		return err
 	}
 	defer c.Close()
+	recording = record.New(c.Nodes(), shownTime, shownSteps)
 	status, err := page.Listen(0, page.Options{
-		Title: fmt.Sprintf("Lab 05 live: %d servers", f.nodes), About: gateways(f.nodes), Recording: recording, Watch: c.Watch,
-		Servers: func() []page.Server { return rows(c.States()) }, Do: func(line string) error { return obey(c, line) },
+		Title: fmt.Sprintf("Live %s: %s", l.id, l.title), About: l.about(f.nodes), Hint: l.hint(), Recording: recording, Watch: c.Watch,
+		Servers: func() []page.Server { return rows(c.States()) }, Do: func(line string) (string, error) { return l.obey(c, line) },
 	})
 	if err != nil {
 		return err
@@ -92,13 +100,5 @@ func show(ctx context.Context, f flags) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	go status.Serve(ctx)
-	return newScreen(c, status.URL(), os.Stdin, os.Stdout).run(ctx)
-}
-
-// gateways says which nodes of the diagram are gateways.
-func gateways(servers int) string {
-	if servers == 1 {
-		return "n2 is the gateway: it is a client of the store, for etcd's clients."
-	}
-	return fmt.Sprintf("n%d to n%d are the gateways of n1 to n%d: clients of the store, for etcd's clients. A gateway shares its server's process.", servers+1, 2*servers, servers)
+	return newScreen(l, c, status.URL(), os.Stdin, os.Stdout).run(ctx)
 }

@@ -20,6 +20,7 @@ import (
 
 // A screen shows a cluster and takes its user's commands: as single keys in a terminal, as lines elsewhere.
 type screen struct {
+	lab     lab
 	cluster *cluster.Cluster
 	url     string // of the page
 	in      *os.File
@@ -28,12 +29,13 @@ type screen struct {
 
 	mu      sync.Mutex
 	keys    string // pressed, of a command that is not complete
+	line    string // that is being written, with its colon
 	message string
 	shown   string // the last picture
 }
 
-func newScreen(c *cluster.Cluster, url string, in, out *os.File) *screen {
-	return &screen{cluster: c, url: url, in: in, out: out, raw: term.IsTerminal(int(in.Fd())) && term.IsTerminal(int(out.Fd()))}
+func newScreen(l lab, c *cluster.Cluster, url string, in, out *os.File) *screen {
+	return &screen{lab: l, cluster: c, url: url, in: in, out: out, raw: term.IsTerminal(int(in.Fd())) && term.IsTerminal(int(out.Fd()))}
 }
 
 // refresh is how often the table is drawn.
@@ -79,13 +81,22 @@ func (s *screen) readLines(quit func()) {
 			quit()
 			return
 		}
-		if err := obey(s.cluster, line); err != nil {
-			s.say(err.Error())
-		}
+		s.obey(line)
 	}
 }
 
-// readKeys obeys keys: a command's letter, and then a digit for each server that it names.
+// obey does what a line says, and says what came of it.
+func (s *screen) obey(line string) {
+	text, err := s.lab.obey(s.cluster, line)
+	if err != nil {
+		text = err.Error()
+	}
+	if text != "" {
+		s.say(text)
+	}
+}
+
+// readKeys obeys keys: a command's letter, and then a digit for each server that it names; or a colon, and then a line.
 func (s *screen) readKeys(quit func()) {
 	const interrupt, end = 3, 4 // what Ctrl-C and Ctrl-D send to a raw terminal
 	one := make([]byte, 1)
@@ -93,12 +104,46 @@ func (s *screen) readKeys(quit func()) {
 		if n, err := s.in.Read(one); n == 0 || err != nil {
 			return
 		}
+		if s.writes(one[0]) {
+			continue
+		}
 		if one[0] == 'q' || one[0] == interrupt || one[0] == end {
 			quit()
 			return
 		}
 		s.press(one[0])
 	}
+}
+
+// writes takes a key of a line that begins with a colon, and reports whether it is one.
+func (s *screen) writes(key byte) bool {
+	const enter, escape, interrupt, backspace, del = 13, 27, 3, 8, 127
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.line == "" {
+		if key != ':' {
+			return false
+		}
+		s.keys = ""
+	}
+	switch key {
+	case interrupt:
+		s.line = ""
+		return false
+	case escape:
+		s.line = ""
+	case backspace, del:
+		s.line = s.line[:len(s.line)-1]
+	case enter:
+		go s.obey(s.line[1:])
+		s.line = ""
+	default:
+		if key >= ' ' {
+			s.line += string(key)
+		}
+	}
+	s.message = s.line
+	return true
 }
 
 func (s *screen) press(key byte) {
@@ -156,7 +201,11 @@ func (s *screen) footer() string {
 	for _, w := range words {
 		help = append(help, fmt.Sprintf("%c%s %s", w.key, strings.Repeat("#", w.args), w.name))
 	}
-	return fmt.Sprintf("page: %s\netcdctl --endpoints=%s\n\n%s  q quit\n\n%s\n", s.url, strings.Join(s.cluster.Endpoints(), ","), strings.Join(help, "  "), s.message)
+	use := "etcdctl --endpoints=" + strings.Join(s.cluster.Endpoints(), ",")
+	if !s.lab.store {
+		use = s.lab.hint()
+	}
+	return fmt.Sprintf("page: %s\n%s\n\n%s  : a line  q quit\n\n%s\n", s.url, use, strings.Join(help, "  "), s.message)
 }
 
 // table has a row for each server.

@@ -29,6 +29,8 @@ type Config struct {
 	SnapshotEvery int
 	History       int
 
+	Policy string // of lab 06's basket: CP or AP
+
 	// Of a process with a gateway.
 	Gateway labrpc.NodeID            // 0: none
 	Clients map[labrpc.NodeID]string // of each gateway, where etcd's clients find it
@@ -62,6 +64,8 @@ const (
 type Command struct {
 	Do       string
 	From, To labrpc.NodeID `json:",omitzero"` // of Cut, Heal and Slow: the one-way link
+	Number   uint64        `json:",omitzero"` // of Ask: the answer has it, too
+	Args     []string      `json:",omitzero"` // of Ask: a word, and what it needs
 	By       time.Duration `json:",omitzero"` // of Slow: how much later messages arrive; 0 ends it
 }
 
@@ -74,6 +78,8 @@ const (
 
 	Watch   = "watch"   // report steps, from what the nodes have noted so far on
 	Unwatch = "unwatch" // do not
+
+	Ask = "ask" // do what a user asks of the lab's code, and answer
 )
 
 // A Report is what a process says.
@@ -81,12 +87,20 @@ type Report struct {
 	Ready  bool       `json:",omitzero"` // it serves
 	Status *Status    `json:",omitzero"`
 	Cells  []Cell     `json:",omitzero"` // what a table shows of the server
+	Answer *Answer    `json:",omitzero"`
 	Steps  []Step     `json:",omitzero"` // in the order in which they happened; a watched process reports them
 	Log    string     `json:",omitzero"`
 	Op     *Operation `json:",omitzero"`
 	Watch  *Event     `json:",omitzero"`
 	Rate   *Rate      `json:",omitzero"`
 	Done   bool       `json:",omitzero"` // of a load: every client has ended
+}
+
+// An Answer is what came of a question.
+type Answer struct {
+	Number uint64
+	Text   string
+	Err    string `json:",omitzero"`
 }
 
 // A Cell is one value that a table shows of a server.

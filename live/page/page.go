@@ -56,11 +56,12 @@ type Server struct {
 // Options of a [Page].
 type Options struct {
 	Title     string
-	About     string             // which nodes there are
-	Servers   func() []Server    // the table
-	Do        func(string) error // does what a line says, such as "kill 1"
-	Watch     func(on bool)      // makes the processes report what they do
-	Recording *record.Recording  // of what they report
+	About     string                       // which nodes there are
+	Servers   func() []Server              // the table
+	Hint      string                       // lines that a user may write; "": none
+	Do        func(string) (string, error) // does what a line says, such as "kill 1"; it returns what to say of it
+	Watch     func(on bool)                // makes the processes report what they do
+	Recording *record.Recording            // of what they report
 }
 
 // A Page is a server of the page.
@@ -104,7 +105,7 @@ func (p *Page) build() error {
 		err = errors.Join(err, readErr)
 		return string(b)
 	}
-	fill := strings.NewReplacer("{{title}}", html.EscapeString(p.opts.Title), "{{about}}", html.EscapeString(p.opts.About))
+	fill := strings.NewReplacer("{{title}}", html.EscapeString(p.opts.Title), "{{about}}", html.EscapeString(p.opts.About), "{{hint}}", html.EscapeString(p.opts.Hint))
 	p.files = map[string]file{
 		"/":         {"text/html; charset=utf-8", fill.Replace(text("live.html"))},
 		"/live.css": {"text/css; charset=utf-8", style + text("live.css")},
@@ -187,12 +188,16 @@ func (p *Page) withKey(next http.HandlerFunc) http.HandlerFunc {
 // do does what a line says.
 func (p *Page) do(w http.ResponseWriter, r *http.Request) {
 	line, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxLine))
+	text := ""
 	if err == nil {
-		err = p.opts.Do(strings.TrimSpace(string(line)))
+		text, err = p.opts.Do(strings.TrimSpace(string(line)))
 	}
 	if err != nil {
 		http.Error(w, strings.TrimPrefix(err.Error(), "live: "), http.StatusUnprocessableEntity)
+		return
 	}
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	_, _ = io.WriteString(w, text)
 }
 
 // state answers with the table, and with the run if the page does not have it yet.

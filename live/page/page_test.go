@@ -23,11 +23,11 @@ func newPage(t *testing.T) (p *Page, done *[]string, watched *[]bool) {
 			return []Server{{Name: "n1", Process: "up", Cells: []control.Cell{{Name: "term", Value: "1"}}, Cut: []int{}, Slow: []int{}}}
 		},
 		Watch: func(on bool) { *watched = append(*watched, on) },
-		Do: func(line string) error {
+		Do: func(line string) (string, error) {
 			if *done = append(*done, line); line == "dance" {
-				return errors.New("live: there is no command \"dance\"")
+				return "", errors.New("live: there is no command \"dance\"")
 			}
-			return nil
+			return "fine", nil
 		},
 	})
 	require.NoError(t, err)
@@ -74,7 +74,7 @@ func TestOnlyTheOpenPageCanAct(t *testing.T) {
 	require.Empty(t, *watched)
 	require.Equal(t, http.StatusMethodNotAllowed, request(p, "GET", "/do", "", nil).Code)
 
-	require.Equal(t, http.StatusOK, request(p, "POST", "/do", "kill 1", nil).Code)
+	require.Equal(t, "fine", request(p, "POST", "/do", "kill 1", nil).Body.String())
 	require.Equal(t, []string{"kill 1"}, *done)
 	w := request(p, "POST", "/do", "dance", nil)
 	require.Equal(t, http.StatusUnprocessableEntity, w.Code)

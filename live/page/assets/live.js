@@ -15,8 +15,9 @@ async function act(live, line) {
   const status = document.getElementById("status");
   if (line.startsWith("wipe") && !confirm("Delete the disk of this server? What it has promised is lost.")) return;
   try {
-    await ask(live, "do", { method: "POST", body: line });
-    status.textContent = line + ": done";
+    const text = await (await ask(live, "do", { method: "POST", body: line })).text();
+    if (text) document.getElementById("answer").textContent = printable(`${line} → ${text}`);
+    else status.textContent = line + ": done";
     trouble("");
   } catch (error) {
     trouble(`${line}: ${error.message}`);
@@ -111,7 +112,19 @@ function freeze(live, on) {
   live.shown = -1;
 }
 
+/** wireLine lets a user write what the buttons cannot say: "put 1 colour red". */
+function wireLine(live) {
+  const form = document.getElementById("say"), input = document.getElementById("line");
+  form.hidden = !input.dataset.hint;
+  form.addEventListener("submit", (event) => {
+    event.preventDefault();
+    act(live, input.value);
+    input.select();
+  });
+}
+
 const live = { key: location.hash.slice(1), app: null, shape: "", rows: [], links: [], frozen: false, named: false, version: -1, shown: -1, news: "", lost: false };
 live.act = (line) => act(live, line);
 window.live = live; // for tests, and for a curious reader's console
+wireLine(live);
 poll(live);
