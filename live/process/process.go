@@ -101,22 +101,14 @@ func (p *Process) connect() error {
 	if p.Carrier, err = tcp.New(opts); err != nil {
 		return err
 	}
-	p.steps = newSteps(p.Config, func(steps []control.Step) { p.Reports.Say(control.Report{Steps: steps}) })
-	p.Network = labrpc.New(labrpc.Options{Seed: rand.Uint64(), Nodes: p.Nodes, Carrier: p.Carrier, Observe: p.observe})
+	p.steps = newSteps(p.Config, p.Reports.Say)
+	p.Network = labrpc.New(labrpc.Options{Seed: rand.Uint64(), Nodes: p.Nodes, Carrier: p.Carrier, Observe: p.steps.observe})
 	for _, c := range p.Before {
 		if err := p.do(c); err != nil {
 			return err
 		}
 	}
 	return nil
-}
-
-// observe passes on what student code logs, and what it does. It is called with the network's lock held.
-func (p *Process) observe(e labrpc.Event) {
-	p.steps.observe(e)
-	if e.Kind == labrpc.EventLogged {
-		p.Reports.Say(control.Report{Log: fmt.Sprintf("%v: %s", e.Node, e.Value)})
-	}
 }
 
 // statusTime is how often a server reports its status.

@@ -8,18 +8,19 @@ import (
 	"distlabs/live/control"
 )
 
-// steps reports what the nodes of this process do, while somebody watches: a report costs time. What the nodes have noted is kept in any case,
-// for one who begins to watch later.
+// steps reports what student code logs and, while somebody watches, what the nodes do: a report costs time. What the nodes have noted is
+// kept in any case, for one who begins to watch later.
 //
 // Unlike a message and an answer, a report does not wait for the disk: it shows what a node does, and promises nothing.
 type steps struct {
 	inc int
-	say func([]control.Step)
+	say func(control.Report)
 
 	mu      sync.Mutex
 	watched bool
 	kept    []control.Step // the start of each node, then its latest note of each name
 	waiting []control.Step
+	logs    []string
 	wake    chan struct{}
 	dropped int
 }
@@ -27,7 +28,7 @@ type steps struct {
 // maxWaiting is how many steps may wait for the command to read them: the network does not wait.
 const maxWaiting = 1 << 14
 
-func newSteps(config control.Config, say func([]control.Step)) *steps {
+func newSteps(config control.Config, say func(control.Report)) *steps {
 	s := &steps{inc: config.Incarnation, say: say, watched: config.Watched, wake: make(chan struct{}, 1)}
 	go s.run()
 	return s
@@ -44,6 +45,10 @@ func (s *steps) observe(e labrpc.Event) {
 	keep := e.Kind == labrpc.EventStarted || e.Kind == labrpc.EventNoted
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if e.Kind == labrpc.EventLogged && len(s.logs) < maxWaiting {
+		s.logs = append(s.logs, fmt.Sprintf("%v: %s", e.Node, e.Value))
+		s.signal()
+	}
 	if !keep && !s.watched {
 		return
 	}
@@ -79,6 +84,10 @@ func (s *steps) report(steps ...control.Step) {
 		s.dropped = 0
 	}
 	s.waiting = append(s.waiting, steps...)
+	s.signal()
+}
+
+func (s *steps) signal() {
 	select {
 	case s.wake <- struct{}{}:
 	default:
@@ -88,10 +97,15 @@ func (s *steps) report(steps ...control.Step) {
 func (s *steps) run() {
 	for range s.wake {
 		s.mu.Lock()
-		waiting := s.waiting
-		s.waiting = nil
+		waiting, logs := s.waiting, s.logs
+		s.waiting, s.logs = nil, nil
 		s.mu.Unlock()
-		s.say(waiting)
+		for _, text := range logs {
+			s.say(control.Report{Log: text})
+		}
+		if len(waiting) > 0 {
+			s.say(control.Report{Steps: waiting})
+		}
 	}
 }
 
