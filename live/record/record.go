@@ -63,6 +63,20 @@ func (r *Recording) Run(title string) *trace.Run {
 	defer r.mu.Unlock()
 	inOrder(r.steps)
 	r.trim(time.Since(r.began) - r.keep)
+	return r.run(trace.Header{Test: title, Start: r.began})
+}
+
+// latest is the time of the last step. The caller holds r.mu, and has the steps in order.
+func (r *Recording) latest() time.Duration {
+	if len(r.steps) == 0 {
+		return 0
+	}
+	return r.steps[len(r.steps)-1].At
+}
+
+// run makes a run of the steps. The caller holds r.mu, and has them in order.
+func (r *Recording) run(h trace.Header) *trace.Run {
+	h.Nodes = r.nodes
 	var from time.Duration
 	if len(r.steps) > 0 {
 		from = max(0, r.steps[0].At)
@@ -71,7 +85,7 @@ func (r *Recording) Run(title string) *trace.Run {
 	for i := range steps {
 		steps[i].At = max(from, steps[i].At)
 	}
-	return trace.FromSteps(trace.Header{Test: title, Nodes: r.nodes, Start: r.began}, steps)
+	return trace.FromSteps(h, steps)
 }
 
 // inOrder sorts steps by time, and puts a message's arrival after its departure: two processes need not read the clock alike.

@@ -1,11 +1,13 @@
 package record
 
 import (
+	"strconv"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
+	"distlabs/internal/harness/trace"
 	"distlabs/labrpc"
 	"distlabs/live/control"
 )
@@ -64,4 +66,29 @@ func TestForgetsWhatIsOld(t *testing.T) {
 	r.Add(steps(labrpc.Event{Kind: labrpc.EventStarted, Node: 1, Inc: 1}))
 	r.Clear()
 	require.Empty(t, r.Run("").Steps)
+}
+
+// An archive gives any part of a long run back, with what had gone before.
+func TestArchive(t *testing.T) {
+	a := NewArchive(2)
+	a.Add(steps(labrpc.Event{Kind: labrpc.EventStarted, Node: 1, Inc: 1}, labrpc.Event{Kind: labrpc.EventNoted, Node: 1, Inc: 1, Name: "role", Value: "leader"}))
+	var all []control.Step
+	for i := range 3 * segmentSteps {
+		s := control.NewStep(labrpc.Event{Kind: labrpc.EventMarked, Value: strconv.Itoa(i)})
+		s.Event.At = time.Duration(a.Began().Add(time.Duration(i+1) * 10 * time.Millisecond).UnixNano())
+		all = append(all, s)
+	}
+	for len(all) > 0 {
+		n := min(100, len(all))
+		a.Add(all[:n])
+		all = all[n:]
+	}
+	run, err := a.Run(trace.Header{Test: "torture"}, a.Began().Add(60*time.Second), a.Began().Add(60*time.Second+20*time.Millisecond))
+	require.NoError(t, err)
+	var got []string
+	for _, s := range run.Steps {
+		got = append(got, string(s.Kind)+" "+s.Value)
+	}
+	require.Equal(t, []string{"started ", "noted leader", "marked 5999", "marked 6000", "marked 6001"}, got)
+	require.Equal(t, 60*time.Second, run.Steps[2].At)
 }

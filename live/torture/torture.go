@@ -4,6 +4,7 @@ package torture
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -14,8 +15,12 @@ import (
 	"sync"
 	"time"
 
+	"distlabs/internal/harness/report"
+	"distlabs/internal/harness/trace"
+	"distlabs/internal/harness/view"
 	"distlabs/live/cluster"
 	"distlabs/live/control"
+	"distlabs/live/record"
 )
 
 // Options of a run.
@@ -39,7 +44,7 @@ type Report struct {
 	NoLeader  time.Duration   // the longest time without a leader
 	Elections []time.Duration // with Options.Leaders: from each kill to the next leader, as the servers' reports have it
 	Anomalies []string
-	Page      string // the file of a violation's page, or ""
+	Pages     []string // files: what the clients saw that is not linearizable, and what the processes did at the first anomaly
 }
 
 // String says it in a few lines.
@@ -69,6 +74,9 @@ type run struct {
 	events  []control.Event
 	done    bool
 	servers *servers
+	archive *record.Archive
+	clients time.Time    // from which the clients' times count, as nearly as it is known
+	watched []time.Time  // when each of the events came
 	busy    map[int]bool // the slices of time in which some command returned
 	report  Report
 }
@@ -87,6 +95,8 @@ func Run(ctx context.Context, opts Options) (*Report, error) {
 		return nil, err
 	}
 	defer r.cluster.Close()
+	r.archive = record.NewArchive(r.cluster.Nodes())
+	r.cluster.Watch(true)
 	if err := r.cluster.StartAll(); err != nil {
 		return nil, err
 	}
@@ -116,24 +126,35 @@ func Run(ctx context.Context, opts Options) (*Report, error) {
 }
 
 // heard takes the reports of all processes.
-func (r *run) heard(process string, report control.Report) {
+func (r *run) heard(process string, said control.Report) {
+	if len(said.Steps) > 0 {
+		r.archive.Add(said.Steps)
+		return
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	switch {
-	case report.Status != nil:
-		r.servers.heard(process, *report.Status)
-	case report.Op != nil:
-		key := [2]int{int(report.Op.Client), report.Op.Number}
+	case said.Status != nil:
+		r.servers.heard(process, *said.Status)
+	case said.Op != nil:
+		key := [2]int{int(said.Op.Client), said.Op.Number}
 		if _, known := r.ops[key]; !known {
 			r.order = append(r.order, key)
 		}
-		r.ops[key] = *report.Op
-		if report.Op.Returned && report.Op.Err != "timeout" {
+		r.ops[key] = *said.Op
+		at := said.Op.Call
+		if said.Op.Returned {
+			at = said.Op.Return
+		}
+		if began := time.Now().Add(-at); r.clients.IsZero() || began.Before(r.clients) {
+			r.clients = began // a report takes its time, and none takes less than nothing
+		}
+		if said.Op.Returned && said.Op.Err != "timeout" {
 			r.busy[int(time.Since(r.began)/slice)] = true
 		}
-	case report.Watch != nil:
-		r.events = append(r.events, *report.Watch)
-	case report.Done:
+	case said.Watch != nil:
+		r.events, r.watched = append(r.events, *said.Watch), append(r.watched, time.Now())
+	case said.Done:
 		r.done = true
 	}
 }
@@ -345,47 +366,94 @@ func (r *run) judge() (*Report, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	slices.Sort(r.report.Elections)
-	report := &r.report
+	result := &r.report
 	var ops []control.Operation
 	for _, key := range r.order {
 		op := r.ops[key]
 		ops = append(ops, op)
-		report.Commands++
+		result.Commands++
 		if !unknown(op) {
-			report.Answered++
+			result.Answered++
 		}
 	}
-	report.Events = len(r.events)
+	result.Events = len(r.events)
 	total := int(r.opts.Duration / slice)
 	for i := range total {
 		if r.busy[i] {
-			report.Available += 1 / float64(total)
+			result.Available += 1 / float64(total)
 		}
 	}
-	report.Anomalies = append(report.Anomalies, r.servers.anomalies...)
+	result.Anomalies = append(result.Anomalies, r.servers.anomalies...)
 	if !r.done {
-		report.Anomalies = append(report.Anomalies, fmt.Sprintf("%v after all servers were up and connected, a command had not returned (rule 22)", calmTime))
+		result.Anomalies = append(result.Anomalies, fmt.Sprintf("%v after all servers were up and connected, a command had not returned (rule 22)", calmTime))
 	}
 	if quiet := longestQuiet(r.busy, total); quiet < sessionTTL/2 {
 		for _, op := range ops {
 			if op.Err == "ErrExpired" {
-				report.Anomalies = append(report.Anomalies, fmt.Sprintf("the session of n%d expired at %v, although its TTL is %v and some command returned in every %v (rule 27)", op.Client, op.Return, sessionTTL, quiet+slice))
+				result.Anomalies = append(result.Anomalies, fmt.Sprintf("the session of n%d expired at %v, although its TTL is %v and some command returned in every %v (rule 27)", op.Client, op.Return, sessionTTL, quiet+slice))
 			}
 		}
 	}
-	report.Anomalies = append(report.Anomalies, checkWatch(ops, r.events)...)
-	anomaly, page, err := checkHistory(ops)
+	var at time.Time // of the first anomaly that has a time
+	seen := func(when time.Time) {
+		if at.IsZero() || when.Before(at) {
+			at = when
+		}
+	}
+	if !r.servers.first.IsZero() {
+		seen(r.servers.first)
+	}
+	missed, first := checkWatch(ops, r.events)
+	result.Anomalies = append(result.Anomalies, missed...)
+	if len(missed) > 0 && first < len(r.watched) {
+		seen(r.watched[first])
+	}
+	anomaly, page, wrong, err := checkHistory(ops)
 	if err != nil {
 		return nil, err
 	}
 	if anomaly != "" {
-		report.Anomalies = append(report.Anomalies, anomaly)
-		report.Page = filepath.Join(r.opts.Cluster.Dir, "violation.html")
-		if err := writePage(report.Page, page); err != nil {
+		result.Anomalies = append(result.Anomalies, anomaly)
+		seen(r.clients.Add(wrong.Return))
+		if err := result.add(filepath.Join(r.opts.Cluster.Dir, "violation.html"), page); err != nil {
 			return nil, err
 		}
 	}
-	return report, nil
+	if !at.IsZero() {
+		page := func(w io.Writer) error { return r.draw(w, at, result.Anomalies[0]) }
+		if err := result.add(filepath.Join(r.opts.Cluster.Dir, "run.html"), page); err != nil {
+			return nil, err
+		}
+	}
+	return result, nil
+}
+
+// What the page of a run shows: so long before the first anomaly, and after it.
+const (
+	shownBefore = 8 * time.Second
+	shownAfter  = time.Second
+)
+
+// draw writes the run's page: what the processes did when the first anomaly was seen.
+func (r *run) draw(w io.Writer, at time.Time, what string) error {
+	failure, err := json.Marshal(report.Failure{Test: "torture", What: what, Seed: r.opts.Seed})
+	if err != nil {
+		return err
+	}
+	h := trace.Header{
+		Test: "torture", Seed: r.opts.Seed, Start: r.archive.Began(), Failure: failure, Violation: &trace.Violation{At: at.Sub(r.archive.Began())},
+	}
+	run, err := r.archive.Run(h, at.Add(-shownBefore), at.Add(shownAfter))
+	if err != nil {
+		return err
+	}
+	return view.HTML(w, run, view.Options{Title: fmt.Sprintf("Torture of lab 05, --seed %d", r.opts.Seed)})
+}
+
+// add writes a page.
+func (r *Report) add(name string, page func(io.Writer) error) error {
+	r.Pages = append(r.Pages, name)
+	return writePage(name, page)
 }
 
 // longestQuiet is the longest time in which no command returned.
