@@ -131,7 +131,11 @@ const maxAnomalies = 5
 // which event showed the first one: as many as there are, if none did.
 func checkWatch(ops []control.Operation, events []control.Event) (anomalies []string, first int) {
 	first = len(events)
+	current := first
 	add := func(format string, args ...any) {
+		if len(anomalies) == 0 {
+			first = current
+		}
 		if len(anomalies) < maxAnomalies {
 			anomalies = append(anomalies, fmt.Sprintf(format, args...))
 		}
@@ -148,9 +152,7 @@ func checkWatch(ops []control.Operation, events []control.Event) (anomalies []st
 	}
 	seen := map[string]int{}
 	for i, e := range events {
-		if len(anomalies) > 0 {
-			first = min(first, i-1)
-		}
+		current = i
 		if e.Ended != "" {
 			add("the watch ended: %s (rule 25)", e.Ended)
 			break
@@ -177,6 +179,7 @@ func checkWatch(ops []control.Operation, events []control.Event) (anomalies []st
 	if len(anomalies) > 0 {
 		return anomalies, first
 	}
+	current = len(events)
 	if reached := len(events); reached < last {
 		add("the watch reported the changes up to revision %d, but a client was told of revision %d (rule 25)", reached, last)
 		return anomalies, first
