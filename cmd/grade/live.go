@@ -31,6 +31,7 @@ type liveFlags struct {
 	bench      time.Duration
 	seed       uint64
 	policy     string
+	prepare    string
 }
 
 // A liveLab is a lab, or a part of one, that can run as processes.
@@ -104,7 +105,8 @@ cut off, and every answer is checked as the lab's tests check it.`,
 	flags.Uint64Var(&f.seed, "seed", 0, "of --torture: what is done when follows from it")
 	flags.StringVar(&f.policy, "policy", "CP", "of 6E: CP or AP")
 	cmd.MarkFlagsMutuallyExclusive("solution", "submission")
-	cmd.MarkFlagsMutuallyExclusive("torture", "bench")
+	flags.StringVar(&f.prepare, "prepare", "", "start nothing: write into this `folder` what the containers of deploy/compose.yaml need")
+	cmd.MarkFlagsMutuallyExclusive("torture", "bench", "prepare")
 	return cmd
 }
 
@@ -120,8 +122,8 @@ func (f liveFlags) run(cmd *cobra.Command, args []string) error {
 	if err != nil {
 		return usage(err)
 	}
-	if !l.etcd && (f.torture > 0 || f.bench > 0) {
-		return usage(fmt.Errorf("--torture and --bench need lab 05, not %q", args[0]))
+	if !l.etcd && (f.torture > 0 || f.bench > 0 || f.prepare != "") {
+		return usage(fmt.Errorf("--torture, --bench and --prepare need lab 05, not %q", args[0]))
 	}
 	if f.policy != "CP" && f.policy != "AP" {
 		return usage(fmt.Errorf("--policy is %q, want CP or AP", f.policy))
@@ -136,6 +138,11 @@ func (f liveFlags) run(cmd *cobra.Command, args []string) error {
 	if !l.etcd {
 		dir = filepath.Join(dir, l.id)
 	}
+	if f.prepare != "" {
+		if dir, err = filepath.Abs(f.prepare); err != nil {
+			return err
+		}
+	}
 	command, program := filepath.Join(dir, "bin", "command"), filepath.Join(dir, "bin", "server")
 	if err := f.build(cmd.Context(), c, selected, l.program, program); err != nil {
 		return err
@@ -146,7 +153,7 @@ func (f liveFlags) run(cmd *cobra.Command, args []string) error {
 	return become(command, []string{
 		"--lab", l.id, "--policy", f.policy, "--dir", dir, "--program", program, "--host", f.host, "--nodes", strconv.Itoa(f.nodes),
 		"--port", strconv.Itoa(f.port), "--fresh=" + strconv.FormatBool(f.fresh),
-		"--torture", f.torture.String(), "--bench", f.bench.String(), "--seed", strconv.FormatUint(f.seed, 10),
+		"--prepare=" + strconv.FormatBool(f.prepare != ""), "--torture", f.torture.String(), "--bench", f.bench.String(), "--seed", strconv.FormatUint(f.seed, 10),
 	})
 }
 

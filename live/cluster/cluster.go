@@ -40,6 +40,11 @@ type Options struct {
 	Report func(process string, r control.Report) // called for every report, one at a time per process; may be nil
 }
 
+const (
+	snapshotEvery = 1000
+	history       = 10_000
+)
+
 // clientsProcess is the name of the process of a load.
 const clientsProcess = "clients"
 
@@ -74,10 +79,10 @@ func New(opts Options) (*Cluster, error) {
 		opts.Host = "127.0.0.1"
 	}
 	if opts.SnapshotEvery == 0 {
-		opts.SnapshotEvery = 1000
+		opts.SnapshotEvery = snapshotEvery
 	}
 	if opts.History == 0 {
-		opts.History = 10_000
+		opts.History = history
 	}
 	if opts.Report == nil {
 		opts.Report = func(string, control.Report) {}

@@ -27,6 +27,7 @@ type flags struct {
 	torture            time.Duration
 	bench              time.Duration
 	seed               uint64
+	prepare            bool
 }
 
 func main() {
@@ -42,6 +43,7 @@ func main() {
 	flag.DurationVar(&f.torture, "torture", 0, "test the store for so long, while its processes are killed")
 	flag.DurationVar(&f.bench, "bench", 0, "measure the store and etcd, for so long each time")
 	flag.Uint64Var(&f.seed, "seed", 0, "what --torture does follows from it; 0: from the time")
+	flag.BoolVar(&f.prepare, "prepare", false, "start nothing: write what containers need, see deploy/compose.yaml")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	err := run(ctx, f)
@@ -53,6 +55,9 @@ func main() {
 }
 
 func run(ctx context.Context, f flags) error {
+	if f.prepare {
+		return prepare(f)
+	}
 	if f.torture > 0 {
 		return runTorture(ctx, f)
 	}
@@ -101,4 +106,18 @@ func show(ctx context.Context, f flags) error {
 	defer cancel()
 	go status.Serve(ctx)
 	return newScreen(l, c, status.URL(), os.Stdin, os.Stdout).run(ctx)
+}
+
+// prepare writes a folder for each of the containers of deploy/compose.yaml.
+func prepare(f flags) error {
+	var places []cluster.Place
+	for i := range f.nodes {
+		host := cluster.Name(i + 1)
+		places = append(places, cluster.Place{Peers: host + ":7400", Clients: host + ":2379", Files: "/files", Data: "/data"})
+	}
+	if err := cluster.Prepare(f.dir, f.program, places); err != nil {
+		return err
+	}
+	fmt.Printf("%d servers are prepared in %s: docker compose --file deploy/compose.yaml up\n", f.nodes, f.dir)
+	return nil
 }

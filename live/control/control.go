@@ -22,6 +22,7 @@ type Config struct {
 
 	Incarnation int  // how often the process has been started, this time included
 	Watched     bool // report steps from the beginning
+	Quiet       bool // report no status: nobody reads it
 
 	// Of a process with a server of the store.
 	Server        labrpc.NodeID // 0: none

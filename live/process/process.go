@@ -121,6 +121,9 @@ func (p *Process) report() {
 	for {
 		select {
 		case <-ticker.C:
+			if p.Quiet {
+				continue
+			}
 			r := p.service.Status()
 			_ = p.Disk.Sync() // a report leaves the process too
 			p.Reports.Say(r)
