@@ -34,7 +34,7 @@ func TestPreparedServers(t *testing.T) {
 		cmd := exec.Command(binary, filepath.Join(own, "config.json"))
 		in, err := cmd.StdinPipe()
 		require.NoError(t, err)
-		cmd.Stderr, cmd.SysProcAttr = os.Stderr, cluster.Attributes()
+		cmd.Stderr = os.Stderr
 		require.NoError(t, cmd.Start())
 		t.Cleanup(func() {
 			in.Close()

@@ -575,7 +575,7 @@ func (c *Cluster) linksOf(do string, link [2]int) []control.Command {
 	return commands
 }
 
-// across tells both ends, and whoever watches.
+// across tells both ends, and reports it if the cluster is watched.
 func (c *Cluster) across(do string, kind labrpc.EventKind, link [2]int) {
 	for _, command := range c.linksOf(do, link) {
 		c.tell(Name(link[0]), command)

@@ -70,7 +70,7 @@ func StepOf(e labrpc.Event) Step {
 	return s
 }
 
-// FromSteps returns the run of steps that several observers recorded, in the order that the caller gives. It numbers them anew.
+// FromSteps returns the run of steps that several observers recorded, in the order that the caller gives. It gives them new numbers.
 func FromSteps(h Header, steps []Step) *Run {
 	run := &Run{Header: h, Steps: steps}
 	for i := range run.Steps {
