@@ -58,6 +58,9 @@ func TestLeadersAreKilled(t *testing.T) {
 	n := len(report.Elections)
 	t.Logf("to the next leader: median %v, 99 of 100 %v, longest %v", report.Elections[n/2], report.Elections[n*99/100], report.Elections[n-1])
 	require.Less(t, report.Elections[n/2], 3*electionTimeout)
+	if n >= 100 { // the nightly run, on a machine that does nothing else
+		require.Less(t, report.Elections[n-1], 3*electionTimeout, "in every one")
+	}
 }
 
 // The mutants that a real machine must show too: each is caught by what its clients see, what a watch reports, or what is on its disks.

@@ -12,6 +12,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"os"
+	"path/filepath"
 	"time"
 
 	"distlabs/labrpc"
@@ -71,6 +72,11 @@ func run(start func(p *Process) (Service, error)) error {
 	if err := p.connect(); err != nil {
 		return err
 	}
+	if folders := p.folders(); len(folders) > 0 {
+		if err := confine(folders...); err != nil {
+			return err
+		}
+	}
 	if p.service, err = start(p); err != nil {
 		return err
 	}
@@ -83,6 +89,14 @@ func run(start func(p *Process) (Service, error)) error {
 	}
 	p.Reports.Say(control.Report{Ready: true})
 	return p.obey(os.Stdin)
+}
+
+// folders are those in which the process writes: none, if it only has clients.
+func (p *Process) folders() []string {
+	if p.Config.Disk == "" {
+		return nil
+	}
+	return []string{filepath.Dir(p.Config.Disk)}
 }
 
 // connect makes the network, its carrier and the disk.
