@@ -91,12 +91,12 @@ func runGenerated(cmd *cobra.Command, c *course.Course, selected []course.Select
 func printGenerated(p *printer, g prove.Generated, verbose bool) {
 	for _, m := range g.Mutants {
 		switch {
-		case verbose && m.Fate == prove.Killed:
+		case verbose && m.Outcome == prove.Killed:
 			p.printf("%s %s:%d %s by %s: %s\n", p.good("killed:"), m.File, m.Line, m.Operator, m.By, oneLine(m.Failure.What))
 			p.printf("    %s\n    %s\n    %s\n", m.Before, arrow(m), m.Failure.Rule)
-		case verbose && m.Fate == prove.NotCompiled:
+		case verbose && m.Outcome == prove.NotCompiled:
 			p.printf("not compiled: %s:%d %s: %s\n", m.File, m.Line, m.Operator, oneLine(m.Wrong))
-		case m.Fate == prove.Survived && m.Equivalent == "":
+		case m.Outcome == prove.Survived && m.Equivalent == "":
 			why := ""
 			if m.Unreached {
 				why = " (no test reaches this line)"
@@ -107,7 +107,7 @@ func printGenerated(p *printer, g prove.Generated, verbose bool) {
 	}
 	for _, m := range g.Wrongly() {
 		what := "does not compile"
-		if m.Fate == prove.Killed {
+		if m.Outcome == prove.Killed {
 			what = "is killed by " + m.By
 		}
 		p.printf("%s %s lists a mutant that %s: remove the entry\n    %s\n", p.bad("not equivalent:"), prove.EquivalentsFile(g.Lab), what, m.Key)

@@ -35,8 +35,8 @@ func TestParseEquivalents(t *testing.T) {
 
 // A lab is proven if each mutant is killed, or listed and alive, and no entry is without a mutant.
 func TestGeneratedIsProven(t *testing.T) {
-	mutant := func(fate Fate, why string) GeneratedMutant {
-		return GeneratedMutant{Mutant: generate.Mutant{Key: "k"}, Fate: fate, Equivalent: why}
+	mutant := func(outcome Outcome, why string) GeneratedMutant {
+		return GeneratedMutant{Mutant: generate.Mutant{Key: "k"}, Outcome: outcome, Equivalent: why}
 	}
 	for _, tc := range []struct {
 		name   string

@@ -33,20 +33,20 @@ type GeneratedRun struct {
 	Seed      uint64
 }
 
-// Fate is what became of a generated mutant.
-type Fate string
+// Outcome is what became of a generated mutant.
+type Outcome string
 
 // The fates.
 const (
-	Killed      Fate = "killed"
-	Survived    Fate = "survived"
-	NotCompiled Fate = "not compiled"
+	Killed      Outcome = "killed"
+	Survived    Outcome = "survived"
+	NotCompiled Outcome = "not compiled"
 )
 
-// GeneratedMutant is one generated mutant and its fate.
+// GeneratedMutant is one generated mutant and its outcome.
 type GeneratedMutant struct {
 	generate.Mutant
-	Fate       Fate
+	Outcome    Outcome
 	Equivalent string         // why no observer can tell it from the reference; "" unless equivalent.yaml says so
 	By         string         // the test that killed it
 	Failure    report.Failure // what that test said
@@ -62,11 +62,11 @@ type Generated struct {
 	Unknown []Equivalent      // entries of equivalent.yaml that are about no mutant
 }
 
-// Count returns how many mutants have a fate, without those that are listed as equivalent.
-func (g Generated) Count(fate Fate) int {
+// Count returns how many mutants have an outcome, without those that are listed as equivalent.
+func (g Generated) Count(outcome Outcome) int {
 	n := 0
 	for _, m := range g.Mutants {
-		if m.Fate == fate && m.Equivalent == "" {
+		if m.Outcome == outcome && m.Equivalent == "" {
 			n++
 		}
 	}
@@ -76,7 +76,7 @@ func (g Generated) Count(fate Fate) int {
 // Wrongly lists the mutants that are listed as equivalent and do not survive.
 func (g Generated) Wrongly() (list []GeneratedMutant) {
 	for _, m := range g.Mutants {
-		if m.Equivalent != "" && m.Fate != Survived {
+		if m.Equivalent != "" && m.Outcome != Survived {
 			list = append(list, m)
 		}
 	}
@@ -113,9 +113,9 @@ func (p *Prover) RunGenerated(ctx context.Context, lab course.Lab, run Generated
 	var sound []generate.Mutant
 	var at []int // of each of sound, its index in out.Mutants
 	for i, wrong := range reference.Compiles(chosen) {
-		m := GeneratedMutant{Mutant: chosen[i], Fate: Survived, Equivalent: why[chosen[i].Key], Wrong: wrong}
+		m := GeneratedMutant{Mutant: chosen[i], Outcome: Survived, Equivalent: why[chosen[i].Key], Wrong: wrong}
 		if wrong != "" {
-			m.Fate = NotCompiled
+			m.Outcome = NotCompiled
 		} else {
 			sound, at = append(sound, chosen[i]), append(at, i)
 		}
@@ -133,7 +133,7 @@ func (p *Prover) RunGenerated(ctx context.Context, lab course.Lab, run Generated
 			m := &out.Mutants[at[i]]
 			err := r.run(ctx, i, m)
 			problem := ""
-			if err == nil && m.Fate == Survived && m.Equivalent == "" {
+			if err == nil && m.Outcome == Survived && m.Equivalent == "" {
 				problem = "survived"
 			}
 			p.g.Tell(grade.Progress{Stage: grade.StageMutant, Lab: lab.ID, Mutant: m.Key, Problem: problem, Total: len(sound)})
@@ -265,7 +265,7 @@ func (r *generatedRunner) run(ctx context.Context, i int, m *GeneratedMutant) er
 	if number == 0 {
 		alone, w, err := r.build(ctx, map[string][]byte{m.File: r.reference.Text(m.Mutant)})
 		if refused, ok := errors.AsType[Refused](err); ok {
-			m.Fate, m.Wrong = NotCompiled, string(refused)
+			m.Outcome, m.Wrong = NotCompiled, string(refused)
 			return nil
 		}
 		if err != nil {
@@ -304,7 +304,7 @@ func (m *GeneratedMutant) try(ctx context.Context, runner *grade.Runner, tests [
 			return false, err
 		}
 		if ended.Failure.Kills() {
-			m.Fate, m.By, m.Failure = Killed, ended.Failure.Name, ended.Failure.Failures[0]
+			m.Outcome, m.By, m.Failure = Killed, ended.Failure.Name, ended.Failure.Failures[0]
 			return true, nil
 		}
 		if ended.Failure.Status != report.Fail {
