@@ -64,14 +64,14 @@ func runGenerated(cmd *cobra.Command, c *course.Course, selected []course.Select
 	err := withGrader(cmd, c, jobs, newStatus(cmd.ErrOrStderr(), ofMutants, 0), func(g *grade.Grader) error {
 		for _, s := range selected {
 			one, err := prove.New(g).RunGenerated(cmd.Context(), s.Lab, f.GeneratedRun)
+			all = append(all, one)
 			if err != nil {
 				return err
 			}
-			all = append(all, one)
 		}
 		return nil
 	})
-	if err != nil {
+	if err != nil && cmd.Context().Err() == nil {
 		return err
 	}
 	p := newPrinter(cmd.OutOrStdout())
@@ -81,6 +81,9 @@ func runGenerated(cmd *cobra.Command, c *course.Course, selected []course.Select
 		proven = proven && one.Proven()
 	}
 	printScores(p, all)
+	if err != nil {
+		return err
+	}
 	if !proven {
 		return &exitError{code: exitFailed}
 	}
@@ -91,12 +94,12 @@ func runGenerated(cmd *cobra.Command, c *course.Course, selected []course.Select
 func printGenerated(p *printer, g prove.Generated, verbose bool) {
 	for _, m := range g.Mutants {
 		switch {
-		case verbose && m.Fate == prove.Killed:
+		case verbose && m.Outcome == prove.Killed:
 			p.printf("%s %s:%d %s by %s: %s\n", p.good("killed:"), m.File, m.Line, m.Operator, m.By, oneLine(m.Failure.What))
 			p.printf("    %s\n    %s\n    %s\n", m.Before, arrow(m), m.Failure.Rule)
-		case verbose && m.Fate == prove.NotCompiled:
+		case verbose && m.Outcome == prove.NotCompiled:
 			p.printf("not compiled: %s:%d %s: %s\n", m.File, m.Line, m.Operator, oneLine(m.Wrong))
-		case m.Fate == prove.Survived && m.Equivalent == "":
+		case m.Outcome == prove.Survived && m.Equivalent == "":
 			why := ""
 			if m.Unreached {
 				why = " (no test reaches this line)"
@@ -107,7 +110,7 @@ func printGenerated(p *printer, g prove.Generated, verbose bool) {
 	}
 	for _, m := range g.Wrongly() {
 		what := "does not compile"
-		if m.Fate == prove.Killed {
+		if m.Outcome == prove.Killed {
 			what = "is killed by " + m.By
 		}
 		p.printf("%s %s lists a mutant that %s: remove the entry\n    %s\n", p.bad("not equivalent:"), prove.EquivalentsFile(g.Lab), what, m.Key)
@@ -135,7 +138,7 @@ func arrow(m prove.GeneratedMutant) string {
 
 func counts(p *printer, name string, g prove.Generated) []string {
 	killed, survived, broken := g.Count(prove.Killed), g.Count(prove.Survived), g.Count(prove.NotCompiled)
-	equivalent := len(g.Mutants) - killed - survived - broken
+	equivalent := len(g.Mutants) - killed - survived - broken - g.Count(prove.NotRun)
 	alive := strconv.Itoa(survived)
 	if survived > 0 {
 		alive = p.bad(alive)
@@ -151,8 +154,8 @@ func printScores(p *printer, all []prove.Generated) {
 		k, s := g.Count(prove.Killed), g.Count(prove.Survived)
 		killed, alive = killed+k, alive+s
 		sample := ""
-		if len(g.Mutants) < g.All {
-			sample = fmt.Sprintf(" (%d of the lab's %d mutants were run)", len(g.Mutants), g.All)
+		if ran := len(g.Mutants) - g.Count(prove.NotRun); ran < g.All {
+			sample = fmt.Sprintf(" (%d of the lab's %d mutants were run)", ran, g.All)
 		}
 		p.printf("%s: %s killed%s\n", g.Lab.ID, score(k, s), sample)
 	}

@@ -86,7 +86,7 @@ func TestCited(t *testing.T) {
 	for message, want := range map[string][]int{
 		"at most one leader per term (rule 9; Raft §5.2)":           {9},
 		"a server keeps what it has said (§5.6; rules 1 and 4)":     {1, 4},
-		"what the synod checks (rules 18 to 21)":                    {18, 19, 20, 21},
+		"what the acceptors check (rules 18 to 21)":                 {18, 19, 20, 21},
 		"both (rules 24, 27, 28)":                                   {24, 27, 28},
 		"all (rules 24, 25 and 27; also rule 3)":                    {3, 24, 25, 27},
 		"rule 12: entry k of V(e) counts the events of node k":      {12},

@@ -33,20 +33,21 @@ type GeneratedRun struct {
 	Seed      uint64
 }
 
-// Fate is what became of a generated mutant.
-type Fate string
+// Outcome is what became of a generated mutant.
+type Outcome string
 
 // The fates.
 const (
-	Killed      Fate = "killed"
-	Survived    Fate = "survived"
-	NotCompiled Fate = "not compiled"
+	Killed      Outcome = "killed"
+	Survived    Outcome = "survived"
+	NotCompiled Outcome = "not compiled"
+	NotRun      Outcome = "not run" // the work was interrupted before
 )
 
-// GeneratedMutant is one generated mutant and its fate.
+// GeneratedMutant is one generated mutant and its outcome.
 type GeneratedMutant struct {
 	generate.Mutant
-	Fate       Fate
+	Outcome    Outcome
 	Equivalent string         // why no observer can tell it from the reference; "" unless equivalent.yaml says so
 	By         string         // the test that killed it
 	Failure    report.Failure // what that test said
@@ -62,11 +63,11 @@ type Generated struct {
 	Unknown []Equivalent      // entries of equivalent.yaml that are about no mutant
 }
 
-// Count returns how many mutants have a fate, without those that are listed as equivalent.
-func (g Generated) Count(fate Fate) int {
+// Count returns how many mutants have an outcome, without those that are listed as equivalent.
+func (g Generated) Count(outcome Outcome) int {
 	n := 0
 	for _, m := range g.Mutants {
-		if m.Fate == fate && m.Equivalent == "" {
+		if m.Outcome == outcome && m.Equivalent == "" {
 			n++
 		}
 	}
@@ -76,7 +77,7 @@ func (g Generated) Count(fate Fate) int {
 // Wrongly lists the mutants that are listed as equivalent and do not survive.
 func (g Generated) Wrongly() (list []GeneratedMutant) {
 	for _, m := range g.Mutants {
-		if m.Equivalent != "" && m.Fate != Survived {
+		if m.Equivalent != "" && m.Outcome != Survived && m.Outcome != NotRun {
 			list = append(list, m)
 		}
 	}
@@ -85,11 +86,13 @@ func (g Generated) Wrongly() (list []GeneratedMutant) {
 
 // Proven reports whether every mutant is accounted for: killed, or listed as equivalent and alive.
 func (g Generated) Proven() bool {
-	return g.Count(Survived) == 0 && len(g.Wrongly()) == 0 && len(g.Unknown) == 0
+	ran := !slices.ContainsFunc(g.Mutants, func(m GeneratedMutant) bool { return m.Outcome == NotRun })
+	return ran && g.Count(Survived) == 0 && len(g.Wrongly()) == 0 && len(g.Unknown) == 0
 }
 
 // RunGenerated derives mutants from the reference of one lab and runs its tests on each, until one fails. They are built
-// together and without the race detector; a test that does not reach the place of an edit is not run.
+// together and without the race detector; a test that does not reach the place of an edit is not run. With an error it returns what
+// was found before.
 func (p *Prover) RunGenerated(ctx context.Context, lab course.Lab, run GeneratedRun) (Generated, error) {
 	out := Generated{Lab: lab}
 	reference, err := generate.Load(ctx, p.course().Root, lab.SolutionDir(), lab.Files())
@@ -113,9 +116,9 @@ func (p *Prover) RunGenerated(ctx context.Context, lab course.Lab, run Generated
 	var sound []generate.Mutant
 	var at []int // of each of sound, its index in out.Mutants
 	for i, wrong := range reference.Compiles(chosen) {
-		m := GeneratedMutant{Mutant: chosen[i], Fate: Survived, Equivalent: why[chosen[i].Key], Wrong: wrong}
+		m := GeneratedMutant{Mutant: chosen[i], Outcome: NotRun, Equivalent: why[chosen[i].Key], Wrong: wrong}
 		if wrong != "" {
-			m.Fate = NotCompiled
+			m.Outcome = NotCompiled
 		} else {
 			sound, at = append(sound, chosen[i]), append(at, i)
 		}
@@ -133,8 +136,11 @@ func (p *Prover) RunGenerated(ctx context.Context, lab course.Lab, run Generated
 			m := &out.Mutants[at[i]]
 			err := r.run(ctx, i, m)
 			problem := ""
-			if err == nil && m.Fate == Survived && m.Equivalent == "" {
-				problem = "survived"
+			if err == nil && m.Outcome == NotRun {
+				m.Outcome = Survived
+				if m.Equivalent == "" {
+					problem = "survived"
+				}
 			}
 			p.g.Tell(grade.Progress{Stage: grade.StageMutant, Lab: lab.ID, Mutant: m.Key, Problem: problem, Total: len(sound)})
 			return err
@@ -265,7 +271,7 @@ func (r *generatedRunner) run(ctx context.Context, i int, m *GeneratedMutant) er
 	if number == 0 {
 		alone, w, err := r.build(ctx, map[string][]byte{m.File: r.reference.Text(m.Mutant)})
 		if refused, ok := errors.AsType[Refused](err); ok {
-			m.Fate, m.Wrong = NotCompiled, string(refused)
+			m.Outcome, m.Wrong = NotCompiled, string(refused)
 			return nil
 		}
 		if err != nil {
@@ -304,7 +310,7 @@ func (m *GeneratedMutant) try(ctx context.Context, runner *grade.Runner, tests [
 			return false, err
 		}
 		if ended.Failure.Kills() {
-			m.Fate, m.By, m.Failure = Killed, ended.Failure.Name, ended.Failure.Failures[0]
+			m.Outcome, m.By, m.Failure = Killed, ended.Failure.Name, ended.Failure.Failures[0]
 			return true, nil
 		}
 		if ended.Failure.Status != report.Fail {

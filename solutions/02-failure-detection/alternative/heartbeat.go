@@ -29,8 +29,8 @@ type Heartbeat struct {
 	peers map[labrpc.NodeID]*schedule
 }
 
-// Thump is beat number N, sent N periods after its sender's start.
-type Thump struct{ N int64 }
+// Pulse is beat number N, sent N periods after its sender's start.
+type Pulse struct{ N int64 }
 
 // A schedule is what is known of a peer's beats.
 type schedule struct {
@@ -46,7 +46,7 @@ func NewHeartbeat(node *labrpc.Node, opts HeartbeatOptions) *Heartbeat {
 	for _, peer := range node.Peers() {
 		h.peers[peer] = &schedule{zero: h.start}
 	}
-	labrpc.Receive(node, "thump", func(from labrpc.NodeID, m Thump) {
+	labrpc.Receive(node, "pulse", func(from labrpc.NodeID, m Pulse) {
 		h.mu.Lock()
 		defer h.mu.Unlock()
 		s := h.peers[from]
@@ -76,7 +76,7 @@ func (h *Heartbeat) send() {
 	for n := int64(0); h.node.Context().Err() == nil; n++ {
 		time.Sleep(time.Until(h.start.Add(time.Duration(n) * h.opts.Period)))
 		for _, peer := range h.node.Peers() {
-			labrpc.Send(h.node, peer, "thump", Thump{N: n})
+			labrpc.Send(h.node, peer, "pulse", Pulse{N: n})
 		}
 	}
 }

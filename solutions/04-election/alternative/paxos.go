@@ -21,7 +21,7 @@ type Paxos struct {
 // NewPaxos makes the node an acceptor.
 func NewPaxos(node *labrpc.Node) *Paxos {
 	p := &Paxos{node: node}
-	if _, err := node.Disk().Load("synod", &p.st); err != nil {
+	if _, err := node.Disk().Load("paxos", &p.st); err != nil {
 		return p
 	}
 	labrpc.Handle(node, "Prepare", func(_ labrpc.NodeID, r PrepareRequest) PrepareReply { return p.promise(r) })
@@ -37,7 +37,7 @@ func (p *Paxos) Acceptor() AcceptorState {
 }
 
 func (p *Paxos) keep(st AcceptorState) bool {
-	if p.node.Disk().Save("synod", st) != nil {
+	if p.node.Disk().Save("paxos", st) != nil {
 		return false
 	}
 	p.st = st
