@@ -42,7 +42,7 @@ func TestStoresOfLab06(t *testing.T) {
 		require.NoError(t, err, line)
 		return text
 	}
-	c := startLab(t, programs["eventual"], "")
+	c := startLab(t, programs["consistency"], "")
 	c.Isolate(1)
 	require.Equal(t, "n1: done", ask(c, 1, "put colour red"))
 	ask(c, 1, "add visits 2")
@@ -60,7 +60,7 @@ func TestStoresOfLab06(t *testing.T) {
 	c.Close()
 
 	for policy, answer := range map[string]string{"AP": "n1: 1 items: tea", "CP": ""} {
-		c := startLab(t, programs["basket"], policy)
+		c := startLab(t, programs["consistency"], policy)
 		require.Equal(t, "n1: done", ask(c, 1, "add tea"))
 		c.Isolate(1)
 		text, err := c.Ask(1, "items")
@@ -77,7 +77,7 @@ func TestStoresOfLab06(t *testing.T) {
 func otherPrograms(t *testing.T) map[string]string {
 	t.Helper()
 	programs := map[string]string{}
-	for name, lab := range map[string]string{"election": "04", "eventual": "06", "basket": "06"} {
+	for name, lab := range map[string]string{"election": "04", "consistency": "06"} {
 		programs[name] = filepath.Join(built.dir(t), name)
 		built.build(t, submission.Source{Kind: course.Solution}, lab, name, programs[name])
 	}

@@ -46,7 +46,7 @@ type liveLab struct {
 var liveLabs = map[string][]liveLab{
 	"04-election":    {{part: "4C", id: "4C", program: "election"}},
 	"05-replication": {{id: "05", program: "server", etcd: true}},
-	"06-consistency": {{part: "6C", id: "6C", program: "eventual"}, {part: "6E", id: "6E", program: "basket"}},
+	"06-consistency": {{part: "6C", id: "6C", program: "consistency"}, {part: "6E", id: "6E", program: "consistency"}},
 }
 
 // liveLabOf finds the one that a selection names.

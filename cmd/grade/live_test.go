@@ -25,7 +25,7 @@ func TestWhatRunsLive(t *testing.T) {
 	}{
 		{arg: "05", selected: selection("05-replication", "5A", "5B"), program: "server"},
 		{arg: "04", selected: selection("04-election", "4A", "4B", "4C"), program: "election"},
-		{arg: "6E", selected: selection("06-consistency", "6E"), program: "basket"},
+		{arg: "6E", selected: selection("06-consistency", "6E"), program: "consistency"},
 		{arg: "06", selected: selection("06-consistency", "6A", "6C", "6E"), want: "give 6C or 6E"},
 		{arg: "6A", selected: selection("06-consistency", "6A"), want: "does not run live"},
 		{arg: "4A", selected: selection("04-election", "4A"), want: "does not run live"},

@@ -11,6 +11,7 @@ type lab struct {
 	id        string // what the user gives grade live
 	title     string
 	store     bool       // it has gateways for etcd's clients
+	policy    bool       // it runs under CP or AP
 	questions []question // what its servers can be asked
 }
 
@@ -20,7 +21,7 @@ var labs = []lab{
 	{id: "6C", title: "the eventually consistent store", questions: []question{
 		{"put", []string{"key", "value"}}, {"get", []string{"key"}}, {"delete", []string{"key"}}, {"add", []string{"counter", "2"}}, {"count", []string{"counter"}},
 	}},
-	{id: "6E", title: "CP or AP", questions: []question{{"add", []string{"item"}}, {"items", nil}}},
+	{id: "6E", title: "CP or AP", policy: true, questions: []question{{"add", []string{"item"}}, {"items", nil}}},
 }
 
 func labOf(id string) (lab, error) {

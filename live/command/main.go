@@ -82,6 +82,9 @@ func show(ctx context.Context, f flags) error {
 	if err != nil {
 		return err
 	}
+	if !l.policy {
+		f.policy = ""
+	}
 	var recording *record.Recording
 	c, err := cluster.New(cluster.Options{
 		Dir: f.dir, Program: f.program, Servers: f.nodes, Fresh: f.fresh, Host: f.host, Port: f.port, NoGateways: !l.store, Policy: f.policy,

@@ -30,7 +30,7 @@ type Config struct {
 	SnapshotEvery int
 	History       int
 
-	Policy string // of lab 06's basket: CP or AP
+	Policy string // of lab 06: CP or AP for 6E, "" for 6C
 
 	// Of a process with a gateway.
 	Gateway labrpc.NodeID            // 0: none

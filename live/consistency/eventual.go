@@ -1,4 +1,3 @@
-// Command eventual is one process of grade live 6C: a replica of lab 06's eventually consistent store. It is built with the files of the lab that are to run.
 package main
 
 import (
@@ -7,19 +6,14 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 
 	consistency "distlabs/labs/06-consistency"
 	"distlabs/live/control"
 	"distlabs/live/process"
 )
 
-// gossip is slow enough to see an update travel.
-const gossip = 200 * time.Millisecond
-
-func main() { process.Main(start) }
-
-func start(p *process.Process) (process.Service, error) {
+// startEventual makes the process a replica of the eventually consistent store of 6C.
+func startEventual(p *process.Process) (process.Service, error) {
 	node := p.Network.Start(p.Server)
 	store := consistency.NewEventualStore(node, consistency.EventualOptions{Gossip: gossip})
 	status := func() control.Report {
@@ -35,11 +29,11 @@ func start(p *process.Process) (process.Service, error) {
 		}}
 	}
 	p.Reports.Say(status())
-	return process.Service{Node: node, Status: status, Ask: func(args []string) (string, error) { return ask(store, args) }}, nil
+	return process.Service{Node: node, Status: status, Ask: func(args []string) (string, error) { return askReplica(store, args) }}, nil
 }
 
-// ask does what a user asks of this replica.
-func ask(store *consistency.EventualStore, args []string) (string, error) {
+// askReplica does what a user asks of this replica.
+func askReplica(store *consistency.EventualStore, args []string) (string, error) {
 	switch key := args[1]; args[0] {
 	case "put":
 		return "done", store.Put(key, args[2])

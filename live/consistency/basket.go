@@ -1,4 +1,3 @@
-// Command basket is one process of grade live 6E: a member of lab 06's set of items, under CP or AP. It is built with the files of the lab that are to run.
 package main
 
 import (
@@ -11,14 +10,11 @@ import (
 	"distlabs/live/process"
 )
 
-const (
-	timeout = 3 * time.Second // after which CP refuses
-	gossip  = 200 * time.Millisecond
-)
+// timeout is after what time CP refuses.
+const timeout = 3 * time.Second
 
-func main() { process.Main(start) }
-
-func start(p *process.Process) (process.Service, error) {
+// startBasket makes the process a member that keeps the set of items of 6E.
+func startBasket(p *process.Process) (process.Service, error) {
 	policy := consistency.CP
 	if p.Policy == "AP" {
 		policy = consistency.AP
@@ -29,11 +25,11 @@ func start(p *process.Process) (process.Service, error) {
 		return control.Report{Status: &control.Status{Lost: p.Carrier.Lost(), Problems: p.Network.Misuses()}, Cells: []control.Cell{{Name: "policy", Value: policy.String()}}}
 	}
 	p.Reports.Say(status())
-	return process.Service{Node: node, Status: status, Ask: func(args []string) (string, error) { return ask(basket, args) }}, nil
+	return process.Service{Node: node, Status: status, Ask: func(args []string) (string, error) { return askMember(basket, args) }}, nil
 }
 
-// ask does what a user asks of this member.
-func ask(basket *consistency.Basket, args []string) (string, error) {
+// askMember does what a user asks of this member.
+func askMember(basket *consistency.Basket, args []string) (string, error) {
 	switch args[0] {
 	case "add":
 		return "done", basket.Add(args[1])
