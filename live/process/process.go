@@ -38,7 +38,7 @@ type Process struct {
 type Service struct {
 	Node   *labrpc.Node                        // when it is down, the process ends
 	Status func() control.Report               // how the server is; asked ten times per second
-	Ask    func(args []string) (string, error) // does what a user asks
+	Ask    func(args []string) (string, error) // does what a user asks; only of a process with a disk
 	Run    func()                              // called once, when the process has connections
 	Stop   func()                              // ends a load
 }
@@ -195,5 +195,6 @@ func (p *Process) answer(c control.Command) {
 	} else {
 		a.Text = text
 	}
+	_ = p.Disk.Sync() // an answer leaves the process
 	p.Reports.Say(control.Report{Answer: &a})
 }
