@@ -128,7 +128,7 @@ func (r *Recording) trim(from time.Duration) {
 
 // leave keeps what a step that is forgotten has left. The caller holds r.mu.
 func (r *Recording) leave(s trace.Step) {
-	undoes := func(old trace.Step) bool { return false }
+	var undoes func(old trace.Step) bool
 	switch s.Kind {
 	case labrpc.EventStarted, labrpc.EventCrashed, labrpc.EventPaused, labrpc.EventResumed:
 		// A crash leaves no notes; a pause changes none.
