@@ -166,7 +166,7 @@ func TestOldVotesDoNotCount4C(t *testing.T) {
 		c.start(1, 2)
 		n3 := c.scriptedPeers(3)[0]
 		n3.heartbeat(1, 10) // so that n2 does not have n1's term already when n1 asks for its vote
-		newest := 0 // of the terms in which n1 has been granted a vote
+		newest := 0         // of the terms in which n1 has been granted a vote
 		granted := func(m labrpc.Message) bool {
 			b, ok := m.Body.(VoteReply)
 			return ok && b.Granted && b.Term <= newest
