@@ -19,6 +19,7 @@ import (
 	"distlabs/internal/grading/class"
 	"distlabs/internal/grading/course"
 	"distlabs/internal/grading/grade"
+	"distlabs/internal/grading/gradetest"
 	"distlabs/internal/grading/result"
 )
 
@@ -28,7 +29,7 @@ func TestKilledAtAnyMoment(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	course, handedIn := filepath.Join(dir, "course"), filepath.Join(dir, "handed-in")
-	require.NoError(t, newCourse(course))
+	require.NoError(t, gradetest.NewCourse(course))
 	newClass(t, handedIn)
 	batch := func(out string) *exec.Cmd {
 		tmp := filepath.Join(dir, "tmp")
@@ -147,7 +148,7 @@ func withoutTimes(t *testing.T, run string) map[string]string {
 // be replayed; the secret stays where it was.
 func TestHiddenSeeds(t *testing.T) {
 	dir := t.TempDir()
-	require.NoError(t, newCourse(filepath.Join(dir, "course")))
+	require.NoError(t, gradetest.NewCourse(filepath.Join(dir, "course")))
 	t.Chdir(filepath.Join(dir, "course"))
 	hand(t, "../class/ada/echo.go", "package echo\n\nfunc Echo(s string) string { return s[:min(len(s), 8)] }\n") // "hello 10"
 	hand(t, "../class/bob/echo.go", "package echo\n\n// Another.\nfunc Echo(s string) string { return s[:min(len(s), 8)] }\n")
@@ -234,7 +235,7 @@ func TestClassStatusBeforeTheFirstResult(t *testing.T) {
 // What is kept in memory does not grow with the number of submissions that are done.
 func TestMemoryOfALargeClass(t *testing.T) {
 	dir := t.TempDir()
-	require.NoError(t, newCourse(filepath.Join(dir, "course")))
+	require.NoError(t, gradetest.NewCourse(filepath.Join(dir, "course")))
 	c, err := course.Load(filepath.Join(dir, "course"))
 	require.NoError(t, err)
 	selected, err := c.Select("1B")

@@ -13,6 +13,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"go.yaml.in/yaml/v3"
+
+	"distlabs/internal/grading/gradetest"
 )
 
 // fewer is how many shards the tests have, where the files have more: a shard
@@ -32,7 +34,7 @@ func newCluster(t *testing.T) *cluster {
 		t.Skip("no bash, which the files of deploy/ are for")
 	}
 	c := &cluster{t: t, course: t.TempDir()}
-	require.NoError(t, newCourse(c.course))
+	require.NoError(t, gradetest.NewCourse(c.course))
 	for _, name := range []string{"alice", "bob", "carol"} {
 		require.NoError(t, os.CopyFS(filepath.Join(c.course, "submissions", name), os.DirFS(filepath.Join(c.course, "solutions", "01-echo"))))
 	}

@@ -15,6 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"distlabs/internal/grading/course"
+	"distlabs/internal/grading/gradetest"
 	"distlabs/internal/grading/result"
 )
 
@@ -49,7 +50,7 @@ func TestDocumentedGradeCommands(t *testing.T) {
 	labs, err := course.Load(root)
 	require.NoError(t, err)
 	dir := t.TempDir()
-	require.NoError(t, newCourse(dir))
+	require.NoError(t, gradetest.NewCourse(dir))
 	require.NoError(t, os.CopyFS(filepath.Join(dir, "DIR"), os.DirFS(filepath.Join(dir, "solutions", "01-echo"))))
 	for _, id := range []string{"ada", "grace"} {
 		require.NoError(t, os.CopyFS(filepath.Join(dir, "CLASS", id), os.DirFS(filepath.Join(dir, "solutions", "01-echo"))))

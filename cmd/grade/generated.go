@@ -64,14 +64,14 @@ func runGenerated(cmd *cobra.Command, c *course.Course, selected []course.Select
 	err := withGrader(cmd, c, jobs, newStatus(cmd.ErrOrStderr(), ofMutants, 0), func(g *grade.Grader) error {
 		for _, s := range selected {
 			one, err := prove.New(g).RunGenerated(cmd.Context(), s.Lab, f.GeneratedRun)
+			all = append(all, one)
 			if err != nil {
 				return err
 			}
-			all = append(all, one)
 		}
 		return nil
 	})
-	if err != nil {
+	if err != nil && cmd.Context().Err() == nil {
 		return err
 	}
 	p := newPrinter(cmd.OutOrStdout())
@@ -81,6 +81,9 @@ func runGenerated(cmd *cobra.Command, c *course.Course, selected []course.Select
 		proven = proven && one.Proven()
 	}
 	printScores(p, all)
+	if err != nil {
+		return err
+	}
 	if !proven {
 		return &exitError{code: exitFailed}
 	}
@@ -135,7 +138,7 @@ func arrow(m prove.GeneratedMutant) string {
 
 func counts(p *printer, name string, g prove.Generated) []string {
 	killed, survived, broken := g.Count(prove.Killed), g.Count(prove.Survived), g.Count(prove.NotCompiled)
-	equivalent := len(g.Mutants) - killed - survived - broken
+	equivalent := len(g.Mutants) - killed - survived - broken - g.Count(prove.NotRun)
 	alive := strconv.Itoa(survived)
 	if survived > 0 {
 		alive = p.bad(alive)
@@ -151,8 +154,8 @@ func printScores(p *printer, all []prove.Generated) {
 		k, s := g.Count(prove.Killed), g.Count(prove.Survived)
 		killed, alive = killed+k, alive+s
 		sample := ""
-		if len(g.Mutants) < g.All {
-			sample = fmt.Sprintf(" (%d of the lab's %d mutants were run)", len(g.Mutants), g.All)
+		if ran := len(g.Mutants) - g.Count(prove.NotRun); ran < g.All {
+			sample = fmt.Sprintf(" (%d of the lab's %d mutants were run)", ran, g.All)
 		}
 		p.printf("%s: %s killed%s\n", g.Lab.ID, score(k, s), sample)
 	}

@@ -18,6 +18,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"distlabs/internal/grading/gate"
+	"distlabs/internal/grading/gradetest"
 	"distlabs/internal/grading/result"
 	"distlabs/internal/grading/sandbox"
 	"distlabs/internal/grading/workspace"
@@ -75,7 +76,7 @@ func TestScripts(t *testing.T) {
 		Dir: "testdata/script",
 		Setup: func(env *testscript.Env) error {
 			course := filepath.Join(env.WorkDir, "course")
-			if err := newCourse(course); err != nil {
+			if err := gradetest.NewCourse(course); err != nil {
 				return err
 			}
 			snapshot, err := tree(course)
@@ -188,34 +189,6 @@ func seal(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(err)
 	key := fmt.Appendf(nil, `{"run": "k", "submission": "s", "results": %q}`, result.Sum(text))
 	ts.Check(os.WriteFile(ts.MkAbs(filepath.Join(args[0], "key.json")), key, 0o666))
-}
-
-// newCourse lays out the grader's own course, with the real results channel.
-func newCourse(dir string) error {
-	if err := os.CopyFS(dir, os.DirFS("../../internal/grading/course/testdata/course")); err != nil {
-		return err
-	}
-	channel := filepath.Join(dir, "internal", "harness", "report")
-	if err := os.MkdirAll(channel, 0o777); err != nil {
-		return err
-	}
-	sources, err := filepath.Glob("../../internal/harness/report/*.go")
-	if err != nil {
-		return err
-	}
-	for _, path := range sources {
-		if strings.HasSuffix(path, "_test.go") {
-			continue
-		}
-		text, err := os.ReadFile(path)
-		if err != nil {
-			return err
-		}
-		if err := os.WriteFile(filepath.Join(channel, filepath.Base(path)), text, 0o666); err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 // tree is a checksum of every file below dir.

@@ -145,7 +145,7 @@ func TestPauseIsNotLearnt2D(t *testing.T) {
 
 // A peer may crash after its first beat, when nothing is known of its rhythm yet.
 func TestFirstBeats2D(t *testing.T) {
-	const rule = "while no interval is remembered, Expected ± Expected/4 counts (rule 17)"
+	const rule = "while no interval is remembered, Expected ± Expected/4 counts, or Expected ± MinDeviation if that is more (rule 17)"
 	labtest.Once(t, func(s *labtest.Sim) {
 		h := newHeart(PhiOptions{Window: 50, Expected: period, MinDeviation: 10 * time.Millisecond, MaxPause: 5 * time.Second})
 		if phi := h.after(time.Hour); phi != 0 {
@@ -159,6 +159,10 @@ func TestFirstBeats2D(t *testing.T) {
 		h.phi.Beat(h.last.Add(-period)) // an old beat
 		near(s, ruleValue, h.after(2*period), 0.30103, "%v after the second of two beats, %v apart", 2*period, 2*period)
 		near(s, ruleValue, h.after(2*period+20*time.Millisecond), 1.64302, "two of the least deviations later")
+		unbounded := newHeart(PhiOptions{Window: 50, Expected: period, MinDeviation: period, MaxPause: math.MaxInt64})
+		unbounded.beat(1, time.Hour)
+		near(s, rule, unbounded.after(period), 0.30103, "%v after the first beat: it ends no interval, and MaxPause is the longest time", period)
+		near(s, rule, unbounded.after(2*period), 0.79955, "%v after the first beat: MinDeviation is %v", 2*period, period)
 	})
 }
 

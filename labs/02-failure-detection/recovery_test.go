@@ -136,10 +136,19 @@ func TestManyShortLives2E(t *testing.T) {
 	const lives = 1100 // more than ten bits can count
 	cfg := labtest.Config{Nodes: 3, Link: links2E, Seeds: 1, Limit: time.Hour}
 	labtest.Run(t, cfg, func(s *labtest.Sim) {
+		old := record(s, 2)
 		c := newRecoveries(s)
+		s.Run(5 * period)
 		c.expectRunning()
+		first := len(old.messages())
 		for life := range lives {
 			ids := []labrpc.NodeID{2}
+			if life%256 == 0 && life > 0 { // where eight bits of the number are those of the first life
+				s.Run(3 * period)
+				old.replay(s, first)
+				s.Run(3 * period)
+				c.expectRunning()
+			}
 			if life%20 == 0 {
 				s.Run(3 * period)
 				c.expectRunning()

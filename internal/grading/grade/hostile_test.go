@@ -148,8 +148,7 @@ func newHostile(t *testing.T) *hostile {
 		Heard: filepath.Join(base, "heard"), Binary: map[string]string{}}
 	require.NoError(t, os.Mkdir(h.Outside, 0o777))
 	require.NoError(t, os.WriteFile(filepath.Join(h.Outside, "solution"), []byte("PATH=\n"), 0o644))
-	require.NoError(t, os.CopyFS(filepath.Join(base, "course"), os.DirFS("../course/testdata/course")))
-	copyReport(t, filepath.Join(base, "course", "internal", "harness", "report"))
+	require.NoError(t, gradetest.NewCourse(filepath.Join(base, "course")))
 	for _, a := range attacks {
 		require.NoError(t, os.MkdirAll(h.submission(a), 0o755))
 		if a.name == "symlink" {
@@ -163,20 +162,6 @@ func newHostile(t *testing.T) *hostile {
 	require.NoError(t, os.WriteFile(h.Heard, nil, 0o666))
 	require.NoError(t, os.Chmod(h.Heard, 0o666))
 	return h
-}
-
-// copyReport copies the sources of the results channel, which the tests of the hostile world are built with.
-func copyReport(t *testing.T, to string) {
-	require.NoError(t, os.MkdirAll(to, 0o755))
-	sources, err := filepath.Glob("../../harness/report/*.go")
-	require.NoError(t, err)
-	for _, path := range sources {
-		if !course.IsTest(path) {
-			text, err := os.ReadFile(path)
-			require.NoError(t, err)
-			require.NoError(t, os.WriteFile(filepath.Join(to, filepath.Base(path)), text, 0o644))
-		}
-	}
 }
 
 func (h *hostile) submission(a attack) string { return filepath.Join(h.Base, "submissions", a.name) }

@@ -49,6 +49,8 @@ func TestGeneratedIsProven(t *testing.T) {
 		{"equivalent", Generated{Mutants: []GeneratedMutant{mutant(Survived, "because")}}, true},
 		{"wrongly equivalent", Generated{Mutants: []GeneratedMutant{mutant(Killed, "because")}}, false},
 		{"not to be listed", Generated{Mutants: []GeneratedMutant{mutant(NotCompiled, "because")}}, false},
+		{"interrupted", Generated{Mutants: []GeneratedMutant{mutant(Killed, ""), mutant(NotRun, "")}}, false},
+		{"interrupted before one that is listed", Generated{Mutants: []GeneratedMutant{mutant(NotRun, "because")}}, false},
 		{"an entry about nothing", Generated{Unknown: []Equivalent{{Mutant: "k"}}}, false},
 	} {
 		t.Run(tc.name, func(t *testing.T) { require.Equal(t, tc.proven, tc.of.Proven()) })

@@ -41,6 +41,7 @@ const (
 	Killed      Outcome = "killed"
 	Survived    Outcome = "survived"
 	NotCompiled Outcome = "not compiled"
+	NotRun      Outcome = "not run" // the work was interrupted before
 )
 
 // GeneratedMutant is one generated mutant and its outcome.
@@ -76,7 +77,7 @@ func (g Generated) Count(outcome Outcome) int {
 // Wrongly lists the mutants that are listed as equivalent and do not survive.
 func (g Generated) Wrongly() (list []GeneratedMutant) {
 	for _, m := range g.Mutants {
-		if m.Equivalent != "" && m.Outcome != Survived {
+		if m.Equivalent != "" && m.Outcome != Survived && m.Outcome != NotRun {
 			list = append(list, m)
 		}
 	}
@@ -85,11 +86,13 @@ func (g Generated) Wrongly() (list []GeneratedMutant) {
 
 // Proven reports whether every mutant is accounted for: killed, or listed as equivalent and alive.
 func (g Generated) Proven() bool {
-	return g.Count(Survived) == 0 && len(g.Wrongly()) == 0 && len(g.Unknown) == 0
+	ran := !slices.ContainsFunc(g.Mutants, func(m GeneratedMutant) bool { return m.Outcome == NotRun })
+	return ran && g.Count(Survived) == 0 && len(g.Wrongly()) == 0 && len(g.Unknown) == 0
 }
 
 // RunGenerated derives mutants from the reference of one lab and runs its tests on each, until one fails. They are built
-// together and without the race detector; a test that does not reach the place of an edit is not run.
+// together and without the race detector; a test that does not reach the place of an edit is not run. With an error it returns what
+// was found before.
 func (p *Prover) RunGenerated(ctx context.Context, lab course.Lab, run GeneratedRun) (Generated, error) {
 	out := Generated{Lab: lab}
 	reference, err := generate.Load(ctx, p.course().Root, lab.SolutionDir(), lab.Files())
@@ -113,7 +116,7 @@ func (p *Prover) RunGenerated(ctx context.Context, lab course.Lab, run Generated
 	var sound []generate.Mutant
 	var at []int // of each of sound, its index in out.Mutants
 	for i, wrong := range reference.Compiles(chosen) {
-		m := GeneratedMutant{Mutant: chosen[i], Outcome: Survived, Equivalent: why[chosen[i].Key], Wrong: wrong}
+		m := GeneratedMutant{Mutant: chosen[i], Outcome: NotRun, Equivalent: why[chosen[i].Key], Wrong: wrong}
 		if wrong != "" {
 			m.Outcome = NotCompiled
 		} else {
@@ -133,8 +136,11 @@ func (p *Prover) RunGenerated(ctx context.Context, lab course.Lab, run Generated
 			m := &out.Mutants[at[i]]
 			err := r.run(ctx, i, m)
 			problem := ""
-			if err == nil && m.Outcome == Survived && m.Equivalent == "" {
-				problem = "survived"
+			if err == nil && m.Outcome == NotRun {
+				m.Outcome = Survived
+				if m.Equivalent == "" {
+					problem = "survived"
+				}
 			}
 			p.g.Tell(grade.Progress{Stage: grade.StageMutant, Lab: lab.ID, Mutant: m.Key, Problem: problem, Total: len(sound)})
 			return err

@@ -16,6 +16,7 @@ import (
 	"golang.org/x/term"
 
 	"distlabs/internal/grading/course"
+	"distlabs/internal/grading/gradetest"
 	"distlabs/internal/learning/learn"
 )
 
@@ -93,15 +94,7 @@ func (p *tty) requireRestored() {
 // newBuildable is a course whose tests can be built, with the real results channel.
 func newBuildable(t *testing.T) *course.Course {
 	dir := t.TempDir()
-	require.NoError(t, os.CopyFS(dir, os.DirFS("../../grading/course/testdata/course")))
-	sources, err := filepath.Glob("../../harness/report/*.go")
-	require.NoError(t, err)
-	require.NoError(t, os.MkdirAll(filepath.Join(dir, "internal", "harness", "report"), 0o777))
-	for _, path := range sources {
-		if !strings.HasSuffix(path, "_test.go") {
-			copyText(t, path, filepath.Join(dir, "internal", "harness", "report", filepath.Base(path)))
-		}
-	}
+	require.NoError(t, gradetest.NewCourse(dir))
 	c, err := course.Load(dir)
 	require.NoError(t, err)
 	return c
