@@ -13,6 +13,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/compose-spec/compose-go/v2/loader"
+	"github.com/compose-spec/compose-go/v2/types"
 	"github.com/moby/buildkit/frontend/dockerfile/instructions"
 	"github.com/moby/buildkit/frontend/dockerfile/parser"
 	"github.com/rhysd/actionlint"
@@ -231,5 +233,55 @@ func TestContainerfile(t *testing.T) {
 	}
 	if user == "root" {
 		t.Error("it runs as root")
+	}
+}
+
+// The compose file is valid by the rules of its format's own library: three servers, each with its own files and no other server's, and a client. They
+// have no privileges, and what they publish is for this machine only.
+func TestCompose(t *testing.T) {
+	load := func(text []byte) (*types.Project, error) {
+		return loader.LoadWithContext(t.Context(), types.ConfigDetails{
+			WorkingDir: ".", ConfigFiles: []types.ConfigFile{{Filename: "compose.yaml", Content: text}}, Environment: types.Mapping{"LIVE_USER": "7:7"},
+		}, func(o *loader.Options) { o.Profiles = []string{"*"} })
+	}
+	text := must(os.ReadFile("compose.yaml"))(t)
+	project := must(load(text))(t)
+	if _, err := load(bytes.Replace(text, []byte("stdin_open"), []byte("stdin_opened"), 1)); err == nil {
+		t.Error("an unknown field passes")
+	}
+	published := map[string]bool{}
+	for _, name := range []string{"n1", "n2", "n3", "client"} {
+		s, ok := project.Services[name]
+		if !ok {
+			t.Fatalf("there is no service %s", name)
+		}
+		if !s.ReadOnly || !slices.Equal(s.CapDrop, []string{"ALL"}) || !slices.Contains(s.SecurityOpt, "no-new-privileges:true") || s.Privileged {
+			t.Errorf("%s keeps privileges", name)
+		}
+		for _, p := range s.Ports {
+			if p.HostIP != "127.0.0.1" || p.Target != 2379 || published[p.Published] {
+				t.Errorf("%s publishes %+v", name, p)
+			}
+			published[p.Published] = true
+		}
+		if name == "client" {
+			if !strings.Contains(strings.Join(s.Entrypoint, " "), "n1:2379,n2:2379,n3:2379") || len(s.Volumes) > 0 {
+				t.Errorf("the client: %q, %v", s.Entrypoint, s.Volumes)
+			}
+			continue
+		}
+		if !s.StdinOpen || s.User != "7:7" || s.MemLimit == 0 || s.PidsLimit == 0 || len(s.Ports) != 1 || len(s.Volumes) != 3 {
+			t.Errorf("%s: standard input %v, user %q, memory %d, processes %d, ports %v", name, s.StdinOpen, s.User, s.MemLimit, s.PidsLimit, s.Ports)
+		}
+		for _, v := range s.Volumes {
+			_, source, _ := strings.Cut(v.Source, "/.labs/compose/")
+			want := map[string]string{"/server": "bin/server", "/files": name, "/data": name + "/data"}[v.Target]
+			if source != want || v.ReadOnly != (v.Target != "/data") {
+				t.Errorf("%s: volume %+v", name, v)
+			}
+		}
+		if want := []string{"/server", "/files/config.json"}; !slices.Equal(s.Command, want) {
+			t.Errorf("%s: command %q, want %q", name, s.Command, want)
+		}
 	}
 }

@@ -69,6 +69,22 @@ func (r *run) row(t *testing.T, server string, ok func(words []string) bool) []s
 	}
 }
 
+// line waits for a line that begins so, and returns the rest of it.
+func (r *run) line(t *testing.T, begin string) string {
+	t.Helper()
+	for end := time.After(wait); ; {
+		select {
+		case line, open := <-r.lines:
+			require.True(t, open, "the command ended")
+			if rest, ok := strings.CutPrefix(line, begin); ok {
+				return rest
+			}
+		case <-end:
+			t.Fatalf("no line begins with %q within %v", begin, wait)
+		}
+	}
+}
+
 // pids waits until all servers are known, and returns their processes.
 func (r *run) pids(t *testing.T) []int {
 	t.Helper()
@@ -104,7 +120,9 @@ func zombie(pid int) bool {
 // The words do what they say.
 func TestCommands(t *testing.T) {
 	r := startCommand(t)
+	url := r.line(t, "page: ")
 	r.pids(t)
+	t.Run("page", func(t *testing.T) { watchPage(t, url) })
 	r.do(t, "kill 1")
 	r.row(t, "n1", func(w []string) bool { return w[1] == "down" })
 	r.do(t, "wipe 1")

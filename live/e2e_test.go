@@ -15,8 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"distlabs/internal/grading/course"
-	"distlabs/internal/grading/gate"
-	"distlabs/internal/grading/sandbox"
+	"distlabs/internal/grading/gradetest"
 	"distlabs/internal/grading/submission"
 	"distlabs/internal/grading/workspace"
 	"distlabs/live/cluster"
@@ -30,35 +29,60 @@ const (
 )
 
 func TestMain(m *testing.M) {
-	gate.Serve()
-	sandbox.Serve()
-	code := m.Run()
-	if reference.dir != "" {
-		os.RemoveAll(reference.dir)
-	}
+	code := gradetest.Main(m)
+	built.remove()
 	os.Exit(code)
 }
 
-// reference is the server program with the reference's files, built once.
-var reference struct {
-	once sync.Once
-	dir  string
-	err  error
+// A builder builds programs with the reference's files, each once, in one folder.
+type builder struct {
+	mu     sync.Mutex
+	folder string
+	done   map[string]error
 }
 
+var built builder
+
+func (b *builder) dir(t *testing.T) string {
+	t.Helper()
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.folder == "" {
+		var err error
+		b.folder, err = os.MkdirTemp("", "live-")
+		require.NoError(t, err)
+		b.done = map[string]error{}
+	}
+	return b.folder
+}
+
+func (b *builder) remove() {
+	if b.folder != "" {
+		os.RemoveAll(b.folder)
+	}
+}
+
+// build builds a program, unless it is there.
+func (b *builder) build(t *testing.T, src submission.Source, lab, program, binary string) {
+	t.Helper()
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if _, known := b.done[binary]; !known {
+		b.done[binary] = build(t.Context(), src, lab, program, binary)
+	}
+	require.NoError(t, b.done[binary])
+}
+
+// program is the server of lab 05.
 func program(t *testing.T) string {
 	t.Helper()
-	reference.once.Do(func() {
-		if reference.dir, reference.err = os.MkdirTemp("", "live-"); reference.err == nil {
-			reference.err = build(t.Context(), submission.Source{Kind: course.Solution}, filepath.Join(reference.dir, "server"))
-		}
-	})
-	require.NoError(t, reference.err)
-	return filepath.Join(reference.dir, "server")
+	binary := filepath.Join(built.dir(t), "server")
+	built.build(t, submission.Source{Kind: course.Solution}, "05", "server", binary)
+	return binary
 }
 
-// build builds the server program with a source's files of lab 05.
-func build(ctx context.Context, src submission.Source, binary string) error {
+// build builds a program with a source's files of a lab.
+func build(ctx context.Context, src submission.Source, number, program, binary string) error {
 	root, err := course.Root("..")
 	if err != nil {
 		return err
@@ -67,7 +91,7 @@ func build(ctx context.Context, src submission.Source, binary string) error {
 	if err != nil {
 		return err
 	}
-	selected, err := c.Select("05")
+	selected, err := c.Select(number)
 	if err != nil {
 		return err
 	}
@@ -81,7 +105,7 @@ func build(ctx context.Context, src submission.Source, binary string) error {
 		return err
 	}
 	lab := w.Lab(selected[0].Lab.ID)
-	if err := w.BuildProgram(ctx, lab, "live", "server", binary); err != nil {
+	if err := w.BuildProgram(ctx, lab, "live", program, binary); err != nil {
 		return err
 	}
 	if lab.Refused != "" {

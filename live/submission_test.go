@@ -33,7 +33,7 @@ func TestRefusesSubmissions(t *testing.T) {
 			files.Text["store.go"] = []byte(row.change(string(files.Text["store.go"])))
 			src := submission.Source{Kind: course.Submission, Held: submission.Held{lab.ID: files}}
 			binary := filepath.Join(t.TempDir(), "server")
-			require.ErrorContains(t, build(t.Context(), src, binary), row.want)
+			require.ErrorContains(t, build(t.Context(), src, "05", "server", binary), row.want)
 			require.NoFileExists(t, binary)
 		})
 	}

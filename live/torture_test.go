@@ -58,6 +58,9 @@ func TestLeadersAreKilled(t *testing.T) {
 	n := len(report.Elections)
 	t.Logf("to the next leader: median %v, 99 of 100 %v, longest %v", report.Elections[n/2], report.Elections[n*99/100], report.Elections[n-1])
 	require.Less(t, report.Elections[n/2], 3*electionTimeout)
+	if n >= 100 { // the nightly run, on a machine that does nothing else
+		require.Less(t, report.Elections[n-1], 3*electionTimeout, "in every one")
+	}
 }
 
 // The mutants that a real machine must show too: each is caught by what its clients see, what a watch reports, or what is on its disks.
@@ -80,7 +83,7 @@ func TestMutantsAreCaughtLive(t *testing.T) {
 				src, err := m.Source(c)
 				require.NoError(t, err)
 				binary := filepath.Join(t.TempDir(), "server")
-				require.NoError(t, build(t.Context(), src, binary))
+				require.NoError(t, build(t.Context(), src, "05", "server", binary))
 				for seed := uint64(1); seed <= 3; seed++ {
 					if len(torment(t, binary, 25*time.Second, seed).Anomalies) > 0 {
 						return

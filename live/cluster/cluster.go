@@ -8,11 +8,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"net"
 	"os"
 	"path/filepath"
-	"slices"
-	"strconv"
 	"sync"
 	"time"
 
@@ -30,12 +27,20 @@ type Options struct {
 	Host    string // where the processes listen; "" means 127.0.0.1
 	Port    int    // where etcd's clients find the first server, the second ten further, and so on; 0: anywhere
 
+	NoGateways bool   // only servers: the program is not lab 05's
+	Policy     string // see control.Config
+
 	Clients       int // how many nodes there are for a load, in a process of their own
 	SnapshotEvery int // 0 means 1000
 	History       int // 0 means 10000
 
 	Report func(process string, r control.Report) // called for every report, one at a time per process; may be nil
 }
+
+const (
+	snapshotEvery = 1000
+	history       = 10_000
+)
 
 // clientsProcess is the name of the process of a load.
 const clientsProcess = "clients"
@@ -50,9 +55,15 @@ type Cluster struct {
 
 	mu      sync.Mutex
 	running map[string]*process
-	cuts    [][2]int // pairs of servers, the lower first
+	starts  map[string]int // of each process so far
+	watched bool
+	cuts    [][2]int // one-way links between servers
 	slow    map[[2]int]time.Duration
 	status  map[string]control.Status
+	cells   map[string][]control.Cell
+	heardAt map[string]time.Time
+	asked   uint64
+	answers map[uint64]chan control.Answer // of the questions that wait
 	closed  bool
 }
 
@@ -65,10 +76,10 @@ func New(opts Options) (*Cluster, error) {
 		opts.Host = "127.0.0.1"
 	}
 	if opts.SnapshotEvery == 0 {
-		opts.SnapshotEvery = 1000
+		opts.SnapshotEvery = snapshotEvery
 	}
 	if opts.History == 0 {
-		opts.History = 10_000
+		opts.History = history
 	}
 	if opts.Report == nil {
 		opts.Report = func(string, control.Report) {}
@@ -80,139 +91,13 @@ func New(opts Options) (*Cluster, error) {
 	sum := sha256.Sum256(program)
 	c := &Cluster{
 		opts: opts, version: hex.EncodeToString(sum[:]), processes: map[string]tcp.Process{}, clients: map[labrpc.NodeID]string{},
-		running: map[string]*process{}, slow: map[[2]int]time.Duration{}, status: map[string]control.Status{},
+		running: map[string]*process{}, starts: map[string]int{}, slow: map[[2]int]time.Duration{}, status: map[string]control.Status{}, cells: map[string][]control.Cell{}, heardAt: map[string]time.Time{}, answers: map[uint64]chan control.Answer{},
 	}
 	if err := c.lay(); err != nil {
 		return nil, err
 	}
 	c.starter = newStarter()
 	return c, nil
-}
-
-// lay makes the folder, the keys and the addresses.
-func (c *Cluster) lay() error {
-	if c.opts.Fresh {
-		for i := range 9 {
-			if err := os.RemoveAll(filepath.Join(c.opts.Dir, Name(i+1))); err != nil {
-				return fmt.Errorf("live: %w", err)
-			}
-		}
-	}
-	if err := os.MkdirAll(c.opts.Dir, 0o777); err != nil {
-		return fmt.Errorf("live: %w", err)
-	}
-	if err := c.checkSize(); err != nil {
-		return err
-	}
-	names := []string{clientsProcess}
-	for i := range c.opts.Servers {
-		names = append(names, Name(i+1))
-	}
-	if err := tcp.MakeKeys(filepath.Join(c.opts.Dir, "keys"), names); err != nil {
-		return err
-	}
-	return c.addresses()
-}
-
-// checkSize refuses data of a cluster of another size: the servers would not agree on what a majority is.
-func (c *Cluster) checkSize() error {
-	file := filepath.Join(c.opts.Dir, "servers")
-	text, err := os.ReadFile(file)
-	if _, old := os.Stat(filepath.Join(c.opts.Dir, Name(1))); err == nil && old == nil {
-		if kept := string(text); kept != strconv.Itoa(c.opts.Servers) {
-			return fmt.Errorf("live: the data under %s are those of %s servers: give --nodes %s, or --fresh to begin again", c.opts.Dir, kept, kept)
-		}
-	}
-	if err := os.WriteFile(file, []byte(strconv.Itoa(c.opts.Servers)), 0o666); err != nil {
-		return fmt.Errorf("live: %w", err)
-	}
-	return nil
-}
-
-// addresses chooses a port for each listener: all are held until all are chosen, so that no two are the same.
-func (c *Cluster) addresses() error {
-	var held []net.Listener
-	defer func() {
-		for _, l := range held {
-			l.Close()
-		}
-	}()
-	listen := func(port int) (string, error) {
-		l, err := net.Listen("tcp", net.JoinHostPort(c.opts.Host, strconv.Itoa(port)))
-		if err != nil {
-			return "", fmt.Errorf("live: %w", err)
-		}
-		held = append(held, l)
-		return l.Addr().String(), nil
-	}
-	n := c.opts.Servers
-	for i := 1; i <= n; i++ {
-		address, err := listen(0)
-		if err != nil {
-			return err
-		}
-		c.processes[Name(i)] = tcp.Process{Address: address, Nodes: []labrpc.NodeID{labrpc.NodeID(i), labrpc.NodeID(n + i)}}
-		port := 0
-		if c.opts.Port > 0 {
-			port = c.opts.Port + 10*(i-1)
-		}
-		if address, err = listen(port); err != nil {
-			return err
-		}
-		c.clients[labrpc.NodeID(n+i)] = address
-	}
-	if c.opts.Clients > 0 {
-		address, err := listen(0)
-		if err != nil {
-			return err
-		}
-		p := tcp.Process{Address: address}
-		for k := range c.opts.Clients {
-			p.Nodes = append(p.Nodes, labrpc.NodeID(2*n+1+k))
-		}
-		c.processes[clientsProcess] = p
-	}
-	return nil
-}
-
-// Name is the name of a server's process.
-func Name(server int) string { return fmt.Sprintf("n%d", server) }
-
-// Servers returns how many servers there are.
-func (c *Cluster) Servers() int { return c.opts.Servers }
-
-// Endpoints returns where etcd's clients find the gateways, in the order of the servers.
-func (c *Cluster) Endpoints() []string {
-	var list []string
-	for i := 1; i <= c.opts.Servers; i++ {
-		list = append(list, c.clients[labrpc.NodeID(c.opts.Servers+i)])
-	}
-	return list
-}
-
-// config is what a process is told at its start. The caller holds c.mu.
-func (c *Cluster) config(name string) control.Config {
-	config := control.Config{
-		Process: name, Version: c.version, Keys: filepath.Join(c.opts.Dir, "keys"), Processes: c.processes,
-		Nodes: 2*c.opts.Servers + c.opts.Clients,
-	}
-	for i := 1; i <= c.opts.Servers; i++ {
-		config.Servers = append(config.Servers, labrpc.NodeID(i))
-	}
-	for _, pair := range c.cuts {
-		config.Before = append(config.Before, c.acrossOf(control.Cut, pair)...)
-	}
-	for link, by := range c.slow {
-		config.Before = append(config.Before, control.Command{Do: control.Slow, From: labrpc.NodeID(link[0]), To: labrpc.NodeID(link[1]), By: by})
-	}
-	if name != clientsProcess {
-		server := c.processes[name].Nodes[0]
-		config.Server, config.Gateway = server, c.processes[name].Nodes[1]
-		config.Disk, config.Mirror = filepath.Join(c.opts.Dir, name, "disk.db"), filepath.Join(c.opts.Dir, name, "mirror")
-		config.Clients = c.clients
-		config.SnapshotEvery, config.History = c.opts.SnapshotEvery, c.opts.History
-	}
-	return config
 }
 
 // StartAll starts all servers and waits until they serve.
@@ -258,6 +143,7 @@ func (c *Cluster) start(name string, load *control.Load) error {
 		c.mu.Unlock()
 		return fmt.Errorf("live: %s runs already", name)
 	}
+	c.starts[name]++
 	config := c.config(name)
 	config.Load = load
 	p, err := c.launch(name, config)
@@ -293,15 +179,26 @@ func (c *Cluster) launch(name string, config control.Config) (*process, error) {
 	if err := os.WriteFile(file, text, 0o600); err != nil {
 		return nil, fmt.Errorf("live: %w", err)
 	}
-	return c.starter.start(name, c.opts.Program, file, dir, c.heard)
+	return c.starter.start(name, c.opts.Program, file, dir, c.heard, c.ended)
 }
 
 // heard takes a report of a process.
 func (c *Cluster) heard(name string, r control.Report) {
+	c.mu.Lock()
 	if r.Status != nil {
-		c.mu.Lock()
-		c.status[name] = *r.Status
-		c.mu.Unlock()
+		c.status[name], c.heardAt[name] = *r.Status, time.Now()
+	}
+	if r.Cells != nil {
+		c.cells[name] = r.Cells
+	}
+	var waiting chan control.Answer
+	if r.Answer != nil {
+		waiting = c.answers[r.Answer.Number]
+		delete(c.answers, r.Answer.Number)
+	}
+	c.mu.Unlock()
+	if waiting != nil {
+		waiting <- *r.Answer
 	}
 	c.opts.Report(name, r)
 }
@@ -314,6 +211,7 @@ func (c *Cluster) gone(p *process) {
 		delete(c.running, p.name)
 	}
 	delete(c.status, p.name)
+	delete(c.cells, p.name)
 }
 
 // Kill ends a server as kill -9 does. A server that does not run stays so.
@@ -342,7 +240,20 @@ func (c *Cluster) signal(server int, pause bool) error {
 	if p == nil {
 		return fmt.Errorf("live: %s does not run", Name(server))
 	}
-	return p.pause(pause)
+	if err := p.pause(pause); err != nil {
+		return err
+	}
+	c.mu.Lock()
+	watched, inc := c.watched, c.starts[p.name]
+	c.mu.Unlock()
+	if watched {
+		kind := labrpc.EventResumed
+		if pause {
+			kind = labrpc.EventPaused
+		}
+		c.report(p.name, c.stepsOf(p.name, labrpc.Event{Kind: kind, Inc: inc})...)
+	}
+	return nil
 }
 
 // Wipe deletes the disk of a server that does not run.
@@ -355,67 +266,6 @@ func (c *Cluster) Wipe(server int) error {
 	return os.RemoveAll(filepath.Join(c.opts.Dir, Name(server)))
 }
 
-// Cut cuts all links between two servers' machines, in both directions, until Heal.
-func (c *Cluster) Cut(a, b int) {
-	pair := [2]int{min(a, b), max(a, b)}
-	c.mu.Lock()
-	known := a == b || slices.Contains(c.cuts, pair)
-	if !known {
-		c.cuts = append(c.cuts, pair)
-	}
-	c.mu.Unlock()
-	if !known {
-		c.across(control.Cut, pair)
-	}
-}
-
-// Isolate cuts a server off from all other servers.
-func (c *Cluster) Isolate(server int) {
-	for other := 1; other <= c.opts.Servers; other++ {
-		c.Cut(server, other)
-	}
-}
-
-// Heal undoes all cuts and makes all links fast.
-func (c *Cluster) Heal() {
-	c.mu.Lock()
-	cuts, slow := c.cuts, c.slow
-	c.cuts, c.slow = nil, map[[2]int]time.Duration{}
-	c.mu.Unlock()
-	for _, pair := range cuts {
-		c.across(control.Heal, pair)
-	}
-	for link := range slow {
-		c.tell(Name(link[0]), control.Command{Do: control.Slow, From: labrpc.NodeID(link[0]), To: labrpc.NodeID(link[1])})
-	}
-}
-
-// Slow makes every message from one server to another arrive later, until Heal.
-func (c *Cluster) Slow(from, to int, by time.Duration) {
-	c.mu.Lock()
-	c.slow[[2]int{from, to}] = by
-	c.mu.Unlock()
-	c.tell(Name(from), control.Command{Do: control.Slow, From: labrpc.NodeID(from), To: labrpc.NodeID(to), By: by})
-}
-
-// acrossOf makes the commands for all links between two machines: each has a server and a gateway.
-func (c *Cluster) acrossOf(do string, pair [2]int) []control.Command {
-	var commands []control.Command
-	for _, a := range c.processes[Name(pair[0])].Nodes {
-		for _, b := range c.processes[Name(pair[1])].Nodes {
-			commands = append(commands, control.Command{Do: do, From: a, To: b})
-		}
-	}
-	return commands
-}
-
-func (c *Cluster) across(do string, pair [2]int) {
-	for _, command := range c.acrossOf(do, pair) {
-		c.tell(Name(pair[0]), command)
-		c.tell(Name(pair[1]), command)
-	}
-}
-
 func (c *Cluster) tell(name string, command control.Command) {
 	c.mu.Lock()
 	p := c.running[name]
@@ -423,67 +273,6 @@ func (c *Cluster) tell(name string, command control.Command) {
 	if p != nil {
 		p.tell(command)
 	}
-}
-
-// A State is what is known of a server's process.
-type State struct {
-	Server  int
-	Up      bool
-	Paused  bool
-	Cut     []int // the servers that it is cut off from
-	Status  control.Status
-	Known   bool // Status is that of the present process
-	PID     int
-	Message string // the last thing that the process said
-}
-
-// States returns the state of every server.
-func (c *Cluster) States() []State {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	var all []State
-	for i := 1; i <= c.opts.Servers; i++ {
-		s := State{Server: i}
-		if p := c.running[Name(i)]; p != nil {
-			s.Up, s.Paused = !p.over(), p.isPaused()
-			s.Message, s.PID = p.lastWords(), p.cmd.Process.Pid
-		}
-		s.Status, s.Known = c.status[Name(i)]
-		s.Known = s.Known && s.Up
-		for _, pair := range c.cuts {
-			switch i {
-			case pair[0]:
-				s.Cut = append(s.Cut, pair[1])
-			case pair[1]:
-				s.Cut = append(s.Cut, pair[0])
-			}
-		}
-		all = append(all, s)
-	}
-	return all
-}
-
-// Leader returns the server that leads in the highest term known, or 0.
-func (c *Cluster) Leader() int {
-	leader, term := 0, 0
-	for _, s := range c.States() {
-		if s.Known && s.Status.Role == "leader" && !s.Paused && s.Status.Term > term {
-			leader, term = s.Server, s.Status.Term
-		}
-	}
-	return leader
-}
-
-// WaitLeader waits for a leader, in a term higher than above.
-func (c *Cluster) WaitLeader(limit time.Duration, above int) (server, term int, ok bool) {
-	for end := time.Now().Add(limit); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
-		for _, s := range c.States() {
-			if s.Known && !s.Paused && s.Status.Role == "leader" && s.Status.Term > above {
-				return s.Server, s.Status.Term, true
-			}
-		}
-	}
-	return 0, 0, false
 }
 
 // Close ends all processes. It may be called twice.

@@ -46,8 +46,8 @@ type process struct {
 	last   string // of what it wrote on its standard error, or logged
 }
 
-// start starts a program. heard is called for each of its reports, one after another.
-func (s *starter) start(name, program, config, dir string, heard func(string, control.Report)) (*process, error) {
+// start starts a program. heard is called for each of its reports, one after another, and ended after the last one.
+func (s *starter) start(name, program, config, dir string, heard func(string, control.Report), ended func(string)) (*process, error) {
 	p := &process{name: name, cmd: exec.Command(program, config), ready: make(chan struct{}), ended: make(chan struct{})}
 	p.cmd.Dir = dir
 	p.cmd.Env = environment(dir)
@@ -67,7 +67,12 @@ func (s *starter) start(name, program, config, dir string, heard func(string, co
 		return nil, fmt.Errorf("live: %s: %w", name, err)
 	}
 	limit(p.cmd.Process.Pid)
-	go p.read(stdout, heard)
+	go func() {
+		defer close(p.ended)
+		p.read(stdout, heard)
+		_ = p.cmd.Wait()
+		ended(name)
+	}()
 	return p, nil
 }
 
@@ -77,7 +82,6 @@ func environment(dir string) []string {
 }
 
 func (p *process) read(stdout io.Reader, heard func(string, control.Report)) {
-	defer close(p.ended)
 	lines := bufio.NewReaderSize(stdout, 64<<10)
 	isReady := false
 	for {
@@ -94,10 +98,9 @@ func (p *process) read(stdout io.Reader, heard func(string, control.Report)) {
 			heard(p.name, r)
 		}
 		if err != nil {
-			break
+			return
 		}
 	}
-	_ = p.cmd.Wait()
 }
 
 // words keeps the last line of what a process says in clear text.

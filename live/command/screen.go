@@ -14,23 +14,28 @@ import (
 	"golang.org/x/term"
 
 	"distlabs/live/cluster"
+	"distlabs/live/control"
+	"distlabs/live/page"
 )
 
 // A screen shows a cluster and takes its user's commands: as single keys in a terminal, as lines elsewhere.
 type screen struct {
+	lab     lab
 	cluster *cluster.Cluster
+	url     string // of the page
 	in      *os.File
 	out     io.Writer
 	raw     bool
 
 	mu      sync.Mutex
 	keys    string // pressed, of a command that is not complete
+	line    string // that is being written, with its colon
 	message string
 	shown   string // the last picture
 }
 
-func newScreen(c *cluster.Cluster, in, out *os.File) *screen {
-	return &screen{cluster: c, in: in, out: out, raw: term.IsTerminal(int(in.Fd())) && term.IsTerminal(int(out.Fd()))}
+func newScreen(l lab, c *cluster.Cluster, url string, in, out *os.File) *screen {
+	return &screen{lab: l, cluster: c, url: url, in: in, out: out, raw: term.IsTerminal(int(in.Fd())) && term.IsTerminal(int(out.Fd()))}
 }
 
 // refresh is how often the table is drawn.
@@ -53,6 +58,9 @@ func (s *screen) run(ctx context.Context) error {
 	} else {
 		go s.readLines(cancel)
 	}
+	if !s.raw {
+		fmt.Fprintf(s.out, "page: %s\n", s.url)
+	}
 	ticker := time.NewTicker(refresh)
 	defer ticker.Stop()
 	for {
@@ -73,13 +81,22 @@ func (s *screen) readLines(quit func()) {
 			quit()
 			return
 		}
-		if err := obey(s.cluster, line); err != nil {
-			s.say(err.Error())
-		}
+		s.obey(line)
 	}
 }
 
-// readKeys obeys keys: a command's letter, and then a digit for each server that it names.
+// obey does what a line says, and says what came of it.
+func (s *screen) obey(line string) {
+	text, err := s.lab.obey(s.cluster, line)
+	if err != nil {
+		text = err.Error()
+	}
+	if text != "" {
+		s.say(text)
+	}
+}
+
+// readKeys obeys keys: a command's letter, and then a digit for each server that it names; or a colon, and then a line.
 func (s *screen) readKeys(quit func()) {
 	const interrupt, end = 3, 4 // what Ctrl-C and Ctrl-D send to a raw terminal
 	one := make([]byte, 1)
@@ -87,12 +104,46 @@ func (s *screen) readKeys(quit func()) {
 		if n, err := s.in.Read(one); n == 0 || err != nil {
 			return
 		}
+		if s.writes(one[0]) {
+			continue
+		}
 		if one[0] == 'q' || one[0] == interrupt || one[0] == end {
 			quit()
 			return
 		}
 		s.press(one[0])
 	}
+}
+
+// writes takes a key of a line that begins with a colon, and reports whether it is one.
+func (s *screen) writes(key byte) bool {
+	const enter, escape, interrupt, backspace, del = 13, 27, 3, 8, 127
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.line == "" {
+		if key != ':' {
+			return false
+		}
+		s.keys = ""
+	}
+	switch key {
+	case interrupt:
+		s.line = ""
+		return false
+	case escape:
+		s.line = ""
+	case backspace, del:
+		s.line = s.line[:len(s.line)-1]
+	case enter:
+		go s.obey(s.line[1:])
+		s.line = ""
+	default:
+		if key >= ' ' {
+			s.line += string(key)
+		}
+	}
+	s.message = s.line
+	return true
 }
 
 func (s *screen) press(key byte) {
@@ -150,26 +201,63 @@ func (s *screen) footer() string {
 	for _, w := range words {
 		help = append(help, fmt.Sprintf("%c%s %s", w.key, strings.Repeat("#", w.args), w.name))
 	}
-	return fmt.Sprintf("etcdctl --endpoints=%s\n\n%s  q quit\n\n%s\n", strings.Join(s.cluster.Endpoints(), ","), strings.Join(help, "  "), s.message)
+	use := "etcdctl --endpoints=" + strings.Join(s.cluster.Endpoints(), ",")
+	if !s.lab.store {
+		use = s.lab.hint()
+	}
+	return fmt.Sprintf("page: %s\n%s\n\n%s  : a line  q quit\n\n%s\n", s.url, use, strings.Join(help, "  "), s.message)
 }
 
 // table has a row for each server.
 func table(states []cluster.State) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%-7s %-8s %6s %-10s %8s %8s %8s %9s %12s %6s  %s\n", "server", "process", "term", "role", "log", "commit", "applied", "snapshot", "disk sync", "pid", "")
+	fmt.Fprintf(&b, "%-7s %-8s", "server", "process")
+	for _, c := range columns(states) {
+		fmt.Fprintf(&b, " %*s", width(c), c.Name)
+	}
+	fmt.Fprintf(&b, " %6s\n", "pid")
 	for _, s := range states {
 		fmt.Fprintf(&b, "%-7s %-8s", cluster.Name(s.Server), process(s))
 		if s.Known {
-			st := s.Status
-			sync := time.Duration(0)
-			if st.Syncs > 0 {
-				sync = (st.Syncing / time.Duration(st.Syncs)).Round(time.Microsecond)
+			for _, c := range s.Cells {
+				fmt.Fprintf(&b, " %*s", width(c), c.Value)
 			}
-			fmt.Fprintf(&b, " %6d %-10s %8d %8d %8d %9d %12v %6d", st.Term, st.Role, st.Last, st.Commit, st.Applied, st.Snapshot, sync, s.PID)
+			fmt.Fprintf(&b, " %6d", s.PID)
 		}
 		fmt.Fprintf(&b, "  %s\n", remarks(s))
 	}
 	return b.String()
+}
+
+// columns are the cells of a server that has reported some.
+func columns(states []cluster.State) []control.Cell {
+	for _, s := range states {
+		if s.Known {
+			return s.Cells
+		}
+	}
+	return nil
+}
+
+func width(c control.Cell) int { return max(9, len(c.Name)) }
+
+// rows are the table as the page has it: each server has all columns.
+func rows(states []cluster.State) []page.Server {
+	var list []page.Server
+	for _, s := range states {
+		row := page.Server{
+			Name: cluster.Name(s.Server), Process: process(s), Remarks: remarks(s),
+			Cells: []control.Cell{}, Cut: append([]int{}, s.Cut...), Slow: append([]int{}, s.Slow...), // JSON has no nil list
+		}
+		for i, c := range columns(states) {
+			if c.Value = "–"; s.Known && i < len(s.Cells) {
+				c = s.Cells[i]
+			}
+			row.Cells = append(row.Cells, c)
+		}
+		list = append(list, row)
+	}
+	return list
 }
 
 func process(s cluster.State) string {
@@ -184,8 +272,26 @@ func process(s cluster.State) string {
 
 func remarks(s cluster.State) string {
 	var list []string
-	if len(s.Cut) > 0 {
-		list = append(list, fmt.Sprintf("cut off from %v", s.Cut))
+	both, to, from := []int{}, []int{}, []int{}
+	for _, other := range s.Cut {
+		if slices.Contains(s.CutFrom, other) {
+			both = append(both, other)
+		} else {
+			to = append(to, other)
+		}
+	}
+	for _, other := range s.CutFrom {
+		if !slices.Contains(s.Cut, other) {
+			from = append(from, other)
+		}
+	}
+	for _, r := range []struct {
+		what   string
+		others []int
+	}{{"cut off from", both}, {"does not reach", to}, {"does not hear", from}, {"slow to", s.Slow}} {
+		if len(r.others) > 0 {
+			list = append(list, fmt.Sprintf("%s %v", r.what, r.others))
+		}
 	}
 	if len(s.Status.Problems) > 0 {
 		list = append(list, s.Status.Problems[0])
@@ -200,7 +306,7 @@ func remarks(s cluster.State) string {
 func summary(states []cluster.State) string {
 	var b strings.Builder
 	for _, s := range states {
-		fmt.Fprintln(&b, s.Server, process(s), s.Known, s.Status.Term, s.Status.Role, s.Cut, s.Status.Problems)
+		fmt.Fprintln(&b, s.Server, process(s), s.Known, s.Status.Term, s.Status.Role, remarks(s))
 	}
 	return b.String()
 }

@@ -28,8 +28,8 @@ func runTorture(ctx context.Context, f flags) error {
 	for _, anomaly := range report.Anomalies {
 		fmt.Println("  " + anomaly)
 	}
-	if report.Page != "" {
-		fmt.Println("page: " + report.Page)
+	for _, page := range report.Pages {
+		fmt.Println("page: " + page)
 	}
 	if len(report.Anomalies) > 0 {
 		return errors.New("the store broke its rules")

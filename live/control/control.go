@@ -20,11 +20,17 @@ type Config struct {
 	Servers   []labrpc.NodeID // of the store
 	Before    []Command       // applied before the process has a connection: the cuts that a restart does not heal
 
+	Incarnation int  // how often the process has been started, this time included
+	Watched     bool // report steps from the beginning
+	Quiet       bool // report no status: nobody reads it
+
 	// Of a process with a server of the store.
 	Server        labrpc.NodeID // 0: none
 	Disk          string        // the file of its disk
 	SnapshotEvery int
 	History       int
+
+	Policy string // of lab 06: CP or AP for 6E, "" for 6C
 
 	// Of a process with a gateway.
 	Gateway labrpc.NodeID            // 0: none
@@ -58,7 +64,9 @@ const (
 // A Command is what a process is told.
 type Command struct {
 	Do       string
-	From, To labrpc.NodeID `json:",omitzero"` // of Cut, Heal: the nodes; of Slow: the one-way link
+	From, To labrpc.NodeID `json:",omitzero"` // of Cut, Heal and Slow: the one-way link
+	Number   uint64        `json:",omitzero"` // of Ask: the answer has it, too
+	Args     []string      `json:",omitzero"` // of Ask: a word, and what it needs
 	By       time.Duration `json:",omitzero"` // of Slow: how much later messages arrive; 0 ends it
 }
 
@@ -68,17 +76,38 @@ const (
 	Heal = "heal"
 	Slow = "slow"
 	Stop = "stop" // of a load: no further commands
+
+	Watch   = "watch"   // report steps, from what the nodes have noted so far on
+	Unwatch = "unwatch" // do not
+
+	Ask = "ask" // do what a user asks of the lab's code, and answer
 )
 
 // A Report is what a process says.
 type Report struct {
 	Ready  bool       `json:",omitzero"` // it serves
 	Status *Status    `json:",omitzero"`
+	Cells  []Cell     `json:",omitzero"` // what a table shows of the server
+	Answer *Answer    `json:",omitzero"`
+	Steps  []Step     `json:",omitzero"` // in the order in which they happened; a watched process reports them
 	Log    string     `json:",omitzero"`
 	Op     *Operation `json:",omitzero"`
 	Watch  *Event     `json:",omitzero"`
 	Rate   *Rate      `json:",omitzero"`
 	Done   bool       `json:",omitzero"` // of a load: every client has ended
+}
+
+// An Answer is what came of a question.
+type Answer struct {
+	Number uint64
+	Text   string
+	Err    string `json:",omitzero"`
+}
+
+// A Cell is one value that a table shows of a server.
+type Cell struct {
+	Name  string `json:"name"`
+	Value string `json:"value"`
 }
 
 // A Status is that of a server of the store.

@@ -18,17 +18,17 @@ import (
 // A load is clients that use the store, and report what they saw.
 type load struct {
 	*control.Load
-	p     *process
+	p     *program
 	nodes []*labrpc.Node
 	began time.Time
 	ended atomic.Bool
 	all   sync.WaitGroup
 }
 
-func newLoad(p *process) *load {
+func newLoad(p *program) *load {
 	l := &load{Load: p.Load, p: p, began: time.Now()}
 	for _, id := range l.Clients {
-		l.nodes = append(l.nodes, p.network.Start(id))
+		l.nodes = append(l.nodes, p.Network.Start(id))
 	}
 	return l
 }
@@ -45,12 +45,12 @@ func (l *load) run() {
 			workers.Go(func() { l.mixed(n) })
 		}
 		workers.Wait()
-		l.p.out.say(control.Report{Done: true})
+		l.p.Reports.Say(control.Report{Done: true})
 		l.all.Wait()
 		return
 	}
 	l.measure()
-	l.p.out.say(control.Report{Done: true})
+	l.p.Reports.Say(control.Report{Done: true})
 }
 
 // connect opens a session, again and again until it succeeds or the load is stopped.
@@ -73,10 +73,10 @@ func (l *load) watch(n *labrpc.Node) {
 		return
 	}
 	err := client.Watch(n.Context(), "", 0, func(e replication.Event) {
-		l.p.out.say(control.Report{Watch: &control.Event{Client: n.ID(), Revision: e.Revision, Key: e.Key, Data: e.Data, Deleted: e.Deleted}})
+		l.p.Reports.Say(control.Report{Watch: &control.Event{Client: n.ID(), Revision: e.Revision, Key: e.Key, Data: e.Data, Deleted: e.Deleted}})
 	})
 	if err != nil && n.Context().Err() == nil {
-		l.p.out.say(control.Report{Watch: &control.Event{Client: n.ID(), Ended: err.Error()}})
+		l.p.Reports.Say(control.Report{Watch: &control.Event{Client: n.ID(), Ended: err.Error()}})
 	}
 }
 
@@ -102,7 +102,7 @@ func (l *load) mixed(n *labrpc.Node) {
 			op.Data = ""
 		}
 		op.Call = time.Since(l.began)
-		l.p.out.say(control.Report{Op: &op})
+		l.p.Reports.Say(control.Report{Op: &op})
 		ctx, cancel := context.WithTimeout(n.Context(), l.Timeout)
 		err := carryOut(ctx, client, &op)
 		cancel()
@@ -113,7 +113,7 @@ func (l *load) mixed(n *labrpc.Node) {
 		default:
 			op.Err = errorName(err)
 		}
-		l.p.out.say(control.Report{Op: &op})
+		l.p.Reports.Say(control.Report{Op: &op})
 		if op.Err == "ErrExpired" || op.Err == "timeout" {
 			// What became of the command is unknown until the next of its client takes effect; a new client has nothing to do with it.
 			client = nil
@@ -198,5 +198,5 @@ func (l *load) measure() {
 	if slices.Sort(took); len(took) > 0 {
 		r.P50, r.P99 = took[len(took)/2], took[len(took)*99/100]
 	}
-	l.p.out.say(control.Report{Rate: &r})
+	l.p.Reports.Say(control.Report{Rate: &r})
 }

@@ -26,6 +26,8 @@ type Options struct {
 	TLS       *tls.Config                    // see ReadKeys
 	Stores    map[labrpc.NodeID]labrpc.Store // the disks of the local nodes; none: memory
 	Log       *slog.Logger                   // nil: none
+
+	firstPause time.Duration // between two attempts to connect; 0: the usual one
 }
 
 // A Process says where a process listens, and which nodes it has.
@@ -55,6 +57,9 @@ func New(opts Options) (*Carrier, error) {
 	}
 	if _, ok := opts.Processes[opts.Process]; !ok {
 		return nil, fmt.Errorf("live: this process, %q, is not one of the cluster", opts.Process)
+	}
+	if opts.firstPause == 0 {
+		opts.firstPause = firstPause
 	}
 	c := &Carrier{opts: opts, owner: map[labrpc.NodeID]string{}, out: map[string]*sender{}}
 	c.ctx, c.stop = context.WithCancel(context.Background())

@@ -169,6 +169,20 @@ func TestConnectsAgain(t *testing.T) {
 	}
 }
 
+// A process that has been restarted is connected to at once, however long this one has waited for it.
+func TestAPeerThatConnectsIsBack(t *testing.T) {
+	c := newCluster(t, "n1", "n2")
+	two := c.start("n2", c.options("n2"), square)
+	opts := c.options("n1")
+	opts.firstPause = time.Hour
+	one := c.start("n1", opts, square)
+	require.True(t, one.reaches(2))
+	two.stop()
+	one.says(t, "no connection")
+	two = c.start("n2", c.options("n2"), square)
+	require.True(t, one.reaches(2), "n1 to the new n2: %s", one.log)
+}
+
 func TestRefusesOthers(t *testing.T) {
 	t.Run("another version", func(t *testing.T) {
 		c := newCluster(t, "n1", "n2")

@@ -21,7 +21,7 @@ import (
 // for each process a key and a certificate with the process's name. A process trusts the certificates of its own cluster
 // and no others.
 func MakeKeys(dir string, processes []string) error {
-	if _, err := os.Stat(filepath.Join(dir, authorityFile)); err == nil {
+	if _, err := os.Stat(filepath.Join(dir, AuthorityFile)); err == nil {
 		missing := false
 		for _, name := range processes {
 			_, err := os.Stat(filepath.Join(dir, name+".pem"))
@@ -52,10 +52,11 @@ func MakeKeys(dir string, processes []string) error {
 		}
 	}
 	// Last: with it the folder is complete.
-	return os.WriteFile(filepath.Join(dir, authorityFile), pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: root}), 0o600)
+	return os.WriteFile(filepath.Join(dir, AuthorityFile), pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: root}), 0o600)
 }
 
-const authorityFile = "authority.pem"
+// AuthorityFile is what each process needs beside its own file: the certificate of the authority.
+const AuthorityFile = "authority.pem"
 
 func template(name string) *x509.Certificate {
 	serial, _ := rand.Int(rand.Reader, new(big.Int).Lsh(big.NewInt(1), 120))
@@ -91,13 +92,13 @@ func ReadKeys(dir, process string) (*tls.Config, error) {
 	if err != nil {
 		return nil, fmt.Errorf("live: keys: %w", err)
 	}
-	text, err := os.ReadFile(filepath.Join(dir, authorityFile))
+	text, err := os.ReadFile(filepath.Join(dir, AuthorityFile))
 	if err != nil {
 		return nil, fmt.Errorf("live: keys: %w", err)
 	}
 	pool := x509.NewCertPool()
 	if !pool.AppendCertsFromPEM(text) {
-		return nil, fmt.Errorf("live: keys: %s has no certificate", filepath.Join(dir, authorityFile))
+		return nil, fmt.Errorf("live: keys: %s has no certificate", filepath.Join(dir, AuthorityFile))
 	}
 	return &tls.Config{
 		Certificates: []tls.Certificate{cert}, RootCAs: pool, ClientCAs: pool,

@@ -44,6 +44,7 @@ func (c *Carrier) admit(conn *tls.Conn, r *bufio.Reader) (from string, err error
 	if refused != "" {
 		return from, errors.New(refused)
 	}
+	c.out[from].isBack()
 	return from, conn.SetDeadline(time.Time{})
 }
 

@@ -21,7 +21,7 @@ const (
 	writeTime     = 5 * time.Second // a peer that takes nothing for so long, although TCP's buffers are full, is dropped
 
 	firstPause = 10 * time.Millisecond // between two attempts to connect; it doubles up to lastPause
-	lastPause  = 500 * time.Millisecond
+	lastPause  = 250 * time.Millisecond
 )
 
 // A sender keeps the one connection on which this process sends to another.
@@ -30,6 +30,7 @@ type sender struct {
 	process string
 	address string
 	queue   chan queued
+	back    chan struct{} // the process has just connected to this one: it is up
 }
 
 type queued struct {
@@ -38,7 +39,7 @@ type queued struct {
 }
 
 func newSender(c *Carrier, process, address string) *sender {
-	return &sender{carrier: c, process: process, address: address, queue: make(chan queued, queueLength)}
+	return &sender{carrier: c, process: process, address: address, queue: make(chan queued, queueLength), back: make(chan struct{}, 1)}
 }
 
 // push reports whether there was room.
@@ -54,13 +55,13 @@ func (s *sender) push(p labrpc.Packet) bool {
 // run connects again and again.
 func (s *sender) run() {
 	ctx := s.carrier.ctx
-	wait := firstPause
+	wait := s.carrier.opts.firstPause
 	last := ""
 	for ctx.Err() == nil {
 		conn, err := s.dial(ctx)
 		if err == nil {
 			s.carrier.opts.Log.Info("connected", "to", s.process)
-			wait, last = firstPause, ""
+			wait, last = s.carrier.opts.firstPause, ""
 			err = s.pump(conn)
 		}
 		if ctx.Err() == nil && err != nil && err.Error() != last {
@@ -68,8 +69,24 @@ func (s *sender) run() {
 			s.carrier.opts.Log.Warn("no connection", "to", s.process, "error", err)
 		}
 		// With a random part, so that processes which lost each other together do not meet again and again.
-		pause(ctx, wait/2+rand.N(wait))
-		wait = min(2*wait, lastPause)
+		timer := time.NewTimer(wait/2 + rand.N(wait))
+		select {
+		case <-timer.C:
+			wait = min(2*wait, lastPause)
+		case <-s.back:
+			wait = s.carrier.opts.firstPause
+		case <-ctx.Done():
+		}
+		timer.Stop()
+	}
+}
+
+// isBack ends the pause before the next attempt. A process that has been restarted connects to all others at once; if these waited
+// longer than its election timeout before they connect to it, their votes would come after its election.
+func (s *sender) isBack() {
+	select {
+	case s.back <- struct{}{}:
+	default:
 	}
 }
 

@@ -103,8 +103,9 @@ func describe(op operation) string {
 	return fmt.Sprintf("n%d: %s = %q, revision %d, from %v to %v", op.Client, what, op.Out.Data, op.Out.Revision, called, op.Return.Round(time.Millisecond))
 }
 
-// checkHistory checks that what the clients saw is linearizable. It returns one sentence, or "", and the page of a violation.
-func checkHistory(ops []control.Operation) (anomaly string, page func(io.Writer) error, err error) {
+// checkHistory checks that what the clients saw is linearizable. It returns one sentence, or "", the page of a violation, and the command whose
+// result is not possible.
+func checkHistory(ops []control.Operation) (anomaly string, page func(io.Writer) error, at operation, err error) {
 	var history []operation
 	for _, op := range ops {
 		if unknown(op) && op.Op == "get" {
@@ -118,18 +119,23 @@ func checkHistory(ops []control.Operation) (anomaly string, page func(io.Writer)
 	err = linear.Check(model, history, linear.Options{})
 	if wrong, ok := errors.AsType[*linear.Violation[input, output]](err); ok {
 		page = func(w io.Writer) error { return linear.Page(w, model, wrong, describe, linear.Options{}) }
-		return "the history is not linearizable: no order of the commands allows this result: " + describe(wrong.Op) + " (rule 20)", page, nil
+		return "the history is not linearizable: no order of the commands allows this result: " + describe(wrong.Op) + " (rule 20)", page, wrong.Op, nil
 	}
-	return "", nil, err
+	return "", nil, at, err
 }
 
 // maxAnomalies is how many sentences one check may say: one mistake is often seen in every answer.
 const maxAnomalies = 5
 
-// checkWatch compares what a watch of all keys has reported with what the clients were told (rules 21, 23 and 25).
-func checkWatch(ops []control.Operation, events []control.Event) []string {
-	var anomalies []string
+// checkWatch compares what a watch of all keys has reported with what the clients were told (rules 21, 23 and 25). It returns a sentence for each anomaly, and
+// which event showed the first one: as many as there are, if none did.
+func checkWatch(ops []control.Operation, events []control.Event) (anomalies []string, first int) {
+	first = len(events)
+	current := first
 	add := func(format string, args ...any) {
+		if len(anomalies) == 0 {
+			first = current
+		}
 		if len(anomalies) < maxAnomalies {
 			anomalies = append(anomalies, fmt.Sprintf(format, args...))
 		}
@@ -146,6 +152,7 @@ func checkWatch(ops []control.Operation, events []control.Event) []string {
 	}
 	seen := map[string]int{}
 	for i, e := range events {
+		current = i
 		if e.Ended != "" {
 			add("the watch ended: %s (rule 25)", e.Ended)
 			break
@@ -170,11 +177,12 @@ func checkWatch(ops []control.Operation, events []control.Event) []string {
 		seen[e.Data] = e.Revision
 	}
 	if len(anomalies) > 0 {
-		return anomalies
+		return anomalies, first
 	}
+	current = len(events)
 	if reached := len(events); reached < last {
 		add("the watch reported the changes up to revision %d, but a client was told of revision %d (rule 25)", reached, last)
-		return anomalies
+		return anomalies, first
 	}
 	for _, op := range ops {
 		writes := slices.Contains([]string{"put", "set", "create"}, op.Op)
@@ -182,5 +190,5 @@ func checkWatch(ops []control.Operation, events []control.Event) []string {
 			add("%s %s of n%d returned revision %d, but the watch did not report it (rule 25)", op.Op, op.Data, op.Client, op.Revision)
 		}
 	}
-	return anomalies
+	return anomalies, first
 }

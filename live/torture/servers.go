@@ -14,6 +14,7 @@ const settled = 200 * time.Millisecond
 // servers follows the servers' own reports, and holds them against the rules of Raft.
 type servers struct {
 	anomalies []string
+	first     time.Time      // when the first anomaly was seen
 	leaders   map[int]string // of each term
 	reports   map[string][]timed
 	before    map[string]control.Status // of each server that was killed: what its disk must know
@@ -29,6 +30,9 @@ func newServers() *servers {
 }
 
 func (s *servers) add(format string, args ...any) {
+	if len(s.anomalies) == 0 {
+		s.first = time.Now()
+	}
 	if len(s.anomalies) < maxAnomalies {
 		s.anomalies = append(s.anomalies, fmt.Sprintf(format, args...))
 	}

@@ -7,15 +7,12 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
-	"os"
-	"path/filepath"
-	"slices"
-	"strings"
 	"sync"
 	"time"
 
 	"distlabs/live/cluster"
 	"distlabs/live/control"
+	"distlabs/live/record"
 )
 
 // Options of a run.
@@ -39,7 +36,7 @@ type Report struct {
 	NoLeader  time.Duration   // the longest time without a leader
 	Elections []time.Duration // with Options.Leaders: from each kill to the next leader, as the servers' reports have it
 	Anomalies []string
-	Page      string // the file of a violation's page, or ""
+	Pages     []string // files: what the clients saw that is not linearizable, and what the processes did at the first anomaly
 }
 
 // String says it in a few lines.
@@ -69,6 +66,9 @@ type run struct {
 	events  []control.Event
 	done    bool
 	servers *servers
+	archive *record.Archive
+	clients time.Time    // from which the clients' times count, as nearly as it is known
+	watched []time.Time  // when each of the events came
 	busy    map[int]bool // the slices of time in which some command returned
 	report  Report
 }
@@ -87,6 +87,8 @@ func Run(ctx context.Context, opts Options) (*Report, error) {
 		return nil, err
 	}
 	defer r.cluster.Close()
+	r.archive = record.NewArchive(r.cluster.Nodes())
+	r.cluster.Watch(true)
 	if err := r.cluster.StartAll(); err != nil {
 		return nil, err
 	}
@@ -116,24 +118,35 @@ func Run(ctx context.Context, opts Options) (*Report, error) {
 }
 
 // heard takes the reports of all processes.
-func (r *run) heard(process string, report control.Report) {
+func (r *run) heard(process string, said control.Report) {
+	if len(said.Steps) > 0 {
+		r.archive.Add(said.Steps)
+		return
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	switch {
-	case report.Status != nil:
-		r.servers.heard(process, *report.Status)
-	case report.Op != nil:
-		key := [2]int{int(report.Op.Client), report.Op.Number}
+	case said.Status != nil:
+		r.servers.heard(process, *said.Status)
+	case said.Op != nil:
+		key := [2]int{int(said.Op.Client), said.Op.Number}
 		if _, known := r.ops[key]; !known {
 			r.order = append(r.order, key)
 		}
-		r.ops[key] = *report.Op
-		if report.Op.Returned && report.Op.Err != "timeout" {
+		r.ops[key] = *said.Op
+		at := said.Op.Call
+		if said.Op.Returned {
+			at = said.Op.Return
+		}
+		if began := time.Now().Add(-at); r.clients.IsZero() || began.Before(r.clients) {
+			r.clients = began // a report takes its time, and none takes less than nothing
+		}
+		if said.Op.Returned && said.Op.Err != "timeout" {
 			r.busy[int(time.Since(r.began)/slice)] = true
 		}
-	case report.Watch != nil:
-		r.events = append(r.events, *report.Watch)
-	case report.Done:
+	case said.Watch != nil:
+		r.events, r.watched = append(r.events, *said.Watch), append(r.watched, time.Now())
+	case said.Done:
 		r.done = true
 	}
 }
@@ -146,237 +159,5 @@ func (r *run) log(format string, args ...any) {
 	}
 	if r.opts.Log != nil {
 		fmt.Fprintf(r.opts.Log, "%7.2fs  %s\n", time.Since(r.began).Seconds(), fmt.Sprintf(format, args...))
-	}
-}
-
-// longestWithoutLeader looks for a leader until ctx ends.
-func (r *run) longestWithoutLeader(ctx context.Context) (longest time.Duration) {
-	since := time.Now()
-	for ctx.Err() == nil {
-		if r.cluster.Leader() != 0 {
-			since = time.Now()
-		}
-		longest = max(longest, time.Since(since))
-		pause(ctx, 20*time.Millisecond)
-	}
-	return longest
-}
-
-// torment does one thing after another to the processes, with a short rest between.
-func (r *run) torment(ctx context.Context) error {
-	pause(ctx, 2*time.Second)
-	// A kill comes first, so that a short run has one.
-	if leader, _, ok := r.cluster.WaitLeader(calmTime, 0); ok {
-		if err := r.kill(ctx, r.between(0, time.Second), leader); err != nil {
-			return err
-		}
-	}
-	for time.Since(r.began) < r.opts.Duration && ctx.Err() == nil {
-		if err := r.harm(ctx); err != nil {
-			return err
-		}
-		pause(ctx, r.between(300*time.Millisecond, 1500*time.Millisecond))
-	}
-	return ctx.Err()
-}
-
-func (r *run) between(from, to time.Duration) time.Duration {
-	return from + time.Duration(r.rand.Int64N(int64(to-from)))
-}
-
-// harm does one thing, and undoes it.
-func (r *run) harm(ctx context.Context) error {
-	victim := 1 + r.rand.IntN(r.cluster.Servers())
-	if leader := r.cluster.Leader(); leader != 0 && r.rand.IntN(3) > 0 {
-		victim = leader
-	}
-	long := r.between(0, 2500*time.Millisecond)
-	switch r.rand.IntN(8) {
-	case 0, 1, 2:
-		return r.kill(ctx, long, victim)
-	case 3:
-		// A majority at once, so that what it has acknowledged must come from disks.
-		all := r.rand.Perm(r.cluster.Servers())
-		for i := range all {
-			all[i]++
-		}
-		majority := len(all)/2 + 1
-		return r.kill(ctx, long/2, all[:majority+r.rand.IntN(len(all)-majority+1)]...)
-	case 4:
-		r.log("pause n%d for %v", victim, long)
-		r.report.Pauses++
-		if err := r.cluster.Pause(victim); err != nil {
-			return err
-		}
-		pause(ctx, long)
-		return r.cluster.Resume(victim)
-	case 5, 6:
-		r.log("isolate n%d for %v", victim, long)
-		r.report.Cuts++
-		r.cluster.Isolate(victim)
-	case 7:
-		other := 1 + (victim % r.cluster.Servers())
-		r.log("cut n%d from n%d, for %v", victim, other, long)
-		r.report.Cuts++
-		r.cluster.Cut(victim, other)
-	}
-	pause(ctx, long)
-	r.cluster.Heal()
-	return nil
-}
-
-func (r *run) kill(ctx context.Context, long time.Duration, victims ...int) error {
-	var names []string
-	for _, v := range victims {
-		names = append(names, cluster.Name(v))
-	}
-	r.log("kill %s for %v", strings.Join(names, ", "), long)
-	for _, v := range victims {
-		r.mu.Lock()
-		r.servers.killed(cluster.Name(v))
-		r.mu.Unlock()
-		r.cluster.Kill(v)
-		r.report.Kills++
-	}
-	pause(ctx, long)
-	for _, v := range victims {
-		if err := r.cluster.Start(v); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// killLeaders kills one leader after another.
-func (r *run) killLeaders(ctx context.Context) error {
-	for range r.opts.Leaders {
-		pause(ctx, r.between(0, 400*time.Millisecond))
-		leader, term, ok := r.cluster.WaitLeader(calmTime, 0)
-		if !ok {
-			break
-		}
-		r.mu.Lock()
-		r.servers.killed(cluster.Name(leader))
-		r.mu.Unlock()
-		r.cluster.Kill(leader)
-		r.report.Kills++
-		began := time.Now()
-		if _, _, ok = r.cluster.WaitLeader(calmTime, term); !ok {
-			r.report.Anomalies = append(r.report.Anomalies, fmt.Sprintf("%v after the leader n%d was killed, there was no other (rule 10)", calmTime, leader))
-			break
-		}
-		r.report.Elections = append(r.report.Elections, time.Since(began))
-		if err := r.cluster.Start(leader); err != nil {
-			return err
-		}
-	}
-	r.opts.Duration = time.Since(r.began)
-	return ctx.Err()
-}
-
-// calm ends the run: all is well again, the clients end, and the watch reports the last change.
-func (r *run) calm(ctx context.Context) error {
-	r.log("calm")
-	r.cluster.Heal()
-	pause(ctx, 3*time.Second)
-	r.cluster.StopLoad()
-	for end := time.Now().Add(calmTime); time.Now().Before(end) && ctx.Err() == nil; pause(ctx, 50*time.Millisecond) {
-		r.mu.Lock()
-		last := 0
-		for _, op := range r.ops {
-			if !unknown(op) && op.Err == "" {
-				last = max(last, op.Revision)
-			}
-		}
-		over := r.done && len(r.events) >= last
-		r.mu.Unlock()
-		if over {
-			break
-		}
-	}
-	r.cluster.KillLoad()
-	return ctx.Err()
-}
-
-// judge checks what was seen.
-func (r *run) judge() (*Report, error) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	slices.Sort(r.report.Elections)
-	report := &r.report
-	var ops []control.Operation
-	for _, key := range r.order {
-		op := r.ops[key]
-		ops = append(ops, op)
-		report.Commands++
-		if !unknown(op) {
-			report.Answered++
-		}
-	}
-	report.Events = len(r.events)
-	total := int(r.opts.Duration / slice)
-	for i := range total {
-		if r.busy[i] {
-			report.Available += 1 / float64(total)
-		}
-	}
-	report.Anomalies = append(report.Anomalies, r.servers.anomalies...)
-	if !r.done {
-		report.Anomalies = append(report.Anomalies, fmt.Sprintf("%v after all servers were up and connected, a command had not returned (rule 22)", calmTime))
-	}
-	if quiet := longestQuiet(r.busy, total); quiet < sessionTTL/2 {
-		for _, op := range ops {
-			if op.Err == "ErrExpired" {
-				report.Anomalies = append(report.Anomalies, fmt.Sprintf("the session of n%d expired at %v, although its TTL is %v and some command returned in every %v (rule 27)", op.Client, op.Return, sessionTTL, quiet+slice))
-			}
-		}
-	}
-	report.Anomalies = append(report.Anomalies, checkWatch(ops, r.events)...)
-	anomaly, page, err := checkHistory(ops)
-	if err != nil {
-		return nil, err
-	}
-	if anomaly != "" {
-		report.Anomalies = append(report.Anomalies, anomaly)
-		report.Page = filepath.Join(r.opts.Cluster.Dir, "violation.html")
-		if err := writePage(report.Page, page); err != nil {
-			return nil, err
-		}
-	}
-	return report, nil
-}
-
-// longestQuiet is the longest time in which no command returned.
-func longestQuiet(busy map[int]bool, total int) time.Duration {
-	longest, run := 0, 0
-	for i := range total {
-		if run++; busy[i] {
-			run = 0
-		}
-		longest = max(longest, run)
-	}
-	return time.Duration(longest) * slice
-}
-
-func writePage(name string, page func(io.Writer) error) (err error) {
-	f, err := os.Create(name)
-	if err != nil {
-		return err
-	}
-	defer func() {
-		if closing := f.Close(); err == nil {
-			err = closing
-		}
-	}()
-	return page(f)
-}
-
-// pause waits, at most until ctx ends.
-func pause(ctx context.Context, d time.Duration) {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-	case <-ctx.Done():
 	}
 }

@@ -34,16 +34,7 @@ func (r *Recorder) Observe(e labrpc.Event) {
 func (r *Recorder) Add(e labrpc.Event) { r.observe(e, true) }
 
 func (r *Recorder) observe(e labrpc.Event, add bool) {
-	s := Step{Event: e, Partner: -1}
-	s.Event.Body = nil
-	if e.Body != nil {
-		s.Type = reflect.TypeOf(e.Body).String()
-		s.Body = encodeBody(e.Body)
-	}
-	// A file holds valid UTF-8 only; a run must not change by being written.
-	for _, text := range []*string{&s.Method, &s.Source, &s.Reason, &s.Name, &s.Value} {
-		*text = strings.ToValidUTF8(*text, "\uFFFD")
-	}
+	s := StepOf(e)
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if e.Kind == labrpc.EventStarted {
@@ -62,6 +53,33 @@ func (r *Recorder) observe(e labrpc.Event, add bool) {
 	s.Seq += r.added
 	r.steps = append(r.steps, s)
 	r.header.Nodes = max(r.header.Nodes, int(e.Node), int(e.From), int(e.To))
+}
+
+// StepOf returns the step that a recorder keeps of an event, with a copy of the body. Its Partner and Vector are not known.
+func StepOf(e labrpc.Event) Step {
+	s := Step{Event: e, Partner: -1}
+	s.Event.Body = nil
+	if e.Body != nil {
+		s.Type = reflect.TypeOf(e.Body).String()
+		s.Body = encodeBody(e.Body)
+	}
+	// A file holds valid UTF-8 only; a run must not change by being written.
+	for _, text := range []*string{&s.Method, &s.Source, &s.Reason, &s.Name, &s.Value} {
+		*text = strings.ToValidUTF8(*text, "\uFFFD")
+	}
+	return s
+}
+
+// FromSteps returns the run of steps that several observers recorded, in the order that the caller gives. It gives them new numbers.
+func FromSteps(h Header, steps []Step) *Run {
+	run := &Run{Header: h, Steps: steps}
+	for i := range run.Steps {
+		s := &run.Steps[i]
+		s.Seq = uint64(i) + 1
+		run.Header.Nodes = max(run.Header.Nodes, int(s.Node), int(s.From), int(s.To))
+	}
+	run.link()
+	return run
 }
 
 // Run returns the run so far. Later events do not change it.

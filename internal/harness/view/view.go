@@ -15,6 +15,7 @@ package view
 
 import (
 	"bufio"
+	"encoding/json"
 	"fmt"
 	"io"
 	"os"
@@ -41,6 +42,15 @@ type Options struct {
 // HTML writes the page that draws a run.
 func HTML(w io.Writer, run *trace.Run, opts Options) error {
 	return writePage(w, payload{Title: opts.title(run), Runs: []runData{opts.encode(run)}})
+}
+
+// Data returns what the page of a run reads, as JSON: for a page that draws a run which goes on ([Library]).
+func Data(run *trace.Run, opts Options) (json.RawMessage, error) {
+	data, err := json.Marshal(payload{Title: opts.title(run), Runs: []runData{opts.encode(run)}})
+	if err != nil {
+		return nil, fmt.Errorf("view: encode the run: %w", err)
+	}
+	return data, nil
 }
 
 // Compare writes the page that draws two runs side by side: the time at which they part ([trace.Diverge]) stands
