@@ -102,6 +102,7 @@ func TestLeaseEndsOnTime3B(t *testing.T) {
 				s.Cover(map[bool]string{true: forward, false: back}[by > 0])
 				l.check()
 			}
+			l.watchTo(l.end-time.Nanosecond, jump)
 			l.watchTo(l.end, jump)
 			l.watchTo(l.end+time.Second, jump)
 		}

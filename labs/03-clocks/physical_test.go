@@ -18,9 +18,10 @@ const (
 	ruleHalfDelay = "Delay is the time that the two messages were on their way; Offset errs by at most half of Delay (rule 1; RFC 5905 §8)"
 	ruleFollows   = "Now is within 25 ms of the server's clock, from two minutes after the start, after a clock was set, or after an outage (rule 2)"
 	ruleWindow    = "of the last 8 exchanges the one with the shortest delay counts, so Now is right if one in eight is fast (rules 2 and 3; RFC 5905 §10)"
+	ruleOutage    = "in an outage, Now errs by at most 25 ms plus 0.2 ms per second of the outage (rule 2)"
 	ruleUnknown   = "before the first exchange, Now returns the time of the node's wall clock (rule 2)"
 	ruleForward   = "Now never goes back and advances by at least 0.3 s in every second, also when a wall clock is set (rule 4)"
-	ruleDrift     = "an hour after the start, Drift errs by at most 6 ppm; before the first exchange it is 0 (rule 5)"
+	ruleDrift     = "an hour after the start, Drift errs by at most 6 ppm; before the second exchange it is 0 (rule 5)"
 	rulePolls     = "a SyncedClock asks at most one question per 4 s (rule 6)"
 
 	maxError = 25 * time.Millisecond
@@ -320,7 +321,13 @@ func TestOutages3A(t *testing.T) {
 		}
 		follow()
 		s.Net.Isolate(1)
-		s.Run(10 * time.Minute)
+		const outage = 10 * time.Minute
+		s.Run(outage)
+		for i, clock := range []*timekeeping{k, second} {
+			if off := clock.err(); off.Abs() > maxError+outage/5000 {
+				s.Failf(ruleOutage, "Now on n%d is ahead of the server's clock by %v after an outage of %v, want at most ±%v", i+2, off, outage, maxError+outage/5000)
+			}
+		}
 		follow()
 	})
 }
@@ -375,6 +382,10 @@ func TestDriftOverAnHour3A(t *testing.T) {
 		k := newTimekeeping(s, skew(s))
 		if math.Abs(k.drift) > 20 {
 			s.Cover(apart)
+		}
+		s.Until(time.Minute, func() bool { return s.Net.Stats(labrpc.Match{From: 1}).Delivered > 0 })
+		if drift := k.clock.Drift(); drift != 0 {
+			s.Failf(ruleDrift, "Drift() = %v on n2 after the first exchange, want 0", drift)
 		}
 		for range 60 {
 			before := s.Net.Stats(labrpc.Match{From: 2}).Sent

@@ -53,7 +53,8 @@ type cluster struct {
 	terms      map[labrpc.NodeID]int          // the highest term that each server was seen in
 	campaigns  map[labrpc.NodeID][]campaign   // the elections that each server was seen to start, in order
 	requests   map[labrpc.NodeID][]time.Duration
-	voteBodies bool // a method other than RequestVote carries a VoteRequest, as a pre-vote may
+	asked      map[labrpc.NodeID]int // the term of the last RequestVote that each server has sent
+	voteBodies bool                  // a method other than RequestVote carries a VoteRequest, as a pre-vote may
 	forbidden  *forbiddenCampaign
 }
 
@@ -83,6 +84,7 @@ func newCluster(s *labtest.Sim) *cluster {
 		s: s, servers: len(s.Net.Nodes()), rafts: map[labrpc.NodeID]*Raft{}, boots: map[labrpc.NodeID]int{},
 		votes: map[int]map[labrpc.NodeID]vote{}, leaders: map[int]claim{}, elected: map[int]bool{},
 		terms: map[labrpc.NodeID]int{}, campaigns: map[labrpc.NodeID][]campaign{}, requests: map[labrpc.NodeID][]time.Duration{},
+		asked: map[labrpc.NodeID]int{},
 	}
 	s.Net.Intercept(c.recordMessage)
 	s.Always(c.checkStates)
@@ -151,6 +153,13 @@ func (c *cluster) requestsOf(id labrpc.NodeID, since time.Duration) []time.Durat
 	all := c.requests[id]
 	at, _ := slices.BinarySearch(all, since)
 	return slices.Clone(all[at:])
+}
+
+// lastRequest returns the term of the last RequestVote that a server has sent, or 0.
+func (c *cluster) lastRequest(id labrpc.NodeID) int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.asked[id]
 }
 
 // waitForCampaign lets the longest timeout pass for a server whose timer was reset now, checks that it has started an election,

@@ -28,6 +28,7 @@ func (c *cluster) recordMessage(m *labrpc.Message) labrpc.Verdict {
 			c.voteBodies = true
 			break
 		}
+		c.asked[m.From] = b.Term
 		c.saw(m.From, b.Term)
 		c.startsElection(m.From, b.Term)
 		v = first(v, c.voted(b.Term, vote{m.From, m.From, now}))

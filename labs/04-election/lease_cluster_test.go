@@ -13,7 +13,7 @@ import (
 
 const (
 	ruleHolder  = "at any instant at most one lease is held, whatever the lessor's crashes, slow messages and wall clocks; a lease ends TTL after its grant (rule 24)"
-	ruleTokens  = "every grant has a higher token than all grants before it, also after a crash (rule 25)"
+	ruleTokens  = "every grant has a higher token than all grants before it, also after a crash, and Acquire returns a token that was granted (rule 25)"
 	ruleGrants  = "one of the clients that keep asking gets the lease within 2 TTLs of the last grant or start of the lessor, and holds it for at least ¾ TTL (rule 26)"
 	ruleFence   = "the store refuses a Write whose token is lower than the highest token of the writes that it has executed, also after a crash, and no other Write (rule 27)"
 	ruleSwap    = "Swap writes if and only if the file has the version that was read, in one atomic step; each write adds 1 to the version (rule 28)"
@@ -41,7 +41,8 @@ type leaseCluster struct {
 
 	mu     sync.Mutex
 	leases []acquiredLease
-	token  int // the highest that was granted
+	token  int                   // the highest that was granted
+	to     map[int]labrpc.NodeID // to whom each token was granted
 	grants int
 	last   time.Duration // the last grant, or start of the lessor
 }
@@ -52,7 +53,7 @@ type acquiredLease struct {
 }
 
 func newLeaseCluster(s *labtest.Sim) *leaseCluster {
-	o := &leaseCluster{s: s, nodes: map[labrpc.NodeID]*labrpc.Node{}, clients: map[labrpc.NodeID]*Client{}}
+	o := &leaseCluster{s: s, nodes: map[labrpc.NodeID]*labrpc.Node{}, clients: map[labrpc.NodeID]*Client{}, to: map[int]labrpc.NodeID{}}
 	s.Net.Intercept(o.recordMessage)
 	s.Always(o.checkLeases)
 	s.StartAll(func(n *labrpc.Node) {
@@ -94,6 +95,7 @@ func (o *leaseCluster) recordMessage(m *labrpc.Message) labrpc.Verdict {
 		o.s.Fail(*violation(ruleTokens, "the lessor grants %v a lease with token %d, although it granted one with token %d before", m.To, r.Token, o.token))
 	}
 	o.token = max(o.token, r.Token)
+	o.to[r.Token] = m.To
 	o.grants++
 	o.last = o.s.Net.Now()
 	return labrpc.Pass
@@ -144,6 +146,12 @@ func (o *leaseCluster) acquires(id labrpc.NodeID) Lease {
 		case err == nil:
 			if !lease.Held() {
 				o.s.Failf(ruleGrants, "Acquire at %v returned a lease with token %d that is not held", id, lease.Token)
+			}
+			o.mu.Lock()
+			to, token := o.to[lease.Token], o.token
+			o.mu.Unlock()
+			if to != id {
+				o.s.Failf(ruleTokens, "Acquire at %v returned a lease with token %d, which the lessor has not granted to %[1]v; its last grant has token %d", id, lease.Token, token)
 			}
 			return lease
 		case !errors.Is(err, ErrTaken):

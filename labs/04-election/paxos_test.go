@@ -68,13 +68,13 @@ func TestProposerTakesTheHighest4D(t *testing.T) {
 		y := newPaxosCluster(s)
 		y.allow(0, 1, 2, 3, 4, 5)
 		y.start(1)
-		c := cases[int(s.Seed)%len(cases)]
+		c := cases[s.Seed%uint64(len(cases))]
 		if c.own.Accepted.Round > 0 {
 			scriptedProposer{y, s.Start(4)}.accept(c.own.Accepted, c.own.Value, true)
 		}
 		y.scriptedAcceptor(2, c.n2)
 		y.scriptedAcceptor(3, c.n3)
-		slow := labrpc.NodeID(2 + int(s.Seed)/len(cases)%2)
+		slow := labrpc.NodeID(2 + s.Seed/uint64(len(cases))%2)
 		s.Net.SetLink(slow, 1, labrpc.Link{Latency: labrpc.Fixed(10 * time.Millisecond)})
 		got := y.decides(1, 1)
 		y.mu.Lock()
@@ -147,12 +147,14 @@ func TestNoBallotTwice4D(t *testing.T) {
 	})
 }
 
-// Propose is called at one node by many goroutines at one instant. No two of their proposals have the same ballot (rule 19).
+// Propose is called at one node by three goroutines one after another, and then by many at one instant. No two of their proposals have
+// the same ballot (rule 19).
 func TestCallsShareNoBallot4D(t *testing.T) {
 	labtest.Run(t, labtest.Config{Nodes: 3, Link: steadyLink}, func(s *labtest.Sim) {
 		defer labtest.Threads(1)()
 		y := newPaxosCluster(s)
 		y.start(s.Net.Nodes()...)
+		y.callsOverlap()
 		const calls = 12
 		ctx, cancel := context.WithCancel(context.Background())
 		defer cancel()
@@ -182,8 +184,36 @@ func TestCallsShareNoBallot4D(t *testing.T) {
 	})
 }
 
+// callsOverlap calls Propose three times at n1. The first call receives its promises when the second has sent its requests. The second
+// and the third call receive their promises together; if both have the same ballot, it has two values. n1's own acceptor receives nothing
+// meanwhile.
+func (y *paxosCluster) callsOverlap() {
+	own := y.s.Net.Hold(labrpc.Match{From: 1, To: 1})
+	replies := y.s.Net.Hold(labrpc.Match{To: 1, Kind: labrpc.Reply})
+	const step = 3 * fixedLatency
+	calls := []*proposal{y.propose(1, 1, time.Second)}
+	y.s.Run(step)
+	early := len(replies.Messages())
+	calls = append(calls, y.propose(1, 2, time.Second))
+	y.s.Run(step)
+	replies.Deliver(func(labrpc.Message) bool { early--; return early >= 0 })
+	y.s.Run(step)
+	calls = append(calls, y.propose(1, 3, time.Second))
+	y.s.Run(step)
+	replies.Release()
+	y.s.Run(step) // the cluster checks that no ballot has two values
+	for _, call := range calls {
+		call.cancel()
+	}
+	own.Release()
+	y.s.Run(time.Second)
+	y.mu.Lock()
+	defer y.mu.Unlock()
+	y.prepares[1] = nil
+}
+
 // Two of four nodes can choose nothing: Propose returns an error when its context ends (rule 23). With one node more, it
-// succeeds.
+// succeeds. A call at a node that is isolated for minutes returns within 10s of its connection to the others.
 func TestNeedsAMajority4D(t *testing.T) {
 	labtest.Run(t, labtest.Config{Nodes: 4}, func(s *labtest.Sim) {
 		y := newPaxosCluster(s)
@@ -207,7 +237,16 @@ func TestNeedsAMajority4D(t *testing.T) {
 		s.Net.Heal()
 		s.Net.Isolate(4)
 		jumpClocks(s)
-		y.decides(labrpc.NodeID(1+s.Rand().IntN(3)), 2)
+		late := y.propose(4, 4, time.Hour)
+		chosen := y.decides(labrpc.NodeID(1+s.Rand().IntN(3)), 2)
+		s.Run(2*time.Minute + time.Duration(s.Rand().Int64N(int64(2*time.Minute))))
+		s.Net.Heal()
+		healed := s.Net.Now()
+		s.WaitFor(proposeLimit, *violation(ruleReturns, "n4 was isolated for minutes and is connected since %s, without a rival, but its call of Propose has not returned within %v",
+			stamp(healed), proposeLimit), func() bool { _, _, done := late.outcome(); return done })
+		if got, err, _ := late.outcome(); got != chosen || err != nil {
+			s.Failf(ruleChosen, "%v is chosen, but n4's call of Propose returned %v and the error %v", chosen, got, err)
+		}
 	})
 }
 

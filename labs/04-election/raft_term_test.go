@@ -57,6 +57,8 @@ func TestTermsSpread4C(t *testing.T) {
 			is(ruleTerms, State{Term: term}, "n4 asked for its vote in a newer term,")
 			states(p[1].heartbeat(1, last).Term, term, "the leader of an older term")
 			states(p[1].askVote(1, last).Term, term, "a candidate of an older term")
+			states(p[2].askVote(1, last).Term, term, "a candidate of an older term, which has n1's vote in its own")
+			is(ruleTerms, State{Term: term}, "messages of an older term")
 			last = term
 		}
 		c.restart(1)
@@ -64,10 +66,14 @@ func TestTermsSpread4C(t *testing.T) {
 			s.Failf(ruleTerms, "after a restart n1 is in term %d, want %d, the term that it stated before", got, last)
 		}
 		s.Run(time.Millisecond)
-		p[1].heartbeat(1, last+8)
+		states(p[1].heartbeat(1, last+8).Term, last+8, "the leader of a newer term")
 		c.restart(1)
 		if got := c.state(1).Term; got != last+8 {
 			s.Failf(ruleTerms, "after a restart n1 is in term %d, want %d, the term that it stated before", got, last+8)
+		}
+		c.waitForCampaign(1, "it receives no message")
+		if asked := c.lastRequest(1); asked != 0 && asked != c.state(1).Term { // 0: it has sent only pre-votes
+			s.Failf(ruleTerms, "n1 asked for votes in term %d, although it is in term %d", asked, c.state(1).Term)
 		}
 	})
 }
@@ -114,10 +120,10 @@ func TestStaleLeaderStepsDown4C(t *testing.T) {
 }
 
 // n1 starts an election in an old term, and learns the newer one from the replies: requests to it are held. It adopts that
-// term, also for after a crash (rule 11).
+// term, also for after a crash (rule 11). Then n1, n2 and n3 elect a leader of a later term (rule 17), also if terms are large.
 func TestLateServerLearnsTheTerm4C(t *testing.T) {
-	const term = 40
 	labtest.Run(t, labtest.Config{Nodes: 4, Link: steadyLink, Seeds: raftSeeds}, func(s *labtest.Sim) {
+		term := []int{40, 1<<8 + 1, 1<<16 + 2, 1<<32 + 3}[s.Seed%4]
 		c := newCluster(s)
 		c.start(2, 3)
 		lonely := c.scriptedPeers(4)[0] // it was isolated, and has started many elections
@@ -126,12 +132,15 @@ func TestLateServerLearnsTheTerm4C(t *testing.T) {
 				s.Failf(ruleTerms, "%v states term %d in its reply to a candidate of term %d, want %d", id, got, term, term)
 			}
 		}
-		s.Net.Hold(labrpc.Match{To: 1, Kind: labrpc.Request})
+		held := s.Net.Hold(labrpc.Match{To: 1, Kind: labrpc.Request})
 		s.Net.Isolate(4)
 		c.start(1)
 		v := *violation(ruleTerms, "n1 has asked n2 and n3 for their votes, and their replies state term %d or higher, but after 1s n1 is in a lower term", term)
 		s.WaitFor(time.Second, v, func() bool { return c.state(1).Term >= term })
 		c.restart(1) // the cluster checks that its term does not decrease
 		s.Run(20 * time.Millisecond)
+		held.Discard(nil)
+		held.Release()
+		c.waitForLeader(electionLimit, 1, 2, 3)
 	})
 }
