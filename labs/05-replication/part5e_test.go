@@ -341,7 +341,7 @@ func briefApplied(list []Applied) []string {
 func TestCrashWithinASnapshot5E(t *testing.T) {
 	cfg := labtest.Config{Nodes: 5, Seeds: raftSeeds, Link: calmLink, MustCover: []string{"n1 crashed as it took a snapshot", "n1 crashed as it was sent a snapshot"}}
 	labtest.Run(t, cfg, func(s *labtest.Sim) {
-		write, after := 1+int(s.Seed-1)/2%10, s.Seed%2 == 0
+		write, after := 1+int((s.Seed-1)/2%10), s.Seed%2 == 0
 		p := newScriptedCluster(s)
 		crash := func() { s.Net.CrashAtWrite(1, labrpc.CrashPoint{Write: s.Net.Writes(1) + write, After: after}) }
 		p.append(2, AppendRequest{Term: 1, Entries: entriesOf(1, 1, 1, 1, 1, 1), Commit: 4}, true)
@@ -399,7 +399,7 @@ func TestDiskIsTidiedAfterACrash5E(t *testing.T) {
 			}
 			p.append(2, AppendRequest{Term: 1, PrevLogIndex: done, PrevLogTerm: min(done, 1), Entries: list, Commit: last}, true)
 			p.waitApplied(last)
-			s.Net.CrashAtWrite(1, labrpc.CrashPoint{Write: s.Net.Writes(1) + 1 + int(s.Seed-1)/2%(each+1), After: s.Seed%2 == 0})
+			s.Net.CrashAtWrite(1, labrpc.CrashPoint{Write: s.Net.Writes(1) + 1 + int((s.Seed-1)/2%(each+1)), After: s.Seed%2 == 0})
 			if !p.take(last) {
 				s.Cover("n1 crashed as it took a snapshot")
 				p.restart()

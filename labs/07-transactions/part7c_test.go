@@ -18,7 +18,7 @@ func TestCommits7C(t *testing.T) {
 		c := newCommitCluster(s)
 		c.startAll()
 		for round, tx := range []TxID{"t1", "t2"} {
-			all := participantsOf(2 + int(s.Seed)%4)
+			all := participantsOf(2 + int(s.Seed%4))
 			c.add(tx, nil, participantsBut(s, all)...)
 			writes, messages := c.writes(), c.messages()
 			call := c.run(tx, time.Minute)
@@ -102,7 +102,7 @@ func TestOneNoAborts7C(t *testing.T) {
 		c := newCommitCluster(s)
 		c.startAll()
 		no := labrpc.NodeID(2 + s.Seed%4)
-		takes := time.Duration(s.Seed/4) * 50 * time.Millisecond
+		takes := time.Duration(s.Seed/4%4) * 50 * time.Millisecond
 		script := map[labrpc.NodeID]scriptedVote{no: {VoteNo, takes}}
 		slow := labrpc.NodeID(2 + (s.Seed+1)%4)
 		if s.Seed%3 == 0 {
@@ -132,7 +132,7 @@ func TestReadOnly7C(t *testing.T) {
 	labtest.Run(t, labtest.Config{Nodes: 5, Link: calmLink, Seeds: 8}, func(s *labtest.Sim) {
 		c := newCommitCluster(s)
 		c.startAll()
-		readers := participantsOf(1 + int(s.Seed)%4)
+		readers := participantsOf(1 + int(s.Seed%4))
 		script := map[labrpc.NodeID]scriptedVote{}
 		for _, id := range readers {
 			script[id] = scriptedVote{vote: VoteReadOnly}

@@ -38,7 +38,7 @@ func (c *shardCluster) cutAfter(client labrpc.NodeID, k int, limit time.Duration
 // them, or a little later.
 func (c *shardCluster) dieAfter(client labrpc.NodeID, k int) *shardRun {
 	var r *shardRun
-	if (k+int(c.s.Seed))%2 == 0 {
+	if (k+int(c.s.Seed%2))%2 == 0 {
 		r, _ = c.cutAfter(client, k, time.Minute)
 		c.s.Run(time.Duration(c.s.Rand().IntN(2)) * 200 * time.Millisecond)
 	} else {

@@ -193,7 +193,7 @@ func (c *shardCluster) injectFault(round int) {
 	if leader == 0 {
 		return
 	}
-	switch (round + int(c.s.Seed)) % 4 {
+	switch (round + int(c.s.Seed%4)) % 4 {
 	case 0:
 		c.s.Net.Crash(leader)
 	case 1:

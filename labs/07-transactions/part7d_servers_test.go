@@ -19,7 +19,7 @@ func TestLeaderChanges7D(t *testing.T) {
 		a, b := c.clients[0], c.clients[1]
 		for i := range 2 * c.countRequests(a) {
 			k := i / 2
-			group := (k + int(s.Seed)) % 3
+			group := (k + int(s.Seed%3)) % 3
 			old := c.leader(group)
 			g := c.gate(a)
 			r := c.start(a, time.Minute, reads("a"), appends("al"), writes("m"), writes("t"))
@@ -197,7 +197,7 @@ func TestLongLog7D(t *testing.T) {
 		})
 		var away []labrpc.NodeID
 		for g := range c.layout.Groups {
-			away = append(away, c.layout.Groups[g][(int(s.Seed)+g)%3])
+			away = append(away, c.layout.Groups[g][(int(s.Seed%3)+g)%3])
 			s.Net.Crash(away[g])
 		}
 		s.Run(time.Second)
