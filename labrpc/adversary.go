@@ -62,7 +62,7 @@ func (net *Network) intercepted(m *message) bool {
 // view copies a message for the outside.
 func (m *message) view() Message {
 	v := Message{From: m.from, To: m.to, Method: m.method, Kind: m.kind, Number: m.number}
-	if copied, err := m.plan.clone(m.body, false); err == nil {
+	if copied, err := m.plan.clone(m.body); err == nil {
 		v.Body = reflect.NewAt(m.plan.typ, copied).Elem().Interface()
 	}
 	return v
@@ -79,7 +79,7 @@ func forge(v Message) (*message, error) {
 	}
 	src := reflect.New(p.typ)
 	src.Elem().Set(reflect.ValueOf(v.Body))
-	body, err := p.clone(src.UnsafePointer(), false)
+	body, err := p.clone(src.UnsafePointer())
 	if err != nil {
 		return nil, fmt.Errorf("labrpc: a forged %q: %w", v.Method, err)
 	}

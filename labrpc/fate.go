@@ -80,13 +80,14 @@ func hashString(s string) uint64 {
 // A stream is all messages of one method and kind on one link. The fate of each is a pure
 // function of (seed, link, method, kind, number).
 type stream struct {
+	key   streamKey
 	base  uint64
 	count uint64
 	stats MethodStats
 }
 
-func newStream(seed uint64, from, to NodeID, method string, kind MessageKind) *stream {
-	return &stream{base: hashOf(seed, uint64(from), uint64(to), hashString(method), hashString(string(kind)))}
+func newStream(seed uint64, from, to NodeID, key streamKey) *stream {
+	return &stream{key: key, base: hashOf(seed, uint64(from), uint64(to), hashString(key.method), hashString(string(key.kind)))}
 }
 
 // draw returns a number in [0, 1) for one question about one message.

@@ -41,12 +41,11 @@ type Network struct {
 	carried *carried // nil if all nodes are in this process
 
 	// Virtual time: what the nodes did since the last quiescent point, and the dispatcher's alarm.
-	box    outbox
-	asleep atomic.Bool
-	wake   chan struct{}
-	jobs   chan *job
-	done   chan struct{}
-	steps  atomic.Uint64 // see Steps
+	box   outbox
+	wake  chan struct{}
+	jobs  chan *message // for spawn; nil if it does not run
+	done  chan struct{}
+	steps atomic.Uint64 // see Steps
 
 	calling atomic.Pointer[string] // in virtual time: which of the test's functions the dispatcher has called
 
@@ -76,6 +75,7 @@ type linkState struct {
 	link     Link
 	isCut    bool
 	streams  map[streamKey]*stream
+	last     *stream       // of streams, the one that was asked for last
 	lastDue  time.Duration // InOrder
 }
 
@@ -101,7 +101,7 @@ func New(opts Options) *Network {
 	}
 	net := &Network{
 		opts: opts, virtual: inBubble(), began: time.Now(),
-		wake: make(chan struct{}, 1), jobs: make(chan *job, 1), done: make(chan struct{}),
+		wake: make(chan struct{}, 1), done: make(chan struct{}),
 		hosts: make([]*host, opts.Nodes+1), links: make([][]*linkState, opts.Nodes+1),
 	}
 	if opts.Carrier != nil {
@@ -117,7 +117,10 @@ func New(opts Options) *Network {
 		}
 	}
 	if net.virtual {
-		go net.spawn()
+		if raceEnabled {
+			net.jobs = make(chan *message, 1)
+			go net.spawn()
+		}
 		go net.dispatch()
 	}
 	return net

@@ -13,11 +13,11 @@ import (
 func (net *Network) process(it *item) {
 	switch it.kind {
 	case itemNote:
-		net.emit(Event{Kind: EventNoted, Node: it.node.ID(), Inc: it.node.inc, Name: it.name, Value: it.text})
+		net.emit(Event{Kind: EventNoted, Node: it.node.ID(), Inc: it.node.inc, Name: it.text.name, Value: it.text.value})
 	case itemLog:
-		net.emit(Event{Kind: EventLogged, Node: it.node.ID(), Inc: it.node.inc, Value: it.text})
+		net.emit(Event{Kind: EventLogged, Node: it.node.ID(), Inc: it.node.inc, Value: it.text.value})
 	case itemWrite:
-		net.emit(Event{Kind: EventWrote, Node: it.node.ID(), Inc: it.node.inc, Name: it.name, Value: it.text})
+		net.emit(Event{Kind: EventWrote, Node: it.node.ID(), Inc: it.node.inc, Name: it.text.name, Value: it.text.value})
 	case itemTell:
 		net.moved = true
 		net.calls(&callingTell)
@@ -27,7 +27,7 @@ func (net *Network) process(it *item) {
 		net.send(it.msg)
 	case itemCrash:
 		if h := it.node.host; h.node == it.node {
-			h.crash(it.text)
+			h.crash(it.text.value)
 		}
 	case itemWait:
 		net.admit(it.wait)
@@ -45,23 +45,36 @@ func (net *Network) send(m *message) {
 	if net.opts.CountBytes {
 		s.stats.Bytes += len(m.encoded())
 	}
-	e := m.event(EventSent)
-	if m.sender != nil {
-		e.Node, e.Inc = m.from, m.sender.inc
-	}
-	net.emit(e)
+	net.sent(m)
 	if !net.intercepted(m) {
 		net.route(m)
 	}
 }
 
+// sent records that a node has sent the message.
+func (net *Network) sent(m *message) {
+	net.moved = true
+	if net.opts.Observe == nil {
+		return
+	}
+	e := m.event(EventSent)
+	if m.sender != nil {
+		e.Node, e.Inc = m.from, m.sender.inc
+	}
+	net.emit(e)
+}
+
 func (l *linkState) stream(seed uint64, method string, kind MessageKind) *stream {
 	key := streamKey{method, kind}
+	if l.last != nil && l.last.key == key {
+		return l.last
+	}
 	s := l.streams[key]
 	if s == nil {
-		s = newStream(seed, l.from, l.to, method, kind)
+		s = newStream(seed, l.from, l.to, key)
 		l.streams[key] = s
 	}
+	l.last = s
 	return s
 }
 
@@ -98,7 +111,7 @@ func (net *Network) transmit(m *message) {
 	twice := net.befalls(m, FaultDuplicate, s.draw(m.number, drawDuplicate) < l.link.Duplicate)
 	net.schedule(net.delay(l, s, m, drawLatency, drawJitter), delivery{m: m})
 	if twice {
-		copied, err := m.plan.clone(m.body, false)
+		copied, err := m.plan.clone(m.body)
 		if err != nil {
 			return
 		}
@@ -207,11 +220,7 @@ func (net *Network) deliverTo(n *Node, d delivery) {
 	}
 	net.arrived(d)
 	m.renew(net)
-	if net.virtual {
-		net.startHandler(newJob(n, h, m))
-	} else {
-		go h.run(m)
-	}
+	net.startHandler(n, h, m)
 }
 
 // accepts returns why the handler cannot take the message, or nil.

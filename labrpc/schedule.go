@@ -107,7 +107,7 @@ func (net *Network) settle(step Step) {
 	p := &net.pending[step.Message]
 	d := delivery{m: p.m, copy: p.Copy}
 	if step.Do == DeliverCopy {
-		copied, err := p.m.plan.clone(p.m.body, false)
+		copied, err := p.m.plan.clone(p.m.body)
 		if err != nil {
 			return
 		}

@@ -2,49 +2,51 @@ package labrpc
 
 import "unsafe"
 
-// A job is one handler to be run for one message.
-type job struct {
-	n *Node
-	h *handler
-	m *message
-}
-
+// startHandler runs a handler in a goroutine of its own.
+//
 //go:norace
-func newJob(n *Node, h *handler, m *message) *job {
-	j := new(job)
-	j.n = n
-	j.h = h
-	j.m = m
-	return j
+func (net *Network) startHandler(n *Node, h *handler, m *message) {
+	m.receiver = n
+	m.handler = h
+	if net.jobs == nil {
+		go m.run()
+		return
+	}
+	raceDisable()
+	net.jobs <- m
+	raceEnable()
 }
 
-// spawn starts the handlers, each in a goroutine of its own. A goroutine is
-// ordered after all that its starter knows; this one knows nothing, so the
-// race detector sees a handler's accesses as unordered with every other of its node.
+// spawn starts the handlers when the race detector watches virtual time. A goroutine is ordered after all that its starter
+// knows; this starter knows nothing, so the race detector sees a handler's accesses as unordered with every other of its node.
 //
 //go:norace
 func (net *Network) spawn() {
 	for {
 		raceDisable()
-		j := <-net.jobs
+		m := <-net.jobs
 		raceEnable()
-		if j == nil {
+		if m == nil {
 			return
 		}
-		go j.run()
+		go m.run()
 	}
 }
 
-// startHandler passes a job to spawn; nil ends it.
-func (net *Network) startHandler(j *job) {
-	raceDisable()
-	net.jobs <- j
-	raceEnable()
+// endSpawn ends spawn.
+//
+//go:norace
+func (net *Network) endSpawn() {
+	if net.jobs != nil {
+		raceDisable()
+		net.jobs <- nil
+		raceEnable()
+	}
 }
 
 //go:norace
-func (j *job) run() {
-	raceAcquire(unsafe.Pointer(j.h)) // what the node did before it registered the handler
-	raceAcquire(unsafe.Pointer(j.n)) // and what its starter did before it first waited
-	j.h.run(j.m)
+func (m *message) run() {
+	raceAcquire(unsafe.Pointer(m.handler))  // what the node did before it registered the handler
+	raceAcquire(unsafe.Pointer(m.receiver)) // and what its starter did before it first waited
+	m.handler.run(m)
 }
