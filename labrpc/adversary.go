@@ -53,7 +53,7 @@ func (net *Network) intercepted(m *message) bool {
 				panic(err.Error())
 			}
 			m.become(altered)
-			net.emit(m.event(EventAltered))
+			net.observe(EventAltered, m, 0, "")
 		}
 	}
 	return false
@@ -130,7 +130,7 @@ func (net *Network) Inject(m Message) error {
 	s.count++
 	net.messages++
 	forged.id, forged.number, forged.stream = net.messages, s.count, s
-	net.emit(forged.event(EventAltered))
+	net.observe(EventAltered, forged, 0, "")
 	net.route(forged)
 	net.rouse()
 	return nil
@@ -191,7 +191,7 @@ func (h *Held) Deliver(f func(Message) bool) int {
 	h.net.lock()
 	defer h.net.mu.Unlock()
 	return h.remove(f, func(m *message) {
-		h.net.emit(m.event(EventReleased))
+		h.net.observe(EventReleased, m, 0, "")
 		if h.net.links[m.from][m.to].isCut {
 			h.net.lose(delivery{m: m}, "cut")
 			return

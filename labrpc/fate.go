@@ -90,6 +90,11 @@ func newStream(seed uint64, from, to NodeID, key streamKey) *stream {
 	return &stream{key: key, base: hashOf(seed, uint64(from), uint64(to), hashString(key.method), hashString(string(key.kind)))}
 }
 
+// chance reports whether something of that probability happens to a message. Nothing that is impossible is drawn.
+func (s *stream) chance(number, question uint64, probability float64) bool {
+	return probability > 0 && s.draw(number, question) < probability
+}
+
 // draw returns a number in [0, 1) for one question about one message.
 func (s *stream) draw(number uint64, question uint64) float64 {
 	return float64(mix(s.base^mix(number<<8|question))>>11) / (1 << 53)

@@ -44,6 +44,7 @@ type Network struct {
 	box   outbox
 	wake  chan struct{}
 	jobs  chan *message // for spawn; nil if it does not run
+	crew  crew
 	done  chan struct{}
 	steps atomic.Uint64 // see Steps
 
@@ -175,6 +176,7 @@ func (net *Network) Close() {
 	}
 	net.waiters = nil
 	net.mu.Unlock()
+	net.crew.dismiss()
 	if net.virtual {
 		net.rouse()
 		<-net.done

@@ -12,12 +12,8 @@ import (
 // process takes note of one item. The caller holds net.mu.
 func (net *Network) process(it *item) {
 	switch it.kind {
-	case itemNote:
-		net.emit(Event{Kind: EventNoted, Node: it.node.ID(), Inc: it.node.inc, Name: it.text.name, Value: it.text.value})
-	case itemLog:
-		net.emit(Event{Kind: EventLogged, Node: it.node.ID(), Inc: it.node.inc, Value: it.text.value})
-	case itemWrite:
-		net.emit(Event{Kind: EventWrote, Node: it.node.ID(), Inc: it.node.inc, Name: it.text.name, Value: it.text.value})
+	case itemNote, itemLog, itemWrite, itemCrash:
+		net.processText(it)
 	case itemTell:
 		net.moved = true
 		net.calls(&callingTell)
@@ -25,13 +21,31 @@ func (net *Network) process(it *item) {
 		net.calls(nil)
 	case itemSend:
 		net.send(it.msg)
+	case itemWait:
+		net.admit(it.wait)
+	}
+}
+
+// processText takes note of an item with a text. It is not inlined, and neither is observe: an Event is large, handlers come
+// by here in real time, and each begins with a small stack, which would have to grow.
+//
+//go:noinline
+func (net *Network) processText(it *item) {
+	e := Event{Node: it.node.ID(), Inc: it.node.inc, Name: it.text.name, Value: it.text.value}
+	switch it.kind {
+	case itemNote:
+		e.Kind = EventNoted
+	case itemLog:
+		e.Kind = EventLogged
+	case itemWrite:
+		e.Kind = EventWrote
 	case itemCrash:
 		if h := it.node.host; h.node == it.node {
 			h.crash(it.text.value)
 		}
-	case itemWait:
-		net.admit(it.wait)
+		return
 	}
+	net.emit(e)
 }
 
 // send numbers a message, shows it to the interceptors and routes it. The caller holds net.mu.
@@ -45,23 +59,10 @@ func (net *Network) send(m *message) {
 	if net.opts.CountBytes {
 		s.stats.Bytes += len(m.encoded())
 	}
-	net.sent(m)
-	if !net.intercepted(m) {
+	net.observe(EventSent, m, 0, "")
+	if len(net.intercepts) == 0 || !net.intercepted(m) {
 		net.route(m)
 	}
-}
-
-// sent records that a node has sent the message.
-func (net *Network) sent(m *message) {
-	net.moved = true
-	if net.opts.Observe == nil {
-		return
-	}
-	e := m.event(EventSent)
-	if m.sender != nil {
-		e.Node, e.Inc = m.from, m.sender.inc
-	}
-	net.emit(e)
 }
 
 func (l *linkState) stream(seed uint64, method string, kind MessageKind) *stream {
@@ -86,7 +87,7 @@ func (net *Network) route(m *message) {
 	}
 	for _, h := range net.holds {
 		if h.takes(m) {
-			net.emit(m.event(EventHeld))
+			net.observe(EventHeld, m, 0, "")
 			return
 		}
 	}
@@ -104,24 +105,27 @@ func (net *Network) transmit(m *message) {
 		net.schedule(net.jitter(s, m, drawJitter), delivery{m: m})
 		return
 	}
-	if net.befalls(m, FaultLoss, s.draw(m.number, drawLoss) < l.link.Loss) {
+	if net.befalls(m, FaultLoss, s.chance(m.number, drawLoss, l.link.Loss)) {
 		net.lose(delivery{m: m}, "loss")
 		return
 	}
-	twice := net.befalls(m, FaultDuplicate, s.draw(m.number, drawDuplicate) < l.link.Duplicate)
+	twice := net.befalls(m, FaultDuplicate, s.chance(m.number, drawDuplicate, l.link.Duplicate))
 	net.schedule(net.delay(l, s, m, drawLatency, drawJitter), delivery{m: m})
 	if twice {
-		copied, err := m.plan.clone(m.body)
-		if err != nil {
-			return
-		}
-		twin := m.twin(copied)
-		e := m.event(EventDuplicated)
-		e.Copy = 1
-		net.emit(e)
-		s.stats.Duplicated++
-		net.schedule(net.delay(l, s, m, drawDuplicateLatency, drawDuplicateJitter), delivery{m: twin, copy: 1})
+		net.duplicate(l, s, m)
 	}
+}
+
+// duplicate schedules a copy of the message.
+func (net *Network) duplicate(l *linkState, s *stream, m *message) {
+	copied, err := m.plan.clone(m.body)
+	if err != nil {
+		return
+	}
+	twin := m.twin(copied)
+	net.observe(EventDuplicated, m, 1, "")
+	s.stats.Duplicated++
+	net.schedule(net.delay(l, s, m, drawDuplicateLatency, drawDuplicateJitter), delivery{m: twin, copy: 1})
 }
 
 // befalls reports whether a fault that the draw has chosen happens, or is suppressed.
@@ -134,9 +138,11 @@ func (net *Network) befalls(m *message, kind FaultKind, drawn bool) bool {
 
 // delay is how long a copy of the message is under way, including its sender's pause.
 func (net *Network) delay(l *linkState, s *stream, m *message, draw, jitter uint64) time.Duration {
-	now := net.now()
-	leaves := max(now, net.hosts[m.from].pausedUntil)
-	var d time.Duration
+	var now, leaves, d time.Duration
+	if paused := net.hosts[m.from].pausedUntil; paused > 0 || l.link.Latency != nil || l.link.InOrder { // else the time of day does not matter
+		now = net.now()
+		leaves = max(now, paused)
+	}
 	if l.link.Latency != nil {
 		d = max(0, l.link.Latency(s.draw(m.number, draw), leaves))
 		if draw == drawLatency && net.opts.Suppress != nil {
@@ -145,7 +151,7 @@ func (net *Network) delay(l *linkState, s *stream, m *message, draw, jitter uint
 			}
 		}
 	}
-	if draw == drawLatency && net.befalls(m, FaultReorder, s.draw(m.number, drawReorder) < l.link.Reorder) {
+	if draw == drawLatency && net.befalls(m, FaultReorder, s.chance(m.number, drawReorder, l.link.Reorder)) {
 		d += time.Duration(s.draw(m.number, drawReorderBy) * float64(l.link.reorderBy(leaves)))
 	}
 	d += net.jitter(s, m, jitter)
@@ -182,7 +188,7 @@ func (net *Network) deliver(d delivery) {
 		net.carry(m)
 	case h.node == nil || h.node.isDown():
 		net.lose(d, "receiver down")
-	case net.now() < h.pausedUntil:
+	case h.pausedUntil > 0 && net.now() < h.pausedUntil:
 		h.backlog = append(h.backlog, d)
 	case m.kind == Reply:
 		net.deliverReply(d)
@@ -225,6 +231,13 @@ func (net *Network) deliverTo(n *Node, d delivery) {
 
 // accepts returns why the handler cannot take the message, or nil.
 func (h *handler) accepts(n *Node, m *message) error {
+	if h != nil && h.arg == m.plan.typ && (h.reply == nil) == (m.kind != Request) {
+		return nil
+	}
+	return h.refuses(n, m)
+}
+
+func (h *handler) refuses(n *Node, m *message) error {
 	fail := func(is, why error) error {
 		return &callError{from: m.from, to: m.to, method: m.method, is: is, why: why}
 	}
@@ -235,47 +248,47 @@ func (h *handler) accepts(n *Node, m *message) error {
 		return fail(ErrNoMethod, fmt.Errorf("%v was registered with Receive: use Send", m.method))
 	case h.reply != nil && m.kind == OneWay:
 		return fail(ErrNoMethod, fmt.Errorf("%v was registered with Handle: use Call", m.method))
-	case h.arg != m.plan.typ:
-		return fail(ErrType, fmt.Errorf("the handler takes %v, got %v", h.arg, m.plan.typ))
 	}
-	return nil
+	return fail(ErrType, fmt.Errorf("the handler takes %v, got %v", h.arg, m.plan.typ))
 }
 
 func (net *Network) arrived(d delivery) {
-	net.moved = true
 	d.m.stream.stats.Delivered++
-	if net.opts.Observe == nil {
-		return
-	}
-	e := d.m.event(EventDelivered)
-	e.Node, e.Copy = d.m.to, d.copy
-	net.emit(e)
+	net.observe(EventDelivered, d.m, d.copy, "")
 }
 
 // lose records that a copy comes to nothing. The caller holds net.mu.
 func (net *Network) lose(d delivery, reason string) {
 	d.m.stream.stats.Lost++
-	if net.opts.Observe == nil {
-		return
+	if net.opts.Observe != nil {
+		net.tellObserver(EventLost, d.m, d.copy, reason)
 	}
-	e := d.m.event(EventLost)
-	e.Copy, e.Reason = d.copy, reason
-	net.emit(e)
 }
 
-// event describes the message. Only an observed network fills in what costs something.
-func (m *message) event(kind EventKind) Event {
+// observe records that something happened to a copy of the message, which makes a step. The caller holds net.mu.
+func (net *Network) observe(kind EventKind, m *message, copy int, reason string) {
+	net.moved = true
+	if net.opts.Observe != nil {
+		net.tellObserver(kind, m, copy, reason)
+	}
+}
+
+//go:noinline
+func (net *Network) tellObserver(kind EventKind, m *message, copy int, reason string) {
 	e := Event{
-		Kind: kind, Msg: m.id, From: m.from, To: m.to, Method: m.method,
-		Message: m.kind, Number: m.number, ReplyTo: m.replyTo,
+		Kind: kind, Msg: m.id, Copy: copy, From: m.from, To: m.to, Method: m.method,
+		Message: m.kind, Number: m.number, ReplyTo: m.replyTo, Reason: reason,
+		Body: reflect.NewAt(m.plan.typ, m.body).Elem().Interface(),
 	}
-	if m.sender != nil && m.sender.net.opts.Observe == nil {
-		return e
+	switch {
+	case kind == EventDelivered:
+		e.Node = m.to
+	case kind == EventSent && m.sender != nil:
+		e.Node, e.Inc = m.from, m.sender.inc
 	}
-	e.Body = reflect.NewAt(m.plan.typ, m.body).Elem().Interface()
 	if kind == EventSent && m.pc != 0 {
 		frame, _ := runtime.CallersFrames([]uintptr{m.pc}).Next()
 		e.Source = fmt.Sprintf("%s/%s:%d", path.Base(path.Dir(frame.File)), path.Base(frame.File), frame.Line)
 	}
-	return e
+	net.emit(e)
 }

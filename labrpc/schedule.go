@@ -111,10 +111,8 @@ func (net *Network) settle(step Step) {
 		if err != nil {
 			return
 		}
-		e := p.m.event(EventDuplicated)
 		p.Copy++
-		e.Copy = p.Copy
-		net.emit(e)
+		net.observe(EventDuplicated, p.m, p.Copy, "")
 		p.m.stream.stats.Duplicated++
 		p.m = p.m.twin(copied)
 	} else {
