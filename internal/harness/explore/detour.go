@@ -5,6 +5,7 @@ package explore
 // message that was sent first, and lets time pass when none is under way. A detour, at one step, is one of these:
 //
 //   - the message that is next is postponed until time has passed, is lost, or arrives and a copy is under way;
+//   - the link of the message that is next falls behind for good: by itself none of its messages arrives any more;
 //   - another message to the same node goes first;
 //   - time passes early;
 //   - a node crashes, if the last step was at that node: earlier or later it is the same crash.
@@ -23,13 +24,14 @@ type detours struct {
 	// Of the present schedule.
 	waits     int
 	postponed map[Choice]int // when: how often time had passed
+	behind    map[link]bool
 	last      Choice
 	used      int
 }
 
 const (
 	maxDetours    = 4
-	detoursAStep  = 7 // about how many there are
+	detoursAStep  = 8 // about how many there are
 	firstTarget   = 300
 	targetsGrowBy = 4
 )
@@ -44,15 +46,17 @@ type turn struct {
 type way struct {
 	step     Choice
 	postpone Choice // a message that is postponed by it; none if its Act is 0
+	forGood  bool   // and all others of its link
 }
 
 func newDetours(b Bounds) *detours {
-	return &detours{bounds: b, target: firstTarget, postponed: map[Choice]int{}}
+	return &detours{bounds: b, target: firstTarget, postponed: map[Choice]int{}, behind: map[link]bool{}}
 }
 
 // begin begins the next schedule; false when there is none left.
 func (d *detours) begin() bool {
 	clear(d.postponed)
+	clear(d.behind)
 	d.waits, d.last, d.used = 0, Choice{Act: Wait}, 0
 	for len(d.turns) > 0 {
 		if t := &d.turns[len(d.turns)-1]; t.at+1 < len(t.ways) {
@@ -110,9 +114,12 @@ func (d *detours) pick(depth int, choices []Choice) int {
 		d.turns = append(d.turns, turn{ways: d.ways(choices), used: d.used})
 		w = d.turns[depth].ways[0]
 	default:
-		w.step = d.usual(choices, Choice{})
+		w.step = d.usual(choices, Choice{}, false)
 	}
-	if w.postpone.Act != 0 {
+	switch {
+	case w.forGood:
+		d.behind[w.postpone.link()] = true
+	case w.postpone.Act != 0:
 		d.postponed[w.postpone] = d.waits
 	}
 	if w.step.Act == Wait {
@@ -127,12 +134,12 @@ func (d *detours) pick(depth int, choices []Choice) int {
 	return -1 // the run is another than before: not deterministic
 }
 
-// usual is the next step in the usual order, if a message were postponed: the first message, then the first that was postponed
-// and may arrive again, then time passes.
-func (d *detours) usual(choices []Choice, postpone Choice) Choice {
+// usual is the next step in the usual order, if a message, or all of its link, were postponed: the first message, then the
+// first that was postponed and may arrive again, then time passes.
+func (d *detours) usual(choices []Choice, postpone Choice, forGood bool) Choice {
 	late := Choice{Act: Wait}
 	for _, c := range choices {
-		if c.Act != Deliver || c == postpone {
+		if c.Act != Deliver || c == postpone || d.behind[c.link()] || forGood && c.link() == postpone.link() {
 			continue
 		}
 		since, is := d.postponed[c]
@@ -147,11 +154,12 @@ func (d *detours) usual(choices []Choice, postpone Choice) Choice {
 }
 
 func (d *detours) ways(choices []Choice) []way {
-	next := d.usual(choices, Choice{})
+	next := d.usual(choices, Choice{}, false)
 	ways := []way{{step: next}}
 	if next.Act == Deliver {
-		instead := d.usual(choices, next)
-		ways = append(ways, way{step: instead, postpone: next})
+		instead := d.usual(choices, next, false)
+		ways = append(ways, way{step: instead, postpone: next},
+			way{step: d.usual(choices, next, true), postpone: next, forGood: true})
 		if instead.Act != Wait {
 			ways = append(ways, way{step: Choice{Act: Wait}})
 		}
@@ -177,3 +185,6 @@ func (d *detours) ways(choices []Choice) []way {
 	}
 	return ways
 }
+
+// link is the link of a choice about a message.
+func (c Choice) link() link { return link{c.From, c.Node} }
