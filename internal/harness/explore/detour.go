@@ -1,5 +1,7 @@
 package explore
 
+import "slices"
+
 // detours goes through the schedules of one seed that leave the usual order of steps a few times, at most: full-length schedules
 // that a few decisions bring about, as in delay-bounded scheduling (Emmi, Qadeer, Rakamarić 2011). The usual order delivers the
 // message that was sent first, and lets time pass when none is under way. A detour, at one step, is one of these:
@@ -150,6 +152,9 @@ func (d *detours) usual(choices []Choice, postpone Choice, forGood bool) Choice 
 			late = c
 		}
 	}
+	if late.Act == Wait && !slices.Contains(choices, late) { // time cannot pass: whatever is first
+		return choices[0]
+	}
 	return late
 }
 
@@ -160,7 +165,7 @@ func (d *detours) ways(choices []Choice) []way {
 		instead := d.usual(choices, next, false)
 		ways = append(ways, way{step: instead, postpone: next},
 			way{step: d.usual(choices, next, true), postpone: next, forGood: true})
-		if instead.Act != Wait {
+		if instead.Act != Wait && slices.Contains(choices, Choice{Act: Wait}) {
 			ways = append(ways, way{step: Choice{Act: Wait}})
 		}
 	}
