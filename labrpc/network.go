@@ -75,9 +75,9 @@ type linkState struct {
 	from, to NodeID
 	link     Link
 	isCut    bool
-	streams  map[streamKey]*stream
-	last     *stream       // of streams, the one that was asked for last
-	lastDue  time.Duration // InOrder
+	streams  map[streamKey]*stream // made with the first: of many nodes few talk to all
+	last     *stream               // of streams, the one that was asked for last
+	lastDue  time.Duration         // InOrder
 }
 
 type streamKey struct {
@@ -111,10 +111,10 @@ func New(opts Options) *Network {
 	for id := 1; id <= opts.Nodes; id++ {
 		net.hosts[id] = newHost(net, NodeID(id))
 		net.links[id] = make([]*linkState, opts.Nodes+1)
+		row := make([]linkState, opts.Nodes+1)
 		for to := 1; to <= opts.Nodes; to++ {
-			net.links[id][to] = &linkState{
-				from: NodeID(id), to: NodeID(to), link: opts.Link, streams: map[streamKey]*stream{},
-			}
+			row[to] = linkState{from: NodeID(id), to: NodeID(to), link: opts.Link}
+			net.links[id][to] = &row[to]
 		}
 	}
 	if net.virtual {

@@ -73,6 +73,9 @@ func (l *linkState) stream(seed uint64, method string, kind MessageKind) *stream
 	s := l.streams[key]
 	if s == nil {
 		s = newStream(seed, l.from, l.to, key)
+		if l.streams == nil {
+			l.streams = map[streamKey]*stream{}
+		}
 		l.streams[key] = s
 	}
 	l.last = s
