@@ -13,6 +13,7 @@ type queuedEvent struct {
 	f     func()
 }
 
+//go:norace
 func (e *queuedEvent) before(o *queuedEvent) bool {
 	if e.due != o.due {
 		return e.due < o.due
@@ -23,6 +24,7 @@ func (e *queuedEvent) before(o *queuedEvent) bool {
 // eventQueue is a binary heap, the first event first. Package container/heap would box every event.
 type eventQueue []queuedEvent
 
+//go:norace
 func (q *eventQueue) push(e queuedEvent) {
 	h := append(*q, e)
 	*q = h
@@ -38,6 +40,7 @@ func (q *eventQueue) push(e queuedEvent) {
 	h[i] = e
 }
 
+//go:norace
 func (q *eventQueue) pop() queuedEvent {
 	h := *q
 	first, last := h[0], len(h)-1
@@ -68,6 +71,8 @@ func (q *eventQueue) pop() queuedEvent {
 }
 
 // schedule queues a delivery d from now. The caller holds net.mu.
+//
+//go:norace
 func (net *Network) schedule(in time.Duration, d delivery) {
 	if net.virtual {
 		net.enqueue(queuedEvent{due: net.now() + in, d: d})
@@ -98,6 +103,7 @@ func (net *Network) locked(f func()) {
 	}
 }
 
+//go:norace
 func (net *Network) enqueue(e queuedEvent) {
 	net.order++
 	e.order = net.order
@@ -150,6 +156,8 @@ func quiesce() {
 }
 
 // gather takes what the nodes did since the last quiescent point. The caller holds net.mu.
+//
+//go:norace
 func (net *Network) gather(items []*item) []*item {
 	items = net.box.take(items)
 	canonical(items)
@@ -161,6 +169,8 @@ func (net *Network) gather(items []*item) []*item {
 
 // next makes one due event happen; otherwise it returns how long to wait for the
 // next, or -1 when there is none. The caller holds net.mu.
+//
+//go:norace
 func (net *Network) next() (wait time.Duration, done bool) {
 	if len(net.queue) == 0 {
 		return -1, false

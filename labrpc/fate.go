@@ -56,6 +56,8 @@ const (
 
 // mix is the finaliser of SplitMix64 (Steele, Lea, Flood 2014): every bit of x
 // changes half of the bits of the result.
+//
+//go:norace
 func mix(x uint64) uint64 {
 	x += 0x9e3779b97f4a7c15
 	x = (x ^ x>>30) * 0xbf58476d1ce4e5b9
@@ -91,11 +93,15 @@ func newStream(seed uint64, from, to NodeID, key streamKey) *stream {
 }
 
 // chance reports whether something of that probability happens to a message. Nothing that is impossible is drawn.
+//
+//go:norace
 func (s *stream) chance(number, question uint64, probability float64) bool {
 	return probability > 0 && s.draw(number, question) < probability
 }
 
 // draw returns a number in [0, 1) for one question about one message.
+//
+//go:norace
 func (s *stream) draw(number uint64, question uint64) float64 {
 	return float64(mix(s.base^mix(number<<8|question))>>11) / (1 << 53)
 }

@@ -10,6 +10,8 @@ import (
 )
 
 // process takes note of one item. The caller holds net.mu.
+//
+//go:norace
 func (net *Network) process(it *item) {
 	switch it.kind {
 	case itemNote, itemLog, itemWrite, itemCrash:
@@ -49,6 +51,8 @@ func (net *Network) processText(it *item) {
 }
 
 // send numbers a message, shows it to the interceptors and routes it. The caller holds net.mu.
+//
+//go:norace
 func (net *Network) send(m *message) {
 	l := net.links[m.from][m.to]
 	s := l.stream(net.opts.Seed, m.method, m.kind)
@@ -65,6 +69,7 @@ func (net *Network) send(m *message) {
 	}
 }
 
+//go:norace
 func (l *linkState) stream(seed uint64, method string, kind MessageKind) *stream {
 	key := streamKey{method, kind}
 	if l.last != nil && l.last.key == key {
@@ -83,6 +88,8 @@ func (l *linkState) stream(seed uint64, method string, kind MessageKind) *stream
 }
 
 // route decides a message's fate and schedules what follows. The caller holds net.mu.
+//
+//go:norace
 func (net *Network) route(m *message) {
 	if net.links[m.from][m.to].isCut {
 		net.lose(delivery{m: m}, "cut")
@@ -98,6 +105,8 @@ func (net *Network) route(m *message) {
 }
 
 // transmit applies the link's own faults. The caller holds net.mu.
+//
+//go:norace
 func (net *Network) transmit(m *message) {
 	if net.opts.Scheduler != nil {
 		net.pend(m)
@@ -132,6 +141,8 @@ func (net *Network) duplicate(l *linkState, s *stream, m *message) {
 }
 
 // befalls reports whether a fault that the draw has chosen happens, or is suppressed.
+//
+//go:norace
 func (net *Network) befalls(m *message, kind FaultKind, drawn bool) bool {
 	if !drawn || net.opts.Suppress == nil {
 		return drawn
@@ -140,6 +151,8 @@ func (net *Network) befalls(m *message, kind FaultKind, drawn bool) bool {
 }
 
 // delay is how long a copy of the message is under way, including its sender's pause.
+//
+//go:norace
 func (net *Network) delay(l *linkState, s *stream, m *message, draw, jitter uint64) time.Duration {
 	var now, leaves, d time.Duration
 	if paused := net.hosts[m.from].pausedUntil; paused > 0 || l.link.Latency != nil || l.link.InOrder { // else the time of day does not matter
@@ -167,6 +180,8 @@ func (net *Network) delay(l *linkState, s *stream, m *message, draw, jitter uint
 }
 
 // jitter gives deliveries a nanosecond part, so that in virtual time hardly two fall on one instant.
+//
+//go:norace
 func (net *Network) jitter(s *stream, m *message, question uint64) time.Duration {
 	if !net.virtual {
 		return 0
@@ -181,6 +196,8 @@ type delivery struct {
 }
 
 // deliver brings a copy to its receiver. The caller holds net.mu.
+//
+//go:norace
 func (net *Network) deliver(d delivery) {
 	m := d.m
 	l, h := net.links[m.from][m.to], net.hosts[m.to]
@@ -200,6 +217,7 @@ func (net *Network) deliver(d delivery) {
 	}
 }
 
+//go:norace
 func (net *Network) deliverReply(d delivery) {
 	c := d.m.call
 	if c.node.isDown() {
@@ -214,6 +232,7 @@ func (net *Network) deliverReply(d delivery) {
 	}
 }
 
+//go:norace
 func (net *Network) deliverTo(n *Node, d delivery) {
 	m := d.m
 	h := n.handler(m.method)
@@ -233,6 +252,8 @@ func (net *Network) deliverTo(n *Node, d delivery) {
 }
 
 // accepts returns why the handler cannot take the message, or nil.
+//
+//go:norace
 func (h *handler) accepts(n *Node, m *message) error {
 	if h != nil && h.arg == m.plan.typ && (h.reply == nil) == (m.kind != Request) {
 		return nil
@@ -255,6 +276,7 @@ func (h *handler) refuses(n *Node, m *message) error {
 	return fail(ErrType, fmt.Errorf("the handler takes %v, got %v", h.arg, m.plan.typ))
 }
 
+//go:norace
 func (net *Network) arrived(d delivery) {
 	d.m.stream.stats.Delivered++
 	net.observe(EventDelivered, d.m, d.copy, "")
@@ -269,6 +291,8 @@ func (net *Network) lose(d delivery, reason string) {
 }
 
 // observe records that something happened to a copy of the message, which makes a step. The caller holds net.mu.
+//
+//go:norace
 func (net *Network) observe(kind EventKind, m *message, copy int, reason string) {
 	net.moved = true
 	if net.opts.Observe != nil {
