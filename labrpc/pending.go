@@ -8,7 +8,8 @@ import (
 	"unsafe"
 )
 
-// A pendingCall waits for its first reply.
+// A pendingCall waits for its first reply. It has room for one reply at a time, as a channel has: once the caller has taken
+// the first or has gone without one, one more counts as delivered, though nobody reads it, and all others as lost.
 type pendingCall struct {
 	node  *Node
 	state atomic.Uint32
@@ -19,9 +20,9 @@ type pendingCall struct {
 // The states of a pendingCall.
 const (
 	callWaits    = iota
-	callAnswered // the first reply came while the caller waited
-	callGone     // the caller has gone without a reply
-	callLate     // and the first reply came after that
+	callAnswered // a reply has come, and the caller has not taken it
+	callGone     // the caller has taken it, or has gone without one
+	callLate     // and one more reply came after that
 )
 
 type outcome struct {
@@ -29,11 +30,11 @@ type outcome struct {
 	err error
 }
 
-// answer takes the outcome if it is the first, whether or not the caller still waits. The caller's goroutine learns of the
+// answer takes the outcome if there is room. The caller's goroutine learns of the
 // outcome, the race detector does not. One at a time may call it.
 //
 //go:norace
-func (c *pendingCall) answer(out outcome) (first bool) {
+func (c *pendingCall) answer(out outcome) (taken bool) {
 	raceDisable()
 	defer raceEnable()
 	if c.state.Load() == callWaits {
@@ -52,6 +53,9 @@ func (c *pendingCall) answer(out outcome) (first bool) {
 func (c *pendingCall) wait(ctx context.Context, n *Node, to NodeID, method string, reply *plan) outcome {
 	select {
 	case <-c.done:
+		raceDisable()
+		c.state.Store(callGone)
+		raceEnable()
 		n.bells.put(c.done)
 		return c.outcome(n, to, method, reply)
 	case <-n.ctx.Done():
