@@ -53,7 +53,7 @@ func (net *Network) intercepted(m *message) bool {
 				panic(err.Error())
 			}
 			m.become(altered)
-			net.emit(m.event(EventAltered))
+			net.observe(EventAltered, m, 0, "")
 		}
 	}
 	return false
@@ -62,7 +62,7 @@ func (net *Network) intercepted(m *message) bool {
 // view copies a message for the outside.
 func (m *message) view() Message {
 	v := Message{From: m.from, To: m.to, Method: m.method, Kind: m.kind, Number: m.number}
-	if copied, err := m.plan.clone(m.body, false); err == nil {
+	if copied, err := m.plan.clone(m.body); err == nil {
 		v.Body = reflect.NewAt(m.plan.typ, copied).Elem().Interface()
 	}
 	return v
@@ -79,7 +79,7 @@ func forge(v Message) (*message, error) {
 	}
 	src := reflect.New(p.typ)
 	src.Elem().Set(reflect.ValueOf(v.Body))
-	body, err := p.clone(src.UnsafePointer(), false)
+	body, err := p.clone(src.UnsafePointer())
 	if err != nil {
 		return nil, fmt.Errorf("labrpc: a forged %q: %w", v.Method, err)
 	}
@@ -130,7 +130,7 @@ func (net *Network) Inject(m Message) error {
 	s.count++
 	net.messages++
 	forged.id, forged.number, forged.stream = net.messages, s.count, s
-	net.emit(forged.event(EventAltered))
+	net.observe(EventAltered, forged, 0, "")
 	net.route(forged)
 	net.rouse()
 	return nil
@@ -191,7 +191,7 @@ func (h *Held) Deliver(f func(Message) bool) int {
 	h.net.lock()
 	defer h.net.mu.Unlock()
 	return h.remove(f, func(m *message) {
-		h.net.emit(m.event(EventReleased))
+		h.net.observe(EventReleased, m, 0, "")
 		if h.net.links[m.from][m.to].isCut {
 			h.net.lose(delivery{m: m}, "cut")
 			return

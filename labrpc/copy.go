@@ -143,20 +143,23 @@ func (p *plan) inherit(elem *plan) error {
 	return elem.err
 }
 
-// clone returns a pointer to a fresh copy of the value at src. With tell set
-// the race detector learns that the caller read the original; it never learns
-// of the writes to the copy, which nobody else can see yet.
-func (p *plan) clone(src unsafe.Pointer, tell bool) (unsafe.Pointer, error) {
+// clone returns a pointer to a fresh copy of the value at src, of which the race detector learns nothing.
+func (p *plan) clone(src unsafe.Pointer) (unsafe.Pointer, error) {
 	dst := reflect.New(p.typ).UnsafePointer()
+	return dst, p.copyTo(dst, src, false)
+}
+
+// copyTo copies the value at src to dst, which is zero. With tell set the race detector learns that the caller
+// read what the value points to; it never learns of the writes to the copy, which nobody else can see yet.
+//
+//go:norace
+func (p *plan) copyTo(dst, src unsafe.Pointer, tell bool) error {
 	c := copier{tell: tell && raceEnabled}
-	if c.tell {
-		raceRead(src, p.size)
-	}
 	c.value(p, dst, src, 0)
 	if c.deep {
-		return nil, fmt.Errorf("a %s nests deeper than %d levels: does it contain itself?", p.typ, maxDepth)
+		return fmt.Errorf("a %s nests deeper than %d levels: does it contain itself?", p.typ, maxDepth)
 	}
-	return dst, nil
+	return nil
 }
 
 type copier struct {
@@ -270,11 +273,14 @@ func (c *copier) pointer(op *copyOp, d, s unsafe.Pointer, depth int) {
 
 // mapping copies a map. Package reflect's writes are instrumented, so a
 // message with a map carries an edge from sender to receiver (message.edge).
+//
+//go:norace
 func (c *copier) mapping(op *copyOp, d, s unsafe.Pointer, depth int) {
-	from := reflect.NewAt(op.typ, s).Elem()
-	if from.IsNil() {
+	word := *(*unsafe.Pointer)(s)
+	if word == nil {
 		return
 	}
+	from := reflect.NewAt(op.typ, unsafe.Pointer(&word)).Elem()
 	kp, vp := planFor(op.typ.Key()), planFor(op.typ.Elem())
 	to := reflect.MakeMapWithSize(op.typ, from.Len())
 	for it := from.MapRange(); it.Next(); {

@@ -1,7 +1,6 @@
 package labrpc
 
 import (
-	"container/heap"
 	"testing/synctest"
 	"time"
 )
@@ -14,27 +13,66 @@ type queuedEvent struct {
 	f     func()
 }
 
+//go:norace
+func (e *queuedEvent) before(o *queuedEvent) bool {
+	if e.due != o.due {
+		return e.due < o.due
+	}
+	return e.order < o.order
+}
+
+// eventQueue is a binary heap, the first event first. Package container/heap would box every event.
 type eventQueue []queuedEvent
 
-func (q eventQueue) Len() int { return len(q) }
-func (q eventQueue) Less(i, j int) bool {
-	if q[i].due != q[j].due {
-		return q[i].due < q[j].due
+//go:norace
+func (q *eventQueue) push(e queuedEvent) {
+	h := append(*q, e)
+	*q = h
+	i := len(h) - 1
+	for i > 0 {
+		parent := (i - 1) / 2
+		if !e.before(&h[parent]) {
+			break
+		}
+		h[i] = h[parent]
+		i = parent
 	}
-	return q[i].order < q[j].order
+	h[i] = e
 }
-func (q eventQueue) Swap(i, j int) { q[i], q[j] = q[j], q[i] }
-func (q *eventQueue) Push(x any)   { *q = append(*q, x.(queuedEvent)) }
-func (q *eventQueue) Pop() any {
-	old := *q
-	last := len(old) - 1
-	e := old[last]
-	old[last] = queuedEvent{}
-	*q = old[:last]
-	return e
+
+//go:norace
+func (q *eventQueue) pop() queuedEvent {
+	h := *q
+	first, last := h[0], len(h)-1
+	e := h[last]
+	h[last] = queuedEvent{}
+	h = h[:last]
+	*q = h
+	if last == 0 {
+		return first
+	}
+	i := 0
+	for {
+		child := 2*i + 1
+		if child >= last {
+			break
+		}
+		if child+1 < last && h[child+1].before(&h[child]) {
+			child++
+		}
+		if !h[child].before(&e) {
+			break
+		}
+		h[i] = h[child]
+		i = child
+	}
+	h[i] = e
+	return first
 }
 
 // schedule queues a delivery d from now. The caller holds net.mu.
+//
+//go:norace
 func (net *Network) schedule(in time.Duration, d delivery) {
 	if net.virtual {
 		net.enqueue(queuedEvent{due: net.now() + in, d: d})
@@ -65,10 +103,11 @@ func (net *Network) locked(f func()) {
 	}
 }
 
+//go:norace
 func (net *Network) enqueue(e queuedEvent) {
 	net.order++
 	e.order = net.order
-	heap.Push(&net.queue, e)
+	net.queue.push(e)
 }
 
 // dispatch is the one goroutine that makes things happen in virtual time. It lets
@@ -76,12 +115,13 @@ func (net *Network) enqueue(e queuedEvent) {
 // delivers one event: so the order in which the nodes' goroutines ran makes no difference.
 func (net *Network) dispatch() {
 	defer close(net.done)
-	defer net.startHandler(nil)
+	defer net.endSpawn()
 	alarm := time.NewTimer(time.Hour)
 	defer alarm.Stop()
 	var items []*item
 	for {
 		quiesce()
+		net.heard()
 		net.steps.Add(1)
 		net.mu.Lock()
 		items = net.gather(items[:0])
@@ -116,6 +156,8 @@ func quiesce() {
 }
 
 // gather takes what the nodes did since the last quiescent point. The caller holds net.mu.
+//
+//go:norace
 func (net *Network) gather(items []*item) []*item {
 	items = net.box.take(items)
 	canonical(items)
@@ -127,6 +169,8 @@ func (net *Network) gather(items []*item) []*item {
 
 // next makes one due event happen; otherwise it returns how long to wait for the
 // next, or -1 when there is none. The caller holds net.mu.
+//
+//go:norace
 func (net *Network) next() (wait time.Duration, done bool) {
 	if len(net.queue) == 0 {
 		return -1, false
@@ -134,7 +178,7 @@ func (net *Network) next() (wait time.Duration, done bool) {
 	if wait = net.queue[0].due - net.now(); wait > 0 {
 		return wait, false
 	}
-	e := heap.Pop(&net.queue).(queuedEvent)
+	e := net.queue.pop()
 	if e.f != nil {
 		e.f()
 	} else {
@@ -145,8 +189,6 @@ func (net *Network) next() (wait time.Duration, done bool) {
 
 // sleep waits until the alarm, or until somebody does something.
 func (net *Network) sleep(alarm *time.Timer, wait time.Duration) {
-	net.asleep.Store(true)
-	defer net.asleep.Store(false)
 	if wait < 0 {
 		<-net.wake
 		return
@@ -156,6 +198,18 @@ func (net *Network) sleep(alarm *time.Timer, wait time.Duration) {
 	case <-alarm.C:
 	case <-net.wake:
 	}
+}
+
+// heard takes back what rouse did before this quiescent point: gather will see what it was about.
+//
+//go:norace
+func (net *Network) heard() {
+	raceDisable()
+	select {
+	case <-net.wake:
+	default:
+	}
+	raceEnable()
 }
 
 // rouse wakes the dispatcher if it sleeps.

@@ -56,6 +56,8 @@ const (
 
 // mix is the finaliser of SplitMix64 (Steele, Lea, Flood 2014): every bit of x
 // changes half of the bits of the result.
+//
+//go:norace
 func mix(x uint64) uint64 {
 	x += 0x9e3779b97f4a7c15
 	x = (x ^ x>>30) * 0xbf58476d1ce4e5b9
@@ -80,16 +82,26 @@ func hashString(s string) uint64 {
 // A stream is all messages of one method and kind on one link. The fate of each is a pure
 // function of (seed, link, method, kind, number).
 type stream struct {
+	key   streamKey
 	base  uint64
 	count uint64
 	stats MethodStats
 }
 
-func newStream(seed uint64, from, to NodeID, method string, kind MessageKind) *stream {
-	return &stream{base: hashOf(seed, uint64(from), uint64(to), hashString(method), hashString(string(kind)))}
+func newStream(seed uint64, from, to NodeID, key streamKey) *stream {
+	return &stream{key: key, base: hashOf(seed, uint64(from), uint64(to), hashString(key.method), hashString(string(key.kind)))}
+}
+
+// chance reports whether something of that probability happens to a message. Nothing that is impossible is drawn.
+//
+//go:norace
+func (s *stream) chance(number, question uint64, probability float64) bool {
+	return probability > 0 && s.draw(number, question) < probability
 }
 
 // draw returns a number in [0, 1) for one question about one message.
+//
+//go:norace
 func (s *stream) draw(number uint64, question uint64) float64 {
 	return float64(mix(s.base^mix(number<<8|question))>>11) / (1 << 53)
 }

@@ -537,3 +537,19 @@ func TestSuppressLate(t *testing.T) {
 		}
 	}
 }
+
+// Of the four replies to a call whose request and replies are all duplicated, the first ends the call, one more is delivered to
+// nobody, and two are lost. Records of runs rely on it.
+func TestRepliesOfADuplicatedRequest(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		link := labrpc.Reliable()
+		link.Duplicate = 1
+		net, n := newEcho(labrpc.Options{Seed: 1, Link: link})
+		defer net.Close()
+		_, err := labrpc.Call[echoReply](context.Background(), n, 2, "echo", echoArgs{})
+		require.NoError(t, err)
+		net.Run(time.Second)
+		got := net.Stats(labrpc.Match{Kind: labrpc.Reply})
+		require.Equal(t, labrpc.MethodStats{Sent: 2, Duplicated: 2, Delivered: 2, Lost: 2}, got)
+	})
+}

@@ -11,6 +11,7 @@ import (
 
 // A message on its way. Its body is a private copy, behind a pointer.
 type message struct {
+	item     item // what the outbox holds of it
 	kind     MessageKind
 	from, to NodeID
 	method   string
@@ -27,7 +28,25 @@ type message struct {
 	replyTo uint64
 	bytes   []byte // encoded, once wanted
 	edge    byte   // its address orders a map's copier and its readers for the race detector
+
+	// Of a delivered message: the handler that it is for, and where.
+	receiver *Node
+	handler  *handler
 }
+
+// A letter is a message with room for its body, and a request one that has room for its call as well: one allocation each.
+// Every write to them is in a function that is not instrumented: see race.go.
+type (
+	letter[M any] struct {
+		message message
+		value   M
+	}
+	request[A any] struct {
+		message message
+		call    pendingCall
+		value   A
+	}
+)
 
 // value returns the body as an interface: the struct is copied, what it points to is not.
 func (m *message) value() any {
@@ -61,6 +80,7 @@ func (m *message) acquire() {
 func (m *message) twin(body unsafe.Pointer) *message {
 	t := new(message)
 	*t = *m
+	t.item = item{}
 	t.body = body
 	if m.plan.maps {
 		raceRelease(unsafe.Pointer(&t.edge))
@@ -74,7 +94,7 @@ func (m *message) renew(net *Network) {
 	if !raceEnabled || m.bytes == nil && net.opts.Observe == nil {
 		return
 	}
-	if copied, err := m.plan.clone(m.body, false); err == nil {
+	if copied, err := m.plan.clone(m.body); err == nil {
 		m.setBody(copied)
 	}
 }
@@ -87,29 +107,31 @@ func (m *message) setBody(body unsafe.Pointer) {
 	}
 }
 
-// newMessage copies the value at body. The caller's goroutine is the sender's.
+// fill makes m a new message of n's, and copies the value at src to room, which becomes its body. The caller's goroutine is
+// the sender's, and the value at src is its own; other goroutines may share only what the value points to.
 //
 //go:norace
-func newMessage(n *Node, kind MessageKind, to NodeID, method string, p *plan, body unsafe.Pointer) (*message, error) {
+func (m *message) fill(n *Node, kind MessageKind, to NodeID, method string, p *plan, room, src unsafe.Pointer) error {
 	if p.err != nil {
-		return nil, n.fail(to, method, ErrType, p.err)
+		return n.fail(to, method, ErrType, p.err)
 	}
-	copied, err := p.clone(body, true)
-	if err != nil {
-		return nil, n.fail(to, method, ErrType, err)
+	if err := p.copyTo(room, src, true); err != nil {
+		return n.fail(to, method, ErrType, err)
 	}
-	m := new(message)
+	m.item.kind = itemSend
+	m.item.node = n
+	m.item.msg = m
 	m.kind = kind
-	m.from = n.ID()
+	m.from = n.host.id
 	m.to = to
 	m.method = method
 	m.plan = p
-	m.body = copied
+	m.body = room
 	m.sender = n
 	if p.maps {
 		raceRelease(unsafe.Pointer(&m.edge))
 	}
-	return m, nil
+	return nil
 }
 
 func (n *Node) fail(to NodeID, method string, is, why error) error {
@@ -148,22 +170,21 @@ func (m *message) source(n *Node) {
 // The error is ErrDown, ErrNoNode, or ErrType if an M cannot travel (an unexported field, a channel, an interface).
 // A node may send to itself.
 func Send[M any](n *Node, to NodeID, method string, msg M) error {
-	return send(n, to, method, planFor(reflect.TypeFor[M]()), unsafe.Pointer(&msg))
-}
-
-//go:norace
-func send(n *Node, to NodeID, method string, p *plan, body unsafe.Pointer) error {
+	p := planFor(reflect.TypeFor[M]())
 	if err := n.check(to, method); err != nil {
 		return err
 	}
-	m, err := newMessage(n, OneWay, to, method, p, body)
-	if err != nil {
+	l := new(letter[M])
+	return send(n, to, method, p, &l.message, unsafe.Pointer(&l.value), unsafe.Pointer(&msg))
+}
+
+//go:norace
+func send(n *Node, to NodeID, method string, p *plan, m *message, room, src unsafe.Pointer) error {
+	if err := m.fill(n, OneWay, to, method, p, room, src); err != nil {
 		return err
 	}
 	m.source(n)
-	it := newItem(itemSend, n)
-	it.msg = m
-	n.net.submit(it)
+	n.net.submit(&m.item)
 	return nil
 }
 
@@ -188,7 +209,8 @@ func Handle[A, R any](n *Node, method string, f func(from NodeID, args A) R) {
 	n.register(method, &handler{arg: reflect.TypeFor[A](), reply: p.typ, run: func(m *message) {
 		m.acquire()
 		r := f(m.from, *(*A)(m.body))
-		n.answer(m, p, unsafe.Pointer(&r))
+		l := new(letter[R])
+		n.answer(m, p, &l.message, unsafe.Pointer(&l.value), unsafe.Pointer(&r))
 	}})
 }
 
@@ -199,46 +221,19 @@ func mustTravel(t reflect.Type, method string) {
 	}
 }
 
-// answer sends a handler's reply back.
+// answer sends a handler's reply, the value at src, back in m.
 //
 //go:norace
-func (n *Node) answer(req *message, p *plan, body unsafe.Pointer) {
+func (n *Node) answer(req *message, p *plan, m *message, room, src unsafe.Pointer) {
 	if n.isDown() || req.call == nil {
 		return
 	}
-	m, err := newMessage(n, Reply, req.from, req.method, p, body)
-	if err != nil {
+	if err := m.fill(n, Reply, req.from, req.method, p, room, src); err != nil {
 		return // deeper than maxDepth: the caller will have no reply
 	}
 	m.call = req.call
 	m.replyTo = req.id
-	it := newItem(itemSend, n)
-	it.msg = m
-	n.net.submit(it)
-}
-
-// A pendingCall waits for its first reply.
-type pendingCall struct {
-	node  *Node
-	reply chan outcome // room for one: later replies find it full and are lost
-}
-
-type outcome struct {
-	m   *message
-	err error
-}
-
-// answer ends the wait, unless something else has. The caller's goroutine learns of the
-// outcome, the race detector does not.
-func (c *pendingCall) answer(out outcome) bool {
-	raceDisable()
-	defer raceEnable()
-	select {
-	case c.reply <- out:
-		return true
-	default:
-		return false
-	}
+	n.net.submit(&m.item)
 }
 
 // Call sends a request and waits for the reply. It returns when a reply comes, when ctx ends or when
@@ -253,7 +248,12 @@ func (c *pendingCall) answer(out outcome) bool {
 // the link back is like); ErrDown, ErrNoNode. Hold no lock across it: see the package comment.
 func Call[R, A any](ctx context.Context, n *Node, to NodeID, method string, args A) (R, error) {
 	var zero R
-	out := call(ctx, n, to, method, planFor(reflect.TypeFor[R]()), planFor(reflect.TypeFor[A]()), unsafe.Pointer(&args))
+	reply, p := planFor(reflect.TypeFor[R]()), planFor(reflect.TypeFor[A]())
+	if err := n.check(to, method); err != nil {
+		return zero, err
+	}
+	q := new(request[A])
+	out := call(ctx, n, to, method, reply, p, &q.message, &q.call, unsafe.Pointer(&q.value), unsafe.Pointer(&args))
 	if out.err != nil {
 		return zero, out.err
 	}
@@ -262,52 +262,23 @@ func Call[R, A any](ctx context.Context, n *Node, to NodeID, method string, args
 }
 
 //go:norace
-func call(ctx context.Context, n *Node, to NodeID, method string, reply, p *plan, body unsafe.Pointer) outcome {
-	if err := n.check(to, method); err != nil {
-		return outcome{err: err}
-	}
+func call(ctx context.Context, n *Node, to NodeID, method string, reply, p *plan, m *message, c *pendingCall, room, src unsafe.Pointer) outcome {
 	if reply.err != nil {
 		return outcome{err: n.fail(to, method, ErrType, reply.err)}
 	}
-	m, err := newMessage(n, Request, to, method, p, body)
-	if err != nil {
+	if err := m.fill(n, Request, to, method, p, room, src); err != nil {
 		return outcome{err: err}
 	}
 	m.source(n)
-	c := new(pendingCall)
 	c.node = n
-	c.reply = make(chan outcome, 1)
+	c.done = n.bells.take()
 	m.call = c
-	it := newItem(itemSend, n)
-	it.msg = m
 	if n.net.isElsewhere(to) {
 		n.net.expect(c, reply)
 		defer n.net.forget(m)
 	}
-	n.net.submit(it)
+	n.net.submit(&m.item)
 	return c.wait(ctx, n, to, method, reply)
-}
-
-func (c *pendingCall) wait(ctx context.Context, n *Node, to NodeID, method string, reply *plan) outcome {
-	select {
-	case out := <-c.reply:
-		if out.err != nil {
-			raceAcquire(unsafe.Pointer(c)) // the network made the error
-			return out
-		}
-		if out.m.plan != reply {
-			why := fmt.Errorf("the handler of %v returns %v, the caller expects %v", to, out.m.plan.typ, reply.typ)
-			out.err = n.fail(to, method, ErrType, why)
-		}
-		return out
-	case <-n.ctx.Done():
-		return outcome{err: n.fail(to, method, ErrDown, nil)}
-	case <-ctx.Done():
-		if n.isDown() {
-			return outcome{err: n.fail(to, method, ErrDown, nil)}
-		}
-		return outcome{err: n.fail(to, method, ErrNoReply, ctx.Err())}
-	}
 }
 
 // Tell hands a value from student code to a test: sink(at, v) is called at the next quiescent point, one call
@@ -323,7 +294,8 @@ func Tell[T any](n *Node, v T, sink func(at time.Duration, v T)) error {
 	if n.isDown() {
 		return n.fail(0, "Tell", ErrDown, nil)
 	}
-	return tell(n, p, unsafe.Pointer(&v), sink, callSink[T])
+	l := new(letter[T])
+	return tell(n, p, &l.message, unsafe.Pointer(&l.value), unsafe.Pointer(&v), sink, callSink[T])
 }
 
 // callSink is no closure: a closure made by the teller and read by the network
@@ -333,15 +305,13 @@ func callSink[T any](sink any, at time.Duration, body unsafe.Pointer) {
 }
 
 //go:norace
-func tell(n *Node, p *plan, v unsafe.Pointer, sink any, call func(any, time.Duration, unsafe.Pointer)) error {
-	m, err := newMessage(n, OneWay, n.ID(), "Tell", p, v)
-	if err != nil {
+func tell(n *Node, p *plan, m *message, room, src unsafe.Pointer, sink any, call func(any, time.Duration, unsafe.Pointer)) error {
+	if err := m.fill(n, OneWay, n.ID(), "Tell", p, room, src); err != nil {
 		return err
 	}
-	it := newItem(itemTell, n)
-	it.msg = m
-	it.sink = sink
-	it.call = call
-	n.net.submit(it)
+	m.item.kind = itemTell
+	m.item.sink = sink
+	m.item.call = call
+	n.net.submit(&m.item)
 	return nil
 }

@@ -41,12 +41,12 @@ type Network struct {
 	carried *carried // nil if all nodes are in this process
 
 	// Virtual time: what the nodes did since the last quiescent point, and the dispatcher's alarm.
-	box    outbox
-	asleep atomic.Bool
-	wake   chan struct{}
-	jobs   chan *job
-	done   chan struct{}
-	steps  atomic.Uint64 // see Steps
+	box   outbox
+	wake  chan struct{}
+	jobs  chan *message // for spawn; nil if it does not run
+	crew  crew
+	done  chan struct{}
+	steps atomic.Uint64 // see Steps
 
 	calling atomic.Pointer[string] // in virtual time: which of the test's functions the dispatcher has called
 
@@ -75,8 +75,9 @@ type linkState struct {
 	from, to NodeID
 	link     Link
 	isCut    bool
-	streams  map[streamKey]*stream
-	lastDue  time.Duration // InOrder
+	streams  map[streamKey]*stream // made with the first: of many nodes few talk to all
+	last     *stream               // of streams, the one that was asked for last
+	lastDue  time.Duration         // InOrder
 }
 
 type streamKey struct {
@@ -101,7 +102,7 @@ func New(opts Options) *Network {
 	}
 	net := &Network{
 		opts: opts, virtual: inBubble(), began: time.Now(),
-		wake: make(chan struct{}, 1), jobs: make(chan *job, 1), done: make(chan struct{}),
+		wake: make(chan struct{}, 1), done: make(chan struct{}),
 		hosts: make([]*host, opts.Nodes+1), links: make([][]*linkState, opts.Nodes+1),
 	}
 	if opts.Carrier != nil {
@@ -110,14 +111,17 @@ func New(opts Options) *Network {
 	for id := 1; id <= opts.Nodes; id++ {
 		net.hosts[id] = newHost(net, NodeID(id))
 		net.links[id] = make([]*linkState, opts.Nodes+1)
+		row := make([]linkState, opts.Nodes+1)
 		for to := 1; to <= opts.Nodes; to++ {
-			net.links[id][to] = &linkState{
-				from: NodeID(id), to: NodeID(to), link: opts.Link, streams: map[streamKey]*stream{},
-			}
+			row[to] = linkState{from: NodeID(id), to: NodeID(to), link: opts.Link}
+			net.links[id][to] = &row[to]
 		}
 	}
 	if net.virtual {
-		go net.spawn()
+		if raceEnabled {
+			net.jobs = make(chan *message, 1)
+			go net.spawn()
+		}
 		go net.dispatch()
 	}
 	return net
@@ -172,6 +176,7 @@ func (net *Network) Close() {
 	}
 	net.waiters = nil
 	net.mu.Unlock()
+	net.crew.dismiss()
 	if net.virtual {
 		net.rouse()
 		<-net.done

@@ -33,6 +33,7 @@ type Node struct {
 	cancel context.CancelFunc
 	down   atomic.Bool
 	rand   *rand.Rand
+	bells  bells
 
 	mu       sync.Mutex
 	handlers map[string]*handler

@@ -14,14 +14,16 @@ import (
 type item struct {
 	next *item
 	kind itemKind
-	node *Node // nil for a waiter
-	msg  *message
+	node *Node    // nil for a waiter
+	msg  *message // the item is a part of it
+	text *text
 	wait *waiter
-	name string
-	text string
 	sink any // itemTell: a func(time.Duration, T), and how to call it
 	call func(sink any, at time.Duration, body unsafe.Pointer)
 }
+
+// text is what notes, logs, writes and crashes say.
+type text struct{ name, value string }
 
 type itemKind uint8
 
@@ -62,22 +64,17 @@ func (b *outbox) take(into []*item) []*item {
 	b.head = nil
 	b.mu.Unlock()
 	raceEnable()
-	for ; it != nil; it = it.next {
+	for it != nil {
 		if it.msg != nil {
 			it.msg.acquire()
 		}
 		into = append(into, it)
+		next := it.next
+		it.next = nil // a message that lives on keeps no other alive
+		it = next
 	}
 	slices.Reverse(into)
 	return into
-}
-
-//go:norace
-func newItem(kind itemKind, node *Node) *item {
-	it := new(item)
-	it.kind = kind
-	it.node = node
-	return it
 }
 
 // push hands a text item to the network, unless the node is down.
@@ -91,11 +88,17 @@ func (n *Node) push(kind itemKind, name, text string) {
 }
 
 //go:norace
-func newText(kind itemKind, n *Node, name, text string) *item {
-	it := newItem(kind, n)
-	it.name = name
-	it.text = text
-	return it
+func newText(kind itemKind, n *Node, name, value string) *item {
+	both := new(struct {
+		item item
+		text text
+	})
+	both.item.kind = kind
+	both.item.node = n
+	both.item.text = &both.text
+	both.text.name = name
+	both.text.value = value
+	return &both.item
 }
 
 // submit hands an item to the network: to the dispatcher in virtual time, at once in real time.

@@ -92,7 +92,8 @@ func (net *Network) born() {
 func (net *Network) join(w *waiter) {
 	net.born()
 	raceRelease(unsafe.Pointer(w))
-	it := newItem(itemWait, nil)
+	it := new(item)
+	it.kind = itemWait
 	it.wait = w
 	net.submit(it)
 }

@@ -18,6 +18,8 @@ import (
 //   - handlers are started by a goroutine that knows nothing (spawn), and replies arrive unseen;
 //   - bodies are copied without telling (copier), and again if the network has looked inside.
 //
+// What the dispatcher does for each message is not instrumented either: only net.mu guards it, and to watch it took a tenth of the time.
+//
 // The test's goroutines and the network's run one at a time, at quiescent points,
 // and are ordered by their hand-overs (waiter): a test needs no locks of its own.
 

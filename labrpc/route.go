@@ -10,14 +10,12 @@ import (
 )
 
 // process takes note of one item. The caller holds net.mu.
+//
+//go:norace
 func (net *Network) process(it *item) {
 	switch it.kind {
-	case itemNote:
-		net.emit(Event{Kind: EventNoted, Node: it.node.ID(), Inc: it.node.inc, Name: it.name, Value: it.text})
-	case itemLog:
-		net.emit(Event{Kind: EventLogged, Node: it.node.ID(), Inc: it.node.inc, Value: it.text})
-	case itemWrite:
-		net.emit(Event{Kind: EventWrote, Node: it.node.ID(), Inc: it.node.inc, Name: it.name, Value: it.text})
+	case itemNote, itemLog, itemWrite, itemCrash:
+		net.processText(it)
 	case itemTell:
 		net.moved = true
 		net.calls(&callingTell)
@@ -25,16 +23,36 @@ func (net *Network) process(it *item) {
 		net.calls(nil)
 	case itemSend:
 		net.send(it.msg)
-	case itemCrash:
-		if h := it.node.host; h.node == it.node {
-			h.crash(it.text)
-		}
 	case itemWait:
 		net.admit(it.wait)
 	}
 }
 
+// processText takes note of an item with a text. It is not inlined, and neither is observe: an Event is large, handlers come
+// by here in real time, and each begins with a small stack, which would have to grow.
+//
+//go:noinline
+func (net *Network) processText(it *item) {
+	e := Event{Node: it.node.ID(), Inc: it.node.inc, Name: it.text.name, Value: it.text.value}
+	switch it.kind {
+	case itemNote:
+		e.Kind = EventNoted
+	case itemLog:
+		e.Kind = EventLogged
+	case itemWrite:
+		e.Kind = EventWrote
+	case itemCrash:
+		if h := it.node.host; h.node == it.node {
+			h.crash(it.text.value)
+		}
+		return
+	}
+	net.emit(e)
+}
+
 // send numbers a message, shows it to the interceptors and routes it. The caller holds net.mu.
+//
+//go:norace
 func (net *Network) send(m *message) {
 	l := net.links[m.from][m.to]
 	s := l.stream(net.opts.Seed, m.method, m.kind)
@@ -45,27 +63,33 @@ func (net *Network) send(m *message) {
 	if net.opts.CountBytes {
 		s.stats.Bytes += len(m.encoded())
 	}
-	e := m.event(EventSent)
-	if m.sender != nil {
-		e.Node, e.Inc = m.from, m.sender.inc
-	}
-	net.emit(e)
-	if !net.intercepted(m) {
+	net.observe(EventSent, m, 0, "")
+	if len(net.intercepts) == 0 || !net.intercepted(m) {
 		net.route(m)
 	}
 }
 
+//go:norace
 func (l *linkState) stream(seed uint64, method string, kind MessageKind) *stream {
 	key := streamKey{method, kind}
+	if l.last != nil && l.last.key == key {
+		return l.last
+	}
 	s := l.streams[key]
 	if s == nil {
-		s = newStream(seed, l.from, l.to, method, kind)
+		s = newStream(seed, l.from, l.to, key)
+		if l.streams == nil {
+			l.streams = map[streamKey]*stream{}
+		}
 		l.streams[key] = s
 	}
+	l.last = s
 	return s
 }
 
 // route decides a message's fate and schedules what follows. The caller holds net.mu.
+//
+//go:norace
 func (net *Network) route(m *message) {
 	if net.links[m.from][m.to].isCut {
 		net.lose(delivery{m: m}, "cut")
@@ -73,7 +97,7 @@ func (net *Network) route(m *message) {
 	}
 	for _, h := range net.holds {
 		if h.takes(m) {
-			net.emit(m.event(EventHeld))
+			net.observe(EventHeld, m, 0, "")
 			return
 		}
 	}
@@ -81,6 +105,8 @@ func (net *Network) route(m *message) {
 }
 
 // transmit applies the link's own faults. The caller holds net.mu.
+//
+//go:norace
 func (net *Network) transmit(m *message) {
 	if net.opts.Scheduler != nil {
 		net.pend(m)
@@ -91,27 +117,32 @@ func (net *Network) transmit(m *message) {
 		net.schedule(net.jitter(s, m, drawJitter), delivery{m: m})
 		return
 	}
-	if net.befalls(m, FaultLoss, s.draw(m.number, drawLoss) < l.link.Loss) {
+	if net.befalls(m, FaultLoss, s.chance(m.number, drawLoss, l.link.Loss)) {
 		net.lose(delivery{m: m}, "loss")
 		return
 	}
-	twice := net.befalls(m, FaultDuplicate, s.draw(m.number, drawDuplicate) < l.link.Duplicate)
+	twice := net.befalls(m, FaultDuplicate, s.chance(m.number, drawDuplicate, l.link.Duplicate))
 	net.schedule(net.delay(l, s, m, drawLatency, drawJitter), delivery{m: m})
 	if twice {
-		copied, err := m.plan.clone(m.body, false)
-		if err != nil {
-			return
-		}
-		twin := m.twin(copied)
-		e := m.event(EventDuplicated)
-		e.Copy = 1
-		net.emit(e)
-		s.stats.Duplicated++
-		net.schedule(net.delay(l, s, m, drawDuplicateLatency, drawDuplicateJitter), delivery{m: twin, copy: 1})
+		net.duplicate(l, s, m)
 	}
 }
 
+// duplicate schedules a copy of the message.
+func (net *Network) duplicate(l *linkState, s *stream, m *message) {
+	copied, err := m.plan.clone(m.body)
+	if err != nil {
+		return
+	}
+	twin := m.twin(copied)
+	net.observe(EventDuplicated, m, 1, "")
+	s.stats.Duplicated++
+	net.schedule(net.delay(l, s, m, drawDuplicateLatency, drawDuplicateJitter), delivery{m: twin, copy: 1})
+}
+
 // befalls reports whether a fault that the draw has chosen happens, or is suppressed.
+//
+//go:norace
 func (net *Network) befalls(m *message, kind FaultKind, drawn bool) bool {
 	if !drawn || net.opts.Suppress == nil {
 		return drawn
@@ -120,10 +151,14 @@ func (net *Network) befalls(m *message, kind FaultKind, drawn bool) bool {
 }
 
 // delay is how long a copy of the message is under way, including its sender's pause.
+//
+//go:norace
 func (net *Network) delay(l *linkState, s *stream, m *message, draw, jitter uint64) time.Duration {
-	now := net.now()
-	leaves := max(now, net.hosts[m.from].pausedUntil)
-	var d time.Duration
+	var now, leaves, d time.Duration
+	if paused := net.hosts[m.from].pausedUntil; paused > 0 || l.link.Latency != nil || l.link.InOrder { // else the time of day does not matter
+		now = net.now()
+		leaves = max(now, paused)
+	}
 	if l.link.Latency != nil {
 		d = max(0, l.link.Latency(s.draw(m.number, draw), leaves))
 		if draw == drawLatency && net.opts.Suppress != nil {
@@ -132,7 +167,7 @@ func (net *Network) delay(l *linkState, s *stream, m *message, draw, jitter uint
 			}
 		}
 	}
-	if draw == drawLatency && net.befalls(m, FaultReorder, s.draw(m.number, drawReorder) < l.link.Reorder) {
+	if draw == drawLatency && net.befalls(m, FaultReorder, s.chance(m.number, drawReorder, l.link.Reorder)) {
 		d += time.Duration(s.draw(m.number, drawReorderBy) * float64(l.link.reorderBy(leaves)))
 	}
 	d += net.jitter(s, m, jitter)
@@ -145,6 +180,8 @@ func (net *Network) delay(l *linkState, s *stream, m *message, draw, jitter uint
 }
 
 // jitter gives deliveries a nanosecond part, so that in virtual time hardly two fall on one instant.
+//
+//go:norace
 func (net *Network) jitter(s *stream, m *message, question uint64) time.Duration {
 	if !net.virtual {
 		return 0
@@ -159,6 +196,8 @@ type delivery struct {
 }
 
 // deliver brings a copy to its receiver. The caller holds net.mu.
+//
+//go:norace
 func (net *Network) deliver(d delivery) {
 	m := d.m
 	l, h := net.links[m.from][m.to], net.hosts[m.to]
@@ -169,7 +208,7 @@ func (net *Network) deliver(d delivery) {
 		net.carry(m)
 	case h.node == nil || h.node.isDown():
 		net.lose(d, "receiver down")
-	case net.now() < h.pausedUntil:
+	case h.pausedUntil > 0 && net.now() < h.pausedUntil:
 		h.backlog = append(h.backlog, d)
 	case m.kind == Reply:
 		net.deliverReply(d)
@@ -178,6 +217,7 @@ func (net *Network) deliver(d delivery) {
 	}
 }
 
+//go:norace
 func (net *Network) deliverReply(d delivery) {
 	c := d.m.call
 	if c.node.isDown() {
@@ -192,6 +232,7 @@ func (net *Network) deliverReply(d delivery) {
 	}
 }
 
+//go:norace
 func (net *Network) deliverTo(n *Node, d delivery) {
 	m := d.m
 	h := n.handler(m.method)
@@ -207,15 +248,20 @@ func (net *Network) deliverTo(n *Node, d delivery) {
 	}
 	net.arrived(d)
 	m.renew(net)
-	if net.virtual {
-		net.startHandler(newJob(n, h, m))
-	} else {
-		go h.run(m)
-	}
+	net.startHandler(n, h, m)
 }
 
 // accepts returns why the handler cannot take the message, or nil.
+//
+//go:norace
 func (h *handler) accepts(n *Node, m *message) error {
+	if h != nil && h.arg == m.plan.typ && (h.reply == nil) == (m.kind != Request) {
+		return nil
+	}
+	return h.refuses(n, m)
+}
+
+func (h *handler) refuses(n *Node, m *message) error {
 	fail := func(is, why error) error {
 		return &callError{from: m.from, to: m.to, method: m.method, is: is, why: why}
 	}
@@ -226,47 +272,50 @@ func (h *handler) accepts(n *Node, m *message) error {
 		return fail(ErrNoMethod, fmt.Errorf("%v was registered with Receive: use Send", m.method))
 	case h.reply != nil && m.kind == OneWay:
 		return fail(ErrNoMethod, fmt.Errorf("%v was registered with Handle: use Call", m.method))
-	case h.arg != m.plan.typ:
-		return fail(ErrType, fmt.Errorf("the handler takes %v, got %v", h.arg, m.plan.typ))
 	}
-	return nil
+	return fail(ErrType, fmt.Errorf("the handler takes %v, got %v", h.arg, m.plan.typ))
 }
 
+//go:norace
 func (net *Network) arrived(d delivery) {
-	net.moved = true
 	d.m.stream.stats.Delivered++
-	if net.opts.Observe == nil {
-		return
-	}
-	e := d.m.event(EventDelivered)
-	e.Node, e.Copy = d.m.to, d.copy
-	net.emit(e)
+	net.observe(EventDelivered, d.m, d.copy, "")
 }
 
 // lose records that a copy comes to nothing. The caller holds net.mu.
 func (net *Network) lose(d delivery, reason string) {
 	d.m.stream.stats.Lost++
-	if net.opts.Observe == nil {
-		return
+	if net.opts.Observe != nil {
+		net.tellObserver(EventLost, d.m, d.copy, reason)
 	}
-	e := d.m.event(EventLost)
-	e.Copy, e.Reason = d.copy, reason
-	net.emit(e)
 }
 
-// event describes the message. Only an observed network fills in what costs something.
-func (m *message) event(kind EventKind) Event {
+// observe records that something happened to a copy of the message, which makes a step. The caller holds net.mu.
+//
+//go:norace
+func (net *Network) observe(kind EventKind, m *message, copy int, reason string) {
+	net.moved = true
+	if net.opts.Observe != nil {
+		net.tellObserver(kind, m, copy, reason)
+	}
+}
+
+//go:noinline
+func (net *Network) tellObserver(kind EventKind, m *message, copy int, reason string) {
 	e := Event{
-		Kind: kind, Msg: m.id, From: m.from, To: m.to, Method: m.method,
-		Message: m.kind, Number: m.number, ReplyTo: m.replyTo,
+		Kind: kind, Msg: m.id, Copy: copy, From: m.from, To: m.to, Method: m.method,
+		Message: m.kind, Number: m.number, ReplyTo: m.replyTo, Reason: reason,
+		Body: reflect.NewAt(m.plan.typ, m.body).Elem().Interface(),
 	}
-	if m.sender != nil && m.sender.net.opts.Observe == nil {
-		return e
+	switch {
+	case kind == EventDelivered:
+		e.Node = m.to
+	case kind == EventSent && m.sender != nil:
+		e.Node, e.Inc = m.from, m.sender.inc
 	}
-	e.Body = reflect.NewAt(m.plan.typ, m.body).Elem().Interface()
 	if kind == EventSent && m.pc != 0 {
 		frame, _ := runtime.CallersFrames([]uintptr{m.pc}).Next()
 		e.Source = fmt.Sprintf("%s/%s:%d", path.Base(path.Dir(frame.File)), path.Base(frame.File), frame.Line)
 	}
-	return e
+	net.emit(e)
 }

@@ -107,14 +107,12 @@ func (net *Network) settle(step Step) {
 	p := &net.pending[step.Message]
 	d := delivery{m: p.m, copy: p.Copy}
 	if step.Do == DeliverCopy {
-		copied, err := p.m.plan.clone(p.m.body, false)
+		copied, err := p.m.plan.clone(p.m.body)
 		if err != nil {
 			return
 		}
-		e := p.m.event(EventDuplicated)
 		p.Copy++
-		e.Copy = p.Copy
-		net.emit(e)
+		net.observe(EventDuplicated, p.m, p.Copy, "")
 		p.m.stream.stats.Duplicated++
 		p.m = p.m.twin(copied)
 	} else {

@@ -1,50 +1,114 @@
 package labrpc
 
-import "unsafe"
+import (
+	"sync"
+	"unsafe"
+)
 
-// A job is one handler to be run for one message.
-type job struct {
-	n *Node
-	h *handler
-	m *message
-}
-
+// startHandler runs a handler in a goroutine of its own. The caller holds net.mu.
+//
 //go:norace
-func newJob(n *Node, h *handler, m *message) *job {
-	j := new(job)
-	j.n = n
-	j.h = h
-	j.m = m
-	return j
+func (net *Network) startHandler(n *Node, h *handler, m *message) {
+	m.receiver = n
+	m.handler = h
+	switch {
+	case net.jobs != nil:
+		raceDisable()
+		net.jobs <- m
+		raceEnable()
+	case net.virtual || raceEnabled:
+		go m.run()
+	default:
+		net.crew.run(m)
+	}
 }
 
-// spawn starts the handlers, each in a goroutine of its own. A goroutine is
-// ordered after all that its starter knows; this one knows nothing, so the
-// race detector sees a handler's accesses as unordered with every other of its node.
+// spawn starts the handlers when the race detector watches virtual time. A goroutine is ordered after all that its starter
+// knows; this starter knows nothing, so the race detector sees a handler's accesses as unordered with every other of its node.
 //
 //go:norace
 func (net *Network) spawn() {
 	for {
 		raceDisable()
-		j := <-net.jobs
+		m := <-net.jobs
 		raceEnable()
-		if j == nil {
+		if m == nil {
 			return
 		}
-		go j.run()
+		go m.run()
 	}
 }
 
-// startHandler passes a job to spawn; nil ends it.
-func (net *Network) startHandler(j *job) {
-	raceDisable()
-	net.jobs <- j
-	raceEnable()
+// endSpawn ends spawn.
+//
+//go:norace
+func (net *Network) endSpawn() {
+	if net.jobs != nil {
+		raceDisable()
+		net.jobs <- nil
+		raceEnable()
+	}
 }
 
 //go:norace
-func (j *job) run() {
-	raceAcquire(unsafe.Pointer(j.h)) // what the node did before it registered the handler
-	raceAcquire(unsafe.Pointer(j.n)) // and what its starter did before it first waited
-	j.h.run(j.m)
+func (m *message) run() {
+	raceAcquire(unsafe.Pointer(m.handler))  // what the node did before it registered the handler
+	raceAcquire(unsafe.Pointer(m.receiver)) // and what its starter did before it first waited
+	m.handler.run(m)
+}
+
+// A crew are goroutines that run one handler after another, in real time without the race detector: a new goroutine
+// has a small stack, and to grow it took a third of the time of a call.
+type crew struct {
+	mu     sync.Mutex
+	idle   []chan *message // one for each that waits for work, in the order in which they began to wait
+	closed bool
+}
+
+// maxIdle is how many goroutines wait for work; more handlers at once than that are rare.
+const maxIdle = 64
+
+func (c *crew) run(m *message) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	last := len(c.idle) - 1
+	if last < 0 {
+		go c.work(m)
+		return
+	}
+	c.idle[last] <- m
+	c.idle = c.idle[:last]
+}
+
+func (c *crew) work(m *message) {
+	inbox := make(chan *message, 1)
+	for m != nil {
+		m.run()
+		if !c.rest(inbox) {
+			return
+		}
+		m = <-inbox
+	}
+}
+
+// rest adds a goroutine to those that wait for work; false if it is not needed.
+func (c *crew) rest(inbox chan *message) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.closed || len(c.idle) == maxIdle {
+		return false
+	}
+	c.idle = append(c.idle, inbox)
+	return true
+}
+
+// dismiss ends the goroutines that wait, and lets the others end when their handler returns.
+func (c *crew) dismiss() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.closed = true
+	for _, inbox := range c.idle {
+		close(inbox)
+	}
+	c.idle = nil
 }

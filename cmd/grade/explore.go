@@ -41,8 +41,9 @@ node crashes. The rules are checked after every step.
   own          what the test does in a plain run: random or pct
   pct          probabilistic concurrency testing: random priorities of links, a few changes
   random       a random walk
-  depth-first  all schedules of one seed, the short ones first; one of each class of
-               those that differ only in the order of steps at different nodes
+  depth-first  all short schedules of one seed; one of each class of those that differ
+               only in the order of steps at different nodes. And long ones with few
+               detours from the usual order
   sampled      for comparison: no schedules, but links that lose and delay by the seed
 
 It builds without the race detector, which would make the search six times as

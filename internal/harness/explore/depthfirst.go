@@ -1,23 +1,36 @@
 package explore
 
-// NewDepthFirst goes through all schedules of one seed, with a growing bound on their length: 2 steps, then 4, up to
+// NewDepthFirst goes through the schedules of one seed systematically, in two ways by turns.
+//
+// One goes through all schedules, with a growing bound on their length: 2 steps, then 4, up to
 // the depth of b. Steps at different nodes commute, so of the schedules that differ only in the
 // order of such steps it takes one, by sleep sets (Godefroid 1997). A message that is lost is one that does
 // not arrive within the bound, so it loses none.
+//
+// The other goes through schedules of full length that leave the usual order of steps a few times: see detours. Most bugs need a long
+// schedule, but few decisions.
 func NewDepthFirst(b Bounds, seed uint64) *DepthFirst {
-	return &DepthFirst{bounds: b, seed: seed, limit: min(2, b.Depth)}
+	return &DepthFirst{bounds: b, seed: seed, limit: min(2, b.Depth), detours: newDetours(b)}
 }
 
 // DepthFirst is the strategy of [NewDepthFirst].
 type DepthFirst struct {
-	bounds Bounds
-	seed   uint64
-	limit  int // the present bound
-	done   int // the last bound that was exhausted
-	begun  bool
-	frames []frame
-	pruned int
+	bounds  Bounds
+	seed    uint64
+	limit   int // the present bound
+	done    int // the last bound that was exhausted
+	begun   int // schedules
+	detours *detours
+	onTour  bool // this schedule is one of the detours'
+	frames  []frame
+	pruned  int
 }
+
+// Of the schedules after the first shortFirst, one in toursIn is a short one and the others are detours.
+const (
+	shortFirst = 100
+	toursIn    = 8
+)
 
 // A frame is one step of the present schedule, and what has been tried in its place.
 type frame struct {
@@ -29,8 +42,11 @@ type frame struct {
 
 // Begin begins the next schedule.
 func (d *DepthFirst) Begin() (uint64, bool) {
-	if !d.begun {
-		d.begun = true
+	d.begun++
+	if d.begun == 1 {
+		return d.seed, true
+	}
+	if d.onTour = d.begun > shortFirst && d.begun%toursIn != 0 && d.detours.begin(); d.onTour {
 		return d.seed, true
 	}
 	if d.advance() {
@@ -89,6 +105,9 @@ func contains(list []Choice, c Choice) bool {
 
 // Pick repeats the steps up to the one that changed, and then takes the first possible ones.
 func (d *DepthFirst) Pick(depth int, choices []Choice) int {
+	if d.onTour {
+		return d.detours.pick(depth, choices)
+	}
 	if depth >= d.limit {
 		return -1
 	}

@@ -3,7 +3,7 @@
 // and the same picks make the same run, so that a search can go back by starting again (stateless search, Godefroid 1997).
 //
 // Three strategies: [NewRandom], a random walk; [NewPCT], probabilistic concurrency testing; [NewDepthFirst], all schedules up to
-// a depth, one of each class of those that differ only in the order of steps that commute.
+// a depth, one of each class of those that differ only in the order of steps that commute, and by turns the long ones with few detours.
 package explore
 
 import (

@@ -155,6 +155,7 @@ func TestDepthFirstMissesNoState(t *testing.T) {
 		}
 		want, all := everything(system, 4)
 		d := NewDepthFirst(Bounds{Depth: 4}, 1)
+		d.detours = newDetours(Bounds{}) // the short schedules alone
 		got, n := run(system, d, 1_000_000)
 		require.Equal(t, want, got, "system %d", seed)
 		require.Equal(t, 4, d.Exhausted())
@@ -274,4 +275,64 @@ func TestReplayLeavesOut(t *testing.T) {
 	require.Equal(t, 0, r.Pick(0, []Choice{a, c}))
 	require.Equal(t, 1, r.Pick(1, []Choice{a, c}), "b is not possible")
 	require.Equal(t, -1, r.Pick(2, []Choice{a, b, c}))
+}
+
+// A state that needs a long schedule, but one decision, is found soon: two nodes play ping-pong, and time passes only at the tenth
+// arrival at n1. There are more than 3^18 schedules of that length.
+func TestDepthFirstFindsWhatIsLongButSimple(t *testing.T) {
+	reached := false
+	system := func() *toy {
+		s := newToy(3, func(node labrpc.NodeID, got []string) []labrpc.NodeID {
+			if node == 1 && len(got) > 0 && got[len(got)-1] == "tick" {
+				reached = reached || len(got) == 10
+				return nil
+			}
+			if len(got) == 0 && node != 1 {
+				return nil
+			}
+			return []labrpc.NodeID{3 - min(node, 2), 3}
+		})
+		s.maxWait = 1
+		return s
+	}
+	st := NewDepthFirst(Bounds{Depth: 30}, 1)
+	_, n := run(system, st, 500)
+	require.Equal(t, 500, n)
+	require.True(t, reached)
+	require.Less(t, st.Exhausted(), 18)
+}
+
+// No two schedules of one round are the same, and none ends before its time: what is picked was possible.
+func TestDetoursDiffer(t *testing.T) {
+	system := func() *toy {
+		s := newToy(3, func(node labrpc.NodeID, got []string) []labrpc.NodeID {
+			return []labrpc.NodeID{1 + node%3}
+		})
+		s.maxWait = 3
+		return s
+	}
+	const depth = 8
+	d := newDetours(Bounds{Depth: depth})
+	type round struct{ most, window int }
+	schedules := map[round]map[string]bool{}
+	for n := 0; n < 500 && d.begin(); n++ {
+		s, text := system(), ""
+		for step := range depth {
+			choices := s.choices()
+			i := d.pick(step, choices)
+			require.GreaterOrEqual(t, i, 0)
+			text += choices[i].String() + "; "
+			s.take(choices[i])
+		}
+		r := round{d.most, d.window}
+		if schedules[r] == nil {
+			schedules[r] = map[string]bool{}
+		}
+		require.LessOrEqual(t, d.used, d.most)
+		schedules[r][text] = true
+	}
+	require.Greater(t, len(schedules), 2)
+	for r, all := range schedules {
+		require.Greater(t, len(all), r.window, "round %v", r)
+	}
 }
