@@ -329,7 +329,7 @@ const contrastOfTexts = `(() => {
 	return worst;
 })()`
 
-// A page of a scenario is small: its code is at most 3 MB.
+// A page of a scenario is small. Its code takes about 2 MB; a library that no scenario needs, or a test that is built in, takes it above this.
 func TestCodeIsSmall(t *testing.T) {
 	files, err := filepath.Glob(filepath.Join(siteDir(t), "*.wasm.gz"))
 	require.NoError(t, err)
@@ -338,7 +338,7 @@ func TestCodeIsSmall(t *testing.T) {
 	for _, file := range files {
 		info, err := os.Stat(file)
 		require.NoError(t, err)
-		require.Less(t, info.Size(), int64(3<<20), file)
+		require.Less(t, info.Size(), int64(2_250_000), file)
 		total += info.Size()
 	}
 	require.Less(t, total, int64(15<<20))
