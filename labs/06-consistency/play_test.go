@@ -29,7 +29,8 @@ func TestPlay6A(t *testing.T) {
 				return nil
 			}
 			replies = over
-			return c.strongViolation()
+			v, _ := c.strongViolation()
+			return v
 		})
 		scenario := labtest.Scenario{Start: c.boot, BeforeStep: c.showApplied(), Puzzles: strongPuzzles(c)}
 		client := c.clients[0]

@@ -45,7 +45,7 @@ func (w *Workspace) scenarioOverlay(p *Lab) (string, error) {
 	keepNeeded(tests, roots)
 	for _, f := range tests {
 		place := filepath.Join(out, f.name)
-		if err := os.WriteFile(place, f.pruned(w.exportedBy), 0o666); err != nil {
+		if err := os.WriteFile(place, f.pruned(w.coursePackage), 0o666); err != nil {
 			return "", fmt.Errorf("workspace: %w", err)
 		}
 		replace[filepath.Join(dir, f.name)] = place
@@ -214,9 +214,15 @@ func keepNeeded(tests []*testFile, roots []string) {
 	}
 }
 
-// pruned is the file without what is not kept, and without the imports that only this needs. exportedBy tells what a package whose names
-// are imported without its name exports; nil if that is not known.
-func (f *testFile) pruned(exportedBy func(path string) map[string]bool) []byte {
+// A coursePackage is what a package of the course is called, and the names that it exports, with those that its own test files add.
+type coursePackage struct {
+	name    string
+	exports map[string]bool
+}
+
+// pruned is the file without what is not kept, and without the imports that only this needs. of tells about a package of the course; nil if
+// the path is that of another one.
+func (f *testFile) pruned(of func(path string) *coursePackage) []byte {
 	used := map[string]bool{}
 	out := bytes.Clone(f.text)
 	blank := func(from, to token.Pos) {
@@ -246,7 +252,7 @@ func (f *testFile) pruned(exportedBy func(path string) map[string]bool) []byte {
 			continue
 		}
 		for _, spec := range group.Specs {
-			if spec := spec.(*ast.ImportSpec); some && needed(spec, used, exportedBy) {
+			if spec := spec.(*ast.ImportSpec); some && needed(spec, used, of) {
 				continue
 			}
 			if group.Lparen.IsValid() {
@@ -278,37 +284,42 @@ func start(node ast.Decl) token.Pos {
 var versionElement = regexp.MustCompile(`(/v[0-9]+|\.v[0-9]+)$`)
 
 // needed reports whether an import is one of a file that uses these names.
-func needed(spec *ast.ImportSpec, used map[string]bool, exportedBy func(path string) map[string]bool) bool {
+func needed(spec *ast.ImportSpec, used map[string]bool, of func(path string) *coursePackage) bool {
 	from, err := strconv.Unquote(spec.Path.Value)
 	if err != nil {
 		return true
 	}
+	known := of(from)
 	name := path.Base(versionElement.ReplaceAllString(from, ""))
-	if spec.Name != nil {
+	switch {
+	case spec.Name != nil:
 		name = spec.Name.Name
+	case known != nil:
+		name = known.name
 	}
 	switch name {
 	case "_":
 		return true
 	case ".":
-		exported := exportedBy(from)
-		for name := range used {
-			if exported[name] {
-				return true
+		if known != nil {
+			for name := range used {
+				if known.exports[name] {
+					return true
+				}
 			}
 		}
-		return exported == nil
+		return known == nil
 	}
 	return used[name]
 }
 
-// exportedBy are the names that a package of the course exports, with those that its own test files add; nil if it is none of the course.
-func (w *Workspace) exportedBy(from string) map[string]bool {
+// coursePackage reads a package of the course.
+func (w *Workspace) coursePackage(from string) *coursePackage {
 	dir, ok := strings.CutPrefix(from, course.Module+"/")
 	if !ok {
 		return nil
 	}
-	names := map[string]bool{}
+	p := &coursePackage{exports: map[string]bool{}}
 	set := token.NewFileSet()
 	files, err := fs.Glob(os.DirFS(w.Root), dir+"/*.go")
 	if err != nil {
@@ -322,11 +333,12 @@ func (w *Workspace) exportedBy(from string) map[string]bool {
 		if strings.HasSuffix(file.Name.Name, "_test") {
 			continue
 		}
+		p.name = file.Name.Name
 		for id := range file.Scope.Objects { //nolint:staticcheck // the names at the top of the file
 			if ast.IsExported(id) {
-				names[id] = true
+				p.exports[id] = true
 			}
 		}
 	}
-	return names
+	return p
 }

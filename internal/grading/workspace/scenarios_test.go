@@ -13,6 +13,8 @@ import (
 	"fmt"
 	"testing"
 
+	"distlabs/labs/05-other"
+	"distlabs/labs/06-more"
 	. "distlabs/labs/lab"
 	"pgregory.net/rapid"
 	wide "strings"
@@ -26,7 +28,7 @@ func property(t *rapid.T) { wide.Repeat("x", far) }
 
 type stage struct{ t *testing.T }
 
-func (s *stage) open(n int) { fmt.Println(n, yaml.X, s.shadow(func(rapid int) int { return rapid })) }
+func (s *stage) open(n int) { fmt.Println(n, yaml.X, more.X, s.shadow(func(rapid int) int { return rapid })) }
 
 func TestOther(t *testing.T) { rapid.Check(t, property); Exported() }
 `
@@ -60,9 +62,12 @@ func TestKeepsOnlyWhatScenariosNeed(t *testing.T) {
 		tests = append(tests, f)
 	}
 	keepNeeded(tests, []string{"TestPlay1A"})
-	exported := func(path string) map[string]bool {
-		if path == "distlabs/labs/lab" {
-			return map[string]bool{"Kind": true, "Exported": true}
+	of := func(path string) *coursePackage {
+		switch path {
+		case "distlabs/labs/lab":
+			return &coursePackage{name: "lab", exports: map[string]bool{"Kind": true, "Exported": true}}
+		case "distlabs/labs/05-other", "distlabs/labs/06-more":
+			return &coursePackage{name: strings.Split(path, "-")[1]} // not the last element of the path
 		}
 		return nil
 	}
@@ -79,12 +84,12 @@ func TestKeepsOnlyWhatScenariosNeed(t *testing.T) {
 		return text
 	}
 	want := map[string]string{
-		"a_test.go": blank(sceneFile, `. "distlabs/labs/lab"`, `"pgregory.net/rapid"`, `wide "strings"`,
+		"a_test.go": blank(sceneFile, `"distlabs/labs/05-other"`, `. "distlabs/labs/lab"`, `"pgregory.net/rapid"`, `wide "strings"`,
 			"// property is of another test.\nfunc property(t *rapid.T) { wide.Repeat(\"x\", far) }", "func TestOther(t *testing.T) { rapid.Check(t, property); Exported() }"),
 		"b_test.go": blank(otherFile, "var table = map[Kind]int{}"),
 	}
 	for _, f := range tests {
-		require.Equal(t, want[f.name], string(f.pruned(exported)))
+		require.Equal(t, want[f.name], string(f.pruned(of)))
 	}
 }
 
