@@ -160,7 +160,7 @@ func eventualPuzzles(p *playedReplicas) []labtest.Puzzle {
 			Solution: "w.d0.d0.s2.s4.w.w.d0.d0.d1.d0.w.d0.d0",
 		},
 		{
-			ID: "hearsay", Title: "From a third replica",
+			ID: "indirect", Title: "From a third replica",
 			Goal: "Have n3 get an update of n1, although no message of n1 has arrived at n3.",
 			Hints: []string{
 				"A replica passes on the updates of other replicas, too.",
