@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"sync"
 	"testing"
 	"time"
 
@@ -165,6 +166,7 @@ type playedSession struct {
 	c       *strongCluster
 	node    *labrpc.Node
 	session *consistency.Session
+	using   sync.Mutex // a session is for one goroutine: this hands it over
 	writer  *playedSession
 	server  labrpc.NodeID // where it reads
 	busy    bool
@@ -208,7 +210,7 @@ func TestPlay6B(t *testing.T) {
 		for _, id := range c.servers {
 			scenario.Actions = append(scenario.Actions, labtest.Action{
 				Name: fmt.Sprintf("n5 moves to %v", id), Can: func() bool { return !reader.busy && reader.server != id },
-				Do: func() { reader.server = id; reader.session.Move(id) },
+				Do: func() { reader.move(id) },
 			})
 		}
 		return scenario
@@ -216,6 +218,14 @@ func TestPlay6B(t *testing.T) {
 }
 
 const playedLimit = 20 * time.Second // of a session's call
+
+// move has an idle session read elsewhere.
+func (p *playedSession) move(to labrpc.NodeID) {
+	p.using.Lock()
+	defer p.using.Unlock()
+	p.server = to
+	p.session.Move(to)
+}
 
 // put begins to write x, and get to read it. They are called while the session is idle.
 func (p *playedSession) put() {
@@ -236,12 +246,14 @@ func (p *playedSession) does(what string, call func(ctx context.Context) (string
 	go func() {
 		ctx, cancel := context.WithTimeout(p.node.Context(), playedLimit)
 		defer cancel()
+		p.using.Lock()
 		value, err := call(ctx)
 		type end struct {
 			Value, Failed string
 			Token         int
 		}
 		e := end{Value: value, Token: p.session.Token()}
+		p.using.Unlock()
 		if err != nil {
 			e.Failed = err.Error()
 		}
