@@ -65,18 +65,29 @@ type cluster struct {
 
 // newCluster starts a detector on every node of the network.
 func newCluster(s *labtest.Sim, perfect string, start func(*labrpc.Node, func(Change)) suspecter) *cluster {
+	c := newIdleCluster(s, perfect)
+	s.StartAll(func(node *labrpc.Node) {
+		c.boot(node, start)
+		go askAgain(node, c.detectors[node.ID()])
+	})
+	return c
+}
+
+// newIdleCluster is a cluster of which no node has started.
+func newIdleCluster(s *labtest.Sim, perfect string) *cluster {
 	c := &cluster{
 		s: s, perfect: perfect, detectors: map[labrpc.NodeID]suspecter{},
 		crashed: map[labrpc.NodeID]time.Duration{}, now: map[pair]claim{},
 	}
 	s.Always(c.check)
-	s.StartAll(func(node *labrpc.Node) {
-		c.detectors[node.ID()] = start(node, func(change Change) {
-			labrpc.Tell(node, change, func(at time.Duration, change Change) { c.take(at, node.ID(), change) })
-		})
-		go askAgain(node, c.detectors[node.ID()])
-	})
 	return c
+}
+
+// boot starts the detector of a node.
+func (c *cluster) boot(node *labrpc.Node, start func(*labrpc.Node, func(Change)) suspecter) {
+	c.detectors[node.ID()] = start(node, func(change Change) {
+		labrpc.Tell(node, change, func(at time.Duration, change Change) { c.take(at, node.ID(), change) })
+	})
 }
 
 // askAgain calls Suspects now and then, as another goroutine of the node: the race detector sees a lack of locks.

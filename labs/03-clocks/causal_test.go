@@ -52,19 +52,22 @@ type broadcastEvent struct {
 
 func newGroup(s *labtest.Sim) *group {
 	g := &group{s: s}
-	s.StartAll(func(node *labrpc.Node) {
-		m := &member{id: node.ID()}
-		g.members = append(g.members, m)
-		m.c = clocks.NewCausal(node, func(from labrpc.NodeID, text string) {
-			// No lock here: a race that is reported on this line means that
-			// deliver was called for two messages at once.
-			m.place++
-			post, _ := strconv.Atoi(text)
-			e := broadcastEvent{Node: node.ID(), Post: post, From: from, Place: m.place}
-			_ = labrpc.Tell(node, e, g.take) // fails only when the node is down
-		})
-	})
+	s.StartAll(g.join)
 	return g
+}
+
+// join starts a node of the group. The nodes join in the order of their IDs.
+func (g *group) join(node *labrpc.Node) {
+	m := &member{id: node.ID()}
+	g.members = append(g.members, m)
+	m.c = clocks.NewCausal(node, func(from labrpc.NodeID, text string) {
+		// No lock here: a race that is reported on this line means that
+		// deliver was called for two messages at once.
+		m.place++
+		post, _ := strconv.Atoi(text)
+		e := broadcastEvent{Node: node.ID(), Post: post, From: from, Place: m.place}
+		_ = labrpc.Tell(node, e, g.take) // fails only when the node is down
+	})
 }
 
 // broadcast lets a node send the next message, and returns its number.

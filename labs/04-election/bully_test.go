@@ -45,13 +45,18 @@ func newBullyCluster(s *labtest.Sim) *bullyCluster {
 
 func (c *bullyCluster) start(ids ...labrpc.NodeID) {
 	for _, id := range ids {
-		b := NewBully(c.s.Start(id), BullyOptions{Delay: delay})
-		c.mu.Lock()
-		c.bullies[id] = b
-		c.known.forget(id)
-		c.reports[id] = 0
-		c.mu.Unlock()
+		c.boot(c.s.Start(id))
 	}
+}
+
+// boot has a node that has just come up run Bully.
+func (c *bullyCluster) boot(node *labrpc.Node) {
+	b, id := NewBully(node, BullyOptions{Delay: delay}), node.ID()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.bullies[id] = b
+	c.known.forget(id)
+	c.reports[id] = 0
 }
 
 func (c *bullyCluster) leader(id labrpc.NodeID) labrpc.NodeID {

@@ -59,15 +59,23 @@ type gossipAdd struct {
 }
 
 func newGossipGroup(s *labtest.Sim) *gossipGroup {
-	g := &gossipGroup{s: s, replicas: map[labrpc.NodeID]*consistency.EventualStore{}, updates: map[labrpc.NodeID]uint64{}}
+	g := gossipGroupOf(s)
 	for _, id := range s.Net.Nodes() {
 		g.start(id)
 	}
 	return g
 }
 
-func (g *gossipGroup) start(id labrpc.NodeID) {
-	g.replicas[id] = consistency.NewEventualStore(g.s.Start(id), consistency.EventualOptions{Gossip: cmp.Or(g.period, gossipPeriod)})
+// gossipGroupOf is a group of which no replica has started.
+func gossipGroupOf(s *labtest.Sim) *gossipGroup {
+	return &gossipGroup{s: s, replicas: map[labrpc.NodeID]*consistency.EventualStore{}, updates: map[labrpc.NodeID]uint64{}}
+}
+
+func (g *gossipGroup) start(id labrpc.NodeID) { g.boot(g.s.Start(id)) }
+
+// boot makes a node that has just come up a replica.
+func (g *gossipGroup) boot(node *labrpc.Node) {
+	g.replicas[node.ID()] = consistency.NewEventualStore(node, consistency.EventualOptions{Gossip: cmp.Or(g.period, gossipPeriod)})
 }
 
 // restart starts a replica that is down. Its last update, if that was not acknowledged, may have happened.

@@ -163,6 +163,17 @@ var strongModel = linear.Model[string, *strongOp, string]{
 // checkStrong checks that all that the clients saw is linearizable (rule 1), and that nothing that
 // was refused was seen (rule 2).
 func (c *strongCluster) checkStrong() {
+	v, wrong := c.strongViolation()
+	if wrong != nil {
+		v.Page = func(w io.Writer) error { return linear.Page(w, strongModel, wrong, strongDescribe, linear.Options{}) }
+	}
+	if v != nil {
+		c.s.Fail(*v)
+	}
+}
+
+// strongViolation is how the history breaks a rule, and the operation that no order allows, if that is why.
+func (c *strongCluster) strongViolation() (*labtest.Violation, *linear.Violation[*strongOp, string]) {
 	refused := map[string]*strongOp{}
 	var history []linear.Op[*strongOp, string]
 	for _, op := range c.hist() {
@@ -177,29 +188,27 @@ func (c *strongCluster) checkStrong() {
 	}
 	for _, op := range c.hist() {
 		if put := refused[op.Key+"="+op.Value]; put != nil && op.Done && !op.write() {
-			c.s.Fail(labtest.Violation{
+			return &labtest.Violation{
 				What: fmt.Sprintf("%v read %s=%s from %v at %v, although %v refused to write that value at %v",
 					op.Client, op.Key, op.Value, op.Server, brief(op.Return), put.Server, brief(put.Return)),
 				Rule: ruleRefused, Nodes: append([]labrpc.NodeID{op.Client, put.Client}, c.servers...), At: op.Return,
-			})
+			}, nil
 		}
 	}
 	err := linear.Check(strongModel, history, linear.Options{})
 	var wrong *linear.Violation[*strongOp, string]
 	switch {
 	case errors.As(err, &wrong):
-		c.s.Fail(labtest.Violation{
+		return &labtest.Violation{
 			What:  strongSentence(wrong),
 			Rule:  ruleStrong,
 			Seen:  strongEvidence(wrong),
 			Nodes: append([]labrpc.NodeID{wrong.Op.In.Client}, c.servers...), At: wrong.Op.Return,
-			Page: func(w io.Writer) error {
-				return linear.Page(w, strongModel, wrong, strongDescribe, linear.Options{})
-			},
-		})
+		}, wrong
 	case err != nil:
-		c.s.Failf("none: this is an error in the test, not in your code", "the history could not be checked: %v", err)
+		return &labtest.Violation{What: fmt.Sprintf("the history could not be checked: %v", err), Rule: "none: this is an error in the test, not in your code"}, nil
 	}
+	return nil, nil
 }
 
 // strongSentence says what is wrong with an answer, and names the write that it misses if there is one.

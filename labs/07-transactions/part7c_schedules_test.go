@@ -21,7 +21,16 @@ func TestAnySchedule7C(t *testing.T) {
 	labtest.Explore(t, space, func(s *labtest.Sim) labtest.Scenario {
 		c := newCommitCluster(s)
 		runs := 0
+		begin := func() {
+			tx := TxID(fmt.Sprint("t", runs))
+			c.add(tx, nil)
+			c.run(tx, time.Duration(2-runs%2)*time.Second)
+			runs++
+		}
 		return labtest.Scenario{
+			BeforeStep: c.showOutcomes(),
+			Actions:    []labtest.Action{{Name: "n1 runs a transaction", Can: func() bool { return s.Net.Up(coordinatorNode) }, Do: begin}},
+			Puzzles:    commitPuzzles(c),
 			Start: func(node *labrpc.Node) {
 				again := c.boot(node)
 				if node.ID() != coordinatorNode {
@@ -30,10 +39,7 @@ func TestAnySchedule7C(t *testing.T) {
 					}
 					return
 				}
-				tx := TxID(fmt.Sprint("t", runs))
-				c.add(tx, nil)
-				c.run(tx, time.Duration(2-runs%2)*time.Second)
-				runs++
+				begin()
 			},
 			State: func(see func(...int)) {
 				c.mu.Lock()

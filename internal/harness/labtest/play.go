@@ -2,6 +2,7 @@ package labtest
 
 import (
 	"os"
+	"runtime"
 	"testing"
 
 	"distlabs/internal/harness/report"
@@ -10,6 +11,9 @@ import (
 // playEnv, when set, has a test that searches schedules wait for a person who chooses each step. In a browser its value
 // does not matter; elsewhere it says what is played: see [exploration.play].
 const playEnv = "LABS_PLAY"
+
+// inBrowser says that this is a program for the page. It is a constant, so that the compiler leaves out what the page does not need.
+const inBrowser = runtime.GOOS == "js"
 
 func toPlay() bool { return os.Getenv(playEnv) != "" }
 

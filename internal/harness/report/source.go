@@ -4,6 +4,7 @@ import (
 	"go/ast"
 	"go/parser"
 	"go/token"
+	"runtime"
 	"strings"
 )
 
@@ -16,7 +17,7 @@ type parsed struct {
 // parse returns the file at path, or nil if there is no text of it.
 // A file with errors gives as much as could be parsed.
 func (s Source) parse(path string) *parsed {
-	if s.Read == nil {
+	if s.Read == nil || runtime.GOOS == "js" { // a browser has no files: its program does without the parser
 		return nil
 	}
 	text, err := s.Read(path)

@@ -34,6 +34,10 @@ const outputGrace = 2 * time.Second
 // this process a results channel; for -test.list and for fuzzing, which starts
 // children of its own; and if no child can be started.
 func Main(m interface{ Run() int }) {
+	if runtime.GOOS == "js" { // a browser starts no processes: its program does without what this takes
+		os.Exit(m.Run())
+		return
+	}
 	if direct() {
 		os.Exit(m.Run())
 	}

@@ -84,6 +84,11 @@ func (s *Site) pages(b *workspace.Builder) error {
 				return err
 			}
 		}
+		page, err := s.labPage(b.Course(), scene)
+		if err != nil {
+			return err
+		}
+		files[labFile(scene.Lab)] = page
 		if picture, err := os.ReadFile(filepath.Join(b.Course().Root, filepath.FromSlash(scene.Lab.Dir()), "run.svg")); err == nil {
 			files[scene.Lab.ID+".svg"] = string(picture)
 		}
@@ -206,27 +211,17 @@ func (s *Site) says() string {
 // index is the page that leads to the others.
 func (s *Site) index(c *course.Course) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n<meta http-equiv=\"Content-Security-Policy\" content=\"%s\">\n"+
-		"<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n<title>Play the network</title>\n<link rel=\"icon\" href=\"icon.svg\">\n<link rel=\"stylesheet\" href=\"play.css\">\n</head>\n"+
-		"<body class=\"site\">\n<h1>Play the network</h1>\n"+
-		"<p>You are the network. The lab’s code runs in this browser (%s), and you decide which message arrives, which is lost, when time passes and which node crashes.</p>\n",
-		policy, html.EscapeString(s.says()))
+	fmt.Fprintf(&b, "<h1>Play the network</h1>\n<p>You are the network. The lab’s code runs in this browser (%s), and you decide which message arrives, "+
+		"which is lost, when time passes and which node crashes.</p>\n", html.EscapeString(s.says()))
 	for _, scene := range s.Scenes {
 		fmt.Fprintf(&b, "<h2>Lab %s: %s</h2>\n", scene.Lab.Number(), html.EscapeString(scene.Lab.Title))
 		for _, p := range problemOf(c, scene.Lab) {
 			fmt.Fprintf(&b, "<p>%s</p>\n", html.EscapeString(p))
 		}
-		b.WriteString("<ul>\n")
-		for _, p := range scene.Parts {
-			fmt.Fprintf(&b, "<li><a href=\"%s.html\">%s: %s</a></li>\n", p.ID, p.ID, html.EscapeString(p.Title))
-		}
-		b.WriteString("</ul>\n")
-		if _, err := os.Stat(filepath.Join(c.Root, filepath.FromSlash(scene.Lab.Dir()), "run.svg")); err == nil {
-			fmt.Fprintf(&b, "<img src=\"%s.svg\" alt=\"A run of lab %s: what a failed test draws\">\n", scene.Lab.ID, scene.Lab.Number())
-		}
+		fmt.Fprintf(&b, "<p><a href=\"%s\">The lab: what to write, the rules, the pictures</a></p>\n", labFile(scene.Lab))
+		b.WriteString(playLinks(scene))
 	}
-	b.WriteString("</body>\n</html>\n")
-	return b.String()
+	return s.frame("Play the network", b.String())
 }
 
 // problemOf returns the paragraphs of the section The problem in a lab's README, without their marks.

@@ -6,6 +6,35 @@ function button(label, title, act, more = {}) {
   return make("button", { type: "button", title, onclick: act, ...more }, ...[label].flat());
 }
 
+/**
+ * keep makes a box's children those of a list of [key, build]: a child with the same key as before stays as it is, and only the others are
+ * built. A step changes few of them, however long the run is. game.touched counts the children that were built or removed.
+ */
+function keep(game, box, list) {
+  const before = box.kept || new Map(), after = new Map();
+  for (const [key, build] of list) {
+    let name = String(key);
+    while (after.has(name)) name += "+";
+    let el = before.get(name);
+    if (!el) {
+      el = build();
+      game.touched++;
+    }
+    after.set(name, el);
+  }
+  for (const [name, el] of before) {
+    if (after.has(name)) continue;
+    el.remove();
+    game.touched++;
+  }
+  let at = box.firstChild;
+  for (const el of after.values()) {
+    if (el === at) at = at.nextSibling;
+    else box.insertBefore(el, at);
+  }
+  box.kept = after;
+}
+
 /** drawPanel shows the position. */
 function drawPanel(game) {
   const possible = isPossible(game);
@@ -23,15 +52,20 @@ function drawPanel(game) {
 
 function drawMoves(game, possible) {
   const { at, auto } = game;
-  byID("moves").replaceChildren(
-    button(["Let time pass ", make("kbd", {}, "w")], "until the next timer makes a node do something, or a second has passed", () => take(game, "w"), { class: "main", disabled: !possible || Boolean(auto), id: "time" }),
-    button(["Back ", make("kbd", {}, "b")], "take the last step back", () => back(game), { disabled: !at.parent, id: "back" }),
-    button(["Forward ", make("kbd", {}, "f")], "take again the step that was taken back", () => forward(game), { disabled: !at.latest, id: "forward" }),
-    button(["Random step ", make("kbd", {}, "s")], "let chance choose one step", () => take(game, randomMove(game, rates())), { disabled: !possible, id: "random" }),
-    button([auto ? "Stop " : "Run ", make("kbd", {}, "r")], "let chance choose steps until you stop it", () => toggleAuto(game), { disabled: !possible && !auto, "aria-pressed": String(Boolean(auto)), id: "run" }),
-  );
-  byID("actions").replaceChildren(...game.about.actions.map((name, k) => button(printable(name), "the scenario does this", () => take(game, "s" + k),
-    { disabled: !possible || !(at.position.actions || []).includes(k) })));
+  const off = Boolean(auto);
+  const buttons = [
+    ["time", ["Let time pass ", "w"], "until the next timer makes a node do something, or a second has passed", () => take(game, "w"), !possible || off],
+    ["back", ["Back ", "b"], "take the last step back", () => back(game), !at.parent],
+    ["forward", ["Forward ", "f"], "take again the step that was taken back", () => forward(game), !at.latest],
+    ["random", ["Random step ", "s"], "let chance choose one step", () => take(game, randomMove(game, rates())), !possible],
+    ["run", [off ? "Stop " : "Run ", "r"], "let chance choose steps until you stop it", () => toggleAuto(game), !possible && !off],
+  ];
+  keep(game, byID("moves"), buttons.map(([id, [label, key], title, act, disabled]) => [[id, label, disabled], () => button([label, make("kbd", {}, key)], title, act,
+    { id, disabled, class: id === "time" ? "main" : "", "aria-pressed": id === "run" ? String(off) : null })]));
+  keep(game, byID("actions"), game.about.actions.map((name, k) => {
+    const disabled = !possible || !(at.position.actions || []).includes(k);
+    return [[k, name, disabled], () => button(printable(name), "the scenario does this", () => take(game, "s" + k), { disabled })];
+  }));
 }
 
 const ROWS = 40; // messages that are shown unless the person asks for all
@@ -43,27 +77,36 @@ function drawMessages(game, possible) {
   game.cursor = Math.max(0, Math.min(game.cursor, list.length - 1));
   byID("no-messages").hidden = list.length > 0 || !possible;
   const held = byID("messages").contains(document.activeElement);
-  byID("messages").replaceChildren(...list.slice(0, most).map((m, k) => messageRow(game, m, k)));
+  const rows = list.slice(0, most).map((m, k) => [[m.key, k < 9 ? k : "", k === game.cursor, game.held.has(m.key), m.copies, colourOf(game, m)], () => messageRow(game, m, k)]);
   if (most < list.length) {
-    byID("messages").append(make("li", { class: "moves" }, button(`Show ${list.length - most} more messages`, "", () => {
+    rows.push(["more " + (list.length - most), () => make("li", { class: "moves" }, button(`Show ${list.length - most} more messages`, "", () => {
       game.all = true;
       drawMessages(game, true);
-    })));
+    }))]);
   }
-  if (held) byID("messages").focus({ preventScroll: true });
+  keep(game, byID("messages"), rows);
+  if (held && !byID("messages").contains(document.activeElement)) byID("messages").focus({ preventScroll: true });
 }
 
+function colourOf(game, m) {
+  return Math.max(0, game.app ? game.app.model.methods.indexOf(m.method) % 8 : 0);
+}
+
+/** messageRow is a row of the list. It stays while its message moves up, so that its buttons look up the message's place. */
 function messageRow(game, m, k) {
-  const colour = game.app ? game.app.model.methods.indexOf(m.method) % 8 : 0, isHeld = game.held.has(m.key);
-  const name = nameOf(m), deed = (label, verb, token, title) => token && button(label, title, () => take(game, token), { "aria-label": `${verb} ${name}` });
+  const isHeld = game.held.has(m.key), act = (what) => {
+    const now = messagesOf(game).find((other) => other.key === m.key);
+    if (now) take(game, now[what]);
+  };
+  const name = nameOf(m), deed = (label, verb, what, title) => m[what] && button(label, title, () => act(what), { "aria-label": `${verb} ${name}` });
   return make("li", { class: "message" + (k === game.cursor ? " current" : "") + (isHeld ? " held" : ""), "aria-current": k === game.cursor ? "true" : null },
     make("span", { class: "place", "aria-hidden": "true" }, k < 9 ? String(k + 1) : ""),
-    make("span", { class: "what" }, make("span", { class: "m" + Math.max(0, colour) }, name), " ", make("code", {}, shorten(goLike(m.body), 120)),
+    make("span", { class: "what" }, make("span", { class: "m" + colourOf(game, m) }, name), " ", make("code", {}, shorten(goLike(m.body), 120)),
       m.copies ? make("small", {}, ` copy, ${m.copies} arrived`) : null, isHeld ? make("small", {}, " held") : null),
     make("span", { class: "deeds" },
-      deed("deliver", "deliver", m.deliver, "the message arrives (d, Enter)"),
-      deed("lose", "lose", m.lose, "the message is lost (x)"),
-      deed("twice", "deliver twice", m.twice, "the message arrives, and a copy of it stays under way (u)"),
+      deed("deliver", "deliver", "deliver", "the message arrives (d, Enter)"),
+      deed("lose", "lose", "lose", "the message is lost (x)"),
+      deed("twice", "deliver twice", "twice", "the message arrives, and a copy of it stays under way (u)"),
       button(isHeld ? "release" : "hold", "keep Run from choosing this message (h)", () => hold(game, m), { "aria-label": `${isHeld ? "release" : "hold"} ${name}`, "aria-pressed": String(isHeld) })));
 }
 
@@ -79,25 +122,26 @@ function drawMachines(game, possible) {
   const { down, paused } = game.at.position, rows = [];
   for (let n = 1; n <= game.about.nodes; n++) {
     const state = (down || []).includes(n) ? " down" : (paused || []).includes(n) ? " paused" : "";
-    rows.push(make("tr", {}, make("th", { scope: "row" }, "n" + n, state ? make("span", { class: "down" }, state) : null),
-      make("td", {}, ...nodeMoves(game, n).map(([tokens, label, title]) => button(label, title, () => takeAll(game, [tokens].flat()), { disabled: !possible, "aria-label": `n${n}: ${label}` })))));
+    const moves = nodeMoves(game, n);
+    rows.push([[n, state, possible, JSON.stringify(moves)], () => make("tr", {}, make("th", { scope: "row" }, "n" + n, state ? make("span", { class: "down" }, state) : null),
+      make("td", {}, ...moves.map(([tokens, label, title]) => button(label, title, () => takeAll(game, [tokens].flat()), { disabled: !possible, "aria-label": `n${n}: ${label}` }))))]);
   }
-  byID("machines").tBodies[0].replaceChildren(...rows);
+  keep(game, byID("machines").tBodies[0], rows);
 }
 
 function drawLinks(game, possible) {
   const cut = new Set(game.at.position.cut || []), rows = [];
   byID("links").querySelector("summary").textContent = cut.size ? `Links (${cut.size} cut)` : "Links";
   for (let a = 1; a <= game.about.nodes; a++) {
-    const cells = [];
-    for (let b = 1; b <= game.about.nodes; b++) {
+    const ends = Array.from({ length: game.about.nodes }, (_, k) => k + 1);
+    const cell = (b) => {
       const link = `${a}-${b}`, isCut = cut.has(link);
-      cells.push(make("td", {}, a === b ? "" : button(`n${a}→n${b}`, isCut ? "heal this link" : "cut this link", () => take(game, (isCut ? "h" : "l") + link),
-        { disabled: !possible, "aria-pressed": String(isCut), "aria-label": `n${a} to n${b}: cut` })));
-    }
-    rows.push(make("tr", {}, ...cells));
+      return make("td", {}, a === b ? "" : button(`n${a}→n${b}`, isCut ? "heal this link" : "cut this link", () => take(game, (isCut ? "h" : "l") + link),
+        { disabled: !possible, "aria-pressed": String(isCut), "aria-label": `n${a} to n${b}: cut` }));
+    };
+    rows.push([[a, possible, ends.filter((b) => cut.has(`${a}-${b}`))], () => make("tr", {}, ...ends.map(cell))]);
   }
-  byID("links").querySelector("tbody").replaceChildren(...rows);
+  keep(game, byID("links").querySelector("tbody"), rows);
 }
 
 const SHOWN = 150; // steps of the history
@@ -105,14 +149,15 @@ const SHOWN = 150; // steps of the history
 /** drawHistory lists the steps of the path, and where other branches leave it. */
 function drawHistory(game) {
   const path = pathTo(game.at), items = [], from = Math.max(0, path.length - SHOWN);
-  const item = (step, label, extra = "") => make("li", { class: extra }, button(label, "go to this step", () => goTo(game, step), { "aria-current": step === game.at ? "step" : null }));
+  const item = (step, label, extra = "") => [[step.id, extra, step === game.at],
+    () => make("li", { class: extra }, button(label, "go to this step", () => goTo(game, step), { "aria-current": step === game.at ? "step" : null }))];
   items.push(item(game.root, "0  the beginning"));
-  if (from) items.push(make("li", { class: "quiet" }, `… ${from} more steps`));
+  if (from) items.push(["more " + from, () => make("li", { class: "quiet" }, `… ${from} more steps`)]);
   const branches = (step, on) => step.children.filter((c) => c !== on).map((c) => item(c, `or ${c.says}`, "branch"));
   if (!from) items.push(...branches(game.root, path[0]));
   path.slice(from).forEach((step, k) => items.push(item(step, `${step.depth}  ${step.says}`), ...branches(step, path[from + k + 1])));
-  byID("history").replaceChildren(...items);
-  byID("history").scrollTop = byID("history").scrollHeight;
+  keep(game, byID("history"), items);
+  requestAnimationFrame(() => { byID("history").scrollTop = byID("history").scrollHeight; }); // the layout is done by then
 }
 
 /** commandOf is the command that runs the steps in go test. */

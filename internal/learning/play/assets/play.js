@@ -328,7 +328,7 @@ async function main() {
   const config = JSON.parse(byID("config").textContent);
   const game = {
     config, engine: newEngine(config), app: null, about: null, seed: 1, root: null, at: null, events: null, held: new Set(), busy: false, auto: null,
-    cursor: 0, all: false, puzzle: null, hints: 0, answer: "", chosen: -1, wrote: "", record: "",
+    cursor: 0, all: false, puzzle: null, hints: 0, answer: "", chosen: -1, wrote: "", record: "", touched: 0,
   };
   byID("source").textContent = printable(config.source);
   try {

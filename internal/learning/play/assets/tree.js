@@ -3,8 +3,10 @@
 const NUMBERS = ["at", "node", "inc", "msg", "copy", "from", "to", "number", "replyTo"];
 const TEXTS = ["kind", "message", "method", "type", "body", "source", "reason", "name", "value"];
 
+let stepsMade = 0;
+
 function newStep(parent, token, says) {
-  return { parent, token, says, children: [], latest: null, position: null, depth: parent ? parent.depth + 1 : 0 };
+  return { id: stepsMade++, parent, token, says, children: [], latest: null, position: null, depth: parent ? parent.depth + 1 : 0 };
 }
 
 /** pathTo lists the steps from the first one to this one. */
