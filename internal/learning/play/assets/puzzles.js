@@ -42,7 +42,7 @@ function drawPuzzle(game) {
   }
   if (game.hints) parts.push(make("ol", {}, ...puzzle.hints.slice(0, game.hints).map((hint) => make("li", {}, printable(hint)))));
   parts.push(make("p", { class: "moves" },
-    game.hints < puzzle.hints.length ? button(`Hint ${game.hints + 1} of ${puzzle.hints.length}`, "gentlest first", () => {
+    game.hints < puzzle.hints.length ? button(`Hint ${game.hints + 1} of ${puzzle.hints.length}`, "most general first", () => {
       game.hints++;
       drawPuzzle(game);
     }) : null,
