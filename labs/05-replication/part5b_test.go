@@ -90,6 +90,7 @@ func TestVotesForTheNewerLog5B(t *testing.T) {
 		{"a longer log with the same last term", newer, 2, 6, 2, true},
 		{"a shorter log with a later last term", newer, 5, 1, 3, true},
 		{"an empty log", newer, 2, 0, 0, false},
+		{"a much longer log with the same last term", newer, 3, 1<<15 + 1<<7, 2, true},
 	}
 	labtest.Run(t, labtest.Config{Nodes: 5, Seeds: raftSeeds, Link: calmLink}, func(s *labtest.Sim) {
 		p := newScriptedCluster(s)
@@ -107,6 +108,9 @@ func TestVotesForTheNewerLog5B(t *testing.T) {
 			}
 			p.vote(VoteRequest{Term: asked, Candidate: tt.candidate, LastLogIndex: tt.last, LastLogTerm: lastTerm}, tt.want, tt.name)
 		}
+		const far = 1<<41 + 1
+		p.append(2, AppendRequest{Term: far}, true)
+		p.vote(VoteRequest{Term: 100, Candidate: 3, LastLogIndex: 9, LastLogTerm: far}, false, "a term that is lower, but not in a narrow type")
 	})
 }
 

@@ -38,6 +38,8 @@ func TestCommands5D(t *testing.T) {
 		}
 		a.expect(command{Op: "set", Key: "x", Data: "5", At: 1}, "ErrConflict", ruleChecked)
 		a.expect(command{Op: "set", Key: "x", Data: "5", At: 3}, "ErrConflict", ruleChecked)
+		a.expect(command{Op: "set", Key: "x", Data: "5", At: 2 + 1<<8}, "ErrConflict", ruleChecked) // equal to 2 in a narrow type
+		a.expect(command{Op: "set", Key: "x", Data: "5", At: 2 + 1<<16}, "ErrConflict", ruleChecked)
 		a.expectValue("x", "3", ruleChecked)
 		changes(a, command{Op: "set", Key: "x", Data: "5", At: 2})
 		b.expectValue("x", "5", ruleLinearizable)
@@ -48,6 +50,7 @@ func TestCommands5D(t *testing.T) {
 		changes(a, command{Op: "set", Key: "x", Data: "7"})
 		b.expect(command{Op: "set", Key: "x", Data: "8"}, "ErrConflict", ruleChecked)
 		b.expectValue("x", "7", ruleChecked)
+		changes(a, command{Op: "own", Key: "own", Data: "9"})
 		if s.Seed <= 5 {
 			checkSpecialValues(v, a, b, revision)
 		}
@@ -386,7 +389,7 @@ func TestCallsOfOneClientAtOnce5D(t *testing.T) {
 }
 
 // A call returns when its context ends: a command that reaches no server, a command that waits for that one, a watch, and
-// Connect. The client can be used afterwards (rules 20 and 22).
+// Connect. The client can be used afterwards (rules 20 and 22). A call returns also when its client's node crashes.
 func TestContextEnds5D(t *testing.T) {
 	const slack = 100 * time.Millisecond
 	labtest.Run(t, labtest.Config{Nodes: 6, Seeds: 10}, func(s *labtest.Sim) {
@@ -452,5 +455,26 @@ func TestContextEnds5D(t *testing.T) {
 			return client.Watch(ctx, "none", 0, func(Event) {})
 		})
 		quiet()
+		s.Net.Isolate(b.id)
+		ends(b, "Close", time.Second, false, func(ctx context.Context, client *Client) error { return client.Close(ctx) })()
+		checkCrashOfClient(a, slack)
 	})
+}
+
+// checkCrashOfClient: a client's node crashes while a command and a watch are under way. Both return an error, although their context does not end (rule 22).
+func checkCrashOfClient(c *testClient, slack time.Duration) {
+	s, client := c.v.s, c.connected()
+	s.Net.Isolate(c.id)
+	var put, watch atomic.Bool // the call has returned an error
+	go func() {
+		_, err := client.Put(context.Background(), "x", "4")
+		put.Store(err != nil)
+	}()
+	go func() { watch.Store(client.Watch(context.Background(), "", 0, func(Event) {}) != nil) }()
+	s.Run(time.Second)
+	s.Net.Crash(c.id)
+	s.Run(slack)
+	if !put.Load() || !watch.Load() {
+		s.Failf(ruleContext, "%v: %v after the client's node crashed, an error was returned by Put: %v, by Watch: %v; want both true", c.id, slack, put.Load(), watch.Load())
+	}
 }

@@ -42,7 +42,7 @@ func TestSessionEnds5D(t *testing.T) {
 		d.mustRun(command{Op: "put", Key: "own/n5", Data: "2"})
 		d.expect(command{Op: "own", Key: "own/n6", Data: "2"}, "ErrExists", ruleChecked)
 
-		a.closes()
+		a.closesWithoutReply(w, "own/n4")
 		d.expectValue("own/n4", "", ruleOwned)
 		d.expectValue("kept/n4", "1", ruleOwned)
 		d.expectValue("own/n5", "2", ruleOwned)
@@ -56,7 +56,26 @@ func TestSessionEnds5D(t *testing.T) {
 		s.Run(ttl + sessionSlack)
 		d.expectValue("own/n5", "3", ruleOwned)
 		d.expectValue("own/n6", "1", ruleSession)
+		sent := s.Net.Stats(labrpc.Match{From: a.id}).Sent
+		s.Run(ttl)
+		if n := s.Net.Stats(labrpc.Match{From: a.id}).Sent - sent; n > 0 {
+			s.Failf(ruleClose, "%v sent %d messages in %v, more than %v after its Close had returned, want none", a.id, n, ttl, sessionSlack)
+		}
 	})
+}
+
+// closesWithoutReply ends the testClient's session. The replies to the first attempts are lost: a later attempt finds that the session has ended.
+func (c *testClient) closesWithoutReply(w *watchRecorder, key string) {
+	s := c.v.s
+	for _, id := range c.v.servers {
+		s.Net.Cut(id, c.id)
+	}
+	end := startCall(c, "Close", closeClient)
+	w.waitForDelete(key, commandLimit, "its client called Close, and only the replies to it are cut off")
+	s.Net.Heal()
+	if _, err := end.wait(); err != "" {
+		s.Failf(ruleClose, "%v: Close returned %s, want no error: an earlier attempt has ended the session", c.id, orNil(err))
+	}
 }
 
 // closes ends the testClient's session.
