@@ -140,6 +140,10 @@ func TestWatchTurnsAway5D(t *testing.T) {
 // however many there are: here never more than History between two reports that rule 25 allows (rules 25 and 26).
 func TestCompactedChanges5D(t *testing.T) {
 	labtest.Run(t, labtest.Config{Nodes: 5, Seeds: 10}, func(s *labtest.Sim) {
+		if s.Seed == 1 {
+			checkDefaultHistory(s)
+			return
+		}
 		const history, changes = 6, 30
 		v := newStoreCluster(s, 3, ServerOptions{History: history})
 		a, b := v.connect(4, longLife), v.connect(5, longLife)
@@ -176,6 +180,23 @@ func TestCompactedChanges5D(t *testing.T) {
 		all = append(all, a.writes(1, "quiet")...)
 		quiet.expectEvents(all)
 	})
+}
+
+// checkDefaultHistory: a server whose options do not say otherwise keeps the last 1000 changes.
+func checkDefaultHistory(s *labtest.Sim) {
+	const history = 1000
+	v := newStoreCluster(s, 1, ServerOptions{})
+	a, b := v.connect(4, longLife), v.connect(5, longLife)
+	all := a.writes(history+1, "x")
+	last := b.watch("", 1)
+	if s.Until(watchLimit, func() bool { return len(last.seen()) >= history || last.end.returned() }); last.end.returned() {
+		_, err := last.end.wait()
+		s.Failf(ruleCompacted, "%v: a watch after revision 1 returned %s, want %d changes: the revision is %d, and History is not set", b.id, orNil(err), history, history+1)
+	}
+	last.expectEvents(all)
+	if _, err := b.watch("", 0).end.wait(); err != "ErrCompacted" {
+		s.Failf(ruleCompacted, "%v: a watch after revision 0 returned %s, want ErrCompacted: the revision is %d, and History is not set, so %d changes are kept", b.id, orNil(err), history+1, history)
+	}
 }
 
 // checkWatchUnderTraffic: changes come all the time, of the watched key and of others: the watch reports each within 10s, and does not wait for a
