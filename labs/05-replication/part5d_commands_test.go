@@ -331,7 +331,31 @@ func TestManyCommands5D(t *testing.T) {
 		b.watch("y", 100).expectEvents(all)
 		checkWatchUnderTraffic(v, a, b, len(all))
 		checkLongOutage(v, a, b)
+		checkFarSessions(v, a, b)
 	})
+}
+
+// checkFarSessions: two sessions begin 256 entries apart. When one ends, the keys of the other stay (rule 28).
+func checkFarSessions(v *storeCluster, a, b *testClient) {
+	last := func() int { st, _ := v.status(v.waitForLeader(0)); return lastIndexOf(st) }
+	first, second := a.another(), b.another()
+	first.dial(nil)
+	for from := last(); last() < from+255; {
+		a.writes(1, "x")
+	}
+	second.dial(nil)
+	first.mustRun(command{Op: "own", Key: "first", Data: "1"})
+	second.mustRun(command{Op: "own", Key: "second", Data: "2"})
+	first.closes()
+	b.expectValue("first", "", ruleOwned)
+	b.expectValue("second", "2", ruleOwned)
+	second.closes()
+	b.expectValue("second", "", ruleOwned)
+}
+
+// another returns a client on the same node that has no session yet.
+func (c *testClient) another() *testClient {
+	return &testClient{v: c.v, id: c.id, node: c.node, opts: c.opts}
 }
 
 // checkLongOutage: a client is cut off for minutes, with a command and a watch under way. When it reaches the store again, the command returns

@@ -258,7 +258,7 @@ func checkTwoClientsOnOneNode(v *storeCluster, b *testClient, node labrpc.NodeID
 	const ttl = 3 * time.Second
 	s := v.s
 	a1 := v.connect(node, ttl)
-	a2 := &testClient{v: v, id: node, node: a1.node, opts: a1.opts}
+	a2 := a1.another()
 	a2.dial(func(ctx context.Context) (context.Context, context.CancelFunc) {
 		return context.WithTimeout(ctx, 8*time.Second)
 	})
