@@ -244,7 +244,11 @@ func TestLateReplyDoesNotCount5B(t *testing.T) {
 		}
 		// Another leader of a later term has one entry, in the place of those that are not committed.
 		st := p.status()
-		other := AppendRequest{Term: st.Term + 1, PrevLogIndex: st.CommitIndex, Entries: entriesOf(st.Term + 1)}
+		later := st.Term + 1
+		if s.Seed%2 == 0 {
+			later = st.Term + 1<<16 - 1 // n1's next term differs from its first by 65536
+		}
+		other := AppendRequest{Term: later, PrevLogIndex: st.CommitIndex, Entries: entriesOf(later)}
 		if st.CommitIndex > 0 {
 			other.PrevLogTerm = entryAt(st, st.CommitIndex).Term
 		}

@@ -2,6 +2,7 @@ package replication_test
 
 import (
 	"fmt"
+	"sync"
 	"testing"
 	"time"
 
@@ -88,6 +89,10 @@ func TestLaggardGetsASnapshot5E(t *testing.T) {
 // the leader is from the snapshot, and its election timer starts again. A reply with a newer term deposes the leader.
 func TestSnapshotIsAHeartbeat5E(t *testing.T) {
 	labtest.Run(t, labtest.Config{Nodes: 5, Seeds: 10, Link: calmLink}, func(s *labtest.Sim) {
+		if s.Seed > 5 {
+			checkLateSnapshotReply(s)
+			return
+		}
 		p := newScriptedCluster(s)
 		p.commits(entriesOf(1, 1, 1, 1, 1, 1, 1, 1))
 		for i := range 8 { // 8 × 300ms, longer than any election timeout
@@ -102,6 +107,59 @@ func TestSnapshotIsAHeartbeat5E(t *testing.T) {
 		}
 		p.waitApplied(8)
 	})
+}
+
+// checkLateSnapshotReply: n1 leads, sends n5 its snapshot, is deposed and leads again. Then n5 replies to the first request, which it has received late and
+// refused in the new term. That is no acknowledgement: n1 must send n5 the snapshot again (rules 6 and 12).
+func checkLateSnapshotReply(s *labtest.Sim) {
+	p := newScriptedCluster(s)
+	p.append(2, AppendRequest{Term: 1, Entries: entriesOf(1, 1, 1, 1), Commit: 4}, true)
+	p.waitApplied(4)
+	p.take(4)
+	p.grantVotes()
+	for id := labrpc.NodeID(2); id <= 4; id++ {
+		follower := &farFollower{last: 4, terms: map[int]int{4: 1}}
+		follower.serve(p.peers[id])
+	}
+	f, n5 := &farFollower{terms: map[int]int{}}, p.peers[5] // it has no entry
+	labrpc.Handle(n5, "AppendEntries", func(_ labrpc.NodeID, req AppendRequest) AppendReply { return f.append(req) })
+	asked, replies := make(chan struct{}), make(chan struct{}) // closed when n5 receives its first snapshot, and when it replies to that
+	var once sync.Once
+	labrpc.Handle(n5, "InstallSnapshot", func(_ labrpc.NodeID, req SnapshotRequest) SnapshotReply {
+		first := false
+		once.Do(func() { first = true; close(asked) })
+		if first {
+			<-replies
+			return SnapshotReply{Term: p.status().Term}
+		}
+		if !closed(replies) {
+			<-n5.Context().Done() // lost on the way
+		}
+		return f.install(req)
+	})
+	p.waitForLead()
+	p.waitUntil(electionBound, ruleCatchUp, "n1 did not send n5 a snapshot, although n5 has no entry", func() bool { return closed(asked) })
+	p.append(2, AppendRequest{Term: p.status().Term + 1, PrevLogIndex: 4, PrevLogTerm: 1}, true)
+	p.waitForLead()
+	s.Run(10 * time.Millisecond)
+	close(replies)
+	refusals := func() int {
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		return f.refusals
+	}
+	if s.Until(healBound, func() bool { return f.has(4, 1) || refusals() > 300 }); !f.has(4, 1) {
+		p.fail(ruleCatchUp, "n1 did not bring n5 to its log by %v: n5's late refusal of an earlier snapshot is no acknowledgement; since then n5 has refused %d requests", briefTime(s.Net.Now()), refusals())
+	}
+}
+
+func closed(c <-chan struct{}) bool {
+	select {
+	case <-c:
+		return true
+	default:
+		return false
+	}
 }
 
 // A leader that has discarded the entries that a follower lacks sends its snapshot. The reply has a newer term: the leader is deposed, and
