@@ -192,7 +192,7 @@ func TestCompactedChanges5D(t *testing.T) {
 // checkDefaultHistory: a server whose options do not say otherwise keeps the last 1000 changes.
 func checkDefaultHistory(s *labtest.Sim) {
 	const history = 1000
-	v := newStoreCluster(s, 1, ServerOptions{})
+	v := newStoreCluster(s, 2, ServerOptions{})
 	a, b := v.connect(4, longLife), v.connect(5, longLife)
 	all := a.writes(history+200, "x")
 	last := b.watch("", 200)

@@ -14,7 +14,7 @@ import (
 var farIndexes = []int{1<<8 - 1, 1<<16 - 1, 1<<32 - 1, 1 << 33, 1 << 40, 1<<31 - 1}
 
 // edgeIndexes are indexes at which a log begins that crosses the edge of a narrow integer.
-var edgeIndexes = []int{100, 1<<15 - 180, 1<<31 - 180, 1<<32 - 180, 1<<16 - 1, 1 << 40}
+var edgeIndexes = []int{206, 1<<15 - 100, 1<<15 - 180, 1<<15 - 285, 1<<31 - 180, 1 << 40}
 
 // indexOf is the index of a seed; two seeds have the same.
 func indexOf(list []int, s *labtest.Sim) int { return list[(s.Seed-1)/2%uint64(len(list))] }
