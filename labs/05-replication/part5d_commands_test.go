@@ -275,6 +275,9 @@ func TestAnswerIsForTheCommand5D(t *testing.T) {
 		if early {
 			start()
 		}
+		if s.Seed%4 < 2 {
+			v.raiseTerms(b, before.Term+1<<16-1) // the other leader's term differs by 65536
+		}
 		v.waitForLeader(old)
 		for i := range 5 {
 			b.mustRun(command{Op: "put", Key: "y", Data: fmt.Sprint(i)})

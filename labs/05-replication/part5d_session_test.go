@@ -157,6 +157,7 @@ func TestNewLeaderStartsSessionsAgain5D(t *testing.T) {
 		a.mustRun(command{Op: "own", Key: "own", Data: "1"})
 		for range 2 {
 			s.Run(time.Second)
+			first, _ := v.status(v.waitForLeader(0))
 			v.moveLeader()
 			s.Run(time.Second) // until the old leader knows the new one
 			s.Net.Crash(v.waitForLeader(0))
@@ -164,6 +165,9 @@ func TestNewLeaderStartsSessionsAgain5D(t *testing.T) {
 				v.alone(id)
 			}
 			s.Run(3 * ttl)
+			if s.Seed%2 == 0 {
+				v.raiseTerms(b, first.Term+1<<16-1) // the next term differs from the first leader's by 65536
+			}
 			s.Net.Heal()
 			v.waitForLeader(0)
 			s.Run(2 * ttl)
@@ -174,13 +178,27 @@ func TestNewLeaderStartsSessionsAgain5D(t *testing.T) {
 	})
 }
 
+// raiseTerms makes every server that is up learn of a term, from a candidate for which no server votes.
+func (v *storeCluster) raiseTerms(from *testClient, term int) {
+	for _, id := range v.servers {
+		go func() {
+			_, _ = labrpc.Call[VoteReply](from.node.Context(), from.node, id, "RequestVote", VoteRequest{Term: term, Candidate: from.id})
+		}()
+	}
+	v.s.Run(50 * time.Millisecond)
+}
+
 // A session does not expire before its TTL, nor later than 10s after it; also one with a long TTL (rule 27). Requests of other
 // clients, all the time, do not change that.
 func TestSessionLastsItsTTL5D(t *testing.T) {
 	labtest.Run(t, labtest.Config{Nodes: 6, Seeds: 8}, func(s *labtest.Sim) {
 		ttl := []time.Duration{4 * time.Second, 20 * time.Second}[s.Seed%2]
-		v := newStoreCluster(s, 3, ServerOptions{})
-		a, b, c := v.connect(4, ttl), v.connect(5, longLife), v.connect(6, 2*time.Second)
+		v := newStoreCluster(s, 3, ServerOptions{SnapshotEvery: 5})
+		b := v.connect(5, longLife)
+		if s.Seed%8 == 1 {
+			b.writes(150, "x") // numbers of sessions need not be small
+		}
+		a, c := v.connect(4, ttl), v.connect(6, 2*time.Second)
 		w := b.watch("own", 0)
 		a.mustRun(command{Op: "own", Key: "own", Data: "1"})
 		c.mustRun(command{Op: "own", Key: "busy", Data: "1"})
