@@ -3,6 +3,7 @@ package replication_test
 import (
 	"context"
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -15,14 +16,12 @@ import (
 func (w *watchRecorder) waitForDelete(key string, limit time.Duration, why string) {
 	w.c.v.s.WaitFor(limit, labtest.Violation{
 		What: fmt.Sprintf("%s was not deleted within %v, although %s", key, limit, why), Rule: ruleSession,
-	}, func() bool {
-		for _, e := range w.seen() {
-			if e.Key == key && e.Deleted {
-				return true
-			}
-		}
-		return false
-	})
+	}, func() bool { return w.deleted(key) })
+}
+
+// deleted reports whether the watch has reported that the key was deleted.
+func (w *watchRecorder) deleted(key string) bool {
+	return slices.ContainsFunc(w.seen(), func(e Event) bool { return e.Key == key && e.Deleted })
 }
 
 // A session ends when its client closes it, and when its client crashes; its keys are deleted with it and no others
@@ -56,6 +55,9 @@ func TestSessionEnds5D(t *testing.T) {
 		s.Run(ttl + sessionSlack)
 		d.expectValue("own/n5", "3", ruleOwned)
 		d.expectValue("own/n6", "1", ruleSession)
+		c.closes()
+		d.expectValue("own/n6", "", ruleOwned)
+		d.expectValue("kept/n6", "1", ruleOwned)
 		sent := s.Net.Stats(labrpc.Match{From: a.id}).Sent
 		s.Run(ttl)
 		if n := s.Net.Stats(labrpc.Match{From: a.id}).Sent - sent; n > 0 {
@@ -71,7 +73,9 @@ func (c *testClient) closesWithoutReply(w *watchRecorder, key string) {
 		s.Net.Cut(id, c.id)
 	}
 	end := startCall(c, "Close", closeClient)
-	w.waitForDelete(key, commandLimit, "its client called Close, and only the replies to it are cut off")
+	s.WaitFor(commandLimit, labtest.Violation{
+		What: fmt.Sprintf("%s was not deleted within %v of Close of %v, which created it: only the replies to its requests are cut off", key, commandLimit, c.id), Rule: ruleOwned,
+	}, func() bool { return w.deleted(key) })
 	s.Net.Heal()
 	if _, err := end.wait(); err != "" {
 		s.Failf(ruleClose, "%v: Close returned %s, want no error: an earlier attempt has ended the session", c.id, orNil(err))
