@@ -224,6 +224,8 @@ func (w *invariantChecker) consistent(sv *checkedServer, was, now Status, same b
 		wrong = fmt.Sprintf("LastApplied went back from %d to %d", was.LastApplied, now.LastApplied)
 	case now.CommitIndex > lastIndexOf(now):
 		wrong = fmt.Sprintf("CommitIndex = %d, but the last entry has the index %d", now.CommitIndex, lastIndexOf(now))
+	case now.Role == roleCandidate && now.Leader == sv.id:
+		wrong = fmt.Sprintf("Leader = %v, although it is a candidate", now.Leader)
 	case now.LastApplied > now.CommitIndex:
 		wrong = fmt.Sprintf("LastApplied = %d, but CommitIndex = %d", now.LastApplied, now.CommitIndex)
 	}

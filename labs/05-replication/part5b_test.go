@@ -90,6 +90,7 @@ func TestVotesForTheNewerLog5B(t *testing.T) {
 		{"a longer log with the same last term", newer, 2, 6, 2, true},
 		{"a shorter log with a later last term", newer, 5, 1, 3, true},
 		{"an empty log", newer, 2, 0, 0, false},
+		{"a much longer log with the same last term", newer, 3, 1<<15 + 1<<7, 2, true},
 	}
 	labtest.Run(t, labtest.Config{Nodes: 5, Seeds: raftSeeds, Link: calmLink}, func(s *labtest.Sim) {
 		p := newScriptedCluster(s)
@@ -107,6 +108,10 @@ func TestVotesForTheNewerLog5B(t *testing.T) {
 			}
 			p.vote(VoteRequest{Term: asked, Candidate: tt.candidate, LastLogIndex: tt.last, LastLogTerm: lastTerm}, tt.want, tt.name)
 		}
+		const far = 1<<41 + 1
+		p.append(2, AppendRequest{Term: far}, true)
+		p.append(3, AppendRequest{Term: 100}, false)
+		p.vote(VoteRequest{Term: 100, Candidate: 3, LastLogIndex: 9, LastLogTerm: far}, false, "a term that is lower, but not in a narrow type")
 	})
 }
 
@@ -127,6 +132,9 @@ func TestLateVoteDoesNotCount5B(t *testing.T) {
 		stands := func() bool { st := p.status(); return st.Role == roleCandidate && st.Term > first }
 		p.waitUntil(electionBound, ruleLeader, "n1 received no heartbeat but did not start an election", stands)
 		first = p.status().Term
+		if s.Seed%2 == 0 { // n1's next term differs from the first by 65536
+			p.tryVote(VoteRequest{Term: first + 1<<16 - 1, Candidate: 3})
+		}
 		p.waitUntil(electionBound, ruleLeader, "n1 was not elected but did not start another election", stands)
 		granted := func(m labrpc.Message) bool {
 			r, ok := bodyOf[VoteReply](&m, "RequestVote", labrpc.Reply)
@@ -236,7 +244,11 @@ func TestLateReplyDoesNotCount5B(t *testing.T) {
 		}
 		// Another leader of a later term has one entry, in the place of those that are not committed.
 		st := p.status()
-		other := AppendRequest{Term: st.Term + 1, PrevLogIndex: st.CommitIndex, Entries: entriesOf(st.Term + 1)}
+		later := st.Term + 1
+		if s.Seed%2 == 0 {
+			later = st.Term + 1<<16 - 1 // n1's next term differs from its first by 65536
+		}
+		other := AppendRequest{Term: later, PrevLogIndex: st.CommitIndex, Entries: entriesOf(later)}
 		if st.CommitIndex > 0 {
 			other.PrevLogTerm = entryAt(st, st.CommitIndex).Term
 		}
@@ -456,9 +468,13 @@ func twoHistories(p *scriptedCluster, common, terms, each int) {
 // one request per conflicting term, and a few. n1 has entries of the odd terms, n2
 // of the even terms; n2 leads.
 func TestBackUpSkipsTerms5B(t *testing.T) {
-	const terms, each = 6, 10
+	const terms = 6
 	cfg := labtest.Config{Nodes: 5, Seeds: raftSeeds, Link: calmLink, MustCover: []string{"n2 led"}}
 	labtest.Run(t, cfg, func(s *labtest.Sim) {
+		each := 10
+		if s.Seed%10 == 1 {
+			each = 30
+		}
 		p := newScriptedServers(s, 2)
 		twoHistories(p, 0, terms, each)
 		s.Cover("n2 led")

@@ -38,6 +38,8 @@ func TestCommands5D(t *testing.T) {
 		}
 		a.expect(command{Op: "set", Key: "x", Data: "5", At: 1}, "ErrConflict", ruleChecked)
 		a.expect(command{Op: "set", Key: "x", Data: "5", At: 3}, "ErrConflict", ruleChecked)
+		a.expect(command{Op: "set", Key: "x", Data: "5", At: 2 + 1<<8}, "ErrConflict", ruleChecked) // equal to 2 in a narrow type
+		a.expect(command{Op: "set", Key: "x", Data: "5", At: 2 + 1<<16}, "ErrConflict", ruleChecked)
 		a.expectValue("x", "3", ruleChecked)
 		changes(a, command{Op: "set", Key: "x", Data: "5", At: 2})
 		b.expectValue("x", "5", ruleLinearizable)
@@ -48,6 +50,7 @@ func TestCommands5D(t *testing.T) {
 		changes(a, command{Op: "set", Key: "x", Data: "7"})
 		b.expect(command{Op: "set", Key: "x", Data: "8"}, "ErrConflict", ruleChecked)
 		b.expectValue("x", "7", ruleChecked)
+		changes(a, command{Op: "own", Key: "own", Data: "9"})
 		if s.Seed <= 5 {
 			checkSpecialValues(v, a, b, revision)
 		}
@@ -272,6 +275,9 @@ func TestAnswerIsForTheCommand5D(t *testing.T) {
 		if early {
 			start()
 		}
+		if s.Seed%4 < 2 {
+			v.raiseTerms(b, before.Term+1<<16-1) // the other leader's term differs by 65536
+		}
 		v.waitForLeader(old)
 		for i := range 5 {
 			b.mustRun(command{Op: "put", Key: "y", Data: fmt.Sprint(i)})
@@ -328,7 +334,31 @@ func TestManyCommands5D(t *testing.T) {
 		b.watch("y", 100).expectEvents(all)
 		checkWatchUnderTraffic(v, a, b, len(all))
 		checkLongOutage(v, a, b)
+		checkFarSessions(v, a, b)
 	})
+}
+
+// checkFarSessions: two sessions begin 256 entries apart. When one ends, the keys of the other stay (rule 28).
+func checkFarSessions(v *storeCluster, a, b *testClient) {
+	last := func() int { st, _ := v.status(v.waitForLeader(0)); return lastIndexOf(st) }
+	first, second := a.another(), b.another()
+	first.dial(nil)
+	for from := last(); last() < from+255; {
+		a.writes(1, "x")
+	}
+	second.dial(nil)
+	first.mustRun(command{Op: "own", Key: "first", Data: "1"})
+	second.mustRun(command{Op: "own", Key: "second", Data: "2"})
+	first.closes()
+	b.expectValue("first", "", ruleOwned)
+	b.expectValue("second", "2", ruleOwned)
+	second.closes()
+	b.expectValue("second", "", ruleOwned)
+}
+
+// another returns a client on the same node that has no session yet.
+func (c *testClient) another() *testClient {
+	return &testClient{v: c.v, id: c.id, node: c.node, opts: c.opts}
 }
 
 // checkLongOutage: a client is cut off for minutes, with a command and a watch under way. When it reaches the store again, the command returns
@@ -386,7 +416,7 @@ func TestCallsOfOneClientAtOnce5D(t *testing.T) {
 }
 
 // A call returns when its context ends: a command that reaches no server, a command that waits for that one, a watch, and
-// Connect. The client can be used afterwards (rules 20 and 22).
+// Connect. The client can be used afterwards (rules 20 and 22). A call returns also when its client's node crashes.
 func TestContextEnds5D(t *testing.T) {
 	const slack = 100 * time.Millisecond
 	labtest.Run(t, labtest.Config{Nodes: 6, Seeds: 10}, func(s *labtest.Sim) {
@@ -452,5 +482,26 @@ func TestContextEnds5D(t *testing.T) {
 			return client.Watch(ctx, "none", 0, func(Event) {})
 		})
 		quiet()
+		s.Net.Isolate(b.id)
+		ends(b, "Close", time.Second, false, func(ctx context.Context, client *Client) error { return client.Close(ctx) })()
+		checkCrashOfClient(a, slack)
 	})
+}
+
+// checkCrashOfClient: a client's node crashes while a command and a watch are under way. Both return an error, although their context does not end (rule 22).
+func checkCrashOfClient(c *testClient, slack time.Duration) {
+	s, client := c.v.s, c.connected()
+	s.Net.Isolate(c.id)
+	var put, watch atomic.Bool // the call has returned an error
+	go func() {
+		_, err := client.Put(context.Background(), "x", "4")
+		put.Store(err != nil)
+	}()
+	go func() { watch.Store(client.Watch(context.Background(), "", 0, func(Event) {}) != nil) }()
+	s.Run(time.Second)
+	s.Net.Crash(c.id)
+	s.Run(slack)
+	if !put.Load() || !watch.Load() {
+		s.Failf(ruleContext, "%v: %v after the client's node crashed, an error was returned by Put: %v, by Watch: %v; want both true", c.id, slack, put.Load(), watch.Load())
+	}
 }

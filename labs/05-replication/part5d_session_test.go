@@ -3,6 +3,7 @@ package replication_test
 import (
 	"context"
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -15,14 +16,12 @@ import (
 func (w *watchRecorder) waitForDelete(key string, limit time.Duration, why string) {
 	w.c.v.s.WaitFor(limit, labtest.Violation{
 		What: fmt.Sprintf("%s was not deleted within %v, although %s", key, limit, why), Rule: ruleSession,
-	}, func() bool {
-		for _, e := range w.seen() {
-			if e.Key == key && e.Deleted {
-				return true
-			}
-		}
-		return false
-	})
+	}, func() bool { return w.deleted(key) })
+}
+
+// deleted reports whether the watch has reported that the key was deleted.
+func (w *watchRecorder) deleted(key string) bool {
+	return slices.ContainsFunc(w.seen(), func(e Event) bool { return e.Key == key && e.Deleted })
 }
 
 // A session ends when its client closes it, and when its client crashes; its keys are deleted with it and no others
@@ -42,7 +41,7 @@ func TestSessionEnds5D(t *testing.T) {
 		d.mustRun(command{Op: "put", Key: "own/n5", Data: "2"})
 		d.expect(command{Op: "own", Key: "own/n6", Data: "2"}, "ErrExists", ruleChecked)
 
-		a.closes()
+		a.closesWithoutReply(w, "own/n4")
 		d.expectValue("own/n4", "", ruleOwned)
 		d.expectValue("kept/n4", "1", ruleOwned)
 		d.expectValue("own/n5", "2", ruleOwned)
@@ -56,7 +55,31 @@ func TestSessionEnds5D(t *testing.T) {
 		s.Run(ttl + sessionSlack)
 		d.expectValue("own/n5", "3", ruleOwned)
 		d.expectValue("own/n6", "1", ruleSession)
+		c.closes()
+		d.expectValue("own/n6", "", ruleOwned)
+		d.expectValue("kept/n6", "1", ruleOwned)
+		sent := s.Net.Stats(labrpc.Match{From: a.id}).Sent
+		s.Run(ttl)
+		if n := s.Net.Stats(labrpc.Match{From: a.id}).Sent - sent; n > 0 {
+			s.Failf(ruleClose, "%v sent %d messages in %v, more than %v after its Close had returned, want none", a.id, n, ttl, sessionSlack)
+		}
 	})
+}
+
+// closesWithoutReply ends the testClient's session. The replies to the first attempts are lost: a later attempt finds that the session has ended.
+func (c *testClient) closesWithoutReply(w *watchRecorder, key string) {
+	s := c.v.s
+	for _, id := range c.v.servers {
+		s.Net.Cut(id, c.id)
+	}
+	end := startCall(c, "Close", closeClient)
+	s.WaitFor(commandLimit, labtest.Violation{
+		What: fmt.Sprintf("%s was not deleted within %v of Close of %v, which created it: only the replies to its requests are cut off", key, commandLimit, c.id), Rule: ruleOwned,
+	}, func() bool { return w.deleted(key) })
+	s.Net.Heal()
+	if _, err := end.wait(); err != "" {
+		s.Failf(ruleClose, "%v: Close returned %s, want no error: an earlier attempt has ended the session", c.id, orNil(err))
+	}
 }
 
 // closes ends the testClient's session.
@@ -138,6 +161,7 @@ func TestNewLeaderStartsSessionsAgain5D(t *testing.T) {
 		a.mustRun(command{Op: "own", Key: "own", Data: "1"})
 		for range 2 {
 			s.Run(time.Second)
+			first, _ := v.status(v.waitForLeader(0))
 			v.moveLeader()
 			s.Run(time.Second) // until the old leader knows the new one
 			s.Net.Crash(v.waitForLeader(0))
@@ -145,6 +169,9 @@ func TestNewLeaderStartsSessionsAgain5D(t *testing.T) {
 				v.alone(id)
 			}
 			s.Run(3 * ttl)
+			if s.Seed%2 == 0 {
+				v.raiseTerms(b, first.Term+1<<16-1) // the next term differs from the first leader's by 65536
+			}
 			s.Net.Heal()
 			v.waitForLeader(0)
 			s.Run(2 * ttl)
@@ -155,13 +182,27 @@ func TestNewLeaderStartsSessionsAgain5D(t *testing.T) {
 	})
 }
 
+// raiseTerms makes every server that is up learn of a term, from a candidate for which no server votes.
+func (v *storeCluster) raiseTerms(from *testClient, term int) {
+	for _, id := range v.servers {
+		go func() {
+			_, _ = labrpc.Call[VoteReply](from.node.Context(), from.node, id, "RequestVote", VoteRequest{Term: term, Candidate: from.id})
+		}()
+	}
+	v.s.Run(50 * time.Millisecond)
+}
+
 // A session does not expire before its TTL, nor later than 10s after it; also one with a long TTL (rule 27). Requests of other
 // clients, all the time, do not change that.
 func TestSessionLastsItsTTL5D(t *testing.T) {
 	labtest.Run(t, labtest.Config{Nodes: 6, Seeds: 8}, func(s *labtest.Sim) {
 		ttl := []time.Duration{4 * time.Second, 20 * time.Second}[s.Seed%2]
-		v := newStoreCluster(s, 3, ServerOptions{})
-		a, b, c := v.connect(4, ttl), v.connect(5, longLife), v.connect(6, 2*time.Second)
+		v := newStoreCluster(s, 3, ServerOptions{SnapshotEvery: 5})
+		b := v.connect(5, longLife)
+		if s.Seed%8 == 1 {
+			b.writes(150, "x") // numbers of sessions need not be small
+		}
+		a, c := v.connect(4, ttl), v.connect(6, 2*time.Second)
 		w := b.watch("own", 0)
 		a.mustRun(command{Op: "own", Key: "own", Data: "1"})
 		c.mustRun(command{Op: "own", Key: "busy", Data: "1"})
@@ -239,7 +280,7 @@ func checkTwoClientsOnOneNode(v *storeCluster, b *testClient, node labrpc.NodeID
 	const ttl = 3 * time.Second
 	s := v.s
 	a1 := v.connect(node, ttl)
-	a2 := &testClient{v: v, id: node, node: a1.node, opts: a1.opts}
+	a2 := a1.another()
 	a2.dial(func(ctx context.Context) (context.Context, context.CancelFunc) {
 		return context.WithTimeout(ctx, 8*time.Second)
 	})

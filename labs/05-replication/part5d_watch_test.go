@@ -139,16 +139,27 @@ func TestWatchTurnsAway5D(t *testing.T) {
 // Every server keeps as many changes as it was told to. Changes of other keys do not end a watch that keeps up,
 // however many there are: here never more than History between two reports that rule 25 allows (rules 25 and 26).
 func TestCompactedChanges5D(t *testing.T) {
-	labtest.Run(t, labtest.Config{Nodes: 5, Seeds: 10}, func(s *labtest.Sim) {
-		const history, changes = 6, 30
+	labtest.Run(t, labtest.Config{Nodes: 6, Seeds: 10}, func(s *labtest.Sim) {
+		if s.Seed%10 == 1 {
+			checkDefaultHistory(s)
+			return
+		}
+		const history, changes = 6, 31
 		v := newStoreCluster(s, 3, ServerOptions{History: history})
-		a, b := v.connect(4, longLife), v.connect(5, longLife)
+		a, b, c := v.connect(4, longLife), v.connect(5, longLife), v.connect(6, longLife)
 		quiet := b.watch("quiet", 0)
 		var all []Event
-		for len(all) < changes {
+		for _, key := range []string{"own/1", "own/2", "own/3"} {
+			y := c.mustRun(command{Op: "own", Key: key, Data: "1"})
+			all = append(all, Event{Revision: y.Revision, Key: key, Data: "1"})
+		}
+		s.Run(watchLimit)
+		for len(all) < changes-3 {
 			all = append(all, a.writes(history-1, "busy")...)
 			s.Run(watchLimit)
 		}
+		c.closes() // the order in which its keys are deleted is up to the store
+		all = append(all, b.deletes(len(all), 3)...)
 		for range 2 {
 			for _, after := range []int{0, changes - history - 1} {
 				w := b.watch("", after)
@@ -176,6 +187,38 @@ func TestCompactedChanges5D(t *testing.T) {
 		all = append(all, a.writes(1, "quiet")...)
 		quiet.expectEvents(all)
 	})
+}
+
+// checkDefaultHistory: a server whose options do not say otherwise keeps the last 1000 changes.
+func checkDefaultHistory(s *labtest.Sim) {
+	const history = 1000
+	v := newStoreCluster(s, 2, ServerOptions{})
+	a, b := v.connect(4, longLife), v.connect(5, longLife)
+	all := a.writes(history+200, "x")
+	last := b.watch("", 200)
+	if s.Until(watchLimit, func() bool { return len(last.seen()) >= history || last.end.returned() }); last.end.returned() {
+		_, err := last.end.wait()
+		s.Failf(ruleCompacted, "%v: a watch after revision 200 returned %s, want %d changes: the revision is %d, and History is not set", b.id, orNil(err), history, history+200)
+	}
+	last.expectEvents(all)
+	for _, after := range []int{0, 100, 199} {
+		if _, err := b.watch("", after).end.wait(); err != "ErrCompacted" {
+			s.Failf(ruleCompacted, "%v: a watch after revision %d returned %s, want ErrCompacted: the revision is %d, and History is not set, so %d changes are kept", b.id, after, orNil(err), history+200, history)
+		}
+	}
+}
+
+// deletes returns the n changes after a revision, which must be deletions, as a watch reports them.
+func (c *testClient) deletes(after, n int) []Event {
+	w := c.watch("", after)
+	defer w.cancel()
+	events := w.waitForEvents(n)
+	for _, e := range events {
+		if !e.Deleted {
+			c.v.s.Failf(ruleOwned, "the end of a session changed %v, want only its keys deleted", eventText(e))
+		}
+	}
+	return events
 }
 
 // checkWatchUnderTraffic: changes come all the time, of the watched key and of others: the watch reports each within 10s, and does not wait for a

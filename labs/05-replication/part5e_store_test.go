@@ -113,6 +113,11 @@ func TestRestartOfTheStore5E(t *testing.T) {
 			return b.mustRun(command{Op: "get", Key: "x"}).Data == "2" || b.mustRun(command{Op: "get", Key: "z"}).Data == "2"
 		})
 		s.Run(time.Second)
+		for _, id := range v.servers {
+			if st, _ := v.status(id); len(st.Log) > 3 {
+				s.Failf(ruleWholeStore, "%v has %d entries in its log, want at most 3 times SnapshotEvery, which is 1", id, len(st.Log))
+			}
+		}
 		b.mustRun(command{Op: "delete", Key: "x"})
 		v.restarts()
 		s.Net.Heal()

@@ -2,6 +2,7 @@ package replication_test
 
 import (
 	"fmt"
+	"sync"
 	"testing"
 	"time"
 
@@ -88,6 +89,10 @@ func TestLaggardGetsASnapshot5E(t *testing.T) {
 // the leader is from the snapshot, and its election timer starts again. A reply with a newer term deposes the leader.
 func TestSnapshotIsAHeartbeat5E(t *testing.T) {
 	labtest.Run(t, labtest.Config{Nodes: 5, Seeds: 10, Link: calmLink}, func(s *labtest.Sim) {
+		if s.Seed > 5 {
+			checkLateSnapshotReply(s)
+			return
+		}
 		p := newScriptedCluster(s)
 		p.commits(entriesOf(1, 1, 1, 1, 1, 1, 1, 1))
 		for i := range 8 { // 8 × 300ms, longer than any election timeout
@@ -102,6 +107,62 @@ func TestSnapshotIsAHeartbeat5E(t *testing.T) {
 		}
 		p.waitApplied(8)
 	})
+}
+
+// checkLateSnapshotReply: n1 leads, sends n5 its snapshot, is deposed and leads again. Then n5 replies to the first request, which it has received late and
+// refused in the new term. That is no acknowledgement: n1 must send n5 the snapshot again (rules 6 and 12).
+func checkLateSnapshotReply(s *labtest.Sim) {
+	p := newScriptedCluster(s)
+	p.append(2, AppendRequest{Term: 1, Entries: entriesOf(1, 1, 1, 1), Commit: 4}, true)
+	p.waitApplied(4)
+	p.take(4)
+	p.grantVotes()
+	for id := labrpc.NodeID(2); id <= 4; id++ {
+		follower := &farFollower{last: 4, terms: map[int]int{4: 1}}
+		follower.serve(p.peers[id])
+	}
+	f, n5 := &farFollower{terms: map[int]int{}}, p.peers[5] // it has no entry
+	labrpc.Handle(n5, "AppendEntries", func(_ labrpc.NodeID, req AppendRequest) AppendReply { return f.append(req) })
+	asked, replies := make(chan struct{}), make(chan struct{}) // closed when n5 receives its first snapshot, and when it replies to that
+	var once sync.Once
+	labrpc.Handle(n5, "InstallSnapshot", func(_ labrpc.NodeID, req SnapshotRequest) SnapshotReply {
+		first := false
+		once.Do(func() { first = true; close(asked) })
+		if first {
+			<-replies
+			return SnapshotReply{Term: p.status().Term}
+		}
+		if !closed(replies) {
+			<-n5.Context().Done() // lost on the way
+		}
+		return f.install(req)
+	})
+	p.waitForLead()
+	p.waitUntil(electionBound, ruleCatchUp, "n1 did not send n5 a snapshot, although n5 has no entry", func() bool { return closed(asked) })
+	p.append(2, AppendRequest{Term: p.status().Term + 1, PrevLogIndex: 4, PrevLogTerm: 1}, true)
+	p.waitForLead()
+	s.Run(10 * time.Millisecond)
+	if s.Seed%2 == 0 {
+		s.Run(3 * time.Second) // longer than n1 may wait for a reply: what is lost is no acknowledgement either
+	}
+	close(replies)
+	refusals := func() int {
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		return f.refusals
+	}
+	if s.Until(healBound, func() bool { return f.has(4, 1) || refusals() > 300 }); !f.has(4, 1) {
+		p.fail(ruleCatchUp, "n1 did not bring n5 to its log by %v: a late refusal of a snapshot is no acknowledgement, and a lost reply is none; n5 has refused %d requests since", briefTime(s.Net.Now()), refusals())
+	}
+}
+
+func closed(c <-chan struct{}) bool {
+	select {
+	case <-c:
+		return true
+	default:
+		return false
+	}
 }
 
 // A leader that has discarded the entries that a follower lacks sends its snapshot. The reply has a newer term: the leader is deposed, and
@@ -188,6 +249,10 @@ func TestOwnOldSnapshotChangesNothing5E(t *testing.T) {
 		p.expectTerms(1)
 		p.take(2)
 		p.expectSnapshot(3)
+		p.c.rafts[1].Snapshot(3, []byte("another state of index 3"))
+		p.restart() // the invariant checker compares the snapshot that apply gets
+		p.expectSnapshot(3)
+		p.expectTerms(1)
 		p.install(p.snapshot(2, 2, 6))
 		p.take(4)
 		p.expectSnapshot(6)
@@ -257,7 +322,11 @@ func (p *scriptedCluster) appendAcross(req AppendRequest, list []Entry) {
 // Indexes and terms are as large as the machine's int: after a snapshot whose index no narrow integer holds, the log continues. A snapshot of no
 // bytes is a snapshot.
 func TestSpecialSnapshots5E(t *testing.T) {
-	labtest.Run(t, labtest.Config{Nodes: 5, Seeds: 6, Link: calmLink}, func(s *labtest.Sim) {
+	labtest.Run(t, labtest.Config{Nodes: 5, Seeds: 2 * len(farIndexes), Link: calmLink}, func(s *labtest.Sim) {
+		if s.Seed%2 == 0 {
+			checkFarLog(s)
+			return
+		}
 		checkEmptySnapshot(s)
 		node := s.Start(1)
 		peer := s.Start(2)
@@ -270,7 +339,7 @@ func TestSpecialSnapshots5E(t *testing.T) {
 		}
 		raft := start(node)
 		p := &scriptedCluster{s: s, peers: map[labrpc.NodeID]*labrpc.Node{2: peer}, c: &raftCluster{s: s, rafts: map[labrpc.NodeID]*Raft{1: raft}}}
-		big := []int{1<<8 - 1, 1<<16 - 1, 1<<32 - 1, 1 << 33, 1 << 40, 1<<31 - 1}[(s.Seed-1)%6]
+		big := indexOf(farIndexes, s)
 		expect := func(when string) {
 			p.beatUntil(func() bool { return len(got) >= 2 })
 			st := raft.Status()
@@ -282,7 +351,7 @@ func TestSpecialSnapshots5E(t *testing.T) {
 				s.Failf(ruleApply, "%s, apply was called with %v, want the snapshot of index %d, and then entry %d", when, briefApplied(got), big, big+1)
 			}
 		}
-		sendRequest[SnapshotReply](p, 2, 1, "InstallSnapshot", SnapshotRequest{Term: big, Leader: 2, LastIndex: big, LastTerm: big, Data: []byte("state")})
+		p.farSnapshot(big)
 		p.append(2, AppendRequest{Term: big + 1, PrevLogIndex: big, PrevLogTerm: big, Entries: entriesOf(big+1, big+1), Commit: big + 1}, true)
 		expect("after a snapshot and two entries")
 		s.Net.Crash(1)
@@ -309,7 +378,7 @@ func checkEmptySnapshot(s *labtest.Sim) {
 	index, term, _ := raft.Submit([]byte("a"))
 	s.WaitFor(agreeBound, labtest.Violation{What: "n3, the only server, has not applied its command", Rule: ruleAgree}, func() bool { return raft.Status().LastApplied >= index })
 	var data []byte
-	if s.Seed%2 == 0 {
+	if s.Seed%4 == 1 {
 		data = []byte{}
 	}
 	raft.Snapshot(index, data)
@@ -391,13 +460,14 @@ func TestDiskIsTidiedAfterACrash5E(t *testing.T) {
 	labtest.Run(t, cfg, func(s *labtest.Sim) {
 		const rounds, each, size = 6, 6, 600
 		p := newScriptedCluster(s)
+		term := 1 + int(s.Seed/4%2)*999 // lower or higher than any index
 		for round := range rounds {
 			done, last := round*each, (round+1)*each
 			var list []Entry
 			for i := range each {
-				list = append(list, Entry{Term: 1, Command: fmt.Appendf(nil, "%0*d", size, done+i)})
+				list = append(list, Entry{Term: term, Command: fmt.Appendf(nil, "%0*d", size, done+i)})
 			}
-			p.append(2, AppendRequest{Term: 1, PrevLogIndex: done, PrevLogTerm: min(done, 1), Entries: list, Commit: last}, true)
+			p.append(2, AppendRequest{Term: term, PrevLogIndex: done, PrevLogTerm: min(done, 1) * term, Entries: list, Commit: last}, true)
 			p.waitApplied(last)
 			s.Net.CrashAtWrite(1, labrpc.CrashPoint{Write: s.Net.Writes(1) + 1 + int((s.Seed-1)/2%(each+1)), After: s.Seed%2 == 0})
 			if !p.take(last) {
@@ -413,7 +483,7 @@ func TestDiskIsTidiedAfterACrash5E(t *testing.T) {
 			if got, most := recordBytes(s.Net.Disk(1)), 400+3*size*kept; got > most {
 				p.fail(ruleSnapshot, "n1 has %d bytes on its disk with a snapshot up to index %d and %d entries of %d bytes after it, want at most %d", got, st.SnapshotIndex, kept, size, most)
 			}
-			p.append(2, AppendRequest{Term: 1, PrevLogIndex: last, PrevLogTerm: 1, Commit: last}, true)
+			p.append(2, AppendRequest{Term: term, PrevLogIndex: last, PrevLogTerm: term, Commit: last}, true)
 			p.waitApplied(last)
 			p.take(last) // if the crash came before it
 		}

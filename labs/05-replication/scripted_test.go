@@ -125,6 +125,9 @@ func (p *scriptedCluster) append(from labrpc.NodeID, req AppendRequest, want boo
 	if end := req.PrevLogIndex + len(req.Entries); want && reply.Index != end {
 		p.fail(ruleAppend, "%s with Index = %d, want %d", what, reply.Index, end)
 	}
+	if !want && reply.Index < 0 {
+		p.fail(ruleAppend, "%s with Index = %d, want the index from which to send next, or 0", what, reply.Index)
+	}
 	p.expectReplyTerm(reply.Term)
 	if want {
 		p.beat = AppendRequest{Term: req.Term, Leader: from, PrevLogIndex: req.PrevLogIndex + len(req.Entries), PrevLogTerm: req.PrevLogTerm, Commit: req.Commit}
