@@ -42,7 +42,7 @@ type leaseCluster struct {
 	mu     sync.Mutex
 	leases []acquiredLease
 	token  int                   // the highest that was granted
-	to     map[int]labrpc.NodeID // to whom each token was granted
+	to     map[int]labrpc.NodeID // the client that each token was granted to
 	grants int
 	last   time.Duration // the last grant, or start of the lessor
 }

@@ -2,8 +2,10 @@ package play
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"html"
+	"io/fs"
 	"os"
 	"path"
 	"path/filepath"
@@ -21,10 +23,10 @@ import (
 // markdown renders a lab's README. HTML in a README is left out.
 var markdown = goldmark.New(goldmark.WithExtensions(extension.GFM), goldmark.WithParserOptions(parser.WithAutoHeadingID()))
 
-// labPage is the page of a lab: its README, and before it the links to its scenarios.
+// labPage is the page of a lab: its README if it has one, and before it the links to its scenarios.
 func (s *Site) labPage(c *course.Course, scene course.Selected) (string, error) {
 	source, err := os.ReadFile(filepath.Join(c.Root, filepath.FromSlash(scene.Lab.Dir()), "README.md"))
-	if err != nil {
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return "", fmt.Errorf("play: %w", err)
 	}
 	source = bytes.ReplaceAll(source, []byte("\r\n"), []byte("\n"))
