@@ -209,7 +209,11 @@ func (r *Raft) heartbeat(m *pb.Message) AppendRequest {
 func (r *Raft) sendSnapshot(to labrpc.NodeID, req SnapshotRequest) {
 	reply, err := call[SnapshotReply](r, to, "InstallSnapshot", req)
 	status := etcd.SnapshotFailure
-	if err == nil {
+	switch {
+	case err != nil:
+	case reply.Term > req.Term: // a refusal, which tells nothing else
+		r.reply(to, reply.Term, &pb.Message{Type: pb.MsgHeartbeatResp.Enum()})
+	default:
 		r.reply(to, reply.Term, &pb.Message{Type: pb.MsgAppResp.Enum(), Index: new(uint64(req.LastIndex))})
 		status = etcd.SnapshotFinish
 	}
