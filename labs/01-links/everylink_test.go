@@ -94,7 +94,11 @@ func (m *linkCluster) outage(length, jump time.Duration) {
 func (m *linkCluster) losesAnswers(situation string) {
 	s := m.s
 	s.Net.Cut(2, 1)
-	for range 5 {
+	n := 5
+	if s.Seed == 1 {
+		n = 300 // more than eight bits can count
+	}
+	for range n {
 		m.sendNew(1, 2)
 	}
 	lost := m.packets(2, 1).Lost
@@ -103,6 +107,11 @@ func (m *linkCluster) losesAnswers(situation string) {
 		s.Cover(situation)
 	}
 	s.Net.Heal()
+	if s.Seed%2 == 0 { // what n2 said in the outage arrives after what it says of these
+		m.sendMany(1, 2, 200)
+		s.Run(30 * time.Second)
+		m.sendNew(1, 2)
+	}
 	m.arrives(15*time.Second, ruleReturn)
 	m.isSilent()
 }

@@ -461,7 +461,8 @@ func (p *durableCluster) isSilent() {
 	}
 }
 
-// All messages are acknowledged. Then the sender restarts, and later the receiver: neither sends a packet (rules 4 and 16).
+// All messages are acknowledged. Then the sender restarts, and later the receiver: neither sends a packet (rules 4 and 16). In one run
+// there are more messages than eight bits can count, and the last of them wait on the disk of a sender that restarts.
 func TestRestsAfterARestart1E(t *testing.T) {
 	labtest.Run(t, labtest.Config{Nodes: 2, Seeds: 3}, func(s *labtest.Sim) {
 		p := newDurableCluster(s)
@@ -471,6 +472,9 @@ func TestRestsAfterARestart1E(t *testing.T) {
 			p.send(2, 1)
 		}
 		p.arrives(30*time.Second, rulePromise)
+		if s.Seed == 1 {
+			p.sendsMany()
+		}
 		p.isSilent()
 		for _, id := range s.Net.Nodes() {
 			p.crash(id)
@@ -482,6 +486,22 @@ func TestRestsAfterARestart1E(t *testing.T) {
 			}
 		}
 	})
+}
+
+// sendsMany sends 300 messages; when all except ten are applied, the sender restarts.
+func (p *durableCluster) sendsMany() {
+	for range 290 {
+		p.send(1, 2)
+	}
+	p.arrives(30*time.Second, rulePromise)
+	p.s.Net.CutBoth(1, 2)
+	for range 10 {
+		p.send(1, 2)
+	}
+	p.crash(1)
+	p.s.Net.Heal()
+	p.start()
+	p.arrives(30*time.Second, rulePromise)
 }
 
 // A peer that is down delays no other peer (rules 5 and 16). It has its messages when it is back.
