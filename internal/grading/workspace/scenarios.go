@@ -134,13 +134,8 @@ func newTestFile(name string, text []byte) (*testFile, error) {
 // declared are the names that a declaration of constants, variables or types declares.
 func declared(n *ast.GenDecl) (names []string) {
 	for _, spec := range n.Specs {
-		switch spec := spec.(type) {
-		case *ast.TypeSpec:
-			names = append(names, spec.Name.Name)
-		case *ast.ValueSpec:
-			for _, id := range spec.Names {
-				names = append(names, id.Name)
-			}
+		for _, id := range specified(spec) {
+			names = append(names, id.Name)
 		}
 	}
 	return names

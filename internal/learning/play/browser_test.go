@@ -21,8 +21,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"distlabs/internal/grading/course"
-	"distlabs/internal/grading/gate"
-	"distlabs/internal/grading/sandbox"
+	"distlabs/internal/grading/gradetest"
 	"distlabs/internal/grading/submission"
 	"distlabs/internal/grading/workspace"
 )
@@ -40,10 +39,12 @@ var shared struct {
 	builder *workspace.Builder
 }
 
-func TestMain(m *testing.M) {
-	gate.Serve()
-	sandbox.Serve()
-	code := m.Run()
+func TestMain(m *testing.M) { os.Exit(gradetest.Main(tests{m})) }
+
+type tests struct{ *testing.M }
+
+func (t tests) Run() int {
+	code := t.M.Run()
 	if shared.close != nil {
 		shared.close()
 	}
@@ -53,7 +54,7 @@ func TestMain(m *testing.M) {
 	if shared.dir != "" && os.Getenv("PLAY_SITE") == "" {
 		os.RemoveAll(shared.dir)
 	}
-	os.Exit(code)
+	return code
 }
 
 const root = "../../.."
