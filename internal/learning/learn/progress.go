@@ -97,6 +97,12 @@ func replace(path string, text []byte) error {
 // umask is the usual one: a temporary file is made for its owner only.
 const umask = 0o022
 
+// WorksOn remembers the part that the student works on.
+func WorksOn(c *course.Course, part course.Part) error {
+	_, err := Update(c.Root, func(p *Progress) { p.At = part.ID })
+	return err
+}
+
 // Digest names the state of a part: the student's files of it and the lab's
 // tests. A pass is worth as much as its digest is the same.
 func Digest(c *course.Course, lab course.Lab, part course.Part) (string, error) {

@@ -44,6 +44,8 @@ func (m Model) again(at time.Time) (Model, []Effect) {
 func (m Model) diagram() (Model, []Effect) {
 	t := m.failure()
 	switch {
+	case m.run != nil: // the failure of the last run is not on the screen
+		m.message = "the tests still run"
 	case t == nil:
 		m.message = "no failure, so no diagram"
 	case t.Failures[0].Diagram == "":
