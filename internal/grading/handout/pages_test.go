@@ -15,6 +15,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"distlabs/internal/grading/course"
+	"distlabs/internal/learning/learn"
+	"distlabs/internal/learning/watch"
 )
 
 var (
@@ -83,6 +85,33 @@ func TestHintsAndRulesNameWhatIsThere(t *testing.T) {
 		}
 	}
 	require.Greater(t, seen, 300)
+}
+
+// A lab that is there because another one builds on it is marked: progress counts only the labs to solve.
+func TestBaseIsMarked(t *testing.T) {
+	root, err := course.Root(".")
+	require.NoError(t, err)
+	c, err := course.Load(root)
+	require.NoError(t, err)
+	selected, err := c.Select("07")
+	require.NoError(t, err)
+	m := &maker{root: root, dir: t.TempDir(), o: Options{Labs: []course.Lab{selected[0].Lab}}}
+	m.choose(c)
+	require.Len(t, m.made.Bases, 1)
+	require.NoError(t, m.labs())
+	require.NoError(t, m.copy("go.mod", "go.mod"))
+	made, err := course.Load(m.dir)
+	require.NoError(t, err)
+	require.Len(t, made.Labs, 2)
+	require.True(t, made.Labs[0].Base)
+	require.Len(t, made.Own(), 1)
+	require.Equal(t, "07-transactions", made.Own()[0].ID)
+	_, part, more := learn.Progress{}.Next(made)
+	require.True(t, more)
+	require.Equal(t, "7A", part.ID)
+	lines := watch.Summary(made, learn.Progress{Passed: map[string]string{"5A": "x", "7A": "x"}})
+	require.Equal(t, "1 of 5 parts have passed", lines[0])
+	require.Regexp(t, `^05-replication .*\(another lab builds on it\)$`, lines[1])
 }
 
 // What a page links to comes along, or the link is none.

@@ -190,9 +190,9 @@ func (p Progress) Complete(lab course.Lab) bool {
 	return !slices.ContainsFunc(lab.Parts, func(part course.Part) bool { return p.Passed[part.ID] == "" })
 }
 
-// Next is the first part, in the order of the course, that has never passed.
+// Next is the first part to solve, in the order of the course, that has never passed.
 func (p Progress) Next(c *course.Course) (course.Lab, course.Part, bool) {
-	for _, lab := range c.Labs {
+	for _, lab := range c.Own() {
 		for _, part := range lab.Parts {
 			if p.Passed[part.ID] == "" {
 				return lab, part, true
@@ -215,6 +215,7 @@ func (p Progress) Current(c *course.Course) (course.Lab, course.Part) {
 	if lab, part, ok := p.Next(c); ok {
 		return lab, part
 	}
-	lab := c.Labs[len(c.Labs)-1]
+	own := c.Own()
+	lab := own[len(own)-1]
 	return lab, lab.Parts[len(lab.Parts)-1]
 }

@@ -65,7 +65,7 @@ func (m Model) next(at time.Time) (Model, []Effect) {
 	places := m.places()
 	here := slices.IndexFunc(places, func(p place) bool { return p.part.ID == m.part.ID })
 	for _, p := range slices.Concat(places[here+1:], places[:here]) {
-		if m.progress.Passed[p.part.ID] == "" {
+		if m.progress.Passed[p.part.ID] == "" && !p.lab.Base {
 			return m.choose(p, at)
 		}
 	}

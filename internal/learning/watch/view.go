@@ -200,9 +200,11 @@ func (m Model) bar(s Screen) string {
 	done, all := 0, 0
 	var lab []string
 	for _, p := range m.places() {
-		all++
 		passed := m.progress.Passed[p.part.ID] != ""
-		if passed {
+		if !p.lab.Base {
+			all++
+		}
+		if passed && !p.lab.Base {
 			done++
 		}
 		if p.lab.ID != m.lab.ID {
