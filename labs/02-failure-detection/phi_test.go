@@ -101,7 +101,7 @@ func TestNeverFallsNeverBreaks2D(t *testing.T) {
 				}
 			}
 			if minute < threshold || before <= minute {
-				s.Failf("φ rises as long as no heartbeat arrives (rule 14)",
+				s.Failf("until the next heartbeat φ continues to rise (rule 14)",
 					"φ = %.1f after a minute and %.1f after an hour of silence; beats came about once in %v", minute, before, mean)
 			}
 		}
@@ -149,7 +149,7 @@ func TestFirstBeats2D(t *testing.T) {
 	labtest.Once(t, func(s *labtest.Sim) {
 		h := newHeart(PhiOptions{Window: 50, Expected: period, MinDeviation: 10 * time.Millisecond, MaxPause: 5 * time.Second})
 		if phi := h.after(time.Hour); phi != 0 {
-			s.Failf("before the first beat φ is 0 (rule 17)", "φ = %v before the first beat, want 0", phi)
+			s.Failf("before the first heartbeat φ is 0 (rule 17)", "φ = %v before the first heartbeat, want 0", phi)
 		}
 		h.beat(1, time.Hour)
 		h.phi.Beat(h.last) // the same beat, twice

@@ -12,16 +12,16 @@ import (
 )
 
 const (
-	rulePlaced       = "an order for which Place returned nil ends completed or cancelled within 30s after all services are up and connected (rule 43; Garcia-Molina, Salem 1987)"
-	ruleWhole        = "an order ends with all its effects, or with each effect compensated (rule 44; Garcia-Molina, Salem 1987)"
+	rulePlaced       = "an order for which Place returned nil is completed or cancelled 30s after all services are up and connected, in a calm network 1s after Place; Place and Cancel return at once (rule 43; Garcia-Molina, Salem 1987)"
+	ruleWhole        = "a completed order has all effects of its steps, Completed and Sold; a cancelled order has Created and Cancelled, and each other step that ran has its compensation (rule 44; Garcia-Molina, Salem 1987)"
 	ruleEffectOnce   = "each effect of an order happens at most once, and balances and units agree with the journals (rule 45)"
 	ruleCompensates  = "a compensation runs only for a step that has run, and no step runs after its compensation (rule 46; Garcia-Molina, Salem 1987)"
 	ruleReverse      = "the steps run in the order Created, Charged, Reserved, and compensations in reverse order: Released, Refunded, Cancelled (rule 47; Garcia-Molina, Salem 1987)"
 	ruleSemanticLock = "a reserved unit belongs to its order until it is released or sold, and no balance and no number of units is negative (rule 48)"
-	ruleReason       = "an order is cancelled only if Cancel returned true or an error, the balance was too low or no unit was available (rule 49)"
-	ruleCancel       = "an order for which Cancel returned true is cancelled, and a completed or cancelled order stays so (rule 50)"
-	ruleJournal      = "a journal only grows: an entry that it has shown stays, also after a crash (rule 51)"
-	ruleSagaRest     = "a minute after every order has ended, no service sends messages, also after a restart (rule 52)"
+	ruleReason       = "an order is cancelled only if Cancel returned true or an error for it, the balance was below its price or no unit was available (rule 49)"
+	ruleCancel       = "Cancel returns true if the order is known and not completed, and then the order is cancelled; a completed or cancelled order stays so (rule 50)"
+	ruleJournal      = "an entry that a journal has shown stays where it is, also after a crash (rule 51)"
+	ruleSagaRest     = "from a minute after every order has ended on, no service sends messages, also after a restart (rule 52)"
 
 	sagaLimit = 30 * time.Second // rule 43
 	sagaCalm  = time.Second      // rule 43
