@@ -1,0 +1,77 @@
+package play
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/chromedp/chromedp"
+	"github.com/stretchr/testify/require"
+)
+
+// How long a person waits for a step, from the click until it is drawn, when the run has so many events; and for the way back over 500 steps.
+// The scenario has five nodes.
+func BenchmarkStep(b *testing.B) {
+	for _, events := range []int{1000, 10_000} {
+		b.Run(fmt.Sprint(events), func(b *testing.B) {
+			page := open(b, "6B.html")
+			page.run(grow(events))
+			require.GreaterOrEqual(b, eval[int](page, `play.game.events.count`), events)
+			steps, way := 0.0, 0.0
+			n := 0
+			for b.Loop() {
+				n++
+				steps += page.run(timed(`play.take((play.game.at.position.pending || []).length ? "d0" : "w")`))
+				eval[bool](page, `(() => { let s = play.game.at; for (let k = 0; k < 500; k++) s = s.parent; window.past = s; window.now = play.game.at; return true; })()`)
+				way += page.run(timed(`play.goTo(past)`))
+				page.run(timed(`play.goTo(now)`))
+			}
+			b.ReportMetric(0, "ns/op")
+			b.ReportMetric(steps/float64(n), "ms/step")
+			b.ReportMetric(way/float64(n), "ms/500-back")
+		})
+	}
+}
+
+// grow plays until the run has so many events, and opens it: every message is delivered, and then time passes.
+func grow(events int) string {
+	return fmt.Sprintf(`(async () => {
+		const { game } = play, tokens = [];
+		for (let at = game.at.position; at.steps < %d;) {
+			tokens.push((at.pending || []).length ? "d0" : "w");
+			at = (await play.ask({ do: "go", seed: game.seed, schedule: tokens.join("."), known: tokens.length })).positions[0];
+		}
+		await play.open(tokens.join("."));
+		return 0;
+	})()`, events)
+}
+
+// timed is how many milliseconds something takes until it is drawn.
+func timed(deed string) string {
+	return fmt.Sprintf(`(async () => {
+		const frame = () => new Promise((done) => requestAnimationFrame(done));
+		await frame();
+		const began = performance.now();
+		await %s;
+		await frame();
+		return performance.now() - began;
+	})()`, deed)
+}
+
+// run waits for a promise of a number.
+func (b *tab) run(expression string) float64 {
+	b.t.Helper()
+	out, err := chromedp.Run(b.ctx, chromedp.Evaluate[float64](expression, chromedp.EvalAwaitPromise))
+	require.NoError(b.t, err)
+	return out
+}
+
+// How long it takes from an address to a page that answers.
+func BenchmarkOpen(b *testing.B) {
+	page := open(b, "4C.html")
+	for b.Loop() {
+		page.load("4C.html")
+		page.press("w")
+	}
+	b.ReportMetric(float64(b.Elapsed())/float64(b.N)/float64(time.Millisecond), "ms/open")
+}
