@@ -19,14 +19,16 @@ const (
 	ruleOneOutcome  = "all participants that vote yes in a transaction call the same of Commit and Abort, Run returns no other outcome, and an outcome never changes (rule 22; Gray 1978)"
 	ruleAllYes      = "a transaction commits only if every participant has voted yes or read-only in this transaction (rule 23; Gray 1978)"
 	ruleVote        = "a participant calls Prepare once and replies with its first vote; before a vote yes leaves, the vote and the work are on the disk; after a restart, StartParticipant calls Restore for each transaction in doubt (rule 24; Gray 1978)"
-	ruleInDoubt     = "a participant in doubt calls neither Commit nor Abort until it learns the outcome from a node that knows it; meanwhile it keeps its locks, and InDoubt lists the transaction (rule 25; Bernstein, Hadzilacos, Goodman §7.4)"
+	ruleSameVote    = "a participant replies to every further request with its first vote; a vote yes also after a crash (rule 24; Gray 1978)"
+	ruleInDoubt     = "a participant in doubt calls neither Commit nor Abort until it learns the outcome from a node that knows it; meanwhile it keeps its locks, and InDoubt lists the transaction, and no other (rule 25; Bernstein, Hadzilacos, Goodman §7.4)"
+	ruleListsDoubt  = "InDoubt lists a transaction from the vote yes until Commit or Abort is called, and no other (rule 25)"
 	ruleLearns      = "a participant in doubt has called Commit or Abort within 2s after a node that knows the outcome is up and connected to it in a calm network (rule 26; Bernstein, Hadzilacos, Goodman §7.4)"
 	rulePresumed    = "a coordinator which has no decision to commit on its disk says that the transaction has aborted; while Run is under way, it gives no outcome (rule 27; Mohan, Lindsay, Obermarck 1986)"
 	ruleForgets     = "a coordinator keeps a decision to commit until every participant that voted yes has the outcome on its disk; within 2s after that it forgets the decision (rule 28; Mohan, Lindsay, Obermarck 1986)"
 	ruleCost        = "if all vote yes, each participant sends and receives at most 4 messages together, and writes at most twice; the coordinator writes at most once until Run returns, and at most twice in all (rule 29; Mohan, Lindsay, Obermarck 1986)"
 	ruleSilent      = "from 5s after every transaction has ended on, no node sends messages (rule 29; Mohan, Lindsay, Obermarck 1986)"
 	ruleLossy       = "if links lose a fifth of the messages and each Prepare returns at once, 10s suffice for the votes (rule 31)"
-	ruleReadOnly    = "a participant that votes read-only calls Release at its vote, sends and receives at most 2 messages, and writes nothing; if all vote read-only, the coordinator writes nothing either (rule 30; Mohan, Lindsay, Obermarck 1986)"
+	ruleReadOnly    = "a participant that votes read-only calls Release at its vote, writes nothing, and sends and receives at most 2 messages if the outcome is decided after its vote has arrived, and within 100ms; if all vote read-only, the coordinator writes nothing either (rule 30; Mohan, Lindsay, Obermarck 1986)"
 	ruleRunReturns  = "in a calm network, Run returns Aborted within 100ms of a vote no, Committed within 100ms of the last vote if all have voted yes or read-only, Aborted within 10ms of the end of its context, and an error within 10ms of a crash of its node (rule 31)"
 	ruleApart       = "a Prepare that takes long delays no other transaction (rule 32)"
 	learnLimit      = 2 * time.Second        // rule 26
@@ -74,6 +76,7 @@ type testResource struct {
 	locks    map[string]TxID // by key
 	prepared map[TxID]Vote   // in this incarnation
 	restored map[TxID]bool
+	ended    map[TxID]bool // Commit or Abort was called in this incarnation, after a vote yes
 }
 
 func newCommitCluster(s *labtest.Sim) *commitCluster {
@@ -110,7 +113,7 @@ func (c *commitCluster) boot(node *labrpc.Node) (again bool) {
 		again, c.coordinator = c.coordinator != nil, coordinator
 		return again
 	}
-	r := &testResource{c: c, node: node, locks: map[string]TxID{}, prepared: map[TxID]Vote{}, restored: map[TxID]bool{}}
+	r := &testResource{c: c, node: node, locks: map[string]TxID{}, prepared: map[TxID]Vote{}, restored: map[TxID]bool{}, ended: map[TxID]bool{}}
 	c.mu.Lock()
 	again = c.resources[id] != nil
 	c.resources[id] = r
@@ -166,7 +169,7 @@ func (t *testTx) work(id labrpc.NodeID) string {
 	return ""
 }
 
-// checkLocks checks that every participant holds the locks of what it has in doubt (rule 25).
+// checkLocks checks that every participant lists what it has in doubt, and nothing else, and holds the locks of it (rule 25).
 func (c *commitCluster) checkLocks() *labtest.Violation {
 	c.mu.Lock()
 	participants, resources := maps.Clone(c.participants), maps.Clone(c.resources)
@@ -175,19 +178,38 @@ func (c *commitCluster) checkLocks() *labtest.Violation {
 		if !c.s.Net.Up(id) {
 			continue
 		}
-		for _, tx := range participants[id].InDoubt() {
-			c.mu.Lock()
-			t, r := c.txs[tx], resources[id]
-			unknown := t == nil
-			free := !unknown && t.outcome[id] == Undecided && r.locks[lockOf(t.work(id))] != tx
-			c.mu.Unlock()
-			switch {
-			case unknown:
-				return breach(ruleInDoubt, "InDoubt() at %v lists %q, which is no transaction", id, tx)
-			case free:
-				return breach(ruleInDoubt, "%v is in doubt about %s, but its resource does not hold the locks of %s", id, tx, tx)
-			}
+		doubt := participants[id].InDoubt()
+		c.mu.Lock()
+		v := resources[id].checkDoubt(doubt)
+		c.mu.Unlock()
+		if v != nil {
+			return v
 		}
+	}
+	return nil
+}
+
+// checkDoubt compares the result of InDoubt with the calls of the resource. The caller holds c.mu.
+func (r *testResource) checkDoubt(doubt []TxID) *labtest.Violation {
+	id := r.node.ID()
+	for _, tx := range doubt {
+		switch t := r.c.txs[tx]; {
+		case t == nil:
+			return breach(ruleInDoubt, "InDoubt() at %v lists %q, which is no transaction", id, tx)
+		case r.ended[tx]:
+			return breach(ruleListsDoubt, "InDoubt() at %v lists %s, for which %v has called %s", id, tx, id, outcomeCall(t.outcome[id]))
+		case t.outcome[id] == Undecided && r.locks[lockOf(t.work(id))] != tx:
+			return breach(ruleInDoubt, "%v is in doubt about %s, but its resource does not hold the locks of %s", id, tx, tx)
+		}
+	}
+	var missing []TxID
+	for tx, vote := range r.prepared {
+		if vote == VoteYes && !r.ended[tx] && !slices.Contains(doubt, tx) {
+			missing = append(missing, tx)
+		}
+	}
+	if len(missing) > 0 {
+		return breach(ruleListsDoubt, "InDoubt() at %v does not list %s, in which %v has voted yes and called neither Commit nor Abort", id, slices.Min(missing), id)
 	}
 	return nil
 }
@@ -349,7 +371,7 @@ func (r *testResource) end(t *testTx, tx TxID, outcome Outcome) {
 	if t.returned == other {
 		r.c.fail(ruleOneOutcome, "%v called %s for %s, but Run has returned that it has %s", id, call, tx, outcomeName(other))
 	}
-	t.outcome[id] = outcome
+	t.outcome[id], r.ended[tx] = outcome, true
 	r.unlock(tx)
 }
 
