@@ -93,7 +93,7 @@ func (d *db) check(rule string, level isolation.Level) *isolation.Report {
 		end = max(end, small.Txns[i].Return)
 	}
 	d.s.Fail(labtest.Violation{
-		What: fmt.Sprintf("the transactions are not %s: %s", levelName(level), shrunk.Text),
+		What: fmt.Sprintf("the transactions are not %s: %s (%s)", levelName(level), shrunk.Text, shrunk.Kind),
 		Rule: rule,
 		Seen: anomalyLines(small, shrunk),
 		At:   end,
@@ -113,9 +113,9 @@ func levelName(level isolation.Level) string {
 	return "isolated by snapshots"
 }
 
-// anomalyLines names the anomaly, and has a line for each dependency of the cycle and each transaction of it.
+// anomalyLines has a line for each dependency of the anomaly's cycle and each of its transactions.
 func anomalyLines(h *isolation.History, a isolation.Anomaly) []string {
-	lines := []string{fmt.Sprintf("%s: %s", a.Kind, a.Kind.Meaning())}
+	var lines []string
 	for _, e := range a.Cycle {
 		lines = append(lines, e.Text)
 	}
