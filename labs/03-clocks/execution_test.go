@@ -36,9 +36,9 @@ func (m event[T]) String() string {
 	case m.Receives != 0:
 		what = fmt.Sprintf("receipt of m%d", m.Receives)
 	}
-	text := fmt.Sprintf("event %d of %v (%s) has timestamp %v", m.Place, m.Node, what, m.Stamp)
+	text := fmt.Sprintf("event %d of %v (%s) has timestamp %+v", m.Place, m.Node, what, m.Stamp)
 	if m.At > 0 {
-		text += fmt.Sprintf(", at %v", m.At)
+		text += ", at " + labtest.At(m.At)
 	}
 	return text
 }
@@ -74,15 +74,17 @@ func (h history[T]) list() []string {
 	return lines
 }
 
-// ordered checks that each event's timestamp is above the timestamp of every event that happened before it.
-func (h history[T]) ordered(rule string, below func(a, b T) bool) *labtest.Violation {
+// ordered checks that each event's timestamp is above the timestamp of every event that happened before it. larger says in
+// words what above means.
+func (h history[T]) ordered(rule, larger string, below func(a, b T) bool) *labtest.Violation {
 	for b := range h.events {
 		for a := range h.order.Past(b) {
 			if below(h.events[a].Stamp, h.events[b].Stamp) {
 				continue
 			}
 			return &labtest.Violation{
-				What: fmt.Sprintf("timestamp %v is not smaller than %v, although its event happened before", h.events[a].Stamp, h.events[b].Stamp),
+				What: fmt.Sprintf("event %d of %v has timestamp %+v, want %s than in %+v: event %d of %v happened before it",
+					h.events[b].Place, h.events[b].Node, h.events[b].Stamp, larger, h.events[a].Stamp, h.events[a].Place, h.events[a].Node),
 				Rule: rule,
 				Seen: append([]string{
 					"earlier: " + h.events[a].String(), "later: " + h.events[b].String(),
