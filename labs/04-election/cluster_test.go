@@ -171,7 +171,7 @@ func (c *cluster) waitForCampaign(id labrpc.NodeID, while string) time.Duration 
 	asked := c.requestsOf(id, began)
 	if len(asked) == 0 {
 		c.s.Failf(ruleElectionTimeout, "%v has not started an election within %v of %s, when its timer was reset; %s",
-			id, longestTimeout, stamp(began), while)
+			id, longestTimeout, labtest.At(began), while)
 	}
 	waited := asked[0] - began
 	if waited < shortestTimeout-2*fixedLatency {
@@ -209,9 +209,9 @@ func (c *cluster) waitForLeader(limit time.Duration, ids ...labrpc.NodeID) (lead
 	if ok {
 		return leader, term
 	}
-	v := violation(ruleProgress, "no leader within %v: %s have been connected since %s, but do not all know the same leader", limit, names(ids), stamp(since))
+	v := violation(ruleProgress, "no leader within %v: %s have been connected since %s, but do not all know the same leader", limit, names(ids), labtest.At(since))
 	if len(ids) == 1 {
-		v = violation(ruleProgress, "no leader within %v: %v is a majority by itself since %s, but does not lead", limit, ids[0], stamp(since))
+		v = violation(ruleProgress, "no leader within %v: %v is a majority by itself since %s, but does not lead", limit, ids[0], labtest.At(since))
 	}
 	for _, id := range ids {
 		v.Seen = append(v.Seen, fmt.Sprintf("%v is %s", id, c.state(id)))
@@ -249,8 +249,6 @@ func first(vs ...*labtest.Violation) *labtest.Violation {
 	}
 	return nil
 }
-
-func stamp(at time.Duration) string { return fmt.Sprintf("%.3fs", at.Seconds()) }
 
 func names(ids []labrpc.NodeID) string {
 	text := ""

@@ -135,9 +135,9 @@ func (c *cluster) voted(term int, v vote) *labtest.Violation {
 
 func (v vote) String() string {
 	if v.by == v.for_ {
-		return fmt.Sprintf("for itself, as a candidate, at %s", stamp(v.at))
+		return fmt.Sprintf("for itself, as a candidate, at %s", labtest.At(v.at))
 	}
-	return fmt.Sprintf("for %v at %s", v.for_, stamp(v.at))
+	return fmt.Sprintf("for %v at %s", v.for_, labtest.At(v.at))
 }
 
 // claimed checks that no other server leads the term.
@@ -151,7 +151,7 @@ func (c *cluster) claimed(term int, cl claim) *labtest.Violation {
 		return nil
 	}
 	v := violation(ruleOneLeader, "two leaders in term %d: %v (from %s) and %v (from %s)",
-		term, old.by, stamp(old.at), cl.by, stamp(cl.at))
+		term, old.by, labtest.At(old.at), cl.by, labtest.At(cl.at))
 	v.Seen = c.votesIn(term)
 	return v
 }
@@ -172,7 +172,7 @@ func (c *cluster) checkElected(id labrpc.NodeID, term int) *labtest.Violation {
 	if have > c.servers/2 {
 		return nil
 	}
-	v := violation(ruleMajority, "%v leads term %d, but has received %d of the %d votes, its own included", id, term, have, c.servers)
+	v := violation(ruleMajority, "%v leads term %d, but has received %d of the %d votes, its own included, want at least %d", id, term, have, c.servers, c.servers/2+1)
 	v.Seen = c.votesIn(term)
 	return v
 }

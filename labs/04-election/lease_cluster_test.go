@@ -3,6 +3,7 @@ package election_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync"
 	"time"
 
@@ -111,7 +112,7 @@ func (o *leaseCluster) checkLeases() *labtest.Violation {
 		}
 		if holder >= 0 {
 			return violation(ruleHolder, "at %s two leases are held: one of %v (token %d) and one of %v (token %d)",
-				stamp(o.s.Net.Now()), o.leases[holder].by, o.leases[holder].Token, lease.by, lease.Token)
+				labtest.At(o.s.Net.Now()), o.leases[holder].by, o.leases[holder].Token, lease.by, lease.Token)
 		}
 		holder = i
 	}
@@ -155,10 +156,10 @@ func (o *leaseCluster) acquires(id labrpc.NodeID) Lease {
 			}
 			return lease
 		case !errors.Is(err, ErrTaken):
-			o.s.Failf(ruleGrants, "Acquire at %v returned the error %v, want a lease or %q", id, err, ErrTaken)
+			o.s.Failf(ruleGrants, "Acquire at %v returned %s, want a lease or ErrTaken", id, errorText(err))
 		}
 		if o.s.Net.Now()-last > 2*ttl {
-			o.s.Failf(ruleGrants, "%v asks for the lease every 200ms, the last grant or start of the lessor was at %s, but the lease is still refused at %s", id, stamp(last), stamp(o.s.Net.Now()))
+			o.s.Failf(ruleGrants, "%v asks for the lease every 200ms, the last grant or start of the lessor was at %s, but the lease is still refused at %s", id, labtest.At(last), labtest.At(o.s.Net.Now()))
 		}
 		o.s.Run(200 * time.Millisecond)
 	}
@@ -191,8 +192,30 @@ func (t *pendingCall) result() (error, bool) {
 // wants checks the result of a call.
 func (o *leaseCluster) wants(rule, what string, got, want error) {
 	if !errors.Is(got, want) {
-		o.s.Failf(rule, "%s: the error is %v, want %v", what, got, want)
+		o.s.Failf(rule, "%s: the call returned %s, want %s", what, errorText(got), errorText(want))
 	}
+}
+
+// errorText names an error that the lab knows, and quotes any other error.
+func errorText(err error) string {
+	if err == nil {
+		return "nil"
+	}
+	for _, known := range []struct {
+		err  error
+		name string
+	}{
+		{ErrTaken, "ErrTaken"}, {ErrStale, "ErrStale"}, {ErrConflict, "ErrConflict"},
+		{context.Canceled, "context.Canceled"}, {context.DeadlineExceeded, "context.DeadlineExceeded"},
+	} {
+		switch {
+		case err == known.err:
+			return known.name
+		case errors.Is(err, known.err):
+			return fmt.Sprintf("the error %q, which wraps %s", err, known.name)
+		}
+	}
+	return fmt.Sprintf("the error %q", err)
 }
 
 func (o *leaseCluster) read() File {

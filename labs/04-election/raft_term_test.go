@@ -109,7 +109,7 @@ func TestStaleLeaderStepsDown4C(t *testing.T) {
 		}
 		healed := s.Net.Now()
 		v := *violation(ruleTerms, "%v led term %d; %v leads term %d, and since %s %s: after %v %v has not become a follower in the newer term",
-			old, term, fresh, newer, stamp(healed), ways[s.Seed%3], limit, old)
+			old, term, fresh, newer, labtest.At(healed), ways[s.Seed%3], limit, old)
 		s.WaitFor(limit, v, func() bool {
 			st := c.state(old)
 			return st.Term >= newer && st.Role != Leader

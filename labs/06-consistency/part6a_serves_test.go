@@ -34,7 +34,11 @@ func TestPutAndGet6A(t *testing.T) {
 			c.answered(put, get)
 			for _, op := range []*strongOp{put, get} {
 				if op.Done || op.write() != op.Refused || op.Leader != leader {
-					s.Failf(ruleLeader, "%v; its reply named %v as the leader, want no service and %v as the leader", op, op.Leader, leader)
+					want := "not done"
+					if op.write() {
+						want = "refused"
+					}
+					s.Failf(ruleLeader, "%v; the reply names %v as the leader, want %s, and %v as the leader", op, op.Leader, want, leader)
 				}
 			}
 		}
