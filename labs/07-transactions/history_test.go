@@ -66,7 +66,7 @@ func (d *db) readOp(rule string, t *txn, c *call, key, value string, found bool)
 	for part := range strings.SplitSeq(strings.TrimSuffix(value, ","), ",") {
 		n, err := number(part)
 		if err != nil {
-			d.s.Failf(rule, "%s of %s returned %s=%q at %v, a value that no client has written", c.what, t.name, key, value, brief(c.ended))
+			d.s.Failf(rule, "%s of %s returned %s=%q at %v, a value that no client has written", c.what, t.name, key, value, labtest.At(c.ended))
 		}
 		list = append(list, n)
 	}
@@ -237,7 +237,7 @@ func (d *db) finish(rule string, clients []*txn) {
 			switch {
 			case t == nil || t.ended():
 			case !t.busy.over():
-				left = cmp.Or(left, fmt.Sprintf("%s of %s, called at %v", t.busy.what, t.name, brief(t.busy.began)))
+				left = cmp.Or(left, fmt.Sprintf("%s of %s, called at %v", t.busy.what, t.name, labtest.At(t.busy.began)))
 			default:
 				left = cmp.Or(left, "Commit of "+t.name)
 				t.goCommit()
@@ -250,7 +250,7 @@ func (d *db) finish(rule string, clients []*txn) {
 			return
 		case d.s.Net.Now() > end:
 			d.s.Fail(labtest.Violation{
-				What: fmt.Sprintf("%s had not returned at %v, although for 30s each transaction was committed once its call had returned", left, brief(d.s.Net.Now())),
+				What: fmt.Sprintf("%s had not returned at %v, although for 30s each transaction was committed once its call had returned", left, labtest.At(d.s.Net.Now())),
 				Rule: rule, Seen: d.describe(),
 			})
 		}

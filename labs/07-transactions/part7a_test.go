@@ -199,11 +199,11 @@ func TestPhantom7A(t *testing.T) {
 		two := second.goPut("p2", "1")
 		d.run(deadlockIn)
 		if one.over() && two.over() && !one.aborted() && !two.aborted() {
-			s.Failf(ruleSerial7A, "%s and %s both found no key in the range, and both put one into it by %v, want one of them to wait", first.name, second.name, brief(s.Net.Now()))
+			s.Failf(ruleSerial7A, "%s and %s both found no key in the range, and both put one into it by %v, want one of them to wait", first.name, second.name, labtest.At(s.Net.Now()))
 		}
 		if one.aborted() == two.aborted() || !one.over() || !two.over() {
 			s.Fail(labtest.Violation{
-				What: fmt.Sprintf("%s and %s both scanned an empty range and put a key into it: %v after the last call not exactly one goes on", first.name, second.name, deadlockIn),
+				What: fmt.Sprintf("%s and %s both scanned an empty range and put a key into it: %v after the last call, want exactly one of them aborted and the other one not", first.name, second.name, deadlockIn),
 				Rule: ruleDeadlock7A, Seen: d.describe(),
 			})
 		}
@@ -306,7 +306,7 @@ func (d *db) checkOldest(t *txn) {
 	d.observe()
 	if t.outcome == byStore {
 		d.s.Fail(labtest.Violation{
-			What: fmt.Sprintf("the store aborted %s at %v (%v), although it is older than the transactions that it conflicts with, and in no cycle", t.name, brief(t.ret), t.busy.err),
+			What: fmt.Sprintf("the store aborted %s at %v (%v), although it is older than the transactions that it conflicts with, and in no cycle", t.name, labtest.At(t.ret), t.busy.err),
 			Rule: ruleOldest7A, Seen: d.describe(),
 		})
 	}

@@ -132,7 +132,7 @@ func TestOneSnapshot7B(t *testing.T) {
 		d.load("x=4 y=4")
 		c := first.now(ruleCallsEnd7B, first.goGet("x"))
 		if c.value != "2" && c.value != "4" {
-			s.Failf(ruleSnapshot7B, "%s of %s returned %s at %v, want 2 or 4", c.what, first.name, c.result(), brief(c.ended))
+			s.Failf(ruleSnapshot7B, "%s of %s returned %s at %v, want 2 or 4", c.what, first.name, c.result(), labtest.At(c.ended))
 		}
 		d.load("x=5 y=5")
 		first.sees(ruleSnapshot7B, "y", map[string]string{"2": "23", "4": "4"}[c.value])
@@ -194,7 +194,7 @@ func TestCommitsAtOnce7B(t *testing.T) {
 				}
 				if len(got['a']) != 1 || len(got['b']) != 1 {
 					s.Fail(labtest.Violation{
-						What: fmt.Sprintf("%s of %s saw a part of what another transaction wrote at %v", c.what, t.name, brief(c.ended)),
+						What: fmt.Sprintf("%s of %s saw a part of what another transaction wrote at %v", c.what, t.name, labtest.At(c.ended)),
 						Rule: ruleSnapshot7B, Seen: []string{pairText(c.pairs)},
 					})
 				}
@@ -208,7 +208,7 @@ func TestCommitsAtOnce7B(t *testing.T) {
 				c := r.t.now(ruleReadOnly7B, r.t.goScan("", ""))
 				if r.last = pairText(c.pairs); r.last != r.first {
 					s.Fail(labtest.Violation{
-						What: fmt.Sprintf("%s, begun at %v, saw another state at %v than before", r.t.name, brief(r.t.began), brief(c.ended)),
+						What: fmt.Sprintf("%s, begun at %v, saw another state at %v than before", r.t.name, labtest.At(r.t.began), labtest.At(c.ended)),
 						Rule: ruleSnapshot7B, Seen: []string{"before: " + r.first, "then:   " + r.last},
 					})
 				}

@@ -183,7 +183,7 @@ func TestRunReturns7C(t *testing.T) {
 		s.Net.Crash(coordinatorNode)
 		s.Run(runReturn)
 		if outcome, err, done := call.result(); !done || err == nil || outcome != Undecided {
-			s.Failf(ruleRunReturns, "the coordinator crashed, but %v later Run has not returned an error and no outcome: returned %v, outcome %d, error %v", runReturn, done, outcome, err)
+			s.Failf(ruleRunReturns, "%v after the coordinator crashed, Run has returned: %v, its outcome is %s and its error is %v, want a return with an error and without an outcome", runReturn, done, outcomeName(outcome), err)
 		}
 		s.Run(time.Second)
 		c.start(coordinatorNode)
