@@ -25,7 +25,7 @@ func TestPutAndGet6A(t *testing.T) {
 		c.sees(b, leader, "Get", "y", "")
 		second := c.writes(b, leader, "x", "2")
 		if first.Index <= 0 || second.Index <= first.Index {
-			s.Failf(ruleIndex, "%v has Index %d, and %v, which came later, has Index %d", first, first.Index, second, second.Index)
+			s.Failf(ruleIndex, "%v has Index %d, and %v, which came later, has Index %d, want a higher one", first, first.Index, second, second.Index)
 		}
 		c.sees(a, leader, "LogGet", "x", "2")
 		for _, id := range others {

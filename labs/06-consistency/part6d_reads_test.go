@@ -124,7 +124,7 @@ func TestSessionReads6D(t *testing.T) {
 			q.want(ruleAtLeast, q.goGet(7, key, consistency.ReadOptions{Level: one, AtLeast: old.Timestamp}), old, "it is not older than AtLeast")
 			call := q.goGet(7, key, consistency.ReadOptions{Level: level, AtLeast: wrote.Timestamp})
 			if cell, err := q.wait(call); err == nil {
-				s.Failf(ruleAtLeast, "%s returned %s at %v, but n7 has met nothing as new, and n1, which alone has it, is cut off", call.what, quorumCell(cell), labtest.At(s.Net.Now()))
+				s.Failf(ruleAtLeast, "%s returned %s at %v, want ErrUnavailable: n1 alone has a cell as new as that, and n7 cannot reach n1", call.what, quorumCell(cell), labtest.At(s.Net.Now()))
 			}
 			s.Net.HealBoth(1, 7)
 			q.want(ruleAtLeast, q.goGet(7, key, consistency.ReadOptions{Level: level, AtLeast: wrote.Timestamp}), wrote, "n1 has it, and answers in 80ms")
@@ -165,7 +165,7 @@ func TestStalenessBound6D(t *testing.T) {
 		s.Net.JumpClock(7, -bound)
 		call := q.goGet(7, "x", within)
 		if cell, err := q.wait(call); err == nil {
-			s.Failf(ruleStaleness, "%s returned %s at %v, although that is too old and no replica can be reached", call.what, quorumCell(cell), labtest.At(s.Net.Now()))
+			s.Failf(ruleStaleness, "%s returned %s at %v, want ErrUnavailable: n7 read this value too long ago, and reaches no replica", call.what, quorumCell(cell), labtest.At(s.Net.Now()))
 		}
 
 		// A read at ONE does not make it any younger.
@@ -174,7 +174,7 @@ func TestStalenessBound6D(t *testing.T) {
 		q.reaches(7)
 		call = q.goGet(7, "x", within)
 		if cell, err := q.wait(call); err == nil {
-			s.Failf(ruleStaleness, "%s returned %s at %v, although only a Get at ONE has returned it recently, and no replica can be reached", call.what, quorumCell(cell), labtest.At(s.Net.Now()))
+			s.Failf(ruleStaleness, "%s returned %s at %v, want ErrUnavailable: only a Get at ONE has returned this value recently, and n7 reaches no replica", call.what, quorumCell(cell), labtest.At(s.Net.Now()))
 		}
 		q.reaches(7, q.replicas...)
 		s.Net.JumpClock(7, bound)
