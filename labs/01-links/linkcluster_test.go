@@ -240,6 +240,8 @@ func ordinal(n int) string {
 
 func times(n int) string {
 	switch n {
+	case 0:
+		return "never"
 	case 1:
 		return "once"
 	case 2:
@@ -341,7 +343,11 @@ func (m *linkCluster) arrives(limit time.Duration, rule string, at ...labrpc.Nod
 	m.mu.Lock()
 	for _, r := range slices.SortedFunc(maps.Keys(m.sent), compareRoutes) {
 		if n, first := m.missingOn(r); n > 0 && (len(at) == 0 || slices.Contains(at, r.to)) {
-			v.Seen = append(v.Seen, fmt.Sprintf("%v has not delivered %d of the messages from %v; the first of them is %q", r.to, n, r.from, shorten(first)))
+			line := fmt.Sprintf("%v has not delivered %d of the messages from %v; the first of them is %q", r.to, n, r.from, shorten(first))
+			if sent := len(m.sent[r][first]); sent > 1 {
+				line += fmt.Sprintf(", which %v sent %s and %v delivered %s", r.from, times(sent), r.to, times(m.got[r][first]))
+			}
+			v.Seen = append(v.Seen, line)
 			v.Nodes = append(v.Nodes, r.from, r.to)
 		}
 	}
