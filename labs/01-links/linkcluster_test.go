@@ -336,10 +336,7 @@ func (m *linkCluster) arrives(limit time.Duration, rule string, at ...labrpc.Nod
 		return
 	}
 	end := m.s.Net.Now()
-	v := labtest.Violation{Rule: rule, What: fmt.Sprintf("%d messages had not been delivered by %s", m.missing(at), labtest.At(end))}
-	if m.missing(at) == 1 {
-		v.What = "a message had not been delivered by " + labtest.At(end)
-	}
+	v := labtest.Violation{Rule: rule, What: fmt.Sprintf("%s had not been delivered by %s", messages(m.missing(at)), labtest.At(end))}
 	m.mu.Lock()
 	for _, r := range slices.SortedFunc(maps.Keys(m.sent), compareRoutes) {
 		if n, first := m.missingOn(r); n > 0 && (len(at) == 0 || slices.Contains(at, r.to)) {

@@ -179,7 +179,7 @@ func (p *durableCluster) checkState(id labrpc.NodeID, n *durableNode, state []by
 			return fail(ruleNoPacket, "%v has applied %q, but no packet has reached %v since Send", id, shorten(l), id)
 		}
 		if !n.shown[l] {
-			p.s.Delivered(id, shorten(l))
+			p.s.Delivered(id, fmt.Sprintf("%q", shorten(l)))
 		}
 		now[l], n.shown[l] = true, true
 	}
@@ -221,9 +221,16 @@ func (p *durableCluster) arrives(limit time.Duration, rule string, at ...labrpc.
 	}
 	missing := p.missing(at...)
 	p.s.Fail(labtest.Violation{
-		What: fmt.Sprintf("%d messages for which Send returned nil had not been applied by %s, although all nodes were up", len(missing), labtest.At(p.s.Net.Now())),
+		What: fmt.Sprintf("%s for which Send returned nil had not been applied by %s, although all nodes were up", messages(len(missing)), labtest.At(p.s.Net.Now())),
 		Rule: rule, Seen: append(atMost(missing, 5), fmt.Sprintf("the test has waited for them since %s, for %v", labtest.At(p.s.Net.Now()-limit), limit)),
 	})
+}
+
+func messages(n int) string {
+	if n == 1 {
+		return "a message"
+	}
+	return fmt.Sprintf("%d messages", n)
 }
 
 // atMost returns the first lines, and a line that counts the others.

@@ -176,7 +176,7 @@ func TestEdgesOfTheWindow2D(t *testing.T) {
 			full.beat(1, time.Duration(size)*time.Second)
 			full.beat(size-1, time.Second)
 			mean := time.Second + time.Duration(size-1)*time.Second/time.Duration(size)
-			near(s, ruleWindow, full.after(mean), 0.30103, "after %v without a heartbeat: Window is %d, and so many intervals have this mean", mean, size)
+			near(s, ruleWindow, full.after(mean), 0.30103, "after %v without a heartbeat: Window is %d, and the mean of the last %[2]d intervals is %[1]v", mean, size)
 			over.beat(1, time.Second)
 			over.beat(1, time.Duration(3*size)*time.Second)
 			over.beat(size, time.Second)
@@ -199,14 +199,17 @@ func TestPhiAtAnyTime2D(t *testing.T) {
 			h.beat(1, period)
 			before := 0.0
 			for _, silence := range []time.Duration{-1000 * time.Hour, -time.Hour, -time.Second, -period, -1, 0, 1, period, time.Minute, 1000 * time.Hour, 100 * 365 * 24 * time.Hour} {
-				phi := h.after(silence)
+				phi, when := h.after(silence), fmt.Sprintf("%v after", silence)
+				if silence < 0 {
+					when = fmt.Sprintf("%v before", -silence)
+				}
 				if math.IsNaN(phi) || math.IsInf(phi, 0) || phi < 0 || phi < before-1e-9 {
-					s.Failf(ruleSound, "φ = %v at %v after the last heartbeat, want a number of at least %v", phi, silence, before)
+					s.Failf(ruleSound, "φ = %v for a time %s the last heartbeat, want a number of at least %v", phi, when, before)
 				}
 				before = phi
 			}
 			if before < 1 {
-				s.Failf(ruleSound, "φ = %v at 100 years after the last heartbeat, want at least 1: heartbeats came every %v", before, period)
+				s.Failf(ruleSound, "φ = %v for a time 100 years after the last heartbeat, want at least 1: heartbeats came every %v", before, period)
 			}
 		}
 	})
