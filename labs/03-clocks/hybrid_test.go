@@ -50,8 +50,8 @@ func checkHybrid(h history[clocks.HybridTime]) *labtest.Violation {
 			rule = ruleHybridWall
 		}
 		return &labtest.Violation{
-			What: fmt.Sprintf("%v; want timestamp %v", e, want[i]), Rule: rule,
-			Seen:  append([]string{fmt.Sprintf("the wall clock of %v showed %d", e.Node, e.Wall)}, h.list()...),
+			What: fmt.Sprintf("%v; want timestamp %s", e, stampText(want[i])), Rule: rule,
+			Seen:  append([]string{fmt.Sprintf("the wall clock of %v showed %s", e.Node, wallText(e.Wall))}, h.list()...),
 			Nodes: []labrpc.NodeID{e.Node},
 		}
 	}

@@ -33,7 +33,7 @@ func checkLamport(h history[clocks.Timestamp]) *labtest.Violation {
 	for i, e := range h.events {
 		if want := (clocks.Timestamp{Time: uint64(h.order.Chain(i)), Node: e.Node}); e.Stamp != want {
 			return &labtest.Violation{
-				What: fmt.Sprintf("%v; want timestamp %v", e, want), Rule: ruleLamportCount,
+				What: fmt.Sprintf("%v; want timestamp %+v", e, want), Rule: ruleLamportCount,
 				Seen: h.list(), Nodes: []labrpc.NodeID{e.Node},
 			}
 		}

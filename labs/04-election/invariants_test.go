@@ -99,7 +99,11 @@ func (c *cluster) checkState(id labrpc.NodeID, st State) *labtest.Violation {
 		}
 	}
 	if known := c.leaders[st.Term].by; st.Leader != 0 && st.Leader != known {
-		return violation(ruleOneLeader, "%v reports %v as the leader of term %d, but the leader is %v", id, st.Leader, st.Term, known)
+		leads := fmt.Sprintf("the leader of this term is %v", known)
+		if known == 0 {
+			leads = "no server has led this term"
+		}
+		return violation(ruleOneLeader, "%v reports %v as the leader of term %d, but %s", id, st.Leader, st.Term, leads)
 	}
 	return nil
 }
