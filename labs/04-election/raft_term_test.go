@@ -84,7 +84,7 @@ func TestTermsSpread4C(t *testing.T) {
 func TestStaleLeaderStepsDown4C(t *testing.T) {
 	ways := []string{
 		"the old leader received the newer term in a reply to its heartbeat",
-		"the old leader received the newer term from its leader",
+		"the old leader received the newer term from the new leader",
 		"the old leader received the newer term from a candidate",
 	}
 	labtest.Run(t, labtest.Config{Nodes: 5, Seeds: raftSeeds + 4, MustCover: ways}, func(s *labtest.Sim) {
