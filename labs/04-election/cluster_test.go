@@ -20,7 +20,7 @@ const (
 	ruleElectionTimeout = "a server starts an election when its random election timeout has passed; only AppendEntries from the leader of its term and a granted vote reset the timer (rule 14; Raft §5.2)"
 	ruleHeartbeats      = "a leader sends AppendEntries to every peer within 30ms of its election and then at every heartbeat; a follower sends no requests (rule 15; Raft §5.2)"
 	ruleCalm            = "in a calm network with a leader, no server starts an election (rule 16; Raft §5.2)"
-	ruleProgress        = "5s after a majority of the servers is connected, 10s if links lose messages, it has a leader that all of it knows (rule 17)"
+	ruleProgress        = "5s after a majority of the servers is connected, 10s if links lose messages, this majority has a leader, and all its servers know the leader (rule 17)"
 )
 
 // raftTiming is the timing of all servers in these tests, the one of Raft §9.3.

@@ -16,7 +16,7 @@ const (
 	ruleHolder  = "at any instant at most one lease is held, whatever the lessor's crashes, slow messages and wall clocks; a lease ends TTL after its grant (rule 24)"
 	ruleTokens  = "every grant has a higher token than all grants before it, also after a crash, and Acquire returns a token that was granted (rule 25)"
 	ruleGrants  = "one of the clients that keep asking gets the lease within 2 TTLs of the last grant or start of the lessor, and holds it for at least ¾ TTL (rule 26)"
-	ruleFence   = "the store refuses a Write whose token is lower than the highest token of the writes that it has executed, also after a crash, and no other Write (rule 27)"
+	ruleFence   = "the store refuses a Write if and only if its token is lower than the highest token of the writes that it has executed, also after a crash (rule 27)"
 	ruleSwap    = "Swap writes if and only if the file has the version that was read, in one atomic step; each write adds 1 to the version (rule 28)"
 	ruleKept    = "a confirmed write is there after a crash; an unconfirmed one is there with its version and its token, or not at all (rule 29)"
 	ruleContext = "a call of a Client returns when its context ends, within 10ms, with an error that wraps the context's (rule 30)"

@@ -34,7 +34,7 @@ const (
 	ruleSurvives    = "no crash undoes an update that has returned nil (rule 20)"
 	ruleGoesOn      = "a replica that has acknowledged or returned a value returns it from then on, until a newer one replaces it (rules 17 and 20)"
 	ruleVersion     = "Version counts the updates that a replica has, the first so many of each replica; the vector belongs to the caller (rule 21)"
-	ruleGossipBytes = "at most 400 bytes per replica and gossip period, and 400 for each update that a replica lacks (rule 22)"
+	ruleGossipBytes = "a replica causes at most 400 bytes of messages per gossip period, and an update at most 400 bytes more for each replica that lacks it (rule 22)"
 )
 
 // A gossipGroup is a store of several replicas, with what its clients saw. Each client

@@ -27,7 +27,7 @@ const (
 	ruleWhole7B     = "after a crash, a transaction in Commit is there with all of its writes or none, and one before Commit with none (rules 10 and 21)"
 	ruleShown7B     = "no crash undoes a value that a Get or GetRange of another transaction has returned (rules 11 and 21)"
 	ruleRecords7B   = "no record on the disk has more than MaxRecord bytes (rules 12 and 21)"
-	ruleSpace7B     = "10s after the last transaction is over, the disk has at most 4096 bytes, and per key 200 and twice its own and its value's (rules 12 and 21)"
+	ruleSpace7B     = "10s after the last transaction is over, the disk has at most 4096 bytes, and for each key 200 bytes more and twice the bytes of the key and its value (rules 12 and 21)"
 	ruleOpenEnds7B  = "the store opens within 10s, and when the node crashes each call returns an error within 100ms (rules 12 and 21)"
 	ruleRestarted7B = "a snapshot that is taken after a restart has all that was committed before the crash, and what is committed later comes after that (rule 21)"
 )
