@@ -574,7 +574,7 @@ func (c *commitCluster) settles(limit time.Duration) {
 		return
 	}
 	v := c.unsettled()
-	v.What += fmt.Sprintf(" %v after all nodes were up and connected", limit)
+	v.What += fmt.Sprintf(", %v after all nodes were up and connected", limit)
 	c.s.Fail(*v)
 }
 
@@ -608,11 +608,11 @@ func (c *commitCluster) keepsLock(id labrpc.NodeID) *labtest.Violation {
 	if len(keys) == 0 {
 		return nil
 	}
-	rule, holder := ruleLearns, r.locks[keys[0]]
+	holder := r.locks[keys[0]]
 	if r.prepared[holder] == VoteReadOnly {
-		rule = ruleReadOnly
+		return breach(ruleReadOnly, "at %s, %v has voted read-only in %s, but still holds the locks of %[3]s", labtest.At(c.s.Net.Now()), id, holder)
 	}
-	return breach(rule, "%v still holds the locks of %s", id, holder)
+	return breach(ruleLearns, "at %s, %v still holds the locks of %s", labtest.At(c.s.Net.Now()), id, holder)
 }
 
 // has checks the outcome at every participant that voted yes.

@@ -260,9 +260,16 @@ func (o *sagaOrder) checkOrder() *labtest.Violation {
 	case o.has[Refunded] && reserved:
 		return breach(ruleReverse, "order %s is refunded, although its unit is still reserved", o.ID)
 	case o.has[Cancelled] && (charged || reserved):
-		return breach(ruleReverse, "order %s is cancelled, although it is still charged (%v) or reserved (%v)", o.ID, charged, reserved)
+		undone := "its charge was not refunded"
+		switch {
+		case charged && reserved:
+			undone += " and its unit was not released"
+		case reserved:
+			undone = "its unit was not released"
+		}
+		return breach(ruleReverse, "order %s is cancelled, but %s", o.ID, undone)
 	case (o.has[Completed] || o.has[Sold]) && !(charged && reserved):
-		return breach(ruleWhole, "order %s is completed or sold, but charged = %v and reserved = %v", o.ID, charged, reserved)
+		return breach(ruleWhole, "order %s is completed or sold, but its effects are %v, want a charge and a reservation that are not undone", o.ID, effectsOf(o))
 	case o.has[Reserved] && !o.has[Charged]:
 		return breach(ruleReverse, "order %s is reserved, although it is not charged yet", o.ID)
 	}
