@@ -42,7 +42,13 @@ func (s *Site) labPage(c *course.Course, scene course.Selected) (string, error) 
 		"<p class=\"top\"><a href=\"index.html\">All labs</a></p>\n<nav aria-label=\"Play\">\n"+playLinks(scene)+"</nav>\n<article>\n"+body.String()+"</article>\n"), nil
 }
 
-// relink makes the links of a README those of the site: to the pages of its labs and to the lab's picture. A link to another file of the
+// isPicture reports whether a README's image is a picture in the lab's folder.
+func isPicture(name string) bool { return filepath.Ext(name) == ".svg" && filepath.Base(name) == name }
+
+// pictureFile is the site's name for a picture of a lab.
+func pictureFile(lab course.Lab, name string) string { return lab.ID + "-" + name }
+
+// relink makes the links of a README those of the site: to the pages of its labs and to the lab's pictures. A link to another file of the
 // course becomes its text: the site does not have the file.
 func (s *Site) relink(doc ast.Node, lab course.Lab) error {
 	var gone []ast.Node
@@ -50,8 +56,8 @@ func (s *Site) relink(doc ast.Node, lab course.Lab) error {
 		switch n := n.(type) {
 		case *ast.Image:
 			if entering {
-				if string(n.Destination) == "run.svg" {
-					n.Destination = []byte(lab.ID + ".svg")
+				if name := string(n.Destination); isPicture(name) {
+					n.Destination = []byte(pictureFile(lab, name))
 				} else {
 					gone = append(gone, n)
 				}

@@ -89,8 +89,16 @@ func (s *Site) pages(b *workspace.Builder) error {
 			return err
 		}
 		files[labFile(scene.Lab)] = page
-		if picture, err := os.ReadFile(filepath.Join(b.Course().Root, filepath.FromSlash(scene.Lab.Dir()), "run.svg")); err == nil {
-			files[scene.Lab.ID+".svg"] = string(picture)
+		pictures, err := filepath.Glob(filepath.Join(b.Course().Root, filepath.FromSlash(scene.Lab.Dir()), "*.svg"))
+		if err != nil {
+			return fmt.Errorf("play: look for the pictures of %s: %w", scene.Lab.ID, err)
+		}
+		for _, picture := range pictures {
+			text, err := os.ReadFile(picture)
+			if err != nil {
+				return fmt.Errorf("play: copy a picture of %s: %w", scene.Lab.ID, err)
+			}
+			files[pictureFile(scene.Lab, filepath.Base(picture))] = string(text)
 		}
 	}
 	for name, text := range files {
