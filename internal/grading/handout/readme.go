@@ -64,7 +64,7 @@ go run ./cmd/grade reset {{.Part}}            # the stub again; your code is kep
 ` + "```" + `
 
 A failing test leaves the record of its run in the lab's folder ` + "`.labs`" + `; ` + "`go run ./cmd/grade trace FILE`" + ` draws it.
-` + "`go run ./cmd/grade --help`" + ` lists the other commands. Where the command writes ` + "`grade …`" + `, type ` + "`go run ./cmd/grade …`" + `.
+` + "`go run ./cmd/grade --help`" + ` lists the other commands. Where a message says ` + "`grade`" + `, type ` + "`go run ./cmd/grade`" + `.
 {{- end}}
 
 Hand in the files that *What you write* in the lab's README names: only these are graded.

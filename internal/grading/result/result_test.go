@@ -32,3 +32,8 @@ func TestFindsWrong(t *testing.T) {
 		})
 	}
 }
+
+func TestWorth(t *testing.T) {
+	require.Equal(t, "1 point", Test{Max: 1}.Worth())
+	require.Equal(t, "3 points", Test{Max: 3}.Worth())
+}

@@ -192,6 +192,9 @@ func TestShowsTheFirstFailure(t *testing.T) {
 
 	m, effects = press(m, "r")
 	require.Equal(t, "1A", starts(effects))
+	m, effects = press(m, "t")
+	require.Empty(t, effects, "the failure of the last run is not on the screen")
+	require.Contains(t, text(m, Screen{}), "the tests still run")
 	m, _ = m.Update(Ended{Run: m.runs, Result: &result.Result{Max: 1, Labs: []result.Lab{{Refused: "does not compile: x", Compile: []string{"x", "y"}}}}})
 	require.Contains(t, text(m, Screen{}), "not run: does not compile: x\n    y\n")
 	m, _ = press(m, "t")
