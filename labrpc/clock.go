@@ -2,6 +2,7 @@ package labrpc
 
 import (
 	"fmt"
+	"math"
 	"sync/atomic"
 	"time"
 )
@@ -47,7 +48,7 @@ func (net *Network) SetClock(id NodeID, skew time.Duration, drift float64) {
 	}
 	now := time.Now()
 	h.clock.state.Store(&clockState{since: now, shows: now.Round(0).Add(skew), drift: drift})
-	net.emit(Event{Kind: EventClock, Node: id, Value: fmt.Sprintf("skew %v, drift %g ppm", skew, drift)})
+	net.emit(Event{Kind: EventClock, Node: id, Value: fmt.Sprintf("skew %v, drift %g ppm", skew.Round(time.Microsecond), math.Round(drift*100)/100)})
 }
 
 // JumpClock sets a node's wall clock forward by d, or back if d is negative, as an administrator or a bad time server does.

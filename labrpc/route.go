@@ -5,7 +5,6 @@ import (
 	"path"
 	"reflect"
 	"runtime"
-	"time"
 	"unsafe"
 )
 
@@ -85,108 +84,6 @@ func (l *linkState) stream(seed uint64, method string, kind MessageKind) *stream
 	}
 	l.last = s
 	return s
-}
-
-// route decides a message's fate and schedules what follows. The caller holds net.mu.
-//
-//go:norace
-func (net *Network) route(m *message) {
-	if net.links[m.from][m.to].isCut {
-		net.lose(delivery{m: m}, "cut")
-		return
-	}
-	for _, h := range net.holds {
-		if h.takes(m) {
-			net.observe(EventHeld, m, 0, "")
-			return
-		}
-	}
-	net.transmit(m)
-}
-
-// transmit applies the link's own faults. The caller holds net.mu.
-//
-//go:norace
-func (net *Network) transmit(m *message) {
-	if net.opts.Scheduler != nil {
-		net.pend(m)
-		return
-	}
-	l, s := net.links[m.from][m.to], m.stream
-	if m.from == m.to { // a node's own loopback is perfect
-		net.schedule(net.jitter(s, m, drawJitter), delivery{m: m})
-		return
-	}
-	if net.befalls(m, FaultLoss, s.chance(m.number, drawLoss, l.link.Loss)) {
-		net.lose(delivery{m: m}, "loss")
-		return
-	}
-	twice := net.befalls(m, FaultDuplicate, s.chance(m.number, drawDuplicate, l.link.Duplicate))
-	net.schedule(net.delay(l, s, m, drawLatency, drawJitter), delivery{m: m})
-	if twice {
-		net.duplicate(l, s, m)
-	}
-}
-
-// duplicate schedules a copy of the message.
-func (net *Network) duplicate(l *linkState, s *stream, m *message) {
-	copied, err := m.plan.clone(m.body)
-	if err != nil {
-		return
-	}
-	twin := m.twin(copied)
-	net.observe(EventDuplicated, m, 1, "")
-	s.stats.Duplicated++
-	net.schedule(net.delay(l, s, m, drawDuplicateLatency, drawDuplicateJitter), delivery{m: twin, copy: 1})
-}
-
-// befalls reports whether a fault that the draw has chosen happens, or is suppressed.
-//
-//go:norace
-func (net *Network) befalls(m *message, kind FaultKind, drawn bool) bool {
-	if !drawn || net.opts.Suppress == nil {
-		return drawn
-	}
-	return !net.opts.Suppress(Fault{Kind: kind, From: m.from, To: m.to, Method: m.method, Of: m.kind, Number: m.number})
-}
-
-// delay is how long a copy of the message is under way, including its sender's pause.
-//
-//go:norace
-func (net *Network) delay(l *linkState, s *stream, m *message, draw, jitter uint64) time.Duration {
-	var now, leaves, d time.Duration
-	if paused := net.hosts[m.from].pausedUntil; paused > 0 || l.link.Latency != nil || l.link.InOrder { // else the time of day does not matter
-		now = net.now()
-		leaves = max(now, paused)
-	}
-	if l.link.Latency != nil {
-		d = max(0, l.link.Latency(s.draw(m.number, draw), leaves))
-		if draw == drawLatency && net.opts.Suppress != nil {
-			if usual := l.link.Latency(0.5, leaves); usual >= 0 && d > 3*usual && !net.befalls(m, FaultLate, true) {
-				d = usual
-			}
-		}
-	}
-	if draw == drawLatency && net.befalls(m, FaultReorder, s.chance(m.number, drawReorder, l.link.Reorder)) {
-		d += time.Duration(s.draw(m.number, drawReorderBy) * float64(l.link.reorderBy(leaves)))
-	}
-	d += net.jitter(s, m, jitter)
-	due := leaves + d
-	if l.link.InOrder {
-		due = max(due, l.lastDue+1)
-		l.lastDue = due
-	}
-	return due - now
-}
-
-// jitter gives deliveries a nanosecond part, so that in virtual time hardly two fall on one instant.
-//
-//go:norace
-func (net *Network) jitter(s *stream, m *message, question uint64) time.Duration {
-	if !net.virtual {
-		return 0
-	}
-	return 1 + time.Duration(s.draw(m.number, question)*999)
 }
 
 // A delivery is one copy of a message that is due.

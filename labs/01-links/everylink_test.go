@@ -78,7 +78,7 @@ func (m *linkCluster) outage(length, jump time.Duration) {
 		first := max(0, last-60)
 		if n := each[last] - each[first]; n > 30*messages {
 			s.Fail(labtest.Violation{
-				What: fmt.Sprintf("n1 sent %d packets from second %d to second %d of an outage, for %d messages to n2, which did not answer; the limit is %d",
+				What: fmt.Sprintf("n1 sent %d packets from second %d to second %d of an outage, for %d messages to n2, which did not answer, want at most %d",
 					n, first, last, messages, 30*messages),
 				Rule: ruleBackOff, Nodes: []labrpc.NodeID{1, 2},
 			})
@@ -124,7 +124,7 @@ func (m *linkCluster) isSilent() {
 		m.s.Run(time.Minute)
 		if n := m.packets(r.from, r.to).Sent - before; n > 0 {
 			m.s.Fail(labtest.Violation{
-				What: fmt.Sprintf("%v sent %d packets to %v in the second minute after the last fault, although all messages were delivered", r.from, n, r.to),
+				What: fmt.Sprintf("%v sent %d packets to %v in the second minute after the last fault, want 0: all messages had been delivered", r.from, n, r.to),
 				Rule: ruleStop, Nodes: []labrpc.NodeID{1, 2},
 			})
 		}
@@ -157,7 +157,7 @@ func (m *linkCluster) losesAPeer() {
 		}
 	})
 	if d := s.Net.Now() - began; !returned || d > 10*time.Millisecond {
-		s.Failf(ruleAtOnce, "20 calls of Send to n2, which does not answer, did not return at once on n1: they had not returned after %v", d)
+		s.Failf(ruleAtOnce, "20 calls of Send on n1 to n2, which does not answer, ran for %v, want them to return at once", d)
 	}
 	for range 10 {
 		m.sendNew(1, 3)
@@ -194,11 +194,11 @@ func testAcknowledges(t *testing.T, open opener) {
 		m.sendMany(1, 2, 1)
 		m.arrives(5*time.Second, ruleSoon)
 		s.Run(8 * time.Second)
-		before := m.packets(1, 2).Sent
+		before, from := m.packets(1, 2).Sent, s.Net.Now()
 		s.Run(25 * time.Second)
 		if m.packets(1, 2).Sent == before {
 			s.Fail(labtest.Violation{
-				What: "n1 stopped sending its message 8s after the first delivery, although deliver on n2 ran for 40s",
+				What: fmt.Sprintf("n1 did not send its message again from %s to %s, although deliver had not returned on n2", labtest.At(from), labtest.At(s.Net.Now())),
 				Rule: ruleAcknowledge, Nodes: []labrpc.NodeID{1, 2},
 			})
 		}

@@ -52,8 +52,9 @@ type linkCluster struct {
 	number   int                        // of the last message that sendNew has sent
 	sent     map[route]map[string][]int // for each message and each time it was sent: the packets that had reached the receiver
 	got      map[route]map[string]int
-	missed   map[labrpc.NodeID]int // how many messages each node has not delivered
-	active   map[route]int         // how many calls of deliver are running
+	since    map[route]map[string]time.Duration // when each message was delivered for the first time
+	missed   map[labrpc.NodeID]int              // how many messages each node has not delivered
+	active   map[route]int                      // how many calls of deliver are running
 	unproved []claim
 }
 
@@ -69,7 +70,7 @@ func newLinkCluster(s *labtest.Sim) *linkCluster {
 		s: s, authentic: "a link delivers only messages that were sent (rule 7)",
 		links: map[labrpc.NodeID]sender{}, byzantine: map[labrpc.NodeID]bool{},
 		wire: wire{lose: map[int]int{}, withheld: map[int]bool{}},
-		sent: map[route]map[string][]int{}, got: map[route]map[string]int{},
+		sent: map[route]map[string][]int{}, got: map[route]map[string]int{}, since: map[route]map[string]time.Duration{},
 		missed: map[labrpc.NodeID]int{}, active: map[route]int{},
 	}
 	s.Net.Intercept(m.wire.see)
@@ -112,7 +113,7 @@ func (m *linkCluster) link(id labrpc.NodeID) sender {
 
 // deliver is the application of a node. It overwrites the message at its end: the message is the application's to change.
 func (m *linkCluster) deliver(node *labrpc.Node, work ...func()) Deliver {
-	sink := func(_ time.Duration, l delivery) { m.take(route{l.From, node.ID()}, l) }
+	sink := func(at time.Duration, l delivery) { m.take(at, route{l.From, node.ID()}, l) }
 	tell := func(l delivery) { _ = labrpc.Tell(node, l, sink) } // an error says that the node is down
 	return func(from labrpc.NodeID, msg []byte) {
 		l := delivery{From: from, Text: string(msg)}
@@ -132,7 +133,7 @@ func (m *linkCluster) deliver(node *labrpc.Node, work ...func()) Deliver {
 }
 
 // take records a delivery. It runs at a quiescent point.
-func (m *linkCluster) take(r route, l delivery) {
+func (m *linkCluster) take(at time.Duration, r route, l delivery) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.byzantine[r.from] {
@@ -159,15 +160,22 @@ func (m *linkCluster) take(r route, l delivery) {
 	case m.wire.withholds(l.Text):
 		m.fail(r, ruleNoPacket, "%v delivered %q from %v, but every packet with this message was lost", r.to, shorten(l.Text), r.from)
 	case before >= len(sent) && m.once != "":
-		m.fail(r, m.once, "%v delivered %q from %v %s, want %s: it was sent %s",
-			r.to, shorten(l.Text), r.from, times(before+1), times(len(sent)), times(len(sent)))
+		m.s.Fail(labtest.Violation{
+			What: fmt.Sprintf("at %s, %v delivered %q from %v for the %s time, want %s: %v sent it %s",
+				labtest.At(at), r.to, shorten(l.Text), r.from, ordinal(before+1), times(len(sent)), r.from, times(len(sent))),
+			Rule: m.once, Nodes: []labrpc.NodeID{r.from, r.to},
+			Seen: []string{fmt.Sprintf("%v delivered it for the first time at %s", r.to, labtest.At(m.since[r][l.Text]))},
+		})
 	default:
 		m.unproved = append(m.unproved, claim{r, l.Text, sent[min(before, len(sent)-1)]})
 		if before < len(sent) {
 			m.missed[r.to]--
 		}
 		if m.got[r] == nil {
-			m.got[r] = map[string]int{}
+			m.got[r], m.since[r] = map[string]int{}, map[string]time.Duration{}
+		}
+		if before == 0 {
+			m.since[r][l.Text] = at
 		}
 		m.got[r][l.Text]++
 		if m.arrived != nil {
@@ -199,11 +207,41 @@ func (m *linkCluster) checkClaims() *labtest.Violation {
 }
 
 func (m *linkCluster) fail(r route, rule, format string, args ...any) {
-	m.s.Fail(labtest.Violation{What: fmt.Sprintf(format, args...), Rule: rule, Nodes: []labrpc.NodeID{r.from, r.to}})
+	m.s.Fail(labtest.Violation{What: fmt.Sprintf(format, args...), Rule: rule, Nodes: []labrpc.NodeID{r.from, r.to}, Seen: overwritten(args)})
+}
+
+// overwritten explains a text in a message that is the test's own: what it writes over a buffer that it has passed on or was given.
+func overwritten(args []any) []string {
+	for _, a := range args {
+		text, _ := a.(string)
+		text = strings.TrimSuffix(text, "…")
+		switch {
+		case text == "":
+		case strings.Trim(text, "!") == "":
+			return []string{"the test overwrites a message with ! when deliver has been called with it: deliver was called with these bytes before"}
+		case strings.Trim(text, "?") == "":
+			return []string{"the test overwrites a message with ? when Send has returned: the link kept the caller's bytes, not a copy"}
+		}
+	}
+	return nil
+}
+
+func ordinal(n int) string {
+	switch n {
+	case 1:
+		return "first"
+	case 2:
+		return "second"
+	case 3:
+		return "third"
+	}
+	return fmt.Sprintf("%dth", n)
 }
 
 func times(n int) string {
 	switch n {
+	case 0:
+		return "never"
 	case 1:
 		return "once"
 	case 2:
@@ -297,18 +335,21 @@ func (m *linkCluster) arrives(limit time.Duration, rule string, at ...labrpc.Nod
 	if m.s.Until(limit, func() bool { return m.missing(at) == 0 }) {
 		return
 	}
-	v := labtest.Violation{Rule: rule, What: fmt.Sprintf("%d messages were not delivered within %v", m.missing(at), limit)}
-	if m.missing(at) == 1 {
-		v.What = fmt.Sprintf("a message was not delivered within %v", limit)
-	}
+	end := m.s.Net.Now()
+	v := labtest.Violation{Rule: rule, What: fmt.Sprintf("%s had not been delivered by %s", messages(m.missing(at)), labtest.At(end))}
 	m.mu.Lock()
 	for _, r := range slices.SortedFunc(maps.Keys(m.sent), compareRoutes) {
 		if n, first := m.missingOn(r); n > 0 && (len(at) == 0 || slices.Contains(at, r.to)) {
-			v.Seen = append(v.Seen, fmt.Sprintf("%v has not delivered %d from %v, the first is %q", r.to, n, r.from, shorten(first)))
+			line := fmt.Sprintf("%v has not delivered %d of the messages from %v; the first of them is %q", r.to, n, r.from, shorten(first))
+			if sent := len(m.sent[r][first]); sent > 1 {
+				line += fmt.Sprintf(", which %v sent %s and %v delivered %s", r.from, times(sent), r.to, times(m.got[r][first]))
+			}
+			v.Seen = append(v.Seen, line)
 			v.Nodes = append(v.Nodes, r.from, r.to)
 		}
 	}
 	m.mu.Unlock()
+	v.Seen = append(v.Seen, fmt.Sprintf("the test has waited for them since %s, for %v", labtest.At(end-limit), limit))
 	slices.Sort(v.Nodes)
 	v.Nodes = slices.Compact(v.Nodes)
 	m.s.Fail(v)

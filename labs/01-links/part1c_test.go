@@ -63,7 +63,7 @@ func (w *windowWatch) see(p *labrpc.Message) labrpc.Verdict {
 	for _, n := range numbersIn(p.Body) {
 		w.furthest = max(w.furthest, n)
 		if n >= w.returned+Window {
-			w.m.fail(w.route, ruleWindow, "%v sent message %d to %v, where deliver had returned for %d messages", p.From, n+1, p.To, w.returned)
+			w.m.fail(w.route, ruleWindow, "%v sent message %d to %v, where deliver had returned for %d messages, want no message after number %d", p.From, n+1, p.To, w.returned, w.returned+Window)
 		}
 	}
 	return labrpc.Pass

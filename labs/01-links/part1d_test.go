@@ -426,7 +426,7 @@ func TestFloodLeavesNoMemory1D(t *testing.T) {
 			links[2].Send(1, []byte(numberedText(int(sent))))
 			net.Run(30 * time.Second)
 			if n := delivered.Load(); n != sent {
-				s.Failf(ruleTrace, "half a minute after the last of %d messages was sent, %d were delivered", sent, n)
+				s.Failf(ruleTrace, "half a minute after the last of %d messages was sent, %d of them were delivered, want all", sent, n)
 			}
 		}
 		talk()

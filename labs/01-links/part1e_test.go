@@ -183,7 +183,7 @@ func (p *durableCluster) checkState(id labrpc.NodeID, n *durableNode, state []by
 			return fail(ruleNoPacket, "%v has applied %q, but no packet has reached %v since Send", id, shorten(l), id)
 		}
 		if !n.shown[l] {
-			p.s.Delivered(id, shorten(l))
+			p.s.Delivered(id, fmt.Sprintf("%q", shorten(l)))
 		}
 		now[l], n.shown[l] = true, true
 	}
@@ -225,9 +225,24 @@ func (p *durableCluster) arrives(limit time.Duration, rule string, at ...labrpc.
 	}
 	missing := p.missing(at...)
 	p.s.Fail(labtest.Violation{
-		What: fmt.Sprintf("%d messages for which Send returned nil were not applied within %v, although all nodes were up", len(missing), limit),
-		Rule: rule, Seen: missing[:min(len(missing), 5)],
+		What: fmt.Sprintf("%s for which Send returned nil had not been applied by %s, although all nodes were up", messages(len(missing)), labtest.At(p.s.Net.Now())),
+		Rule: rule, Seen: append(atMost(missing, 5), fmt.Sprintf("the test has waited for them since %s, for %v", labtest.At(p.s.Net.Now()-limit), limit)),
 	})
+}
+
+func messages(n int) string {
+	if n == 1 {
+		return "a message"
+	}
+	return fmt.Sprintf("%d messages", n)
+}
+
+// atMost returns the first lines, and a line that counts the others.
+func atMost(lines []string, most int) []string {
+	if len(lines) <= most {
+		return lines
+	}
+	return append(slices.Clone(lines[:most]), fmt.Sprintf("… and %d more", len(lines)-most))
 }
 
 // promised counts the messages for which Send has returned nil.
@@ -461,7 +476,7 @@ func (p *durableCluster) isSilent() {
 	before := p.s.Net.Stats(labrpc.Match{}).Sent
 	p.s.Run(2 * time.Minute)
 	if n := p.s.Net.Stats(labrpc.Match{}).Sent - before; n > 0 {
-		p.s.Failf(ruleRest, "the nodes sent %d packets in two minutes, although all messages were applied more than a minute before", n)
+		p.s.Failf(ruleRest, "the nodes sent %d packets in two minutes, want 0: all messages had been applied more than a minute before", n)
 	}
 }
 
@@ -486,7 +501,7 @@ func TestRestsAfterARestart1E(t *testing.T) {
 			p.start()
 			s.Run(time.Minute)
 			if n := s.Net.Stats(labrpc.Match{}).Sent - before; n > 0 {
-				s.Failf(ruleRest, "after a restart of %v, the nodes sent %d packets, although all messages had been acknowledged", id, n)
+				s.Failf(ruleRest, "the nodes sent %[2]d packets in the minute after a restart of %[1]v, want 0: all messages had been acknowledged", id, n)
 			}
 		}
 	})

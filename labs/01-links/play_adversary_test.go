@@ -130,7 +130,7 @@ func adversaryPuzzles(a *playedAdversary) []labtest.Puzzle {
 		},
 		{
 			ID: "mirror", Title: "Its own words",
-			Goal: "Have n1 receive its own packet, as from n2. The two nodes share one key, so n1 finds the MAC of this packet correct, unless the MAC says who talks to whom. n2 sends no message.",
+			Goal: "Have n1 receive its own packet, as from n2. The two nodes share one key, so n1 finds the MAC of this packet correct, unless the MAC covers the direction. n2 sends no message.",
 			Hints: []string{
 				"The adversary sends n1's last packet back to n1.",
 			},

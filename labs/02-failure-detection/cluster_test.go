@@ -37,9 +37,9 @@ type claim struct {
 
 func (c claim) String() string {
 	if c.suspected {
-		return fmt.Sprintf("%v suspects %v at %v", c.by, c.about, brief(c.at))
+		return fmt.Sprintf("%v suspects %v at %v", c.by, c.about, labtest.At(c.at))
 	}
-	return fmt.Sprintf("%v trusts %v again at %v", c.by, c.about, brief(c.at))
+	return fmt.Sprintf("%v trusts %v again at %v", c.by, c.about, labtest.At(c.at))
 }
 
 // A pair is an observer and the peer that it observes.
@@ -117,7 +117,7 @@ func (c *cluster) underSetClocks(bound time.Duration) {
 	}
 	setClocks(c.s, 3*time.Second+somewhere(c.s))
 	if n := c.mistakes(0, c.s.Net.Now()); n > 0 {
-		c.s.Failf(ruleClocks, "%d times a peer that had not crashed was suspected, while wall clocks were set", n)
+		c.s.Failf(ruleClocks, "while wall clocks were set, a peer that had not crashed was suspected %d times, want 0", n)
 	}
 	for len(c.alive()) > 2 {
 		id := anyNode(c.s, c.alive())
@@ -140,7 +140,7 @@ func withoutChanged(s *labtest.Sim, bound time.Duration, start func(*labrpc.Node
 	for _, by := range []labrpc.NodeID{1, 2} {
 		for about, want := range map[labrpc.NodeID]bool{3 - by: false, 3: true} {
 			if got := all[by].Suspects(about); got != want {
-				s.Failf(ruleNil, "Suspects(%d) = %v on %v, want %v: Changed is nil, n3 crashed %v before, and the others have not crashed", int(about), got, by, want, bound)
+				s.Failf(ruleNil, "Suspects(%d) = %v on %v, want %v: Changed is nil; n3 crashed %v before, and n1 and n2 have not crashed", int(about), got, by, want, bound)
 			}
 		}
 	}
@@ -179,20 +179,22 @@ func (c *cluster) judge(cl claim) *labtest.Violation {
 	gone, crashed := c.crashed[cl.about]
 	switch {
 	case cl.by == cl.about:
-		v.What = fmt.Sprintf("%v suspects itself at %v", cl.by, brief(cl.at))
+		v.What = fmt.Sprintf("%v suspects itself at %v", cl.by, labtest.At(cl.at))
 	case cl.about < 1 || int(cl.about) > len(c.s.Net.Nodes()):
-		v.What = fmt.Sprintf("%v reports node %d at %v, which does not exist", cl.by, int(cl.about), brief(cl.at))
+		v.What = fmt.Sprintf("at %v, %v reports the node %d, which does not exist", labtest.At(cl.at), cl.by, int(cl.about))
 	case before.suspected == cl.suspected:
-		v.What = fmt.Sprintf("%v, which is no change", cl)
+		v.What = fmt.Sprintf("%v, but had not suspected %v before", cl, cl.about)
 		if before.by != 0 {
+			v.What = fmt.Sprintf("%v, for the second time in a row", cl)
 			v.Seen = append(v.Seen, before.String())
 		}
 	case c.perfect != "" && cl.suspected && (!crashed || cl.at < gone):
-		v.What, v.Rule = fmt.Sprintf("%v, which has not crashed", cl), c.perfect
+		v.What, v.Rule = fmt.Sprintf("%v, although %v has not crashed", cl, cl.about), c.perfect
 	case c.eventually != "" && cl.suspected && cl.at > c.settled && !crashed:
-		v.What, v.Rule = fmt.Sprintf("%v, which has not crashed", cl), c.eventually
+		v.What, v.Rule = fmt.Sprintf("%v, although %v has not crashed", cl, cl.about), c.eventually
+		v.Seen = append(v.Seen, fmt.Sprintf("from %v on, no peer that runs may be suspected", labtest.At(c.settled)))
 	case c.perfect != "" && !cl.suspected:
-		v.What, v.Rule = fmt.Sprintf("%v, which crashed at %v", cl, brief(gone)), c.perfect
+		v.What, v.Rule = fmt.Sprintf("%v, although %v crashed at %v", cl, cl.about, labtest.At(gone)), c.perfect
 		v.Seen = append(v.Seen, before.String())
 	default:
 		return nil
@@ -242,9 +244,9 @@ func (c *cluster) expect(bound time.Duration, rule string, ids ...labrpc.NodeID)
 		if !c.s.Until(max(rest, 1), func() bool { return len(c.lagging(id)) == 0 }) {
 			late := c.lagging(id)
 			c.s.Fail(labtest.Violation{
-				What:  fmt.Sprintf("%v does not suspect %v by %v", late[0], id, brief(c.s.Net.Now())),
+				What:  fmt.Sprintf("%v does not suspect %v at %v, want it at most %v after the crash", late[0], id, labtest.At(c.s.Net.Now()), bound),
 				Rule:  rule,
-				Seen:  []string{fmt.Sprintf("%v crashed at %v, %v before", id, brief(gone), brief(c.s.Net.Now()-gone))},
+				Seen:  []string{fmt.Sprintf("%v crashed at %v, %v earlier", id, labtest.At(gone), brief(c.s.Net.Now()-gone))},
 				Nodes: []labrpc.NodeID{late[0], id},
 			})
 		}

@@ -34,7 +34,7 @@ func (c *cluster) everybodySuspects(id labrpc.NodeID) {
 	if !c.s.Until(max(limit, 1), func() bool { return len(c.lagging(id)) == 0 }) {
 		by := c.lagging(id)[0]
 		c.s.Fail(labtest.Violation{
-			What:  fmt.Sprintf("%v does not suspect %v at %v, which crashed at %v", by, id, brief(c.s.Net.Now()), brief(gone)),
+			What:  fmt.Sprintf("at %v, %v does not suspect %v, which crashed at %v", labtest.At(c.s.Net.Now()), by, id, labtest.At(gone)),
 			Rule:  ruleSuspects2C,
 			Nodes: []labrpc.NodeID{by, id},
 		})
@@ -75,7 +75,7 @@ func TestSuspicionIsWithdrawn2C(t *testing.T) {
 			s.WaitFor(2*time.Second, labtest.Violation{
 				What:  fmt.Sprintf("%v still suspects %v, two seconds after messages began to arrive again", p.by, p.about),
 				Rule:  ruleWithdrawn,
-				Seen:  []string{c.suspects(p.by, p.about).String(), fmt.Sprintf("no message arrived until %v", brief(released))},
+				Seen:  []string{c.suspects(p.by, p.about).String(), fmt.Sprintf("no message arrived until %v", labtest.At(released))},
 				Nodes: []labrpc.NodeID{p.by, p.about},
 			}, func() bool { return !c.suspects(p.by, p.about).suspected })
 			s.Measure("duration of a mistake after the first beat", float64((c.suspects(p.by, p.about).at - released).Milliseconds()), "ms", "≤ 2000")
@@ -225,7 +225,7 @@ func TestCrashedIsSuspectedForEver2C(t *testing.T) {
 		for _, id := range []labrpc.NodeID{early, late} {
 			for _, by := range c.lagging(id) {
 				s.Fail(labtest.Violation{
-					What:  fmt.Sprintf("%v, which crashed at %v", c.suspects(by, id), brief(c.crashed[id])),
+					What:  fmt.Sprintf("%v, although %v crashed at %v", c.suspects(by, id), id, labtest.At(c.crashed[id])),
 					Rule:  ruleSuspects2C,
 					Nodes: []labrpc.NodeID{by, id},
 				})
@@ -249,9 +249,9 @@ func TestSilenceTeachesNothing2C(t *testing.T) {
 			s.Run(time.Second)
 			if now := timeout(); now > before || now <= 0 {
 				s.Fail(labtest.Violation{
-					What:  fmt.Sprintf("Timeout(3) = %v on n1 at %v, want at most %v, which it was before n3 crashed", now, brief(s.Net.Now()), before),
+					What:  fmt.Sprintf("at %v, Timeout(3) = %v on n1, want at most %v, as before the crash of n3", labtest.At(s.Net.Now()), now, before),
 					Rule:  ruleOnlyMistake,
-					Seen:  []string{fmt.Sprintf("n3 crashed at %v", brief(c.crashed[3]))},
+					Seen:  []string{fmt.Sprintf("n3 crashed at %v", labtest.At(c.crashed[3]))},
 					Nodes: []labrpc.NodeID{1, 3},
 				})
 			}
@@ -277,7 +277,7 @@ func TestManyMistakes2C(t *testing.T) {
 				s.Run(5 * time.Minute)
 			}
 			s.WaitFor(notice2C, labtest.Violation{
-				What:  fmt.Sprintf("n1 and n2 do not suspect each other, although no message between them has arrived for two minutes, after %d mistakes", outage),
+				What:  fmt.Sprintf("n1 and n2 do not suspect each other, although no message between them has arrived for two minutes: they have suspected each other by mistake %d times before", outage),
 				Rule:  ruleSuspects2C,
 				Nodes: []labrpc.NodeID{1, 2},
 			}, func() bool { return c.suspects(1, 2).suspected && c.suspects(2, 1).suspected })
@@ -290,7 +290,7 @@ func TestManyMistakes2C(t *testing.T) {
 			s.Run(time.Second)
 		}
 		if now := c.detectors[1].(*Eventual).Timeout(3); now != third {
-			s.Failf(ruleOnlyMistake, "Timeout(3) = %v on n1, want %v: n1 was wrong about n2, and never about n3", now, third)
+			s.Failf(ruleOnlyMistake, "Timeout(3) = %v on n1, want %v, as at the start: n1 has suspected n2 by mistake, and never n3", now, third)
 		}
 		c.crash(2)
 		c.everybodySuspects(2)

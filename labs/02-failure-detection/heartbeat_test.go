@@ -88,7 +88,7 @@ func TestHalfTheMessages2B(t *testing.T) {
 				for _, to := range others(s, from) {
 					if sent := s.Net.Stats(labrpc.Match{From: from, To: to}).Sent; sent > budget {
 						s.Failf("a node sends each peer at most one message per period, and no other message (rule 7)",
-							"%v sent %d messages to %v in the first %v, want at most %d", from, sent, to, brief(s.Net.Now()), budget)
+							"%v had sent %d messages to %v by %v, want at most %d", from, sent, to, labtest.At(s.Net.Now()), budget)
 					}
 				}
 			}
@@ -114,7 +114,7 @@ func TestBeatsKeepTime2B(t *testing.T) {
 				to := others(s, from)[0]
 				if sent := s.Net.Stats(labrpc.Match{From: from, To: to}).Sent; sent < due {
 					s.Failf("a node sends its n-th heartbeat at most n periods after the start (rule 7)",
-						"%v has sent %d heartbeats to %v by %v, want at least %d", from, sent, to, brief(s.Net.Now()), due)
+						"%v has sent %d heartbeats to %v by %v, want at least %d", from, sent, to, labtest.At(s.Net.Now()), due)
 				}
 			}
 		}
@@ -139,9 +139,9 @@ func TestOldBeatsProveNothing2B(t *testing.T) {
 			for _, by := range c.lagging(2) {
 				if late := s.Net.Now() - c.crashed[2]; late > bound2B(0)+slack {
 					s.Fail(labtest.Violation{
-						What:  fmt.Sprintf("%v does not suspect n2 by %v", by, brief(s.Net.Now())),
+						What:  fmt.Sprintf("%v does not suspect n2 at %v, want it at most %v after the crash", by, labtest.At(s.Net.Now()), bound2B(0)),
 						Rule:  "a heartbeat that is not newer than a received one proves nothing (rule 8)",
-						Seen:  []string{fmt.Sprintf("n2 crashed %v before; copies of its earlier heartbeats still arrive", brief(late))},
+						Seen:  []string{fmt.Sprintf("n2 crashed %v earlier; copies of its old heartbeats still arrive", brief(late))},
 						Nodes: []labrpc.NodeID{by, 2},
 					})
 				}
@@ -167,7 +167,7 @@ func TestManyBeats2B(t *testing.T) {
 		for range beats / 1000 {
 			s.Run(1000 * period)
 			if cl := c.suspects(1, 2); cl.suspected {
-				s.Failf(ruleBeats, "%v, which has not crashed", cl)
+				s.Failf(ruleBeats, "%v, although n2 has not crashed", cl)
 			}
 		}
 		c.crash(2)

@@ -74,13 +74,13 @@ func (q *question) expectWithin(s *labtest.Sim, reached bool, limit, roundTrip t
 	case reached && q.verdict.Err != "":
 		s.Failf(ruleReach, "%s = %q after %v, want nil: the peer is alive and answers in time", call, q.verdict.Err, brief(took))
 	case reached && took > roundTrip+slack:
-		s.Failf(ruleReach, "%s = nil after %v, want it after %v at most: the answer arrived by then", call, brief(took), roundTrip)
+		s.Failf(ruleReach, "%s = nil after %v, want nil after at most %v, when the answer had arrived", call, brief(took), roundTrip)
 	case !reached && q.verdict.Err == "":
 		s.Failf(ruleReach, "%s = nil after %v, want ErrSilent: no answer to this call arrived in time", call, brief(took))
 	case !reached && !q.verdict.Silent:
 		s.Failf(ruleReach, "%s = %q, want an error that is ErrSilent", call, q.verdict.Err)
 	case !reached && took < limit-time.Millisecond:
-		s.Failf(ruleReach, "%s = ErrSilent after %v, want it after the limit: the peer might still have answered", call, brief(took))
+		s.Failf(ruleReach, "%s = ErrSilent after %v, want ErrSilent only after the limit: until then the peer may answer", call, brief(took))
 	}
 	s.Measure("time to notice at a call", float64(took.Milliseconds()), "ms", "≤ the limit")
 }

@@ -53,15 +53,14 @@ func near(s *labtest.Sim, rule string, got, want float64, format string, args ..
 // standard deviations past the mean.
 func TestPhiOfKnownIntervals2D(t *testing.T) {
 	tests := []struct {
-		name            string
 		mean, deviation time.Duration // of the intervals
 		floor           time.Duration
 		counts          time.Duration // the deviation that should count
 	}{
-		{name: "a beat a second, give or take a tenth", mean: time.Second, deviation: 100 * time.Millisecond, floor: 10 * time.Millisecond, counts: 100 * time.Millisecond},
-		{name: "a tenth of that", mean: 100 * time.Millisecond, deviation: 40 * time.Millisecond, floor: time.Millisecond, counts: 40 * time.Millisecond},
-		{name: "no deviation at all", mean: 100 * time.Millisecond, floor: 20 * time.Millisecond, counts: 20 * time.Millisecond},
-		{name: "less deviation than counts", mean: time.Second, deviation: 2 * time.Millisecond, floor: 50 * time.Millisecond, counts: 50 * time.Millisecond},
+		{mean: time.Second, deviation: 100 * time.Millisecond, floor: 10 * time.Millisecond, counts: 100 * time.Millisecond},
+		{mean: 100 * time.Millisecond, deviation: 40 * time.Millisecond, floor: time.Millisecond, counts: 40 * time.Millisecond},
+		{mean: 100 * time.Millisecond, floor: 20 * time.Millisecond, counts: 20 * time.Millisecond},
+		{mean: time.Second, deviation: 2 * time.Millisecond, floor: 50 * time.Millisecond, counts: 50 * time.Millisecond},
 	}
 	tail := map[time.Duration]float64{-1: 0.07503, 0: 0.30103, 1: 0.79955, 2: 1.64302, 3: 2.86970} // -log10 of Q(z)
 	labtest.Once(t, func(s *labtest.Sim) {
@@ -70,7 +69,7 @@ func TestPhiOfKnownIntervals2D(t *testing.T) {
 			h.beat(101, test.mean+test.deviation, test.mean-test.deviation)
 			for z := time.Duration(-1); z <= 3; z++ {
 				silence := test.mean + z*test.counts
-				near(s, ruleValue, h.after(silence), tail[z], "after %v of silence (%s: %v ± %v)", silence, test.name, test.mean, test.counts)
+				near(s, ruleValue, h.after(silence), tail[z], "after %v without a heartbeat: the intervals were %v ± %v, and MinDeviation is %v", silence, test.mean, test.deviation, test.floor)
 			}
 		}
 	})
@@ -91,18 +90,18 @@ func TestNeverFallsNeverBreaks2D(t *testing.T) {
 			for silence := time.Duration(0); silence < time.Hour; silence += max(mean/200, silence/400) {
 				phi := h.after(silence)
 				if math.IsNaN(phi) || math.IsInf(phi, 0) || phi < 0 {
-					s.Failf(ruleSound, "φ = %v after %v of silence, want a number from 0 on", phi, silence)
+					s.Failf(ruleSound, "φ = %v after %v without a heartbeat, want a finite number that is not negative", phi, silence)
 				}
 				if phi < before-1e-9 {
-					s.Failf(ruleSound, "φ fell from %v to %v, after %v of silence", before, phi, silence)
+					s.Failf(ruleSound, "φ fell from %v to %v after %v without a heartbeat, want no fall", before, phi, silence)
 				}
 				if before = phi; silence < time.Minute {
 					minute = phi
 				}
 			}
 			if minute < threshold || before <= minute {
-				s.Failf("φ rises as long as no heartbeat arrives (rule 14)",
-					"φ = %.1f after a minute and %.1f after an hour of silence; beats came about once in %v", minute, before, mean)
+				s.Failf("until the next heartbeat φ continues to rise (rule 14)",
+					"φ = %.1f after a minute without a heartbeat and %.1f after an hour, want at least %v and then more: the intervals before were about %v", minute, before, threshold, mean)
 			}
 		}
 	})
@@ -116,12 +115,12 @@ func TestWindowForgets2D(t *testing.T) {
 		faster.beat(400, time.Second)
 		faster.beat(50, period)
 		if phi := faster.after(5 * period); phi < threshold {
-			s.Failf(ruleWindow, "φ = %.3f after %v of silence, want more than %v: the last 50 beats came every %v", phi, 5*period, threshold, period)
+			s.Failf(ruleWindow, "φ = %.3f after %v without a heartbeat, want more than %v: the last 50 heartbeats came every %v", phi, 5*period, threshold, period)
 		}
 		slower := newHeart(opts)
 		slower.beat(400, period)
 		slower.beat(50, time.Second)
-		near(s, ruleWindow, slower.after(time.Second), 0.30103, "after 1s of silence: the last 50 beats came once a second")
+		near(s, ruleWindow, slower.after(time.Second), 0.30103, "after 1s without a heartbeat: the last 50 heartbeats came every second")
 	})
 }
 
@@ -133,10 +132,10 @@ func TestPauseIsNotLearnt2D(t *testing.T) {
 		h.beat(60, period+20*time.Millisecond, period-20*time.Millisecond)
 		for range 3 {
 			h.beat(1, time.Minute)
-			near(s, rulePause, h.after(period), 0.30103, "%v after the first beat that followed a pause of a minute", period)
+			near(s, rulePause, h.after(period), 0.30103, "%v after the first heartbeat that followed a pause of a minute: the intervals before were %[1]v ± 20ms", period)
 			h.beat(10, period-20*time.Millisecond, period+20*time.Millisecond)
 			if phi := h.after(5 * period); phi < threshold {
-				s.Failf(rulePause, "φ = %.3f after %v of silence, want more than %v: heartbeats arrive every %v, except for pauses of a minute",
+				s.Failf(rulePause, "φ = %.3f after %v without a heartbeat, want more than %v: heartbeats arrive every %v, except for pauses of a minute",
 					phi, 5*period, threshold, period)
 			}
 		}
@@ -149,20 +148,20 @@ func TestFirstBeats2D(t *testing.T) {
 	labtest.Once(t, func(s *labtest.Sim) {
 		h := newHeart(PhiOptions{Window: 50, Expected: period, MinDeviation: 10 * time.Millisecond, MaxPause: 5 * time.Second})
 		if phi := h.after(time.Hour); phi != 0 {
-			s.Failf("before the first beat φ is 0 (rule 17)", "φ = %v before the first beat, want 0", phi)
+			s.Failf("before the first heartbeat φ is 0 (rule 17)", "φ = %v before the first heartbeat, want 0", phi)
 		}
 		h.beat(1, time.Hour)
 		h.phi.Beat(h.last) // the same beat, twice
-		near(s, rule, h.after(period), 0.30103, "%v after the first beat", period)
-		near(s, rule, h.after(period+period/2), 1.64302, "%v after the first beat", period+period/2)
+		near(s, rule, h.after(period), 0.30103, "%v after the first heartbeat: Expected is %[1]v", period)
+		near(s, rule, h.after(period+period/2), 1.64302, "%v after the first heartbeat: Expected is %v", period+period/2, period)
 		h.beat(1, 2*period)
 		h.phi.Beat(h.last.Add(-period)) // an old beat
-		near(s, ruleValue, h.after(2*period), 0.30103, "%v after the second of two beats, %v apart", 2*period, 2*period)
-		near(s, ruleValue, h.after(2*period+20*time.Millisecond), 1.64302, "two of the least deviations later")
+		near(s, ruleValue, h.after(2*period), 0.30103, "%v after the second of two heartbeats, which were %[1]v apart", 2*period)
+		near(s, ruleValue, h.after(2*period+20*time.Millisecond), 1.64302, "%v after the second of two heartbeats, which were %v apart: MinDeviation is 10ms", 2*period+20*time.Millisecond, 2*period)
 		unbounded := newHeart(PhiOptions{Window: 50, Expected: period, MinDeviation: period, MaxPause: math.MaxInt64})
 		unbounded.beat(1, time.Hour)
-		near(s, rule, unbounded.after(period), 0.30103, "%v after the first beat: it ends no interval, and MaxPause is the longest time", period)
-		near(s, rule, unbounded.after(2*period), 0.79955, "%v after the first beat: MinDeviation is %v", 2*period, period)
+		near(s, rule, unbounded.after(period), 0.30103, "%v after the first heartbeat, which ends no interval: Expected is %[1]v, and MaxPause is the longest time", period)
+		near(s, rule, unbounded.after(2*period), 0.79955, "%v after the first heartbeat: Expected and MinDeviation are %v", 2*period, period)
 	})
 }
 
@@ -177,11 +176,11 @@ func TestEdgesOfTheWindow2D(t *testing.T) {
 			full.beat(1, time.Duration(size)*time.Second)
 			full.beat(size-1, time.Second)
 			mean := time.Second + time.Duration(size-1)*time.Second/time.Duration(size)
-			near(s, ruleWindow, full.after(mean), 0.30103, "after %v of silence: Window is %d, and so many intervals have this mean", mean, size)
+			near(s, ruleWindow, full.after(mean), 0.30103, "after %v without a heartbeat: Window is %d, and the mean of the last %[2]d intervals is %[1]v", mean, size)
 			over.beat(1, time.Second)
 			over.beat(1, time.Duration(3*size)*time.Second)
 			over.beat(size, time.Second)
-			near(s, ruleWindow, over.after(time.Second), 0.30103, "after 1s of silence: Window is %d, and the last %[1]d intervals were 1s long", size)
+			near(s, ruleWindow, over.after(time.Second), 0.30103, "after 1s without a heartbeat: Window is %d, and the last %[1]d intervals were 1s long", size)
 		}
 		for _, test := range []struct{ interval, mean time.Duration }{{2 * time.Second, 1500 * time.Millisecond}, {2*time.Second + 1, time.Second}} {
 			h := newHeart(PhiOptions{Window: 10, Expected: time.Second, MinDeviation: time.Second, MaxPause: 2 * time.Second})
@@ -200,14 +199,17 @@ func TestPhiAtAnyTime2D(t *testing.T) {
 			h.beat(1, period)
 			before := 0.0
 			for _, silence := range []time.Duration{-1000 * time.Hour, -time.Hour, -time.Second, -period, -1, 0, 1, period, time.Minute, 1000 * time.Hour, 100 * 365 * 24 * time.Hour} {
-				phi := h.after(silence)
+				phi, when := h.after(silence), fmt.Sprintf("%v after", silence)
+				if silence < 0 {
+					when = fmt.Sprintf("%v before", -silence)
+				}
 				if math.IsNaN(phi) || math.IsInf(phi, 0) || phi < 0 || phi < before-1e-9 {
-					s.Failf(ruleSound, "φ = %v at %v after the last heartbeat, want a number of at least %v", phi, silence, before)
+					s.Failf(ruleSound, "φ = %v for a time %s the last heartbeat, want a number of at least %v", phi, when, before)
 				}
 				before = phi
 			}
 			if before < 1 {
-				s.Failf(ruleSound, "φ = %v at 100 years after the last heartbeat, want at least 1: heartbeats came every %v", before, period)
+				s.Failf(ruleSound, "φ = %v for a time 100 years after the last heartbeat, want at least 1: heartbeats came every %v", before, period)
 			}
 		}
 	})
@@ -232,6 +234,6 @@ func TestPhiManyGoroutines2D(t *testing.T) {
 			}
 			all.Wait()
 		}
-		near(s, ruleCalls, h.after(4*time.Second), 0.30103, "after 4s of silence: %d intervals of 9s and then %d of 1s, each reported by %d goroutines at once", old, recent, goroutines)
+		near(s, ruleCalls, h.after(4*time.Second), 0.30103, "after 4s without a heartbeat: %d intervals of 9s and then %d of 1s, each reported by %d goroutines at once", old, recent, goroutines)
 	})
 }

@@ -33,7 +33,7 @@ func (g sawCall) String() string {
 	if g.Over {
 		what = "has ended"
 	}
-	return fmt.Sprintf("%v reported at %v that incarnation %d of %v %s", g.by, brief(g.at), g.Incarnation, g.Peer, what)
+	return fmt.Sprintf("%v reported at %v that incarnation %d of %v %s", g.by, labtest.At(g.at), g.Incarnation, g.Peer, what)
 }
 
 // A recoveryCluster is a Recovery on every node, and the record of what they saw. It
@@ -81,7 +81,7 @@ func (c *recoveryCluster) start(id labrpc.NodeID) {
 		delete(c.ended, id)
 		if number == 0 || number <= c.number(id) {
 			c.s.Fail(labtest.Violation{
-				What:  fmt.Sprintf("Incarnation() = %d on %v at its start number %d; earlier numbers were up to %d", number, id, c.s.Net.Incarnation(id), c.number(id)),
+				What:  fmt.Sprintf("Incarnation() = %d on %v at its start number %d, want more than %d, the highest number before", number, id, c.s.Net.Incarnation(id), c.number(id)),
 				Rule:  ruleRise,
 				Nodes: []labrpc.NodeID{id},
 			})
@@ -136,11 +136,19 @@ func (c *recoveryCluster) judge(g sawCall) *labtest.Violation {
 	gone, ended := c.ended[g.Peer]
 	switch {
 	case g.by == g.Peer:
-		v.What = fmt.Sprintf("%v reported itself at %v", g.by, brief(g.at))
-	case !g.Over && (before.by != 0 && !before.Over || g.Incarnation <= before.Incarnation):
-		// A second one runs before the first is over, or an older one is back.
-	case g.Over && (g.Incarnation != before.Incarnation || before.Over):
-		// The end of what was never seen, or the second end.
+		v.What = fmt.Sprintf("%v reported itself at %v", g.by, labtest.At(g.at))
+	case g.Incarnation == 0:
+		v.What += ", want a number of at least 1"
+	case !g.Over && g.Incarnation < before.Incarnation:
+		v.What += fmt.Sprintf(", after a report of incarnation %d", before.Incarnation)
+	case g.Incarnation == before.Incarnation && before.Over:
+		v.What += ", but had reported its end before"
+	case !g.Over && g.Incarnation == before.Incarnation:
+		v.What += " a second time"
+	case !g.Over && before.by != 0 && !before.Over:
+		v.What += fmt.Sprintf(", but had not reported that incarnation %d has ended", before.Incarnation)
+	case g.Over && g.Incarnation != before.Incarnation:
+		v.What += ", but had not reported that this incarnation runs"
 	case g.Over && (!ended || g.at < gone) && g.Incarnation == c.number(g.Peer):
 		v.What, v.Rule = g.String()+", but the incarnation runs", ruleRuns
 	default:
@@ -201,9 +209,9 @@ func (c *recoveryCluster) expectOver(witnesses []sawCall, end time.Duration) {
 		}
 		if !c.s.Until(max(deadline-c.s.Net.Now(), 1), func() bool { return c.over(g) }) {
 			c.s.Fail(labtest.Violation{
-				What:  fmt.Sprintf("%[2]v had not reported by %[1]v that incarnation %[3]d of %[4]v has ended", brief(c.s.Net.Now()), g.by, g.Incarnation, g.Peer),
+				What:  fmt.Sprintf("%[2]v had not reported by %[1]v that incarnation %[3]d of %[4]v has ended, want it at most %[5]v after its end", labtest.At(c.s.Net.Now()), g.by, g.Incarnation, g.Peer, period+2*delay2E),
 				Rule:  ruleOver,
-				Seen:  []string{g.String(), fmt.Sprintf("%v crashed at %v", g.Peer, brief(end))},
+				Seen:  []string{g.String(), fmt.Sprintf("%v crashed at %v", g.Peer, labtest.At(end))},
 				Nodes: []labrpc.NodeID{g.by, g.Peer},
 			})
 		}
@@ -229,7 +237,7 @@ func (c *recoveryCluster) expectRunning() {
 			c.s.Until(max(deadline-c.s.Net.Now(), 1), func() bool { return seen().Incarnation == want && !seen().Over })
 			if g := seen(); g.Incarnation != want || g.Over {
 				v := labtest.Violation{
-					What:  fmt.Sprintf("%v had not reported by %v that incarnation %d of %v runs", by, brief(c.s.Net.Now()), want, about),
+					What:  fmt.Sprintf("%v had not reported by %v that incarnation %d of %v runs", by, labtest.At(c.s.Net.Now()), want, about),
 					Rule:  ruleRuns,
 					Nodes: []labrpc.NodeID{by, about},
 				}

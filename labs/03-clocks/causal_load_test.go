@@ -80,7 +80,7 @@ func TestCausalLongWait3D(t *testing.T) {
 		}
 		s.Run(time.Hour)
 		if got := all[2].count(); got != 0 {
-			s.Failf(ruleCausal, "n3 has delivered %d messages of n2, but the messages of n1 that happened before them have not arrived", got)
+			s.Failf(ruleCausal, "n3 has delivered %d messages of n2, want 0: messages of n1 happened before them, and have not arrived", got)
 		}
 		if got := all[2].c.Held(); got != n {
 			s.Failf(ruleHeld, "n3: Held() = %d, want %d: this many messages of n2 have arrived, and no message of n1 has", got, n)
@@ -174,7 +174,7 @@ func TestCausalManyGoroutines3D(t *testing.T) {
 		for id, in := range all {
 			got, want := in.delivered(), goroutines*rounds*each
 			if held := in.c.Held(); held != 0 || len(got) != want {
-				s.Failf(ruleLocking, "n%d delivered %d messages and holds %d, want %d and 0; on each node %d goroutines broadcast at once",
+				s.Failf(ruleLocking, "n%d delivered %d messages and holds %d, want %d and 0: on each node %d goroutines called Broadcast at once",
 					id+1, len(got), held, want, goroutines/nodes)
 			}
 			next := map[int]int{}

@@ -87,7 +87,7 @@ func (g *group) broadcast(id labrpc.NodeID) int {
 // hold checks that a node holds that many messages.
 func (g *group) hold(id labrpc.NodeID, want int) {
 	if held := g.members[id-1].c.Held(); held != want {
-		g.s.Failf(ruleHeld, "%v: Held() = %d at %v, want %d", id, held, g.s.Net.Now(), want)
+		g.s.Failf(ruleHeld, "%v: Held() = %d at %s, want %d", id, held, labtest.At(g.s.Net.Now()), want)
 	}
 }
 
@@ -130,7 +130,7 @@ func (g *group) wrong(e broadcastEvent) *labtest.Violation {
 	}
 	if i := g.delivery(e.Node, e.Post); i >= 0 {
 		return &labtest.Violation{
-			What: fmt.Sprintf("%v delivered message %d of %v twice, at %v and at %v", e.Node, e.Post, e.From, g.log[i].At, e.At),
+			What: fmt.Sprintf("%v delivered message %d of %v twice, at %s and at %s", e.Node, e.Post, e.From, labtest.At(g.log[i].At), labtest.At(e.At)),
 			Rule: ruleCausal,
 		}
 	}
@@ -138,8 +138,8 @@ func (g *group) wrong(e broadcastEvent) *labtest.Violation {
 	for cause, o := range g.log {
 		if o.Broadcast && order.Before(cause, sent) && g.delivery(e.Node, o.Post) < 0 {
 			return &labtest.Violation{
-				What: fmt.Sprintf("%v delivered message %d of %v at %v, but had not delivered message %d of %v, which happened before it",
-					e.Node, e.Post, e.From, e.At, o.Post, o.Node),
+				What: fmt.Sprintf("%v delivered message %d of %v at %s, but had not delivered message %d of %v, which happened before it",
+					e.Node, e.Post, e.From, labtest.At(e.At), o.Post, o.Node),
 				Rule: ruleCausal,
 				Seen: g.evidence(cause, sent), Nodes: []labrpc.NodeID{e.Node, e.From, o.Node},
 			}
@@ -151,11 +151,11 @@ func (g *group) wrong(e broadcastEvent) *labtest.Violation {
 // evidence describes why one broadcast happened before another. The caller holds g.mu.
 func (g *group) evidence(cause, effect int) []string {
 	a, b := g.log[cause], g.log[effect]
-	lines := []string{fmt.Sprintf("message %d was broadcast by %v at %v", a.Post, a.Node, a.At)}
+	lines := []string{fmt.Sprintf("%v broadcast message %d at %s", a.Node, a.Post, labtest.At(a.At))}
 	if i := g.delivery(b.Node, a.Post); i >= 0 && a.Node != b.Node && i < effect {
-		lines = append(lines, fmt.Sprintf("%v delivered it at %v", b.Node, g.log[i].At))
+		lines = append(lines, fmt.Sprintf("%v delivered message %d at %s", b.Node, a.Post, labtest.At(g.log[i].At)))
 	}
-	return append(lines, fmt.Sprintf("message %d was broadcast by %v at %v", b.Post, b.Node, b.At))
+	return append(lines, fmt.Sprintf("%v broadcast message %d at %s", b.Node, b.Post, labtest.At(b.At)))
 }
 
 // delivery returns the index in the log of the delivery of a message by a node, or -1. The caller holds g.mu.
@@ -192,7 +192,7 @@ func (g *group) has(id labrpc.NodeID, post int) bool {
 func (g *group) soon(id labrpc.NodeID, posts ...int) {
 	for _, post := range posts {
 		g.s.WaitFor(soonEnough, labtest.Violation{
-			What:  fmt.Sprintf("%v has not delivered message %d by %v, although nothing is missing", id, post, g.s.Net.Now()+soonEnough),
+			What:  fmt.Sprintf("%v has not delivered message %d by %s, although every message that happened before it has arrived", id, post, labtest.At(g.s.Net.Now()+soonEnough)),
 			Rule:  ruleAtOnce,
 			Nodes: []labrpc.NodeID{id},
 		}, func() bool { return g.has(id, post) })

@@ -9,6 +9,7 @@ import (
 	"distlabs/internal/harness/check/happened"
 	"distlabs/internal/harness/labtest"
 	"distlabs/labrpc"
+	"distlabs/labs/03-clocks"
 )
 
 // A clock is what the three logical clocks have in common: it gives each event of one node a timestamp.
@@ -36,11 +37,28 @@ func (m event[T]) String() string {
 	case m.Receives != 0:
 		what = fmt.Sprintf("receipt of m%d", m.Receives)
 	}
-	text := fmt.Sprintf("event %d of %v (%s) has timestamp %v", m.Place, m.Node, what, m.Stamp)
+	text := fmt.Sprintf("event %d of %v (%s) has timestamp %s", m.Place, m.Node, what, stampText(m.Stamp))
 	if m.At > 0 {
-		text += fmt.Sprintf(", at %v", m.At)
+		text += ", at " + labtest.At(m.At)
 	}
 	return text
+}
+
+// stampText writes a timestamp with its fields' names.
+func stampText(stamp any) string {
+	if t, ok := stamp.(clocks.HybridTime); ok {
+		return fmt.Sprintf("{Wall:%s Logical:%d}", wallText(t.Wall), t.Logical)
+	}
+	return fmt.Sprintf("%+v", stamp)
+}
+
+// wallText writes what a wall clock showed. In a run, which starts in the year 2000, its distance from the start is what counts.
+func wallText(wall int64) string {
+	start := time.Unix(946684800, 0).UnixNano()
+	if d := time.Duration(wall - start); d.Abs() < time.Hour {
+		return fmt.Sprintf("start%+.6fs", d.Seconds())
+	}
+	return fmt.Sprint(wall)
 }
 
 // A history is an execution that has ended: its events, in an order in which they could have happened, and the
@@ -74,15 +92,17 @@ func (h history[T]) list() []string {
 	return lines
 }
 
-// ordered checks that each event's timestamp is above the timestamp of every event that happened before it.
-func (h history[T]) ordered(rule string, below func(a, b T) bool) *labtest.Violation {
+// ordered checks that each event's timestamp is above the timestamp of every event that happened before it. larger says in
+// words what above means.
+func (h history[T]) ordered(rule, larger string, below func(a, b T) bool) *labtest.Violation {
 	for b := range h.events {
 		for a := range h.order.Past(b) {
 			if below(h.events[a].Stamp, h.events[b].Stamp) {
 				continue
 			}
 			return &labtest.Violation{
-				What: fmt.Sprintf("timestamp %v is not smaller than %v, although its event happened before", h.events[a].Stamp, h.events[b].Stamp),
+				What: fmt.Sprintf("event %d of %v has timestamp %s, want %s than in %s: event %d of %v happened before it",
+					h.events[b].Place, h.events[b].Node, stampText(h.events[b].Stamp), larger, stampText(h.events[a].Stamp), h.events[a].Place, h.events[a].Node),
 				Rule: rule,
 				Seen: append([]string{
 					"earlier: " + h.events[a].String(), "later: " + h.events[b].String(),

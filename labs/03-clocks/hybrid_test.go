@@ -28,7 +28,7 @@ func hybridClock(wall func() time.Time) clock[clocks.HybridTime] {
 // checkHybrid checks the timestamps of an execution against rules 17 to 19. The expected timestamps follow from
 // the times that the wall clocks showed, and from the messages that were sent and received.
 func checkHybrid(h history[clocks.HybridTime]) *labtest.Violation {
-	if v := h.ordered(ruleHybridOrder, clocks.HybridTime.Before); v != nil {
+	if v := h.ordered(ruleHybridOrder, "a later timestamp", clocks.HybridTime.Before); v != nil {
 		return v
 	}
 	want := make([]clocks.HybridTime, len(h.events))
@@ -50,8 +50,8 @@ func checkHybrid(h history[clocks.HybridTime]) *labtest.Violation {
 			rule = ruleHybridWall
 		}
 		return &labtest.Violation{
-			What: fmt.Sprintf("%v; want timestamp %v", e, want[i]), Rule: rule,
-			Seen:  append([]string{fmt.Sprintf("the wall clock of %v showed %d", e.Node, e.Wall)}, h.list()...),
+			What: fmt.Sprintf("%v; want timestamp %s", e, stampText(want[i])), Rule: rule,
+			Seen:  append([]string{fmt.Sprintf("the wall clock of %v showed %s", e.Node, wallText(e.Wall))}, h.list()...),
 			Nodes: []labrpc.NodeID{e.Node},
 		}
 	}
@@ -63,6 +63,7 @@ func checkHybrid(h history[clocks.HybridTime]) *labtest.Violation {
 func TestHybridCases3E(t *testing.T) {
 	labtest.Once(t, func(s *labtest.Sim) {
 		var now int64
+		var last clocks.HybridTime
 		c := clocks.NewHybridClock(func() time.Time { return time.Unix(0, now) })
 		type stamp = clocks.HybridTime
 		for _, row := range []struct {
@@ -86,15 +87,16 @@ func TestHybridCases3E(t *testing.T) {
 			{name: "a message behind the wall clock", wall: 31, sent: stamp{30, 8}, want: stamp{31, 0}},
 		} {
 			now = row.wall
-			got := stamp{}
+			got, call := stamp{}, "Tick()"
 			if row.sent == got {
 				got = c.Tick()
 			} else {
-				got = c.Receive(row.sent)
+				got, call = c.Receive(row.sent), fmt.Sprintf("Receive(%+v)", row.sent)
 			}
 			if got != row.want {
-				s.Failf(ruleHybridValues, "%s: the timestamp is %v, want %v", row.name, got, row.want)
+				s.Failf(ruleHybridValues, "%s: %s = %+v, want %+v; the wall clock shows %d, and the event before has %+v", row.name, call, got, row.want, row.wall, last)
 			}
+			last = got
 		}
 		property(s, func(t *rapid.T) *labtest.Violation {
 			draw := func(name string) stamp {
@@ -108,7 +110,7 @@ func TestHybridCases3E(t *testing.T) {
 				a.Wall = b.Wall
 			}
 			if got, want := a.Before(b), a.Wall < b.Wall || a.Wall == b.Wall && a.Logical < b.Logical; got != want {
-				return &labtest.Violation{What: fmt.Sprintf("%v.Before(%v) = %t, want %t", a, b, got, want), Rule: ruleHybridOrder}
+				return &labtest.Violation{What: fmt.Sprintf("%+v.Before(%+v) = %t, want %t", a, b, got, want), Rule: ruleHybridOrder}
 			}
 			return nil
 		})
@@ -162,13 +164,24 @@ func TestHybridCounterStaysSmall3E(t *testing.T) {
 			s.Measure("largest counter", float64(e.Stamp.Logical), "", "≤ 200")
 			s.Measure("largest distance from the wall clock", float64(ahead.Microseconds())/1000, "ms", "≤ 100ms")
 			if e.Stamp.Logical > 200 || e.Stamp.Logical < 0 {
-				s.Failf(ruleHybridLogical, "Logical = %d, want at most 200: %v", e.Stamp.Logical, e)
+				s.Failf(ruleHybridLogical, "Logical = %d, want 0 to 200: %v", e.Stamp.Logical, e)
 			}
 			if ahead < 0 || ahead > 100*time.Millisecond {
 				s.Failf(ruleHybridWall, "Wall is ahead of the node's wall clock by %v, want 0s to 100ms: %v", ahead, e)
 			}
 		}
 	})
+}
+
+// fromNoon writes a timestamp with its Wall as a distance from noon, which the wall clock shows.
+func fromNoon(t clocks.HybridTime) string {
+	wall := "noon"
+	if d := time.Duration(t.Wall - noon.UnixNano()); d < 0 {
+		wall = fmt.Sprintf("noon - %v", -d)
+	} else if d > 0 {
+		wall = fmt.Sprintf("noon + %v", d)
+	}
+	return fmt.Sprintf("{Wall: %s, Logical: %d}", wall, t.Logical)
 }
 
 // A message counts however far its Wall is ahead of the node's wall clock, and however far behind.
@@ -182,13 +195,14 @@ func TestHybridBelievesEveryMessage3E(t *testing.T) {
 			c := clocks.NewHybridClock(func() time.Time { return noon })
 			sent := clocks.HybridTime{Wall: noon.Add(ahead).UnixNano(), Logical: 3}
 			first := c.Tick()
+			names := []string{"its receipt", "the event after its receipt", "the receipt of an older message after that"}
 			for i, got := range []clocks.HybridTime{c.Receive(sent), c.Tick(), c.Receive(first)} {
 				want := clocks.HybridTime{Wall: sent.Wall, Logical: sent.Logical + 1 + i}
 				if !sent.Before(got) {
-					s.Failf(ruleHybridOrder, "a message from %v ahead has timestamp %v, and event %d after its receipt %v", ahead, sent, i, got)
+					s.Failf(ruleHybridOrder, "a message has timestamp %s, and %s has timestamp %s, want a later one: the wall clock shows noon", fromNoon(sent), names[i], fromNoon(got))
 				}
 				if got != want {
-					s.Failf(ruleHybridValues, "a message from %v ahead has timestamp %v, and event %d after its receipt %v, want %v", ahead, sent, i, got, want)
+					s.Failf(ruleHybridValues, "a message has timestamp %s, and %s has timestamp %s, want %s: the wall clock shows noon", fromNoon(sent), names[i], fromNoon(got), fromNoon(want))
 				}
 			}
 		}
@@ -197,11 +211,11 @@ func TestHybridBelievesEveryMessage3E(t *testing.T) {
 		first := c.Tick()
 		now = now.Add(-50 * year) // the clock is set back, and counts from there
 		if got, want := c.Tick(), (clocks.HybridTime{Wall: first.Wall, Logical: 1}); got != want {
-			s.Failf(ruleHybridValues, "after the wall clock was set back by 50 years the timestamp is %v, want %v", got, want)
+			s.Failf(ruleHybridValues, "after the wall clock was set back by 50 years an event has timestamp %s, want %s", fromNoon(got), fromNoon(want))
 		}
 		old := clocks.HybridTime{Wall: noon.Add(-60 * year).UnixNano(), Logical: 1 << 20}
 		if got, want := c.Receive(old), (clocks.HybridTime{Wall: first.Wall, Logical: 2}); got != want {
-			s.Failf(ruleHybridValues, "a message with timestamp %v is received with %v, want %v", old, got, want)
+			s.Failf(ruleHybridValues, "the receipt of a message with timestamp %s has timestamp %s, want %s", fromNoon(old), fromNoon(got), fromNoon(want))
 		}
 	})
 }
@@ -214,14 +228,14 @@ func TestHybridLargeLogical3E(t *testing.T) {
 		want := clocks.HybridTime{Wall: noon.UnixNano()}
 		for range events {
 			if got := c.Tick(); got != want {
-				s.Failf(ruleHybridLogical, "event %d at one wall time has timestamp %v, want %v", want.Logical+1, got, want)
+				s.Failf(ruleHybridLogical, "event %d while the wall clock shows noon has timestamp %s, want %s", want.Logical+1, fromNoon(got), fromNoon(want))
 			}
 			want.Logical++
 		}
 		for _, logical := range []int{1 << 17, 1<<24 + 1, 1 << 31, 1 << 32, 1<<53 + 1} {
 			want.Logical = logical + 1
 			if got := c.Receive(clocks.HybridTime{Wall: want.Wall, Logical: logical}); got != want {
-				s.Failf(ruleHybridLogical, "a message with Logical %d is received with timestamp %v, want %v", logical, got, want)
+				s.Failf(ruleHybridLogical, "the receipt of a message with Logical %d has timestamp %s, want %s", logical, fromNoon(got), fromNoon(want))
 			}
 		}
 	})

@@ -27,13 +27,13 @@ func lamportClock(id labrpc.NodeID) clock[clocks.Timestamp] {
 
 // checkLamport checks the timestamps of an execution against rules 9 and 10.
 func checkLamport(h history[clocks.Timestamp]) *labtest.Violation {
-	if v := h.ordered(ruleClockCondition, func(a, b clocks.Timestamp) bool { return a.Time < b.Time }); v != nil {
+	if v := h.ordered(ruleClockCondition, "a larger Time", func(a, b clocks.Timestamp) bool { return a.Time < b.Time }); v != nil {
 		return v
 	}
 	for i, e := range h.events {
 		if want := (clocks.Timestamp{Time: uint64(h.order.Chain(i)), Node: e.Node}); e.Stamp != want {
 			return &labtest.Violation{
-				What: fmt.Sprintf("%v; want timestamp %v", e, want), Rule: ruleLamportCount,
+				What: fmt.Sprintf("%v; want timestamp %+v", e, want), Rule: ruleLamportCount,
 				Seen: h.list(), Nodes: []labrpc.NodeID{e.Node},
 			}
 		}
@@ -69,7 +69,7 @@ func TestLamportFigure3C(t *testing.T) {
 		}
 		c, e := h.events[figureC], h.events[figureE]
 		if !e.Stamp.Before(c.Stamp) || c.Stamp.Before(e.Stamp) {
-			s.Failf(ruleTotalOrder, "%v.Before(%v) = %t, want true: it has the smaller time", e.Stamp, c.Stamp, e.Stamp.Before(c.Stamp))
+			s.Failf(ruleTotalOrder, "%+v.Before(%+v) = %t, and the reverse = %t, want true and false: the first has the smaller Time", e.Stamp, c.Stamp, e.Stamp.Before(c.Stamp), c.Stamp.Before(e.Stamp))
 		}
 	})
 }
@@ -91,7 +91,7 @@ func TestLamportOnTheNetwork3C(t *testing.T) {
 			if v := checkLamport(h); v != nil {
 				return v
 			}
-			return h.ordered(ruleTotalOrder, clocks.Timestamp.Before)
+			return h.ordered(ruleTotalOrder, "a later timestamp", clocks.Timestamp.Before)
 		})
 	})
 }
@@ -105,7 +105,7 @@ func TestLamportTotalOrder3C(t *testing.T) {
 		check := func(a, b clocks.Timestamp) *labtest.Violation {
 			want := a.Time < b.Time || a.Time == b.Time && a.Node < b.Node
 			if got := a.Before(b); got != want {
-				return &labtest.Violation{What: fmt.Sprintf("%v.Before(%v) = %t, want %t", a, b, got, want), Rule: ruleTotalOrder}
+				return &labtest.Violation{What: fmt.Sprintf("%+v.Before(%+v) = %t, want %t", a, b, got, want), Rule: ruleTotalOrder}
 			}
 			return nil
 		}

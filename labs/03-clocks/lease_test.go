@@ -122,7 +122,7 @@ func TestLeaseRenewed3B(t *testing.T) {
 		for _, length := range []time.Duration{time.Second, 3 * time.Second, 500 * time.Millisecond, time.Second, 0} {
 			l.watchTo(s.Net.Now()+time.Duration(s.Rand().Int64N(int64(450*time.Millisecond))), jump)
 			if !l.lease.Renew(length) {
-				s.Failf(ruleRenew, "Renew = false at %v, want true: the lease is valid until %v", s.Net.Now(), l.end)
+				s.Failf(ruleRenew, "Renew = false at %v, want true: the lease is valid until %v", labtest.At(s.Net.Now()), labtest.At(l.end))
 			}
 			l.end = s.Net.Now() + length
 			l.check()
@@ -130,7 +130,7 @@ func TestLeaseRenewed3B(t *testing.T) {
 		l.watchTo(l.end, jump)
 		for range 3 {
 			if l.lease.Renew(time.Second) {
-				s.Failf(ruleRenew, "Renew = true at %v, want false: the lease expired at %v", s.Net.Now(), l.end)
+				s.Failf(ruleRenew, "Renew = true at %v, want false: the lease expired at %v", labtest.At(s.Net.Now()), labtest.At(l.end))
 			}
 			l.watchTo(s.Net.Now()+1100*time.Millisecond, jump)
 		}

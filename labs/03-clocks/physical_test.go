@@ -122,6 +122,18 @@ func skew(s *labtest.Sim) time.Duration {
 	return d
 }
 
+// ahead says by how much a clock is ahead of another, or behind it: "3ms ahead of".
+func ahead(d time.Duration) string {
+	of := "ahead of"
+	if d < 0 {
+		d, of = -d, "behind"
+	}
+	if d >= 48*time.Hour {
+		return fmt.Sprintf("%d days %s", d/(24*time.Hour), of)
+	}
+	return fmt.Sprintf("%v %s", d.Round(time.Microsecond), of)
+}
+
 // err returns by how much the clock is ahead of the server's.
 func (k *timekeeping) err() time.Duration { return k.clock.Now().Sub(k.s.Net.ReadClock(1)) }
 
@@ -133,9 +145,9 @@ func (k *timekeeping) follow(d time.Duration, rule string) {
 		k.s.Measure("error of the clock", float64(off.Abs().Microseconds())/1000, "ms", "≤ 25ms")
 		if off.Abs() > maxError {
 			k.s.Fail(labtest.Violation{
-				What: fmt.Sprintf("Now on n2 is ahead of the server's clock by %v, %v after the start; want at most ±25ms", off, k.s.Net.Now().Round(time.Second)),
+				What: fmt.Sprintf("at %s, Now on n2 is %s the server's clock, want a difference of at most 25ms", labtest.At(k.s.Net.Now()), ahead(off)),
 				Rule: rule,
-				Seen: []string{fmt.Sprintf("n2's own wall clock is ahead of the server's by %v", k.s.Net.ReadClock(2).Sub(k.s.Net.ReadClock(1)))},
+				Seen: []string{fmt.Sprintf("n2's own wall clock is %s the server's clock", ahead(k.s.Net.ReadClock(2).Sub(k.s.Net.ReadClock(1))))},
 			})
 		}
 	}
@@ -261,12 +273,12 @@ func (w *watch) look() {
 	const perSecond = 10
 	s, now := w.k.s, w.k.clock.Now()
 	if n := len(w.shown); n > 0 && now.Before(w.shown[n-1]) {
-		s.Failf(ruleForward, "Now on n2 went back by %v within 100ms, %v after the start", w.shown[n-1].Sub(now), s.Net.Now())
+		s.Failf(ruleForward, "at %s, Now on n2 has gone back by %v within 100ms", labtest.At(s.Net.Now()), w.shown[n-1].Sub(now))
 	}
 	w.shown = append(w.shown, now)
 	if n := len(w.shown); n > perSecond {
 		if ran := now.Sub(w.shown[n-1-perSecond]); ran < 300*time.Millisecond {
-			s.Failf(ruleForward, "Now on n2 advanced by %v within a second, %v after the start", ran, s.Net.Now())
+			s.Failf(ruleForward, "at %s, Now on n2 has advanced by %v within a second, want at least 300ms", labtest.At(s.Net.Now()), ran)
 		}
 	}
 }
@@ -285,8 +297,8 @@ func (w *watch) set(id labrpc.NodeID, by time.Duration) {
 	before := w.shown[len(w.shown)-1]
 	w.k.s.Net.JumpClock(id, by)
 	if now := w.k.clock.Now(); now.Before(before) {
-		w.k.s.Failf(ruleForward, "Now on n2 went back by %v when %v's wall clock was set by %v, %v after the start",
-			before.Sub(now), id, by, w.k.s.Net.Now())
+		w.k.s.Failf(ruleForward, "Now on n2 went back by %v at %s, when %v's wall clock was set by %v",
+			before.Sub(now), labtest.At(w.k.s.Net.Now()), id, by)
 	}
 }
 
@@ -305,7 +317,7 @@ func TestOutages3A(t *testing.T) {
 				return // minimising left the outage out
 			}
 			if now, wall := k.clock.Now(), s.Net.ReadClock(2); (now.Sub(wall)).Abs() > time.Millisecond {
-				s.Failf(ruleUnknown, "Now on n2 is ahead of its own wall clock by %v, although no message of the server has arrived", now.Sub(wall))
+				s.Failf(ruleUnknown, "Now on n2 is %s n2's wall clock, want no difference: no message of the server has arrived", ahead(now.Sub(wall)))
 			}
 			if drift := k.clock.Drift(); drift != 0 {
 				s.Failf(ruleDrift, "Drift() = %v on n2, want 0: no message of the server has arrived", drift)
@@ -316,7 +328,7 @@ func TestOutages3A(t *testing.T) {
 			s.Run(settled)
 			k.follow(10*time.Second, ruleFollows)
 			if off := second.err(); off.Abs() > maxError {
-				s.Failf(ruleFollows, "Now on n3 is ahead of the server's clock by %v, %v after the start; want at most ±25ms", off, s.Net.Now())
+				s.Failf(ruleFollows, "at %s, Now on n3 is %s the server's clock, want a difference of at most 25ms", labtest.At(s.Net.Now()), ahead(off))
 			}
 		}
 		follow()
@@ -325,7 +337,7 @@ func TestOutages3A(t *testing.T) {
 		s.Run(outage)
 		for i, clock := range []*timekeeping{k, second} {
 			if off := clock.err(); off.Abs() > maxError+outage/5000 {
-				s.Failf(ruleOutage, "Now on n%d is ahead of the server's clock by %v after an outage of %v, want at most ±%v", i+2, off, outage, maxError+outage/5000)
+				s.Failf(ruleOutage, "Now on n%d is %s the server's clock after an outage of %v, want a difference of at most %v", i+2, ahead(off), outage, maxError+outage/5000)
 			}
 		}
 		follow()
@@ -397,7 +409,7 @@ func TestDriftOverAnHour3A(t *testing.T) {
 		got := k.clock.Drift()
 		s.Measure("error of the drift", math.Abs(got-k.drift), "ppm", "≤ 6ppm")
 		if !(math.Abs(got-k.drift) <= 6) {
-			s.Failf(ruleDrift, "Drift() = %.1f, want %.1f ± 6: by this many ppm n2's wall clock is faster than n1's", got, k.drift)
+			s.Failf(ruleDrift, "Drift() = %.1f ppm on n2 after an hour, want %.1f ± 6 ppm: n2's wall clock is %s than n1's", got, k.drift, map[bool]string{true: "faster", false: "slower"}[k.drift > 0])
 		}
 		asked := s.Net.Stats(labrpc.Match{From: 2}).Sent
 		s.Measure("questions in an hour", float64(asked), "", "≤ 902")

@@ -82,12 +82,12 @@ func (c *bullyCluster) checkLeaders() *labtest.Violation {
 		}
 		switch {
 		case leader != 0 && leader < id:
-			return violation(ruleNoLower, "%v reports the lower node %v as its leader at %s", id, leader, stamp(c.s.Net.Now()))
+			return violation(ruleNoLower, "%v reports the lower node %v as its leader at %s", id, leader, labtest.At(c.s.Net.Now()))
 		case leader != 0 && !c.known.of[id][leader]:
 			return violation(ruleNoLower, "%v reports %v as its leader at %s, but since %v started no message from %v has reached it",
-				id, leader, stamp(c.s.Net.Now()), id, leader)
+				id, leader, labtest.At(c.s.Net.Now()), id, leader)
 		case stays != 0 && leader != stays && (leader != 0 || known0):
-			return violation(ruleStays, "%v leads and has not crashed, but %v reports %v at %s", stays, id, leader, stamp(c.s.Net.Now()))
+			return violation(ruleStays, "%v leads and has not crashed, but %v reports %v at %s", stays, id, leader, labtest.At(c.s.Net.Now()))
 		}
 	}
 	return nil
@@ -108,14 +108,18 @@ func (c *bullyCluster) agrees() {
 		return !slices.ContainsFunc(up, func(id labrpc.NodeID) bool { return c.leader(id) != want })
 	})
 	if !ok {
-		c.s.Fail(disagreement(ruleHighest, up, want, since, c.leader))
+		c.s.Fail(disagreement(c.s, ruleHighest, up, want, since, c.leader))
 	}
 }
 
-func disagreement(rule string, up []labrpc.NodeID, want labrpc.NodeID, since time.Duration, leader func(labrpc.NodeID) labrpc.NodeID) labtest.Violation {
-	v := violation(rule, "%v has been the highest node that is up since %s, but not every node reports it", want, stamp(since))
+func disagreement(s *labtest.Sim, rule string, up []labrpc.NodeID, want labrpc.NodeID, since time.Duration, leader func(labrpc.NodeID) labrpc.NodeID) labtest.Violation {
+	v := violation(rule, "%[1]v has been the highest node that is up since %[2]s, but at %[3]s not every node reports %[1]v as the leader", want, labtest.At(since), labtest.At(s.Net.Now()))
 	for _, id := range up {
-		v.Seen = append(v.Seen, fmt.Sprintf("%v reports %v", id, leader(id)))
+		if l := leader(id); l == 0 {
+			v.Seen = append(v.Seen, fmt.Sprintf("%v reports no leader", id))
+		} else {
+			v.Seen = append(v.Seen, fmt.Sprintf("%v reports %v as the leader", id, l))
+		}
 	}
 	return *v
 }

@@ -20,7 +20,7 @@ const (
 	ruleElectionTimeout = "a server starts an election when its random election timeout has passed; only AppendEntries from the leader of its term and a granted vote reset the timer (rule 14; Raft §5.2)"
 	ruleHeartbeats      = "a leader sends AppendEntries to every peer within 30ms of its election and then at every heartbeat; a follower sends no requests (rule 15; Raft §5.2)"
 	ruleCalm            = "in a calm network with a leader, no server starts an election (rule 16; Raft §5.2)"
-	ruleProgress        = "5s after a majority of the servers is connected, 10s if links lose messages, it has a leader that all of it knows (rule 17)"
+	ruleProgress        = "5s after a majority of the servers is connected, 10s if links lose messages, this majority has a leader, and all its servers know the leader (rule 17)"
 )
 
 // raftTiming is the timing of all servers in these tests, the one of Raft §9.3.
@@ -171,7 +171,7 @@ func (c *cluster) waitForCampaign(id labrpc.NodeID, while string) time.Duration 
 	asked := c.requestsOf(id, began)
 	if len(asked) == 0 {
 		c.s.Failf(ruleElectionTimeout, "%v has not started an election within %v of %s, when its timer was reset; %s",
-			id, longestTimeout, stamp(began), while)
+			id, longestTimeout, labtest.At(began), while)
 	}
 	waited := asked[0] - began
 	if waited < shortestTimeout-2*fixedLatency {
@@ -209,9 +209,9 @@ func (c *cluster) waitForLeader(limit time.Duration, ids ...labrpc.NodeID) (lead
 	if ok {
 		return leader, term
 	}
-	v := violation(ruleProgress, "no leader within %v: %s have been connected since %s, but do not all know the same leader", limit, names(ids), stamp(since))
+	v := violation(ruleProgress, "no leader within %v: %s have been connected since %s, but do not all know the same leader", limit, names(ids), labtest.At(since))
 	if len(ids) == 1 {
-		v = violation(ruleProgress, "no leader within %v: %v is a majority by itself since %s, but does not lead", limit, ids[0], stamp(since))
+		v = violation(ruleProgress, "no leader within %v: %v is a majority by itself since %s, but does not lead", limit, ids[0], labtest.At(since))
 	}
 	for _, id := range ids {
 		v.Seen = append(v.Seen, fmt.Sprintf("%v is %s", id, c.state(id)))
@@ -249,8 +249,6 @@ func first(vs ...*labtest.Violation) *labtest.Violation {
 	}
 	return nil
 }
-
-func stamp(at time.Duration) string { return fmt.Sprintf("%.3fs", at.Seconds()) }
 
 func names(ids []labrpc.NodeID) string {
 	text := ""

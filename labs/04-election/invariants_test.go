@@ -99,7 +99,11 @@ func (c *cluster) checkState(id labrpc.NodeID, st State) *labtest.Violation {
 		}
 	}
 	if known := c.leaders[st.Term].by; st.Leader != 0 && st.Leader != known {
-		return violation(ruleOneLeader, "%v reports %v as the leader of term %d, but the leader is %v", id, st.Leader, st.Term, known)
+		leads := fmt.Sprintf("the leader of this term is %v", known)
+		if known == 0 {
+			leads = "no server has led this term"
+		}
+		return violation(ruleOneLeader, "%v reports %v as the leader of term %d, but %s", id, st.Leader, st.Term, leads)
 	}
 	return nil
 }
@@ -135,9 +139,9 @@ func (c *cluster) voted(term int, v vote) *labtest.Violation {
 
 func (v vote) String() string {
 	if v.by == v.for_ {
-		return fmt.Sprintf("for itself, as a candidate, at %s", stamp(v.at))
+		return fmt.Sprintf("for itself, as a candidate, at %s", labtest.At(v.at))
 	}
-	return fmt.Sprintf("for %v at %s", v.for_, stamp(v.at))
+	return fmt.Sprintf("for %v at %s", v.for_, labtest.At(v.at))
 }
 
 // claimed checks that no other server leads the term.
@@ -151,7 +155,7 @@ func (c *cluster) claimed(term int, cl claim) *labtest.Violation {
 		return nil
 	}
 	v := violation(ruleOneLeader, "two leaders in term %d: %v (from %s) and %v (from %s)",
-		term, old.by, stamp(old.at), cl.by, stamp(cl.at))
+		term, old.by, labtest.At(old.at), cl.by, labtest.At(cl.at))
 	v.Seen = c.votesIn(term)
 	return v
 }
@@ -172,7 +176,7 @@ func (c *cluster) checkElected(id labrpc.NodeID, term int) *labtest.Violation {
 	if have > c.servers/2 {
 		return nil
 	}
-	v := violation(ruleMajority, "%v leads term %d, but has received %d of the %d votes, its own included", id, term, have, c.servers)
+	v := violation(ruleMajority, "%v leads term %d, but has received %d of the %d votes, its own included, want at least %d", id, term, have, c.servers, c.servers/2+1)
 	v.Seen = c.votesIn(term)
 	return v
 }

@@ -3,6 +3,7 @@ package election_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync"
 	"time"
 
@@ -15,7 +16,7 @@ const (
 	ruleHolder  = "at any instant at most one lease is held, whatever the lessor's crashes, slow messages and wall clocks; a lease ends TTL after its grant (rule 24)"
 	ruleTokens  = "every grant has a higher token than all grants before it, also after a crash, and Acquire returns a token that was granted (rule 25)"
 	ruleGrants  = "one of the clients that keep asking gets the lease within 2 TTLs of the last grant or start of the lessor, and holds it for at least ¾ TTL (rule 26)"
-	ruleFence   = "the store refuses a Write whose token is lower than the highest token of the writes that it has executed, also after a crash, and no other Write (rule 27)"
+	ruleFence   = "the store refuses a Write if and only if its token is lower than the highest token of the writes that it has executed, also after a crash (rule 27)"
 	ruleSwap    = "Swap writes if and only if the file has the version that was read, in one atomic step; each write adds 1 to the version (rule 28)"
 	ruleKept    = "a confirmed write is there after a crash; an unconfirmed one is there with its version and its token, or not at all (rule 29)"
 	ruleContext = "a call of a Client returns when its context ends, within 10ms, with an error that wraps the context's (rule 30)"
@@ -111,7 +112,7 @@ func (o *leaseCluster) checkLeases() *labtest.Violation {
 		}
 		if holder >= 0 {
 			return violation(ruleHolder, "at %s two leases are held: one of %v (token %d) and one of %v (token %d)",
-				stamp(o.s.Net.Now()), o.leases[holder].by, o.leases[holder].Token, lease.by, lease.Token)
+				labtest.At(o.s.Net.Now()), o.leases[holder].by, o.leases[holder].Token, lease.by, lease.Token)
 		}
 		holder = i
 	}
@@ -155,10 +156,10 @@ func (o *leaseCluster) acquires(id labrpc.NodeID) Lease {
 			}
 			return lease
 		case !errors.Is(err, ErrTaken):
-			o.s.Failf(ruleGrants, "Acquire at %v returned the error %v, want a lease or %q", id, err, ErrTaken)
+			o.s.Failf(ruleGrants, "Acquire at %v returned %s, want a lease or ErrTaken", id, errorText(err))
 		}
 		if o.s.Net.Now()-last > 2*ttl {
-			o.s.Failf(ruleGrants, "%v asks for the lease every 200ms, the last grant or start of the lessor was at %s, but the lease is still refused at %s", id, stamp(last), stamp(o.s.Net.Now()))
+			o.s.Failf(ruleGrants, "%v asks for the lease every 200ms, the last grant or start of the lessor was at %s, but the lease is still refused at %s", id, labtest.At(last), labtest.At(o.s.Net.Now()))
 		}
 		o.s.Run(200 * time.Millisecond)
 	}
@@ -191,8 +192,30 @@ func (t *pendingCall) result() (error, bool) {
 // wants checks the result of a call.
 func (o *leaseCluster) wants(rule, what string, got, want error) {
 	if !errors.Is(got, want) {
-		o.s.Failf(rule, "%s: the error is %v, want %v", what, got, want)
+		o.s.Failf(rule, "%s: the call returned %s, want %s", what, errorText(got), errorText(want))
 	}
+}
+
+// errorText names an error that the lab knows, and quotes any other error.
+func errorText(err error) string {
+	if err == nil {
+		return "nil"
+	}
+	for _, known := range []struct {
+		err  error
+		name string
+	}{
+		{ErrTaken, "ErrTaken"}, {ErrStale, "ErrStale"}, {ErrConflict, "ErrConflict"},
+		{context.Canceled, "context.Canceled"}, {context.DeadlineExceeded, "context.DeadlineExceeded"},
+	} {
+		switch {
+		case err == known.err:
+			return known.name
+		case errors.Is(err, known.err):
+			return fmt.Sprintf("the error %q, which wraps %s", err, known.name)
+		}
+	}
+	return fmt.Sprintf("the error %q", err)
 }
 
 func (o *leaseCluster) read() File {

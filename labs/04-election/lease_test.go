@@ -118,7 +118,7 @@ func (o *leaseCluster) granted() {
 	defer o.mu.Unlock()
 	if o.grants == had {
 		o.s.Fail(*violation(ruleGrants, "three clients keep asking for the lease, the last grant or start of the lessor was at %s, but at %s it is still not granted",
-			stamp(last), stamp(o.s.Net.Now())))
+			labtest.At(last), labtest.At(o.s.Net.Now())))
 	}
 }
 
@@ -135,12 +135,12 @@ func TestLeaseLasts4E(t *testing.T) {
 		one, _ := at.result()
 		two, _ := other.result()
 		if (one == nil) == (two == nil) || !errors.Is(errors.Join(one, two), ErrTaken) {
-			s.Failf(ruleHolder, "n3 calls Acquire twice at once while the lease is free: the errors are %v and %v, want nil and %v", one, two, ErrTaken)
+			s.Failf(ruleHolder, "n3 calls Acquire twice at once while the lease is free: the calls returned %s and %s, want nil and ErrTaken", errorText(one), errorText(two))
 		}
 		lease := o.leases[0]
 		for s.Net.Now() < began+ttl*3/4 {
 			if !lease.Held() {
-				s.Failf(ruleGrants, "the lease that n3 asked for at %s is not held at %s", stamp(began), stamp(s.Net.Now()))
+				s.Failf(ruleGrants, "the lease that n3 asked for at %s is not held at %s", labtest.At(began), labtest.At(s.Net.Now()))
 			}
 			for _, id := range []labrpc.NodeID{alice, bob} {
 				_, err := o.acquire(id, time.Second)
@@ -151,7 +151,7 @@ func TestLeaseLasts4E(t *testing.T) {
 		}
 		s.Run(began + ttl + 3*fixedLatency - s.Net.Now())
 		if lease.Held() {
-			s.Failf(ruleHolder, "the lease that n3 asked for at %s is still held at %s, more than %v after its grant", stamp(began), stamp(s.Net.Now()), ttl)
+			s.Failf(ruleHolder, "the lease that n3 asked for at %s is still held at %s, more than %v after its grant", labtest.At(began), labtest.At(s.Net.Now()), ttl)
 		}
 		o.acquires(bob)
 	})

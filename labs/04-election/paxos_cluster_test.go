@@ -173,7 +173,7 @@ func (y *paxosCluster) twoValues() *labtest.Violation {
 	for i, value := range values {
 		who := slices.Sorted(maps.Keys(y.accepted[y.chosen[value]]))
 		v.What += fmt.Sprintf("%s %v in ballot %v", map[bool]string{true: "", false: ", and"}[i == 0], value, y.chosen[value])
-		v.Seen = append(v.Seen, fmt.Sprintf("%s accepted %v in ballot %v", names(who), value, y.chosen[value]))
+		v.Seen = append(v.Seen, fmt.Sprintf("%s accepted the value %v in ballot %v", names(who), value, y.chosen[value]))
 	}
 	return v
 }
@@ -244,11 +244,11 @@ func (y *paxosCluster) propose(id, value labrpc.NodeID, limit time.Duration) *pr
 func (y *paxosCluster) decides(id, value labrpc.NodeID) labrpc.NodeID {
 	began := y.s.Net.Now()
 	call := y.propose(id, value, 2*proposeLimit)
-	y.s.WaitFor(proposeLimit, *violation(ruleReturns, "%v has proposed %v at %s, without a rival, but Propose has not returned within %v",
-		id, value, stamp(began), proposeLimit), func() bool { _, _, done := call.outcome(); return done })
+	y.s.WaitFor(proposeLimit, *violation(ruleReturns, "%v proposed the value %v at %s, without a rival, but Propose had not returned at %s",
+		id, value, labtest.At(began), labtest.At(began+proposeLimit)), func() bool { _, _, done := call.outcome(); return done })
 	got, err, _ := call.outcome()
 	if err != nil {
-		y.s.Failf(ruleReturns, "%v proposed %v without a rival, but Propose returned an error: %v", id, value, err)
+		y.s.Failf(ruleReturns, "%v proposed the value %v without a rival, but Propose returned the error %q, want nil", id, value, err)
 	}
 	return got
 }

@@ -30,7 +30,7 @@ func TestChoosesOne4D(t *testing.T) {
 		chosen := y.decides(labrpc.NodeID(1+s.Rand().IntN(5)), 1)
 		for _, id := range s.Net.Nodes() {
 			if got := y.decides(id, id); got != chosen {
-				s.Failf(ruleChosen, "Propose returned %v before, but at %v it returned %v", chosen, id, got)
+				s.Failf(ruleChosen, "Propose returned the value %v before, but at %v Propose returned the value %v", chosen, id, got)
 			}
 		}
 		if y.valuesInBallots() > 1 {
@@ -81,12 +81,12 @@ func TestProposerTakesTheHighest4D(t *testing.T) {
 		defer y.mu.Unlock()
 		for _, r := range y.asked[1] {
 			if r.Value != c.want {
-				s.Failf(ruleProposes, "n1, n2 and n3 have accepted %v, %v and %v, but n1 proposes %v in ballot %v, want %v",
+				s.Failf(ruleProposes, "n1, n2 and n3 have accepted %v, %v and %v, but n1 proposes the value %v in ballot %v, want the value %v",
 					accepted(c.own), accepted(c.n2), accepted(c.n3), r.Value, r.Ballot, c.want)
 			}
 		}
 		if got != c.want {
-			s.Failf(ruleChosen, "%v is chosen, but Propose returned %v", c.want, got)
+			s.Failf(ruleChosen, "the value %v is chosen, but Propose returned the value %v", c.want, got)
 		}
 	})
 }
@@ -142,7 +142,7 @@ func TestNoBallotTwice4D(t *testing.T) {
 		chosen := y.decides(1, 5)
 		s.Net.Heal()
 		if got := y.decides(2, 2); got != chosen {
-			s.Failf(ruleChosen, "Propose returned %v at n1, but then %v at n2", chosen, got)
+			s.Failf(ruleChosen, "Propose returned the value %v at n1, but then the value %v at n2", chosen, got)
 		}
 	})
 }
@@ -226,9 +226,9 @@ func TestNeedsAMajority4D(t *testing.T) {
 			switch got, err, done := call.outcome(); {
 			case !done:
 			case err == nil:
-				s.Failf(ruleChosen, "Propose at %v returned %v, although no majority is connected", id, got)
+				s.Failf(ruleChosen, "Propose at %v returned the value %v, although no majority is connected", id, got)
 			default:
-				s.Failf(ruleReturns, "Propose at %v returned before its context ended: %v", id, err)
+				s.Failf(ruleReturns, "Propose at %v returned the error %q before its context ended", id, err)
 			}
 		}
 		s.Run(time.Millisecond)
@@ -243,9 +243,9 @@ func TestNeedsAMajority4D(t *testing.T) {
 		s.Net.Heal()
 		healed := s.Net.Now()
 		s.WaitFor(proposeLimit, *violation(ruleReturns, "n4 was isolated for minutes and is connected since %s, without a rival, but its call of Propose has not returned within %v",
-			stamp(healed), proposeLimit), func() bool { _, _, done := late.outcome(); return done })
+			labtest.At(healed), proposeLimit), func() bool { _, _, done := late.outcome(); return done })
 		if got, err, _ := late.outcome(); got != chosen || err != nil {
-			s.Failf(ruleChosen, "%v is chosen, but n4's call of Propose returned %v and the error %v", chosen, got, err)
+			s.Failf(ruleChosen, "the value %v is chosen, but n4's call of Propose returned the value %v and %s", chosen, got, errorText(err))
 		}
 	})
 }

@@ -25,7 +25,7 @@ func TestElectsALeader4C(t *testing.T) {
 			s.Run(500 * time.Millisecond)
 			if now, in := c.agreed(c.up()...); now != leader || in != term {
 				s.Fail(labtest.Violation{
-					What: fmt.Sprintf("at %s, %v is no longer the leader of term %d, although no fault has happened", stamp(s.Net.Now()), leader, term),
+					What: fmt.Sprintf("at %s, %v is no longer the leader of term %d, although no message was lost and no server crashed", labtest.At(s.Net.Now()), leader, term),
 					Rule: ruleCalm,
 					Seen: []string{fmt.Sprintf("%v is %s", leader, c.state(leader))},
 				})
@@ -77,7 +77,7 @@ func TestHeartbeats4C(t *testing.T) {
 			s.Run(raftTiming.Heartbeat * 3 / 2)
 			for _, peer := range to {
 				if sent(peer) == last[peer] {
-					s.Failf(ruleHeartbeats, "%v leads, but sent %v no AppendEntries in the 75ms before %s", leader, peer, stamp(s.Net.Now()))
+					s.Failf(ruleHeartbeats, "%v leads, but sent %v no AppendEntries in the 75ms before %s", leader, peer, labtest.At(s.Net.Now()))
 				}
 				last[peer] = sent(peer)
 			}

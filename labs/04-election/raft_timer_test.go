@@ -109,7 +109,7 @@ func (c *cluster) checkTimeouts(id labrpc.NodeID, since time.Duration, while str
 	for _, at := range append(c.requestsOf(id, since), c.s.Net.Now()) {
 		if at-last > longestTimeout+2*time.Millisecond {
 			c.s.Failf(ruleElectionTimeout, "%v has not started an election between %s and %s, want one within %v; %s",
-				id, stamp(last), stamp(at), longestTimeout, while)
+				id, labtest.At(last), labtest.At(at), longestTimeout, while)
 		}
 		last = at
 	}
@@ -117,7 +117,7 @@ func (c *cluster) checkTimeouts(id labrpc.NodeID, since time.Duration, while str
 	for i := range all[:max(len(all)-1, 0)] {
 		if d := all[i+1].at - all[i].at; d < shortestTimeout-2*time.Millisecond {
 			c.s.Failf(ruleElectionTimeout, "%v started an election in term %d at %s, and the next one %v later, want at least %v; %s",
-				id, all[i].term, stamp(all[i].at), d, raftTiming.ElectionTimeout, while)
+				id, all[i].term, labtest.At(all[i].at), d, raftTiming.ElectionTimeout, while)
 		}
 	}
 }

@@ -55,7 +55,7 @@ func (c *ringCluster) checkLeaders() *labtest.Violation {
 	for _, id := range up {
 		leader := c.leader(id)
 		if leader != 0 && leader != highest && leader != c.lastWinner {
-			return violation(ruleRingSafe, "%v reports %v as its leader at %s, although %v is up", id, leader, stamp(c.s.Net.Now()), highest)
+			return violation(ruleRingSafe, "%v reports %v as its leader at %s, although %v is up", id, leader, labtest.At(c.s.Net.Now()), highest)
 		}
 		if leader == c.reported[id] {
 			continue
@@ -64,7 +64,7 @@ func (c *ringCluster) checkLeaders() *labtest.Violation {
 		c.known.update()
 		for _, other := range up {
 			if !c.known.of[id][other] {
-				return violation(ruleRingSafe, "%v reports %v as the winner at %s, but no message has told it of %v, which is up", id, leader, stamp(c.s.Net.Now()), other)
+				return violation(ruleRingSafe, "%v reports %v as the winner at %s, but no message has told it of %v, which is up", id, leader, labtest.At(c.s.Net.Now()), other)
 			}
 		}
 	}
@@ -111,7 +111,7 @@ func (c *ringCluster) agrees() {
 		return !slices.ContainsFunc(up, func(id labrpc.NodeID) bool { return c.leader(id) != want })
 	})
 	if !ok {
-		c.s.Fail(disagreement(ruleRing, up, want, since, c.leader))
+		c.s.Fail(disagreement(c.s, ruleRing, up, want, since, c.leader))
 	}
 	c.s.Run(10 * ringNodes * delay)
 	before := c.messages()

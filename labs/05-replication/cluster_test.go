@@ -220,7 +220,7 @@ func (c *raftCluster) waitForLeader() labrpc.NodeID { return c.waitForLeaderOf(e
 func (c *raftCluster) waitForLeaderOf(bound time.Duration) labrpc.NodeID {
 	from := c.s.Net.Now()
 	c.s.WaitFor(bound, labtest.Violation{
-		What: fmt.Sprintf("from %v to %v no server was the leader that a majority of the servers knows", briefTime(from), briefTime(from+bound)),
+		What: fmt.Sprintf("from %v to %v no server was the leader that a majority of the servers knows", labtest.At(from), labtest.At(from+bound)),
 		Rule: ruleLeader, Nodes: c.servers,
 	}, func() bool { return c.leader() != 0 })
 	return c.leader()
@@ -243,7 +243,7 @@ func (c *raftCluster) elect(id labrpc.NodeID) {
 	}
 	from := c.s.Net.Now()
 	c.s.WaitFor(healBound, labtest.Violation{
-		What:  fmt.Sprintf("%v was not elected from %v to %v, although no other server can win", id, briefTime(from), briefTime(from+healBound)),
+		What:  fmt.Sprintf("%v was not elected from %v to %v, although no other server can win", id, labtest.At(from), labtest.At(from+healBound)),
 		Rule:  ruleLeader,
 		Nodes: c.servers,
 	}, func() bool { return c.leader() == id })
@@ -285,11 +285,28 @@ func (c *raftCluster) waitApplied(bound time.Duration, rule string, index int, i
 	}
 	late := c.behind(index, ids)
 	c.s.Fail(labtest.Violation{
-		What:  fmt.Sprintf("at %v, %v has applied entries up to index %d, want %d", briefTime(c.s.Net.Now()), late[0], c.appliedBy(late[0]), index),
+		What:  fmt.Sprintf("at %v, %v has applied entries up to index %d, want %d", labtest.At(c.s.Net.Now()), late[0], c.appliedBy(late[0]), index),
 		Rule:  rule,
-		Seen:  []string{fmt.Sprintf("the test began to wait at %v, for %v at most", briefTime(from), bound)},
+		Seen:  append(c.logsOf(late[0]), fmt.Sprintf("the test has waited for this since %v, for %v", labtest.At(from), bound)),
 		Nodes: late,
 	})
+}
+
+// logsOf describes the logs of a server and of the leader.
+func (c *raftCluster) logsOf(id labrpc.NodeID) (lines []string) {
+	ids := []labrpc.NodeID{id}
+	if leader := c.leader(); leader != 0 && leader != id {
+		ids = append(ids, leader)
+	}
+	for _, id := range ids {
+		if !c.s.Net.Up(id) {
+			continue
+		}
+		st := c.rafts[id].Status()
+		lines = append(lines, fmt.Sprintf("%v is %v in term %d, with a snapshot up to index %d, %d entries after it, and CommitIndex %d",
+			id, st.Role, st.Term, st.SnapshotIndex, len(st.Log), st.CommitIndex))
+	}
+	return lines
 }
 
 func (c *raftCluster) behind(index int, ids []labrpc.NodeID) []labrpc.NodeID {
@@ -319,7 +336,7 @@ func (c *raftCluster) agree(ids ...labrpc.NodeID) int {
 				continue
 			}
 			c.s.Fail(labtest.Violation{
-				What: fmt.Sprintf("at %v, %v after Submit, the leader %v has applied entries up to index %d, want %d", briefTime(c.s.Net.Now()), agreeBound, leader, c.appliedBy(leader), index),
+				What: fmt.Sprintf("at %v, %v after Submit, the leader %v has applied entries up to index %d, want %d", labtest.At(c.s.Net.Now()), agreeBound, leader, c.appliedBy(leader), index),
 				Rule: ruleAgree, Nodes: c.servers,
 			})
 		}
@@ -345,14 +362,14 @@ func (c *raftCluster) convergeUnder() {
 	}
 	c.startAll()
 	from := s.Net.Now()
-	seen := []string{fmt.Sprintf("the network has been calm and all servers have been up since %v", briefTime(from))}
+	seen := []string{fmt.Sprintf("the network has been calm and all servers have been up since %v", labtest.At(from))}
 	if !s.Until(healBound, func() bool { return c.leader() != 0 && len(c.different()) == 0 }) {
 		c.noLeader(from)
 		if id := c.different(); len(id) > 0 {
 			leader := c.leader()
 			s.Fail(labtest.Violation{
 				What: fmt.Sprintf("at %v the log of %v (last index %d) does not contain the log of the leader, %v (last index %d)",
-					briefTime(s.Net.Now()), id[0], lastIndexOf(c.rafts[id[0]].Status()), leader, lastIndexOf(c.rafts[leader].Status())),
+					labtest.At(s.Net.Now()), id[0], lastIndexOf(c.rafts[id[0]].Status()), leader, lastIndexOf(c.rafts[leader].Status())),
 				Rule: ruleConverge, Seen: seen, Nodes: []labrpc.NodeID{leader, id[0]},
 			})
 		}
@@ -373,7 +390,7 @@ func (c *raftCluster) convergeUnder() {
 	}
 	if late := c.behind(index, c.servers); len(late) > 0 {
 		s.Fail(labtest.Violation{
-			What: fmt.Sprintf("at %v, %v has applied entries up to index %d, want %d", briefTime(s.Net.Now()), late[0], c.appliedBy(late[0]), index),
+			What: fmt.Sprintf("at %v, %v has applied entries up to index %d, want %d", labtest.At(s.Net.Now()), late[0], c.appliedBy(late[0]), index),
 			Rule: ruleConverge, Seen: seen, Nodes: late,
 		})
 	}
@@ -398,7 +415,7 @@ func (c *raftCluster) compareBytes() {
 func (c *raftCluster) noLeader(from time.Duration) {
 	if c.leader() == 0 {
 		c.s.Fail(labtest.Violation{
-			What: fmt.Sprintf("from %v to %v no server was the leader that a majority of the servers knows", briefTime(from), briefTime(c.s.Net.Now())),
+			What: fmt.Sprintf("from %v to %v no server was the leader that a majority of the servers knows", labtest.At(from), labtest.At(c.s.Net.Now())),
 			Rule: ruleLeader, Nodes: c.servers,
 		})
 	}

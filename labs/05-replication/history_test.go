@@ -30,11 +30,11 @@ type operation struct {
 
 // String says which client called what, and when.
 func (r operation) String() string {
-	called := r.Call.Round(time.Millisecond)
+	called := labtest.At(r.Call)
 	if !r.Returned {
 		return fmt.Sprintf("%v of %v (from %v, no reply)", r.Command, r.Client, called)
 	}
-	return fmt.Sprintf("%v of %v (from %v to %v)", r.Command, r.Client, called, r.Return.Round(time.Millisecond))
+	return fmt.Sprintf("%v of %v (from %v to %v)", r.Command, r.Client, called, labtest.At(r.Return))
 }
 
 // record keeps an operation: a second record of the same call replaces the first.
@@ -214,18 +214,18 @@ func relatedOps(wrong *linear.Violation[command, outcome[response]]) []string {
 }
 
 func describe(op linear.Op[command, outcome[response]]) string {
-	who, called := labrpc.NodeID(op.Client), op.Call.Round(time.Millisecond)
+	who, called := labrpc.NodeID(op.Client), labtest.At(op.Call)
 	switch {
 	case op.Pending:
 		return fmt.Sprintf("%v: %v from %v, no reply by then", who, op.In, called)
 	case op.Out.Err != "":
-		return fmt.Sprintf("%v: %v = %s, from %v to %v", who, op.In, op.Out.Err, called, op.Return.Round(time.Millisecond))
+		return fmt.Sprintf("%v: %v = %s, from %v to %v", who, op.In, op.Out.Err, called, labtest.At(op.Return))
 	case op.In.Op == "get" && op.Out.Value.Revision == 0:
-		return fmt.Sprintf("%v: %v = no such key, from %v to %v", who, op.In, called, op.Return.Round(time.Millisecond))
+		return fmt.Sprintf("%v: %v = no such key, from %v to %v", who, op.In, called, labtest.At(op.Return))
 	case op.In.Op == "get":
-		return fmt.Sprintf("%v: %v = %q at revision %d, from %v to %v", who, op.In, op.Out.Value.Data, op.Out.Value.Revision, called, op.Return.Round(time.Millisecond))
+		return fmt.Sprintf("%v: %v = %q at revision %d, from %v to %v", who, op.In, op.Out.Value.Data, op.Out.Value.Revision, called, labtest.At(op.Return))
 	}
-	return fmt.Sprintf("%v: %v = revision %d, from %v to %v", who, op.In, op.Out.Value.Revision, called, op.Return.Round(time.Millisecond))
+	return fmt.Sprintf("%v: %v = revision %d, from %v to %v", who, op.In, op.Out.Value.Revision, called, labtest.At(op.Return))
 }
 
 // checkEvents compares all changes, from revision 1, with the

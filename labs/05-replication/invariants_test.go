@@ -212,12 +212,15 @@ func (w *invariantChecker) look(sv *checkedServer) *labtest.Violation {
 
 // consistent checks what can be seen from one server alone.
 func (w *invariantChecker) consistent(sv *checkedServer, was, now Status, same bool) *labtest.Violation {
-	wrong := ""
+	wrong, before := "", "before"
+	if !same {
+		before = "before its crash"
+	}
 	switch {
 	case now.Term < was.Term:
-		return w.violation("Term never decreases, not even in a crash (rules 8 and 9; Raft §5.6)", sv.id, "%v was in term %d before and is in term %d at %v", sv.id, was.Term, now.Term, w.now())
+		return w.violation("Term never decreases, not even in a crash (rules 8 and 9; Raft §5.6)", sv.id, "at %s, %v is in term %d, but was in term %d %s", w.now(), sv.id, now.Term, was.Term, before)
 	case now.SnapshotIndex < was.SnapshotIndex:
-		return w.violation("SnapshotIndex never decreases, not even in a crash (rules 8, 9 and 15)", sv.id, "%v had a snapshot up to index %d before and has one up to %d at %v", sv.id, was.SnapshotIndex, now.SnapshotIndex, w.now())
+		return w.violation("SnapshotIndex never decreases, not even in a crash (rules 8, 9 and 15)", sv.id, "at %s, %v has a snapshot up to index %d, but had a snapshot up to index %d %s", w.now(), sv.id, now.SnapshotIndex, was.SnapshotIndex, before)
 	case same && now.CommitIndex < was.CommitIndex:
 		wrong = fmt.Sprintf("CommitIndex went back from %d to %d", was.CommitIndex, now.CommitIndex)
 	case same && now.LastApplied < was.LastApplied:
@@ -242,7 +245,7 @@ func (w *invariantChecker) consistent(sv *checkedServer, was, now Status, same b
 	return w.violation(ruleStatus, sv.id, "%v at %v: %s", sv.id, w.now(), wrong)
 }
 
-func (w *invariantChecker) now() time.Duration { return briefTime(w.s.Net.Now()) }
+func (w *invariantChecker) now() string { return labtest.At(w.s.Net.Now()) }
 
 func (w *invariantChecker) violation(rule string, node labrpc.NodeID, format string, args ...any) *labtest.Violation {
 	return &labtest.Violation{What: fmt.Sprintf(format, args...), Rule: rule, Nodes: []labrpc.NodeID{node}}

@@ -115,7 +115,7 @@ func TestNoAgreementWithoutAMajority5A(t *testing.T) {
 		s.Run(3 * time.Second)
 		for _, id := range c.servers {
 			if st := c.rafts[id].Status(); st.CommitIndex > before {
-				s.Failf(ruleQuorum, "%v has CommitIndex = %d at %v, want %d: entry %d is stored on at most 2 of 4 servers", id, st.CommitIndex, briefTime(s.Net.Now()), before, index)
+				s.Failf(ruleQuorum, "%v has CommitIndex = %d at %v, want %d: entry %d is stored on at most 2 of 4 servers", id, st.CommitIndex, labtest.At(s.Net.Now()), before, index)
 			}
 		}
 		c.convergeUnder()
@@ -247,7 +247,7 @@ func TestSteadyTraffic5A(t *testing.T) {
 		term := c.rafts[leader].Status().Term
 		for range 120 {
 			if st := c.rafts[leader].Status(); st.Term != term || st.Role != roleLeader {
-				s.Failf(ruleStable, "%v, the leader of term %d, is %v in term %d at %v: every server has been connected to it", leader, term, st.Role, st.Term, briefTime(s.Net.Now()))
+				s.Failf(ruleStable, "%v, the leader of term %d, is %v in term %d at %v: every server has been connected to it", leader, term, st.Role, st.Term, labtest.At(s.Net.Now()))
 			}
 			_, index := c.submit(leader)
 			s.Run(30 * time.Millisecond)
@@ -285,7 +285,7 @@ func TestQuietClusterKeepsItsLeader5A(t *testing.T) {
 			s.Run(time.Second)
 			s.Net.JumpClock(c.servers[i%3], time.Duration(1-2*(i%2))*time.Hour) // election timers do not ask it
 			if st := c.rafts[leader].Status(); st.Term != term || st.Role != roleLeader {
-				s.Failf(ruleStable, "%v, the leader of term %d, is %v in term %d at %v: every server has been connected to it", leader, term, st.Role, st.Term, briefTime(s.Net.Now()))
+				s.Failf(ruleStable, "%v, the leader of term %d, is %v in term %d at %v: every server has been connected to it", leader, term, st.Role, st.Term, labtest.At(s.Net.Now()))
 			}
 		}
 	})

@@ -145,7 +145,7 @@ func TestLateVoteDoesNotCount5B(t *testing.T) {
 		}
 		s.Run(10 * time.Millisecond)
 		if st := p.status(); st.Role == roleLeader {
-			p.fail(ruleElection, "n1 is the leader of term %d at %v, but all votes for it were for term %d", st.Term, briefTime(s.Net.Now()), first)
+			p.fail(ruleElection, "n1 is the leader of term %d at %v, but all votes for it were for term %d", st.Term, labtest.At(s.Net.Now()), first)
 		}
 	})
 }
@@ -162,7 +162,7 @@ func TestHalfTheVotesMakeNoLeader5B(t *testing.T) {
 		for range 300 {
 			s.Run(10 * time.Millisecond)
 			if st := p.status(); st.Role == roleLeader {
-				p.fail(ruleElection, "n1 is the leader of term %d at %v with its own vote and the vote of %v, of 4 servers", st.Term, briefTime(s.Net.Now()), friend)
+				p.fail(ruleElection, "n1 is the leader of term %d at %v with its own vote and the vote of %v, of 4 servers", st.Term, labtest.At(s.Net.Now()), friend)
 			}
 			if s.Net.Stats(granted).Delivered > 0 {
 				s.Cover("a candidate had two votes of four")
@@ -264,7 +264,7 @@ func TestLateReplyDoesNotCount5B(t *testing.T) {
 		}
 		s.Run(5 * time.Millisecond)
 		if got := p.status().CommitIndex; got > before {
-			p.fail(ruleCounting, "n1 has CommitIndex = %d in term %d at %v, want %d: the entries that the others acknowledged up to index %d were of term %d", got, p.status().Term, briefTime(s.Net.Now()), before, end, term)
+			p.fail(ruleCounting, "n1 has CommitIndex = %d in term %d at %v, want %d: the entries that the others acknowledged up to index %d were of term %d", got, p.status().Term, labtest.At(s.Net.Now()), before, end, term)
 		}
 	})
 }
@@ -307,7 +307,7 @@ func TestOldMatchDoesNotCount5B(t *testing.T) {
 		}
 		s.Run(5 * heartbeat)
 		if st := p.status(); st.CommitIndex > lead {
-			p.fail(ruleCounting, "n1 has CommitIndex = %d in term %d at %v, want at most %d: only n4 has acknowledged later entries in this term", st.CommitIndex, st.Term, briefTime(s.Net.Now()), lead)
+			p.fail(ruleCounting, "n1 has CommitIndex = %d in term %d at %v, want at most %d: only n4 has acknowledged later entries in this term", st.CommitIndex, st.Term, labtest.At(s.Net.Now()), lead)
 		}
 	})
 }
@@ -456,7 +456,7 @@ func twoHistories(p *scriptedCluster, common, terms, each int) {
 	}
 	for id := labrpc.NodeID(1); id <= 2; id++ {
 		if n := lastIndexOf(p.c.rafts[id].Status()); n != common+terms*each {
-			s.Failf(rulePromise, "%v acknowledged %d entries, but its log ends at index %d at %v", id, common+terms*each, n, briefTime(s.Net.Now()))
+			s.Failf(rulePromise, "%v acknowledged %d entries, but its log ends at index %d at %v", id, common+terms*each, n, labtest.At(s.Net.Now()))
 		}
 	}
 	p.answerVotes(func(_ labrpc.NodeID, req VoteRequest) bool { return req.Candidate == 2 })
@@ -565,7 +565,7 @@ func (c *raftCluster) startLate() {
 	s.Run(2 * time.Second)
 	if st := c.rafts[leader].Status(); st.Term != term || st.Role != roleLeader {
 		s.Failf(ruleStable, "%v, the leader of term %d, is %v in term %d at %v: %v was started at %v, and since then every server has been connected to the leader",
-			leader, term, st.Role, st.Term, briefTime(s.Net.Now()), late, briefTime(from))
+			leader, term, st.Role, st.Term, labtest.At(s.Net.Now()), late, labtest.At(from))
 	}
 }
 

@@ -455,7 +455,7 @@ func TestContextEnds5D(t *testing.T) {
 			})
 			return func() {
 				if !s.Until(max(0, from+d+slack-s.Net.Now()), call.returned) {
-					s.Failf(ruleContext, "%v: %s has not returned %v after its context ended, at %v", c.id, what, slack, briefTime(from+d))
+					s.Failf(ruleContext, "%v: the context of %s ended at %v, but %s had not returned %v later", c.id, what, labtest.At(from+d), what, slack)
 				}
 				if _, err := call.wait(); err != want {
 					s.Failf(ruleContext, "%v: %s returned %s when its context ended, want %s", c.id, what, orNil(err), want)

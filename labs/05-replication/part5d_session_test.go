@@ -15,7 +15,7 @@ import (
 // waitForDelete waits until a watch has reported that the key was deleted; it may take that long.
 func (w *watchRecorder) waitForDelete(key string, limit time.Duration, why string) {
 	w.c.v.s.WaitFor(limit, labtest.Violation{
-		What: fmt.Sprintf("%s was not deleted within %v, although %s", key, limit, why), Rule: ruleSession,
+		What: fmt.Sprintf("the key %q was not deleted within %v, although %s", key, limit, why), Rule: ruleSession,
 	}, func() bool { return w.deleted(key) })
 }
 
@@ -74,7 +74,7 @@ func (c *testClient) closesWithoutReply(w *watchRecorder, key string) {
 	}
 	end := startCall(c, "Close", closeClient)
 	s.WaitFor(commandLimit, labtest.Violation{
-		What: fmt.Sprintf("%s was not deleted within %v of Close of %v, which created it: only the replies to its requests are cut off", key, commandLimit, c.id), Rule: ruleOwned,
+		What: fmt.Sprintf("the key %q of %v was not deleted within %v after %[2]v called Close: only the replies to the requests of %[2]v are cut off", key, c.id, commandLimit), Rule: ruleOwned,
 	}, func() bool { return w.deleted(key) })
 	s.Net.Heal()
 	if _, err := end.wait(); err != "" {
@@ -214,7 +214,7 @@ func TestSessionLastsItsTTL5D(t *testing.T) {
 			s.Run(100 * time.Millisecond)
 			for _, e := range w.seen() {
 				if e.Deleted {
-					s.Failf(ruleSession, "own was deleted %v after its session's client was cut off, want at least the TTL, %v", (s.Net.Now() - from).Round(time.Millisecond), ttl)
+					s.Failf(ruleSession, "the key \"own\" was deleted %v after its session's client was cut off, want at least the TTL, %v, after that", (s.Net.Now() - from).Round(time.Millisecond), ttl)
 				}
 			}
 		}
@@ -265,7 +265,7 @@ func TestOwners5D(t *testing.T) {
 		after := w.waitForEvents(17)[len(before):]
 		for _, e := range after {
 			if !e.Deleted || e.Key != "a's" && e.Key != "put by its owner" {
-				s.Failf(ruleOwned, "the end of the session of %v changed %v, want only its keys a's and put by its owner deleted", a.id, eventText(e))
+				s.Failf(ruleOwned, "the end of the session of %v changed %v, want only its keys \"a's\" and \"put by its owner\" deleted", a.id, eventText(e))
 			}
 		}
 		b.closes()

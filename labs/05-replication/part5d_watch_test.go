@@ -182,7 +182,7 @@ func TestCompactedChanges5D(t *testing.T) {
 		}
 		if quiet.end.returned() {
 			_, err := quiet.end.wait()
-			s.Failf("changes of other keys do not end a watch if there are at most History in any 10s (rule 26)", "%v: the watch of quiet returned %s after changes of other keys, at most %d in 10s", b.id, orNil(err), history-1)
+			s.Failf("changes of other keys do not end a watch if there are at most History in any 10s (rule 26)", "%v: the watch of the key \"quiet\" returned %s after changes of other keys, at most %d in 10s", b.id, orNil(err), history-1)
 		}
 		all = append(all, a.writes(1, "quiet")...)
 		quiet.expectEvents(all)
@@ -246,7 +246,7 @@ func checkWatchUnderTraffic(v *storeCluster, a, b *testClient, after int) {
 			}
 		}
 		if seen := len(w.seen()); seen < late {
-			s.Failf(ruleWatch, "%v: at %v the watch of x has reported %d changes, want at least %d: so many are older than %v", b.id, briefTime(s.Net.Now()), seen, late, watchLimit)
+			s.Failf(ruleWatch, "%v: at %v the watch of x has reported %d changes, want at least %d: so many are older than %v", b.id, labtest.At(s.Net.Now()), seen, late, watchLimit)
 		}
 	}
 	w.expectEvents(all)

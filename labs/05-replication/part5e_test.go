@@ -32,8 +32,8 @@ func TestLogStaysBounded5E(t *testing.T) {
 				longest = max(longest, len(c.rafts[id].Status().Log))
 				biggest = max(biggest, recordBytes(s.Net.Disk(id)))
 				if longest > most || biggest > bytes {
-					s.Failf(ruleSnapshot, "%v has a log of %d entries and %d bytes on its disk after index %d at %v, want at most %d entries and %d bytes",
-						id, longest, biggest, c.appliedBy(id), briefTime(s.Net.Now()), most, bytes)
+					s.Failf(ruleSnapshot, "at %v, %v has %d entries in its log and %d bytes on its disk, want at most %d entries and %d bytes: it has applied %d entries",
+						labtest.At(s.Net.Now()), id, longest, biggest, most, bytes, c.appliedBy(id))
 				}
 			}
 		}
@@ -152,7 +152,7 @@ func checkLateSnapshotReply(s *labtest.Sim) {
 		return f.refusals
 	}
 	if s.Until(healBound, func() bool { return f.has(4, 1) || refusals() > 300 }); !f.has(4, 1) {
-		p.fail(ruleCatchUp, "n1 did not bring n5 to its log by %v: a late refusal of a snapshot is no acknowledgement, and a lost reply is none; n5 has refused %d requests since", briefTime(s.Net.Now()), refusals())
+		p.fail(ruleCatchUp, "n1 did not bring n5 to its log by %v: a late refusal of a snapshot is no acknowledgement, and a lost reply is none; n5 has refused %d requests since", labtest.At(s.Net.Now()), refusals())
 	}
 }
 
@@ -483,7 +483,7 @@ func TestDiskIsTidiedAfterACrash5E(t *testing.T) {
 			}
 			kept := last - st.SnapshotIndex
 			if got, most := recordBytes(s.Net.Disk(1)), 400+3*size*kept; got > most {
-				p.fail(ruleSnapshot, "n1 has %d bytes on its disk with a snapshot up to index %d and %d entries of %d bytes after it, want at most %d", got, st.SnapshotIndex, kept, size, most)
+				p.fail(ruleSnapshot, "n1 has %d bytes on its disk, want at most %d: n1 has a snapshot up to index %d, and %d entries of %d bytes after it", got, most, st.SnapshotIndex, kept, size)
 			}
 			p.append(2, AppendRequest{Term: term, PrevLogIndex: last, PrevLogTerm: term, Commit: last}, true)
 			p.waitApplied(last)
@@ -510,7 +510,7 @@ func TestAllRestartFromSnapshots5E(t *testing.T) {
 			c.waitApplied(healBound, ruleCatchUp, index, c.servers...)
 		}
 		if c.rafts[1].Status().SnapshotIndex == 0 {
-			s.Failf(ruleSnapshot, "SnapshotIndex = 0 on n1 at %v, want more: the application takes a snapshot every 4 entries", briefTime(s.Net.Now()))
+			s.Failf(ruleSnapshot, "SnapshotIndex = 0 on n1 at %v, want more: the application takes a snapshot every 4 entries", labtest.At(s.Net.Now()))
 		}
 		c.converge()
 	})
@@ -532,7 +532,7 @@ func TestSnapshotsComeAndGo5E(t *testing.T) {
 		c.converge()
 		for _, id := range c.servers {
 			if st := c.rafts[id].Status(); st.CommitIndex > 10 && st.SnapshotIndex == 0 {
-				s.Failf(ruleSnapshot, "SnapshotIndex = 0 on %v at %v, want more: CommitIndex = %d and the application takes a snapshot every 3 entries", id, briefTime(s.Net.Now()), st.CommitIndex)
+				s.Failf(ruleSnapshot, "SnapshotIndex = 0 on %v at %v, want more: CommitIndex = %d and the application takes a snapshot every 3 entries", id, labtest.At(s.Net.Now()), st.CommitIndex)
 			}
 		}
 	})

@@ -118,7 +118,7 @@ func (w *invariantChecker) checkPersistence(sv *checkedServer) *labtest.Violatio
 		return nil
 	}
 	v := w.violation(rulePromise, sv.id, "%v acknowledged the entries of the leader of term %d up to index %d, but at %v %s", sv.id, a.term, a.index, w.now(), what)
-	v.Seen = append(v.Seen, fmt.Sprintf("the acknowledgement was sent at %v", briefTime(a.at)))
+	v.Seen = append(v.Seen, fmt.Sprintf("the acknowledgement was sent at %v", labtest.At(a.at)))
 	return v
 }
 

@@ -23,7 +23,7 @@ func (w *invariantChecker) leads(id labrpc.NodeID, term int) *labtest.Violation 
 	if other.node == id {
 		return nil
 	}
-	v := w.violation(ruleElection, id, "term %d has two leaders: %v (from %v) and %v (from %v)", term, other.node, briefTime(other.at), id, w.now())
+	v := w.violation(ruleElection, id, "term %d has two leaders: %v (from %v) and %v (from %v)", term, other.node, labtest.At(other.at), id, w.now())
 	v.Nodes = append(v.Nodes, other.node)
 	for _, sv := range w.servers {
 		if c, ok := w.ballots[voteKey{sv.id, term}]; ok {
@@ -93,7 +93,7 @@ func (w *invariantChecker) matching(sv *checkedServer, was Status) *labtest.Viol
 			continue
 		}
 		v := w.violation(ruleMatching, sv.id, "entry %d of term %d is %q after an entry of term %d on %v at %v", index, e.Term, shortText(e.Command), before, sv.id, w.now())
-		v.Seen = append(v.Seen, fmt.Sprintf("it was %q after an entry of term %d on %v at %v", shortText(c.command), c.before, c.node, briefTime(c.at)))
+		v.Seen = append(v.Seen, fmt.Sprintf("it was %q after an entry of term %d on %v at %v", shortText(c.command), c.before, c.node, labtest.At(c.at)))
 		v.Nodes = append(v.Nodes, c.node)
 		return v
 	}
@@ -124,7 +124,7 @@ func (w *invariantChecker) commits(sv *checkedServer, was Status) *labtest.Viola
 			continue
 		}
 		v := w.violation(ruleStateMachine, sv.id, "%v committed %q of term %d at index %d, at %v in term %d", sv.id, shortText(e.Command), e.Term, index, w.now(), now.Term)
-		v.Seen = append(v.Seen, fmt.Sprintf("%v had committed %q of term %d at that index, at %v in term %d", c.node, shortText(c.command), c.term, briefTime(c.at), c.in))
+		v.Seen = append(v.Seen, fmt.Sprintf("%v had committed %q of term %d at that index, at %v in term %d", c.node, shortText(c.command), c.term, labtest.At(c.at), c.in))
 		v.Nodes = append(v.Nodes, c.node)
 		return v
 	}
@@ -155,7 +155,7 @@ func (w *invariantChecker) quorum(since int) *labtest.Violation {
 		}
 		if len(holders) <= len(w.servers)/2 {
 			return w.violation(ruleQuorum, c.node, "%v committed entry %d, of term %d, at %v in term %d, but at %v only %v of %d servers have stored it",
-				c.node, i+1, c.term, briefTime(c.at), c.in, w.now(), holders, len(w.servers))
+				c.node, i+1, c.term, labtest.At(c.at), c.in, w.now(), holders, len(w.servers))
 		}
 	}
 	return nil
@@ -170,24 +170,24 @@ func (w *invariantChecker) wasCommitted(h applyCall) *labtest.Violation {
 	a, expect := h.a, sv.applied+1
 	switch {
 	case a.Index > len(w.committed):
-		return w.violation(ruleApply, h.node, "%v applied index %d at %v, but the highest index that any server had committed is %d", h.node, a.Index, briefTime(h.at), len(w.committed))
+		return w.violation(ruleApply, h.node, "%v applied index %d at %v, but the highest index that any server had committed is %d", h.node, a.Index, labtest.At(h.at), len(w.committed))
 	case a.Snapshot == nil && a.Index != expect:
-		return w.violation(ruleApply, h.node, "%v applied index %d at %v, want %d", h.node, a.Index, briefTime(h.at), expect)
+		return w.violation(ruleApply, h.node, "%v applied index %d at %v, want %d", h.node, a.Index, labtest.At(h.at), expect)
 	case a.Snapshot != nil && a.Index < expect:
-		return w.violation(ruleApply, h.node, "%v went back to a snapshot of index %d at %v, after it applied index %d", h.node, a.Index, briefTime(h.at), sv.applied)
+		return w.violation(ruleApply, h.node, "%v went back to a snapshot of index %d at %v, after it applied index %d", h.node, a.Index, labtest.At(h.at), sv.applied)
 	}
 	c := w.committed[a.Index-1]
 	if a.Snapshot != nil {
 		if want := w.digest(a.Index); !bytes.HasPrefix(a.Snapshot, want) {
 			return w.violation("the snapshot of an index is the state that the entries up to it lead to (rules 5 and 15; Raft §7)", h.node,
-				"%v applied a snapshot of index %d at %v whose data is not the state at that index", h.node, a.Index, briefTime(h.at))
+				"%v applied a snapshot of index %d at %v whose data is not the state at that index", h.node, a.Index, labtest.At(h.at))
 		}
 		if a.Term != c.term {
-			return w.violation(ruleApply, h.node, "%v applied a snapshot of index %d with Term = %d at %v, want %d, the term of that entry", h.node, a.Index, a.Term, briefTime(h.at), c.term)
+			return w.violation(ruleApply, h.node, "%v applied a snapshot of index %d with Term = %d at %v, want %d, the term of that entry", h.node, a.Index, a.Term, labtest.At(h.at), c.term)
 		}
 	} else if a.Term != c.term || !bytes.Equal(a.Command, c.command) {
-		v := w.violation(ruleStateMachine, h.node, "%v applied %q of term %d at index %d, at %v", h.node, shortText(a.Command), a.Term, a.Index, briefTime(h.at))
-		v.Seen = append(v.Seen, fmt.Sprintf("%v committed %q of term %d there, at %v", c.node, shortText(c.command), c.term, briefTime(c.at)))
+		v := w.violation(ruleStateMachine, h.node, "%v applied %q of term %d at index %d, at %v", h.node, shortText(a.Command), a.Term, a.Index, labtest.At(h.at))
+		v.Seen = append(v.Seen, fmt.Sprintf("%v committed %q of term %d there, at %v", c.node, shortText(c.command), c.term, labtest.At(c.at)))
 		v.Nodes = append(v.Nodes, c.node)
 		return v
 	}
@@ -209,7 +209,7 @@ func (w *invariantChecker) complete() *labtest.Violation {
 			c := w.committed[sv.led]
 			if !holdsEntry(now, sv.led+1, c.term) {
 				v := w.violation(ruleCompleteness, sv.id, "%v is the leader of term %d at %v without entry %d, of term %d", sv.id, now.Term, w.now(), sv.led+1, c.term)
-				v.Seen = append(v.Seen, fmt.Sprintf("%v committed it at %v, in term %d", c.node, briefTime(c.at), c.in))
+				v.Seen = append(v.Seen, fmt.Sprintf("%v committed it at %v, in term %d", c.node, labtest.At(c.at), c.in))
 				v.Nodes = append(v.Nodes, c.node)
 				return v
 			}

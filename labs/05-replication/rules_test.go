@@ -30,7 +30,7 @@ const (
 	ruleCatchUp  = "a server that is connected to the leader has applied what is committed within 20s (rule 12)"
 	ruleConverge = "20s after all servers are up in a calm network, all logs are identical and applied (rule 12)"
 	ruleReply    = "the handlers of RequestVote, AppendEntries and InstallSnapshot reply at once (rule 13)"
-	ruleBudget   = "the cost limits (rule 14)"
+	ruleBudget   = "the messages, bytes and requests per follower keep their cost limits (rule 14)"
 	ruleSnapshot = "a snapshot replaces the entries up to its index; an outdated one changes nothing (rule 15; Raft §7, figure 13)"
 	ruleTimer    = "an election timer fires after 400ms to 800ms, and only the leader's requests, a granted vote and an election reset it (rules 10 and 16; Raft §5.2)"
 	ruleRandom   = "each timeout of the election timer is drawn at random again (rules 10 and 16; Raft §5.2, §9.3)"

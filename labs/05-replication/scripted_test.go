@@ -106,7 +106,7 @@ func sendRequest[R, A any](p *scriptedCluster, from, to labrpc.NodeID, method st
 	sent := p.s.Net.Now()
 	a := startRequest[R](p, from, to, method, args)
 	p.s.WaitFor(replyBound, labtest.Violation{
-		What:  fmt.Sprintf("%v did not reply within %v to the %s that %v sent at %v", to, replyBound, method, from, briefTime(sent)),
+		What:  fmt.Sprintf("%v did not reply within %v to the %s that %v sent at %v", to, replyBound, method, from, labtest.At(sent)),
 		Rule:  ruleReply,
 		Nodes: []labrpc.NodeID{to, from},
 	}, func() bool { return a.here })
@@ -141,7 +141,7 @@ func (p *scriptedCluster) append(from labrpc.NodeID, req AppendRequest, want boo
 // appendTo is append to a server other than n1.
 func (p *scriptedCluster) appendTo(to labrpc.NodeID, req AppendRequest) {
 	if !sendRequest[AppendReply](p, req.Leader, to, "AppendEntries", req).Success {
-		p.s.Failf(ruleAppend, "at %v, %v refused entries of term %d after entry %d of term %d, which it has", briefTime(p.s.Net.Now()), to, req.Term, req.PrevLogIndex, req.PrevLogTerm)
+		p.s.Failf(ruleAppend, "at %v, %v refused entries of term %d after entry %d of term %d, which it has", labtest.At(p.s.Net.Now()), to, req.Term, req.PrevLogIndex, req.PrevLogTerm)
 	}
 }
 
@@ -209,7 +209,11 @@ func (p *scriptedCluster) fail(rule, format string, args ...any) {
 	if len(terms) > 80 {
 		terms = terms[:77] + "..."
 	}
-	v.Seen = []string{fmt.Sprintf("at %v, n1 is in term %d; the entries of its log after index %d have the terms [%s]", briefTime(p.s.Net.Now()), st.Term, st.SnapshotIndex, terms)}
+	has := "no entries"
+	if terms != "" {
+		has = "entries of the terms " + terms
+	}
+	v.Seen = []string{fmt.Sprintf("at %v, n1 is in term %d and has %s after index %d", labtest.At(p.s.Net.Now()), st.Term, has, st.SnapshotIndex)}
 	p.s.Fail(v)
 }
 
@@ -227,7 +231,7 @@ func entriesOf(terms ...int) []Entry {
 func (p *scriptedCluster) waitUntil(bound time.Duration, rule, otherwise string, cond func() bool) {
 	from := p.s.Net.Now()
 	if !p.s.Until(bound, cond) {
-		p.fail(rule, "from %v to %v, %s", briefTime(from), briefTime(p.s.Net.Now()), otherwise)
+		p.fail(rule, "from %v to %v, %s", labtest.At(from), labtest.At(p.s.Net.Now()), otherwise)
 	}
 }
 
@@ -265,7 +269,7 @@ func (p *scriptedCluster) askAgain(ask func() bool) bool {
 		p.s.Run(0)
 	}
 	if !ask() {
-		p.fail(ruleReply, "n1 did not reply by %v", briefTime(p.s.Net.Now()))
+		p.fail(ruleReply, "n1 did not reply by %v", labtest.At(p.s.Net.Now()))
 	}
 	return true
 }

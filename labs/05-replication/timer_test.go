@@ -19,9 +19,9 @@ func (p *scriptedCluster) waitForElection(from time.Duration, what string) time.
 	now := p.s.Net.Now()
 	switch {
 	case p.status().Term == term:
-		p.fail(ruleTimer, "n1 has not started an election by %v, %v after %s, at %v", briefTime(now), briefTime(now-from), what, briefTime(from))
+		p.fail(ruleTimer, "n1 had not started an election by %v, %v after %s (%v), want at most %v", labtest.At(now), briefTime(now-from), what, labtest.At(from), longestTimeout)
 	case now-from < electionTimeout:
-		p.fail(ruleTimer, "n1 started an election at %v, %v after %s, want at least %v", briefTime(now), briefTime(now-from), what, electionTimeout)
+		p.fail(ruleTimer, "n1 started an election at %v, %v after %s, want at least %v", labtest.At(now), briefTime(now-from), what, electionTimeout)
 	}
 	return now
 }
@@ -143,7 +143,7 @@ func TestHopelessCandidates5B(t *testing.T) {
 		for p.status().Role == roleFollower {
 			now := s.Net.Now()
 			if now-from > longestTimeout {
-				p.fail(ruleTimer, "n1 has not started an election by %v: its leader's last request came at %v, and since then only candidates that it refused asked it", briefTime(now), briefTime(from))
+				p.fail(ruleTimer, "n1 has not started an election by %v: its leader's last request came at %v, and since then only candidates that it refused asked it", labtest.At(now), labtest.At(from))
 			}
 			if now-asked > 200*time.Millisecond {
 				asked = now

@@ -84,7 +84,7 @@ type basketCall struct {
 }
 
 func (c *basketCall) String() string {
-	return fmt.Sprintf("%s at %v, called at %v", c.what(), c.at, c.began)
+	return fmt.Sprintf("%s at %v, called at %v", c.what(), c.at, labtest.At(c.began))
 }
 
 func (c *basketCall) what() string {
@@ -156,13 +156,13 @@ func (b *basketStore) crashed(call *basketCall) bool {
 // wait waits for a call, and checks what can be checked of any. It reports
 // whether it was served.
 func (b *basketStore) wait(call *basketCall) ([]string, bool) {
-	limit, rule := basketTimeout, ruleRefuses
+	limit, rule, soon, wrapped := basketTimeout, ruleRefuses, fmt.Sprintf("within %v", basketTimeout), "one that wraps ErrRefused"
 	if b.policy == consistency.AP {
-		limit, rule = 0, ruleAlways
+		limit, rule, soon, wrapped = 0, ruleAlways, "at once", "nil"
 	}
 	left := max(call.began+limit+time.Millisecond-b.s.Net.Now(), 0)
 	if !b.s.Until(left, call.done) && !b.crashed(call) {
-		b.s.Fail(labtest.Violation{What: fmt.Sprintf("%v: %v: not returned by %v", b.policy, call, b.s.Net.Now()), Rule: rule, Nodes: []labrpc.NodeID{call.at}})
+		b.s.Fail(labtest.Violation{What: fmt.Sprintf("%v: %v: had not returned by %v, want it to return %s", b.policy, call, labtest.At(b.s.Net.Now()), soon), Rule: rule, Nodes: []labrpc.NodeID{call.at}})
 	}
 	call.mu.Lock()
 	defer call.mu.Unlock()
@@ -177,7 +177,7 @@ func (b *basketStore) wait(call *basketCall) ([]string, bool) {
 		b.sound(call)
 	case b.crashed(call):
 	case b.policy == consistency.AP || !errors.Is(call.err, consistency.ErrRefused):
-		b.s.Fail(labtest.Violation{What: fmt.Sprintf("%v: %v: returned the error %q", b.policy, call, call.err), Rule: rule, Nodes: []labrpc.NodeID{call.at}})
+		b.s.Fail(labtest.Violation{What: fmt.Sprintf("%v: %v: returned the error %q, want %s", b.policy, call, call.err, wrapped), Rule: rule, Nodes: []labrpc.NodeID{call.at}})
 	}
 	return call.items, call.err == nil
 }
@@ -212,7 +212,7 @@ func (b *basketStore) mustServe(call *basketCall) []string {
 		if b.policy == consistency.AP {
 			rule = ruleAlways
 		}
-		b.s.Fail(labtest.Violation{What: fmt.Sprintf("%v: %v: refused at %v with the error %v", b.policy, call, call.ended, call.err), Rule: rule, Nodes: []labrpc.NodeID{call.at}})
+		b.s.Fail(labtest.Violation{What: fmt.Sprintf("%v: %v: refused at %v with the error %q, want no error", b.policy, call, labtest.At(call.ended), call.err), Rule: rule, Nodes: []labrpc.NodeID{call.at}})
 	}
 	return items
 }
@@ -221,7 +221,7 @@ func (b *basketStore) mustServe(call *basketCall) []string {
 func (b *basketStore) mustRefuse(call *basketCall) {
 	if items, ok := b.wait(call); ok {
 		b.s.Fail(labtest.Violation{
-			What: fmt.Sprintf("%v: %v: served at %v with %v, although the member is connected to no majority", b.policy, call, call.ended, items),
+			What: fmt.Sprintf("%v: %v: served at %v with %q, want ErrRefused: the member is connected to no majority", b.policy, call, labtest.At(call.ended), items),
 			Rule: ruleRefuses, Nodes: []labrpc.NodeID{call.at},
 		})
 	}
@@ -246,7 +246,7 @@ func (b *basketStore) reconciled() {
 		items := b.mustServe(call)
 		if lost := b.missing(call, items); lost != "" {
 			b.s.Fail(labtest.Violation{
-				What: fmt.Sprintf("%v: %v: the result lacks %q, which was acknowledged; it is %v", b.policy, call, lost, items),
+				What: fmt.Sprintf("%v: %v: returned %q, without %q, which was acknowledged", b.policy, call, items, lost),
 				Rule: ruleReconciles, Nodes: []labrpc.NodeID{id},
 			})
 		}
@@ -255,7 +255,7 @@ func (b *basketStore) reconciled() {
 		}
 		if !slices.Equal(first, items) {
 			b.s.Fail(labtest.Violation{
-				What: fmt.Sprintf("%v: at %v, %v has %v and %v has %v", b.policy, b.s.Net.Now(), b.members[0], first, id, items),
+				What: fmt.Sprintf("%v: at %v, %v has %q and %v has %q, want the same items", b.policy, labtest.At(b.s.Net.Now()), b.members[0], first, id, items),
 				Rule: ruleReconciles, Nodes: []labrpc.NodeID{b.members[0], id},
 			})
 		}

@@ -34,7 +34,7 @@ const (
 	ruleSurvives    = "no crash undoes an update that has returned nil (rule 20)"
 	ruleGoesOn      = "a replica that has acknowledged or returned a value returns it from then on, until a newer one replaces it (rules 17 and 20)"
 	ruleVersion     = "Version counts the updates that a replica has, the first so many of each replica; the vector belongs to the caller (rule 21)"
-	ruleGossipBytes = "at most 400 bytes per replica and gossip period, and 400 for each update that a replica lacks (rule 22)"
+	ruleGossipBytes = "a replica causes at most 400 bytes of messages per gossip period, and an update at most 400 bytes more for each replica that lacks it (rule 22)"
 )
 
 // A gossipGroup is a store of several replicas, with what its clients saw. Each client
@@ -85,12 +85,12 @@ func (g *gossipGroup) restart(id labrpc.NodeID) {
 	switch {
 	case had < certain:
 		g.s.Fail(labtest.Violation{
-			What: fmt.Sprintf("%v has %d updates of its own after its restart at %v, although it had acknowledged %d", id, had, g.s.Net.Now(), certain),
+			What: fmt.Sprintf("%v has %d updates of its own after its restart at %v, although it had acknowledged %d", id, had, labtest.At(g.s.Net.Now()), certain),
 			Rule: ruleSurvives, Nodes: []labrpc.NodeID{id},
 		})
 	case had > certain+1:
 		g.s.Fail(labtest.Violation{
-			What: fmt.Sprintf("after its restart at %[2]v, %[1]v counts %[3]d updates of its own in its Version, but only %[4]d were made", id, g.s.Net.Now(), had, certain+1),
+			What: fmt.Sprintf("after its restart at %[2]v, %[1]v counts %[3]d updates of its own in its Version, but only %[4]d were made", id, labtest.At(g.s.Net.Now()), had, certain+1),
 			Rule: ruleVersion, Nodes: []labrpc.NodeID{id},
 		})
 	case had == certain:
@@ -108,8 +108,8 @@ func (g *gossipGroup) restart(id labrpc.NodeID) {
 // show puts a call of a replica into the record of the run. The replica answers at once, so its bar has no length.
 func (g *gossipGroup) show(id labrpc.NodeID, what string, result any) {
 	g.shown++
-	g.s.Called(id, fmt.Sprint(g.shown), what)
-	g.s.Returned(id, fmt.Sprint(g.shown), result)
+	g.s.Called(id, fmt.Sprint("call ", g.shown), what)
+	g.s.Returned(id, fmt.Sprint("call ", g.shown), result)
 }
 
 // value returns a value that is not written yet.
@@ -126,7 +126,7 @@ func (g *gossipGroup) done(id labrpc.NodeID, what string, began time.Duration, e
 		g.s.Failf(ruleAnswersAt, "%v returned from %s after %v, want it to return at once", id, what, now-began)
 	}
 	if err != nil && !(errors.Is(err, labrpc.ErrDown) && !g.s.Net.Up(id)) {
-		g.s.Failf(ruleAnswersAt, "%v returned from %s with the error %q at %v, want nil", id, what, err, g.s.Net.Now())
+		g.s.Failf(ruleAnswersAt, "%v returned from %s with the error %q at %v, want nil", id, what, err, labtest.At(g.s.Net.Now()))
 	}
 	if err == nil {
 		g.updates[id]++
@@ -198,7 +198,7 @@ func (g *gossipGroup) countsAs(rule string, id labrpc.NodeID, counter string) {
 	}
 	if !sums[got] {
 		g.s.Fail(labtest.Violation{
-			What: fmt.Sprintf("%v: Count = %[2]d for the counter %[3]s at %[4]v, want %[6]d, the sum of the adds that its Version %[5]s counts", id, got, counter, g.s.Net.Now(), gossipVector(version), certain),
+			What: fmt.Sprintf("%v: Count = %[2]d for the counter %[3]s at %[4]v, want %[6]d, the sum of the adds that its Version %[5]s counts", id, got, counter, labtest.At(g.s.Net.Now()), gossipVector(version), certain),
 			Rule: rule, Seen: seen, Nodes: []labrpc.NodeID{id},
 		})
 	}
@@ -223,7 +223,7 @@ func (g *gossipGroup) settle(limit time.Duration, ids ...labrpc.NodeID) {
 	for _, id := range ids {
 		want[id] = g.updates[id]
 		if got := g.replicas[id].Version()[id]; got < want[id] {
-			g.s.Failf(ruleVersion, "%v counts at %v %d updates of its own in its Version, but it has acknowledged %d", id, g.s.Net.Now(), got, want[id])
+			g.s.Failf(ruleVersion, "%v counts at %v %d updates of its own in its Version, but it has acknowledged %d", id, labtest.At(g.s.Net.Now()), got, want[id])
 		}
 	}
 	for _, id := range ids {
@@ -232,11 +232,11 @@ func (g *gossipGroup) settle(limit time.Duration, ids ...labrpc.NodeID) {
 			switch {
 			case got[of] < want[of]:
 				g.s.Fail(labtest.Violation{
-					What: fmt.Sprintf("at %[5]v, %[1]v has %[2]d of the %[3]d updates of %[4]v: the last was made at least %[6]v ago", id, got[of], want[of], of, g.s.Net.Now(), limit),
+					What: fmt.Sprintf("at %[5]v, %[1]v has %[2]d of the %[3]d updates of %[4]v: the last was made at least %[6]v ago", id, got[of], want[of], of, labtest.At(g.s.Net.Now()), limit),
 					Rule: ruleConverges, Nodes: []labrpc.NodeID{id, of},
 				})
 			case got[of] > want[of]:
-				g.s.Failf(ruleVersion, "%v counts at %v %d updates of %v in its Version, but %d were made", id, g.s.Net.Now(), got[of], of, want[of])
+				g.s.Failf(ruleVersion, "%v counts at %v %d updates of %v in its Version, but %d were made", id, labtest.At(g.s.Net.Now()), got[of], of, want[of])
 			}
 		}
 		for _, counter := range g.counters() {
@@ -257,6 +257,14 @@ func (g *gossipGroup) counters() []string {
 	return counters
 }
 
+// ofReplicas names the clients of a checker's sentences: client 4 is the caller of n4's replica.
+func ofReplicas(lines ...string) []string {
+	for i, l := range lines {
+		lines[i] = clientInText.ReplaceAllString(l, "n$1")
+	}
+	return lines
+}
+
 // converged reads all keys everywhere and checks that they are the same.
 func (g *gossipGroup) converged(keys ...string) {
 	settled := g.s.Net.Now()
@@ -270,7 +278,7 @@ func (g *gossipGroup) converged(keys ...string) {
 		panic(err) // the test recorded nonsense
 	}
 	if v != nil {
-		g.s.Fail(labtest.Violation{What: v.Sentence, Rule: ruleConverges, Seen: v.Lines()})
+		g.s.Fail(labtest.Violation{What: ofReplicas(v.Sentence)[0], Rule: ruleConverges, Seen: ofReplicas(v.Lines()...)})
 	}
 	// Key by key, a replica never goes back behind what it has acknowledged or shown.
 	for _, key := range keys {
@@ -279,7 +287,7 @@ func (g *gossipGroup) converged(keys ...string) {
 			panic(err) // as above
 		}
 		if v != nil {
-			g.s.Fail(labtest.Violation{What: v.Sentence, Rule: ruleGoesOn, Seen: v.Lines(), At: v.At()})
+			g.s.Fail(labtest.Violation{What: ofReplicas(v.Sentence)[0], Rule: ruleGoesOn, Seen: ofReplicas(v.Lines()...), At: v.At()})
 		}
 	}
 }
@@ -289,7 +297,7 @@ func (g *gossipGroup) all(rule, key, want string) {
 	for _, id := range g.s.Net.Nodes() {
 		if got, ok := g.replicas[id].Get(key); got != want || ok != (want != "") {
 			g.s.Fail(labtest.Violation{
-				What: fmt.Sprintf("%v: Get(%q) = %q, %v at %v, want %q", id, key, got, ok, g.s.Net.Now(), want),
+				What: fmt.Sprintf("%v: Get(%q) = %q, %v at %v, want %q", id, key, got, ok, labtest.At(g.s.Net.Now()), want),
 				Rule: rule, Nodes: []labrpc.NodeID{id},
 			})
 		}

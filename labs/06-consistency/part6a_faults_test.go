@@ -141,7 +141,7 @@ func (c *strongCluster) startClient(client labrpc.NodeID, stop *atomic.Bool) {
 		}
 		w.Op.Number = op.Number
 		*op = w.Op
-		c.s.Returned(client, fmt.Sprint(op.Number), op.result())
+		c.s.Returned(client, fmt.Sprint("call ", op.Number), op.result())
 	}
 	began := time.Now().Add(-c.s.Net.Now())
 	go func() {

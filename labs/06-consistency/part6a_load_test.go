@@ -83,7 +83,7 @@ func TestAnyString6A(t *testing.T) {
 			first := c.writes(a, leader, key, "first "+key)
 			again := c.writes(b, leader, key, "first "+key)
 			if again.Index <= first.Index {
-				s.Failf(ruleIndex, "%v has Index %d, and %v, which came later, has Index %d", first, first.Index, again, again.Index)
+				s.Failf(ruleIndex, "%v has Index %d, and %v, which came later, has Index %d, want a higher one", first, first.Index, again, again.Index)
 			}
 			c.sees(b, others[0], "Get", key, "first "+key)
 			c.writes(a, leader, key, "")

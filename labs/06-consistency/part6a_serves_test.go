@@ -25,7 +25,7 @@ func TestPutAndGet6A(t *testing.T) {
 		c.sees(b, leader, "Get", "y", "")
 		second := c.writes(b, leader, "x", "2")
 		if first.Index <= 0 || second.Index <= first.Index {
-			s.Failf(ruleIndex, "%v has Index %d, and %v, which came later, has Index %d", first, first.Index, second, second.Index)
+			s.Failf(ruleIndex, "%v has Index %d, and %v, which came later, has Index %d, want a higher one", first, first.Index, second, second.Index)
 		}
 		c.sees(a, leader, "LogGet", "x", "2")
 		for _, id := range others {
@@ -34,7 +34,11 @@ func TestPutAndGet6A(t *testing.T) {
 			c.answered(put, get)
 			for _, op := range []*strongOp{put, get} {
 				if op.Done || op.write() != op.Refused || op.Leader != leader {
-					s.Failf(ruleLeader, "%v; its reply named %v as the leader, want no service and %v as the leader", op, op.Leader, leader)
+					want := "not done"
+					if op.write() {
+						want = "refused"
+					}
+					s.Failf(ruleLeader, "%v; the reply names %v as the leader, want %s, and %v as the leader", op, op.Leader, want, leader)
 				}
 			}
 		}

@@ -180,7 +180,7 @@ func TestReadIsAnswered6B(t *testing.T) {
 		for _, id := range c.servers {
 			call := strongAsk[consistency.ReadReply](c, c.clients[0], id, "Read", consistency.ReadRequest{Key: "x"}, nil)
 			if !s.Until(2*servesLimit, func() bool { return call.over }) || !call.reply.Done {
-				s.Failf(ruleLocal, "%v was sent a Read of index 0, which every state has. %v later: answered %v, Done %v; want an answer that is Done",
+				s.Failf(ruleLocal, "%v had received a Read of index 0, which every state has, and %v later: replied = %v, Done = %v, want both true",
 					id, 2*servesLimit, call.came, call.reply.Done)
 			}
 		}
@@ -193,7 +193,7 @@ func TestReadIsAnswered6B(t *testing.T) {
 			s.Run(answersLimit + servesLimit)
 			for i, call := range calls {
 				if !call.came || call.reply.Done {
-					s.Failf(ruleAnswers, "%v was sent a Read of a state that it did not reach. %v later: answered %v, Done %v; want an answer that is not Done",
+					s.Failf(ruleAnswers, "%v had received a Read of an index that it did not reach, and %v later: replied = %v, Done = %v, want a reply that is not Done",
 						c.servers[i], answersLimit+servesLimit, call.came, call.reply.Done)
 				}
 			}

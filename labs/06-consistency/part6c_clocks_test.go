@@ -22,7 +22,7 @@ func TestSlowClockDoesNotLose6C(t *testing.T) {
 		g.get(3, "x")
 		g.putValue(3, "x", "from the slow clock")
 		if got := g.get(3, "x"); got != "from the slow clock" {
-			s.Failf(ruleLastWriter, "n3 has x=%q at %v, although it has just acknowledged another write of x", got, s.Net.Now())
+			s.Failf(ruleLastWriter, "n3 has x=%q at %v, although it has just acknowledged another write of x", got, labtest.At(s.Net.Now()))
 		}
 		s.Net.Crash(2)
 		g.restart(2)
@@ -103,7 +103,7 @@ func TestDeletesStay6C(t *testing.T) {
 		g.settle(gossipSettles, 1, 2, 3, 4)
 		for _, key := range keys {
 			if got, _ := g.replicas[1].Get(key); got == "" {
-				s.Failf(ruleConverges, "n1 has no value of %s at %v", key, s.Net.Now())
+				s.Failf(ruleConverges, "n1 has no value of %s at %v", key, labtest.At(s.Net.Now()))
 			}
 		}
 		s.Net.Isolate(4)
@@ -112,7 +112,7 @@ func TestDeletesStay6C(t *testing.T) {
 		g.delete(3, "x")
 		g.delete(1, "y")
 		if value, ok := g.replicas[1].Get("v"); ok {
-			s.Failf(ruleDeletes, "n1: Get(\"v\") = %q, true at %v, although it has just acknowledged a Delete of v", value, s.Net.Now())
+			s.Failf(ruleDeletes, "n1: Get(\"v\") = %q, true at %v, although it has just acknowledged a Delete of v", value, labtest.At(s.Net.Now()))
 		}
 		s.Net.Crash(1)
 		g.restart(1)

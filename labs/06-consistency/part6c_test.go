@@ -37,13 +37,13 @@ func TestVersionVectors6C(t *testing.T) {
 		for _, c := range cases {
 			before := gossipVector(c.a) + gossipVector(c.b)
 			if got := c.a.Includes(c.b); got != c.aIncB {
-				s.Failf(ruleVersion, "%s: %s.Includes(%s) = %v", c.name, gossipVector(c.a), gossipVector(c.b), got)
+				s.Failf(ruleVersion, "%s: %s.Includes(%s) = %v, want %v", c.name, gossipVector(c.a), gossipVector(c.b), got, c.aIncB)
 			}
 			if got := c.b.Includes(c.a); got != c.bIncA {
-				s.Failf(ruleVersion, "%s: %s.Includes(%s) = %v", c.name, gossipVector(c.b), gossipVector(c.a), got)
+				s.Failf(ruleVersion, "%s: %s.Includes(%s) = %v, want %v", c.name, gossipVector(c.b), gossipVector(c.a), got, c.bIncA)
 			}
 			if got := c.a.Merge(c.b); gossipVector(got) != gossipVector(c.together) {
-				s.Failf(ruleVersion, "%s: %s.Merge(%s) = %s", c.name, gossipVector(c.a), gossipVector(c.b), gossipVector(got))
+				s.Failf(ruleVersion, "%s: %s.Merge(%s) = %s, want %s", c.name, gossipVector(c.a), gossipVector(c.b), gossipVector(got), gossipVector(c.together))
 			}
 			if gossipVector(c.a)+gossipVector(c.b) != before {
 				s.Failf(ruleVersion, "Merge changed its arguments, to %s and %s", gossipVector(c.a), gossipVector(c.b))
@@ -164,13 +164,13 @@ func TestAnswersAlone6C(t *testing.T) {
 			mine, other := []string{"", "x", "y"}[id], []string{"", "y", "x"}[id]
 			g.put(id, mine)
 			if g.get(id, mine) == "" {
-				s.Failf(ruleAnswersAt, "%v has no value of %s at %v, although it has just acknowledged a Put of it", id, mine, s.Net.Now())
+				s.Failf(ruleAnswersAt, "%v has no value of %s at %v, although it has just acknowledged a Put of it", id, mine, labtest.At(s.Net.Now()))
 			}
 			g.get(id, other)
 			g.add(id, "total", 2)
 			g.counts(id, "total")
 			if got := g.replicas[id].Count("total"); got != 2 {
-				s.Failf(ruleCounts, "%v: Count(\"total\") = %d at %v, want 2, its own add", id, got, s.Net.Now())
+				s.Failf(ruleCounts, "%v: Count(\"total\") = %d at %v, want 2, its own add", id, got, labtest.At(s.Net.Now()))
 			}
 			s.Run(time.Second)
 		}
@@ -203,14 +203,14 @@ func TestThroughOthers6C(t *testing.T) {
 		s.Net.HealBoth(2, 3)
 		s.Run(gossipSettles)
 		if got, want := g.replicas[3].Version()[1], g.updates[1]; got != want {
-			s.Failf(ruleConverges, "at %[3]v, n3 has %[1]d of the %[2]d updates of n1, want all: n2 has them and is connected to n3", got, want, s.Net.Now())
+			s.Failf(ruleConverges, "at %[3]v, n3 has %[1]d of the %[2]d updates of n1, want all: n2 has them and is connected to n3", got, want, labtest.At(s.Net.Now()))
 		}
 		g.counts(3, "total")
 		if got := g.get(3, "x"); got == "" {
-			s.Failf(ruleConverges, "n3 has no value of x at %v, although its Version %s counts the Put of n1", s.Net.Now(), gossipVector(g.replicas[3].Version()))
+			s.Failf(ruleConverges, "n3 has no value of x at %v, although its Version %s counts the Put of n1", labtest.At(s.Net.Now()), gossipVector(g.replicas[3].Version()))
 		}
 		if got, ok := g.replicas[3].Get("gone"); ok {
-			s.Failf(ruleDeletes, "n3: Get(\"gone\") = %q, true at %v, although n2 has deleted it", got, s.Net.Now())
+			s.Failf(ruleDeletes, "n3: Get(\"gone\") = %q, true at %v, although n2 has deleted it", got, labtest.At(s.Net.Now()))
 		}
 	})
 }
@@ -235,7 +235,7 @@ func TestDeadPeers6C(t *testing.T) {
 		g.settle(gossipSettles, live...)
 		a, _ := g.replicas[live[0]].Get("x")
 		if b, _ := g.replicas[live[1]].Get("x"); a != b || a == "" {
-			s.Failf(ruleConverges, "%v: Get(\"x\") = %q and %v: Get(\"x\") = %q at %v, want the same value", live[0], a, live[1], b, s.Net.Now())
+			s.Failf(ruleConverges, "%v: Get(\"x\") = %q and %v: Get(\"x\") = %q at %v, want the same value", live[0], a, live[1], b, labtest.At(s.Net.Now()))
 		}
 		g.underLoad(live[0], live[1])
 	})
@@ -255,7 +255,7 @@ func (g *gossipGroup) underLoad(at, other labrpc.NodeID) {
 		g.s.Run(5 * time.Millisecond)
 		for marks[0].at < g.s.Net.Now()-gossipSettles {
 			if got := g.replicas[other].Version()[at]; got < marks[0].updates {
-				g.s.Failf(ruleConverges, "at %v, %v has %d updates of %v, want at least %d: so many were made more than %v ago", g.s.Net.Now(), other, got, at, marks[0].updates, gossipSettles)
+				g.s.Failf(ruleConverges, "at %v, %v has %d updates of %v, want at least %d: so many were made more than %v ago", labtest.At(g.s.Net.Now()), other, got, at, marks[0].updates, gossipSettles)
 			}
 			marks = marks[1:]
 		}

@@ -37,7 +37,7 @@ func TestEveryWriteCounts6C(t *testing.T) {
 		g.all(ruleLaterWins, "deleted twice", "")
 		for _, id := range s.Net.Nodes() {
 			if got, ok := g.replicas[id].Get("empty"); got != "" || !ok {
-				s.Failf(ruleLaterWins, "%v: Get(\"empty\") = %q, %v at %v, want \"\", true: the empty value was put last", id, got, ok, s.Net.Now())
+				s.Failf(ruleLaterWins, "%v: Get(\"empty\") = %q, %v at %v, want \"\", true: the empty value was put last", id, got, ok, labtest.At(s.Net.Now()))
 			}
 		}
 		// The same the other way round: a value that is put again wins over a delete that was earlier and concurrent.
@@ -118,7 +118,7 @@ func TestAnyValue6C(t *testing.T) {
 				g.all(rule, key, "value of "+key)
 				for _, id := range s.Net.Nodes() {
 					if got := g.replicas[id].Count(key); got != 1+i {
-						s.Failf(rule, "%v: Count(%.20q) = %d at %v, want %d", id, key, got, s.Net.Now(), 1+i)
+						s.Failf(rule, "%v: Count(%.20q) = %d at %v, want %d", id, key, got, labtest.At(s.Net.Now()), 1+i)
 					}
 				}
 			}
@@ -135,7 +135,7 @@ func TestAnyValue6C(t *testing.T) {
 			g.settle(gossipSettles, 1, 2, 3)
 			for _, id := range s.Net.Nodes() {
 				if got, ok := g.replicas[id].Get("key"); got != value || !ok {
-					s.Failf(ruleConverges, "%v: Get(\"key\") = %.20q, %v at %v, want %.20q, true", id, got, ok, s.Net.Now(), value)
+					s.Failf(ruleConverges, "%v: Get(\"key\") = %.20q, %v at %v, want %.20q, true", id, got, ok, labtest.At(s.Net.Now()), value)
 				}
 			}
 		}
@@ -152,7 +152,7 @@ func (g *gossipGroup) largeNumbers() {
 		g.settle(gossipSettles, 1, 2, 3)
 		for _, id := range g.s.Net.Nodes() {
 			if got := g.replicas[id].Count("total"); got != want {
-				g.s.Failf(ruleCounts, "%v: Count(\"total\") = %d at %v, want %d", id, got, g.s.Net.Now(), want)
+				g.s.Failf(ruleCounts, "%v: Count(\"total\") = %d at %v, want %d", id, got, labtest.At(g.s.Net.Now()), want)
 			}
 		}
 	}
@@ -161,7 +161,7 @@ func (g *gossipGroup) largeNumbers() {
 	}
 	g.settle(gossipSettles, 1, 2, 3)
 	if got := g.replicas[1].Count("ones"); got != 300 {
-		g.s.Failf(ruleCounts, "n1: Count(\"ones\") = %d at %v, want 300", got, g.s.Net.Now())
+		g.s.Failf(ruleCounts, "n1: Count(\"ones\") = %d at %v, want 300", got, labtest.At(g.s.Net.Now()))
 	}
 	if got := g.replicas[2].Count("never added to"); got != 0 {
 		g.s.Failf(ruleCounts, "n2: Count of a counter without an add is %d, want 0", got)

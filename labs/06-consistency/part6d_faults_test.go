@@ -26,7 +26,7 @@ func TestReplicaSurvivesCrash6D(t *testing.T) {
 			}
 			_, answered := quorumTry[consistency.StoreReply](q, 1, "Store", consistency.StoreRequest{Key: key, Cell: cell})
 			if !answered && s.Net.Up(1) {
-				s.Failf(ruleHolds, "n1 did not reply to a Store at %v", s.Net.Now())
+				s.Failf(ruleHolds, "n1 did not reply to a Store at %v", labtest.At(s.Net.Now()))
 			}
 			if !s.Net.Up(1) {
 				s.Cover(crashed)
@@ -42,7 +42,7 @@ func TestReplicaSurvivesCrash6D(t *testing.T) {
 			for _, key := range keys {
 				got := q.peek(1, key)
 				if quorumCompare(got.Timestamp, had[key].Timestamp) < 0 {
-					s.Failf(ruleHolds, "n1 has %s in %s at %v, although it has replied to a Store of %s", quorumCell(got), key, s.Net.Now(), quorumCell(had[key]))
+					s.Failf(ruleHolds, "n1 has %s in %s at %v, although it has replied to a Store of %s", quorumCell(got), key, labtest.At(s.Net.Now()), quorumCell(had[key]))
 				}
 				had[key] = got
 			}
@@ -51,7 +51,7 @@ func TestReplicaSurvivesCrash6D(t *testing.T) {
 		old := consistency.Cell{Value: "old", Timestamp: consistency.Timestamp{Counter: 1, Node: 9}}
 		q.store(1, "x", old)
 		if got := q.peek(1, "x"); got != had["x"] {
-			s.Failf(ruleHolds, "n1 has %s in x at %v, although it had %s before", quorumCell(got), s.Net.Now(), quorumCell(had["x"]))
+			s.Failf(ruleHolds, "n1 has %s in x at %v, although it had %s before", quorumCell(got), labtest.At(s.Net.Now()), quorumCell(had["x"]))
 		}
 	})
 }

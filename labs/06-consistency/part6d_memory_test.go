@@ -64,7 +64,7 @@ func (q *quorumStore) remembersAMajority(a, b labrpc.NodeID) {
 	mine := q.put(a, "x", one)
 	call := q.goGet(a, "x", consistency.ReadOptions{MaxStale: 10 * time.Second})
 	if got, err := q.wait(call); err == nil && got.Value == mine.Value {
-		s.Failf(ruleStaleness, "%s returned %s, which was written at ONE and is at one replica of five", call.what, quorumCell(got))
+		s.Failf(ruleStaleness, "%s returned %s, want another value or ErrUnavailable: this value was written at ONE, and one replica of five has it", call.what, quorumCell(got))
 	}
 
 	q.reaches(a, q.replicas...)
@@ -77,11 +77,11 @@ func (q *quorumStore) remembersAMajority(a, b labrpc.NodeID) {
 	q.reaches(a, q.replicas[:3]...)
 	call = q.goGet(a, "y", consistency.ReadOptions{Level: quorum})
 	if got, err := q.wait(call); err == nil {
-		s.Failf(ruleRepairs, "%s returned %s, but one replica of five has it, and no Store arrived anywhere", call.what, quorumCell(got))
+		s.Failf(ruleRepairs, "%s returned %s, want ErrUnavailable: the replicas that the coordinator reaches differ, and no Store arrives that could repair them", call.what, quorumCell(got))
 	}
 	call = q.goGet(a, "y", consistency.ReadOptions{MaxStale: 10 * time.Second})
 	if got, err := q.wait(call); err == nil && got.Value == "half" {
-		s.Failf(ruleStaleness, "%s returned %s, which one replica of five has, and no majority had", call.what, quorumCell(got))
+		s.Failf(ruleStaleness, "%s returned %s, want another value or ErrUnavailable: one replica of five has this value, and no majority had it", call.what, quorumCell(got))
 	}
 }
 
@@ -125,7 +125,7 @@ func (q *quorumStore) staleReadAsksItsLevel(a, b labrpc.NodeID) {
 	q.s.Net.Crash(q.replicas[4])
 	call := q.goGet(b, "not read yet", consistency.ReadOptions{Level: all, MaxStale: time.Minute})
 	if got, err := q.wait(call); err == nil {
-		q.s.Failf(ruleStaleness, "%s returned %s, want ErrUnavailable: it had read nothing before, and n5 is down", call.what, quorumCell(got))
+		q.s.Failf(ruleStaleness, "%s returned %s, want ErrUnavailable: its coordinator had not read the key before, and n5 is down", call.what, quorumCell(got))
 	}
 	q.want(ruleStaleness, q.goGet(b, "not read yet", consistency.ReadOptions{Level: quorum, MaxStale: time.Minute}), wrote, "a majority has it")
 }

@@ -25,7 +25,7 @@ func TestReadRepair6D(t *testing.T) {
 		s.Run(quorumTimeout)
 		for _, id := range q.replicas {
 			if got := q.peek(id, "x"); got != wrote {
-				s.Failf(ruleRepairs, "%v has %s at %v, want %s: a Get at QUORUM has returned it", id, quorumCell(got), s.Net.Now(), quorumCell(wrote))
+				s.Failf(ruleRepairs, "%v has %s at %v, want %s: a Get at QUORUM has returned it", id, quorumCell(got), labtest.At(s.Net.Now()), quorumCell(wrote))
 			}
 		}
 		q.reaches(7, q.replicas...)
@@ -61,7 +61,7 @@ func TestRepairIsLate6D(t *testing.T) {
 		s.Run(2 * quorumTimeout)
 		for _, id := range q.replicas {
 			if got := q.peek(id, "x"); got != newer {
-				s.Failf(ruleHolds, "%v has %s at %v, want %s: the Store that arrived last had an older cell", id, quorumCell(got), s.Net.Now(), quorumCell(newer))
+				s.Failf(ruleHolds, "%v has %s at %v, want %s: the Store that arrived last had an older cell", id, quorumCell(got), labtest.At(s.Net.Now()), quorumCell(newer))
 			}
 		}
 	})
@@ -100,7 +100,7 @@ func TestReadsDoNotGoBack6D(t *testing.T) {
 		}
 		q.reaches(8, 3, 4, 5)
 		second := q.goGet(8, "x", consistency.ReadOptions{Level: quorum})
-		q.want(ruleRepairs, second, first, fmt.Sprintf("an earlier Get at QUORUM returned it while only n1 had it, and its Stores have not arrived at %v", s.Net.Now()))
+		q.want(ruleRepairs, second, first, fmt.Sprintf("an earlier Get at QUORUM returned it while only n1 had it, and its Stores have not arrived at %v", labtest.At(s.Net.Now())))
 	})
 }
 
@@ -124,7 +124,7 @@ func TestSessionReads6D(t *testing.T) {
 			q.want(ruleAtLeast, q.goGet(7, key, consistency.ReadOptions{Level: one, AtLeast: old.Timestamp}), old, "it is not older than AtLeast")
 			call := q.goGet(7, key, consistency.ReadOptions{Level: level, AtLeast: wrote.Timestamp})
 			if cell, err := q.wait(call); err == nil {
-				s.Failf(ruleAtLeast, "%s returned %s at %v, but n7 has met nothing as new, and n1, which alone has it, is cut off", call.what, quorumCell(cell), s.Net.Now())
+				s.Failf(ruleAtLeast, "%s returned %s at %v, want ErrUnavailable: n1 alone has a cell as new as that, and n7 cannot reach n1", call.what, quorumCell(cell), labtest.At(s.Net.Now()))
 			}
 			s.Net.HealBoth(1, 7)
 			q.want(ruleAtLeast, q.goGet(7, key, consistency.ReadOptions{Level: level, AtLeast: wrote.Timestamp}), wrote, "n1 has it, and answers in 80ms")
@@ -153,7 +153,7 @@ func TestStalenessBound6D(t *testing.T) {
 		sent := s.Net.Stats(labrpc.Match{From: 7}).Sent
 		q.want(ruleStaleness, q.goGet(7, "x", within), first, "a majority had it half a second ago, which is less than MaxStale, and no replica can be reached")
 		if n := s.Net.Stats(labrpc.Match{From: 7}).Sent - sent; n != 0 {
-			s.Failf(ruleStaleness, "a Get with MaxStale sent %d messages at %v, want none: its coordinator read the key at QUORUM half a second ago", n, s.Net.Now())
+			s.Failf(ruleStaleness, "a Get with MaxStale sent %d messages at %v, want none: its coordinator read the key at QUORUM half a second ago", n, labtest.At(s.Net.Now()))
 		}
 		q.want(ruleAtLeast, q.withHealed(7, func() *quorumCall {
 			return q.goGet(7, "x", consistency.ReadOptions{MaxStale: bound, AtLeast: second.Timestamp})
@@ -165,7 +165,7 @@ func TestStalenessBound6D(t *testing.T) {
 		s.Net.JumpClock(7, -bound)
 		call := q.goGet(7, "x", within)
 		if cell, err := q.wait(call); err == nil {
-			s.Failf(ruleStaleness, "%s returned %s at %v, although that is too old and no replica can be reached", call.what, quorumCell(cell), s.Net.Now())
+			s.Failf(ruleStaleness, "%s returned %s at %v, want ErrUnavailable: n7 read this value too long ago, and reaches no replica", call.what, quorumCell(cell), labtest.At(s.Net.Now()))
 		}
 
 		// A read at ONE does not make it any younger.
@@ -174,7 +174,7 @@ func TestStalenessBound6D(t *testing.T) {
 		q.reaches(7)
 		call = q.goGet(7, "x", within)
 		if cell, err := q.wait(call); err == nil {
-			s.Failf(ruleStaleness, "%s returned %s at %v, although only a Get at ONE has returned it recently, and no replica can be reached", call.what, quorumCell(cell), s.Net.Now())
+			s.Failf(ruleStaleness, "%s returned %s at %v, want ErrUnavailable: only a Get at ONE has returned this value recently, and n7 reaches no replica", call.what, quorumCell(cell), labtest.At(s.Net.Now()))
 		}
 		q.reaches(7, q.replicas...)
 		s.Net.JumpClock(7, bound)

@@ -144,7 +144,7 @@ func TestOneMayBeStale6D(t *testing.T) {
 		lost := s.Net.Hold(labrpc.Match{From: 6, Method: "Store", Kind: labrpc.Request})
 		call := q.goPut(6, "y", q.value(), one)
 		if _, err := q.wait(call); err == nil {
-			s.Failf(ruleLevels, "%s succeeded at %v, although no replica has it", call.what, call.ended)
+			s.Failf(ruleLevels, "%s succeeded at %v, although no replica has it", call.what, labtest.At(call.ended))
 		}
 		lost.Discard(nil)
 		lost.Release()
@@ -161,7 +161,7 @@ func TestOneMayBeStale6D(t *testing.T) {
 		s.Run(quorumTimeout)
 		for _, id := range q.replicas {
 			if got := q.peek(id, "x"); got.Value != wrote.Value {
-				s.Failf(ruleReaches, "%v has %s at %v, want %s: the coordinator was connected to it until Timeout", id, quorumCell(got), s.Net.Now(), quorumCell(wrote))
+				s.Failf(ruleReaches, "%v has %s at %v, want %s: the coordinator was connected to it until Timeout", id, quorumCell(got), labtest.At(s.Net.Now()), quorumCell(wrote))
 			}
 		}
 	})
@@ -183,7 +183,7 @@ func TestCountsReplicasNotAnswers6D(t *testing.T) {
 		}
 		q.reaches(6, 4, 5)
 		if _, err := q.wait(q.goGet(6, "x", consistency.ReadOptions{Level: quorum})); err == nil {
-			s.Failf(ruleLevels, "a Get at QUORUM succeeded at %v, although only two of five replicas can be reached: n4 and n5, which reply more than once", s.Net.Now())
+			s.Failf(ruleLevels, "a Get at QUORUM succeeded at %v, although only two of five replicas can be reached: n4 and n5, which reply more than once", labtest.At(s.Net.Now()))
 		}
 		if replies := s.Net.Stats(labrpc.Match{From: 4, To: 6, Kind: labrpc.Reply}); replies.Sent > 1 {
 			s.Cover(twice)
@@ -193,7 +193,7 @@ func TestCountsReplicasNotAnswers6D(t *testing.T) {
 		call := q.goPut(6, "x", q.value(), quorum)
 		stored := s.Net.Hold(labrpc.Match{To: 3, Method: "Store", Kind: labrpc.Request})
 		if _, err := q.wait(call); err == nil {
-			s.Failf(ruleLevels, "%s succeeded at %v, although only two of five replicas have it: n4 and n5, which reply more than once", call.what, s.Net.Now())
+			s.Failf(ruleLevels, "%s succeeded at %v, although only two of five replicas have it: n4 and n5, which reply more than once", call.what, labtest.At(s.Net.Now()))
 		}
 		stored.Discard(nil)
 		stored.Release()

@@ -99,7 +99,7 @@ func TestTimestampsRise6D(t *testing.T) {
 			lost.set(func(m *labrpc.Message) bool { return m.Method == "Store" && m.From == via && m.To != 1 })
 			call := q.goPut(via, key, "failed", quorum)
 			if got, err := q.wait(call); err == nil {
-				s.Failf(ruleLevels, "%s returned %s, but one replica of five has it", call.what, quorumCell(got))
+				s.Failf(ruleLevels, "%s returned %s, want an error: one replica of five has this value", call.what, quorumCell(got))
 			}
 			lost.set(nil)
 			failed := q.peek(1, key)
@@ -132,7 +132,7 @@ func (q *quorumStore) allExceedsOne(a, b labrpc.NodeID) {
 	s.Net.SetLink(b, q.replicas[4], labrpc.Link{Latency: labrpc.Fixed(50 * time.Millisecond)})
 	want := q.put(b, "z", all)
 	if got := q.peek(q.replicas[4], "z"); got.Value != want.Value {
-		s.Failf(ruleNewer, "%v has %s at %v, want %s, which was written at ALL later", q.replicas[4], quorumCell(got), s.Net.Now(), quorumCell(want))
+		s.Failf(ruleNewer, "%v has %s at %v, want %s, which was written at ALL later", q.replicas[4], quorumCell(got), labtest.At(s.Net.Now()), quorumCell(want))
 	}
 	q.want(ruleNewer, q.goGet(b, "z", consistency.ReadOptions{Level: quorum}), want, "it was written at ALL, and is the last write")
 }
@@ -156,7 +156,7 @@ func TestRepairMustArrive6D(t *testing.T) {
 				q.reaches(b, q.replicas[:level.Required(5)]...)
 				call := q.goGet(b, key, consistency.ReadOptions{Level: level})
 				if got, err := q.wait(call); err == nil {
-					s.Failf(ruleRepairs, "%s returned %s, but %d of the replicas that answered have it, and no Store arrived", call.what, quorumCell(got), has)
+					s.Failf(ruleRepairs, "%s returned %s, want ErrUnavailable: %d of the replicas that answered have this value, and no Store arrives at the others", call.what, quorumCell(got), has)
 				}
 				lost.set(nil)
 			}

@@ -29,7 +29,7 @@ func TestCPKeepsTrying6E(t *testing.T) {
 				b.mustServe(call)
 			}
 			if got := b.mustRead(4); !slices.Contains(got, first) || !slices.Contains(got, calls[0].item) {
-				s.Failf(ruleNoLies, "n4 returned %v at %v, without %q or %q, which was acknowledged before", got, s.Net.Now(), first, calls[0].item)
+				s.Failf(ruleNoLies, "at %[2]v, Items at n4 returned %[1]q, without %[3]q or %[4]q, which was acknowledged before", got, labtest.At(s.Net.Now()), first, calls[0].item)
 			}
 		}
 	})
@@ -86,7 +86,7 @@ func TestCPAnswersAreOnDisk6E(t *testing.T) {
 			later := b.mustRead(4)
 			for _, item := range read {
 				if !slices.Contains(later, item) {
-					s.Failf(ruleOnDisk, "n4 returned %v at %v, without %q: n2 returned that before, and then n2 and n3 crashed and came back", later, s.Net.Now(), item)
+					s.Failf(ruleOnDisk, "at %[2]v, Items at n4 returned %[1]q, without %[3]q: Items at n2 had returned this item before; then n2 and n3 crashed and came back", later, labtest.At(s.Net.Now()), item)
 				}
 			}
 			s.Net.Heal()
@@ -101,7 +101,7 @@ func TestCPAnswersAreOnDisk6E(t *testing.T) {
 			s.Net.Heal()
 			s.Net.Partition([]labrpc.NodeID{4, 5, 1})
 			if later := b.mustRead(5); !slices.Contains(later, item) {
-				s.Failf(ruleOnDisk, "n5 returned %v at %v, without %q: n2, n3 and n4 had it when it was acknowledged, then they crashed and came back", later, s.Net.Now(), item)
+				s.Failf(ruleOnDisk, "at %[2]v, Items at n5 returned %[1]q, without %[3]q: n2, n3 and n4 had this item when it was acknowledged; then they crashed and came back", later, labtest.At(s.Net.Now()), item)
 			}
 			s.Net.Heal()
 		}
@@ -129,7 +129,7 @@ func TestAnyItem6E(t *testing.T) {
 		for _, b := range []*basketStore{ap, cp} {
 			for _, id := range b.members {
 				if got := b.mustRead(id); !slices.Equal(got, want) {
-					s.Failf(ruleInvents, "%v: Items at %v returned %.80q at %v, want %.80q", b.policy, id, got, s.Net.Now(), want)
+					s.Failf(ruleInvents, "%v: Items at %v returned %.80q at %v, want %.80q", b.policy, id, got, labtest.At(s.Net.Now()), want)
 				}
 			}
 			for _, id := range b.members {

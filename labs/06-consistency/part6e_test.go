@@ -58,7 +58,7 @@ func TestCPHalf6E(t *testing.T) {
 		s.Net.Stop(4)
 		b.mustAdd(1)
 		if got := b.mustRead(3); len(got) == 0 {
-			s.Failf(ruleServed, "Items at n3 returned nothing at %v", s.Net.Now())
+			s.Failf(ruleServed, "Items at n3 returned nothing at %v", labtest.At(s.Net.Now()))
 		}
 	})
 }
@@ -115,7 +115,7 @@ func TestCPReadsDoNotGoBack6E(t *testing.T) {
 		second := b.mustRead(4)
 		for _, item := range first {
 			if !slices.Contains(second, item) {
-				s.Failf(ruleNoLies, "n4 returned %v at %v, without %q, which n2 had returned before", second, s.Net.Now(), item)
+				s.Failf(ruleNoLies, "at %[2]v, Items at n4 returned %[1]q, without %[3]q, which Items at n2 had returned before", second, labtest.At(s.Net.Now()), item)
 			}
 		}
 		b.linearizable()
@@ -136,7 +136,7 @@ func TestCPSurvivesCrashes6E(t *testing.T) {
 		s.Net.Heal()
 		s.Net.Isolate(1)
 		if got := b.mustRead(4); !slices.Contains(got, item) {
-			s.Failf(ruleOnDisk, "n4 returned %v at %v, without %q: n1, n2 and n3 had it when it was acknowledged, then n2 and n3 crashed and came back", got, s.Net.Now(), item)
+			s.Failf(ruleOnDisk, "at %[2]v, Items at n4 returned %[1]q, without %[3]q: n1, n2 and n3 had this item when it was acknowledged; then n2 and n3 crashed and came back", got, labtest.At(s.Net.Now()), item)
 		}
 	})
 }

@@ -26,7 +26,7 @@ func TestAPAnswers6E(t *testing.T) {
 				call := b.goItems(id)
 				items := b.mustServe(call)
 				if !slices.Contains(items, item) {
-					s.Failf(ruleAlways, "AP: %v: returned %v, without %q, which this member had acknowledged", call, items, item)
+					s.Failf(ruleAlways, "AP: %v: returned %q, without %q, which this member had acknowledged", call, items, item)
 				}
 				if b.missing(call, items) != "" {
 					s.Cover(stale)
@@ -174,7 +174,7 @@ func (t *basketTally) count(b *basketStore, call *basketCall) {
 	if lost := b.missing(call, items); lost != "" {
 		t.stale++
 		if t.lie == "" {
-			t.lie = fmt.Sprintf("%v: returned %v, without %q, which was acknowledged before the call", call, items, lost)
+			t.lie = fmt.Sprintf("%v: returned %q, without %q, which was acknowledged before the call", call, items, lost)
 		}
 	}
 }

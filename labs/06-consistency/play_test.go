@@ -281,7 +281,7 @@ func (p *playedSession) wentBack() *labtest.Violation {
 	for i, r := range p.reads {
 		if left[r.value] {
 			return &labtest.Violation{
-				What: fmt.Sprintf("the session at n5 read x=%q at %v, after it had read x=%q", r.value, brief(r.end), p.reads[i-1].value),
+				What: fmt.Sprintf("the session at n5 read x=%q at %v, after it had read x=%q", r.value, labtest.At(r.end), p.reads[i-1].value),
 				Rule: ruleSession,
 			}
 		}

@@ -36,7 +36,7 @@ func (r *callRecord) called(node labrpc.NodeID, what string, result func() (stri
 		return
 	}
 	r.number++
-	call := openCall{node: node, id: fmt.Sprint(r.number), result: result}
+	call := openCall{node: node, id: fmt.Sprint("call ", r.number), result: result}
 	r.s.Called(node, call.id, what)
 	r.open = append(r.open, call)
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"regexp"
 	"strings"
 	"time"
 
@@ -56,13 +57,13 @@ func (op *sessionOp) String() string {
 	what := fmt.Sprintf("%s: %s", op.Session, op.call())
 	switch {
 	case !op.Over:
-		return fmt.Sprintf("%s from %v, not returned", what, brief(op.Invoke))
+		return fmt.Sprintf("%s from %v, not returned", what, labtest.At(op.Invoke))
 	case op.Err == "" && op.Kind == history.Read:
 		what += " = " + op.result()
 	default:
 		what += " returned " + op.result()
 	}
-	return fmt.Sprintf("%s, from %v to %v", what, brief(op.Invoke), brief(op.Return))
+	return fmt.Sprintf("%s, from %v to %v", what, labtest.At(op.Invoke), labtest.At(op.Return))
 }
 
 // call describes the call without its result.
@@ -158,7 +159,7 @@ func (t *sessionHistory) call(r *sessionRun, what history.Op, limit time.Duratio
 		op.Where = r.server.String()
 	}
 	t.ops = append(t.ops, op)
-	id := fmt.Sprint("session ", len(t.ops))
+	id := fmt.Sprint("session call ", len(t.ops))
 	t.c.s.Called(r.client, id, op.call())
 	node := t.c.nodes[r.client]
 	r.jobs <- func(s *consistency.Session) {
@@ -198,7 +199,7 @@ func sessionStep(node *labrpc.Node, s *consistency.Session, what history.Op, lim
 // returns waits until a call returns: at the latest a little after its context ends.
 func (t *sessionHistory) returns(op *sessionOp) *sessionOp {
 	if !t.c.s.Until(op.Invoke+op.Limit+contextSlack-t.c.s.Net.Now(), func() bool { return op.Over }) {
-		t.fail(ruleContext, op, fmt.Sprintf("%v, although its ctx ended at %v", op, brief(op.Invoke+op.Limit)))
+		t.fail(ruleContext, op, fmt.Sprintf("%v, although its ctx ended at %v", op, labtest.At(op.Invoke+op.Limit)))
 	}
 	if op.Err != "" && op.Err != "ctx" && (op.Err != "ErrUnknown" || op.Kind == history.Read) {
 		t.fail(ruleContext, op, op.String()+", want ctx's error, or ErrUnknown from Put")
@@ -249,6 +250,16 @@ func (t *sessionHistory) check() {
 	t.report(ruleSequential, v, err)
 }
 
+var clientInText = regexp.MustCompile(`\bclient (\d+)\b`)
+
+// ofSessions names the clients of a checker's sentences: client 4 is the session that began on n4.
+func ofSessions(lines ...string) []string {
+	for i, l := range lines {
+		lines[i] = clientInText.ReplaceAllString(l, "the session of n$1")
+	}
+	return lines
+}
+
 func (t *sessionHistory) report(rule string, v *history.Violation, err error) {
 	switch {
 	case err != nil:
@@ -263,7 +274,7 @@ func (t *sessionHistory) report(rule string, v *history.Violation, err error) {
 			}
 		}
 	}
-	t.c.s.Fail(labtest.Violation{What: v.Sentence, Rule: rule, Seen: v.Lines(), Nodes: t.c.s.Net.Nodes(), At: v.At()})
+	t.c.s.Fail(labtest.Violation{What: ofSessions(v.Sentence)[0], Rule: rule, Seen: ofSessions(v.Lines()...), Nodes: t.c.s.Net.Nodes(), At: v.At()})
 }
 
 // lag cuts a server off from the other servers; clients reach it.

@@ -24,7 +24,7 @@ const (
 	ruleIndex    = "the reply to a Put that is Done has the index of its entry in the log (rule 4)"
 	ruleNoEntry  = "a Get adds nothing to the log and writes nothing to the disk, except for one entry per term (rule 6)"
 	ruleMessages = "a Get costs at most 2(n-1) messages between the n servers, and 2 more if the client did not ask the leader (rule 7)"
-	ruleBase     = "6A and 6B need a lab 05 that works up to 5C; without one, use the reference's: go run ./cmd/grade run 06 --base reference"
+	ruleBase     = "6A and 6B need a lab 05 that works up to 5C"
 )
 
 const (
@@ -160,7 +160,7 @@ func (c *strongCluster) leader() labrpc.NodeID {
 func (c *strongCluster) waitForLeader(other labrpc.NodeID) labrpc.NodeID {
 	from := c.s.Net.Now()
 	c.s.WaitFor(healLimit, labtest.Violation{
-		What: fmt.Sprintf("your lab 05 does not work yet: from %v to %v, a majority of its servers followed no new leader", brief(from), brief(from+healLimit)),
+		What: fmt.Sprintf("your lab 05 does not work yet: from %v to %v, a majority of its servers followed no new leader", labtest.At(from), labtest.At(from+healLimit)),
 		Rule: ruleBase, Nodes: c.servers,
 	}, func() bool { return c.leader() != 0 && c.leader() != other })
 	return c.leader()
@@ -242,8 +242,6 @@ func ofRaft(m *labrpc.Message) bool {
 }
 
 // brief is a time as a message shows it.
-func brief(d time.Duration) time.Duration { return d.Round(time.Millisecond) }
-
 // A dropper drops messages while it has a condition.
 type dropper struct {
 	mu   sync.Mutex

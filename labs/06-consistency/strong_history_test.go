@@ -35,13 +35,13 @@ func (op *strongOp) String() string {
 	what := fmt.Sprintf("%v: %s", op.Client, op.call())
 	switch {
 	case !op.Came:
-		return fmt.Sprintf("%s from %v, no reply", what, brief(op.Call))
+		return fmt.Sprintf("%s from %v, no reply", what, labtest.At(op.Call))
 	case op.Refused, !op.Done:
 		what += ", " + op.result()
 	case !op.write():
 		what += " = " + op.result()
 	}
-	return fmt.Sprintf("%s, from %v to %v", what, brief(op.Call), brief(op.Return))
+	return fmt.Sprintf("%s, from %v to %v", what, labtest.At(op.Call), labtest.At(op.Return))
 }
 
 // call describes the request without its reply.
@@ -74,7 +74,7 @@ func (c *strongCluster) put(client, server labrpc.NodeID, key, value string) *st
 	strongAsk(c, client, server, "Put", consistency.PutRequest{Key: key, Value: value}, func(at time.Duration, call *strongCall[consistency.PutReply]) {
 		op.Return, op.Over, op.Came = at, true, call.came
 		op.Done, op.Refused, op.Index, op.Leader = call.reply.Done, call.reply.Refused && !call.reply.Done, call.reply.Index, call.reply.Leader
-		c.s.Returned(client, fmt.Sprint(op.Number), op.result())
+		c.s.Returned(client, fmt.Sprint("call ", op.Number), op.result())
 	})
 	return op
 }
@@ -86,7 +86,7 @@ func (c *strongCluster) read(client, server labrpc.NodeID, method, key string) *
 	strongAsk(c, client, server, method, consistency.GetRequest{Key: key}, func(at time.Duration, call *strongCall[consistency.GetReply]) {
 		op.Return, op.Over, op.Came = at, true, call.came
 		op.Done, op.Value, op.Leader = call.reply.Done, call.reply.Value, call.reply.Leader
-		c.s.Returned(client, fmt.Sprint(op.Number), op.result())
+		c.s.Returned(client, fmt.Sprint("call ", op.Number), op.result())
 	})
 	return op
 }
@@ -96,7 +96,7 @@ func (c *strongCluster) record(op *strongOp) {
 	defer c.mu.Unlock()
 	c.ops = append(c.ops, op)
 	op.Number = len(c.ops)
-	c.s.Called(op.Client, fmt.Sprint(op.Number), op.call())
+	c.s.Called(op.Client, fmt.Sprint("call ", op.Number), op.call())
 }
 
 // hist returns what the clients did, by the calls.
@@ -112,9 +112,9 @@ func (c *strongCluster) done(op *strongOp) *strongOp {
 	if op.Done {
 		return op
 	}
-	what := op.String()
+	what := op.String() + ", want it done"
 	if !op.Over {
-		what = fmt.Sprintf("%v got no reply within %v: %v", op.Client, servesLimit, what)
+		what = fmt.Sprintf("%v by %s, want it done within %v", op, labtest.At(c.s.Net.Now()), servesLimit)
 	}
 	c.s.Fail(labtest.Violation{What: what, Rule: ruleServes, Nodes: append([]labrpc.NodeID{op.Client}, c.servers...)})
 	return op
@@ -126,7 +126,7 @@ func (c *strongCluster) answered(ops ...*strongOp) {
 		c.s.Until(answersLimit+servesLimit, func() bool { return op.Over })
 		if !op.Over {
 			c.s.Fail(labtest.Violation{
-				What:  fmt.Sprintf("%v did not reply within %v: %v", op.Server, answersLimit+servesLimit, op),
+				What:  fmt.Sprintf("%v by %s, want a reply within %v, if only that the request is not done", op, labtest.At(c.s.Net.Now()), answersLimit),
 				Rule:  ruleAnswers,
 				Nodes: append([]labrpc.NodeID{op.Client}, c.servers...),
 			})
@@ -190,7 +190,7 @@ func (c *strongCluster) strongViolation() (*labtest.Violation, *linear.Violation
 		if put := refused[op.Key+"="+op.Value]; put != nil && op.Done && !op.write() {
 			return &labtest.Violation{
 				What: fmt.Sprintf("%v read %s=%s from %v at %v, although %v refused to write that value at %v",
-					op.Client, op.Key, op.Value, op.Server, brief(op.Return), put.Server, brief(put.Return)),
+					op.Client, op.Key, op.Value, op.Server, labtest.At(op.Return), put.Server, labtest.At(put.Return)),
 				Rule: ruleRefused, Nodes: append([]labrpc.NodeID{op.Client, put.Client}, c.servers...), At: op.Return,
 			}, nil
 		}
@@ -228,16 +228,16 @@ func strongSentence(wrong *linear.Violation[*strongOp, string]) string {
 			missed = op
 		}
 	}
-	read := fmt.Sprintf("%v read %s=%s from %v at %v", bad.Client, bad.Key, bad.Value, bad.Server, brief(bad.Return))
+	read := fmt.Sprintf("%v read %s=%s from %v at %v", bad.Client, bad.Key, bad.Value, bad.Server, labtest.At(bad.Return))
 	if bad.Value == "" {
-		read = fmt.Sprintf("%v read %s from %v at %v and found no value", bad.Client, bad.Key, bad.Server, brief(bad.Return))
+		read = fmt.Sprintf("%v read %s from %v at %v and found no value", bad.Client, bad.Key, bad.Server, labtest.At(bad.Return))
 	}
 	switch {
 	case saw == nil && bad.Value != "":
 		return read + ", a value that no client has written"
 	case missed != nil && (bad.Value == "" || saw.Done && saw.Return <= missed.Call):
 		return fmt.Sprintf("%s (%s, called at %v), although %v had written %s=%s, which was Done at %v",
-			read, bad.Method, brief(bad.Call), missed.Client, missed.Key, missed.Value, brief(missed.Return))
+			read, bad.Method, labtest.At(bad.Call), missed.Client, missed.Key, missed.Value, labtest.At(missed.Return))
 	}
 	return fmt.Sprintf("the history is not linearizable: %s (%s), which no order of the operations allows", read, bad.Method)
 }

@@ -164,7 +164,7 @@ func (q *quorumStore) wait(call *quorumCall) (consistency.Cell, error) {
 	limit := call.began + quorumTimeout + time.Millisecond - q.s.Net.Now()
 	if !q.s.Until(max(limit, 0), call.done) && !q.crashed(call) {
 		q.s.Fail(labtest.Violation{
-			What: fmt.Sprintf("%s: not returned %v after its call at %v", call.what, quorumTimeout, call.began),
+			What: fmt.Sprintf("%s: not returned %v after its call at %v", call.what, quorumTimeout, labtest.At(call.began)),
 			Rule: ruleLevels, Nodes: []labrpc.NodeID{call.via},
 		})
 	}
@@ -194,7 +194,7 @@ func (q *quorumStore) mustDo(call *quorumCall) consistency.Cell {
 	cell, err := q.wait(call)
 	if err != nil {
 		q.s.Fail(labtest.Violation{
-			What: fmt.Sprintf("%s failed at %v, although enough replicas replied: %v", call.what, call.ended, err),
+			What: fmt.Sprintf("%s failed at %v, although enough replicas replied: %v", call.what, labtest.At(call.ended), err),
 			Rule: ruleLevels, Nodes: []labrpc.NodeID{call.via},
 		})
 	}
@@ -205,12 +205,12 @@ func (q *quorumStore) mustDo(call *quorumCall) consistency.Cell {
 func (q *quorumStore) want(rule string, call *quorumCall, want consistency.Cell, why string) {
 	got, err := q.wait(call)
 	if err != nil && (rule == ruleStaleness || rule == ruleAtLeast) {
-		q.s.Failf(rule, "%s failed at %v, want %s: %s", call.what, call.ended, quorumCell(want), why)
+		q.s.Failf(rule, "%s failed at %v, want %s: %s", call.what, labtest.At(call.ended), quorumCell(want), why)
 	}
 	got = q.mustDo(call)
 	if got.Value != want.Value {
 		q.s.Fail(labtest.Violation{
-			What: fmt.Sprintf("%s returned %s at %v, want %s: %s", call.what, quorumCell(got), call.ended, quorumCell(want), why),
+			What: fmt.Sprintf("%s returned %s at %v, want %s: %s", call.what, quorumCell(got), labtest.At(call.ended), quorumCell(want), why),
 			Rule: rule, Nodes: []labrpc.NodeID{call.via},
 		})
 	}
@@ -252,7 +252,7 @@ func (q *quorumStore) store(id labrpc.NodeID, key string, cell consistency.Cell)
 func quorumAsk[R, A any](q *quorumStore, id labrpc.NodeID, method string, args A) R {
 	reply, ok := quorumTry[R](q, id, method, args)
 	if !ok {
-		q.s.Failf(ruleHolds, "%v did not reply to a %s at %v", id, method, q.s.Net.Now())
+		q.s.Failf(ruleHolds, "%v did not reply to a %s at %v", id, method, labtest.At(q.s.Net.Now()))
 	}
 	return reply
 }

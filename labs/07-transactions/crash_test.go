@@ -174,23 +174,31 @@ func (d *db) isOneOf(states []map[string]string) {
 		if got == old && ok == was && got == now && ok == is {
 			continue
 		}
-		line := fmt.Sprintf("%s=%.20q after the restart; %.20q after the last Commit that returned nil", key, got, old)
+		line := fmt.Sprintf("key %s: %s after the restart; %s after the last Commit that returned nil", key, valueText(got, ok), valueText(old, was))
 		if len(states) > 1 {
-			line += fmt.Sprintf("; %.20q after the interrupted one", now)
+			line += fmt.Sprintf("; %s if the interrupted Commit took effect", valueText(now, is))
 		}
 		seen = append(seen, line)
 		switch {
 		case got == old && ok == was, got == now && ok == is:
 		case strings.HasPrefix(key, "u"):
-			what, rule = fmt.Sprintf("%s=%s is there, which a transaction wrote that had not committed", key, got), d.rules.whole
+			what, rule = fmt.Sprintf("the key %s has %s, although the transaction that wrote this value had not committed", key, valueText(got, ok)), d.rules.whole
 		default:
-			what, rule = fmt.Sprintf("%s=%.20q is not what the last transaction that committed wrote", key, got), d.rules.durable
+			what, rule = fmt.Sprintf("the key %s has %s, which the last transaction that committed did not leave there", key, valueText(got, ok)), d.rules.durable
 		}
 	}
 	d.s.Fail(labtest.Violation{
-		What: fmt.Sprintf("after a crash and a restart at %v, %s", brief(d.s.Net.Now()), what),
+		What: fmt.Sprintf("after a crash and a restart at %v, %s", labtest.At(d.s.Net.Now()), what),
 		Rule: rule, Seen: seen[:min(len(seen), 8)],
 	})
+}
+
+// valueText writes the value of a key, if there is one.
+func valueText(value string, ok bool) string {
+	if !ok {
+		return "no value"
+	}
+	return fmt.Sprintf("%.20q", value)
 }
 
 func merged(a, b map[string]string) map[string]string {
@@ -240,7 +248,7 @@ func (d *db) shownIsDurable() {
 			if c.value == "2" || pairText(c.pairs) == "[y=2]" {
 				s.Fail(labtest.Violation{
 					What: fmt.Sprintf("%s of %s returned %s at %v, but the node crashed in the Commit of %s, and after the restart x=%s",
-						c.what, c.txn.name, c.result(), brief(c.ended), writer.name, now.value),
+						c.what, c.txn.name, c.result(), labtest.At(c.ended), writer.name, now.value),
 					Rule: d.rules.shown, Seen: d.describe(),
 				})
 			}
@@ -318,7 +326,7 @@ func (d *db) checkSpace() {
 	if used > limit {
 		d.s.Fail(labtest.Violation{
 			What: fmt.Sprintf("the disk has %d bytes in %d records at %v, 10s after the last transaction, want at most %d for %d keys",
-				used, len(names), brief(d.s.Net.Now()), limit, len(c.pairs)),
+				used, len(names), labtest.At(d.s.Net.Now()), limit, len(c.pairs)),
 			Rule: d.rules.space, Seen: []string{"the first records: " + strings.Join(names[:min(len(names), 12)], " ")},
 		})
 	}
@@ -340,7 +348,7 @@ func (d *db) crashEndsCalls() {
 		d.restart()
 		for _, c := range calls {
 			if c.err == nil {
-				d.s.Failf(d.rules.ends, "%s of %s was under way when the node crashed, and returned %s at %v, want an error", c.what, c.txn.name, c.result(), brief(c.ended))
+				d.s.Failf(d.rules.ends, "%s of %s was under way when the node crashed, and returned %s at %v, want an error", c.what, c.txn.name, c.result(), labtest.At(c.ended))
 			}
 		}
 		d.holds(d.rules.whole, "")

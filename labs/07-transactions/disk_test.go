@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"distlabs/internal/harness/labtest"
 	"distlabs/labrpc"
 	"distlabs/labs/07-transactions"
 )
@@ -59,7 +60,7 @@ func (d *slowDisk) Save(name string, v any) error {
 		return err
 	}
 	if len(b) > transactions.MaxRecord {
-		d.db.s.Failf(d.db.rules.records, "the store saved a record %q of %d bytes at %v, want at most %d", name, len(b), d.db.s.Net.Now(), transactions.MaxRecord)
+		d.db.s.Failf(d.db.rules.records, "the store saved a record %q of %d bytes at %v, want at most %d", name, len(b), labtest.At(d.db.s.Net.Now()), transactions.MaxRecord)
 		return fmt.Errorf("the record %q has %d bytes, and the disk takes %d", name, len(b), transactions.MaxRecord)
 	}
 	d.wait(name)

@@ -66,7 +66,7 @@ func (d *db) readOp(rule string, t *txn, c *call, key, value string, found bool)
 	for part := range strings.SplitSeq(strings.TrimSuffix(value, ","), ",") {
 		n, err := number(part)
 		if err != nil {
-			d.s.Failf(rule, "%s of %s returned %s=%q at %v, a value that no client has written", c.what, t.name, key, value, brief(c.ended))
+			d.s.Failf(rule, "%s of %s returned %s=%q at %v, a value that no client has written", c.what, t.name, key, value, labtest.At(c.ended))
 		}
 		list = append(list, n)
 	}
@@ -93,7 +93,7 @@ func (d *db) check(rule string, level isolation.Level) *isolation.Report {
 		end = max(end, small.Txns[i].Return)
 	}
 	d.s.Fail(labtest.Violation{
-		What: fmt.Sprintf("the transactions are not %s: %s", levelName(level), shrunk.Text),
+		What: fmt.Sprintf("the transactions are not %s: %s (%s)", levelName(level), shrunk.Text, shrunk.Kind),
 		Rule: rule,
 		Seen: anomalyLines(small, shrunk),
 		At:   end,
@@ -113,9 +113,9 @@ func levelName(level isolation.Level) string {
 	return "isolated by snapshots"
 }
 
-// anomalyLines names the anomaly, and has a line for each dependency of the cycle and each transaction of it.
+// anomalyLines has a line for each dependency of the anomaly's cycle and each of its transactions.
 func anomalyLines(h *isolation.History, a isolation.Anomaly) []string {
-	lines := []string{fmt.Sprintf("%s: %s", a.Kind, a.Kind.Meaning())}
+	var lines []string
 	for _, e := range a.Cycle {
 		lines = append(lines, e.Text)
 	}
@@ -237,7 +237,7 @@ func (d *db) finish(rule string, clients []*txn) {
 			switch {
 			case t == nil || t.ended():
 			case !t.busy.over():
-				left = cmp.Or(left, fmt.Sprintf("%s of %s, called at %v", t.busy.what, t.name, brief(t.busy.began)))
+				left = cmp.Or(left, fmt.Sprintf("%s of %s, called at %v", t.busy.what, t.name, labtest.At(t.busy.began)))
 			default:
 				left = cmp.Or(left, "Commit of "+t.name)
 				t.goCommit()
@@ -250,7 +250,7 @@ func (d *db) finish(rule string, clients []*txn) {
 			return
 		case d.s.Net.Now() > end:
 			d.s.Fail(labtest.Violation{
-				What: fmt.Sprintf("%s had not returned at %v, although for 30s each transaction was committed once its call had returned", left, brief(d.s.Net.Now())),
+				What: fmt.Sprintf("%s had not returned at %v, although for 30s each transaction was committed once its call had returned", left, labtest.At(d.s.Net.Now())),
 				Rule: rule, Seen: d.describe(),
 			})
 		}

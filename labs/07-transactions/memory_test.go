@@ -99,7 +99,7 @@ func (m *memoryRun) overwrite(n int) {
 		}
 	})
 	if err != nil {
-		m.s.Failf(ruleNeedless7B, "a client was to overwrite keys in %d transactions, while no other transaction wrote: %v at %v", n, err, brief(m.net.Now()))
+		m.s.Failf(ruleNeedless7B, "a call of a transaction returned the error %[2]q at %[3]v, want nil: it overwrites keys, in one of %[1]d transactions, and no other transaction writes", n, err, labtest.At(m.net.Now()))
 	}
 }
 

@@ -71,7 +71,7 @@ func (d *db) modelOp(t *txn, model map[string]string, deleted map[string]bool) {
 		want, ok := model[key]
 		if c.value != want || c.found != ok {
 			d.s.Fail(labtest.Violation{
-				What: fmt.Sprintf("%s of %s returned %q, %v at %v, want %q, %v", c.what, t.name, c.value, c.found, brief(c.ended), want, ok),
+				What: fmt.Sprintf("%s of %s returned %q, %v at %v, want %q, %v", c.what, t.name, c.value, c.found, labtest.At(c.ended), want, ok),
 				Rule: d.rules.own, Seen: d.describe(),
 			})
 		}
@@ -118,7 +118,7 @@ func (d *db) isOver(t *txn) {
 		c := d.async(t, late.name, func(*call) error { return late.call() })
 		d.wait(d.rules.over, quickly, c)
 		if !errors.Is(c.err, transactions.ErrOver) && !errors.Is(c.err, transactions.ErrAborted) {
-			d.s.Failf(d.rules.over, "%s of %s returned the error %v at %v, but the transaction %s at %v", late.name, t.name, c.err, brief(c.ended), t.outcome, brief(t.ret))
+			d.s.Failf(d.rules.over, "%s of %s returned the error %v at %v, but the transaction %s at %v", late.name, t.name, c.err, labtest.At(c.ended), t.outcome, labtest.At(t.ret))
 		}
 	}
 }
@@ -142,7 +142,7 @@ func (d *db) many(clients, each int, limit time.Duration, rule string) [][]*txn 
 		}
 	}
 	if !d.s.Until(limit, collect) {
-		d.s.Failf(rule, "%d of %d clients had not committed %d transactions each at %v, %v after they began", clients-len(all), clients, each, brief(d.s.Net.Now()), limit)
+		d.s.Failf(rule, "%d of %d clients had not committed %d transactions each at %v, %v after they began", clients-len(all), clients, each, labtest.At(d.s.Net.Now()), limit)
 	}
 	slices.SortFunc(all, func(a, b []*txn) int { return a[0].session - b[0].session })
 	return all
@@ -186,7 +186,7 @@ func (d *db) client(i, each int) (txns []*txn) {
 			t.outcome = committed
 			done++
 		case !errors.Is(err, transactions.ErrAborted):
-			d.s.Failf(d.rules.quick, "a client's transaction returned the error %q at %v, want nil or an error that wraps ErrAborted", err, brief(t.ret))
+			d.s.Failf(d.rules.quick, "a client's transaction returned the error %q at %v, want nil or an error that wraps ErrAborted", err, labtest.At(t.ret))
 			return txns
 		}
 		pause(n + 17)

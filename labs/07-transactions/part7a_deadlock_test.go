@@ -79,14 +79,14 @@ func (d *db) deadlock(name string, has, asks []func(t *txn) *call) {
 	}
 	if victims > 0 && rest == 0 && victims < len(all) {
 		d.s.Fail(labtest.Violation{
-			What: fmt.Sprintf("%s (%s): %d of %d transactions were aborted by %v, but the others wait still", cycle, name, victims, len(all), brief(end)),
+			What: fmt.Sprintf("%s (%s): %d of %d transactions were aborted by %v, but the others still wait", cycle, name, victims, len(all), labtest.At(end)),
 			Rule: ruleGoesOn7A, Seen: d.describe(),
 		})
 	}
 	if victims == 0 || rest == 0 {
 		d.s.Fail(labtest.Violation{
 			What: fmt.Sprintf("%s (%s): %d of %d transactions were aborted and %d went on by %v, want at least one of each",
-				cycle, name, victims, len(all), rest, brief(end)),
+				cycle, name, victims, len(all), rest, labtest.At(end)),
 			Rule: ruleDeadlock7A, Seen: d.describe(),
 		})
 	}
@@ -102,7 +102,7 @@ func (d *db) deadlock(name string, has, asks []func(t *txn) *call) {
 	for _, t := range all {
 		if !t.ended() {
 			d.s.Fail(labtest.Violation{
-				What: fmt.Sprintf("%s of %s (%s), called at %v, waits at %v, although all others are over", t.busy.what, t.name, name, brief(started), brief(d.s.Net.Now())),
+				What: fmt.Sprintf("%s of %s (%s), called at %v, waits at %v, although all other transactions have ended", t.busy.what, t.name, name, labtest.At(started), labtest.At(d.s.Net.Now())),
 				Rule: ruleRelease7A, Seen: d.describe(),
 			})
 		}
@@ -126,7 +126,7 @@ func (d *db) afterAbort(t *txn) {
 		c := d.async(t, late.name, func(*call) error { return late.call() })
 		d.wait(ruleOver7A, quickly, c)
 		if c.err == nil {
-			d.s.Failf(ruleOver7A, "%s of %s returned nil at %v, although the store had aborted it at %v", late.name, t.name, brief(c.ended), brief(t.ret))
+			d.s.Failf(ruleOver7A, "%s of %s returned nil at %v, although the store had aborted it at %v", late.name, t.name, labtest.At(c.ended), labtest.At(t.ret))
 		}
 	}
 }
@@ -142,11 +142,11 @@ func (d *db) noTrace(all []*txn) {
 		case i >= 0 && all[i].outcome == committed, p.Value == "1":
 		case i >= 0:
 			d.s.Fail(labtest.Violation{
-				What: fmt.Sprintf("%s found %s=%s at %v, but %s, which wrote that, was %s", c.what, p.Key, p.Value, brief(c.ended), all[i].name, all[i].outcome),
+				What: fmt.Sprintf("%s found %s=%s at %v, but %s, which wrote that, was %s", c.what, p.Key, p.Value, labtest.At(c.ended), all[i].name, all[i].outcome),
 				Rule: ruleNoTrace7A, Seen: d.describe(),
 			})
 		default:
-			d.s.Failf(ruleNoTrace7A, "%s found %s=%s at %v, which is nobody's write: late calls of aborted transactions have written", c.what, p.Key, p.Value, brief(c.ended))
+			d.s.Failf(ruleNoTrace7A, "%s found %s=%s at %v, which no transaction has written: late calls of aborted transactions must write nothing", c.what, p.Key, p.Value, labtest.At(c.ended))
 		}
 	}
 }

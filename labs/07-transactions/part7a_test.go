@@ -26,7 +26,7 @@ const (
 	ruleWhole7A     = "after a crash, a transaction in Commit is there with all of its writes or none, and one before Commit with none (rule 10)"
 	ruleShown7A     = "no crash undoes a value that a Get or GetRange of another transaction has returned (rule 11)"
 	ruleRecords7A   = "no record on the disk has more than MaxRecord bytes (rule 12)"
-	ruleSpace7A     = "10s after the last transaction is over, the disk has at most 4096 bytes, and per key 200 and twice its own and its value's (rule 12)"
+	ruleSpace7A     = "10s after the last transaction is over, the disk has at most 4096 bytes, and for each key 200 bytes more and twice the bytes of the key and its value (rule 12)"
 	ruleOpenEnds7A  = "the store opens within 10s, and when the node crashes each call returns an error within 100ms (rule 12)"
 	cycle           = "transactions waited for each other in a cycle"
 	waitsForWriter  = "the other transaction has written the key and is running"
@@ -199,11 +199,11 @@ func TestPhantom7A(t *testing.T) {
 		two := second.goPut("p2", "1")
 		d.run(deadlockIn)
 		if one.over() && two.over() && !one.aborted() && !two.aborted() {
-			s.Failf(ruleSerial7A, "%s and %s both found no key in the range, and both put one into it by %v, want one of them to wait", first.name, second.name, brief(s.Net.Now()))
+			s.Failf(ruleSerial7A, "%s and %s both found no key in the range, and both put one into it by %v, want one of them to wait", first.name, second.name, labtest.At(s.Net.Now()))
 		}
 		if one.aborted() == two.aborted() || !one.over() || !two.over() {
 			s.Fail(labtest.Violation{
-				What: fmt.Sprintf("%s and %s both scanned an empty range and put a key into it: %v after the last call not exactly one goes on", first.name, second.name, deadlockIn),
+				What: fmt.Sprintf("%s and %s both scanned an empty range and put a key into it: %v after the last call, want exactly one of them aborted and the other one not", first.name, second.name, deadlockIn),
 				Rule: ruleDeadlock7A, Seen: d.describe(),
 			})
 		}
@@ -306,7 +306,7 @@ func (d *db) checkOldest(t *txn) {
 	d.observe()
 	if t.outcome == byStore {
 		d.s.Fail(labtest.Violation{
-			What: fmt.Sprintf("the store aborted %s at %v (%v), although it is older than the transactions that it conflicts with, and in no cycle", t.name, brief(t.ret), t.busy.err),
+			What: fmt.Sprintf("the store aborted %s at %v (%v), although it is older than the transactions that it conflicts with, and in no cycle", t.name, labtest.At(t.ret), t.busy.err),
 			Rule: ruleOldest7A, Seen: d.describe(),
 		})
 	}

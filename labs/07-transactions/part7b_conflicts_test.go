@@ -52,7 +52,7 @@ func TestFirstCommitterWins7B(t *testing.T) {
 					d.disk.setLatency(0)
 					if n != 1 {
 						s.Fail(labtest.Violation{
-							What: fmt.Sprintf("%d of two concurrent transactions that wrote x committed by %v, want exactly one", n, brief(s.Net.Now())),
+							What: fmt.Sprintf("%d of two concurrent transactions that wrote x committed by %v, want exactly one", n, labtest.At(s.Net.Now())),
 							Rule: ruleFirst7B, Seen: d.describe(),
 						})
 					}
@@ -80,7 +80,7 @@ func TestNoNeedlessAbort7B(t *testing.T) {
 		commits := func(all ...*txn) {
 			if n := d.commitAll(all...); n != len(all) {
 				s.Fail(labtest.Violation{
-					What: fmt.Sprintf("%d of %d transactions committed by %v, although no concurrent one writes what they have written or read", n, len(all), brief(s.Net.Now())),
+					What: fmt.Sprintf("%d of %d transactions committed by %v, although no concurrent one writes what they have written or read", n, len(all), labtest.At(s.Net.Now())),
 					Rule: ruleNeedless7B, Seen: d.describe(),
 				})
 			}

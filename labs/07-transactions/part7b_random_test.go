@@ -93,7 +93,7 @@ func TestVersionsAfterRestart7B(t *testing.T) {
 			a.try(func() *call { return a.goPut("x", "19") })
 			b.try(func() *call { return b.goPut("x", "21") })
 			if n := d.commitAll(a, b); n != 1 {
-				s.Failf(ruleRestarted7B, "%d of two concurrent transactions that wrote x after a restart committed by %v, want exactly one", n, brief(s.Net.Now()))
+				s.Failf(ruleRestarted7B, "%d of two concurrent transactions that wrote x after a restart committed by %v, want exactly one", n, labtest.At(s.Net.Now()))
 			}
 			d.load("x=19 y0=18")
 		}

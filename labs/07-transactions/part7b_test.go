@@ -27,7 +27,7 @@ const (
 	ruleWhole7B     = "after a crash, a transaction in Commit is there with all of its writes or none, and one before Commit with none (rules 10 and 21)"
 	ruleShown7B     = "no crash undoes a value that a Get or GetRange of another transaction has returned (rules 11 and 21)"
 	ruleRecords7B   = "no record on the disk has more than MaxRecord bytes (rules 12 and 21)"
-	ruleSpace7B     = "10s after the last transaction is over, the disk has at most 4096 bytes, and per key 200 and twice its own and its value's (rules 12 and 21)"
+	ruleSpace7B     = "10s after the last transaction is over, the disk has at most 4096 bytes, and for each key 200 bytes more and twice the bytes of the key and its value (rules 12 and 21)"
 	ruleOpenEnds7B  = "the store opens within 10s, and when the node crashes each call returns an error within 100ms (rules 12 and 21)"
 	ruleRestarted7B = "a snapshot that is taken after a restart has all that was committed before the crash, and what is committed later comes after that (rule 21)"
 )
@@ -132,7 +132,7 @@ func TestOneSnapshot7B(t *testing.T) {
 		d.load("x=4 y=4")
 		c := first.now(ruleCallsEnd7B, first.goGet("x"))
 		if c.value != "2" && c.value != "4" {
-			s.Failf(ruleSnapshot7B, "%s of %s returned %s at %v, want 2 or 4", c.what, first.name, c.result(), brief(c.ended))
+			s.Failf(ruleSnapshot7B, "%s of %s returned %s at %v, want 2 or 4", c.what, first.name, c.result(), labtest.At(c.ended))
 		}
 		d.load("x=5 y=5")
 		first.sees(ruleSnapshot7B, "y", map[string]string{"2": "23", "4": "4"}[c.value])
@@ -194,7 +194,7 @@ func TestCommitsAtOnce7B(t *testing.T) {
 				}
 				if len(got['a']) != 1 || len(got['b']) != 1 {
 					s.Fail(labtest.Violation{
-						What: fmt.Sprintf("%s of %s saw a part of what another transaction wrote at %v", c.what, t.name, brief(c.ended)),
+						What: fmt.Sprintf("%s of %s saw a part of what another transaction wrote at %v", c.what, t.name, labtest.At(c.ended)),
 						Rule: ruleSnapshot7B, Seen: []string{pairText(c.pairs)},
 					})
 				}
@@ -208,7 +208,7 @@ func TestCommitsAtOnce7B(t *testing.T) {
 				c := r.t.now(ruleReadOnly7B, r.t.goScan("", ""))
 				if r.last = pairText(c.pairs); r.last != r.first {
 					s.Fail(labtest.Violation{
-						What: fmt.Sprintf("%s, begun at %v, saw another state at %v than before", r.t.name, brief(r.t.began), brief(c.ended)),
+						What: fmt.Sprintf("%s, begun at %v, saw another state at %v than before", r.t.name, labtest.At(r.t.began), labtest.At(c.ended)),
 						Rule: ruleSnapshot7B, Seen: []string{"before: " + r.first, "then:   " + r.last},
 					})
 				}

@@ -148,7 +148,8 @@ func TestCoordinatorCrashes7C(t *testing.T) {
 func (c *commitCluster) failsWithNode(call *commitRun, how string) {
 	c.s.Run(runReturn)
 	if outcome, err, done := call.result(); !done || err == nil || outcome != Undecided {
-		c.s.Failf(ruleRunReturns, "the coordinator crashed %s, but %v later Run has not returned an error and no outcome: returned %v, outcome %d, error %v", how, runReturn, done, outcome, err)
+		c.s.Failf(ruleRunReturns, "%v after the coordinator crashed %s, Run has returned: %v, its outcome is %s and its error is %v, want a return with an error and without an outcome",
+			runReturn, how, done, outcomeName(outcome), err)
 	}
 }
 

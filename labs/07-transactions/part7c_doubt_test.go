@@ -56,7 +56,7 @@ func TestWaitsInDoubt7C(t *testing.T) {
 		}
 		s.Net.Heal()
 		if want == Aborted && !s.Until(learnLimit, func() bool { return c.outcome("t1", 2) == Aborted }) {
-			s.Failf(rulePresumed, "the coordinator crashed before it had all votes, but %v after it is back n2 is still in doubt", learnLimit)
+			s.Failf(rulePresumed, "the coordinator crashed before it had all votes, and %v after its restart n2 is still in doubt", learnLimit)
 		}
 		c.learns(learnLimit, "t1", want, all...)
 		c.settles(learnLimit)

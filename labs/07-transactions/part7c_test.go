@@ -204,7 +204,7 @@ func TestCommitsUnderLoss7C(t *testing.T) {
 		c.startAll()
 		for _, tx := range []TxID{"t1", "t2", "t3"} {
 			c.add(tx, nil)
-			c.returns(c.run(tx, 10*time.Second), tx, 10*time.Second, Committed)
+			c.returns(c.run(tx, lossyRun), tx, lossyRun, Committed)
 		}
 		s.Net.SetLinks(calmLink)
 		c.settles(2 * learnLimit)

@@ -12,16 +12,16 @@ import (
 )
 
 const (
-	rulePlaced       = "an order for which Place returned nil is pending, and ends completed or cancelled within 30s after all services are up and connected (rule 43; Garcia-Molina, Salem 1987)"
-	ruleWhole        = "an order ends with all its effects, or with each effect compensated (rule 44; Garcia-Molina, Salem 1987)"
+	rulePlaced       = "an order for which Place returned nil is pending, and is completed or cancelled 30s after all services are up and connected, in a calm network 1s after Place; Place and Cancel return at once (rule 43; Garcia-Molina, Salem 1987)"
+	ruleWhole        = "a completed order has all effects of its steps, Completed and Sold; a cancelled order has Created and Cancelled, and each other step that ran has its compensation (rule 44; Garcia-Molina, Salem 1987)"
 	ruleEffectOnce   = "each effect of an order happens at most once, also if Place is called again, and balances and units agree with the journals (rule 45)"
 	ruleCompensates  = "a compensation runs only for a step that has run, and no step runs after its compensation (rule 46; Garcia-Molina, Salem 1987)"
 	ruleReverse      = "the steps run in the order Created, Charged, Reserved, and compensations in reverse order: Released, Refunded, Cancelled (rule 47; Garcia-Molina, Salem 1987)"
 	ruleSemanticLock = "a reserved unit belongs to its order until it is released or sold, and no balance and no number of units is negative (rule 48)"
-	ruleReason       = "an order is cancelled only if Cancel returned true or an error, the balance was too low or no unit was available (rule 49)"
-	ruleCancel       = "an order for which Cancel returned true is cancelled, and a completed or cancelled order stays so (rule 50)"
+	ruleReason       = "an order is cancelled only if Cancel returned true or an error for it, the balance was below its price or no unit was available (rule 49)"
+	ruleCancel       = "Cancel returns true if the order is known and not completed, and then the order is cancelled; a completed or cancelled order stays so (rule 50)"
 	ruleJournal      = "a journal only grows: an entry that it has shown stays, also after a crash, and whatever the caller does with the slice (rule 51)"
-	ruleSagaRest     = "a minute after every order has ended, no service sends messages, also after a restart (rule 52)"
+	ruleSagaRest     = "from a minute after every order has ended on, no service sends messages, also after a restart (rule 52)"
 
 	sagaLimit = 30 * time.Second // rule 43
 	sagaCalm  = time.Second      // rule 43
@@ -260,9 +260,16 @@ func (o *sagaOrder) checkOrder() *labtest.Violation {
 	case o.has[Refunded] && reserved:
 		return breach(ruleReverse, "order %s is refunded, although its unit is still reserved", o.ID)
 	case o.has[Cancelled] && (charged || reserved):
-		return breach(ruleReverse, "order %s is cancelled, although it is still charged (%v) or reserved (%v)", o.ID, charged, reserved)
+		undone := "its charge was not refunded"
+		switch {
+		case charged && reserved:
+			undone += " and its unit was not released"
+		case reserved:
+			undone = "its unit was not released"
+		}
+		return breach(ruleReverse, "order %s is cancelled, but %s", o.ID, undone)
 	case (o.has[Completed] || o.has[Sold]) && !(charged && reserved):
-		return breach(ruleWhole, "order %s is completed or sold, but charged = %v and reserved = %v", o.ID, charged, reserved)
+		return breach(ruleWhole, "order %s is completed or sold, but its effects are %v, want a charge and a reservation that are not undone", o.ID, effectsOf(o))
 	case o.has[Reserved] && !o.has[Charged]:
 		return breach(ruleReverse, "order %s is reserved, although it is not charged yet", o.ID)
 	}

@@ -100,16 +100,16 @@ func (c *shardCluster) check() {
 		lines = append(lines, h.Describe(&h.Txns[i]))
 	}
 	c.s.Fail(labtest.Violation{
-		What: fmt.Sprintf("%s: %s", anomaly.Kind, shardShort(anomaly.Text)),
+		What: fmt.Sprintf("the transactions are not strictly serializable: %s (%s)", shardShort(anomaly), anomaly.Kind),
 		Rule: rule, Seen: lines[1:min(len(lines), 13)], Nodes: nodes, At: at,
 		Page: func(w io.Writer) error { return isolation.Page(w, h, anomaly) },
 	})
 }
 
-// shardShort shortens a sentence to what fits in a message.
-func shardShort(text string) string {
-	if words := strings.Fields(text); len(words) > 22 {
+// shardShort is the sentence of an anomaly, shortened to what fits in a message. A cycle is short, and its end is what matters.
+func shardShort(a isolation.Anomaly) string {
+	if words := strings.Fields(a.Text); a.Cycle == nil && len(words) > 22 {
 		return strings.Join(words[:22], " ") + " …"
 	}
-	return text
+	return a.Text
 }

@@ -67,13 +67,13 @@ func (r *shardRun) String() string {
 	what := fmt.Sprintf("%v's transaction T%d {%s}", r.Client, r.ID, strings.Join(ops, ", "))
 	switch {
 	case !r.Over:
-		return fmt.Sprintf("%s, from %v, did not return", what, shardTime(r.Call))
+		return fmt.Sprintf("%s, from %v, did not return", what, labtest.At(r.Call))
 	case r.Err == "":
 		what += " returned nil"
 	default:
 		what += " returned " + r.Err
 	}
-	return fmt.Sprintf("%s, from %v to %v", what, shardTime(r.Call), shardTime(r.Return))
+	return fmt.Sprintf("%s, from %v to %v", what, labtest.At(r.Call), labtest.At(r.Return))
 }
 
 func (op shardSeen) String() string {

@@ -74,11 +74,11 @@ func (d *db) start() {
 	ended := d.begin()
 	d.s.Run(0)
 	if !ended() && !d.s.Until(openIn, ended) {
-		d.s.Failf(d.rules.ends, "the store did not open within %v of %v", openIn, d.s.Net.Now()-openIn)
+		d.s.Failf(d.rules.ends, "the store did not open within %v of %v", openIn, labtest.At(d.s.Net.Now()-openIn))
 	}
 	d.observe()
 	if d.store == nil {
-		d.s.Failf(d.rules.ends, "the store returned an error when it was opened at %v, but the node is up", d.s.Net.Now())
+		d.s.Failf(d.rules.ends, "the store returned an error when it was opened at %v, but the node is up", labtest.At(d.s.Net.Now()))
 	}
 }
 
@@ -105,7 +105,7 @@ func (d *db) crashed() {
 			continue
 		}
 		if c := t.busy; c != nil && !c.over() {
-			d.s.Failf(d.rules.ends, "%s of %s had not returned at %v, %v after the node crashed, want an error", c.what, t.name, d.s.Net.Now(), d.s.Net.Now()-at)
+			d.s.Failf(d.rules.ends, "%s of %s had not returned at %v, %v after the node crashed, want an error", c.what, t.name, labtest.At(d.s.Net.Now()), d.s.Net.Now()-at)
 		}
 		t.outcome, t.ret = cutShort, at
 		if t.committing {

@@ -73,7 +73,7 @@ func (d *db) wait(rule string, limit time.Duration, calls ...*call) {
 		for _, c := range calls {
 			if !c.over() {
 				d.s.Fail(labtest.Violation{
-					What: fmt.Sprintf("%s of %s, called at %v, had not returned at %v, want it within %v", c.what, c.txn.name, brief(c.began), brief(d.s.Net.Now()), limit),
+					What: fmt.Sprintf("%s of %s, called at %v, had not returned at %v, want it within %v", c.what, c.txn.name, labtest.At(c.began), labtest.At(d.s.Net.Now()), limit),
 					Rule: rule, Seen: d.describe(),
 				})
 			}
@@ -93,9 +93,6 @@ func (d *db) describe() (lines []string) {
 	slices.Reverse(lines)
 	return lines[max(0, len(lines)-8):]
 }
-
-// brief rounds a time for a sentence.
-func brief(t time.Duration) time.Duration { return t.Round(10 * time.Microsecond) }
 
 // describe tells of a transaction in a line.
 func (t *txn) describe() string {
@@ -120,9 +117,9 @@ func (t *txn) describe() string {
 	case t.committing && !t.ended():
 		end = "is in Commit"
 	case t.ended():
-		end = fmt.Sprintf("%s at %v", t.outcome, brief(t.ret))
+		end = fmt.Sprintf("%s at %v", t.outcome, labtest.At(t.ret))
 	}
-	return fmt.Sprintf("%s, begun at %v, %s: %s", t.name, brief(t.began), end, cmp.Or(strings.Join(parts[max(0, len(parts)-8):], ", "), "no calls"))
+	return fmt.Sprintf("%s, begun at %v, %s: %s", t.name, labtest.At(t.began), end, cmp.Or(strings.Join(parts[max(0, len(parts)-8):], ", "), "no calls"))
 }
 
 func (o outcome) String() string {
@@ -141,7 +138,7 @@ func (t *txn) settle(c *call) {
 		// See crashed.
 	case c.err != nil:
 		t.outcome, t.ret = refusedMore, c.ended
-		t.db.s.Failf(t.db.rules.quick, "%s of %s returned the error %q at %v, want nil or an error that wraps ErrAborted", c.what, t.name, c.err, brief(c.ended))
+		t.db.s.Failf(t.db.rules.quick, "%s of %s returned the error %q at %v, want nil or an error that wraps ErrAborted", c.what, t.name, c.err, labtest.At(c.ended))
 	case c.what == "Commit" && !t.db.s.Net.Up(1):
 		// It may have returned before or after the crash.
 	case c.what == "Commit":
@@ -237,7 +234,7 @@ func (t *txn) now(rule string, c *call) *call {
 func (t *txn) isNil(rule string, c *call) {
 	if c.err != nil {
 		t.db.s.Fail(labtest.Violation{
-			What: fmt.Sprintf("%s of %s returned the error %q at %v, want nil", c.what, t.name, c.err, brief(c.ended)),
+			What: fmt.Sprintf("%s of %s returned the error %q at %v, want nil", c.what, t.name, c.err, labtest.At(c.ended)),
 			Rule: rule, Seen: t.db.describe(),
 		})
 	}
@@ -270,7 +267,7 @@ func (t *txn) hasValue(rule string, c *call, want string) {
 		expect = "no value"
 	}
 	t.db.s.Fail(labtest.Violation{
-		What: fmt.Sprintf("%s of %s returned %s at %v, want %s", c.what, t.name, c.result(), brief(c.ended), expect),
+		What: fmt.Sprintf("%s of %s returned %s at %v, want %s", c.what, t.name, c.result(), labtest.At(c.ended), expect),
 		Rule: rule, Seen: t.db.describe(),
 	})
 }
@@ -284,7 +281,7 @@ func (t *txn) finds(rule, from, to, want string) {
 func (t *txn) hasPairs(rule string, c *call, want string) {
 	if got := pairText(c.pairs); got != "["+want+"]" {
 		t.db.s.Fail(labtest.Violation{
-			What: fmt.Sprintf("%s of %s returned %s at %v, want [%s]", c.what, t.name, got, brief(c.ended), want),
+			What: fmt.Sprintf("%s of %s returned %s at %v, want [%s]", c.what, t.name, got, labtest.At(c.ended), want),
 			Rule: rule, Seen: t.db.describe(),
 		})
 	}
@@ -295,7 +292,7 @@ func (d *db) waits(rule string, c *call, why string) {
 	d.run(soon)
 	if c.over() && !c.aborted() {
 		d.s.Fail(labtest.Violation{
-			What: fmt.Sprintf("%s of %s returned %s at %v, want it to wait: %s", c.what, c.txn.name, c.result(), brief(c.ended), why),
+			What: fmt.Sprintf("%s of %s returned %s at %v, want it to wait: %s", c.what, c.txn.name, c.result(), labtest.At(c.ended), why),
 			Rule: rule, Seen: d.describe(),
 		})
 	}

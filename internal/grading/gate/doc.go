@@ -5,7 +5,7 @@
 // that the toolchain obeys; no value of package reflect and no unsafe.Pointer, by whatever way it was reached. And as the
 // nodes of a lab share a process too, it admits only source in which they share no memory.
 //
-// Look reads syntax, which is bounded work. Check needs types, and the type checker can be made to work for long
+// Look (syntax.go) reads syntax, which is bounded work. Check (types.go) needs types, and the type checker can be made to work for long
 // (constants and generic types that grow): run it in a process that has limits.
 //
 // The gate is a filter in front of other barriers, not a proof of honesty: see docs/isolation.md.

@@ -135,10 +135,14 @@ func (m minimized) line(run *trace.Run) string {
 		parts = append(parts, fmt.Sprintf("%d of the %s that this seed injects %s%s%s", injected.kept, plural(injected.all, "fault"),
 			verb(injected.kept, "suffices", "suffice"), limit, listed(append(network(run), m.late()...))))
 	}
-	if own.all > 0 && own.kept == 0 {
+	// What the run shows is counted, not m.keep: a test also drops and alters messages, and a crash that is left out still happens
+	// when the node is started again.
+	made := scripted(run)
+	switch {
+	case len(made) > 0:
+		parts = append(parts, "the test itself made "+plural(len(made), "fault")+listed(made))
+	case own.all > 0:
 		parts = append(parts, fmt.Sprintf("the test also fails without the %s that it makes itself", those(own.all, "fault")))
-	} else if own.all > 0 {
-		parts = append(parts, "the test itself made "+plural(own.kept, "fault")+listed(scripted(run)))
 	}
 	if _, steps := m.kept(); m.steps > 0 {
 		parts = append(parts, fmt.Sprintf("%d of the test's %s %s", steps, plural(m.steps, "optional step"), verb(steps, "is needed", "are needed")))
@@ -147,7 +151,7 @@ func (m minimized) line(run *trace.Run) string {
 		return "none"
 	}
 	line := strings.Join(parts, "; ")
-	if injected.kept == 0 && own.kept == 0 && injected.all+own.all > 0 {
+	if injected.kept == 0 && len(made) == 0 && injected.all+own.all > 0 {
 		line += ". The run below has no faults."
 	}
 	return line
@@ -247,7 +251,7 @@ func (m minimized) late() (lines []string) {
 	return lines
 }
 
-// faultLine says which faults there had been by then, where none could be left out: how many, and the last of them.
+// faultLine says which faults there had been by then, where none could be left out: how many, and the last two.
 func faultLine(n int, lines []trace.FaultLine) string {
 	words := trace.FaultTexts(lines)
 	switch {
@@ -256,7 +260,7 @@ func faultLine(n int, lines []trace.FaultLine) string {
 	case n <= 3:
 		return strings.Join(words, "; ")
 	}
-	return fmt.Sprintf("%d, the last: %s", n, strings.Join(words[n-2:], "; "))
+	return fmt.Sprintf("%d faults; the last two: %s; %s", n, words[n-2], words[n-1])
 }
 
 // write keeps the record and the page that draws it beside the test, or where LABS_TRACE_DIR says. It

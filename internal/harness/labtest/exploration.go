@@ -224,7 +224,7 @@ func (x *exploration) explain(out *outcome, c *schedule) report.Failure {
 	return f
 }
 
-// stepLine says which steps of how many are enough.
+// stepLine says how many faults are in the schedule, and which of its steps suffice.
 func stepLine(steps []explore.Choice, all int, partial bool) string {
 	faults, words := 0, make([]string, 0, len(steps))
 	for _, c := range steps {
@@ -233,15 +233,19 @@ func stepLine(steps []explore.Choice, all int, partial bool) string {
 		}
 		words = append(words, c.String())
 	}
+	count := "none"
+	if faults > 0 {
+		count = plural(faults, "fault")
+	}
 	more := ""
 	if partial {
 		more = " (perhaps fewer: the search stopped at its limit)"
 	}
 	shown := strings.Join(words[:min(len(words), 12)], "; ")
 	if len(words) > 12 {
-		shown += "; …"
+		shown += fmt.Sprintf("; and %d more", len(words)-12)
 	}
-	return fmt.Sprintf("%d, in %d steps of %d that are enough%s: %s", faults, len(steps), all, more, shown)
+	return fmt.Sprintf("%s; %d of the %s of this schedule %s%s: %s", count, len(steps), plural(all, "step"), verb(len(steps), "suffices", "suffice"), more, shown)
 }
 
 // runScript runs one written schedule.

@@ -69,7 +69,7 @@ func TestExploreFindsShortensReplays(t *testing.T) {
 			require.NotNil(t, f)
 			require.Empty(t, f.Notes)
 			require.Contains(t, f.What, "n3 heard [n2 n1 n2]")
-			require.Contains(t, f.Faults, "0, in 3 steps of ")
+			require.Contains(t, f.Faults, "none; 3 of the ")
 			require.Regexp(t, `n2→n3 say #\d arrives; n1→n3 say #\d arrives; n2→n3 say #\d arrives$`, f.Faults)
 			require.FileExists(t, f.Diagram)
 			replay := regexp.MustCompile(`^LABS_SEED=(\d+) LABS_SCHEDULE=(\S+) go test `).FindStringSubmatch(f.Replay)
@@ -96,7 +96,7 @@ func TestExploreKeepsTheFault(t *testing.T) {
 	t.Setenv("LABS_TRACE_DIR", t.TempDir())
 	_, f := explored(t, SearchSpace{Nodes: 3, Depth: 12, Crashes: 1, Schedules: 20_000}, order(true))
 	require.NotNil(t, f)
-	require.Contains(t, f.Faults, "1, in 4 steps of ")
+	require.Contains(t, f.Faults, "1 fault; 4 of the ")
 	require.Contains(t, f.Faults, "crashes and starts again")
 }
 
@@ -134,7 +134,7 @@ func TestExploreSoak(t *testing.T) {
 	require.Greater(t, len(x.failed), 1)
 	require.Equal(t, 100, x.schedules)
 	require.Empty(t, x.diverged)
-	require.Contains(t, x.explain(out, c).Faults, "in 3 steps")
+	require.Contains(t, x.explain(out, c).Faults, "none; 3 of the ")
 
 	words := 0
 	x = newExploration(t, space, func(*Sim) Scenario {

@@ -270,6 +270,33 @@ func TestMinimise(t *testing.T) {
 	}
 }
 
+// The faults line counts the faults that it lists. It does not say that a run has no faults if a crash is in it: a crash
+// that is left out still happens when the node is started again.
+func TestFaultsLineCountsWhatItLists(t *testing.T) {
+	t.Setenv("LABS_TRACE_DIR", t.TempDir())
+	res := runnerOf(t, Config{Nodes: 2, Seeds: 1}, func(s *Sim) {
+		over := false
+		s.Always(func() *Violation {
+			if over {
+				return &Violation{Rule: "rule 1", What: "n1 did something wrong"}
+			}
+			return nil
+		})
+		s.Start(1)
+		s.Start(2)
+		s.Run(10 * time.Millisecond)
+		s.Net.Crash(1)
+		s.Net.Stop(2) // is no fault that can be left out
+		s.Run(10 * time.Millisecond)
+		s.Start(1)
+		over = true
+		s.Logf("all is done")
+		s.Run(time.Second)
+	})
+	require.Len(t, res.Failures, 1)
+	require.Equal(t, "the test itself made 2 faults: n2 crashed for good at 0.010s, n1 crashed at 0.020s", res.Failures[0].Faults)
+}
+
 // loseSome sends 40 numbered messages from n1 to n2 over links that lose some, while n3 is cut off and crashes, and so is n2 for two.
 func loseSome(s *Sim, heard map[int]bool) {
 	a, b := s.Start(1), s.Start(2)

@@ -38,7 +38,7 @@ func ShortFaults(run *Run) (int, []FaultLine) {
 				add(s, "%s altered", message())
 			}
 		case labrpc.EventHeld:
-			lines = append(lines, FaultLine{message() + " held" + run.heldUntil(i), true})
+			lines = append(lines, FaultLine{message() + " held back" + run.heldUntil(i), true})
 		case labrpc.EventCut:
 			wires, last := run.sameLinks(i)
 			add(s, "cut %s", describeLinks(wires))
@@ -48,7 +48,7 @@ func ShortFaults(run *Run) (int, []FaultLine) {
 				add(s, "%v crashed%s", s.Node, because("", s.Reason))
 			}
 		case labrpc.EventStopped:
-			add(s, "%v stopped permanently", s.Node)
+			add(s, "%v crashed for good", s.Node)
 		case labrpc.EventPaused:
 			add(s, "%v paused for %s", s.Node, printable(s.Value))
 		case labrpc.EventClock:
@@ -90,7 +90,7 @@ func (r *Run) heldUntil(i int) string {
 			return fmt.Sprintf(" from %s to %s", from, Seconds(s.At))
 		}
 	}
-	return " at " + from + ", until the end"
+	return " from " + from + " until the end"
 }
 
 // sameLinks returns the links that are cut or healed together with step i, and the last of those steps.

@@ -203,7 +203,7 @@ func (r *row) deed() string {
 	case labrpc.EventCrashed:
 		return because("crashes", s.Reason)
 	case labrpc.EventStopped:
-		return "stops forever"
+		return "crashes for good"
 	case labrpc.EventPaused:
 		return "pauses for " + value
 	case labrpc.EventResumed:

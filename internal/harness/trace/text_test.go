@@ -262,14 +262,14 @@ func TestShortFaults(t *testing.T) {
 	require.Equal(t, []string{
 		"n1→n3 RequestVote #1 lost at 1.201s",
 		"n1→n3 RequestVote #2 duplicated at 1.201s",
-		"n2→n3 RequestVote #1 held from 1.201s to 1.300s",
-		"n2→n4 RequestVote #1 held at 1.201s, until the end",
+		"n2→n3 RequestVote #1 held back from 1.201s to 1.300s",
+		"n2→n4 RequestVote #1 held back from 1.201s until the end",
 		"n4→n5 RequestVote #1 altered at 1.201s",
 		"n4→n5 RequestVote #1 forged at 1.201s",
 		"n5→n1 RequestVote #1 dropped by the test at 1.201s",
 		"cut n1→n2 n3 at 1.300s",
 		"n5 crashed at 1.300s",
-		"n4 stopped permanently at 1.300s",
+		"n4 crashed for good at 1.300s",
 		"n2 paused for 30ms at 1.300s",
 		"n2's clock: jumps by 1h0m0s at 1.300s",
 	}, FaultTexts(lines))

@@ -5,8 +5,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/chromedp/chromedp"
 	"github.com/stretchr/testify/require"
+
+	"distlabs/internal/harness/browser"
 )
 
 // How long a person waits for a step, from the click until it is drawn, when the run has so many events; and for the way back over 500 steps.
@@ -15,16 +16,16 @@ func BenchmarkStep(b *testing.B) {
 	for _, events := range []int{1000, 10_000} {
 		b.Run(fmt.Sprint(events), func(b *testing.B) {
 			page := open(b, "6B.html")
-			page.run(grow(events))
-			require.GreaterOrEqual(b, eval[int](page, `play.game.events.count`), events)
+			browser.Await[float64](page, grow(events))
+			require.GreaterOrEqual(b, browser.Eval[int](page, `play.game.events.count`), events)
 			steps, way := 0.0, 0.0
 			n := 0
 			for b.Loop() {
 				n++
-				steps += page.run(timed(`play.take((play.game.at.position.pending || []).length ? "d0" : "w")`))
-				eval[bool](page, `(() => { let s = play.game.at; for (let k = 0; k < 500; k++) s = s.parent; window.past = s; window.now = play.game.at; return true; })()`)
-				way += page.run(timed(`play.goTo(past)`))
-				page.run(timed(`play.goTo(now)`))
+				steps += browser.Await[float64](page, timed(`play.take((play.game.at.position.pending || []).length ? "d0" : "w")`))
+				browser.Eval[bool](page, `(() => { let s = play.game.at; for (let k = 0; k < 500; k++) s = s.parent; window.past = s; window.now = play.game.at; return true; })()`)
+				way += browser.Await[float64](page, timed(`play.goTo(past)`))
+				browser.Await[float64](page, timed(`play.goTo(now)`))
 			}
 			b.ReportMetric(0, "ns/op")
 			b.ReportMetric(steps/float64(n), "ms/step")
@@ -56,14 +57,6 @@ func timed(deed string) string {
 		await frame();
 		return performance.now() - began;
 	})()`, deed)
-}
-
-// run waits for a promise of a number.
-func (b *tab) run(expression string) float64 {
-	b.t.Helper()
-	out, err := chromedp.Run(b.ctx, chromedp.Evaluate[float64](expression, chromedp.EvalAwaitPromise))
-	require.NoError(b.t, err)
-	return out
 }
 
 // How long it takes from an address to a page that answers.

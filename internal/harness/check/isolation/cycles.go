@@ -2,6 +2,7 @@ package isolation
 
 import (
 	"cmp"
+	"fmt"
 	"slices"
 	"strings"
 )
@@ -204,8 +205,22 @@ func (ix *index) reportCycle(c cycle, shortest bool) {
 		a.Cycle = append(a.Cycle, Edge{From: int(e.from), To: int(e.to), Kind: e.kind.shown(), Key: ix.keyOf(e), Text: ix.sentence(e)})
 		names = append(names, ix.txn(e.from))
 	}
-	a.Text = kind.Meaning() + ": each of " + strings.Join(names, ", ") + " must come before the next one, and the last one before the first one"
+	a.Text = kind.Meaning() + ": " + circle(names)
 	ix.report.add(a)
+}
+
+// circle says in which circle the transactions stand: T1 must come before T2, and T2 before T1. Of a long one it names both ends.
+func circle(names []string) string {
+	const most = 4
+	first, last := names[0], names[len(names)-1]
+	text := first + " must come before " + names[1]
+	if len(names) > most {
+		return fmt.Sprintf("%s, and so on to %s (%d transactions in all), and %s before %s", text, last, len(names), last, first)
+	}
+	for i, name := range names[2:] {
+		text += ", " + names[i+1] + " before " + name
+	}
+	return text + ", and " + last + " before " + first
 }
 
 // shown returns the kind that a report has for an edge of the graph.

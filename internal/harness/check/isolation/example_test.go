@@ -26,7 +26,7 @@ func ExampleCheck() {
 	}
 	// Output:
 	// strongest level: snapshot isolation
-	// write skew: each of T2, T3 must come before the next one, and the last one before the first one
+	// write skew: T2 must come before T3, and T3 before T2
 	// T2 read bob = 1 before T3's write of 0 (rw)
 	// T3 read ada = 1 before T2's write of 0 (rw)
 }

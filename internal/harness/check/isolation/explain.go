@@ -22,7 +22,7 @@ func (ix *index) sentence(e edge) string {
 	case follows:
 		return fmt.Sprintf("%s read the version of %s that %s wrote, and replaced it (ww)", to, info.name, from)
 	case derived:
-		return fmt.Sprintf("%s wrote %s before %s did, or else a reader of the version that %s wrote would be too late (ww)", from, info.name, to, to)
+		return fmt.Sprintf("%s wrote %s before %s did: otherwise %s had replaced the value of %s before a transaction read it (ww)", from, info.name, to, from, to)
 	case WR:
 		return fmt.Sprintf("%s %s, which %s read (wr)", from, ix.writeSeenBy(e), to)
 	case derivedRW:
