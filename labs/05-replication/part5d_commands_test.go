@@ -342,7 +342,7 @@ func TestManyCommands5D(t *testing.T) {
 	})
 }
 
-// checkFarSessions: two sessions begin 256 entries apart. When one ends, the keys of the other stay (rule 28).
+// checkFarSessions: two sessions begin 256 entries apart. When one ends, the keys of the other stay (rule 28). A session that issues no command lives on (rule 27).
 func checkFarSessions(v *storeCluster, a, b *testClient) {
 	last := func() int { st, _ := v.status(v.waitForLeader(0)); return lastIndexOf(st) }
 	first, second := a.another(), b.another()
@@ -361,6 +361,12 @@ func checkFarSessions(v *storeCluster, a, b *testClient) {
 	third := a.another() // without a command
 	third.dial(nil)
 	third.closes()
+	quiet := a.another()
+	quiet.opts.TTL = 2 * time.Second
+	quiet.dial(nil)
+	quiet.mustRun(command{Op: "own", Key: "quiet", Data: "3"})
+	v.s.Run(quiet.opts.TTL + sessionSlack)
+	b.expectValue("quiet", "3", ruleSession)
 }
 
 // another returns a client on the same node that has no session yet.

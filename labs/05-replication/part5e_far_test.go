@@ -14,7 +14,7 @@ import (
 var farIndexes = []int{1<<8 - 1, 1<<16 - 1, 1<<32 - 1, 1 << 33, 1 << 40, 1<<31 - 1}
 
 // edgeIndexes are indexes at which a log begins that crosses the edge of a narrow integer.
-var edgeIndexes = []int{206, 1<<15 - 100, 1<<15 - 180, 1<<15 - 285, 1<<31 - 180, 1 << 40}
+var edgeIndexes = []int{206, 1<<15 - 100, 1<<15 - 180, 1<<15 - 273, 1<<15 - 285, 1<<31 - 180, 1 << 40}
 
 // indexOf is the index of a seed; two seeds have the same.
 func indexOf(list []int, s *labtest.Sim) int { return list[(s.Seed-1)/2%uint64(len(list))] }
@@ -108,7 +108,16 @@ func (f *farLog) leads(snapshot, term int) {
 		return req.Term > term+1 && req.LastLogIndex == end && req.LastLogTerm == term+1
 	})
 	p.waitForLead()
+	f.s.Run(3 * heartbeat) // until n2 and n3 have acknowledged everything
+	for id := range followers {
+		f.s.Net.Cut(id, 1)
+	}
 	index, _, ok := f.raft.Submit([]byte("far"))
+	f.s.Run(heartbeat)
+	if got := f.raft.Status().CommitIndex; ok && got >= index {
+		p.fail(ruleCommit, "CommitIndex = %d on n1, want at most %d: no follower has acknowledged entry %d", got, index-1, index)
+	}
+	f.s.Net.Heal()
 	if !ok || index <= end {
 		p.fail(ruleSubmit, "Submit on n1 returned index %d and %v, want an index of at least %d, and true: n1 is the leader", index, ok, end+1)
 	}
@@ -128,7 +137,10 @@ func (f *farLog) leads(snapshot, term int) {
 
 // farSnapshot sends n1 the snapshot of an index.
 func (p *scriptedCluster) farSnapshot(index int) {
-	sendRequest[SnapshotReply](p, 2, 1, "InstallSnapshot", SnapshotRequest{Term: index, Leader: 2, LastIndex: index, LastTerm: index, Data: []byte("state")})
+	for _, term := range []int{index, index - 1} { // the second is of a leader of an earlier term
+		reply := sendRequest[SnapshotReply](p, 2, 1, "InstallSnapshot", SnapshotRequest{Term: term, Leader: 2, LastIndex: index, LastTerm: index, Data: []byte("state")})
+		p.expectReplyTerm(reply.Term)
+	}
 }
 
 // serve makes the node reply to a leader as figures 2 and 13 say.

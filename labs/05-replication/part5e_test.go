@@ -324,7 +324,7 @@ func (p *scriptedCluster) appendAcross(req AppendRequest, list []Entry) {
 // Indexes and terms are as large as the machine's int: after a snapshot whose index no narrow integer holds, the log continues. A snapshot of no
 // bytes is a snapshot.
 func TestSpecialSnapshots5E(t *testing.T) {
-	labtest.Run(t, labtest.Config{Nodes: 5, Seeds: 2 * len(farIndexes), Link: calmLink}, func(s *labtest.Sim) {
+	labtest.Run(t, labtest.Config{Nodes: 5, Seeds: 2 * len(edgeIndexes), Link: calmLink}, func(s *labtest.Sim) {
 		if s.Seed%2 == 0 {
 			checkFarLog(s)
 			return
