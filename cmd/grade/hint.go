@@ -16,7 +16,7 @@ func hintCommand() *cobra.Command {
 		Short: "Give the next hint for a part, most general first",
 		Long: `Give the next hint for a part, most general first, and remember which you have had.
 
-Without a part, it is the one that you last worked on.`,
+Without a part, it is the one that you last ran alone, watched or had a hint for.`,
 		Example: `  grade hint 4C           the next hint
   grade hint 4C --again   the hints that you have had
   grade hint 4C --all     all of them`,

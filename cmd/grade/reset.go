@@ -12,7 +12,8 @@ func resetCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "reset part|file ...",
 		Short: "Put a stub back, and keep a backup of what was there",
-		Long: `Put stubs back, and keep a backup of what was there in .labs/backup.
+		Long: `Put stubs back, and keep a backup of what was there in .labs/backup: copy it from
+there if you want it again.
 
 A part stands for its own files: those that no part before it has.`,
 		Example: `  grade reset 1B

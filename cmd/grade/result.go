@@ -69,12 +69,12 @@ func printLab(p *printer, from course.Origin, lab result.Lab, verbose bool) {
 
 // printMeasures prints what was measured of something that has a limit, beside the limit.
 func printMeasures(p *printer, lab result.Lab) {
-	t := table{head: []string{"measured", "value", "limit"}}
+	t := table{head: []string{"test", "measured", "value", "limit"}}
 	for _, part := range lab.Parts {
 		for _, test := range part.Tests {
 			for _, m := range test.Measures {
 				if m.Bound != "" {
-					t.add(part.ID+"  "+oneLine(m.Name), strings.TrimSpace(m.Number()+" "+oneLine(m.Unit)), oneLine(m.Bound))
+					t.add(test.Name, oneLine(m.Name), strings.TrimSpace(m.Number()+" "+oneLine(m.Unit)), oneLine(m.Bound))
 				}
 			}
 		}
@@ -116,7 +116,7 @@ func printFailures(p *printer, r *result.Result, verbose bool) {
 		case t.Status == report.Skip:
 			p.printf("\n%s %s: %s\n", p.strong("skipped:"), t.Name, oneLine(t.Skipped))
 		case shown == 0 || verbose:
-			p.printf("\n%s %s (%s, %d points)\n%s\n", p.bad("failed:"), t.Name, part.ID, t.Max, strings.TrimRight(t.Failures[0].Text(), "\n"))
+			p.printf("\n%s %s (%s, %s)\n%s\n", p.bad("failed:"), t.Name, part.ID, t.Worth(), strings.TrimRight(t.Failures[0].Text(), "\n"))
 			shown++
 			first[t.Failures[0].What] = t.Name
 		case first[t.Failures[0].What] != "":

@@ -119,6 +119,11 @@ func (f runFlags) run(cmd *cobra.Command, args []string) error {
 	if err != nil {
 		return err
 	}
+	if source.Kind == course.WorkingTree && len(selected) == 1 && len(selected[0].Parts) == 1 {
+		if err := learn.WorksOn(c, selected[0].Parts[0]); err != nil {
+			return err
+		}
+	}
 	var graded *result.Result
 	progress := newStatus(cmd.ErrOrStderr(), ofTests, countTests(selected))
 	err = withOptions(cmd, c, grade.Options{Jobs: f.jobs, RequireIsolation: f.isolation}, progress, func(g *grade.Grader) error {

@@ -95,13 +95,17 @@ func (p *durableCluster) crash(ids ...labrpc.NodeID) {
 
 // send sends one message with a text of its own.
 func (p *durableCluster) send(from, to labrpc.NodeID) {
+	p.sendNext(from, to)
+	// A crash at the next Send's write must not race with the goroutines that this Send has started.
+	p.s.Run(time.Microsecond)
+}
+
+func (p *durableCluster) sendNext(from, to labrpc.NodeID) {
 	p.mu.Lock()
 	p.number++
 	text := numberedText(p.number)
 	p.mu.Unlock()
 	p.sendText(from, to, text)
-	// A crash at the next Send's write must not race with the goroutines that this Send has started.
-	p.s.Run(time.Microsecond)
 }
 
 // sendText sends one message, and overwrites its buffer when Send has returned (rule 6).

@@ -100,7 +100,7 @@ func TestNeverFallsNeverBreaks2D(t *testing.T) {
 				}
 			}
 			if minute < threshold || before <= minute {
-				s.Failf("φ rises as long as no heartbeat arrives (rule 14)",
+				s.Failf("until the next heartbeat φ continues to rise (rule 14)",
 					"φ = %.1f after a minute without a heartbeat and %.1f after an hour, want at least %v and then more: the intervals before were about %v", minute, before, threshold, mean)
 			}
 		}

@@ -13,8 +13,8 @@ const (
 	hop2A     = 40 * time.Millisecond // no message takes longer
 	timeout2A = 2*hop2A + time.Millisecond
 
-	ruleComplete2A = "every correct node suspects a crashed peer at most Period + Timeout after the crash (rule 2; CGR §2.6.2)"
-	ruleAccurate2A = "while each round trip takes less than Timeout, a peer that has not crashed is never suspected (rule 3; CGR §2.6.2)"
+	ruleComplete2A = "every correct node suspects a crashed peer at most Period + Timeout after the crash (rule 2; Cachin, Guerraoui, Rodrigues §2.6.2)"
+	ruleAccurate2A = "while each round trip takes less than Timeout, a peer that has not crashed is never suspected (rule 3; Cachin, Guerraoui, Rodrigues §2.6.2)"
 )
 
 func newProbers(s *labtest.Sim, timeout time.Duration) *cluster {
@@ -23,7 +23,7 @@ func newProbers(s *labtest.Sim, timeout time.Duration) *cluster {
 	})
 }
 
-// Every correct node suspects each crashed node in time, and no other (CGR §2.6.2, perfect failure detector). The nodes
+// Every correct node suspects each crashed node in time, and no other (Cachin, Guerraoui, Rodrigues §2.6.2, perfect failure detector). The nodes
 // crash one after another, in a random order, until one is left. In every other run the first node crashes before it
 // has sent a message.
 func TestCrashIsSuspectedInTime2A(t *testing.T) {

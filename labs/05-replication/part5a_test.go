@@ -253,8 +253,24 @@ func TestSteadyTraffic5A(t *testing.T) {
 			s.Run(30 * time.Millisecond)
 			c.waitApplied(agreeBound, ruleAgree, index-20, leader)
 		}
+		if s.Seed == 1 {
+			c.denseTraffic(leader)
+		}
 		c.agree(c.servers...)
 	})
+}
+
+// denseTraffic: a command comes every 2ms, so the last entry is never on a majority. Those before it are committed meanwhile (rule 11).
+func (c *raftCluster) denseTraffic(leader labrpc.NodeID) {
+	const every = 2 * time.Millisecond
+	const within = int(agreeBound / every)
+	for i := range within + 50 {
+		_, index := c.submit(leader)
+		c.s.Run(every)
+		if want := index - within; i >= within && c.appliedBy(leader) < want {
+			c.s.Failf(ruleAgree, "at %v, %v has applied entries up to index %d, want %d: a command came every %v, and the leader is connected to all servers", briefTime(c.s.Net.Now()), leader, c.appliedBy(leader), want, every)
+		}
+	}
 }
 
 // In a calm network with nothing to do, servers stay in one term.

@@ -94,6 +94,10 @@ func checkSpecialValues(v *storeCluster, a, b *testClient, revision int) {
 	change(command{Op: "create", Key: "k1", Data: ""})
 	expect("k1", "", 8)
 	w.expectEvents(all)
+	for _, key := range []string{"alive", "open", "close", "expire"} { // what a store may call its own requests
+		a.mustRun(command{Op: "put", Key: key, Data: "1"})
+		b.expectValue(key, "1", ruleLinearizable)
+	}
 }
 
 // Three clients at once, on links that lose and duplicate, while leaders crash, start again and
@@ -354,6 +358,9 @@ func checkFarSessions(v *storeCluster, a, b *testClient) {
 	b.expectValue("second", "2", ruleOwned)
 	second.closes()
 	b.expectValue("second", "", ruleOwned)
+	third := a.another() // without a command
+	third.dial(nil)
+	third.closes()
 }
 
 // another returns a client on the same node that has no session yet.

@@ -184,6 +184,12 @@ func TestCompactedChanges5D(t *testing.T) {
 		}
 		all = append(all, a.writes(1, "quiet")...)
 		quiet.expectEvents(all)
+		late := b.watch("", 0) // and changes go on
+		a.writes(2, "busy")
+		s.Until(watchLimit, func() bool { return late.end.returned() || len(late.seen()) > 0 })
+		if n := len(late.seen()); n > 0 || !late.end.returned() {
+			s.Failf(ruleCompacted, "%v: while changes went on, a watch after revision 0 reported %d changes and returned: %v, want 0 and ErrCompacted: the last %d changes are kept", b.id, n, late.end.returned(), history)
+		}
 	})
 }
 

@@ -211,6 +211,8 @@ func TestOldSnapshotChangesNothing5E(t *testing.T) {
 		p.waitApplied(5)
 		p.commits(list)
 		p.install(p.snapshot(2, 3, 3)) // of entries that n1 has applied
+		p.install(p.snapshot(2, 3, 5))
+		p.expectSnapshot(0)
 		p.expectCommit(5)
 		if st := p.status(); lastIndexOf(st) != 8 || st.LastApplied != 5 {
 			p.fail(ruleSnapshot, "after an old snapshot the last entry of n1 is %d and LastApplied = %d, want 8 and 5", lastIndexOf(st), st.LastApplied)
@@ -285,7 +287,7 @@ func TestEdgeOfTheSnapshot5E(t *testing.T) {
 		p.append(3, AppendRequest{Term: term, PrevLogIndex: 6, PrevLogTerm: 3}, false)
 		p.append(3, AppendRequest{Term: term, PrevLogIndex: 5, PrevLogTerm: 2, Entries: list[5:6]}, true)
 		p.expectTerms(3)
-		p.appendAcross(AppendRequest{Term: term, Leader: 3, PrevLogIndex: 2, PrevLogTerm: 1, Entries: list[2:], Commit: 6}, list)
+		p.appendAcross(AppendRequest{Term: term, Leader: 3, PrevLogIndex: 3, PrevLogTerm: 2, Entries: list[3:], Commit: 6}, list)
 		p.expectTerms(3, 3)
 		p.expectCommit(6)
 		p.waitApplied(6)

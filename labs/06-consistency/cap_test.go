@@ -54,12 +54,17 @@ func newBasketStore(s *labtest.Sim, policy consistency.Policy, members ...labrpc
 }
 
 func (b *basketStore) start(id labrpc.NodeID) {
-	b.baskets[id] = consistency.NewBasket(b.s.Start(id), consistency.BasketOptions{
-		Policy: b.policy, Members: slices.Clone(b.members), Timeout: basketTimeout, Gossip: cmp.Or(b.period, basketGossip),
-	})
+	b.boot(b.s.Start(id))
 	// A request made at once would ask again whenever gossip is due: two goroutines would send the
 	// same message at one instant, and the Go scheduler would choose which of them gets the reply.
 	b.s.Run(time.Microsecond)
+}
+
+// boot makes a node that has been started a member.
+func (b *basketStore) boot(node *labrpc.Node) {
+	b.baskets[node.ID()] = consistency.NewBasket(node, consistency.BasketOptions{
+		Policy: b.policy, Members: slices.Clone(b.members), Timeout: basketTimeout, Gossip: cmp.Or(b.period, basketGossip),
+	})
 }
 
 // A basketCall is a request under way, or answered.
@@ -124,6 +129,12 @@ func (b *basketStore) goItems(at labrpc.NodeID) *basketCall {
 }
 
 func (b *basketStore) call(call *basketCall, f func(*consistency.Basket) ([]string, error)) *basketCall {
+	b.begin(call, f)
+	b.s.Run(0) // so that what it does at once comes before what the test does next
+	return call
+}
+
+func (b *basketStore) begin(call *basketCall, f func(*consistency.Basket) ([]string, error)) *basketCall {
 	call.began, call.inc, call.known = b.s.Net.Now(), b.s.Net.Incarnation(call.at), slices.Clone(b.acknowledged)
 	b.s.Logf("%v, %v", b.policy, call)
 	b.shown.called(call.at, call.what(), call.result)
@@ -135,7 +146,6 @@ func (b *basketStore) call(call *basketCall, f func(*consistency.Basket) ([]stri
 		defer call.mu.Unlock()
 		call.over, call.items, call.err, call.ended = true, items, err, b.s.Net.Now()
 	}()
-	b.s.Run(0) // so that what it does at once comes before what the test does next
 	return call
 }
 
@@ -278,6 +288,13 @@ func basketState(items []string) string { return strings.Join(items, " ") }
 
 // linearizable checks all calls with Porcupine.
 func (b *basketStore) linearizable() {
+	if v := b.nonlinear(); v != nil {
+		b.s.Fail(*v)
+	}
+}
+
+// nonlinear returns a violation if no order of all calls explains their results.
+func (b *basketStore) nonlinear() *labtest.Violation {
 	var history []linear.Op[basketAccess, string]
 	for _, call := range b.calls {
 		call.mu.Lock()
@@ -298,12 +315,13 @@ func (b *basketStore) linearizable() {
 		for _, op := range v.Before {
 			seen = append(seen, op.String())
 		}
-		b.s.Fail(labtest.Violation{
+		return &labtest.Violation{
 			What: fmt.Sprintf("the history is not linearizable: no order of the operations allows this result: %v", v.Op),
 			Rule: ruleNoLies, Seen: quorumTail(seen), At: v.Op.Return,
 			Page: func(w io.Writer) error { return linear.Page(w, basketModel, v, nil, linear.Options{}) },
-		})
+		}
 	case err != nil:
 		panic(err) // the check, not the student
 	}
+	return nil
 }

@@ -24,7 +24,7 @@ const (
 	ruleIndex    = "the reply to a Put that is Done has the index of its entry in the log (rule 4)"
 	ruleNoEntry  = "a Get adds nothing to the log and writes nothing to the disk, except for one entry per term (rule 6)"
 	ruleMessages = "a Get costs at most 2(n-1) messages between the n servers, and 2 more if the client did not ask the leader (rule 7)"
-	ruleBase     = "6A and 6B need a lab 05 that works up to 5C; without one, use the reference's: go run ./cmd/grade run 06 --base reference"
+	ruleBase     = "6A and 6B need a lab 05 that works up to 5C"
 )
 
 const (

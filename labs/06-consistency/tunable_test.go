@@ -64,8 +64,11 @@ func newQuorumStoreOf(s *labtest.Sim, n, coordinators int) *quorumStore {
 	return q
 }
 
-func (q *quorumStore) start(id labrpc.NodeID) {
-	node := q.s.Start(id)
+func (q *quorumStore) start(id labrpc.NodeID) { q.boot(q.s.Start(id)) }
+
+// boot makes a node that has been started a replica or a coordinator.
+func (q *quorumStore) boot(node *labrpc.Node) {
+	id := node.ID()
 	if id < q.first {
 		q.stores[id] = consistency.NewReplica(node)
 		return
@@ -112,6 +115,12 @@ func (c *quorumCall) result() (string, bool) {
 }
 
 func (q *quorumStore) call(via labrpc.NodeID, what string, f func(c *consistency.Coordinator) (consistency.Cell, error)) *quorumCall {
+	call := q.begin(via, what, f)
+	q.s.Run(0) // so that what it does at once comes before what the test does next
+	return call
+}
+
+func (q *quorumStore) begin(via labrpc.NodeID, what string, f func(c *consistency.Coordinator) (consistency.Cell, error)) *quorumCall {
 	q.s.Logf("%s", what)
 	call := &quorumCall{what: what, via: via, began: q.s.Net.Now(), inc: q.s.Net.Incarnation(via)}
 	q.shown.called(via, what, call.result)
@@ -122,7 +131,6 @@ func (q *quorumStore) call(via labrpc.NodeID, what string, f func(c *consistency
 		defer call.mu.Unlock()
 		call.over, call.cell, call.err, call.ended = true, cell, err, q.s.Net.Now()
 	}()
-	q.s.Run(0) // so that what it does at once comes before what the test does next
 	return call
 }
 

@@ -16,20 +16,25 @@ import (
 )
 
 const (
-	ruleOneOutcome  = "all participants of a transaction have the same outcome, Run returns no other, and an outcome never changes (rule 22; Gray 1978)"
-	ruleAllYes      = "a transaction commits only if every participant has voted yes or read-only in it (rule 23; Gray 1978)"
-	ruleVote        = "a participant votes once, and its vote yes and the work are on its disk before the vote leaves (rule 24; Gray 1978)"
-	ruleInDoubt     = "a participant in doubt calls neither Commit nor Abort and keeps its locks until it learns the outcome (rule 25; Bernstein, Hadzilacos, Goodman §7.4)"
-	ruleLearns      = "a participant in doubt has the outcome within 2s after a node that knows the outcome is up and connected to it (rule 26; Bernstein, Hadzilacos, Goodman §7.4)"
-	rulePresumed    = "a coordinator without a decision on its disk says that the transaction has aborted, except while Run is under way (rule 27; Mohan, Lindsay, Obermarck 1986)"
-	ruleForgets     = "a coordinator keeps a decision to commit until every participant that voted yes has it on disk, and then forgets it (rule 28; Mohan, Lindsay, Obermarck 1986)"
-	ruleCost        = "a calm commit costs at most 4 messages and 2 disk writes per participant, 1 write at the coordinator until Run returns and 2 in all; at rest no node sends (rule 29; Mohan, Lindsay, Obermarck 1986)"
-	ruleReadOnly    = "a participant that votes read-only calls Release at its vote, sends and receives 2 messages, and writes nothing (rule 30; Mohan, Lindsay, Obermarck 1986)"
-	ruleRunReturns  = "Run returns Aborted at a vote no or when its context ends, Committed when all have voted for it, and an error when its node crashes (rule 31)"
+	ruleOneOutcome  = "all participants that vote yes in a transaction call the same of Commit and Abort, Run returns no other outcome, and an outcome never changes (rule 22; Gray 1978)"
+	ruleAllYes      = "a transaction commits only if every participant has voted yes or read-only in this transaction (rule 23; Gray 1978)"
+	ruleVote        = "a participant calls Prepare once and replies with its first vote; before a vote yes leaves, the vote and the work are on the disk; after a restart, StartParticipant calls Restore for each transaction in doubt (rule 24; Gray 1978)"
+	ruleSameVote    = "a participant replies to every further request with its first vote; a vote yes also after a crash (rule 24; Gray 1978)"
+	ruleInDoubt     = "a participant in doubt calls neither Commit nor Abort until it learns the outcome from a node that knows it; meanwhile it keeps its locks, and InDoubt lists the transaction, and no other (rule 25; Bernstein, Hadzilacos, Goodman §7.4)"
+	ruleListsDoubt  = "InDoubt lists a transaction from the vote yes until Commit or Abort is called, and no other (rule 25)"
+	ruleLearns      = "a participant in doubt has called Commit or Abort within 2s after a node that knows the outcome is up and connected to it in a calm network (rule 26; Bernstein, Hadzilacos, Goodman §7.4)"
+	rulePresumed    = "a coordinator which has no decision to commit on its disk says that the transaction has aborted; while Run is under way, it gives no outcome (rule 27; Mohan, Lindsay, Obermarck 1986)"
+	ruleForgets     = "a coordinator keeps a decision to commit until every participant that voted yes has the outcome on its disk; within 2s after that it forgets the decision (rule 28; Mohan, Lindsay, Obermarck 1986)"
+	ruleCost        = "if all vote yes, each participant sends and receives at most 4 messages together, and writes at most twice; the coordinator writes at most once until Run returns, and at most twice in all (rule 29; Mohan, Lindsay, Obermarck 1986)"
+	ruleSilent      = "from 5s after every transaction has ended on, no node sends messages (rule 29; Mohan, Lindsay, Obermarck 1986)"
+	ruleLossy       = "if links lose a fifth of the messages and each Prepare returns at once, 10s suffice for the votes (rule 31)"
+	ruleReadOnly    = "a participant that votes read-only calls Release at its vote, writes nothing, and sends and receives at most 2 messages if the outcome is decided after its vote has arrived, and within 100ms; if all vote read-only, the coordinator writes nothing either (rule 30; Mohan, Lindsay, Obermarck 1986)"
+	ruleRunReturns  = "in a calm network, Run returns Aborted within 100ms of a vote no, Committed within 100ms of the last vote if all have voted yes or read-only, Aborted within 10ms of the end of its context, and an error within 10ms of a crash of its node (rule 31)"
 	ruleApart       = "a Prepare that takes long delays no other transaction (rule 32)"
 	learnLimit      = 2 * time.Second        // rule 26
 	calmRun         = 100 * time.Millisecond // rule 31
 	runReturn       = 10 * time.Millisecond  // rule 31, for a context that has ended
+	lossyRun        = 10 * time.Second       // rule 31, if links lose a fifth of the messages
 	coordinatorNode = labrpc.NodeID(1)
 )
 
@@ -71,6 +76,7 @@ type testResource struct {
 	locks    map[string]TxID // by key
 	prepared map[TxID]Vote   // in this incarnation
 	restored map[TxID]bool
+	ended    map[TxID]bool // Commit or Abort was called in this incarnation, after a vote yes
 }
 
 func newCommitCluster(s *labtest.Sim) *commitCluster {
@@ -107,7 +113,7 @@ func (c *commitCluster) boot(node *labrpc.Node) (again bool) {
 		again, c.coordinator = c.coordinator != nil, coordinator
 		return again
 	}
-	r := &testResource{c: c, node: node, locks: map[string]TxID{}, prepared: map[TxID]Vote{}, restored: map[TxID]bool{}}
+	r := &testResource{c: c, node: node, locks: map[string]TxID{}, prepared: map[TxID]Vote{}, restored: map[TxID]bool{}, ended: map[TxID]bool{}}
 	c.mu.Lock()
 	again = c.resources[id] != nil
 	c.resources[id] = r
@@ -163,7 +169,7 @@ func (t *testTx) work(id labrpc.NodeID) string {
 	return ""
 }
 
-// checkLocks checks that every participant holds the locks of what it has in doubt (rule 25).
+// checkLocks checks that every participant lists what it has in doubt, and nothing else, and holds the locks of it (rule 25).
 func (c *commitCluster) checkLocks() *labtest.Violation {
 	c.mu.Lock()
 	participants, resources := maps.Clone(c.participants), maps.Clone(c.resources)
@@ -172,19 +178,38 @@ func (c *commitCluster) checkLocks() *labtest.Violation {
 		if !c.s.Net.Up(id) {
 			continue
 		}
-		for _, tx := range participants[id].InDoubt() {
-			c.mu.Lock()
-			t, r := c.txs[tx], resources[id]
-			unknown := t == nil
-			free := !unknown && t.outcome[id] == Undecided && r.locks[lockOf(t.work(id))] != tx
-			c.mu.Unlock()
-			switch {
-			case unknown:
-				return breach(ruleInDoubt, "InDoubt() at %v lists %q, which is no transaction", id, tx)
-			case free:
-				return breach(ruleInDoubt, "%v is in doubt about %s, but its resource does not hold the locks of %s", id, tx, tx)
-			}
+		doubt := participants[id].InDoubt()
+		c.mu.Lock()
+		v := resources[id].checkDoubt(doubt)
+		c.mu.Unlock()
+		if v != nil {
+			return v
 		}
+	}
+	return nil
+}
+
+// checkDoubt compares the result of InDoubt with the calls of the resource. The caller holds c.mu.
+func (r *testResource) checkDoubt(doubt []TxID) *labtest.Violation {
+	id := r.node.ID()
+	for _, tx := range doubt {
+		switch t := r.c.txs[tx]; {
+		case t == nil:
+			return breach(ruleInDoubt, "InDoubt() at %v lists %q, which is no transaction", id, tx)
+		case r.ended[tx]:
+			return breach(ruleListsDoubt, "InDoubt() at %v lists %s, for which %v has called %s", id, tx, id, outcomeCall(t.outcome[id]))
+		case t.outcome[id] == Undecided && r.locks[lockOf(t.work(id))] != tx:
+			return breach(ruleInDoubt, "%v is in doubt about %s, but its resource does not hold the locks of %s", id, tx, tx)
+		}
+	}
+	var missing []TxID
+	for tx, vote := range r.prepared {
+		if vote == VoteYes && !r.ended[tx] && !slices.Contains(doubt, tx) {
+			missing = append(missing, tx)
+		}
+	}
+	if len(missing) > 0 {
+		return breach(ruleListsDoubt, "InDoubt() at %v does not list %s, in which %v has voted yes and called neither Commit nor Abort", id, slices.Min(missing), id)
 	}
 	return nil
 }
@@ -346,7 +371,7 @@ func (r *testResource) end(t *testTx, tx TxID, outcome Outcome) {
 	if t.returned == other {
 		r.c.fail(ruleOneOutcome, "%v called %s for %s, but Run has returned that it has %s", id, call, tx, outcomeName(other))
 	}
-	t.outcome[id] = outcome
+	t.outcome[id], r.ended[tx] = outcome, true
 	r.unlock(tx)
 }
 
@@ -450,15 +475,41 @@ func (c *commitCluster) checkReturn(tx TxID, outcome Outcome, err error) {
 
 // returns waits for Run, and checks what it returns.
 func (c *commitCluster) returns(call *commitRun, tx TxID, limit time.Duration, want Outcome) {
-	c.s.WaitFor(limit, *breach(ruleRunReturns, "Run of %s has not returned within %v", tx, limit), func() bool { _, _, done := call.result(); return done })
+	c.ends(call, tx, limit)
 	if got, err, _ := call.result(); got != want {
-		c.s.Failf(ruleRunReturns, "Run of %s returned (%s, %v), want %s", tx, outcomeName(got), err, outcomeName(want))
+		c.s.Failf(c.ruleOfRun(limit), "Run of %s returned (%s, %v), want %s: %s", tx, outcomeName(got), err, outcomeName(want), c.votesIn(tx))
 	}
 }
 
 // ends waits for Run, whatever it returns.
 func (c *commitCluster) ends(call *commitRun, tx TxID, limit time.Duration) {
-	c.s.WaitFor(limit, *breach(ruleRunReturns, "Run of %s has not returned within %v", tx, limit), func() bool { _, _, done := call.result(); return done })
+	if !c.s.Until(limit, func() bool { _, _, done := call.result(); return done }) {
+		c.s.Failf(c.ruleOfRun(limit), "Run of %s has not returned within %v: %s", tx, limit, c.votesIn(tx))
+	}
+}
+
+// ruleOfRun is the rule that gives Run so much time.
+func (c *commitCluster) ruleOfRun(limit time.Duration) string {
+	if limit == lossyRun {
+		return ruleLossy
+	}
+	return ruleRunReturns
+}
+
+// votesIn says how each participant has voted.
+func (c *commitCluster) votesIn(tx TxID) string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	t := c.txs[tx]
+	var all []string
+	for _, b := range t.branches {
+		text := "has not voted"
+		if vote, voted := t.votes[b.Participant]; voted {
+			text = "voted " + map[Vote]string{VoteNo: "no", VoteYes: "yes", VoteReadOnly: "read-only"}[vote]
+		}
+		all = append(all, fmt.Sprintf("%v %s", b.Participant, text))
+	}
+	return strings.Join(all, ", ")
 }
 
 // voted waits until the participants have voted.
@@ -581,6 +632,6 @@ func (c *commitCluster) isSilent() {
 	before := c.s.Net.Stats(labrpc.Match{}).Sent
 	c.s.Run(time.Minute)
 	if n := c.s.Net.Stats(labrpc.Match{}).Sent - before; n > 0 {
-		c.s.Failf(ruleCost, "the nodes sent %d messages in a minute, although every transaction has ended", n)
+		c.s.Failf(ruleSilent, "the nodes sent %d messages in a minute, although every transaction has ended", n)
 	}
 }

@@ -335,7 +335,7 @@ func TestSerializableDespiteCrashes7A(t *testing.T) {
 // Many goroutines at once, each with transactions of its own: all of them commit, some after a deadlock, and what they saw is strictly serializable
 // (rules 1, 6 and 8).
 func TestManyAtOnce7A(t *testing.T) {
-	labtest.Run(t, labtest.Config{Nodes: 1, Seeds: 3}, func(s *labtest.Sim) {
+	labtest.Run(t, labtest.Config{Nodes: 1, Seeds: 3, Simultaneous: true}, func(s *labtest.Sim) {
 		defer labtest.Threads(1)()
 		d := newLockDB(s)
 		for _, txns := range d.many(8, 10, time.Minute, ruleDeadlock7A) {

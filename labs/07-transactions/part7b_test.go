@@ -280,6 +280,7 @@ func TestLongReaders7B(t *testing.T) {
 		})))
 		d.load("a=new")
 		other.now(ruleReadOnly7B, other.call("Commit of 300 others", each(func(i int) error { return crowd[i].Commit() })))
+		other.now(ruleReadOnly7B, other.call("Abort of 300 others, which have committed", each(func(i int) error { crowd[i].Abort(); return nil })))
 		d.load("a=newer")
 		last.sees(ruleSnapshot7B, "a", model["a"])
 	})

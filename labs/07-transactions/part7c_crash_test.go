@@ -44,6 +44,20 @@ func TestVoteSurvivesCrash7C(t *testing.T) {
 			c.ends(call, tx, 4*time.Second)
 			c.settles(2 * learnLimit)
 		}
+
+		// n2's reply is lost, and n2 restarts. To the next request it replies with the same vote.
+		c.add("again", nil)
+		s.Net.Cut(2, coordinatorNode)
+		call := c.run("again", time.Minute)
+		c.voted("again", 2, 3, 4)
+		s.Run(20 * time.Millisecond)
+		c.restart(2)
+		s.Net.Heal()
+		if !s.Until(10*time.Second, func() bool { _, _, done := call.result(); return done }) {
+			s.Failf(ruleSameVote, "n2 voted yes in a transaction and restarted, but 10s after the coordinator can reach it again, Run has not returned")
+		}
+		c.returns(call, "again", 0, Committed)
+		c.settles(learnLimit)
 	})
 }
 
@@ -82,7 +96,11 @@ func TestCoordinatorCrashes7C(t *testing.T) {
 		c.startAll()
 		for round := range 12 {
 			tx := TxID(fmt.Sprint("t", round))
-			c.add(tx, nil)
+			var script map[labrpc.NodeID]scriptedVote
+			if round == 3 && s.Seed%2 == 0 { // the decision is about n3 alone
+				script = map[labrpc.NodeID]scriptedVote{2: {vote: VoteReadOnly}, 4: {vote: VoteReadOnly}}
+			}
+			c.add(tx, script)
 			if round/2 >= 2 {
 				s.Net.CrashAtWrite(coordinatorNode, labrpc.CrashPoint{Write: s.Net.Writes(coordinatorNode) + 1 + round/2%2, After: round/4%2 == 0})
 			}
@@ -98,8 +116,17 @@ func TestCoordinatorCrashes7C(t *testing.T) {
 				c.returns(call, tx, calmRun, Committed)
 				s.Net.Crash(coordinatorNode)
 			}
-			s.Run(200 * time.Millisecond)
+			returned := false // before the crash
+			s.Until(200*time.Millisecond, func() bool {
+				_, _, done := call.result()
+				up := s.Net.Up(coordinatorNode)
+				returned = returned || done && up
+				return !up
+			})
 			if !s.Net.Up(coordinatorNode) {
+				if round/2 >= 2 && !returned {
+					c.failsWithNode(call, "at a write")
+				}
 				if s.Seed%2 == 0 {
 					s.Net.CutBoth(2, 3)
 					s.Net.CutBoth(3, 4)
@@ -112,9 +139,18 @@ func TestCoordinatorCrashes7C(t *testing.T) {
 			c.ends(call, tx, 4*time.Second)
 			c.settles(2 * learnLimit)
 			s.Net.Heal()
-			s.Cover(map[Outcome]string{Committed: committed, Aborted: aborted}[c.outcome(tx, 2)])
+			s.Cover(map[Outcome]string{Committed: committed, Aborted: aborted}[c.outcome(tx, 3)])
 		}
 	})
+}
+
+// failsWithNode checks that Run, which was under way when its node crashed, returns an error in time.
+func (c *commitCluster) failsWithNode(call *commitRun, how string) {
+	c.s.Run(runReturn)
+	if outcome, err, done := call.result(); !done || err == nil || outcome != Undecided {
+		c.s.Failf(ruleRunReturns, "%v after the coordinator crashed %s, Run has returned: %v, its outcome is %s and its error is %v, want a return with an error and without an outcome",
+			runReturn, how, done, outcomeName(outcome), err)
+	}
 }
 
 // Links duplicate and delay messages. When all has ended, every message is sent once more, in any order, in some seeds to nodes that have

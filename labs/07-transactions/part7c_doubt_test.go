@@ -1,6 +1,9 @@
 package transactions_test
 
 import (
+	"fmt"
+	"maps"
+	"slices"
 	"testing"
 	"time"
 
@@ -217,13 +220,55 @@ func TestForgetsWhenAllKnow7C(t *testing.T) {
 			c.returns(c.run(tx, time.Minute), tx, calmRun, Committed)
 		}
 		s.Run(learnLimit)
-		if after := c.diskBytes(coordinatorNode); after > before+100 {
-			s.Failf(ruleForgets, "the coordinator's disk holds %d bytes, although 20 transactions before it held %d and all participants know the outcomes", after, before)
-		}
+		c.hasForgotten(before)
+		c.forgetsLate()
+		c.hasForgotten(before)
 		c.settles(0)
 		s.Run(5 * time.Second)
 		c.isSilent()
 	})
+}
+
+// forgetsLate: n3 misses twenty decisions to commit, for half a minute (odd seeds), or until the coordinator has restarted. Then it learns them all, and 2s later
+// the coordinator has forgotten them (rule 28).
+func (c *commitCluster) forgetsLate() {
+	const slow = 300 * time.Millisecond
+	s := c.s
+	calls := map[TxID]*commitRun{}
+	for i := range 20 {
+		tx := TxID(fmt.Sprint("late", i))
+		c.add(tx, map[labrpc.NodeID]scriptedVote{2: {VoteYes, slow}})
+		calls[tx] = c.run(tx, time.Minute)
+	}
+	txs := slices.Sorted(maps.Keys(calls))
+	for _, tx := range txs {
+		c.voted(tx, 3, 4)
+	}
+	s.Net.Isolate(3)
+	s.Net.HealBoth(3, coordinatorNode)
+	s.Net.Cut(coordinatorNode, 3)
+	for _, tx := range txs {
+		c.returns(calls[tx], tx, slow+calmRun, Committed)
+	}
+	if s.Seed%2 == 0 {
+		s.Run(time.Second)
+		c.restart(coordinatorNode)
+	} else {
+		s.Run(30 * time.Second)
+	}
+	s.Net.HealBoth(3, coordinatorNode)
+	for _, tx := range txs {
+		c.learns(learnLimit, tx, Committed, 2, 3, 4)
+	}
+	s.Run(learnLimit)
+	s.Net.Heal()
+}
+
+// hasForgotten checks that the coordinator's disk has not grown.
+func (c *commitCluster) hasForgotten(before int) {
+	if after := c.diskBytes(coordinatorNode); after > before+100 {
+		c.s.Failf(ruleForgets, "the coordinator's disk holds %d bytes, although 20 transactions before it held %d and all participants have known the outcomes for %v", after, before, learnLimit)
+	}
 }
 
 func (c *commitCluster) diskBytes(id labrpc.NodeID) int {

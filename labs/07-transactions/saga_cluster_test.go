@@ -12,16 +12,16 @@ import (
 )
 
 const (
-	rulePlaced       = "an order for which Place returned nil ends completed or cancelled within 30s after all services are up and connected (rule 43; Garcia-Molina, Salem 1987)"
-	ruleWhole        = "an order ends with all its effects, or with each effect compensated (rule 44; Garcia-Molina, Salem 1987)"
-	ruleEffectOnce   = "each effect of an order happens at most once, and balances and units agree with the journals (rule 45)"
+	rulePlaced       = "an order for which Place returned nil is pending, and is completed or cancelled 30s after all services are up and connected, in a calm network 1s after Place; Place and Cancel return at once (rule 43; Garcia-Molina, Salem 1987)"
+	ruleWhole        = "a completed order has all effects of its steps, Completed and Sold; a cancelled order has Created and Cancelled, and each other step that ran has its compensation (rule 44; Garcia-Molina, Salem 1987)"
+	ruleEffectOnce   = "each effect of an order happens at most once, also if Place is called again, and balances and units agree with the journals (rule 45)"
 	ruleCompensates  = "a compensation runs only for a step that has run, and no step runs after its compensation (rule 46; Garcia-Molina, Salem 1987)"
 	ruleReverse      = "the steps run in the order Created, Charged, Reserved, and compensations in reverse order: Released, Refunded, Cancelled (rule 47; Garcia-Molina, Salem 1987)"
 	ruleSemanticLock = "a reserved unit belongs to its order until it is released or sold, and no balance and no number of units is negative (rule 48)"
-	ruleReason       = "an order is cancelled only if Cancel returned true or an error, the balance was too low or no unit was available (rule 49)"
-	ruleCancel       = "an order for which Cancel returned true is cancelled, and a completed or cancelled order stays so (rule 50)"
-	ruleJournal      = "a journal only grows: an entry that it has shown stays, also after a crash (rule 51)"
-	ruleSagaRest     = "a minute after every order has ended, no service sends messages, also after a restart (rule 52)"
+	ruleReason       = "an order is cancelled only if Cancel returned true or an error for it, the balance was below its price or no unit was available (rule 49)"
+	ruleCancel       = "Cancel returns true if the order is known and not completed, and then the order is cancelled; a completed or cancelled order stays so (rule 50)"
+	ruleJournal      = "a journal only grows: an entry that it has shown stays, also after a crash, and whatever the caller does with the slice (rule 51)"
+	ruleSagaRest     = "from a minute after every order has ended on, no service sends messages, also after a restart (rule 52)"
 
 	sagaLimit = 30 * time.Second // rule 43
 	sagaCalm  = time.Second      // rule 43
@@ -32,6 +32,7 @@ var sagaNodes = Services{Orders: 1, Payments: 2, Stock: 3}
 // A sagaCluster is the three services. It reads their journals at every step, and checks rules 45 to 48 and 51.
 type sagaCluster struct {
 	s        *labtest.Sim
+	price    int            // of every order
 	balances map[string]int // at first
 	units    map[string]int
 
@@ -55,9 +56,15 @@ type sagaOrder struct {
 	has      map[Effect]bool
 }
 
+// newSagaCluster starts the services with balances as for orders of 10. In two of three seeds all amounts are so many times as large that they need more than 16, or more than 32, bits.
 func newSagaCluster(s *labtest.Sim, balances, units map[string]int) *sagaCluster {
+	scale := []int{1, 1 << 13, 1 << 40}[s.Seed%3]
+	balances = maps.Clone(balances)
+	for customer := range balances {
+		balances[customer] *= scale
+	}
 	c := &sagaCluster{
-		s: s, balances: balances, units: units, placed: map[OrderID]*sagaOrder{},
+		s: s, price: 10 * scale, balances: balances, units: units, placed: map[OrderID]*sagaOrder{},
 		journals: map[labrpc.NodeID][]Entry{}, changed: map[OrderID]bool{},
 		money: maps.Clone(balances), books: Units{Available: units["book"]},
 		cancelled: map[OrderID]bool{}, perhaps: map[OrderID]bool{},
@@ -78,9 +85,13 @@ func (c *sagaCluster) start() {
 		case sagaNodes.Orders:
 			c.orders = StartOrders(node, sagaNodes)
 		case sagaNodes.Payments:
-			c.payments = StartPayments(node, sagaNodes, maps.Clone(c.balances))
+			balances := maps.Clone(c.balances)
+			c.payments = StartPayments(node, sagaNodes, balances)
+			clear(balances) // the map is the caller's
 		case sagaNodes.Stock:
-			c.stock = StartStock(node, sagaNodes, maps.Clone(c.units))
+			units := maps.Clone(c.units)
+			c.stock = StartStock(node, sagaNodes, units)
+			clear(units)
 		}
 	}
 }
@@ -90,9 +101,9 @@ func (c *sagaCluster) restart(id labrpc.NodeID) {
 	c.start()
 }
 
-// place places an order of 10 for one unit of "book".
+// place places an order for one unit of "book".
 func (c *sagaCluster) place(id OrderID, customer string) {
-	order := Order{ID: id, Customer: customer, Price: 10, Item: "book"}
+	order := Order{ID: id, Customer: customer, Price: c.price, Item: "book"}
 	c.placed[id] = &sagaOrder{Order: order, has: map[Effect]bool{}}
 	began := c.s.Net.Now()
 	err := c.orders.Place(order)
@@ -103,7 +114,22 @@ func (c *sagaCluster) place(id OrderID, customer string) {
 		c.s.Failf(rulePlaced, "Place returned the error %v, although its node is up", err)
 	}
 	c.placed[id].promised = err == nil
+	if status := c.orders.Status(id); err == nil && status != OrderPending {
+		c.s.Failf(rulePlaced, "order %s is %s when Place has returned, want pending", id, statusName(status))
+	}
 	c.s.Run(time.Microsecond) // what Place has started must not race with a crash at the next write
+}
+
+// placeAgain calls Place again for an order that is known. It changes nothing.
+func (c *sagaCluster) placeAgain(id OrderID) {
+	before := c.orders.Status(id)
+	if err := c.orders.Place(c.placed[id].Order); err != nil {
+		c.s.Failf(rulePlaced, "Place returned the error %v, although its node is up", err)
+	}
+	c.s.Run(time.Microsecond)
+	if now := c.orders.Status(id); now != before {
+		c.s.Failf(ruleEffectOnce, "order %s, for which Place was called again, is %s, want %s as before", id, statusName(now), statusName(before))
+	}
 }
 
 // cancel cancels an order, and returns the answer of Cancel.
@@ -147,13 +173,18 @@ func (c *sagaCluster) check() *labtest.Violation {
 }
 
 func (c *sagaCluster) journalOf(id labrpc.NodeID) []Entry {
+	var journal []Entry
 	switch id {
 	case sagaNodes.Orders:
-		return c.orders.Journal()
+		journal = c.orders.Journal()
 	case sagaNodes.Payments:
-		return c.payments.Journal()
+		journal = c.payments.Journal()
+	default:
+		journal = c.stock.Journal()
 	}
-	return c.stock.Journal()
+	mine := slices.Clone(journal)
+	clear(journal) // the slice is the caller's
+	return mine
 }
 
 var sagaEffects = map[labrpc.NodeID][]Effect{

@@ -13,19 +13,19 @@ import (
 )
 
 const (
-	ruleShardStrict   = "transactions are strictly serializable over all groups: each takes effect at one instant between its begin and its end, whatever wall clocks show (rule 33)"
-	ruleShardOutcome  = "after nil a transaction has been committed once; after ErrOutcomeUnknown it may have been; after any other error it has no effect (rule 34)"
+	ruleShardStrict   = "one order of the transactions explains all that was read: each takes effect as a whole, at one instant after it began and before it returned, whatever wall clocks show (rule 33)"
+	ruleShardOutcome  = "after nil the transaction has been committed exactly once; after ErrOutcomeUnknown once or never, or it may still be; after any other error it has no effect and never will (rule 34)"
 	ruleShardUnknown  = "ErrOutcomeUnknown is returned only if the context or the node has ended, or if a Lease or more has passed since the transaction began (rule 34)"
 	ruleShardOver     = "a call of a transaction that has ended returns ErrOver and has no effect; Abort does nothing then (rule 34)"
-	ruleShardLease    = "when the last message of a client has arrived, its transaction makes no other wait for longer than Lease + 1s (rule 35)"
-	ruleShardInTime   = "transactions that only read do not keep another one from committing within 3 Leases, although its messages take up to 150ms (rule 36)"
-	ruleShardDisjoint = "in a calm network a transaction of up to 4 operations commits within 2s if no unfinished transaction has a key of it (rule 37)"
-	ruleShardProgress = "in a calm network, while up to 4 clients use the same keys, each Run returns nil within 10s (rule 38)"
-	ruleShardContext  = "Run, Get, Put and Commit return within 100ms of the end of their context (rule 39)"
-	ruleShardDurable  = "what was committed survives every crash, and 10s after all servers are up and connected again, the store serves (rule 40)"
-	ruleShardLate     = "a message that arrives again or late changes no value, and makes no transaction wait for longer than Lease + 1s (rule 41)"
+	ruleShardLease    = "when the last message of a client has arrived, its transaction makes other transactions wait for at most Lease + 1s, in a calm network (rule 35)"
+	ruleShardInTime   = "if a transaction writes two keys, its messages take up to 150ms, and all other transactions that have these keys only read, Run returns nil within 3 Leases (rule 36)"
+	ruleShardDisjoint = "in a calm network, Run of up to 4 operations returns nil within 2s if no unfinished transaction has one of its keys (rule 37)"
+	ruleShardProgress = "in a calm network, while up to 4 clients run transactions of up to 4 operations on the same keys, each Run returns nil within 10s (rule 38)"
+	ruleShardContext  = "Get, Put, Commit and Run return within 100ms of the end of the transaction's context (rule 39)"
+	ruleShardDurable  = "what was committed survives the crash of any servers; 10s after all servers are up and connected again, in a calm network, the store serves (rule 40)"
+	ruleShardLate     = "a message of a transaction that arrives again, or late, changes no value, and makes no other transaction wait for longer than Lease + 1s (rule 41)"
 	ruleShardSpace    = "the log of a server has at most 2 SnapshotEvery entries (rule 42)"
-	ruleShardBase     = "7D needs a lab 05 that works up to 5E; without one, use the reference's: go run ./cmd/grade run 07 --base reference"
+	ruleShardBase     = "7D needs a lab 05 that works up to 5E"
 )
 
 const (

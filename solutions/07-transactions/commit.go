@@ -38,7 +38,8 @@ type Branch struct {
 // Prepare may take long. The other methods return at once. Calls for different
 // transactions may overlap.
 type Resource interface {
-	// Prepare takes the locks of the work, and votes. After VoteNo no lock is held.
+	// Prepare takes the locks of the work, and votes. After VoteNo no lock is held. When it is called again for a transaction,
+	// also after a crash, it votes the same.
 	Prepare(tx TxID, work string) Vote
 	// Restore takes the locks of a transaction in doubt again, after a crash.
 	Restore(tx TxID, work string)

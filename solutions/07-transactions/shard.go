@@ -27,7 +27,9 @@ type Shard struct {
 	state    shardState
 	snapshot int                 // the index of the last snapshot
 	waiting  map[int]shardWaiter // by the index that their entry should get
-	unlocked chan struct{}       // closed when a transaction ends
+	locked   []chan struct{}     // of reads that wait for a lock, in the order of their entries; closed when a transaction ends
+	woken    []chan struct{}     // those to close now
+	waking   bool                // whether wakeInOrder runs
 
 	seen     map[uint64]time.Time // of a leader: since when it has known an unfinished transaction
 	seenTerm int                  // the term in which seen was begun
@@ -36,8 +38,9 @@ type Shard struct {
 
 // A shardWaiter is a request whose entry has not been applied.
 type shardWaiter struct {
-	term  int
-	reply chan shardReply // has room for the one reply
+	term     int
+	reply    chan shardReply // has room for the one reply
+	unlocked chan struct{}   // of a read that met a lock, else nil: closed when a transaction ends
 }
 
 // A shardReply answers a shardCommand.
@@ -55,7 +58,7 @@ func StartShard(node *labrpc.Node, layout Layout) *Shard {
 	}
 	s := &Shard{
 		node: node, layout: layout, group: layout.Member(node.ID()), groups: newShardCaller(node, layout),
-		state: newShardState(), waiting: map[int]shardWaiter{}, unlocked: make(chan struct{}),
+		state: newShardState(), waiting: map[int]shardWaiter{},
 		seen: map[uint64]time.Time{}, finishes: map[uint64]bool{},
 	}
 	// Raft may apply entries before s.raft is set: until then, apply waits.
@@ -74,10 +77,8 @@ func (s *Shard) Raft() *replication.Raft { return s.raft }
 func (s *Shard) execute(from labrpc.NodeID, c shardCommand) shardReply {
 	deadline := time.Now().Add(shardLockWait)
 	for {
-		s.mu.Lock()
-		unlocked := s.unlocked
-		s.mu.Unlock()
-		reply := s.propose(c)
+		unlocked := make(chan struct{})
+		reply := s.proposeRead(c, unlocked)
 		if !reply.Served || reply.Result.Outcome != outcomeLocked || !s.await(unlocked, deadline) {
 			return reply
 		}
@@ -102,7 +103,10 @@ func (s *Shard) await(unlocked <-chan struct{}, deadline time.Time) bool {
 }
 
 // propose puts a command into the log and waits until it is applied.
-func (s *Shard) propose(c shardCommand) shardReply {
+func (s *Shard) propose(c shardCommand) shardReply { return s.proposeRead(c, nil) }
+
+// proposeRead is propose. If the command met a lock, unlocked is closed when a transaction ends.
+func (s *Shard) proposeRead(c shardCommand, unlocked chan struct{}) shardReply {
 	data, err := labrpc.Marshal(c)
 	if err != nil {
 		return shardReply{}
@@ -114,7 +118,7 @@ func (s *Shard) propose(c shardCommand) shardReply {
 		s.mu.Unlock()
 		return s.elsewhere()
 	}
-	w := shardWaiter{term: term, reply: make(chan shardReply, 1)}
+	w := shardWaiter{term: term, reply: make(chan shardReply, 1), unlocked: unlocked}
 	s.waiting[index] = w
 	s.mu.Unlock()
 
@@ -165,6 +169,9 @@ func (s *Shard) apply(a replication.Applied) {
 	}
 	if w, ok := s.waiting[a.Index]; ok {
 		delete(s.waiting, a.Index)
+		if result.Outcome == outcomeLocked && w.unlocked != nil {
+			s.locked = append(s.locked, w.unlocked)
+		}
 		// The entry at this index may be another leader's. Do not compare the index alone.
 		w.reply <- shardReply{Served: w.term == a.Term, Result: result}
 	}
@@ -175,8 +182,26 @@ func (s *Shard) apply(a replication.Applied) {
 
 // wake wakes the reads that wait for a lock. The caller holds s.mu.
 func (s *Shard) wake() {
-	close(s.unlocked)
-	s.unlocked = make(chan struct{})
+	s.woken = append(s.woken, s.locked...)
+	s.locked = nil
+	if len(s.woken) > 0 && !s.waking {
+		s.waking = true
+		go s.wakeInOrder()
+	}
+}
+
+// wakeInOrder wakes reads one after another: the first to wait is the first to be proposed again.
+func (s *Shard) wakeInOrder() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for len(s.woken) > 0 {
+		close(s.woken[0])
+		s.woken = s.woken[1:]
+		s.mu.Unlock()
+		time.Sleep(time.Microsecond)
+		s.mu.Lock()
+	}
+	s.waking = false
 }
 
 // restore replaces the state with a snapshot. The caller holds s.mu.

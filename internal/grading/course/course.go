@@ -36,6 +36,16 @@ type Lab struct {
 	Package string   // the Go package of the folder
 	Imports []string // what a submission may import beyond the course's own list
 	Parts   []Part   //
+	Base    bool     // in a handout: it is there because another lab builds on it, and is not among those to solve
+}
+
+// Own are the labs that a student is to solve: all, except in a handout those that are there because another lab builds on them.
+func (c *Course) Own() []Lab {
+	own := slices.DeleteFunc(slices.Clone(c.Labs), func(l Lab) bool { return l.Base })
+	if len(own) == 0 {
+		return c.Labs
+	}
+	return own
 }
 
 // Part is one graded piece of a lab.

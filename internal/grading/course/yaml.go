@@ -37,6 +37,7 @@ type (
 		Title   located[string]   `yaml:"title"`
 		Package located[string]   `yaml:"package"`
 		Imports []located[string] `yaml:"imports"`
+		Base    bool              `yaml:"base"` // grade handout writes it
 		Parts   []rawPart         `yaml:"parts"`
 	}
 	rawPart struct {
@@ -144,7 +145,7 @@ func translate(file string, err error) error {
 
 // lab converts what the checker has passed.
 func (r rawLab) lab() Lab {
-	l := Lab{ID: r.ID.value, Title: r.Title.value, Package: r.Package.value, Imports: values(r.Imports)}
+	l := Lab{ID: r.ID.value, Title: r.Title.value, Package: r.Package.value, Imports: values(r.Imports), Base: r.Base}
 	for _, p := range r.Parts {
 		part := Part{ID: p.ID.value, Title: p.Title.value, Points: p.Points.value,
 			Files: values(p.Files), Hints: values(p.Hints)}

@@ -99,7 +99,7 @@ func Summary(w io.Writer, r *result.Result) error {
 			return
 		}
 		var one bytes.Buffer
-		fmt.Fprintf(&one, "\n### %s: %s (%s, %d points)\n\n", status(t), markdown(t.Name), markdown(part.ID), t.Max)
+		fmt.Fprintf(&one, "\n### %s: %s (%s, %s)\n\n", status(t), markdown(t.Name), markdown(part.ID), t.Worth())
 		codeBlock(&one, account(r, lab, t))
 		if left > 0 || b.Len()+one.Len() > maxSummary-200 {
 			left++

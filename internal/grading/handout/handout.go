@@ -97,15 +97,8 @@ func (m *maker) choose(c *course.Course) {
 }
 
 func (m *maker) fill(ctx context.Context) error {
-	for _, lab := range m.made.Labs {
-		if err := m.lab(lab, false); err != nil {
-			return err
-		}
-	}
-	for _, lab := range m.made.Bases {
-		if err := m.lab(lab, m.o.WithBase); err != nil {
-			return err
-		}
+	if err := m.labs(); err != nil {
+		return err
 	}
 	if err := m.packages(ctx); err != nil {
 		return err
@@ -129,6 +122,21 @@ func (m *maker) fill(ctx context.Context) error {
 	}
 	// Compiles all that a student will, the tests too.
 	return m.run(ctx, m.dir, "vet", "./...")
+}
+
+// labs copies the labs to solve, and those that they build on.
+func (m *maker) labs() error {
+	for _, lab := range m.made.Labs {
+		if err := m.lab(lab, false); err != nil {
+			return err
+		}
+	}
+	for _, lab := range m.made.Bases {
+		if err := errors.Join(m.lab(lab, m.o.WithBase), m.mark(lab)); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // lab copies a lab's folder: pages, tests, and either stubs or the reference.
@@ -164,6 +172,16 @@ func (m *maker) lab(lab course.Lab, reference bool) error {
 		name = filepath.ToSlash(name)
 		return m.copy(name, name)
 	})
+}
+
+// mark notes in lab.yaml that the lab is there because another one builds on it.
+func (m *maker) mark(lab course.Lab) error {
+	name := filepath.Join(m.dir, filepath.FromSlash(lab.Dir()), "lab.yaml")
+	text, err := os.ReadFile(name)
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(name, append(text, "\nbase: true\n"...), 0o666)
 }
 
 // stubsOf is where the lab's stubs are as they were before anybody wrote in them.

@@ -10,8 +10,12 @@ import (
 )
 
 var (
-	docsLink      = regexp.MustCompile(`\]\(\.\./\.\./(docs/[a-z-]+\.md)`)
-	link          = regexp.MustCompile(`\[([^\]]+)\]\(([^()\s#]+)[^()\s]*\)`)
+	docsLink = regexp.MustCompile(`\]\(\.\./\.\./(docs/[a-z-]+\.md)`)
+	link     = regexp.MustCompile(`\[([^\]]+)\]\(([^()\s#]+)[^()\s]*\)`)
+	// The reference's lab to build on: the sentence and the command that it introduces, or the sentence alone.
+	baseCommand  = regexp.MustCompile(`(?m)(?:^| )[A-Z][^.\n]*:\n\n(?: {4}.*\n)* {4}.*--base reference.*\n(?: {4}.*\n)*`)
+	baseSentence = regexp.MustCompile("(?m)(?:^| )[A-Z][^.\n]*`--base reference`[^.\n]*\\.")
+
 	afterSolution = regexp.MustCompile(" ?After that: `solutions/[^`]*`\\.|[:,]? \\(?`solutions/[^`]*`\\)?")
 )
 
@@ -55,6 +59,8 @@ func (m *maker) pages() error {
 // page is the text of a page without what the handout does not carry.
 func (m *maker) page(name, text string) string {
 	text = afterSolution.ReplaceAllString(text, "")
+	text = baseCommand.ReplaceAllString(text, "\n")
+	text = baseSentence.ReplaceAllString(text, "")
 	return link.ReplaceAllStringFunc(text, func(s string) string {
 		parts := link.FindStringSubmatch(s)
 		if strings.Contains(parts[2], ":") { // on the web

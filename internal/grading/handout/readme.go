@@ -2,8 +2,12 @@ package handout
 
 import (
 	"bytes"
+	"errors"
+	"go/version"
 	"os"
 	"path/filepath"
+	"regexp"
+	"strings"
 	"text/template"
 
 	"distlabs/internal/grading/course"
@@ -16,7 +20,7 @@ You write the systems, in ordinary Go. They run on [labrpc](labrpc/doc.go), a si
 and reorders messages, cuts links and crashes machines, in virtual time: a minute of protocol takes milliseconds, and the
 same seed gives the same run.
 
-You need Go and a C compiler (for the race detector).{{if .Command}} This checks both:
+You need Go {{.Go}} or later, and a C compiler for the race detector.{{if .Command}} This checks both (the first time, it takes up to a minute):
 
 ` + "```" + `
 go run ./cmd/grade doctor
@@ -29,7 +33,7 @@ go run ./cmd/grade doctor
 {{range .Labs}}| [{{.Number}} {{.Title}}]({{.Dir}}/README.md) | {{range $i, $p := .Parts}}{{if $i}}, {{end}}{{$p.ID}} {{$p.Title}} ({{$p.Points}}){{end}} |
 {{end}}
 {{- if .Bases}}
-{{range .Bases}}[{{.Number}} {{.Title}}]({{.Dir}}/README.md) is here because another lab builds on it{{if $.WithBase}}: it is a reference, not yours to write{{end}}.
+{{range .Bases}}[{{.Number}} {{.Title}}]({{.Dir}}/README.md) is here because another lab builds on it{{if $.WithBase}}: it is a reference, not yours to write{{else}}: if you have solved it before, copy your files into its folder{{end}}.
 {{end}}
 {{- end}}
 Each lab's README is one page: the problem, what you write, the rules that the tests hold you to, the parts and their points, and
@@ -60,7 +64,7 @@ go run ./cmd/grade reset {{.Part}}            # the stub again; your code is kep
 ` + "```" + `
 
 A failing test leaves the record of its run in the lab's folder ` + "`.labs`" + `; ` + "`go run ./cmd/grade trace FILE`" + ` draws it.
-` + "`go run ./cmd/grade --help`" + ` lists the other commands.
+` + "`go run ./cmd/grade --help`" + ` lists the other commands. Where the command writes ` + "`grade …`" + `, type ` + "`go run ./cmd/grade …`" + `.
 {{- end}}
 
 Hand in the files that *What you write* in the lab's README names: only these are graded.
@@ -68,16 +72,35 @@ Hand in the files that *What you write* in the lab's README names: only these ar
 
 // readme writes the page.
 func (m *maker) readme() error {
-	_, err := os.Stat(filepath.Join(m.root, filepath.FromSlash(command)))
+	goVersion, err := m.goVersion()
+	if err != nil {
+		return err
+	}
+	_, err = os.Stat(filepath.Join(m.root, filepath.FromSlash(command)))
 	var text bytes.Buffer
 	first := m.made.Labs[0]
 	if err := page.Execute(&text, struct {
 		Labs, Bases       []course.Lab
 		First             course.Lab
-		Part, Test        string
+		Part, Test, Go    string
 		Command, WithBase bool
-	}{m.made.Labs, m.made.Bases, first, first.Parts[0].ID, first.Tests()[0].Name, err == nil, m.o.WithBase}); err != nil {
+	}{m.made.Labs, m.made.Bases, first, first.Parts[0].ID, first.Tests()[0].Name, goVersion, err == nil, m.o.WithBase}); err != nil {
 		return err
 	}
 	return m.write("README.md", text.Bytes())
 }
+
+// goVersion is the version of Go that go.mod asks for, without the patch: 1.26.
+func (m *maker) goVersion() (string, error) {
+	text, err := os.ReadFile(filepath.Join(m.root, "go.mod"))
+	if err != nil {
+		return "", err
+	}
+	found := goLine.FindSubmatch(text)
+	if found == nil {
+		return "", errors.New("go.mod has no line with the version of Go")
+	}
+	return strings.TrimPrefix(version.Lang("go"+string(found[1])), "go"), nil
+}
+
+var goLine = regexp.MustCompile(`(?m)^go (\S+)`)

@@ -101,6 +101,14 @@ type Test struct {
 	Uncovered []string `json:"-"` // in a chunk of a soak: what the test must cover and did not
 }
 
+// Worth is the test's points as a sentence has them: "1 point", "3 points".
+func (t Test) Worth() string {
+	if t.Max == 1 {
+		return "1 point"
+	}
+	return fmt.Sprintf("%d points", t.Max)
+}
+
 // Passed reports whether every selected test passed.
 func (r *Result) Passed() bool { return r.Points == r.Max }
 

@@ -83,7 +83,9 @@ func (r *runner) recordWith(seed uint64, suppress func(labrpc.Fault) bool) (*out
 // replayed returns what to say if three runs of the seed were not the same.
 func (r *runner) replayed(first, second, third *outcome, a, b *trace.Run) string {
 	why := ". The run below is another run of the same seed. What the seed does not decide is in labrpc's documentation (One seed, one run)"
-	if places := place().UndecidedIn(); len(places) > 0 {
+	if r.cfg.Simultaneous {
+		why = ". The run below is another run of the same seed: this test calls from several goroutines in one instant, and who comes first is chance"
+	} else if places := place().UndecidedIn(); len(places) > 0 {
 		why += ". In your code: " + strings.Join(places[:min(len(places), 3)], "; ")
 	}
 	if d, differ := trace.Diff(a, b); differ {

@@ -50,6 +50,9 @@ type Config struct {
 	// MustCover lists what must have happened, as told by Sim.Cover, in at least one of the seeds, unless the
 	// environment chose fewer than Seeds; otherwise the test proves nothing, and fails. A soak counts all its seeds together.
 	MustCover []string
+	// Simultaneous says that the test calls a node from several goroutines in one instant. Who comes first is chance, so two runs of
+	// a seed may differ: a soak compares whether they failed and how, not what they did.
+	Simultaneous bool
 }
 
 const (

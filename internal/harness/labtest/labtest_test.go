@@ -158,7 +158,7 @@ func TestSoak(t *testing.T) {
 	t.Setenv("LABS_TRACE_DIR", t.TempDir())
 	var mu sync.Mutex
 	runs := map[uint64]int{}
-	res := runnerOf(t, Config{Nodes: 2}, func(s *Sim) {
+	body := func(s *Sim) {
 		mu.Lock()
 		runs[s.Seed]++
 		n := runs[s.Seed]
@@ -172,11 +172,18 @@ func TestSoak(t *testing.T) {
 		if s.Seed == 3 || s.Seed == 9 {
 			s.Failf("rule 1", "always fails")
 		}
-	})
+		if s.Seed == 5 && n%2 == 0 {
+			s.Failf("rule 1", "fails every second time")
+		}
+	}
+	res := runnerOf(t, Config{Nodes: 2}, body)
 	require.Equal(t, 20, res.Seeds)
 	require.Equal(t, []uint64{3, 9}, res.Failed)
-	require.Equal(t, []uint64{7}, slices.Clip(res.Diverged))
+	require.Equal(t, []uint64{5, 7}, slices.Clip(res.Diverged))
 	require.Equal(t, 2, runs[1])
+
+	res = runnerOf(t, Config{Nodes: 2, Simultaneous: true}, body)
+	require.Equal(t, []uint64{5}, slices.Clip(res.Diverged), "what each run did is not compared, what came of it is")
 }
 
 // Always sees every step: a state that lasts from one delivery to the next is not missed.

@@ -119,7 +119,7 @@ func (r *runner) runOne(seed uint64) {
 	if r.soak && !out.abandoned {
 		var second trace.Digest
 		again := r.runSeed(seed, second.Observe)
-		same = first.Sum() == second.Sum() && sameFailure(out.failure, again.failure)
+		same = (r.cfg.Simultaneous || first.Sum() == second.Sum()) && sameFailure(out.failure, again.failure)
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -14,6 +14,7 @@ import (
 	"github.com/chromedp/chromedp/kb"
 	"github.com/stretchr/testify/require"
 
+	"distlabs/internal/harness/browser"
 	"distlabs/internal/harness/trace"
 )
 
@@ -21,30 +22,30 @@ import (
 // one, its place and its number; the diagram has a name, and so has every control.
 func TestScreenReader(t *testing.T) {
 	b := open(t, pageOf(t, badElection(t, 3)), "#step=40&cause=1")
-	b.do(chromedp.Focus("#list"))
-	b.press(kb.ArrowDown)
-	active := eval[string](b, `document.getElementById("list").getAttribute("aria-activedescendant")`)
-	option := eval[map[string]string](b, `(() => {
+	b.Do(chromedp.Focus("#list"))
+	b.Press(kb.ArrowDown)
+	active := browser.Eval[string](b, `document.getElementById("list").getAttribute("aria-activedescendant")`)
+	option := browser.Eval[map[string]string](b, `(() => {
 		const el = document.getElementById("list").querySelector("#`+active+`");
 		return { selected: el.getAttribute("aria-selected"), size: el.getAttribute("aria-setsize"), place: el.getAttribute("aria-posinset"), text: el.textContent };
 	})()`)
 	require.Equal(t, "true", option["selected"])
-	require.Equal(t, fmt.Sprint(eval[int](b, `run.app.items.length`)), option["size"])
-	require.Equal(t, fmt.Sprint(eval[int](b, `run.app.itemOf.get(run.app.selected) + 1`)), option["place"])
+	require.Equal(t, fmt.Sprint(browser.Eval[int](b, `run.app.items.length`)), option["size"])
+	require.Equal(t, fmt.Sprint(browser.Eval[int](b, `run.app.itemOf.get(run.app.selected) + 1`)), option["place"])
 	require.Contains(t, option["text"], "s")
 
 	// Far away, the selected option stays in the page.
-	b.do(chromedp.Evaluate[chromedp.Void](`document.getElementById("list").scrollTop = 1e6`))
-	b.settle()
-	require.True(t, eval[bool](b, `document.getElementById(document.getElementById("list").getAttribute("aria-activedescendant")) !== null`))
+	b.Do(chromedp.Evaluate[chromedp.Void](`document.getElementById("list").scrollTop = 1e6`))
+	b.Settle()
+	require.True(t, browser.Eval[bool](b, `document.getElementById(document.getElementById("list").getAttribute("aria-activedescendant")) !== null`))
 
 	// Without the focus on the list, the status line speaks.
-	b.do(chromedp.Evaluate[chromedp.Void](`document.activeElement.blur()`))
-	b.press(kb.ArrowDown)
-	require.Regexp(t, `^\d+\.\d+s `, eval[string](b, `document.getElementById("status").textContent`))
+	b.Do(chromedp.Evaluate[chromedp.Void](`document.activeElement.blur()`))
+	b.Press(kb.ArrowDown)
+	require.Regexp(t, `^\d+\.\d+s `, browser.Eval[string](b, `document.getElementById("status").textContent`))
 
-	command(b, accessibility.Enable, cdp.Empty{})
-	tree := command(b, accessibility.GetFullAXTree, accessibility.GetFullAXTreeParams{})
+	browser.Command(b, accessibility.Enable, cdp.Empty{})
+	tree := browser.Command(b, accessibility.GetFullAXTree, accessibility.GetFullAXTreeParams{})
 	roles := map[string]int{}
 	for _, n := range tree.Nodes {
 		if n.Ignored || n.Role == nil {
@@ -72,14 +73,14 @@ func text(v *accessibility.Value) string {
 // Tab reaches the list, and the skip link leads there at once.
 func TestTabOrder(t *testing.T) {
 	b := open(t, pageOf(t, small(t)), "")
-	b.press(kb.Tab)
-	require.Equal(t, "skip", eval[string](b, `document.activeElement.id`))
-	b.press(kb.Enter)
-	require.Eventually(t, func() bool { return eval[string](b, `document.activeElement.id`) == "list" }, 20*time.Second, 20*time.Millisecond)
-	b.do(chromedp.Evaluate[chromedp.Void](`document.activeElement.blur()`), chromedp.Focus("#text"))
+	b.Press(kb.Tab)
+	require.Equal(t, "skip", browser.Eval[string](b, `document.activeElement.id`))
+	b.Press(kb.Enter)
+	require.Eventually(t, func() bool { return browser.Eval[string](b, `document.activeElement.id`) == "list" }, 20*time.Second, 20*time.Millisecond)
+	b.Do(chromedp.Evaluate[chromedp.Void](`document.activeElement.blur()`), chromedp.Focus("#text"))
 	for range 60 {
-		b.press(kb.Tab)
-		if eval[string](b, `document.activeElement.id`) == "list" {
+		b.Press(kb.Tab)
+		if browser.Eval[string](b, `document.activeElement.id`) == "list" {
 			return
 		}
 	}
@@ -100,12 +101,12 @@ func TestLightAndDark(t *testing.T) {
 		return out;
 	})()`
 	backgrounds := map[string]bool{}
-	for name, before := range map[string][]chromedp.Action[chromedp.Void]{"light": nil, "dark": {dark()}} {
+	for name, before := range map[string][]chromedp.Action[chromedp.Void]{"light": nil, "dark": {browser.Prefers("dark")}} {
 		b := open(t, pageOf(t, run), "", before...)
-		for what, ratio := range eval[map[string]float64](b, contrast) {
+		for what, ratio := range browser.Eval[map[string]float64](b, contrast) {
 			require.GreaterOrEqual(t, ratio, 4.5, "%s in the %s scheme", what, name)
 		}
-		backgrounds[eval[string](b, `getComputedStyle(document.body).backgroundColor`)] = true
+		backgrounds[browser.Eval[string](b, `getComputedStyle(document.body).backgroundColor`)] = true
 		b.shot("five-" + name)
 	}
 	require.Len(t, backgrounds, 2)
@@ -117,22 +118,22 @@ func TestCompare(t *testing.T) {
 	good := sample(t, sampleOptions{seed: bad.Header.Seed, nodes: 3, length: 4 * time.Second})
 	var page bytes.Buffer
 	require.NoError(t, Compare(&page, bad, good, Options{}))
-	b := open(t, page.Bytes(), "", dark())
-	require.Equal(t, 6, eval[int](b, `run.app.model.lanes.length`))
-	part := eval[int](b, `run.app.model.difference.steps[0].n`)
-	require.Equal(t, part, eval[int](b, `run.app.selected.n`))
-	require.True(t, eval[bool](b, fmt.Sprintf(`run.app.model.runs[0].steps.slice(0, %d).every((s, k) => run.app.placeOf(s) === run.app.placeOf(run.app.model.runs[1].steps[k]))`, part)))
-	require.True(t, eval[bool](b, `(() => { const [a, b] = run.app.model.runs.map((r) => r.steps[r.steps.length >> 1]); const c = run.coneOf(String(a.n + 1)); return run.app.model.steps.every((s) => s.run === a.run || !c[s.i]); })()`), "a cone stays in its run")
+	b := open(t, page.Bytes(), "", browser.Prefers("dark"))
+	require.Equal(t, 6, browser.Eval[int](b, `run.app.model.lanes.length`))
+	part := browser.Eval[int](b, `run.app.model.difference.steps[0].n`)
+	require.Equal(t, part, browser.Eval[int](b, `run.app.selected.n`))
+	require.True(t, browser.Eval[bool](b, fmt.Sprintf(`run.app.model.runs[0].steps.slice(0, %d).every((s, k) => run.app.placeOf(s) === run.app.placeOf(run.app.model.runs[1].steps[k]))`, part)))
+	require.True(t, browser.Eval[bool](b, `(() => { const [a, b] = run.app.model.runs.map((r) => r.steps[r.steps.length >> 1]); const c = run.coneOf(String(a.n + 1)); return run.app.model.steps.every((s) => s.run === a.run || !c[s.i]); })()`), "a cone stays in its run")
 	b.shot("compare-dark")
 
 	// The second run's steps have an address too, and two equal runs have no difference.
-	b.do(chromedp.Evaluate[chromedp.Void](`location.hash = "#step=b12"`))
-	require.Eventually(t, func() bool { return eval[bool](b, `run.app.selected.run === 1 && run.app.selected.n === 11`) }, 20*time.Second, 20*time.Millisecond)
+	b.Do(chromedp.Evaluate[chromedp.Void](`location.hash = "#step=b12"`))
+	require.Eventually(t, func() bool { return browser.Eval[bool](b, `run.app.selected.run === 1 && run.app.selected.n === 11`) }, 20*time.Second, 20*time.Millisecond)
 	page.Reset()
 	require.NoError(t, Compare(&page, small(t), small(t), Options{Title: "twins"}))
 	b = open(t, page.Bytes(), "")
-	require.True(t, eval[bool](b, `run.app.model.difference === null`))
-	require.Equal(t, "twins", eval[string](b, `document.title`))
+	require.True(t, browser.Eval[bool](b, `run.app.model.difference === null`))
+	require.Equal(t, "twins", browser.Eval[string](b, `document.title`))
 }
 
 // Where one run has ended, the other's next step is where they part.
@@ -143,9 +144,9 @@ func TestCompareWithShorter(t *testing.T) {
 	var page bytes.Buffer
 	require.NoError(t, Compare(&page, &half, whole, Options{}))
 	b := open(t, page.Bytes(), "")
-	require.Equal(t, "b10", eval[string](b, `run.app.nameOf(run.app.selected)`))
+	require.Equal(t, "b10", browser.Eval[string](b, `run.app.nameOf(run.app.selected)`))
 	for _, key := range []string{"v", "t", "0", kb.ArrowLeft, "o"} {
-		b.press(key)
+		b.Press(key)
 	}
 }
 
@@ -159,26 +160,25 @@ func TestCompareSeeds(t *testing.T) {
 	var page bytes.Buffer
 	require.NoError(t, Compare(&page, bad, good, Options{}))
 	b := open(t, page.Bytes(), "")
-	require.True(t, eval[bool](b, `(() => { const [x, y] = run.app.model.difference.steps; return run.app.placeOf(x) === run.app.placeOf(y); })()`))
-	require.Equal(t, want.At[1], time.Duration(eval[int64](b, `run.app.model.difference.steps[1].clock`)))
-	require.Equal(t, trace.Seconds(want.At[0]), eval[string](b, `document.querySelector('#list [aria-selected="true"] .at').textContent`))
+	require.True(t, browser.Eval[bool](b, `(() => { const [x, y] = run.app.model.difference.steps; return run.app.placeOf(x) === run.app.placeOf(y); })()`))
+	require.Equal(t, want.At[1], time.Duration(browser.Eval[int64](b, `run.app.model.difference.steps[1].clock`)))
+	require.Equal(t, trace.Seconds(want.At[0]), browser.Eval[string](b, `document.querySelector('#list [aria-selected="true"] .at').textContent`))
 	b.shot("compare-seeds")
-	b.press("t")
-	require.True(t, eval[bool](b, `(() => { const [x, y] = run.app.model.difference.steps; return run.app.placeOf(x) === run.app.placeOf(y); })()`))
+	b.Press("t")
+	require.True(t, browser.Eval[bool](b, `(() => { const [x, y] = run.app.model.difference.steps; return run.app.placeOf(x) === run.app.placeOf(y); })()`))
 }
 
 // Printed, the page is light, shows the diagram and lists its events; afterwards it is as before.
 func TestPrint(t *testing.T) {
-	b := open(t, pageOf(t, badElection(t, 3)), "", dark())
-	before := eval[string](b, `run.app.theme.bg`)
-	pdf, err := chromedp.Run(b.ctx, chromedp.PrintToPDF(chromedp.PDFPaper(chromedp.PaperA4)))
-	require.NoError(t, err)
+	b := open(t, pageOf(t, badElection(t, 3)), "", browser.Prefers("dark"))
+	before := browser.Eval[string](b, `run.app.theme.bg`)
+	pdf := browser.Get(b, chromedp.PrintToPDF(chromedp.PDFPaper(chromedp.PaperA4)))
 	require.True(t, bytes.HasPrefix(pdf, []byte("%PDF-")))
-	if dir := os.Getenv("VIEW_SHOTS"); dir != "" {
+	if dir := b.Shot("before-print"); dir != "" {
 		require.NoError(t, os.WriteFile(filepath.Join(dir, "print.pdf"), pdf, 0o644))
 	}
-	require.Equal(t, before, eval[string](b, `run.app.theme.bg`))
-	require.Equal(t, 0, eval[int](b, `document.querySelectorAll("#sheet tr").length`))
-	rows := eval[int](b, `(() => { dispatchEvent(new Event("beforeprint")); const n = document.querySelectorAll("#sheet tr").length; return run.app.theme.bg === "#ffffff" ? n : -1; })()`)
+	require.Equal(t, before, browser.Eval[string](b, `run.app.theme.bg`))
+	require.Equal(t, 0, browser.Eval[int](b, `document.querySelectorAll("#sheet tr").length`))
+	rows := browser.Eval[int](b, `(() => { dispatchEvent(new Event("beforeprint")); const n = document.querySelectorAll("#sheet tr").length; return run.app.theme.bg === "#ffffff" ? n : -1; })()`)
 	require.Greater(t, rows, 5, "rows of the printed list, in light colours")
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/chromedp/chromedp"
 	"github.com/stretchr/testify/require"
 
+	"distlabs/internal/harness/browser"
 	"distlabs/internal/harness/trace"
 	"distlabs/labrpc"
 )
@@ -27,7 +28,7 @@ func TestRolesKeepTheirColours(t *testing.T) {
 		raw, err := json.Marshal(values)
 		require.NoError(t, err)
 		got := roleColours(held)
-		require.Equal(t, got, eval[map[string]int](b, `Object.fromEntries(run.roleColours(`+string(raw)+`, "`+values[0]+`"))`), values)
+		require.Equal(t, got, browser.Eval[map[string]int](b, `Object.fromEntries(run.roleColours(`+string(raw)+`, "`+values[0]+`"))`), values)
 		for _, v := range values {
 			switch v {
 			case "leader", "primary":
@@ -55,9 +56,9 @@ func TestHeadsNameThePartition(t *testing.T) {
 	s.wait(time.Second)
 	s.note(4, "role", "leader")
 	b := open(t, pageOf(t, s.rec.Run()), "#step=18")
-	b.settle()
-	require.Equal(t, []string{"n1", "n2", "n3", "n4 cut off, with n5", "n5 cut off, with n4"}, eval[[]string](b, `[...document.querySelectorAll(".head b")].map((el) => el.textContent)`))
-	require.Equal(t, []string{"partition: n1 n2 n3 | n4 n5"}, eval[[]string](b, `[...document.querySelectorAll("#list .item.fault .what")].map((el) => el.textContent)`), "one line for all links")
+	b.Settle()
+	require.Equal(t, []string{"n1", "n2", "n3", "n4 cut off, with n5", "n5 cut off, with n4"}, browser.Eval[[]string](b, `[...document.querySelectorAll(".head b")].map((el) => el.textContent)`))
+	require.Equal(t, []string{"partition: n1 n2 n3 | n4 n5"}, browser.Eval[[]string](b, `[...document.querySelectorAll("#list .item.fault .what")].map((el) => el.textContent)`), "one line for all links")
 	b.shot("partition")
 }
 
@@ -67,22 +68,22 @@ func TestTimesAreWrittenInOneWay(t *testing.T) {
 	for _, d := range []time.Duration{0, 1, 999, 12_345, 999_999, 1_000_000, 1_204_999_999, 61 * time.Second, 3601_000_600_000} {
 		raw, err := json.Marshal(int64(d))
 		require.NoError(t, err)
-		require.Equal(t, trace.Seconds(d), eval[string](b, `run.seconds(`+string(raw)+`)`))
+		require.Equal(t, trace.Seconds(d), browser.Eval[string](b, `run.seconds(`+string(raw)+`)`))
 	}
 	var svg bytes.Buffer
 	run := badElection(t, 3)
 	require.NoError(t, SVG(&svg, run, Picture{}))
 	b = open(t, pageOf(t, run), "")
-	for _, at := range eval[[]string](b, `[...document.querySelectorAll("#list .at")].map((el) => el.textContent)`) {
+	for _, at := range browser.Eval[[]string](b, `[...document.querySelectorAll("#list .at")].map((el) => el.textContent)`) {
 		require.Regexp(t, `^\d+\.\d{3}s$`, at)
 	}
 }
 
 // Roles in words stand out from their grounds in both schemes.
 func TestRoleWordsStandOut(t *testing.T) {
-	for name, before := range map[string][]chromedp.Action[chromedp.Void]{"light": nil, "dark": {dark()}} {
+	for name, before := range map[string][]chromedp.Action[chromedp.Void]{"light": nil, "dark": {browser.Prefers("dark")}} {
 		b := open(t, pageOf(t, small(t)), "", before...)
-		for what, ratio := range eval[map[string]float64](b, `(() => {
+		for what, ratio := range browser.Eval[map[string]float64](b, `(() => {
 			const css = getComputedStyle(document.documentElement), get = (n) => css.getPropertyValue("--" + n).trim();
 			const rgb = (c) => { const x = document.createElement("canvas").getContext("2d"); x.fillStyle = c; x.fillRect(0, 0, 1, 1); return [...x.getImageData(0, 0, 1, 1).data].slice(0, 3); };
 			const light = (c) => { const [r, g, b] = rgb(c).map((v) => (v /= 255) <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4); return 0.2126 * r + 0.7152 * g + 0.0722 * b; };

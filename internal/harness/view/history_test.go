@@ -11,6 +11,7 @@ import (
 	"github.com/chromedp/chromedp"
 	"github.com/stretchr/testify/require"
 
+	"distlabs/internal/harness/browser"
 	"distlabs/internal/harness/check/histpage"
 	"distlabs/internal/harness/check/isolation"
 	"distlabs/internal/harness/check/linear"
@@ -68,9 +69,9 @@ func TestPageOfTransactions(t *testing.T) {
 	h, a := skew(t)
 	var page bytes.Buffer
 	require.NoError(t, isolation.Page(&page, h, a))
-	for name, before := range map[string][]chromedp.Action[chromedp.Void]{"light": nil, "dark": {dark()}} {
-		b := open(t, page.Bytes(), "", append(before, sized(1366, 700))...)
-		bars := eval[[]barSeen](b, barsOf)
+	for name, before := range map[string][]chromedp.Action[chromedp.Void]{"light": nil, "dark": {browser.Prefers("dark")}} {
+		b := open(t, page.Bytes(), "", append(before, browser.Sized(1366, 700))...)
+		bars := browser.Eval[[]barSeen](b, barsOf)
 		apart(t, bars)
 		involved := 0
 		for _, bar := range bars {
@@ -79,25 +80,25 @@ func TestPageOfTransactions(t *testing.T) {
 			}
 		}
 		require.Equal(t, 2, involved)
-		require.Equal(t, []string{"rw", "rw"}, eval[[]string](b, `[...document.querySelectorAll(".edge text")].map((el) => el.textContent)`))
-		require.Equal(t, []string{"session 1", "session 2", "session 3"}, eval[[]string](b, `[...document.querySelectorAll(".name")].map((el) => el.textContent)`))
-		require.True(t, eval[bool](b, inSight+`(".bar.involved")`), "it opens at the cycle")
-		require.Contains(t, eval[string](b, `document.body.innerText`), "write skew")
-		require.Equal(t, 0, eval[int](b, `document.querySelectorAll("img").length`))
+		require.Equal(t, []string{"rw", "rw"}, browser.Eval[[]string](b, `[...document.querySelectorAll(".edge text")].map((el) => el.textContent)`))
+		require.Equal(t, []string{"session 1", "session 2", "session 3"}, browser.Eval[[]string](b, `[...document.querySelectorAll(".name")].map((el) => el.textContent)`))
+		require.True(t, browser.Eval[bool](b, inSight+`(".bar.involved")`), "it opens at the cycle")
+		require.Contains(t, browser.Eval[string](b, `document.body.innerText`), "write skew")
+		require.Equal(t, 0, browser.Eval[int](b, `document.querySelectorAll("img").length`))
 		standsOut(t, b, name)
 		b.shot("txns-" + name)
-		b = open(t, page.Bytes(), "", append(before, sized(390, 844))...)
-		require.LessOrEqual(t, eval[int](b, `document.documentElement.scrollWidth`), 390)
+		b = open(t, page.Bytes(), "", append(before, browser.Sized(390, 844))...)
+		require.LessOrEqual(t, browser.Eval[int](b, `document.documentElement.scrollWidth`), 390)
 		b.shot("txns-phone-" + name)
-		b.do(chromedp.Evaluate[chromedp.Void](`document.querySelector(".bar.faded").dispatchEvent(new MouseEvent("click"))`))
-		require.Contains(t, eval[string](b, `document.getElementById("detail").textContent`), "session")
+		b.Do(chromedp.Evaluate[chromedp.Void](`document.querySelector(".bar.faded").dispatchEvent(new MouseEvent("click"))`))
+		require.Contains(t, browser.Eval[string](b, `document.getElementById("detail").textContent`), "session")
 	}
 }
 
 // standsOut checks that the words on a history's page stand out from their grounds.
 func standsOut(t *testing.T, b *tab, scheme string) {
 	t.Helper()
-	for what, ratio := range eval[map[string]float64](b, `(() => {
+	for what, ratio := range browser.Eval[map[string]float64](b, `(() => {
 		const css = getComputedStyle(document.documentElement), get = (n) => css.getPropertyValue("--" + n).trim();
 		const rgb = (c) => { const x = document.createElement("canvas").getContext("2d"); x.fillStyle = c; x.fillRect(0, 0, 1, 1); return [...x.getImageData(0, 0, 1, 1).data].slice(0, 3); };
 		const light = (c) => { const [r, g, b] = rgb(c).map((v) => (v /= 255) <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4); return 0.2126 * r + 0.7152 * g + 0.0722 * b; };
@@ -125,8 +126,8 @@ func TestPageOfTransactionsWithoutTimes(t *testing.T) {
 	var page bytes.Buffer
 	require.NoError(t, isolation.Page(&page, h, a))
 	b := open(t, page.Bytes(), "")
-	require.Contains(t, eval[string](b, `document.body.innerText`), "aborted read")
-	apart(t, eval[[]barSeen](b, barsOf))
+	require.Contains(t, browser.Eval[string](b, `document.body.innerText`), "aborted read")
+	apart(t, browser.Eval[[]barSeen](b, barsOf))
 }
 
 type registerOp struct{ Write, Value int }
@@ -162,20 +163,20 @@ func TestPageOfHistory(t *testing.T) {
 		return fmt.Sprintf("%s %d <b>", []string{"get =", "put"}[op.In.Write], op.In.Value)
 	}
 	require.NoError(t, linear.Page(&histpage.Writer{Writer: &page, Run: run}, model, v, say, linear.Options{}))
-	for name, before := range map[string][]chromedp.Action[chromedp.Void]{"light": nil, "dark": {dark()}} {
-		b := open(t, page.Bytes(), "", append(before, sized(1366, 700))...)
-		apart(t, eval[[]barSeen](b, barsOf))
-		require.Equal(t, []string{"n4", "n5", "n2", "network"}, eval[[]string](b, `[...document.querySelectorAll(".name")].map((el) => el.textContent)`))
-		require.True(t, eval[bool](b, inSight+`(".bar.wrong")`), "it opens at the violation")
-		require.Positive(t, eval[float64](b, `document.getElementById("chart").scrollLeft`))
-		require.Equal(t, 2, eval[int](b, `document.querySelectorAll(".bar.outage").length`))
-		require.Contains(t, eval[string](b, `document.querySelector("header").innerText`), "rule 20")
-		require.Equal(t, "TestLinearizable5D-4.html", eval[string](b, `document.querySelector("header a").getAttribute("href")`))
+	for name, before := range map[string][]chromedp.Action[chromedp.Void]{"light": nil, "dark": {browser.Prefers("dark")}} {
+		b := open(t, page.Bytes(), "", append(before, browser.Sized(1366, 700))...)
+		apart(t, browser.Eval[[]barSeen](b, barsOf))
+		require.Equal(t, []string{"n4", "n5", "n2", "network"}, browser.Eval[[]string](b, `[...document.querySelectorAll(".name")].map((el) => el.textContent)`))
+		require.True(t, browser.Eval[bool](b, inSight+`(".bar.wrong")`), "it opens at the violation")
+		require.Positive(t, browser.Eval[float64](b, `document.getElementById("chart").scrollLeft`))
+		require.Equal(t, 2, browser.Eval[int](b, `document.querySelectorAll(".bar.outage").length`))
+		require.Contains(t, browser.Eval[string](b, `document.querySelector("header").innerText`), "rule 20")
+		require.Equal(t, "TestLinearizable5D-4.html", browser.Eval[string](b, `document.querySelector("header a").getAttribute("href")`))
 		standsOut(t, b, name)
 		b.shot("history-" + name)
-		b = open(t, page.Bytes(), "", append(before, sized(390, 844))...)
-		require.True(t, eval[bool](b, inSight+`(".bar.wrong")`), "on a phone too")
-		require.LessOrEqual(t, eval[int](b, `document.documentElement.scrollWidth`), 390)
+		b = open(t, page.Bytes(), "", append(before, browser.Sized(390, 844))...)
+		require.True(t, browser.Eval[bool](b, inSight+`(".bar.wrong")`), "on a phone too")
+		require.LessOrEqual(t, browser.Eval[int](b, `document.documentElement.scrollWidth`), 390)
 		b.shot("history-phone-" + name)
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/chromedp/chromedp/kb"
 	"github.com/stretchr/testify/require"
 
+	"distlabs/internal/harness/browser"
 	"distlabs/internal/harness/trace"
 	"distlabs/labrpc"
 )
@@ -82,17 +83,17 @@ func TestEveryKindIsDrawn(t *testing.T) {
 	require.Len(t, kinds, 19, "kinds of event in the run")
 
 	b := open(t, pageOf(t, run), "#fold=0")
-	b.press(kb.Home)
+	b.Press(kb.Home)
 	b.shot("kinds")
 	for _, key := range []string{"c", "t", "0", "t", kb.End, "0"} {
-		b.press(key)
-		b.settle()
+		b.Press(key)
+		b.Settle()
 	}
-	require.Empty(t, eval[[]string](b, `run.app.model.steps.filter((s) => !s.ends && (run.app.placeOf(s) === null || Number.isNaN(run.app.placeOf(s)))).map((s) => s.kind)`),
+	require.Empty(t, browser.Eval[[]string](b, `run.app.model.steps.filter((s) => !s.ends && (run.app.placeOf(s) === null || Number.isNaN(run.app.placeOf(s)))).map((s) => s.kind)`),
 		"events without a place")
-	require.Empty(t, eval[[]string](b, `run.app.model.arrows.flatMap((a) => run.app.lineOf(a).flat()).filter((v) => !Number.isFinite(v)).map(String)`),
+	require.Empty(t, browser.Eval[[]string](b, `run.app.model.arrows.flatMap((a) => run.app.lineOf(a).flat()).filter((v) => !Number.isFinite(v)).map(String)`),
 		"corners of arrows that are nowhere")
-	text := eval[[]string](b, `[...new Set(run.app.layout.rows.filter((r) => r.labels).flatMap((r) => [...r.labels.items.map((i) => i.say()), ...r.labels.full.map((f) => f.text)]))]`)
+	text := browser.Eval[[]string](b, `[...new Set(run.app.layout.rows.filter((r) => r.labels).flatMap((r) => [...r.labels.items.map((i) => i.say()), ...r.labels.full.map((f) => f.text)]))]`)
 	for _, want := range []string{"held", "altered", "duplicated", "dropped by the test", "dup Gossip", "crashed", "stopped forever", "paused 15ms",
 		"goes on", "jumps by", "restarted (2)", "test: the end", "cut: n1→n3", "all links healed", "heard 99", "✎ heard"} {
 		require.True(t, contains(text, want), "no label says %q", want)

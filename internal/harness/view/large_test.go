@@ -12,6 +12,7 @@ import (
 	"github.com/chromedp/chromedp/kb"
 	"github.com/stretchr/testify/require"
 
+	"distlabs/internal/harness/browser"
 	"distlabs/internal/harness/trace"
 	"distlabs/labrpc"
 )
@@ -23,47 +24,47 @@ func TestLargeRunOpensQuickly(t *testing.T) {
 	html := pageOf(t, large(20_000))
 	t.Logf("%d kB", len(html)/1024)
 	b := open(t, html, "")
-	command(b, performance.Enable, performance.EnableParams{TimeDomain: performance.EnableTimeDomainThreadTicks})
+	browser.Command(b, performance.Enable, performance.EnableParams{TimeDomain: performance.EnableTimeDomainThreadTicks})
 	cost := func(what string, limit time.Duration, f func()) {
-		before, begin := b.cpu(), time.Now()
+		before, begin := b.CPU(), time.Now()
 		f()
-		b.settle()
-		spent := b.cpu() - before
+		b.Settle()
+		spent := b.CPU() - before
 		t.Logf("%s: %v of processor time, %v of real time", what, spent.Round(time.Millisecond), time.Since(begin).Round(time.Millisecond))
 		require.Less(t, spent, limit, what)
 	}
 	for range 3 {
 		begin := time.Now()
-		b.do(chromedp.Navigate("file://"+b.path), chromedp.WaitReady(`html[data-ready="yes"]`))
-		b.settle()
-		spent := b.cpu() // of this document
+		b.Do(chromedp.Navigate("file://"+b.path), chromedp.WaitReady(`html[data-ready="yes"]`))
+		b.Settle()
+		spent := b.CPU() // of this document
 		t.Logf("open and draw: %v of processor time, %v of real time", spent.Round(time.Millisecond), time.Since(begin).Round(time.Millisecond))
 		require.Positive(t, spent)
 		require.Less(t, spent, 2*time.Second, "to open and draw")
-		require.GreaterOrEqual(t, eval[int](b, `run.app.model.steps.length`), 20_000)
+		require.GreaterOrEqual(t, browser.Eval[int](b, `run.app.model.steps.length`), 20_000)
 	}
-	b.press(kb.PageDown)
+	b.Press(kb.PageDown)
 	b.shot("large-top")
 	for _, key := range []string{kb.End, "c", kb.ArrowUp, "h", "0", "t"} {
-		cost(fmt.Sprintf("key %q", key), time.Second, func() { b.press(key) })
+		cost(fmt.Sprintf("key %q", key), time.Second, func() { b.Press(key) })
 	}
-	require.Less(t, eval[int](b, `document.querySelectorAll("*").length`), 600, "elements in the page")
+	require.Less(t, browser.Eval[int](b, `document.querySelectorAll("*").length`), 600, "elements in the page")
 	b.shot("large")
 }
 
 // A run without steps, one without nodes, and one without a failure are pages too.
 func TestPoorRuns(t *testing.T) {
 	empty := trace.NewRecorder(trace.Header{}).Run()
-	open(t, pageOf(t, empty), "").press(kb.ArrowDown)
+	open(t, pageOf(t, empty), "").Press(kb.ArrowDown)
 	s := newLogWriter(trace.Header{Test: "TestQuiet", Nodes: 2})
 	s.start(2)
 	s.event(labrpc.Event{Kind: labrpc.EventDelivered, Node: 1, Msg: 9, From: 2, To: 1, Method: "sent before the record began"})
 	s.event(labrpc.Event{Kind: labrpc.EventLost, Msg: 8, From: 2, To: 1, Method: "so was this", Reason: "loss"})
 	b := open(t, pageOf(t, s.rec.Run()), "#fold=0")
 	for _, key := range []string{kb.Home, kb.End, kb.ArrowLeft, kb.ArrowRight, "t", "0", "c", "v", "f"} {
-		b.press(key)
+		b.Press(key)
 	}
-	require.Contains(t, eval[string](b, `document.querySelector("#failure").textContent`), "4 events")
+	require.Contains(t, browser.Eval[string](b, `document.querySelector("#failure").textContent`), "4 events")
 }
 
 // ShiViz reads its log with JavaScript's regular expressions: they find every event too.
@@ -74,7 +75,7 @@ func TestShiVizInJavaScript(t *testing.T) {
 	raw, err := json.Marshal(log.String())
 	require.NoError(t, err)
 	b := open(t, pageOf(t, small(t)), "")
-	hosts := eval[[]string](b, `(() => {
+	hosts := browser.Eval[[]string](b, `(() => {
 		const [parser, text] = `+string(raw)+`.split("\n\n");
 		return [...text.matchAll(new RegExp(parser, "gm"))].map((m) => {
 			if (!(m.groups.host in JSON.parse(m.groups.clock))) throw new Error(m[0]);

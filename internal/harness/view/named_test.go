@@ -8,6 +8,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"distlabs/internal/harness/browser"
 	"distlabs/internal/harness/report"
 	"distlabs/internal/harness/trace"
 	"distlabs/labrpc"
@@ -86,13 +87,13 @@ func TestPageOpensAtWhatIsNamed(t *testing.T) {
 	run := staleRead(t)
 	key := namesOf(run).Key
 	b := open(t, pageOf(t, run), "")
-	b.settle()
-	require.Equal(t, key, eval[int](b, `run.app.selected.n`))
-	require.True(t, eval[bool](b, `run.app.model.steps.every((s) => !s.named || run.app.shown[s.i] === 1)`))
-	require.True(t, eval[bool](b, `(() => { const y = run.app.placeOf(run.app.selected) - run.app.top; return y > 0 && y < run.app.height; })()`), "in the window")
-	b.press("h")
-	b.press("0")
-	b.press("v")
-	require.Equal(t, key, eval[int](b, `run.app.selected.n`))
+	b.Settle()
+	require.Equal(t, key, browser.Eval[int](b, `run.app.selected.n`))
+	require.True(t, browser.Eval[bool](b, `run.app.model.steps.every((s) => !s.named || run.app.shown[s.i] === 1)`))
+	require.True(t, browser.Eval[bool](b, `(() => { const y = run.app.placeOf(run.app.selected) - run.app.top; return y > 0 && y < run.app.height; })()`), "in the window")
+	b.Press("h")
+	b.Press("0")
+	b.Press("v")
+	require.Equal(t, key, browser.Eval[int](b, `run.app.selected.n`))
 	b.shot("stale")
 }

@@ -91,10 +91,17 @@ func Carry(ctx context.Context, c *course.Course, reference bool) (Carried, erro
 // carriable refuses to carry a stub, or over anything but a stub.
 func carriable(c *course.Course, reference bool, out File) error {
 	in := File{carryFrom, serverIn}
+	if !slices.ContainsFunc(c.Labs, func(lab course.Lab) bool { return lab.ID == carryFrom }) {
+		return fmt.Errorf("learn: this folder has no labs/%s to carry from: write %s from its stub, or paste your %s of lab 04 into it", carryFrom, out.Path(), serverIn)
+	}
 	if stub, err := IsStub(c, in); err != nil {
 		return err
 	} else if stub && !reference {
-		return fmt.Errorf("learn: %s is still the stub, so there is nothing to carry; --reference takes ours", in.Path())
+		hint := ""
+		if course.HasSolutions(c.Root) {
+			hint = "; --reference takes ours"
+		}
+		return fmt.Errorf("learn: %s is still the stub, so there is nothing to carry%s", in.Path(), hint)
 	}
 	if stub, err := IsStub(c, out); err != nil {
 		return err

@@ -16,11 +16,12 @@ type Hint struct {
 // Left is how many hints come after this one.
 func (h Hint) Left() int { return h.Of - h.Number }
 
-// NextHint gives the part's next hint and remembers that it was given. After the
-// last the error says so (IsNoMoreHints).
+// NextHint gives the part's next hint and remembers that it was given, and that the student
+// works on the part. After the last hint the error says so (IsNoMoreHints).
 func NextHint(c *course.Course, part course.Part) (Hint, error) {
 	var shown int
 	_, err := Update(c.Root, func(p *Progress) {
+		p.At = part.ID
 		shown = min(p.Hints[part.ID], len(part.Hints))
 		if shown < len(part.Hints) {
 			p.Hints[part.ID] = shown + 1

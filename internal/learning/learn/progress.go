@@ -97,6 +97,12 @@ func replace(path string, text []byte) error {
 // umask is the usual one: a temporary file is made for its owner only.
 const umask = 0o022
 
+// WorksOn remembers the part that the student works on.
+func WorksOn(c *course.Course, part course.Part) error {
+	_, err := Update(c.Root, func(p *Progress) { p.At = part.ID })
+	return err
+}
+
 // Digest names the state of a part: the student's files of it and the lab's
 // tests. A pass is worth as much as its digest is the same.
 func Digest(c *course.Course, lab course.Lab, part course.Part) (string, error) {
@@ -184,9 +190,9 @@ func (p Progress) Complete(lab course.Lab) bool {
 	return !slices.ContainsFunc(lab.Parts, func(part course.Part) bool { return p.Passed[part.ID] == "" })
 }
 
-// Next is the first part, in the order of the course, that has never passed.
+// Next is the first part to solve, in the order of the course, that has never passed.
 func (p Progress) Next(c *course.Course) (course.Lab, course.Part, bool) {
-	for _, lab := range c.Labs {
+	for _, lab := range c.Own() {
 		for _, part := range lab.Parts {
 			if p.Passed[part.ID] == "" {
 				return lab, part, true
@@ -209,6 +215,7 @@ func (p Progress) Current(c *course.Course) (course.Lab, course.Part) {
 	if lab, part, ok := p.Next(c); ok {
 		return lab, part
 	}
-	lab := c.Labs[len(c.Labs)-1]
+	own := c.Own()
+	lab := own[len(own)-1]
 	return lab, lab.Parts[len(lab.Parts)-1]
 }

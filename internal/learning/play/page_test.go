@@ -17,6 +17,7 @@ import (
 
 	"distlabs/internal/grading/course"
 	"distlabs/internal/grading/submission"
+	"distlabs/internal/harness/browser"
 )
 
 // A step is taken, taken back, and taken again; a step of another sort after it makes a branch, to which one can return.
@@ -25,49 +26,49 @@ func TestStepsBackAndBranches(t *testing.T) {
 	require.Equal(t, 0, b.depth())
 	b.press("w", "w", "1")
 	require.Equal(t, 3, b.depth())
-	require.Equal(t, "w.w.d0", eval[string](b, `play.schedule()`))
-	events := eval[int](b, `play.game.events.count`)
+	require.Equal(t, "w.w.d0", browser.Eval[string](b, `play.schedule()`))
+	events := browser.Eval[int](b, `play.game.events.count`)
 	b.press("b", "b")
-	require.Equal(t, "w", eval[string](b, `play.schedule()`))
-	require.Less(t, eval[int](b, `play.game.events.count`), events)
+	require.Equal(t, "w", browser.Eval[string](b, `play.schedule()`))
+	require.Less(t, browser.Eval[int](b, `play.game.events.count`), events)
 	b.press("x")
-	require.Equal(t, "w.x0", eval[string](b, `play.schedule()`))
-	b.shot("branch")
+	require.Equal(t, "w.x0", browser.Eval[string](b, `play.schedule()`))
+	b.Shot("branch")
 	b.press("b", "f")
-	require.Equal(t, "w.x0", eval[string](b, `play.schedule()`), "forward goes where one was last")
-	require.Equal(t, "or time passes", eval[string](b, `document.querySelector("#history .branch").textContent`))
-	b.do(chromedp.Click("#history .branch button"))
+	require.Equal(t, "w.x0", browser.Eval[string](b, `play.schedule()`), "forward goes where one was last")
+	require.Equal(t, "or time passes", browser.Eval[string](b, `document.querySelector("#history .branch").textContent`))
+	b.Do(chromedp.Click("#history .branch button"))
 	b.idle()
-	require.Equal(t, "w.w", eval[string](b, `play.schedule()`))
+	require.Equal(t, "w.w", browser.Eval[string](b, `play.schedule()`))
 	b.press("f")
-	require.Equal(t, events, eval[int](b, `play.game.events.count`))
-	require.Equal(t, "#s=w.w.d0", eval[string](b, `location.hash`))
+	require.Equal(t, events, browser.Eval[int](b, `play.game.events.count`))
+	require.Equal(t, "#s=w.w.d0", browser.Eval[string](b, `location.hash`))
 }
 
 // The address holds the schedule: another tab opens the same events.
 func TestAddressOpensTheSchedule(t *testing.T) {
 	const schedule = "w.d1.w.l1-3.k2.w.r2.p1.w"
 	b := open(t, "4C.html#s="+schedule)
-	require.Equal(t, schedule, eval[string](b, `play.schedule()`))
-	events := eval[string](b, `JSON.stringify(play.game.app.model.steps.map((s) => [s.kind, s.node, s.clock, s.body]))`)
+	require.Equal(t, schedule, browser.Eval[string](b, `play.schedule()`))
+	events := browser.Eval[string](b, `JSON.stringify(play.game.app.model.steps.map((s) => [s.kind, s.node, s.clock, s.body]))`)
 	b = again(t, "")
 	for token := range strings.SplitSeq(schedule, ".") {
-		require.True(t, eval2(b, fmt.Sprintf(`play.take(%q)`, token)), token)
+		require.True(t, browser.Await[bool](b, fmt.Sprintf(`play.take(%q)`, token)), token)
 	}
-	require.Equal(t, events, eval[string](b, `JSON.stringify(play.game.app.model.steps.map((s) => [s.kind, s.node, s.clock, s.body]))`))
-	require.Equal(t, "n2 crashes and stays down", eval[string](b, `play.game.at.parent.parent.parent.parent.says`))
+	require.Equal(t, events, browser.Eval[string](b, `JSON.stringify(play.game.app.model.steps.map((s) => [s.kind, s.node, s.clock, s.body]))`))
+	require.Equal(t, "n2 crashes and stays down", browser.Eval[string](b, `play.game.at.parent.parent.parent.parent.says`))
 
 	// However long a run is, a step builds only what it changes on the page.
 	b = again(t, "#s="+strings.TrimSuffix(strings.Repeat("w.", 300), "."))
 	require.Equal(t, 300, b.depth())
-	eval[bool](b, `((play.game.touched = 0), true)`)
+	browser.Eval[bool](b, `((play.game.touched = 0), true)`)
 	b.press("w", "b")
-	require.LessOrEqual(t, eval[int](b, `play.game.touched`), 60, "rows that two steps have built or removed")
-	require.Positive(t, eval[int](b, `play.game.touched`))
+	require.LessOrEqual(t, browser.Eval[int](b, `play.game.touched`), 60, "rows that two steps have built or removed")
+	require.Positive(t, browser.Eval[int](b, `play.game.touched`))
 
 	b = again(t, "#s=w.d0.d99.w")
 	require.Equal(t, 2, b.depth())
-	require.Contains(t, eval[string](b, `document.getElementById("status").textContent`), "only 2 of 4 steps are possible")
+	require.Contains(t, browser.Eval[string](b, `document.getElementById("status").textContent`), "only 2 of 4 steps are possible")
 	b = open(t, "4C.html#s=nonsense")
 	require.Equal(t, 0, b.depth())
 }
@@ -77,41 +78,33 @@ func TestPasteASchedule(t *testing.T) {
 	b := again(t, "")
 	paste := func(text string) {
 		t.Helper()
-		eval[bool](b, fmt.Sprintf(`(() => { const f = document.querySelector("#share input"); f.value = %q; f.dispatchEvent(new Event("input")); f.dispatchEvent(new KeyboardEvent("keydown", { key: "Enter", bubbles: true })); return true; })()`, text))
+		browser.Eval[bool](b, fmt.Sprintf(`(() => { const f = document.querySelector("#share input"); f.value = %q; f.dispatchEvent(new Event("input")); f.dispatchEvent(new KeyboardEvent("keydown", { key: "Enter", bubbles: true })); return true; })()`, text))
 		b.idle()
 	}
-	status := func() string { return eval[string](b, `document.getElementById("status").textContent`) }
+	status := func() string { return browser.Eval[string](b, `document.getElementById("status").textContent`) }
 	paste("LABS_SEED=3 LABS_SCHEDULE=w.d1.w go test -race -run 'TestAnySchedule4C$' ./labs/04-election")
-	b.until(`play.game.at.depth === 3`, "the schedule is open")
-	require.Equal(t, 3, eval[int](b, `play.game.seed`))
-	require.Contains(t, eval[string](b, `location.hash`), "seed=3")
+	b.Until(`play.game.at.depth === 3`, "the schedule is open")
+	require.Equal(t, 3, browser.Eval[int](b, `play.game.seed`))
+	require.Contains(t, browser.Eval[string](b, `location.hash`), "seed=3")
 	paste("LABS_SEED=3 LABS_SCHEDULE=w go test -race -run 'TestPlay5C$' ./labs/05-replication")
-	b.until(`document.getElementById("status").textContent.includes("TestPlay5C")`, "the page refuses it")
+	b.Until(`document.getElementById("status").textContent.includes("TestPlay5C")`, "the page refuses it")
 	require.Equal(t, 3, b.depth())
 	paste("w.d0.q7")
-	b.until(`document.getElementById("status").textContent.includes("step 3 of the schedule")`, "the page refuses it")
+	b.Until(`document.getElementById("status").textContent.includes("step 3 of the schedule")`, "the page refuses it")
 	require.Contains(t, status(), `"q7"`)
 	paste("w.w")
-	b.until(`play.game.at.depth === 2`, "the schedule is open")
-	require.Equal(t, 1, eval[int](b, `play.game.seed`))
-}
-
-// eval2 returns the value of a promise.
-func eval2(b *tab, expression string) bool {
-	b.t.Helper()
-	out, err := chromedp.Run(b.ctx, chromedp.Evaluate[bool](expression, chromedp.EvalAwaitPromise))
-	require.NoError(b.t, err, expression)
-	return out
+	b.Until(`play.game.at.depth === 2`, "the schedule is open")
+	require.Equal(t, 1, browser.Eval[int](b, `play.game.seed`))
 }
 
 func (b *tab) choose(puzzle string) {
-	b.t.Helper()
-	b.do(chromedp.Evaluate[chromedp.Void](fmt.Sprintf(`(() => { const s = document.getElementById("puzzle-choice"); s.value = %q; s.dispatchEvent(new Event("change")); })()`, puzzle)))
+	b.T.Helper()
+	b.Do(chromedp.Evaluate[chromedp.Void](fmt.Sprintf(`(() => { const s = document.getElementById("puzzle-choice"); s.value = %q; s.dispatchEvent(new Event("change")); })()`, puzzle)))
 }
 
 func (b *tab) solved() string {
-	b.t.Helper()
-	return eval[string](b, `(document.querySelector("#puzzle .solved") || { textContent: "" }).textContent`)
+	b.T.Helper()
+	return browser.Eval[string](b, `(document.querySelector("#puzzle .solved") || { textContent: "" }).textContent`)
 }
 
 // The split vote is solved by clicks alone.
@@ -119,14 +112,14 @@ func TestSolveByClicks(t *testing.T) {
 	b := again(t, "")
 	b.choose("split-vote")
 	b.click("Hint 1 of 3")
-	require.Contains(t, eval[string](b, `document.getElementById("puzzle-text").textContent`), "A candidate votes for itself")
+	require.Contains(t, browser.Eval[string](b, `document.getElementById("puzzle-text").textContent`), "A candidate votes for itself")
 	b.click("Let time pass w")
 	b.click("Let time pass w")
 	require.Empty(t, b.solved())
 	b.click("Let time pass w")
 	require.Equal(t, "✓ Solved in 3 steps.", b.solved())
-	b.shot("solved")
-	require.Contains(t, eval[string](b, `location.hash`), "puzzle=split-vote")
+	b.Shot("solved")
+	require.Contains(t, browser.Eval[string](b, `location.hash`), "puzzle=split-vote")
 }
 
 // Two leaders at one time, by keys alone: Tab is not needed.
@@ -134,11 +127,11 @@ func TestSolveByKeys(t *testing.T) {
 	b := again(t, "#puzzle=two-leaders")
 	b.press("w", "2", "w", "w", "5", kb.ArrowDown, kb.ArrowDown, kb.ArrowDown, kb.ArrowDown, kb.ArrowDown)
 	require.Empty(t, b.solved())
-	require.Contains(t, eval[string](b, `document.getElementById("status").textContent`), "6 of ")
+	require.Contains(t, browser.Eval[string](b, `document.getElementById("status").textContent`), "6 of ")
 	b.press("d", "2")
 	require.Equal(t, "✓ Solved in 7 steps.", b.solved())
-	require.Equal(t, 2, eval[int](b, `[...document.querySelectorAll("#state td.role")].filter((el) => el.textContent === "leader").length`))
-	b.shot("two-leaders")
+	require.Equal(t, 2, browser.Eval[int](b, `[...document.querySelectorAll("#state td.role")].filter((el) => el.textContent === "leader").length`))
+	b.Shot("two-leaders")
 }
 
 // A vote survives a crash, by clicks on the node's own button.
@@ -157,10 +150,10 @@ func TestSolveWithACrash(t *testing.T) {
 func TestImpossiblePuzzle(t *testing.T) {
 	b := again(t, "#puzzle=twins")
 	rule := func(n int) {
-		b.do(chromedp.Evaluate[chromedp.Void](fmt.Sprintf(`(() => { document.querySelector("#puzzle details").open = true; document.querySelectorAll("#puzzle input")[%d].click(); })()`, n)))
+		b.Do(chromedp.Evaluate[chromedp.Void](fmt.Sprintf(`(() => { document.querySelector("#puzzle details").open = true; document.querySelectorAll("#puzzle input")[%d].click(); })()`, n)))
 	}
 	rule(0)
-	require.Contains(t, eval[string](b, `document.getElementById("puzzle-text").textContent`), "That rule does not forbid it")
+	require.Contains(t, browser.Eval[string](b, `document.getElementById("puzzle-text").textContent`), "That rule does not forbid it")
 	rule(1)
 	require.Contains(t, b.solved(), "no schedule reaches this goal")
 	b.press("w")
@@ -172,14 +165,14 @@ func TestImpossiblePuzzle(t *testing.T) {
 func TestShownSolutionsSolve(t *testing.T) {
 	for _, part := range onePartOfEachLab(t) {
 		b := open(t, part+".html")
-		id := eval[string](b, `play.game.about.puzzles.find((p) => p.solution).id`)
+		id := browser.Eval[string](b, `play.game.about.puzzles.find((p) => p.solution).id`)
 		b.choose(id)
-		hints := eval[int](b, `play.game.puzzle.hints.length`)
+		hints := browser.Eval[int](b, `play.game.puzzle.hints.length`)
 		for k := range hints {
 			b.click(fmt.Sprintf("Hint %d of %d", k+1, hints))
 		}
 		b.click("Show a solution")
-		b.until(`play.game.at.depth > 0 && !play.game.busy`, "the solution is played")
+		b.Until(`play.game.at.depth > 0 && !play.game.busy`, "the solution is played")
 		require.Contains(t, b.solved(), "✓ Solved in", "%s, puzzle %s", part, id)
 		b.press("b")
 		require.Empty(t, b.solved(), "%s, puzzle %s, one step before", part, id)
@@ -205,9 +198,9 @@ func TestBranchReplaysInGoTest(t *testing.T) {
 	b.click("n1: crash")
 	b.press("w", "w", "2")
 	b.click("Download the record")
-	b.until(`play.game.record !== ""`, "the record is there")
-	record := eval[string](b, `play.game.record`)
-	shown := eval[string](b, `document.querySelector("#share code").textContent`)
+	b.Until(`play.game.record !== ""`, "the record is there")
+	record := browser.Eval[string](b, `play.game.record`)
+	shown := browser.Eval[string](b, `document.querySelector("#share code").textContent`)
 	require.Regexp(t, `^LABS_SEED=1 LABS_SCHEDULE=\S+ go test -race -run 'TestAnySchedule4C\$' \./labs/04-election$`, shown)
 
 	binary, dir := nativeBinary(t, "04")
@@ -268,28 +261,28 @@ func TestReferencesCanBePlayed(t *testing.T) {
 // A run by itself goes on until what it waits for, and stops when it is told to.
 func TestRunByItself(t *testing.T) {
 	b := again(t, "")
-	b.do(chromedp.Evaluate[chromedp.Void](`(() => { document.getElementById("until").value = "leader"; document.getElementById("speed").value = "0"; })()`))
+	b.Do(chromedp.Evaluate[chromedp.Void](`(() => { document.getElementById("until").value = "leader"; document.getElementById("speed").value = "0"; })()`))
 	b.press("r")
-	b.until(`play.game.auto === null`, "a node leads")
-	require.Regexp(t, `^stopped: n\d leads$`, eval[string](b, `document.getElementById("status").textContent`))
+	b.Until(`play.game.auto === null`, "a node leads")
+	require.Regexp(t, `^stopped: n\d leads$`, browser.Eval[string](b, `document.getElementById("status").textContent`))
 	depth := b.depth()
 	require.Positive(t, depth)
-	b.do(chromedp.Evaluate[chromedp.Void](`(() => { document.getElementById("until").value = "stop"; document.getElementById("loss").value = "20"; })()`))
+	b.Do(chromedp.Evaluate[chromedp.Void](`(() => { document.getElementById("until").value = "stop"; document.getElementById("loss").value = "20"; })()`))
 	b.press("r")
-	b.until(fmt.Sprintf(`play.game.at.depth > %d + 20`, depth), "it goes on")
+	b.Until(fmt.Sprintf(`play.game.at.depth > %d + 20`, depth), "it goes on")
 	b.press("r")
-	require.True(t, eval[bool](b, `play.game.auto === null`))
-	require.Empty(t, eval[string](b, `document.querySelector("#failure .failed") ? "failed" : ""`), "the reference breaks no rule")
-	b.shot("ran")
+	require.True(t, browser.Eval[bool](b, `play.game.auto === null`))
+	require.Empty(t, browser.Eval[string](b, `document.querySelector("#failure .failed") ? "failed" : ""`), "the reference breaks no rule")
+	b.Shot("ran")
 }
 
 // The page has room on a telephone, in both schemes; every control has a name, and text stands out from its ground (WCAG 2.2, 1.4.3).
 func TestSmallDarkAndNamed(t *testing.T) {
 	b := again(t, "#puzzle=two-leaders&s=w.d1.w.w.d4")
-	defer b.do(prefers("light"), sized(1440, 900))
+	defer b.Do(browser.Prefers("light"), browser.Sized(1440, 900))
 	for _, scheme := range []string{"light", "dark"} {
 		for _, width := range []int64{1440, 390} {
-			b.do(prefers(scheme), sized(width, 900))
+			b.Do(browser.Prefers(scheme), browser.Sized(width, 900))
 			b.isReadable(fmt.Sprintf("%s-%d", scheme, width))
 		}
 	}
@@ -297,15 +290,15 @@ func TestSmallDarkAndNamed(t *testing.T) {
 
 // isReadable checks that the page fits into the window, that its texts stand out, and that its controls have names.
 func (b *tab) isReadable(name string) {
-	t := b.t
+	t := b.T
 	t.Helper()
-	require.Equal(t, strings.HasPrefix(name, "dark"), eval[bool](b, `matchMedia("(prefers-color-scheme: dark)").matches`))
-	require.LessOrEqual(t, eval[int](b, `document.documentElement.scrollWidth`), eval[int](b, `innerWidth`), name)
-	b.shot("small-" + name)
-	worst := eval[map[string]any](b, contrastOfTexts)
+	require.Equal(t, strings.HasPrefix(name, "dark"), browser.Eval[bool](b, `matchMedia("(prefers-color-scheme: dark)").matches`))
+	require.LessOrEqual(t, browser.Eval[int](b, `document.documentElement.scrollWidth`), browser.Eval[int](b, `innerWidth`), name)
+	b.Shot("small-" + name)
+	worst := browser.Eval[map[string]any](b, contrastOfTexts)
 	require.GreaterOrEqual(t, worst["ratio"].(float64), 4.5, "%s: %v", name, worst["text"])
-	command(b, accessibility.Enable, cdp.Empty{})
-	for _, n := range command(b, accessibility.GetFullAXTree, accessibility.GetFullAXTreeParams{}).Nodes {
+	browser.Command(b, accessibility.Enable, cdp.Empty{})
+	for _, n := range browser.Command(b, accessibility.GetFullAXTree, accessibility.GetFullAXTreeParams{}).Nodes {
 		if n.Ignored || n.Role == nil {
 			continue
 		}

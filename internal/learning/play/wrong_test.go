@@ -12,6 +12,7 @@ import (
 
 	"distlabs/internal/grading/course"
 	"distlabs/internal/grading/submission"
+	"distlabs/internal/harness/browser"
 )
 
 // wrongVotes makes the reference's requestVote wrong in ways that depend on who asks: code that panics, that waits for itself, and that votes
@@ -68,23 +69,24 @@ func makeWrong(raft string) string {
 // Whatever a student's code does, the page says what was wrong, and goes on from the step before. When the file is saved again, the page
 // plays the same steps with the new code.
 func TestWrongCode(t *testing.T) {
-	parent := openBrowser(t)
 	c, builder := courseAndBuilder(t)
 	scenes, err := c.Select("4C")
 	require.NoError(t, err)
 	work := t.TempDir()
 	submitted(t, work, makeWrong)
 	site := &Site{Dir: t.TempDir(), Scenes: scenes, Source: submission.Source{Kind: course.Submission, Path: work}, Live: true}
-	require.NoError(t, site.Write(t.Context(), builder))
-	b := openIn(t, parent, site.Dir, "4C.html#s=w.w.w")
+	b := openIn(t, func() string {
+		require.NoError(t, site.Write(t.Context(), builder))
+		return site.Dir
+	}, "4C.html#s=w.w.w")
 	failure := func() string {
-		return eval[string](b, `(document.querySelector("#failure .failed") || { textContent: "" }).textContent`)
+		return browser.Eval[string](b, `(document.querySelector("#failure .failed") || { textContent: "" }).textContent`)
 	}
 
 	b.click("deliver n1→n2 RequestVote")
 	require.Contains(t, failure(), "Raft.requestVote panics: n1 has asked")
 	require.Contains(t, failure(), "LABS_SCHEDULE=w.w.w.d2 ")
-	b.shot("panic")
+	b.Shot("panic")
 	b.press("b")
 	require.Empty(t, failure())
 
@@ -95,34 +97,34 @@ func TestWrongCode(t *testing.T) {
 	b.click("deliver n3→n2 RequestVote")
 	require.Contains(t, failure(), "n2 votes twice in term 1")
 	require.Contains(t, failure(), "(rule 10; Raft §5.2)")
-	require.Contains(t, eval[string](b, `document.getElementById("over").textContent`), "Go back")
-	require.Contains(t, eval[string](b, `document.getElementById("state").textContent`), "</script><script>alert(")
-	require.Equal(t, 0, eval[int](b, `document.images.length`))
-	b.shot("votes-twice")
-	schedule := eval[string](b, `play.schedule()`)
+	require.Contains(t, browser.Eval[string](b, `document.getElementById("over").textContent`), "Go back")
+	require.Contains(t, browser.Eval[string](b, `document.getElementById("state").textContent`), "</script><script>alert(")
+	require.Equal(t, 0, browser.Eval[int](b, `document.images.length`))
+	b.Shot("votes-twice")
+	schedule := browser.Eval[string](b, `play.schedule()`)
 
 	b.press("b", "b", "b")
 	b.click("deliver n3→n2 RequestVote")
 	b.click("deliver n2→n3 RequestVote reply")
-	eval[bool](b, `(play.game.engine.limit = 1000, true)`)
+	browser.Eval[bool](b, `(play.game.engine.limit = 1000, true)`)
 	b.click("deliver n3→n1 AppendEntries")
 	require.Contains(t, failure(), "a goroutine runs and never waits")
-	eval[bool](b, `(play.game.engine.limit = 60000, true)`)
+	browser.Eval[bool](b, `(play.game.engine.limit = 60000, true)`)
 	b.press("b")
 	require.Empty(t, failure())
 
 	// Saved, with a mistake at first.
-	eval2(b, `(async () => { document.querySelector("#share input").value = "`+schedule+`"; return true; })()`)
-	b.do(chromedp.Focus("#share input"), chromedp.KeyEvent(kb.Enter))
-	b.until(`play.schedule() === "`+schedule+`" && !play.game.busy`, "the schedule is opened")
+	browser.Await[bool](b, `(async () => { document.querySelector("#share input").value = "`+schedule+`"; return true; })()`)
+	b.Do(chromedp.Focus("#share input"), chromedp.KeyEvent(kb.Enter))
+	b.Until(`play.schedule() === "`+schedule+`" && !play.game.busy`, "the schedule is opened")
 	require.Contains(t, failure(), "votes twice")
 	submitted(t, work, func(raft string) string { return strings.Replace(raft, "r.mu.Lock()", "r.mu.Lok()", 1) })
 	require.ErrorAs(t, site.Rebuild(t.Context(), builder), new(Refused))
-	b.until(`document.getElementById("loading").textContent.includes("Lok undefined")`, "the page says what does not compile")
+	b.Until(`document.getElementById("loading").textContent.includes("Lok undefined")`, "the page says what does not compile")
 	submitted(t, work, func(raft string) string { return raft })
 	require.NoError(t, site.Rebuild(t.Context(), builder))
-	b.until(`document.documentElement.dataset.build === "2"`, "the page plays the new code")
-	require.Equal(t, schedule, eval[string](b, `play.schedule()`))
+	b.Until(`document.documentElement.dataset.build === "2"`, "the page plays the new code")
+	require.Equal(t, schedule, browser.Eval[string](b, `play.schedule()`))
 	require.Empty(t, failure())
-	require.True(t, eval[bool](b, `document.getElementById("loading").hidden`))
+	require.True(t, browser.Eval[bool](b, `document.getElementById("loading").hidden`))
 }

@@ -44,6 +44,8 @@ func (m Model) again(at time.Time) (Model, []Effect) {
 func (m Model) diagram() (Model, []Effect) {
 	t := m.failure()
 	switch {
+	case m.run != nil: // the failure of the last run is not on the screen
+		m.message = "the tests still run"
 	case t == nil:
 		m.message = "no failure, so no diagram"
 	case t.Failures[0].Diagram == "":
@@ -63,7 +65,7 @@ func (m Model) next(at time.Time) (Model, []Effect) {
 	places := m.places()
 	here := slices.IndexFunc(places, func(p place) bool { return p.part.ID == m.part.ID })
 	for _, p := range slices.Concat(places[here+1:], places[:here]) {
-		if m.progress.Passed[p.part.ID] == "" {
+		if m.progress.Passed[p.part.ID] == "" && !p.lab.Base {
 			return m.choose(p, at)
 		}
 	}

@@ -121,7 +121,7 @@ var ranks = map[string]rank{
 
 func (m Model) viewFailure(s Screen) []block {
 	t := m.failure()
-	blocks := []block{{rankName, []string{s.style(bad, "failed: ") + s.cut(fmt.Sprintf("%s (%d points)", t.Name, t.Max))}}}
+	blocks := []block{{rankName, []string{s.style(bad, "failed: ") + s.cut(fmt.Sprintf("%s (%s)", t.Name, t.Worth()))}}}
 	for _, section := range t.Failures[0].Sections() {
 		b := block{rank: rankNotes}
 		if known, ok := ranks[section.Label]; ok {
@@ -200,9 +200,11 @@ func (m Model) bar(s Screen) string {
 	done, all := 0, 0
 	var lab []string
 	for _, p := range m.places() {
-		all++
 		passed := m.progress.Passed[p.part.ID] != ""
-		if passed {
+		if !p.lab.Base {
+			all++
+		}
+		if passed && !p.lab.Base {
 			done++
 		}
 		if p.lab.ID != m.lab.ID {

@@ -195,21 +195,30 @@ func (a *app) grade(ctx context.Context, e Start) Ended {
 // Summary is what there is to say without a terminal: how far the student is.
 func Summary(c *course.Course, p learn.Progress) []string {
 	m := New(c, p)
-	done := 0
+	done, all := 0, 0
 	var lines []string
 	for _, lab := range c.Labs {
 		line := fmt.Sprintf("%-*s", longest(c), lab.ID)
 		for _, part := range lab.Parts {
 			mark := "-"
+			if !lab.Base {
+				all++
+			}
 			if p.Passed[part.ID] != "" {
 				mark = "done"
-				done++
+				if !lab.Base {
+					done++
+				}
 			}
 			line += fmt.Sprintf("  %s %-4s", part.ID, mark)
 		}
-		lines = append(lines, strings.TrimRight(line, " "))
+		line = strings.TrimRight(line, " ")
+		if lab.Base {
+			line += "  (another lab builds on it)"
+		}
+		lines = append(lines, line)
 	}
-	lines = append([]string{fmt.Sprintf("%d of %d parts have passed", done, len(m.places()))}, lines...)
+	lines = append([]string{fmt.Sprintf("%d of %d parts have passed", done, all)}, lines...)
 	return append(lines, fmt.Sprintf("you are at %s, %s: grade run %s", m.part.ID, m.part.Title, m.part.ID))
 }
 

@@ -48,7 +48,7 @@ function placeItems(app, out) {
   const kept = [];
   for (const item of out.items) {
     const next = lanes[lanes.indexOf(item.lane) + 1];
-    const until = next === undefined ? app.width - opsRoom(app) : laneX(app, next) - 12;
+    const until = next === undefined ? lanesEnd(app) : laneX(app, next) - 12;
     item.room = Math.max(app.laneWidth - 20, Math.min(until - laneX(app, item.lane) - 16, MOST));
     if (!used.has(item.lane)) used.set(item.lane, { line: -1, x: 0, chip: false, said: "" });
     const at = used.get(item.lane);

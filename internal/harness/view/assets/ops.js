@@ -35,6 +35,11 @@ function readOps(model, run) {
   for (const op of run.ops) op.lane = first + model.opLanes.slice(first).findIndex((l) => l.node === op.node && l.slot === op.slot);
 }
 
+/** lanesEnd is where the lanes of the nodes end, and those of the operations begin. */
+function lanesEnd(app) {
+  return app.width - opsRoom(app);
+}
+
 /** opsRoom is how wide the lanes of the operations are together. */
 function opsRoom(app) {
   const n = app.model.opLanes.length;
@@ -44,7 +49,7 @@ function opsRoom(app) {
 }
 
 function opX(app, lane) {
-  return app.width - opsRoom(app) + lane * app.opWidth;
+  return lanesEnd(app) + lane * app.opWidth;
 }
 
 /** opBox is where an operation's bar is in the window: [x, y, width, height]. */
@@ -68,7 +73,7 @@ function drawOps(app) {
   const { ctx, theme, model } = app;
   if (!model.opLanes.length) return;
   ctx.textAlign = "left";
-  const x0 = app.width - opsRoom(app);
+  const x0 = lanesEnd(app);
   ctx.fillStyle = theme.bg;
   ctx.fillRect(x0 - 6, 0, app.width, app.height);
   ctx.fillStyle = theme.line;
@@ -111,7 +116,7 @@ function wrapText(text, most) {
 
 /** hitOp returns the step of the operation at a place of the window, or null. */
 function hitOp(app, x, y) {
-  if (!app.model.opLanes.length || x < app.width - opsRoom(app) - 5) return null;
+  if (!app.model.opLanes.length || x < lanesEnd(app) - 5) return null;
   for (const run of app.model.runs) {
     for (const op of run.ops) {
       const [bx, by, w, h] = opBox(app, op);

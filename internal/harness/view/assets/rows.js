@@ -32,7 +32,7 @@ function drawFold(app, row, top, free) {
   ctx.fillStyle = theme.line;
   ctx.fillRect(GUTTER - 6, top + h / 2, app.width - GUTTER, 1);
   if (top < (free.get("full") ?? -Infinity) || h < 12) return;
-  const text = shorten(foldText(row), Math.floor((app.width - GUTTER - 40) / charWidth));
+  const text = shorten(foldText(row), Math.floor((lanesEnd(app) - GUTTER - 40) / charWidth));
   const w = text.length * charWidth;
   ctx.fillStyle = theme.bg;
   ctx.fillRect(GUTTER + 4, top + h / 2 - 7, w + 14, 14);
@@ -51,14 +51,14 @@ function drawFull(app, row, top, free) {
     ctx.fillRect(GUTTER - 6, y, app.width - GUTTER, 1);
     if (y < (free.get("full") ?? -Infinity)) return;
     free.set("full", y + 14);
-    const text = shorten(item.text, Math.floor((app.width - GUTTER - 30) / charWidth));
+    const end = lanesEnd(app) - 10, text = shorten(item.text, Math.floor((end - GUTTER - 20) / charWidth));
     const w = text.length * charWidth + 12;
     ctx.beginPath();
-    ctx.roundRect(app.width - w - 10, y - 8, w, 16, 8);
+    ctx.roundRect(end - w, y - 8, w, 16, 8);
     ctx.fill();
     ctx.fillStyle = theme.bg;
-    ctx.fillText(text, app.width - w - 4, y + 0.5);
-    item.box = [app.width - w - 10, y - 8, w, 16];
+    ctx.fillText(text, end - w + 6, y + 0.5);
+    item.box = [end - w, y - 8, w, 16];
   });
 }
 

@@ -342,7 +342,10 @@ async function main() {
     return showBuild("This page cannot play: " + failure.what);
   }
   if (config.live) watchBuilds(game);
-  window.play = { game, take: (token) => take(game, token), goTo: (step) => goTo(game, step), press: (key) => pressPlay(game, key), schedule: () => scheduleOf(game.at) }; // for tests, and for a curious reader's console
+  window.play = { // for tests, and for a curious reader's console
+    game, take: (token) => take(game, token), goTo: (step) => goTo(game, step), press: (key) => pressPlay(game, key),
+    schedule: () => scheduleOf(game.at), open: (schedule) => open(game, game.seed, schedule), ask: (request) => ask(game.engine, request),
+  };
   document.documentElement.dataset.ready = "yes";
   return undefined;
 }
