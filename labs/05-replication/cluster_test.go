@@ -299,7 +299,7 @@ func (c *raftCluster) logsOf(id labrpc.NodeID) (lines []string) {
 		ids = append(ids, leader)
 	}
 	for _, id := range ids {
-		if !c.s.Net.Up(id) {
+		if !c.s.Net.Up(id) || c.rafts[id] == nil { // a scripted peer has no Raft
 			continue
 		}
 		st := c.rafts[id].Status()
