@@ -138,7 +138,8 @@ func withoutChanged(s *labtest.Sim, bound time.Duration, start func(*labrpc.Node
 	s.Net.Stop(3)
 	s.Run(bound)
 	for _, by := range []labrpc.NodeID{1, 2} {
-		for about, want := range map[labrpc.NodeID]bool{3 - by: false, 3: true} {
+		for _, about := range []labrpc.NodeID{3 - by, 3} {
+			want := about == 3
 			if got := all[by].Suspects(about); got != want {
 				s.Failf(ruleNil, "Suspects(%d) = %v on %v, want %v: Changed is nil; n3 crashed %v before, and n1 and n2 have not crashed", int(about), got, by, want, bound)
 			}

@@ -2,6 +2,8 @@ package detector_test
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"testing"
 	"time"
 
@@ -45,7 +47,7 @@ func (c *cluster) wrong(by labrpc.NodeID) (n int) {
 }
 
 func (c *cluster) grewForNothing() *labtest.Violation {
-	for id := range c.detectors {
+	for _, id := range slices.Sorted(maps.Keys(c.detectors)) {
 		if got := c.timeout(id); got > initial2C && c.wrong(id) == 0 {
 			return &labtest.Violation{
 				What: fmt.Sprintf("the timeout of %v for %v is %v, although %v has not suspected it yet, want %v", id, 3-id, got, id, initial2C),

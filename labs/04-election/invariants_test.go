@@ -78,7 +78,7 @@ func (c *cluster) checkState(id labrpc.NodeID, st State) *labtest.Violation {
 	defer c.mu.Unlock()
 	now := c.s.Net.Now()
 	if st.Term < c.terms[id] {
-		return violation(ruleTerms, "%v is in term %d, although it was in term %d before", id, st.Term, c.terms[id])
+		return violation(ruleTerms, "at %s, %v is in term %d, although it was in term %d before", labtest.At(now), id, st.Term, c.terms[id])
 	}
 	if st.Term > c.terms[id] && c.forbidden != nil && c.forbidden.server == id && st.Role == Candidate {
 		return c.campaigned(id)

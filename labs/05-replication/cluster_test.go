@@ -292,19 +292,16 @@ func (c *raftCluster) waitApplied(bound time.Duration, rule string, index int, i
 	})
 }
 
-// logsOf describes the logs of a server and of the leader.
+// logsOf describes the logs of a server and of every server that leads. A peer that the test plays has none.
 func (c *raftCluster) logsOf(id labrpc.NodeID) (lines []string) {
-	ids := []labrpc.NodeID{id}
-	if leader := c.leader(); leader != 0 && leader != id {
-		ids = append(ids, leader)
-	}
-	for _, id := range ids {
-		if !c.s.Net.Up(id) {
+	for _, o := range c.servers {
+		if !c.s.Net.Up(o) || c.rafts[o] == nil {
 			continue
 		}
-		st := c.rafts[id].Status()
-		lines = append(lines, fmt.Sprintf("%v is %v in term %d, with a snapshot up to index %d, %d entries after it, and CommitIndex %d",
-			id, st.Role, st.Term, st.SnapshotIndex, len(st.Log), st.CommitIndex))
+		if st := c.rafts[o].Status(); o == id || st.Role == roleLeader {
+			lines = append(lines, fmt.Sprintf("%v is %v in term %d, with a snapshot up to index %d, %d entries after it, and CommitIndex %d",
+				o, st.Role, st.Term, st.SnapshotIndex, len(st.Log), st.CommitIndex))
+		}
 	}
 	return lines
 }

@@ -335,6 +335,6 @@ func TestMessageBudget5A(t *testing.T) {
 func (c *raftCluster) budget(what string, used, most float64) {
 	c.s.Measure(what, used, "", fmt.Sprintf("≤ %g", most))
 	if used > most {
-		c.s.Failf(ruleBudget, "%s: %.2f, want at most %g", what, used, most)
+		c.s.Failf(ruleBudget, "%s: %.3g, want at most %g", what, used, most)
 	}
 }

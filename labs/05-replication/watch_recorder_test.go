@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"distlabs/internal/harness/labtest"
+	"distlabs/labrpc"
 	. "distlabs/labs/05-replication"
 )
 
@@ -49,6 +50,18 @@ func (w *watchRecorder) add(_ time.Duration, e Event) {
 		w.c.v.s.Failf(ruleWatch, "%v: the watch of %q reported revision %d (%s) after revision %d", w.c.id, w.prefix, e.Revision, e.Key, last)
 	}
 	w.events = append(w.events, e)
+}
+
+// compacted checks that the watch ends with ErrCompacted, because so many of the changes up to that revision are kept (rule 26).
+func (w *watchRecorder) compacted(kept, revision int) {
+	why := fmt.Sprintf("want ErrCompacted: the revision is %d, and the last %d changes are kept", revision, kept)
+	w.c.v.s.WaitFor(commandLimit, labtest.Violation{
+		What: fmt.Sprintf("%v: a watch after revision %d had not returned after %v, %s", w.c.id, w.after, commandLimit, why),
+		Rule: ruleCompacted, Nodes: append([]labrpc.NodeID{w.c.id}, w.c.v.servers...),
+	}, w.end.returned)
+	if _, err := w.end.wait(); err != "ErrCompacted" {
+		w.c.v.s.Failf(ruleCompacted, "%v: a watch after revision %d returned %s, %s", w.c.id, w.after, orNil(err), why)
+	}
 }
 
 // seen returns the events so far.

@@ -2,6 +2,8 @@ package consistency_test
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"testing"
 
 	"distlabs/internal/harness/labtest"
@@ -50,7 +52,8 @@ func (p *playedReplicas) check() *labtest.Violation {
 			return nil // not all have started
 		}
 		have, want := p.replicas[a].Version(), 0
-		for id, adds := range p.adds {
+		for _, id := range slices.Sorted(maps.Keys(p.adds)) {
+			adds := p.adds[id]
 			if have[id] > uint64(len(adds)) {
 				return &labtest.Violation{What: fmt.Sprintf("Version() at %v counts %d updates of %v, which has made %d", a, have[id], id, len(adds)), Rule: ruleVersion}
 			}

@@ -5,7 +5,9 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strings"
 	"time"
+	"unicode"
 
 	"distlabs/internal/harness/check/linear"
 	"distlabs/internal/harness/labtest"
@@ -47,9 +49,17 @@ func (op *strongOp) String() string {
 // call describes the request without its reply.
 func (op *strongOp) call() string {
 	if op.write() {
-		return fmt.Sprintf("Put(%s=%s) at %v", op.Key, op.Value, op.Server)
+		return fmt.Sprintf("Put(%s=%s) at %v", nameText(op.Key), nameText(op.Value), op.Server)
 	}
-	return fmt.Sprintf("%s(%s) at %v", op.Method, op.Key, op.Server)
+	return fmt.Sprintf("%s(%s) at %v", op.Method, nameText(op.Key), op.Server)
+}
+
+// nameText writes a key or a value, in quotes if it is more than letters and digits.
+func nameText(s string) string {
+	if s == "" || strings.ContainsFunc(s, func(r rune) bool { return !unicode.IsLetter(r) && !unicode.IsDigit(r) && r != '-' }) {
+		return fmt.Sprintf("%.40q", s)
+	}
+	return fmt.Sprintf("%.40s", s)
 }
 
 // result describes the reply.

@@ -151,10 +151,10 @@ func (q *quorumStore) goPut(via labrpc.NodeID, key, value string, level consiste
 func (q *quorumStore) goGet(via labrpc.NodeID, key string, opts consistency.ReadOptions) *quorumCall {
 	what := fmt.Sprintf("get %s at %v through %v", key, opts.Level, via)
 	if opts.AtLeast != (consistency.Timestamp{}) {
-		what += fmt.Sprintf(", at least %v", opts.AtLeast)
+		what += fmt.Sprintf(" (at least %v)", opts.AtLeast)
 	}
 	if opts.MaxStale != 0 {
-		what += fmt.Sprintf(", at most %v old", opts.MaxStale)
+		what += fmt.Sprintf(" (at most %v old)", opts.MaxStale)
 	}
 	return q.call(via, what, func(c *consistency.Coordinator) (consistency.Cell, error) { return c.Get(key, opts) })
 }

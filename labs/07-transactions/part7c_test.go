@@ -241,7 +241,7 @@ func TestManyAtOnce7C(t *testing.T) {
 		}
 		for i, call := range calls[1:] {
 			if !s.Until(calmRun, func() bool { _, _, done := call.result(); return done }) {
-				s.Failf(ruleApart, "Run of %s has not returned within %v, while Prepare takes 5s at n5 for %s", txs[i+1], calmRun, txs[0])
+				s.Failf(ruleApart, "Run of transaction %s has not returned within %v, while Prepare of transaction %s takes 5s at n5", txs[i+1], calmRun, txs[0])
 			}
 		}
 		s.Run(calmRun)
