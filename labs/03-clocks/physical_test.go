@@ -334,7 +334,12 @@ func TestOutages3A(t *testing.T) {
 		follow()
 		s.Net.Isolate(1)
 		const outage = 10 * time.Minute
+		before := s.Net.Stats(labrpc.Match{From: 2}).Sent
 		s.Run(outage)
+		// A question without a reply does not allow another one at once.
+		if asked, most := s.Net.Stats(labrpc.Match{From: 2}).Sent-before, int(outage/(4*time.Second))+1; asked > most {
+			s.Failf(rulePolls, "n2 sent %d messages in an outage of %v, want at most %d", asked, outage, most)
+		}
 		for i, clock := range []*timekeeping{k, second} {
 			if off := clock.err(); off.Abs() > maxError+outage/5000 {
 				s.Failf(ruleOutage, "Now on n%d is %s the server's clock after an outage of %v, want a difference of at most %v", i+2, ahead(off), outage, maxError+outage/5000)

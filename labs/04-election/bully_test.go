@@ -209,9 +209,9 @@ func TestHigherReturns4A(t *testing.T) {
 // A node starts while it is isolated: no message passes between it and the others. So neither may report the other (rule 2). Then it
 // crashes and returns, connected, and all agree (rule 1).
 func TestLearnsFromMessages4A(t *testing.T) {
-	labtest.Run(t, labtest.Config{Nodes: 5, Link: synchronousLink}, func(s *labtest.Sim) {
+	labtest.Run(t, labtest.Config{Nodes: 10, Link: synchronousLink}, func(s *labtest.Sim) {
 		c := newBullyCluster(s)
-		late := labrpc.NodeID(1 + s.Rand().IntN(5))
+		late := labrpc.NodeID(1 + s.Rand().IntN(len(s.Net.Nodes())))
 		for _, id := range s.Net.Nodes() {
 			if id != late {
 				c.start(id)

@@ -57,12 +57,15 @@ func TestProposerTakesTheHighest4D(t *testing.T) {
 	low := AcceptorState{Promised: Ballot{5, 4}, Accepted: Ballot{3, 4}, Value: 4}
 	high := AcceptorState{Promised: Ballot{5, 4}, Accepted: Ballot{5, 4}, Value: 3}
 	sameRound := AcceptorState{Promised: Ballot{5, 4}, Accepted: Ballot{5, 2}, Value: 5}
+	lowest := AcceptorState{Promised: Ballot{2, 4}, Accepted: Ballot{2, 4}, Value: 4}
+	fours := AcceptorState{Promised: Ballot{5, 4}, Accepted: Ballot{4, 4}, Value: 4}
 	cases := []struct {
 		own, n2, n3 AcceptorState
 		want        labrpc.NodeID
 	}{
 		{none, low, high, 3}, {none, high, low, 3}, {none, none, low, 4}, {none, none, none, 1},
 		{none, sameRound, high, 3}, {none, high, sameRound, 3}, {low, none, none, 4}, {high, low, none, 3}, {low, high, none, 3},
+		{lowest, low, fours, 4}, // the same value everywhere, but in three ballots
 	}
 	labtest.Run(t, labtest.Config{Nodes: 5, Link: steadyLink, Seeds: 2 * len(cases)}, func(s *labtest.Sim) {
 		y := newPaxosCluster(s)
@@ -84,6 +87,10 @@ func TestProposerTakesTheHighest4D(t *testing.T) {
 				s.Failf(ruleProposes, "n1, n2 and n3 have accepted %v, %v and %v, but n1 proposes the value %v in ballot %v, want the value %v",
 					accepted(c.own), accepted(c.n2), accepted(c.n3), r.Value, r.Ballot, c.want)
 			}
+		}
+		if len(y.asked[1]) == 0 {
+			s.Failf(ruleChosen, "n1, n2 and n3 have accepted %v, %v and %v, and Propose returned %v on n1, which has sent no Accept: no majority has accepted it in one ballot",
+				accepted(c.own), accepted(c.n2), accepted(c.n3), got)
 		}
 		if got != c.want {
 			s.Failf(ruleChosen, "the value %v is chosen, but Propose returned the value %v", c.want, got)

@@ -197,5 +197,21 @@ func TestStoreSurvivesCrash4E(t *testing.T) {
 			s.Run(20 * time.Millisecond)
 			o.holds(ruleKept, File{value, file.Version + 1})
 		}
+		o.swapsOnce(swap)
 	})
+}
+
+// swapsOnce: the store executes a Swap, crashes before it replies, and is back while the client still waits. The client may get an error,
+// but not ErrConflict, which means that the store has written nothing (rule 28).
+func (o *leaseCluster) swapsOnce(swap func(File, string) error) {
+	s, file, errs := o.s, o.read(), make(chan error, 1)
+	s.Net.CrashAtWrite(storeNode, labrpc.CrashPoint{Write: s.Net.Writes(storeNode) + 1, After: true})
+	go func() { errs <- swap(file, "once") }()
+	s.Until(100*time.Millisecond, func() bool { return !s.Net.Up(storeNode) })
+	o.restartStore()
+	s.Until(2*time.Second, func() bool { return len(errs) > 0 })
+	after := o.read()
+	if len(errs) > 0 && errors.Is(<-errs, ErrConflict) && after == (File{"once", file.Version + 1}) {
+		s.Failf(ruleSwap, "Swap(%+v, %q) returned ErrConflict, but the store has executed it: the file is %+v", file, "once", after)
+	}
 }

@@ -242,7 +242,11 @@ func (w *invariantChecker) consistent(sv *checkedServer, was, now Status, same b
 	if wrong == "" {
 		return nil
 	}
-	return w.violation(ruleStatus, sv.id, "%v at %v: %s", sv.id, w.now(), wrong)
+	rule := ruleStatus
+	if !same {
+		rule = ruleRestored
+	}
+	return w.violation(rule, sv.id, "%v at %v: %s", sv.id, w.now(), wrong)
 }
 
 func (w *invariantChecker) now() string { return labtest.At(w.s.Net.Now()) }

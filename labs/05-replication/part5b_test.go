@@ -31,7 +31,25 @@ func TestConsistencyCheck5B(t *testing.T) {
 		p.expectTerms(1, 1, 2, 5)
 		p.append(5, AppendRequest{Term: 6, Entries: entriesOf(3, 3)}, true)
 		p.expectTerms(3, 3)
+		// Entries of different terms conflict, also if their commands are equal, or empty.
+		twice := func(term int) []Entry { return []Entry{{Term: term}, {Term: term, Command: []byte("same")}} }
+		p.append(5, AppendRequest{Term: 6, PrevLogIndex: 2, PrevLogTerm: 3, Entries: twice(6)}, true)
+		p.append(4, AppendRequest{Term: 7, PrevLogIndex: 2, PrevLogTerm: 3, Entries: twice(7)}, true)
+		p.expectTerms(3, 3, 7, 7)
+		p.refusesInPeace(AppendRequest{Term: 7, PrevLogIndex: 9, PrevLogTerm: 7}, 4)
 	})
+}
+
+// refusesInPeace lets the leader of n1's term send requests that do not fit n1's log, for longer than any election timeout: they too
+// reset its election timer (rule 16).
+func (p *scriptedCluster) refusesInPeace(req AppendRequest, leader labrpc.NodeID) {
+	for range 4 {
+		p.append(leader, req, false)
+		p.s.Run(electionTimeout - 10*time.Millisecond)
+		if st := p.status(); st.Term != req.Term {
+			p.fail(ruleTimer, "n1 started an election at most %v after a request of its leader, which it had refused: it is in term %d", electionTimeout, st.Term)
+		}
+	}
 }
 
 // Entries of an old leader after those that a request has shown to be the same are not committed with them (figure 2,

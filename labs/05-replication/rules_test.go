@@ -23,6 +23,8 @@ const (
 	rulePromise  = "a server never forgets what it has told others: its term, its vote, the entries it acknowledged (rule 8; Raft §5.6)"
 	ruleStatus   = "Status describes one instant: LastApplied ≤ CommitIndex ≤ last index, and nothing goes backwards (rule 9)"
 
+	ruleRestored = "what a server has on its disk is a state that it was in: the terms of its entries never decrease, and none exceeds Term (rules 8 and 9)"
+
 	ruleLeader   = "a connected majority has a leader that it knows within 5s (rule 10)"
 	ruleStable   = "in a calm network no server starts an election while all servers are connected to the leader (rule 10)"
 	ruleAgree    = "the leader of a connected majority applies a command within 500ms of Submit (rule 11)"

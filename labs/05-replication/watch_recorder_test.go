@@ -46,6 +46,10 @@ func (w *watchRecorder) add(_ time.Duration, e Event) {
 	if n := len(w.events); n > 0 {
 		last = w.events[n-1].Revision
 	}
+	if n := len(w.events); n > 0 && e.Revision == last && e.Key != w.events[n-1].Key {
+		w.c.v.s.Failf("each change has a revision of its own, and a watch reports each once (rules 23 and 25)",
+			"%v: the watch of %q reported revision %d twice, as changes of %s and of %s", w.c.id, w.prefix, last, w.events[n-1].Key, e.Key)
+	}
 	if e.Revision <= last || !strings.HasPrefix(e.Key, w.prefix) {
 		w.c.v.s.Failf(ruleWatch, "%v: the watch of %q reported revision %d (%s) after revision %d", w.c.id, w.prefix, e.Revision, e.Key, last)
 	}

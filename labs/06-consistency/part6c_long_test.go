@@ -1,6 +1,7 @@
 package consistency_test
 
 import (
+	"fmt"
 	"testing"
 	"time"
 
@@ -29,6 +30,9 @@ func TestLongAbsence6C(t *testing.T) {
 		g.add(4, "total", 10)
 		for i, key := range keys {
 			g.delete(labrpc.NodeID(1+i%3), key)
+		}
+		for i := range 300 { // later deletes do not make a replica forget these
+			g.delete(2, fmt.Sprintf("other/%d", i))
 		}
 		s.Net.Crash(4)
 		s.Run(away / 4)
