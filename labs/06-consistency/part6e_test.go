@@ -155,7 +155,7 @@ func checkThirdRound(b *basketStore) {
 	second := b.mustRead(5)
 	for _, item := range first {
 		if !slices.Contains(second, item) {
-			s.Failf(ruleNoLies, "n5 returned %v at %v, without %q, which n3 had returned before", second, s.Net.Now(), item)
+			s.Failf(ruleNoLies, "n5 returned %v at %v, without %q, which n3 had returned before", second, labtest.At(s.Net.Now()), item)
 		}
 	}
 	b.linearizable()

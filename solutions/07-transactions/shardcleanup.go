@@ -16,8 +16,8 @@ func (s *Shard) cleanUp() {
 	for {
 		select {
 		case <-ticker.C:
-			for _, txn := range s.overdue() {
-				go s.finish(txn)
+			for i, txn := range s.overdue() { // not at one instant: chance would order their entries
+				time.AfterFunc(time.Duration(i)*time.Microsecond, func() { s.finish(txn) })
 			}
 		case <-s.node.Context().Done():
 			return
