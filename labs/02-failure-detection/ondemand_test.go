@@ -100,7 +100,7 @@ func callers(s *labtest.Sim) (nodes []*labrpc.Node, all []*Caller) {
 }
 
 // A call to a dead peer ends when its limit is over; calls to others, made
-// after it, do not wait for that.
+// after it, do not wait for that. A peer that has just answered may be dead.
 func TestReachEndsByItsLimit2A(t *testing.T) {
 	const limit = 500 * time.Millisecond
 	labtest.Run(t, labtest.Config{Nodes: 4, Link: labrpc.Synchronous(hop2A)}, func(s *labtest.Sim) {
@@ -114,6 +114,9 @@ func TestReachEndsByItsLimit2A(t *testing.T) {
 		ask(s, nodes[3], all[3], 1, timeout2A).expect(s, true, timeout2A)
 		again.expect(s, false, limit/2)
 		dead.expect(s, false, limit)
+		ask(s, nodes[0], all[0], 4, limit).expect(s, true, limit)
+		s.Net.Stop(4)
+		ask(s, nodes[0], all[0], 4, limit).expect(s, false, limit)
 	})
 }
 

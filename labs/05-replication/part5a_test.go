@@ -207,9 +207,13 @@ func TestApplyHoldsNoLock5A(t *testing.T) {
 			c.rafts[id] = raft
 			c.w.started(id, raft)
 		}
-		for range 3 {
-			c.agree(c.servers...)
+		c.agree(c.servers...)
+		leader := c.waitForLeader()
+		last := 0
+		for range 300 { // they are committed together, and more than a queue between two goroutines may have room for
+			_, last = c.submit(leader)
 		}
+		c.waitApplied(healBound, ruleCatchUp, last, c.servers...)
 	})
 }
 
