@@ -213,7 +213,8 @@ func (s search) none(files []string) string {
 	text := fmt.Sprintf("the submission has none of the files that are graded (%s)", strings.Join(files, ", "))
 	near := map[string]string{}
 	var packed []string
-	for _, name := range s.survey.files {
+	have := slices.Sorted(slices.Values(s.survey.files)) // a folder's order is that of its file system
+	for _, name := range have {
 		if IsArchive(name) {
 			packed = append(packed, name)
 		}
@@ -235,7 +236,7 @@ func (s search) none(files []string) string {
 	case len(s.survey.files) == 0 && !s.survey.cut:
 		return text + ": it is empty"
 	}
-	text += "; it has " + some(s.survey.files)
+	text += "; it has " + some(have)
 	if s.survey.cut {
 		text += fmt.Sprintf(" (after %d files and folders the search ended)", maxLook)
 	}

@@ -94,6 +94,7 @@ func (r *runner) runAll(seeds []uint64) {
 	}
 	close(next)
 	workers.Wait()
+	slices.Sort(r.diverged)
 	slices.SortFunc(r.outcomes, func(a, b *outcome) int { return slices.Index(seeds, a.seed) - slices.Index(seeds, b.seed) })
 }
 
