@@ -112,12 +112,13 @@ func (r *Raft) installSnapshot(from labrpc.NodeID, req SnapshotRequest) Snapshot
 	defer r.mu.Unlock()
 	if req.Term >= int(r.saved.Term) {
 		r.restartTimer()
+		known := int(r.raw.BasicStatus().GetCommit())
 		r.step(&pb.Message{
 			Type: pb.MsgSnap.Enum(), From: new(uint64(req.Leader)), Term: new(uint64(req.Term)),
 			Snapshot: r.snapshot(onDisk{Index: req.LastIndex, SnapTerm: req.LastTerm, Snapshot: req.Data}),
 		})
 		// Where its log has the entry already, etcd only takes notice that it is committed.
-		if req.LastIndex <= int(r.raw.BasicStatus().GetCommit()) {
+		if now := int(r.raw.BasicStatus().GetCommit()); known < req.LastIndex && req.LastIndex <= now {
 			r.compact(req.LastIndex, req.Data)
 		}
 	}
