@@ -58,6 +58,10 @@ func TestSuspicionIsWithdrawn2C(t *testing.T) {
 		if s.Net.Connected(1, 2) == lost {
 			return // minimising left the cut out
 		}
+		for range 20 { // at any time, also just before a suspicion and just after
+			s.Run(period / 2)
+			c.agree()
+		}
 		s.WaitFor(notice2C, labtest.Violation{
 			What:  "n1 and n2 do not suspect each other, although no message between them has arrived for two minutes",
 			Rule:  ruleSuspects2C,

@@ -61,6 +61,7 @@ func TestPhiOfKnownIntervals2D(t *testing.T) {
 		{mean: 100 * time.Millisecond, deviation: 40 * time.Millisecond, floor: time.Millisecond, counts: 40 * time.Millisecond},
 		{mean: 100 * time.Millisecond, floor: 20 * time.Millisecond, counts: 20 * time.Millisecond},
 		{mean: time.Second, deviation: 2 * time.Millisecond, floor: 50 * time.Millisecond, counts: 50 * time.Millisecond},
+		{mean: 2500 * time.Microsecond, deviation: 300 * time.Microsecond, floor: 10 * time.Microsecond, counts: 300 * time.Microsecond},
 	}
 	tail := map[time.Duration]float64{-1: 0.07503, 0: 0.30103, 1: 0.79955, 2: 1.64302, 3: 2.86970} // -log10 of Q(z)
 	labtest.Once(t, func(s *labtest.Sim) {
@@ -191,7 +192,8 @@ func TestEdgesOfTheWindow2D(t *testing.T) {
 	})
 }
 
-// A clock that is behind may ask for a time before the last heartbeat, and one that is far ahead for one years later.
+// A clock that is behind may ask for a time before the last heartbeat, and one that is far ahead for one years later, further than a
+// time.Duration reaches.
 func TestPhiAtAnyTime2D(t *testing.T) {
 	labtest.Once(t, func(s *labtest.Sim) {
 		h := newHeart(PhiOptions{Window: 50, Expected: period, MinDeviation: time.Millisecond, MaxPause: time.Hour})
@@ -207,6 +209,15 @@ func TestPhiAtAnyTime2D(t *testing.T) {
 					s.Failf(ruleSound, "φ = %v for a time %s the last heartbeat, want a number of at least %v", phi, when, before)
 				}
 				before = phi
+			}
+			for _, years := range []int{300, 2000} {
+				phi := h.phi.Phi(h.last.AddDate(years, 0, 0))
+				if math.IsNaN(phi) || math.IsInf(phi, 0) || phi < before-1e-9 {
+					s.Failf(ruleSound, "φ = %v for a time %d years after the last heartbeat, want a number of at least %v", phi, years, before)
+				}
+			}
+			if phi, last := h.phi.Phi(time.Time{}), h.after(0); math.IsNaN(phi) || phi < 0 || phi > last+1e-9 {
+				s.Failf(ruleSound, "φ = %v for the zero time, long before the last heartbeat, want a number from 0 to %v, as at the last heartbeat", phi, last)
 			}
 			if before < 1 {
 				s.Failf(ruleSound, "φ = %v for a time 100 years after the last heartbeat, want at least 1: heartbeats came every %v", before, period)

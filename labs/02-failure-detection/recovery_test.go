@@ -87,9 +87,12 @@ func TestOldIncarnationsProveNothing2E(t *testing.T) {
 			s.Run(delay2E + time.Millisecond)
 		}
 		c.expectOver(saw, end)
-		for range 20 {
-			old.replay(s, all)
-			s.Run(period / 3)
+		for _, pause := range []time.Duration{0, time.Minute} {
+			s.Run(pause) // long enough to forget what is over
+			for range 20 {
+				old.replay(s, all)
+				s.Run(period / 3)
+			}
 		}
 	})
 }

@@ -127,8 +127,8 @@ func TestSessionLivesOn5D(t *testing.T) {
 	})
 }
 
-// A client that was cut off for too long learns that its session has expired, and changes nothing any more
-// (rules 20, 27, 28).
+// A client that was cut off for too long learns that its session has expired, and changes nothing any more, although another
+// session has begun since (rules 20, 27, 28).
 func TestSessionExpires5D(t *testing.T) {
 	labtest.Run(t, labtest.Config{Nodes: 5, Seeds: 20}, func(s *labtest.Sim) {
 		const ttl = 3 * time.Second
@@ -140,6 +140,7 @@ func TestSessionExpires5D(t *testing.T) {
 		late := a.start(command{Op: "put", Key: "x", Data: "late"})
 		w.waitForDelete("lock", ttl+sessionSlack, "its session's client is cut off")
 		b.mustRun(command{Op: "create", Key: "lock", Data: "b"})
+		b.another().dial(nil)
 		s.Net.Heal()
 		if _, err := late.wait(); err != "ErrExpired" {
 			s.Failf(ruleOwned, `%v: put(x, "late") returned %s after the session had expired, want ErrExpired`, a.id, orNil(err))

@@ -49,7 +49,8 @@ func TestSlowClockDoesNotLose6C(t *testing.T) {
 }
 
 // Writes on two sides of a partition, a second apart, with clocks that differ by
-// less: the later one wins, although the other side has written more often, and whatever the IDs (rule 17).
+// less: the later one wins, although the other side has written more often, and whatever the IDs. So does the later of two writes
+// that are a fraction of a millisecond apart, with equal clocks (rule 17).
 func TestLaterWins6C(t *testing.T) {
 	labtest.Run(t, labtest.Config{Nodes: 4}, func(s *labtest.Sim) {
 		g := newGossipGroup(s)
@@ -65,8 +66,13 @@ func TestLaterWins6C(t *testing.T) {
 			s.Run(time.Second)
 			g.putValue(late, key, "the later by "+late.String())
 		}
+		s.Run(time.Second) // n2 has just written
+		g.put(4, "soon")
+		s.Run(100 * time.Microsecond)
+		g.putValue(2, "soon", "the later by n2")
 		s.Net.Heal()
 		g.settle(gossipSettles, s.Net.Nodes()...)
+		g.all(ruleLaterWins, "soon", "the later by n2")
 		g.all(ruleLaterWins, "by n1", "the later by n3")
 		g.all(ruleLaterWins, "by n4", "the later by n2")
 	})

@@ -27,7 +27,7 @@ var quorumSizes = map[int]map[consistency.Level]int{
 
 // One replica after another crashes or is cut off, of four and of
 // five: each level works while as many replicas as it requires are left, for
-// writes and for reads, and then fails in time (rule 23).
+// writes and for reads, and then fails in time. Requests at all levels are under way at once, and do not wait for each other (rule 23).
 func TestLevelsSurvive6D(t *testing.T) {
 	labtest.Run(t, labtest.Config{Nodes: 7, Seeds: 6}, func(s *labtest.Sim) {
 		levelsAndTimestamps(s)
@@ -45,10 +45,15 @@ func TestLevelsSurvive6D(t *testing.T) {
 					s.Net.CutBoth(id, via)
 				}
 			}
-			for _, level := range []consistency.Level{one, quorum, all} {
+			calls := map[consistency.Level][]*quorumCall{}
+			levels := []consistency.Level{all, quorum, one} // those that fail begin first
+			for _, level := range levels {
 				put := q.goPut(via, fmt.Sprintf("%v after %d", level, down), q.value(), level)
 				get := q.goGet(via, "x", consistency.ReadOptions{Level: level})
-				for _, call := range []*quorumCall{put, get} {
+				calls[level] = []*quorumCall{put, get}
+			}
+			for _, level := range levels {
+				for _, call := range calls[level] {
 					q.survives(call, level, n-down)
 				}
 			}
@@ -92,7 +97,8 @@ func (q *quorumStore) survives(call *quorumCall, level consistency.Level, left i
 }
 
 // A write reaches only as many replicas as its level requires. A read asks others, as far as the
-// levels allow; and the replicas that have the value reply last (rule 24).
+// levels allow; and the replicas that have the value reply last. Another read of the same coordinator, which began before the write,
+// is still under way (rule 24).
 func TestAcknowledgedIsSeen6D(t *testing.T) {
 	const narrow = "a write had not reached all replicas"
 	labtest.Run(t, labtest.Config{Nodes: 8, Seeds: 6, MustCover: []string{narrow}}, func(s *labtest.Sim) {
@@ -113,11 +119,13 @@ func TestAcknowledgedIsSeen6D(t *testing.T) {
 				}
 				s.Net.SetLink(id, reader, labrpc.Link{Latency: labrpc.Fixed(delay)})
 			}
+			earlier := q.goGet(reader, key, consistency.ReadOptions{Level: levels[1]})
 			wrote := q.put(writer, key, levels[0])
 			if q.peek(q.replicas[n-1], key) != wrote {
 				s.Cover(narrow)
 			}
 			q.want(ruleOverlap, q.goGet(reader, key, consistency.ReadOptions{Level: levels[1]}), wrote, "its write had returned before the read began")
+			q.mustDo(earlier)
 		}
 	})
 }

@@ -10,8 +10,8 @@ import (
 	consistency "distlabs/labs/06-consistency"
 )
 
-// Two of five members are isolated together. Each of their requests is refused at the end of Timeout,
-// and no reply is out of date; the other three serve every request. After that the network heals (rules 31, 32 and 34).
+// Two of five members are isolated together. Each of their requests is refused at the end of Timeout, also an Add of an item that
+// was refused before, and no reply is out of date; the other three serve every request. After that the network heals (rules 31, 32 and 34).
 func TestCPRefuses6E(t *testing.T) {
 	labtest.Run(t, labtest.Config{Nodes: 5, Seeds: 5}, func(s *labtest.Sim) {
 		b := newBasketStore(s, consistency.CP, 1, 2, 3, 4, 5)
@@ -29,7 +29,9 @@ func TestCPRefuses6E(t *testing.T) {
 			}
 			for _, id := range []labrpc.NodeID{1, 2} {
 				b.mustRefuse(b.goItems(id))
-				b.mustRefuse(b.goAdd(id))
+				refused := b.goAdd(id)
+				b.mustRefuse(refused)
+				b.mustRefuse(b.goAddItem(id, refused.item))
 			}
 		}
 		s.Net.Heal()
