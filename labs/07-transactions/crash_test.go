@@ -28,7 +28,7 @@ func text(s string) *string { return &s }
 func crashChanges() []change {
 	big := change{"x": nil, "w": text("last")}
 	for i := range 12 {
-		big[fmt.Sprintf("k%02d", i)] = text(fmt.Sprintf("new%d%s", i, strings.Repeat("n", 150)))
+		big[fmt.Sprintf("k%02d", i)] = text(fmt.Sprintf("new%d%s", i, strings.Repeat("ñ", 75)))
 	}
 	return []change{
 		{"x": text("1"), "y": text("1"), "z": nil},

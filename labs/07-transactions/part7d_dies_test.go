@@ -70,8 +70,8 @@ func (c *shardCluster) whole(r, reader *shardRun) bool {
 	return m
 }
 
-// A client dies after each of its requests. Within Lease + 1s its transaction is done or undone as a whole, and other
-// clients can use its keys (rules 33 and 35).
+// A client dies after each of its requests, and then the servers' wall clocks are set back. Within Lease + 1s its transaction is done or
+// undone as a whole, and other clients can use its keys (rules 33 and 35).
 func TestClientDies7D(t *testing.T) {
 	const (
 		done    = "a client died before its Run returned, and its transaction took effect"
@@ -84,7 +84,12 @@ func TestClientDies7D(t *testing.T) {
 		for k := range c.countRequests(a) + 1 {
 			r := c.dieAfter(a, k)
 			cut := s.Net.Now()
-			reader := c.commits(c.start(b, time.Minute, reads("m"), reads("t"), reads("a")), shardLease+shardSlack+shardServes, ruleShardLease)
+			run := c.start(b, time.Minute, reads("m"), reads("t"), reads("a"))
+			s.Run(shardLease / 4)
+			for _, id := range c.servers() { // which knows the transaction by now
+				s.Net.JumpClock(id, -time.Hour)
+			}
+			reader := c.commits(run, shardLease*3/4+shardSlack+shardServes, ruleShardLease)
 			took := c.whole(r, reader)
 			if took && !r.Over {
 				s.Cover(done)

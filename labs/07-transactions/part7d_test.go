@@ -120,6 +120,9 @@ func shardCalls(ctx context.Context, cl *transactions.ShardClient) (faults []sha
 	if err := tx.Commit(); err != nil {
 		wrong(ruleShardDisjoint, "Commit = %v, want nil", err)
 	}
+	if _, _, err := tx.Get("a"); !errors.Is(err, transactions.ErrOver) {
+		wrong(ruleShardOver, "Get after Commit of a key that the transaction had written = %v, want ErrOver", err)
+	}
 	if err := tx.Put("a", "late"); !errors.Is(err, transactions.ErrOver) {
 		wrong(ruleShardOver, "Put after Commit = %v, want ErrOver", err)
 	}
@@ -129,6 +132,20 @@ func shardCalls(ctx context.Context, cl *transactions.ShardClient) (faults []sha
 	if got := value("a"); got != "second" {
 		wrong(ruleShardStrict, "Get(a) = %q, want second, which was committed last", got)
 	}
+
+	tx = cl.Begin(ctx)
+	put(tx, "", "")
+	put(tx, "\U0001F512", "")
+	if err := tx.Commit(); err != nil {
+		wrong(ruleShardDisjoint, "Commit = %v, want nil", err)
+	}
+	tx = cl.Begin(ctx)
+	for _, key := range []string{"", "\U0001F512"} {
+		if got, ok, err := tx.Get(key); got != "" || !ok || err != nil {
+			wrong(ruleShardStrict, "Get(%q) = %q, %v, %v, want an empty value, which was committed", key, got, ok, err)
+		}
+	}
+	tx.Abort()
 
 	one, two := cl.Begin(ctx), cl.Begin(ctx)
 	committed := 0

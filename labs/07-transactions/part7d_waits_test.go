@@ -43,6 +43,7 @@ func TestDisjointDoNotWait7D(t *testing.T) {
 		for _, id := range c.clients[2:] {
 			c.repeats(id, &stop, appends("bl"), appends("nl"))
 		}
+		c.start(b, time.Minute, reads("o"), rests(2*shardServes), reads("p")) // beside the others of this client
 		for k := n / 2; k < n; k++ {
 			c.cutAfter(a, k, time.Minute)
 			s.Net.Crash(a)

@@ -2,6 +2,8 @@ package transactions_test
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"testing"
 	"time"
 
@@ -81,7 +83,7 @@ func checkManyOrders(s *labtest.Sim) {
 // she has her money back (rules 44, 46 and 47).
 func TestOrdersFail7E(t *testing.T) {
 	labtest.Run(t, labtest.Config{Nodes: 3, Seeds: 5}, func(s *labtest.Sim) {
-		c := newSagaCluster(s, map[string]int{"ann": 100, "bob": 10}, map[string]int{"book": 2})
+		c := newSagaCluster(s, map[string]int{"ann": 100, "bob": 10}, map[string]int{"book": 2, "pen": 9})
 		c.place("b1", "bob")
 		c.end(sagaCalm)
 		c.wants("b1", OrderCompleted)
@@ -95,6 +97,9 @@ func TestOrdersFail7E(t *testing.T) {
 		c.end(sagaCalm)
 		c.wants("a2", OrderCancelled)
 		c.placeAgain("a2")
+		c.place("e1", "eve") // who has no balance
+		c.end(sagaCalm)
+		c.wants("e1", OrderCancelled)
 		if got := c.payments.Balance("ann"); got != 9*c.price {
 			s.Failf(ruleWhole, "the balance of ann is %d, want %d: one of her orders was completed, the other cancelled", got, 9*c.price)
 		}
@@ -153,6 +158,9 @@ func TestCancel7E(t *testing.T) {
 			if done := c.cancel(id); done == (status == OrderCompleted) {
 				s.Failf(ruleCancel, "Cancel returned %v for order %s, which was %s", done, id, statusName(status))
 			}
+			if again := c.cancel(id); again != (status != OrderCompleted) {
+				s.Failf(ruleCancel, "a second Cancel returned %v for order %s, which was %s before the first", again, id, statusName(status))
+			}
 			if i%2 == 0 {
 				c.restart(sagaNodes.Orders)
 			}
@@ -161,6 +169,12 @@ func TestCancel7E(t *testing.T) {
 			}
 		}
 		c.end(sagaLimit)
+		for _, id := range slices.Sorted(maps.Keys(c.placed)) {
+			if status := c.orders.Status(id); c.cancel(id) != (status == OrderCancelled) {
+				s.Failf(ruleCancel, "Cancel returned %v for order %s, which was %s", status != OrderCancelled, id, statusName(status))
+			}
+		}
+		c.end(0)
 		for id := range c.cancelled {
 			if c.placed[id].has[Released] {
 				s.Cover(compensated)
