@@ -158,8 +158,10 @@ func TestCancel7E(t *testing.T) {
 			if done := c.cancel(id); done == (status == OrderCompleted) {
 				s.Failf(ruleCancel, "Cancel returned %v for order %s, which was %s", done, id, statusName(status))
 			}
-			if again := c.cancel(id); again != (status != OrderCompleted) {
-				s.Failf(ruleCancel, "a second Cancel returned %v for order %s, which was %s before the first", again, id, statusName(status))
+			if i >= 6 { // the orders before have been cancelled once
+				if again := c.cancel(id); again != (status != OrderCompleted) {
+					s.Failf(ruleCancel, "a second Cancel returned %v for order %s, which was %s before the first", again, id, statusName(status))
+				}
 			}
 			if i%2 == 0 {
 				c.restart(sagaNodes.Orders)
