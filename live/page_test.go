@@ -22,7 +22,7 @@ func watchPage(t *testing.T, url string) {
 		t.Helper()
 		b.Until(expression, expression)
 	}
-	b.Forgives = func(blame string) bool { return strings.Contains(blame, "422") } // a command that is refused, which this test asks for
+	b.Forgives = func(blame string) bool { return strings.Contains(blame, "a status of 422") } // a command that is refused, which this test asks for
 	b.Do(chromedp.Navigate(url))
 	until(`document.documentElement.dataset.ready === "yes" && live.app !== null`)
 	row := func(n int) string { return fmt.Sprintf(`live.rows[%d].element.textContent`, n-1) }

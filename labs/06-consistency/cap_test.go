@@ -46,11 +46,16 @@ type basketStore struct {
 }
 
 func newBasketStore(s *labtest.Sim, policy consistency.Policy, members ...labrpc.NodeID) *basketStore {
-	b := &basketStore{s: s, policy: policy, members: members, baskets: map[labrpc.NodeID]*consistency.Basket{}, name: strings.ToLower(policy.String()), shown: newCallRecord(s)}
+	b := stoppedBasketStore(s, policy, members...)
 	for _, id := range members {
 		b.start(id)
 	}
 	return b
+}
+
+// stoppedBasketStore is a store of which no member has started.
+func stoppedBasketStore(s *labtest.Sim, policy consistency.Policy, members ...labrpc.NodeID) *basketStore {
+	return &basketStore{s: s, policy: policy, members: members, baskets: map[labrpc.NodeID]*consistency.Basket{}, name: strings.ToLower(policy.String()), shown: newCallRecord(s)}
 }
 
 func (b *basketStore) start(id labrpc.NodeID) {

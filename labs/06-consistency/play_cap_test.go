@@ -36,7 +36,9 @@ type playedBaskets struct {
 }
 
 func playedBasket(s *labtest.Sim, policy consistency.Policy, members ...labrpc.NodeID) *basketStore {
-	return &basketStore{s: s, policy: policy, members: members, baskets: map[labrpc.NodeID]*consistency.Basket{}, name: map[consistency.Policy]string{consistency.CP: "cp", consistency.AP: "ap"}[policy], shown: newCallRecord(s), period: 500 * time.Millisecond}
+	b := stoppedBasketStore(s, policy, members...)
+	b.period = 500 * time.Millisecond // at each, a person has time pass
+	return b
 }
 
 func (p *playedBaskets) storeOf(id labrpc.NodeID) *basketStore {

@@ -15,11 +15,8 @@ import (
 func TestPlay6D(t *testing.T) {
 	labtest.Play(t, labtest.SearchSpace{Nodes: 5, MaxWait: 2 * time.Second}, func(s *labtest.Sim) labtest.Scenario {
 		p := &playedQuorum{
-			quorumStore: &quorumStore{
-				s: s, replicas: s.Net.Nodes()[:3], first: 4, shown: newCallRecord(s),
-				stores: map[labrpc.NodeID]*consistency.Replica{}, coordinators: map[labrpc.NodeID]*consistency.Coordinator{},
-			},
-			levels: map[*quorumCall]consistency.Level{},
+			quorumStore: stoppedQuorumStore(s, 3),
+			levels:      map[*quorumCall]consistency.Level{},
 		}
 		s.Always(p.check)
 		scenario := labtest.Scenario{Start: p.boot, Puzzles: quorumPuzzles(p)}
@@ -55,7 +52,7 @@ func (p *playedQuorum) get(level consistency.Level) {
 	p.gets, p.levels[call] = append(p.gets, call), level
 }
 
-// end returns a call's result, and whether it has succeeded.
+// end returns what a call has returned, and whether it has.
 func (call *quorumCall) end() (cell consistency.Cell, over bool, err error) {
 	call.mu.Lock()
 	defer call.mu.Unlock()
@@ -94,7 +91,7 @@ func (p *playedQuorum) check() (v *labtest.Violation) {
 	return v
 }
 
-// stores is how many Store requests of a coordinator have arrived.
+// storesOf is how many Store requests of a coordinator have arrived.
 func (p *playedQuorum) storesOf(id labrpc.NodeID) int {
 	return p.s.Net.Stats(labrpc.Match{From: id, Method: "Store", Kind: labrpc.Request}).Delivered
 }

@@ -51,17 +51,22 @@ func newQuorumStore(s *labtest.Sim, coordinators int) *quorumStore {
 
 // newQuorumStoreOf takes the first n nodes for replicas, and the next for coordinators.
 func newQuorumStoreOf(s *labtest.Sim, n, coordinators int) *quorumStore {
-	nodes := s.Net.Nodes()
-	q := &quorumStore{
-		s: s, replicas: nodes[:n], first: nodes[n], shown: newCallRecord(s),
-		stores: map[labrpc.NodeID]*consistency.Replica{}, coordinators: map[labrpc.NodeID]*consistency.Coordinator{},
-	}
+	nodes, q := s.Net.Nodes(), stoppedQuorumStore(s, n)
 	for _, id := range nodes[:n+coordinators] {
 		q.start(id)
 	}
 	q.probe = s.Start(nodes[len(nodes)-1])
 	s.Run(0)
 	return q
+}
+
+// stoppedQuorumStore is a store of which no node has started.
+func stoppedQuorumStore(s *labtest.Sim, n int) *quorumStore {
+	nodes := s.Net.Nodes()
+	return &quorumStore{
+		s: s, replicas: nodes[:n], first: nodes[n], shown: newCallRecord(s),
+		stores: map[labrpc.NodeID]*consistency.Replica{}, coordinators: map[labrpc.NodeID]*consistency.Coordinator{},
+	}
 }
 
 func (q *quorumStore) start(id labrpc.NodeID) { q.boot(q.s.Start(id)) }

@@ -127,9 +127,7 @@ func TestPagesInPrint(t *testing.T) {
 		require.Zero(t, browser.Eval[int](b, `[...document.querySelectorAll("details pre")].filter(e => e.offsetHeight === 0).length`), "a failure is folded on paper")
 		pdf := browser.Command(b, chrome.PrintToPDF, chrome.PrintToPDFParams{PreferCSSPageSize: new(true), PrintBackground: new(true)})
 		require.NotEmpty(t, pdf.Data)
-		if shots := b.Shot("print-" + filepath.Base(name)); shots != "" {
-			require.NoError(t, os.WriteFile(filepath.Join(shots, "print-"+filepath.Base(name)+".pdf"), []byte(pdf.Data), 0o644))
-		}
+		b.Save("print-"+filepath.Base(name)+".pdf", []byte(pdf.Data))
 	}
 }
 

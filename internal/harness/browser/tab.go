@@ -20,6 +20,9 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
+// shots is the variable that names the folder for pictures.
+const shots = "BROWSER_SHOTS"
+
 const (
 	tabLimit   = 6 * time.Minute // how long a test may use a tab
 	untilLimit = 2 * time.Minute // how long Until waits
@@ -92,9 +95,7 @@ func (b *Tab) listen(event any) {
 		}
 		blame(text)
 	case *runtime.EventConsoleAPICalled:
-		if e.Type == runtime.ConsoleAPICalledTypeError || e.Type == runtime.ConsoleAPICalledTypeWarning {
-			blame("the page wrote to the console:", string(e.Type))
-		}
+		blame("the page wrote to the console:", string(e.Type))
 	case *log.EventEntryAdded:
 		blame(e.Entry.Text, e.Entry.URL)
 	case *page.EventJavascriptDialogOpening:
@@ -186,15 +187,22 @@ func (b *Tab) Settle() {
 	Await[bool](b, `new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(() => done(true))))`)
 }
 
-// Shot saves a picture for a person to look at, if BROWSER_SHOTS names a folder; it returns that folder.
-func (b *Tab) Shot(name string) (dir string) {
+// Shot saves a picture for a person to look at, if BROWSER_SHOTS names a folder.
+func (b *Tab) Shot(name string) {
 	b.T.Helper()
-	if dir = os.Getenv("BROWSER_SHOTS"); dir == "" {
-		return ""
+	if os.Getenv(shots) == "" {
+		return
 	}
 	b.Settle()
-	require.NoError(b.T, os.WriteFile(filepath.Join(dir, name+".png"), Get(b, chromedp.CaptureScreenshot()), 0o644))
-	return dir
+	b.Save(name+".png", Get(b, chromedp.CaptureScreenshot()))
+}
+
+// Save saves a file beside the pictures, if BROWSER_SHOTS names a folder.
+func (b *Tab) Save(name string, data []byte) {
+	b.T.Helper()
+	if dir := os.Getenv(shots); dir != "" {
+		require.NoError(b.T, os.WriteFile(filepath.Join(dir, name), data, 0o644))
+	}
 }
 
 // CPU is the processor time that the page's main thread has used.

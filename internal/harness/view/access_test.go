@@ -3,8 +3,6 @@ package view
 import (
 	"bytes"
 	"fmt"
-	"os"
-	"path/filepath"
 	"testing"
 	"time"
 
@@ -174,9 +172,7 @@ func TestPrint(t *testing.T) {
 	before := browser.Eval[string](b, `run.app.theme.bg`)
 	pdf := browser.Get(b, chromedp.PrintToPDF(chromedp.PDFPaper(chromedp.PaperA4)))
 	require.True(t, bytes.HasPrefix(pdf, []byte("%PDF-")))
-	if dir := b.Shot("before-print"); dir != "" {
-		require.NoError(t, os.WriteFile(filepath.Join(dir, "print.pdf"), pdf, 0o644))
-	}
+	b.Save("print.pdf", pdf)
 	require.Equal(t, before, browser.Eval[string](b, `run.app.theme.bg`))
 	require.Equal(t, 0, browser.Eval[int](b, `document.querySelectorAll("#sheet tr").length`))
 	rows := browser.Eval[int](b, `(() => { dispatchEvent(new Event("beforeprint")); const n = document.querySelectorAll("#sheet tr").length; return run.app.theme.bg === "#ffffff" ? n : -1; })()`)

@@ -36,13 +36,10 @@ func open(t testing.TB, html []byte, fragment string, before ...chromedp.Action[
 // shot saves a picture for a person to look at, and the page itself.
 func (b *tab) shot(name string) {
 	b.T.Helper()
-	dir := b.Shot(name)
-	if dir == "" {
-		return
-	}
+	b.Shot(name)
 	html, err := os.ReadFile(b.path)
 	require.NoError(b.T, err)
-	require.NoError(b.T, os.WriteFile(filepath.Join(dir, name+".html"), html, 0o644))
+	b.Save(name+".html", html)
 }
 
 // pageOf is the page of a run, with the sources of this package.
