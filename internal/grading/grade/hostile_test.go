@@ -11,7 +11,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -58,9 +57,7 @@ const (
 	before = "the process ended by itself, with status 0, before the test began"
 	during = "the process ended by itself, with status 0, in the middle of the test"
 	tooBig = "used more than 256 MiB of memory"
-
-	// On a busy machine a test is given more time, of which it may use up what a processor may do.
-	notBegun = "it had not begun after|of processor time"
+	notBegun = "it had not begun after"
 )
 
 // attacks has a row for each that is known to have fooled or harmed a grader.
@@ -314,7 +311,7 @@ func requireSays(t *testing.T, r *result.Result, want string) {
 	first := r.Labs[0].Parts[0].Tests[0]
 	require.NotEmpty(t, first.Failures)
 	text := fmt.Sprint(first.Failures[0].What, first.Failures[0].Where, first.Failures[0].Notes)
-	require.True(t, slices.ContainsFunc(strings.Split(want, "|"), func(want string) bool { return strings.Contains(text, want) }), "%s\nwant %s", text, want)
+	require.Contains(t, text, want)
 }
 
 // buildOpen builds every attack that builds, past the gate.

@@ -21,6 +21,9 @@ import (
 // where it hung. On a busy machine it has a quarter of the limit for that: its clock starts late, and it says it slowly.
 const grace = 3 * time.Second
 
+// lifeOf is how long a test's process may live if the test has so much time.
+func lifeOf(timeout time.Duration) time.Duration { return timeout + max(grace, timeout/4) }
+
 // DefaultMemory is how much memory a test's process may use: the reference of no lab needs a tenth of it.
 const DefaultMemory = 2 << 30
 
@@ -98,7 +101,7 @@ func (r *Runner) process(ctx context.Context, test string, run Run, own string) 
 	}
 	once := func(timeout, begin time.Duration) (outcome, error) {
 		timeout = max(minTime, run.allowance.left(timeout).Truncate(time.Second/10)) // a sentence names it
-		c := r.command(test, timeout, run, r.g.testLimits(run), own)
+		c := r.command(test, timeout, run, r.g.testLimits(run, timeout), own)
 		out, err := reporting(ctx, r.g.builder.Box(), c, begin, each)
 		sayLimit(&out, timeout, c.Time)
 		run.allowance.spend(out.Outcome)
@@ -121,18 +124,20 @@ func (r *Runner) command(test string, timeout time.Duration, run Run, limits san
 			"-test.timeout", timeout.String()},
 		Dir:  filepath.Join(r.w.Root, "labs", r.lab.ID),
 		Env:  testEnv(own, run),
-		Time: timeout + max(grace, timeout/4), Limits: limits,
+		Time: lifeOf(timeout), Limits: limits,
 		Confine: &sandbox.Confinement{Scratch: r.w.View, Own: own, Program: r.lab.Binary, Read: []string{r.w.Root, r.lab.Binary}},
 	}
 }
 
-// testLimits are those of a test. A soak has none on memory: it is of our own code, and grows with its thousands of seeds.
-func (g *Grader) testLimits(run Run) sandbox.Limits {
+// testLimits are those of a test that has so much real time. A loop on every processor that it may use does not use up its
+// processor time within its life: so the testing package says where it loops, also at a second try. A soak has no
+// limit on memory: it is of our own code, and grows with its thousands of seeds.
+func (g *Grader) testLimits(run Run, timeout time.Duration) sandbox.Limits {
 	memory := g.memory
 	if memory <= 0 {
 		memory = DefaultMemory
 	}
-	l := sandbox.ProgramLimits(memory, (timeoutOf(run)+grace)*time.Duration(max(run.Procs, 1)+1))
+	l := sandbox.ProgramLimits(memory, lifeOf(timeout)*time.Duration(max(run.Procs, 1)+1))
 	if run.Soak {
 		l.Memory, l.Data = 0, 0
 	}

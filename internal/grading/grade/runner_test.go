@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 )
@@ -26,4 +27,15 @@ func TestTestEnvironmentIsClean(t *testing.T) {
 		require.Contains(t, soak, want)
 	}
 	require.Contains(t, testEnv("", Run{Seed: "81"}), "LABS_SEED=81")
+}
+
+// Whatever the clock, at the first try and at the second, it strikes before the processor time is used up: only then does the
+// failure name the line of a loop that never ends.
+func TestClockStrikesFirst(t *testing.T) {
+	for _, procs := range []int{0, 1, 4} {
+		for _, timeout := range []time.Duration{minTime, 4 * time.Second, DefaultTimeout, retryFactor * DefaultTimeout} {
+			limits := new(Grader).testLimits(Run{Procs: procs}, timeout)
+			require.Greater(t, limits.CPU, lifeOf(timeout)*time.Duration(max(procs, 1)), "%d processors, %v", procs, timeout)
+		}
+	}
 }
