@@ -125,7 +125,7 @@ func TestAnEarlyExitIsTold(t *testing.T) {
 	require.Contains(t, stdout, "TestKilled1A$")
 }
 
-// A test has its failure before it records and minimises it, and whoever stops it meanwhile still reads it.
+// A test has its failure before it records and minimises it, and shows it even if the run is stopped meanwhile.
 func TestAFailureIsToldThoughTheRunWasStopped(t *testing.T) {
 	stdout, _, code := runLab(t, "TestFound1A")
 	require.Equal(t, 1, code)

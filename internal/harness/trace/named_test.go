@@ -61,7 +61,7 @@ func TestNamesKey(t *testing.T) {
 	require.Equal(t, -1, run.Names(0, "nobody did anything").Key)
 }
 
-// The step is the one of a node that the sentence names, not of whoever else was told something in the same millisecond.
+// The step is the one of a node that the sentence names, not that of another node in the same millisecond.
 func TestNamesKeyIsOfANamedNode(t *testing.T) {
 	rec := NewRecorder(Header{Nodes: 5})
 	vote := func(seq uint64, voter labrpc.NodeID, at time.Duration) {
