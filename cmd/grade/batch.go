@@ -93,6 +93,9 @@ func (f batchFlags) run(cmd *cobra.Command, args []string) error {
 	if err != nil {
 		return err
 	}
+	if err := noLabs(c, args); err != nil {
+		return err
+	}
 	found, o, err := f.options(args, selected)
 	if err != nil {
 		return asked(err)

@@ -23,7 +23,7 @@ Where a lab builds on an earlier one that is not handed out, the earlier one is
 there too, as stubs; with --with-base as the reference, which gives that away.`,
 		Example: `  grade handout --out for-students
   grade handout --out for-students --labs 04,05`,
-		Args: cobra.NoArgs,
+		Args: noLabsAtAll,
 		RunE: action(func(cmd *cobra.Command, args []string) error {
 			c, selected, err := open(labs)
 			if err != nil {

@@ -100,7 +100,7 @@ func (f runFlags) run(cmd *cobra.Command, args []string) error {
 	}
 	c, selected, err := open(args)
 	if err != nil {
-		return err
+		return noSubmissions(err, args)
 	}
 	run := grade.Run{Seeds: f.seeds, Seed: f.seed, Timeout: f.timeout}
 	why := "" // nothing can be graded

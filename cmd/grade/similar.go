@@ -21,6 +21,9 @@ print the commands that search them. Similarity is not ours to judge; Dolos
 			if err != nil {
 				return err
 			}
+			if err := noLabs(c, args); err != nil {
+				return err
+			}
 			found, err := class.Find(args)
 			if err != nil {
 				return asked(err)

@@ -54,9 +54,9 @@ type attack struct {
 }
 
 const (
-	before = "the process ended by itself, with status 0, before the test began"
-	during = "the process ended by itself, with status 0, in the middle of the test"
-	tooBig = "used more than 256 MiB of memory"
+	before   = "the process ended by itself, with status 0, before the test began"
+	during   = "the process ended by itself, with status 0, in the middle of the test"
+	tooBig   = "used more than 256 MiB of memory"
 	notBegun = "it had not begun after"
 )
 

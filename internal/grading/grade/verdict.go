@@ -131,9 +131,14 @@ func (v verdict) crash(kind report.Kind, what string) report.Failure {
 		return os.ReadFile(filepath.Join(v.copy, "labs", v.lab.ID, filepath.Base(path)))
 	}
 	c, ok := report.ReadCrash(v.out.Stderr, report.Source{IsStudent: v.isStudents, Read: read})
-	if !ok {
+	found := v.found()
+	switch {
+	case found != nil && (!ok || c.Kind == report.Limit):
+		c.Failure = *found
+		c.Notes = append(slices.Clip(c.Notes), "this failure was not recorded, and its faults were not minimised: "+what)
+	case !ok:
 		c.Failure = v.failure(kind, what)
-	} else if v.out.Stopped != "" {
+	case v.out.Stopped != "":
 		c.Notes = append(c.Notes, what)
 	}
 	if v.out.again {
@@ -145,6 +150,19 @@ func (v verdict) crash(kind report.Kind, what string) report.Failure {
 		c.Seed = v.seed(c.Bubble)
 	}
 	return c.Failure
+}
+
+// found is the failure that the test had found and was still looking into when its process ended.
+func (v verdict) found() *report.Failure {
+	if v.result() != nil {
+		return nil
+	}
+	for _, e := range v.out.events {
+		if e.Kind == report.Found && e.Test == v.test && e.Failure != nil {
+			return e.Failure
+		}
+	}
+	return nil
 }
 
 // seed is the seed that a bubble ran, or the last one that began.

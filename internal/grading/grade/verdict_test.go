@@ -24,6 +24,7 @@ func TestVerdict(t *testing.T) {
 	}
 	pass := end(report.Result{Status: report.Pass, Seeds: 2})
 	fail := end(report.Result{Status: report.Fail, Seeds: 1, Failures: []report.Failure{{Test: "TestX1A", Kind: report.Rule, What: "two leaders"}}})
+	found := report.Event{Kind: report.Found, Test: "TestX1A", Seed: 81, Failure: &report.Failure{Test: "TestX1A", Kind: report.Rule, Seed: 81, What: "two leaders"}}
 	done := report.Event{Kind: report.Done}
 	panicked := []byte("panic: oh no\n\ngoroutine 35 [running, synctest bubble 4]:\ndistlabs/labs/01-echo.Echo(...)\n\tdistlabs/labs/01-echo/echo.go:12 +0x1d\n")
 
@@ -61,6 +62,12 @@ func TestVerdict(t *testing.T) {
 			want: report.Fail, kind: report.Exit, what: "the process ended by itself, with status 0, before the test began"},
 		{name: "passed, then stopped", out: outcome{Outcome: sandbox.Outcome{Exit: -1, Stopped: "not done after 1m0s of real time"}, events: []report.Event{start, pass, done}},
 			want: report.Fail, kind: report.Limit, what: "the test was stopped: not done after 1m0s of real time"},
+		{name: "stopped while a failure was looked into", out: outcome{Outcome: sandbox.Outcome{Exit: -1, Stopped: "not done after 1m0s of real time"}, events: []report.Event{start, seed, later, found}},
+			want: report.Fail, kind: report.Rule, what: "two leaders", seed: 81},
+		{name: "ended while a failure was looked into", out: outcome{Outcome: sandbox.Outcome{Exit: 1}, events: []report.Event{start, seed, found}},
+			want: report.Fail, kind: report.Rule, what: "two leaders", seed: 81},
+		{name: "a crash while a failure was looked into", out: outcome{Outcome: sandbox.Outcome{Exit: 2, Stderr: panicked}, events: []report.Event{start, seed, found}},
+			want: report.Fail, kind: report.Panic, what: "Echo panics: oh no", seed: 81},
 		{name: "a status that there is not", out: outcome{events: []report.Event{start, end(report.Result{Status: "great"}), done}},
 			want: report.Fail, kind: report.Malformed, what: `the test harness reports the status "great"`},
 		{name: "a failure without a word", out: outcome{Outcome: sandbox.Outcome{Exit: 1}, events: []report.Event{start, end(report.Result{Status: report.Fail}), done}},

@@ -125,6 +125,15 @@ func TestAnEarlyExitIsTold(t *testing.T) {
 	require.Contains(t, stdout, "TestKilled1A$")
 }
 
+// A test has its failure before it records and minimises it, and shows it even if the run is stopped meanwhile.
+func TestAFailureIsToldThoughTheRunWasStopped(t *testing.T) {
+	stdout, _, code := runLab(t, "TestFound1A")
+	require.Equal(t, 1, code)
+	require.Contains(t, stdout, "two leaders in term 1\n    rule:    at most one leader per term\n")
+	require.Contains(t, stdout, "the run was stopped before this failure was recorded")
+	require.NotContains(t, stdout, "the test process was stopped")
+}
+
 func TestOutputInputAndStatusPassThrough(t *testing.T) {
 	stdout, stderr, code := runLab(t, "TestPrints1A")
 	require.Equal(t, 0, code)

@@ -112,15 +112,18 @@ func (n *Named) mark(r *Run, m mention) (best int) {
 	return best
 }
 
-// rank orders the steps of one instant: what the named node noted or was told comes first.
+// rank orders the steps of one instant: what the named node noted or was told comes first, then what the others of the
+// sentence did. (Who "votes for n1 at 0.167s" is not n1.)
 func (m mention) rank(r *Run, i int) int {
 	s := &r.Steps[i]
-	rank := 8
-	switch s.Node {
-	case m.node:
+	rank := 12
+	switch {
+	case s.Node == m.node:
 		rank = 0
-	case 0:
+	case s.Node == 0:
 		rank = 4
+	case m.nodes[s.Node]:
+		rank = 8
 	}
 	switch s.Kind {
 	case KindReturned, KindTold:

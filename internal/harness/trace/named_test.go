@@ -61,6 +61,22 @@ func TestNamesKey(t *testing.T) {
 	require.Equal(t, -1, run.Names(0, "nobody did anything").Key)
 }
 
+// The step is the one of a node that the sentence names, not that of another node in the same millisecond.
+func TestNamesKeyIsOfANamedNode(t *testing.T) {
+	rec := NewRecorder(Header{Nodes: 5})
+	vote := func(seq uint64, voter labrpc.NodeID, at time.Duration) {
+		rec.Observe(labrpc.Event{Seq: seq, Kind: labrpc.EventSent, Node: 1, Inc: 1, From: 1, To: voter, Msg: seq, Method: "RequestVote", At: 150 * time.Millisecond})
+		rec.Observe(labrpc.Event{Seq: seq + 1, Kind: labrpc.EventDelivered, Node: voter, Inc: 1, From: 1, To: voter, Msg: seq, Method: "RequestVote", At: at})
+		rec.Observe(labrpc.Event{Seq: seq + 2, Kind: labrpc.EventNoted, Node: voter, Inc: 1, Name: "role", Value: "follower", At: at})
+	}
+	vote(1, 5, 166403*time.Microsecond)
+	vote(4, 3, 167108*time.Microsecond)
+	run := rec.Run()
+	key := run.Names(167108*time.Microsecond, "n3 votes twice in term 1: for itself, as a candidate, at 0.165s and for n1 at 0.167s").Key
+	require.Equal(t, labrpc.NodeID(3), run.Steps[key].Node)
+	require.Equal(t, 167108*time.Microsecond, run.Steps[key].At)
+}
+
 // What the failure names is in the text, however long ago it was and however often it was said before.
 func TestTextShowsWhatIsNamed(t *testing.T) {
 	run := beats()

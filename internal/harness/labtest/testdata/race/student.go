@@ -1,4 +1,4 @@
-// Package race forgets a lock in one of two places.
+// Package race forgets a lock in two of three places.
 package race
 
 import (
@@ -34,4 +34,16 @@ func (n *Node) tick() {
 			labrpc.Send(n.node, p, "beat", n.term)
 		}
 	}
+}
+
+func (n *Node) watch() {
+	for n.node.Context().Err() == nil {
+		time.Sleep(50 * time.Millisecond)
+		n.node.Note("term", n.term)
+	}
+}
+
+// StartWatched starts a node that notes its term.
+func StartWatched(node *labrpc.Node) {
+	go Start(node).watch()
 }

@@ -57,6 +57,18 @@ func TestKilled1A(t *testing.T) {
 	})
 }
 
+// TestFound1A has found a failure and looks into it when it is stopped.
+func TestFound1A(t *testing.T) {
+	run(t, func(*Node) {
+		results.Send(report.Event{Kind: report.Found, Test: t.Name(), Seed: 7, Failure: &report.Failure{
+			Test: t.Name(), Kind: report.Rule, What: "two leaders in term 1", Rule: "at most one leader per term", Seed: 7,
+		}})
+		p, _ := os.FindProcess(os.Getpid())
+		p.Kill()
+		time.Sleep(time.Hour)
+	})
+}
+
 func TestPrints1A(t *testing.T) {
 	run(t, func(*Node) {
 		fmt.Fprintln(os.Stderr, "to stderr")
