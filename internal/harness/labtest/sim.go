@@ -169,8 +169,12 @@ func (s *Sim) failWith(kind report.Kind, v Violation, where string) {
 	s.mu.Lock()
 	first := s.failure == nil
 	if first {
-		s.failure = &report.Failure{Kind: kind, Where: where, What: v.What, Rule: v.Rule, Seen: v.Seen, Seed: s.Seed}
 		s.failedAt, s.nodes, s.page = cmp.Or(v.At, s.now()), v.Nodes, v.Page
+		what := v.What
+		if kind == report.Rule && v.Rule != "" {
+			what = withInstant(s.failedAt, what)
+		}
+		s.failure = &report.Failure{Kind: kind, Where: where, What: what, Rule: v.Rule, Seen: v.Seen, Seed: s.Seed}
 		s.scripted = v.At == 0 && (goroutineID() == s.body || kind == report.Limit)
 	}
 	s.mu.Unlock()
