@@ -34,7 +34,7 @@ func (op *strongOp) write() bool { return op.Method == "Put" }
 
 // String describes the request in one line.
 func (op *strongOp) String() string {
-	what := fmt.Sprintf("%v: %s", op.Client, op.call())
+	what := fmt.Sprintf("on %v, %s", op.Client, op.call())
 	switch {
 	case !op.Came:
 		return fmt.Sprintf("%s from %v, no reply", what, labtest.At(op.Call))
