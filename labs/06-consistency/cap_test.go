@@ -321,7 +321,7 @@ func (b *basketStore) nonlinear() *labtest.Violation {
 			seen = append(seen, op.String())
 		}
 		return &labtest.Violation{
-			What: fmt.Sprintf("the history is not linearizable: no order of the operations allows this result: %v", v.Op),
+			What: fmt.Sprintf("the history is not linearizable, because no order of the operations allows this result: %v", v.Op),
 			Rule: ruleNoLies, Seen: quorumTail(seen), At: v.Op.Return,
 			Page: func(w io.Writer) error { return linear.Page(w, basketModel, v, nil, linear.Options{}) },
 		}

@@ -225,7 +225,7 @@ func (c *strongCluster) strongViolation() (*labtest.Violation, *linear.Violation
 func strongSentence(wrong *linear.Violation[*strongOp, string]) string {
 	bad := wrong.Op.In
 	if bad.write() {
-		return fmt.Sprintf("the history is not linearizable: no order of the operations allows this result: %v", bad)
+		return fmt.Sprintf("the history is not linearizable, because no order of the operations allows this result: %v", bad)
 	}
 	var saw, missed *strongOp
 	for _, o := range wrong.Before {

@@ -3,6 +3,7 @@ package labtest
 import (
 	"fmt"
 	"regexp"
+	"strings"
 	"time"
 
 	"distlabs/internal/harness/trace"
@@ -23,4 +24,18 @@ func withInstant(at time.Duration, what string) string {
 		return what
 	}
 	return fmt.Sprintf("at %s, %s", At(at), what)
+}
+
+// one finds what a sentence counts, where the number is 1.
+var one = regexp.MustCompile(`(^|[ (])1 (byte|call|change|command|day|election|entrie|event|goroutine|heartbeat|item|key|message|node|order|packet|record|replica|replie|request|server|snapshot|time|transaction|unit|update|write)s\b`)
+
+// singular writes "1 message" for the "1 messages" of a format with a number.
+func singular(what string) string {
+	return one.ReplaceAllStringFunc(what, func(found string) string {
+		found = strings.TrimSuffix(found, "s")
+		if stem, ok := strings.CutSuffix(found, "ie"); ok {
+			return stem + "y"
+		}
+		return found
+	})
 }

@@ -24,3 +24,14 @@ func TestEveryFailureSaysWhen(t *testing.T) {
 		require.Equal(t, c.want, withInstant(c.at, c.what))
 	}
 }
+
+func TestOneIsSingular(t *testing.T) {
+	for what, want := range map[string]string{
+		"n1 sent 1 messages to n2":           "n1 sent 1 message to n2",
+		"the log has 1 entries, 11 messages": "the log has 1 entry, 11 messages",
+		"0.1 messages in 1 replies":          "0.1 messages in 1 reply",
+		"x=1 items, {1 updates}":             "x=1 items, {1 updates}",
+	} {
+		require.Equal(t, want, singular(what))
+	}
+}
