@@ -51,6 +51,7 @@ type pair struct{ by, about labrpc.NodeID }
 type cluster struct {
 	s         *labtest.Sim
 	perfect   string // the rule that no correct node is suspected; "" if there is none
+	bounds    string // the options from which that rule counts, for its message
 	detectors map[labrpc.NodeID]suspecter
 
 	settled    time.Duration // from then on ...
@@ -191,6 +192,9 @@ func (c *cluster) judge(cl claim) *labtest.Violation {
 		}
 	case c.perfect != "" && cl.suspected && (!crashed || cl.at < gone):
 		v.What, v.Rule = fmt.Sprintf("%v, although %v has not crashed", cl, cl.about), c.perfect
+		if c.bounds != "" {
+			v.Seen = append(v.Seen, c.bounds)
+		}
 	case c.eventually != "" && cl.suspected && cl.at > c.settled && !crashed:
 		v.What, v.Rule = fmt.Sprintf("%v, although %v has not crashed", cl, cl.about), c.eventually
 		v.Seen = append(v.Seen, fmt.Sprintf("from %v on, no peer that runs may be suspected", labtest.At(c.settled)))

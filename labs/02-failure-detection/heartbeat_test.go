@@ -21,9 +21,11 @@ const (
 func bound2B(tolerate int) time.Duration { return time.Duration(tolerate+1)*period + 2*delay2B }
 
 func newHeartbeats(s *labtest.Sim, tolerate int) *cluster {
-	return newCluster(s, ruleBeats, func(node *labrpc.Node, changed func(Change)) suspecter {
+	c := newCluster(s, ruleBeats, func(node *labrpc.Node, changed func(Change)) suspecter {
 		return NewHeartbeat(node, HeartbeatOptions{Period: period, Delay: delay2B, Tolerate: tolerate, Changed: changed})
 	})
+	c.bounds = fmt.Sprintf("Period is %v, Delay is %v, and Tolerate is %d", period, delay2B, tolerate)
+	return c
 }
 
 // Without losses, heartbeats keep the bound that pings keep. The nodes crash
