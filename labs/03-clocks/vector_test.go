@@ -209,7 +209,7 @@ func TestVectorMerge3D(t *testing.T) {
 			}
 			clear(merged)
 			if !slices.Equal(a, row.a) || !slices.Equal(b, row.b) {
-				s.Failf(ruleStamps, "after %v.Merge(%v) the caller has overwritten the result, and the two are %v and %v", row.a, row.b, a, b)
+				s.Failf(ruleStamps, "the caller overwrote the result of %v.Merge(%v), and then these two vectors are %v and %v, want them unchanged", row.a, row.b, a, b)
 			}
 		}
 	})
