@@ -213,6 +213,6 @@ func (o *leaseCluster) swapsOnce(swap func(File, string) error) {
 	s.Until(2*time.Second, func() bool { return len(errs) > 0 })
 	after := o.read()
 	if len(errs) > 0 && errors.Is(<-errs, ErrConflict) && after == (File{"once", file.Version + 1}) {
-		s.Failf(ruleSwap, "Swap(%+v, %q) returned ErrConflict, but the store has executed it: the file is %+v", file, "once", after)
+		s.Failf(ruleSwap, "Swap(%+v, %q) returned ErrConflict, but the store has executed it: the file is {Value:%q Version:%d}", file, "once", after.Value, after.Version)
 	}
 }
