@@ -237,7 +237,7 @@ func TestLateCopies5D(t *testing.T) {
 		}
 
 		// The client's last command is one that failed, or changed nothing.
-		fails := "it returned an error, and may change nothing (rules 21 and 24)"
+		fails := "a command that returned an error changes nothing, however often it arrives (rules 21 and 24)"
 		a.expect(command{Op: "create", Key: "x", Data: "6"}, "ErrExists", ruleChecked)
 		b.mustRun(command{Op: "delete", Key: "x"})
 		replay()
