@@ -249,7 +249,7 @@ func (c *cluster) expect(bound time.Duration, rule string, ids ...labrpc.NodeID)
 		if !c.s.Until(max(rest, 1), func() bool { return len(c.lagging(id)) == 0 }) {
 			late := c.lagging(id)
 			c.s.Fail(labtest.Violation{
-				What: fmt.Sprintf("at %v, %v after the crash of %v, %v does not suspect %[3]v, want it within %v of the crash",
+				What: fmt.Sprintf("at %v, %v after the crash of %v, %v does not suspect %[3]v, want it within %[5]v of the crash",
 					labtest.At(c.s.Net.Now()), brief(c.s.Net.Now()-gone), id, late[0], bound),
 				Rule:  rule,
 				Seen:  []string{fmt.Sprintf("%v crashed at %v", id, labtest.At(gone))},

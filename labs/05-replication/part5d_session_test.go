@@ -16,8 +16,12 @@ import (
 func (w *watchRecorder) waitForDelete(key string, limit time.Duration, why string) {
 	s := w.c.v.s
 	from := s.Net.Now()
+	bound := ""
+	if limit > 0 {
+		bound = fmt.Sprintf(", want it deleted within %v of %v", limit, labtest.At(from))
+	}
 	s.WaitFor(limit, labtest.Violation{
-		What: fmt.Sprintf("the key %q had not been deleted by %v, want it within %v of %v: %s", key, labtest.At(from+limit), limit, labtest.At(from), why), Rule: ruleSession,
+		What: fmt.Sprintf("the key %q had not been deleted by %v%s: %s", key, labtest.At(from+limit), bound, why), Rule: ruleSession,
 	}, func() bool { return w.deleted(key) })
 }
 
