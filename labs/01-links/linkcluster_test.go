@@ -156,7 +156,7 @@ func (m *linkCluster) take(at time.Duration, r route, l delivery) {
 	sent, before := m.sent[r][l.Text], m.got[r][l.Text]
 	switch {
 	case len(sent) == 0:
-		m.fail(r, m.authentic, "%v delivered %q as from %v, but %v never sent this message to %v", r.to, shorten(l.Text), r.from, r.from, r.to)
+		m.fail(r, m.authentic, "%v delivered %q as from %v, but %v never called Send with this message for %v", r.to, shorten(l.Text), r.from, r.from, r.to)
 	case m.wire.withholds(l.Text):
 		m.fail(r, ruleNoPacket, "%v delivered %q from %v, but every packet with this message was lost", r.to, shorten(l.Text), r.from)
 	case before >= len(sent) && m.once != "":

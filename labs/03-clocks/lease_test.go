@@ -57,7 +57,7 @@ func (l *leaseUnderTest) ending() string {
 	case left < 0:
 		return fmt.Sprintf("the lease ended at %v, %v earlier", labtest.At(l.end), -left)
 	}
-	return "the lease ends at this very instant"
+	return "the lease ends at this very instant, and is invalid already"
 }
 
 // check compares the results of the lease's methods with the true values.
