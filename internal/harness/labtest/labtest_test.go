@@ -115,7 +115,7 @@ func TestFirstFailureFirst(t *testing.T) {
 	})
 	require.Equal(t, report.Fail, res.Status)
 	require.Len(t, res.Failures, 1)
-	require.Equal(t, "seed 3 fails", res.Failures[0].What)
+	require.Equal(t, "at 1.000s, seed 3 fails", res.Failures[0].What)
 	require.Equal(t, uint64(3), res.Failures[0].Seed)
 	require.Less(t, res.Seeds, 50)
 }
@@ -215,7 +215,7 @@ func TestAlwaysSeesEveryStep(t *testing.T) {
 		s.Run(time.Minute)
 	})
 	require.Equal(t, []uint64{1}, res.Failed)
-	require.Equal(t, "the state was 500", res.Failures[0].What)
+	require.Equal(t, "at 0.002s, the state was 500", res.Failures[0].What)
 	require.NotEmpty(t, res.Failures[0].Trace)
 	require.FileExists(t, res.Failures[0].Diagram)
 }
