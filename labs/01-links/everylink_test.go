@@ -51,7 +51,7 @@ func (m *linkCluster) losesOneInTraffic() {
 	m.mu.Unlock()
 	if missing {
 		m.s.Fail(labtest.Violation{
-			What: fmt.Sprintf("n2 did not deliver %q within 5s of Send, while n1 sent another message every 100ms", numberedText(n)),
+			What: fmt.Sprintf("n2 did not deliver %q from n1 within 5s of Send, while n1 sent another message every 100ms", numberedText(n)),
 			Rule: ruleSoon, Nodes: []labrpc.NodeID{1, 2},
 		})
 	}
@@ -120,11 +120,11 @@ func (m *linkCluster) losesAnswers(situation string) {
 func (m *linkCluster) isSilent() {
 	m.s.Run(time.Minute)
 	for _, r := range []route{{1, 2}, {2, 1}} {
-		before := m.packets(r.from, r.to).Sent
+		before, since := m.packets(r.from, r.to).Sent, m.s.Net.Now()
 		m.s.Run(time.Minute)
 		if n := m.packets(r.from, r.to).Sent - before; n > 0 {
 			m.s.Fail(labtest.Violation{
-				What: fmt.Sprintf("%v sent %d packets to %v in the second minute after the last fault, want 0: all messages had been delivered", r.from, n, r.to),
+				What: fmt.Sprintf("%v sent %d packets to %v from %s to %s, want 0: the last fault and the last delivery were more than a minute before", r.from, n, r.to, labtest.At(since), labtest.At(m.s.Net.Now())),
 				Rule: ruleStop, Nodes: []labrpc.NodeID{1, 2},
 			})
 		}

@@ -156,7 +156,7 @@ func (m *linkCluster) take(at time.Duration, r route, l delivery) {
 	sent, before := m.sent[r][l.Text], m.got[r][l.Text]
 	switch {
 	case len(sent) == 0:
-		m.fail(r, m.authentic, "%v delivered %q as from %v, but %v never sent this message to %v", r.to, shorten(l.Text), r.from, r.from, r.to)
+		m.fail(r, m.authentic, "%v delivered %q as from %v, but %v never called Send with this message for %v", r.to, shorten(l.Text), r.from, r.from, r.to)
 	case m.wire.withholds(l.Text):
 		m.fail(r, ruleNoPacket, "%v delivered %q from %v, but every packet with this message was lost", r.to, shorten(l.Text), r.from)
 	case before >= len(sent) && m.once != "":
@@ -330,13 +330,22 @@ func (m *linkCluster) missing(at []labrpc.NodeID) int {
 	return n
 }
 
+// wanted says of a rule why a message that is missing breaks it, where the rule's own words do not.
+var wanted = map[string]string{
+	ruleOnce:   ", want each delivered once",
+	ruleOrder:  ", want all, in the order of Send",
+	ruleAccept: ", want all, although altered packets have reached the nodes",
+	ruleTrace:  ", want all, although forged packets have reached the nodes",
+}
+
 // arrives waits until the given nodes have delivered all messages to them. Without nodes, it waits for all nodes.
 func (m *linkCluster) arrives(limit time.Duration, rule string, at ...labrpc.NodeID) {
 	if m.s.Until(limit, func() bool { return m.missing(at) == 0 }) {
 		return
 	}
 	end := m.s.Net.Now()
-	v := labtest.Violation{Rule: rule, What: fmt.Sprintf("%s had not been delivered by %s", messages(m.missing(at)), labtest.At(end))}
+	v := labtest.Violation{Rule: rule, What: fmt.Sprintf("%s had not been delivered by %s%s: the test has waited since %s",
+		messages(m.missing(at)), labtest.At(end), wanted[rule], labtest.At(end-limit))}
 	m.mu.Lock()
 	for _, r := range slices.SortedFunc(maps.Keys(m.sent), compareRoutes) {
 		if n, first := m.missingOn(r); n > 0 && (len(at) == 0 || slices.Contains(at, r.to)) {
@@ -349,7 +358,7 @@ func (m *linkCluster) arrives(limit time.Duration, rule string, at ...labrpc.Nod
 		}
 	}
 	m.mu.Unlock()
-	v.Seen = append(v.Seen, fmt.Sprintf("the test has waited for them since %s, for %v", labtest.At(end-limit), limit))
+	v.Seen = atMost(v.Seen, 6)
 	slices.Sort(v.Nodes)
 	v.Nodes = slices.Compact(v.Nodes)
 	m.s.Fail(v)

@@ -225,8 +225,9 @@ func (p *durableCluster) arrives(limit time.Duration, rule string, at ...labrpc.
 	}
 	missing := p.missing(at...)
 	p.s.Fail(labtest.Violation{
-		What: fmt.Sprintf("%s for which Send returned nil had not been applied by %s, although all nodes were up", messages(len(missing)), labtest.At(p.s.Net.Now())),
-		Rule: rule, Seen: append(atMost(missing, 5), fmt.Sprintf("the test has waited for them since %s, for %v", labtest.At(p.s.Net.Now()-limit), limit)),
+		What: fmt.Sprintf("%s for which Send returned nil had not been applied by %s, although all nodes have been up since %s",
+			messages(len(missing)), labtest.At(p.s.Net.Now()), labtest.At(p.s.Net.Now()-limit)),
+		Rule: rule, Seen: atMost(missing, 5),
 	})
 }
 

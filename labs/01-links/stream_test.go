@@ -226,7 +226,7 @@ func testConcurrentSends(t *testing.T, makeLink maker, once bool, order bool) {
 		before := net.Stats(labrpc.Match{}).Sent
 		net.Run(time.Minute)
 		if n := net.Stats(labrpc.Match{}).Sent - before; n > 0 {
-			s.Failf(ruleStop, "16 goroutines called Send: the nodes sent %d packets in the second minute after that, want 0: all messages had been delivered", n)
+			s.Failf(ruleStop, "after 16 goroutines had called Send, the nodes sent %d packets in the second minute, want 0: all messages had been delivered", n)
 		}
 		if late := all.outOfOrder(); order && late != "" {
 			s.Failf("the messages of one sender are delivered in the order of their Send (rule 9)",

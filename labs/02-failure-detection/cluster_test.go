@@ -51,6 +51,7 @@ type pair struct{ by, about labrpc.NodeID }
 type cluster struct {
 	s         *labtest.Sim
 	perfect   string // the rule that no correct node is suspected; "" if there is none
+	bounds    string // the options from which that rule counts, for its message
 	detectors map[labrpc.NodeID]suspecter
 
 	settled    time.Duration // from then on ...
@@ -191,6 +192,9 @@ func (c *cluster) judge(cl claim) *labtest.Violation {
 		}
 	case c.perfect != "" && cl.suspected && (!crashed || cl.at < gone):
 		v.What, v.Rule = fmt.Sprintf("%v, although %v has not crashed", cl, cl.about), c.perfect
+		if c.bounds != "" {
+			v.Seen = append(v.Seen, c.bounds)
+		}
 	case c.eventually != "" && cl.suspected && cl.at > c.settled && !crashed:
 		v.What, v.Rule = fmt.Sprintf("%v, although %v has not crashed", cl, cl.about), c.eventually
 		v.Seen = append(v.Seen, fmt.Sprintf("from %v on, no peer that runs may be suspected", labtest.At(c.settled)))
@@ -245,9 +249,10 @@ func (c *cluster) expect(bound time.Duration, rule string, ids ...labrpc.NodeID)
 		if !c.s.Until(max(rest, 1), func() bool { return len(c.lagging(id)) == 0 }) {
 			late := c.lagging(id)
 			c.s.Fail(labtest.Violation{
-				What:  fmt.Sprintf("%v does not suspect %v at %v, want it at most %v after the crash", late[0], id, labtest.At(c.s.Net.Now()), bound),
+				What: fmt.Sprintf("at %v, %v after the crash of %v, %v does not suspect %[3]v, want it within %[5]v of the crash",
+					labtest.At(c.s.Net.Now()), brief(c.s.Net.Now()-gone), id, late[0], bound),
 				Rule:  rule,
-				Seen:  []string{fmt.Sprintf("%v crashed at %v, %v earlier", id, labtest.At(gone), brief(c.s.Net.Now()-gone))},
+				Seen:  []string{fmt.Sprintf("%v crashed at %v", id, labtest.At(gone))},
 				Nodes: []labrpc.NodeID{late[0], id},
 			})
 		}

@@ -34,7 +34,7 @@ func (c *cluster) everybodySuspects(id labrpc.NodeID) {
 	if !c.s.Until(max(limit, 1), func() bool { return len(c.lagging(id)) == 0 }) {
 		by := c.lagging(id)[0]
 		c.s.Fail(labtest.Violation{
-			What:  fmt.Sprintf("at %v, %v does not suspect %v, which crashed at %v", labtest.At(c.s.Net.Now()), by, id, labtest.At(gone)),
+			What:  fmt.Sprintf("at %v, %v does not suspect %v, want it within %v of the crash at %v", labtest.At(c.s.Net.Now()), by, id, notice2C, labtest.At(gone)),
 			Rule:  ruleSuspects2C,
 			Nodes: []labrpc.NodeID{by, id},
 		})

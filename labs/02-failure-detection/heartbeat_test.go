@@ -21,9 +21,11 @@ const (
 func bound2B(tolerate int) time.Duration { return time.Duration(tolerate+1)*period + 2*delay2B }
 
 func newHeartbeats(s *labtest.Sim, tolerate int) *cluster {
-	return newCluster(s, ruleBeats, func(node *labrpc.Node, changed func(Change)) suspecter {
+	c := newCluster(s, ruleBeats, func(node *labrpc.Node, changed func(Change)) suspecter {
 		return NewHeartbeat(node, HeartbeatOptions{Period: period, Delay: delay2B, Tolerate: tolerate, Changed: changed})
 	})
+	c.bounds = fmt.Sprintf("Period is %v, Delay is %v, and Tolerate is %d", period, delay2B, tolerate)
+	return c
 }
 
 // Without losses, heartbeats keep the bound that pings keep. The nodes crash
@@ -140,7 +142,7 @@ func TestOldBeatsProveNothing2B(t *testing.T) {
 			for _, by := range c.lagging(2) {
 				if late := s.Net.Now() - c.crashed[2]; late > bound2B(tolerate)+slack {
 					s.Fail(labtest.Violation{
-						What:  fmt.Sprintf("%v does not suspect n2 at %v, want it at most %v after the crash", by, labtest.At(s.Net.Now()), bound2B(tolerate)),
+						What:  fmt.Sprintf("at %v, %v does not suspect n2, want it within %v of the crash of n2", labtest.At(s.Net.Now()), by, bound2B(tolerate)),
 						Rule:  "a heartbeat that is not newer than a received one proves nothing (rule 8)",
 						Seen:  []string{fmt.Sprintf("n2 crashed %v earlier; copies of its old heartbeats still arrive", brief(late))},
 						Nodes: []labrpc.NodeID{by, 2},

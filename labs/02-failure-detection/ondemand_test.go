@@ -25,6 +25,7 @@ type verdict struct {
 
 // A question is one Reach, in a goroutine of its node.
 type question struct {
+	by    labrpc.NodeID
 	peer  labrpc.NodeID
 	began time.Duration
 
@@ -37,7 +38,7 @@ type question struct {
 func ask(s *labtest.Sim, node *labrpc.Node, c *Caller, peer labrpc.NodeID, limit time.Duration) *question {
 	q := new(question)
 	q.mu.Lock() // orders what follows before the network's goroutine calls answer
-	q.peer, q.began = peer, s.Net.Now()
+	q.by, q.peer, q.began = node.ID(), peer, s.Net.Now()
 	q.mu.Unlock()
 	go func() {
 		v := verdict{}
@@ -67,20 +68,20 @@ func (q *question) expectWithin(s *labtest.Sim, reached bool, limit, roundTrip t
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	took := q.at - q.began
-	call := fmt.Sprintf("Reach(%d, %v)", int(q.peer), limit)
+	call := fmt.Sprintf("Reach(%d, %v) on %v, called at %s,", int(q.peer), limit, q.by, labtest.At(q.began))
 	switch {
 	case !q.done:
-		s.Failf(ruleReach, "%s has not returned after %v", call, brief(s.Net.Now()-q.began))
+		s.Failf(ruleReach, "%s has not returned by %s, after %v", call, labtest.At(s.Net.Now()), brief(s.Net.Now()-q.began))
 	case reached && q.verdict.Err != "":
-		s.Failf(ruleReach, "%s = %q after %v, want nil: the peer is alive and answers in time", call, q.verdict.Err, brief(took))
+		s.Failf(ruleReach, "%s returned %q after %v, want nil: the peer is alive and answers in time", call, q.verdict.Err, brief(took))
 	case reached && took > roundTrip+slack:
-		s.Failf(ruleReach, "%s = nil after %v, want nil after at most %v, when the answer had arrived", call, brief(took), roundTrip)
+		s.Failf(ruleReach, "%s returned nil only after %v, want nil within %v: the answer takes no longer", call, brief(took), roundTrip)
 	case !reached && q.verdict.Err == "":
-		s.Failf(ruleReach, "%s = nil after %v, want ErrSilent: no answer to this call arrived in time", call, brief(took))
+		s.Failf(ruleReach, "%s returned nil after %v, want ErrSilent: no answer to this call arrived in time", call, brief(took))
 	case !reached && !q.verdict.Silent:
-		s.Failf(ruleReach, "%s = %q, want an error that is ErrSilent", call, q.verdict.Err)
+		s.Failf(ruleReach, "%s returned %q, want an error that is ErrSilent", call, q.verdict.Err)
 	case !reached && took < limit-time.Millisecond:
-		s.Failf(ruleReach, "%s = ErrSilent after %v, want ErrSilent only after the limit: until then the peer may answer", call, brief(took))
+		s.Failf(ruleReach, "%s returned ErrSilent after %v, want ErrSilent only after the limit: until then the peer may answer", call, brief(took))
 	}
 	s.Measure("time to notice at a call", float64(took.Milliseconds()), "ms", "≤ the limit")
 }

@@ -3,6 +3,7 @@ package detector_test
 import (
 	"fmt"
 	"math"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -45,7 +46,8 @@ func (h *heart) after(silence time.Duration) float64 { return h.phi.Phi(h.last.A
 // used, and the deviation may be that of the sample or that of the population.
 func near(s *labtest.Sim, rule string, got, want float64, format string, args ...any) {
 	if math.IsNaN(got) || math.Abs(got-want) > 0.04*want+0.02 {
-		s.Failf(rule, "φ = %.3f, want %.3f %s", got, want, fmt.Sprintf(format, args...))
+		when, why, _ := strings.Cut(fmt.Sprintf(format, args...), ": ")
+		s.Failf(rule, "%s, φ = %.3f, want %.3f: %s", when, got, want, why)
 	}
 }
 
@@ -157,8 +159,8 @@ func TestFirstBeats2D(t *testing.T) {
 		near(s, rule, h.after(period+period/2), 1.64302, "%v after the first heartbeat: Expected is %v", period+period/2, period)
 		h.beat(1, 2*period)
 		h.phi.Beat(h.last.Add(-period)) // an old beat
-		near(s, ruleValue, h.after(2*period), 0.30103, "%v after the second of two heartbeats, which were %[1]v apart", 2*period)
-		near(s, ruleValue, h.after(2*period+20*time.Millisecond), 1.64302, "%v after the second of two heartbeats, which were %v apart: MinDeviation is 10ms", 2*period+20*time.Millisecond, 2*period)
+		near(s, ruleValue, h.after(2*period), 0.30103, "%v after the second of two heartbeats: they came %[1]v apart", 2*period)
+		near(s, ruleValue, h.after(2*period+20*time.Millisecond), 1.64302, "%v after the second of two heartbeats: they came %v apart, and MinDeviation is 10ms", 2*period+20*time.Millisecond, 2*period)
 		unbounded := newHeart(PhiOptions{Window: 50, Expected: period, MinDeviation: period, MaxPause: math.MaxInt64})
 		unbounded.beat(1, time.Hour)
 		near(s, rule, unbounded.after(period), 0.30103, "%v after the first heartbeat, which ends no interval: Expected is %[1]v, and MaxPause is the longest time", period)

@@ -1,6 +1,7 @@
 package detector_test
 
 import (
+	"fmt"
 	"testing"
 	"time"
 
@@ -18,9 +19,11 @@ const (
 )
 
 func newProbers(s *labtest.Sim, timeout time.Duration) *cluster {
-	return newCluster(s, ruleAccurate2A, func(node *labrpc.Node, changed func(Change)) suspecter {
+	c := newCluster(s, ruleAccurate2A, func(node *labrpc.Node, changed func(Change)) suspecter {
 		return NewProber(node, ProberOptions{Period: period, Timeout: timeout, Changed: changed})
 	})
+	c.bounds = fmt.Sprintf("Period is %v, and Timeout is %v", period, timeout)
+	return c
 }
 
 // Every correct node suspects each crashed node in time, and no other (Cachin, Guerraoui, Rodrigues §2.6.2, perfect failure detector). The nodes

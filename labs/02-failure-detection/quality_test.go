@@ -124,7 +124,7 @@ func TestOneThresholdThreePaths2D(t *testing.T) {
 			s.Measure("mistakes in five minutes, "+p.name, float64(wrong), "", fmt.Sprintf("≤ %d", p.mistakes))
 			if took > p.detected {
 				s.Failf("with heartbeats every 100 ms and the threshold 8, a crash is noticed in time, with at most so many mistakes, on three kinds of network (rule 18)",
-					"φ of n%d (%s) is over %v only %v after the crash, want at most %v", int(id), p.name, threshold, brief(took), p.detected)
+					"φ of n%d (%s) rose over %v only %v after the crash of n%[1]d, want within %[5]v", int(id), p.name, threshold, brief(took), p.detected)
 			}
 			if wrong > p.mistakes {
 				s.Failf("with heartbeats every 100 ms and the threshold 8, a crash is noticed in time, with at most so many mistakes, on three kinds of network (rule 18)",

@@ -209,7 +209,8 @@ func (c *recoveryCluster) expectOver(witnesses []sawCall, end time.Duration) {
 		}
 		if !c.s.Until(max(deadline-c.s.Net.Now(), 1), func() bool { return c.over(g) }) {
 			c.s.Fail(labtest.Violation{
-				What:  fmt.Sprintf("%[2]v had not reported by %[1]v that incarnation %[3]d of %[4]v has ended, want it at most %[5]v after its end", labtest.At(c.s.Net.Now()), g.by, g.Incarnation, g.Peer, period+2*delay2E),
+				What: fmt.Sprintf("at %v, %v after the end of incarnation %d of %v, %v had not reported this end, want the report within %v of the end",
+					labtest.At(c.s.Net.Now()), brief(c.s.Net.Now()-end), g.Incarnation, g.Peer, g.by, period+2*delay2E),
 				Rule:  ruleOver,
 				Seen:  []string{g.String(), fmt.Sprintf("%v crashed at %v", g.Peer, labtest.At(end))},
 				Nodes: []labrpc.NodeID{g.by, g.Peer},

@@ -83,7 +83,7 @@ func TestCausalLongWait3D(t *testing.T) {
 			s.Failf(ruleCausal, "n3 has delivered %d messages of n2, want 0: messages of n1 happened before them, and have not arrived", got)
 		}
 		if got := all[2].c.Held(); got != n {
-			s.Failf(ruleHeld, "n3: Held() = %d, want %d: this many messages of n2 have arrived, and no message of n1 has", got, n)
+			s.Failf(ruleHeld, "Held() on n3 = %d, want %d: this many messages of n2 have arrived, and no message of n1 has", got, n)
 		}
 		held.Release()
 		s.Until(time.Second, func() bool { return all[2].count() >= len(want) })
@@ -93,7 +93,7 @@ func TestCausalLongWait3D(t *testing.T) {
 				len(got), len(want))
 		}
 		if got := all[2].c.Held(); got != 0 {
-			s.Failf(ruleHeld, "n3: Held() = %d, want 0: it has delivered every message", got)
+			s.Failf(ruleHeld, "Held() on n3 = %d, want 0: it has delivered every message", got)
 		}
 	})
 }

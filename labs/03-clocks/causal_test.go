@@ -87,7 +87,7 @@ func (g *group) broadcast(id labrpc.NodeID) int {
 // hold checks that a node holds that many messages.
 func (g *group) hold(id labrpc.NodeID, want int) {
 	if held := g.members[id-1].c.Held(); held != want {
-		g.s.Failf(ruleHeld, "%v: Held() = %d at %s, want %d", id, held, labtest.At(g.s.Net.Now()), want)
+		g.s.Failf(ruleHeld, "on %v, Held() = %d at %s, want %d", id, held, labtest.At(g.s.Net.Now()), want)
 	}
 }
 
@@ -206,7 +206,7 @@ func (g *group) allSoon() {
 			g.soon(m.id, post+1)
 		}
 		if held := m.c.Held(); held != 0 {
-			g.s.Failf(ruleHeld, "%v: Held() = %d, want 0: it has delivered every message", m.id, held)
+			g.s.Failf(ruleHeld, "on %v, Held() = %d, want 0: it has delivered every message", m.id, held)
 		}
 	}
 }

@@ -80,14 +80,16 @@ func newHistory[T any](events []event[T]) history[T] {
 	return history[T]{events: events, order: order}
 }
 
-// list describes all events, if they are at most 20.
-func (h history[T]) list() []string {
+// list describes all events except the given ones, if they are at most 20.
+func (h history[T]) list(except ...int) []string {
 	if len(h.events) > 20 {
 		return nil
 	}
 	var lines []string
-	for _, e := range h.events {
-		lines = append(lines, e.String())
+	for i, e := range h.events {
+		if !slices.Contains(except, i) {
+			lines = append(lines, e.String())
+		}
 	}
 	return lines
 }
@@ -106,7 +108,7 @@ func (h history[T]) ordered(rule, larger string, below func(a, b T) bool) *labte
 				Rule: rule,
 				Seen: append([]string{
 					"earlier: " + h.events[a].String(), "later: " + h.events[b].String(),
-				}, h.list()...),
+				}, h.list(a, b)...),
 				Nodes: []labrpc.NodeID{h.events[a].Node, h.events[b].Node},
 			}
 		}

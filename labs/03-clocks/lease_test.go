@@ -1,6 +1,7 @@
 package clocks_test
 
 import (
+	"fmt"
 	"sync"
 	"testing"
 	"time"
@@ -48,22 +49,33 @@ func (l *leaseUnderTest) calls() []time.Duration {
 	return l.expired
 }
 
+// ending says when the lease ends or ended, also if that is now or less than a millisecond away.
+func (l *leaseUnderTest) ending() string {
+	switch left := l.end - l.s.Net.Now(); {
+	case left > 0:
+		return fmt.Sprintf("the lease ends at %v, %v later", labtest.At(l.end), left)
+	case left < 0:
+		return fmt.Sprintf("the lease ended at %v, %v earlier", labtest.At(l.end), -left)
+	}
+	return "the lease ends at this very instant, and is invalid already"
+}
+
 // check compares the results of the lease's methods with the true values.
 func (l *leaseUnderTest) check() {
 	now := l.s.Net.Now()
 	left := max(0, l.end-now)
 	if got := l.lease.Valid(); got != (left > 0) {
-		l.s.Failf(ruleLeaseEnds, "Valid() = %t at %v, want %t: the end of the lease is %v", got, now, left > 0, l.end)
+		l.s.Failf(ruleLeaseEnds, "Valid() = %t at %v, want %t: %s", got, labtest.At(now), left > 0, l.ending())
 	}
 	if got := l.lease.Remaining(); (got - left).Abs() > time.Millisecond {
-		l.s.Failf(ruleLeaseEnds, "Remaining() = %v at %v, want %v", got, now, left)
+		l.s.Failf(ruleLeaseEnds, "Remaining() = %v at %v, want %v: %s", got, labtest.At(now), left, l.ending())
 	}
 	calls := l.calls()
 	if len(calls) > 0 && calls[0] < l.end {
-		l.s.Failf(ruleLeaseEnds, "expired was called at %v, before the end of the lease at %v", calls[0], l.end)
+		l.s.Failf(ruleLeaseEnds, "expired was called at %v, want the call at the end of the lease, %v later", labtest.At(calls[0]), l.end-calls[0])
 	}
 	if len(calls) == 0 && now > l.end+slack {
-		l.s.Failf(ruleLeaseEnds, "expired has not been called at %v: the lease ended at %v", now, l.end)
+		l.s.Failf(ruleLeaseEnds, "expired has not been called at %v, want the call by %v: %s", labtest.At(now), labtest.At(l.end+slack), l.ending())
 	}
 	if len(calls) > 1 {
 		l.s.Failf(ruleExpired, "expired was called %d times, at %v, want once", len(calls), calls)
@@ -122,7 +134,7 @@ func TestLeaseRenewed3B(t *testing.T) {
 		for _, length := range []time.Duration{time.Second, 3 * time.Second, 500 * time.Millisecond, time.Second, 0} {
 			l.watchTo(s.Net.Now()+time.Duration(s.Rand().Int64N(int64(450*time.Millisecond))), jump)
 			if !l.lease.Renew(length) {
-				s.Failf(ruleRenew, "Renew = false at %v, want true: the lease is valid until %v", labtest.At(s.Net.Now()), labtest.At(l.end))
+				s.Failf(ruleRenew, "Renew(%v) = false at %v, want true: %s", length, labtest.At(s.Net.Now()), l.ending())
 			}
 			l.end = s.Net.Now() + length
 			l.check()
@@ -130,7 +142,7 @@ func TestLeaseRenewed3B(t *testing.T) {
 		l.watchTo(l.end, jump)
 		for range 3 {
 			if l.lease.Renew(time.Second) {
-				s.Failf(ruleRenew, "Renew = true at %v, want false: the lease expired at %v", labtest.At(s.Net.Now()), labtest.At(l.end))
+				s.Failf(ruleRenew, "Renew(1s) = true at %v, want false: %s", labtest.At(s.Net.Now()), l.ending())
 			}
 			l.watchTo(s.Net.Now()+1100*time.Millisecond, jump)
 		}

@@ -317,7 +317,9 @@ func TestOutages3A(t *testing.T) {
 				return // minimising left the outage out
 			}
 			if now, wall := k.clock.Now(), s.Net.ReadClock(2); (now.Sub(wall)).Abs() > time.Millisecond {
-				s.Failf(ruleUnknown, "Now on n2 is %s n2's wall clock, want no difference: no message of the server has arrived", ahead(now.Sub(wall)))
+				const format = "2006-01-02 15:04:05.000"
+				s.Failf(ruleUnknown, "at %s, Now on n2 = %s, want %s, the time of n2's wall clock: no message of the server has arrived",
+					labtest.At(s.Net.Now()), now.UTC().Format(format), wall.UTC().Format(format))
 			}
 			if drift := k.clock.Drift(); drift != 0 {
 				s.Failf(ruleDrift, "Drift() = %v on n2, want 0: no message of the server has arrived", drift)

@@ -209,7 +209,7 @@ func TestVectorMerge3D(t *testing.T) {
 			}
 			clear(merged)
 			if !slices.Equal(a, row.a) || !slices.Equal(b, row.b) {
-				s.Failf(ruleStamps, "after %v.Merge(%v) the caller has overwritten the result, and the two are %v and %v", row.a, row.b, a, b)
+				s.Failf(ruleStamps, "the caller overwrote the result of %v.Merge(%v), and then these two vectors are %v and %v, want them unchanged", row.a, row.b, a, b)
 			}
 		}
 	})
@@ -271,8 +271,8 @@ func TestVectorManyGoroutines3D(t *testing.T) {
 		known := uint64(0)
 		for i, v := range all {
 			if v[1] != uint64(i+1) || v[0] < known {
-				s.Failf(ruleLocking, "of %d events of n2, event %d begins its vector with %v, want [%d %d] or a larger first entry",
-					len(all), i+1, v, known, i+1)
+				s.Failf(ruleLocking, "several goroutines of n2 made %d events, and event %d has entries %d of n1 and %d of n2, want at least %d of n1 and exactly %d of n2",
+					len(all), i+1, v[0], v[1], known, i+1)
 			}
 			known = v[0]
 		}

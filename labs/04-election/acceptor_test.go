@@ -57,7 +57,7 @@ func accepted(st AcceptorState) string {
 	if st.Accepted == (Ballot{}) {
 		return "nothing"
 	}
-	return fmt.Sprintf("%v in ballot %v", st.Value, st.Accepted)
+	return fmt.Sprintf("the value %v in ballot %v", st.Value, st.Accepted)
 }
 
 // Proposers that the test plays ask n1's acceptor (rules 20 and 21). Whether it promises a ballot once more is its own choice.

@@ -87,7 +87,7 @@ func (c *bullyCluster) checkLeaders() *labtest.Violation {
 			return violation(ruleNoLower, "%v reports %v as its leader at %s, but since %v started no message from %v has reached it",
 				id, leader, labtest.At(c.s.Net.Now()), id, leader)
 		case stays != 0 && leader != stays && (leader != 0 || known0):
-			return violation(ruleStays, "%v leads and has not crashed, but %v reports %v at %s", stays, id, leader, labtest.At(c.s.Net.Now()))
+			return violation(ruleStays, "%v leads and has not crashed, but at %s %v reports %v as the leader", stays, labtest.At(c.s.Net.Now()), id, leader)
 		}
 	}
 	return nil

@@ -211,7 +211,7 @@ func (c *cluster) waitForLeader(limit time.Duration, ids ...labrpc.NodeID) (lead
 	}
 	v := violation(ruleProgress, "no leader within %v: %s have been connected since %s, but do not all know the same leader", limit, names(ids), labtest.At(since))
 	if len(ids) == 1 {
-		v = violation(ruleProgress, "no leader within %v: %v is a majority by itself since %s, but does not lead", limit, ids[0], labtest.At(since))
+		v = violation(ruleProgress, "no leader within %v: %v, alone a majority, has run since %s, but does not lead", limit, ids[0], labtest.At(since))
 	}
 	for _, id := range ids {
 		v.Seen = append(v.Seen, fmt.Sprintf("%v is %s", id, c.state(id)))

@@ -135,7 +135,7 @@ func TestLeaseLasts4E(t *testing.T) {
 		one, _ := at.result()
 		two, _ := other.result()
 		if (one == nil) == (two == nil) || !errors.Is(errors.Join(one, two), ErrTaken) {
-			s.Failf(ruleHolder, "n3 calls Acquire twice at once while the lease is free: the calls returned %s and %s, want nil and ErrTaken", errorText(one), errorText(two))
+			s.Failf(ruleHolder, "n3 called Acquire twice at once while the lease was free, and the calls returned %s and %s, want nil and ErrTaken", errorText(one), errorText(two))
 		}
 		lease := o.leases[0]
 		for s.Net.Now() < began+ttl*3/4 {
@@ -229,7 +229,7 @@ func TestClientReturnsAtOnce4E(t *testing.T) {
 				s.Run(returnLimit)
 				err, done := call.result()
 				if !done {
-					s.Failf(ruleContext, "n3 is isolated and the context of %s has ended, but %v later the call has not returned", name, returnLimit)
+					s.Failf(ruleContext, "n3 is isolated, and the context of its call of %s ended at %s, but %v later the call has not returned", name, labtest.At(s.Net.Now()-returnLimit), returnLimit)
 				}
 				o.wants(ruleContext, "n3 is isolated and the context of "+name+" has ended", err, want)
 				cancel()

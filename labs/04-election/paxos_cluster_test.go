@@ -183,7 +183,7 @@ func (y *paxosCluster) hasValue(b Ballot, value labrpc.NodeID) *labtest.Violatio
 	old, ok := y.values[b]
 	switch {
 	case ok && old != value:
-		return violation(ruleBallot, "ballot %v has two values: %v, and now %v", b, old, value)
+		return violation(ruleBallot, "two proposals have the ballot %v: first one with the value %v, now one with the value %v", b, old, value)
 	case !y.proposed[value]:
 		return violation(ruleChosen, "ballot %v has the value %v, which no node has proposed", b, value)
 	}

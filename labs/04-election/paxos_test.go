@@ -84,12 +84,12 @@ func TestProposerTakesTheHighest4D(t *testing.T) {
 		defer y.mu.Unlock()
 		for _, r := range y.asked[1] {
 			if r.Value != c.want {
-				s.Failf(ruleProposes, "n1, n2 and n3 have accepted %v, %v and %v, but n1 proposes the value %v in ballot %v, want the value %v",
+				s.Failf(ruleProposes, "n1 has accepted %v, n2 %v and n3 %v, but n1 proposes the value %v in ballot %v, want the value %v",
 					accepted(c.own), accepted(c.n2), accepted(c.n3), r.Value, r.Ballot, c.want)
 			}
 		}
 		if len(y.asked[1]) == 0 {
-			s.Failf(ruleChosen, "n1, n2 and n3 have accepted %v, %v and %v, and Propose returned %v on n1, which has sent no Accept: no majority has accepted it in one ballot",
+			s.Failf(ruleChosen, "n1 has accepted %v, n2 %v and n3 %v, and Propose returned %v on n1, which has sent no Accept: no majority has accepted it in one ballot",
 				accepted(c.own), accepted(c.n2), accepted(c.n3), got)
 		}
 		if got != c.want {

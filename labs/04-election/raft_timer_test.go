@@ -1,6 +1,7 @@
 package election_test
 
 import (
+	"fmt"
 	"testing"
 	"time"
 
@@ -86,7 +87,7 @@ func TestEachTimeoutIsNew4C(t *testing.T) {
 			firsts[c.waitForCampaign(1, "n1 had just started and receives no message").Round(2*time.Millisecond)] = true
 		}
 		if len(firsts) < 3 {
-			s.Failf(ruleElectionTimeout, "n1 started %d times, and its first timeout had %d different lengths, want random ones", starts, len(firsts))
+			s.Failf(ruleElectionTimeout, "n1 started %d times, and the first timeouts had only %s, want at least 3: each is random", starts, lengths(len(firsts)))
 		}
 		began := s.Net.Now()
 		s.Run(6 * time.Second)
@@ -97,9 +98,16 @@ func TestEachTimeoutIsNew4C(t *testing.T) {
 			waits[(all[i+1].at - all[i].at).Round(2*time.Millisecond)] = true
 		}
 		if len(all) > 15 && len(waits) < 3 { // a server with pre-votes never becomes a candidate here
-			s.Failf(ruleElectionTimeout, "n1 started %d elections in one run, and its timeout had %d different lengths, want random ones", len(all), len(waits))
+			s.Failf(ruleElectionTimeout, "n1 started %d elections in one run, and the timeouts between them had only %s, want at least 3: each is random", len(all), lengths(len(waits)))
 		}
 	})
+}
+
+func lengths(n int) string {
+	if n == 1 {
+		return "one length"
+	}
+	return fmt.Sprintf("%d different lengths", n)
 }
 
 // checkTimeouts checks that a server without a leader has started its elections neither too early nor too late. A request that

@@ -152,7 +152,8 @@ func TestStoreSurvivesCrash4E(t *testing.T) {
 			o.restartStore()
 			after = o.read()
 			if written := (File{value, before.Version + 1}); after != written && (confirmed || after != before) {
-				s.Failf(ruleKept, "the file was %+v, the store crashed at the write of %q, and then the file is %+v", before, value, after)
+				s.Failf(ruleKept, "the file was {Value:%q Version:%d}, the store crashed at the write of %q, and now the file is {Value:%q Version:%d}",
+					before.Value, before.Version, value, after.Value, after.Version)
 			}
 			return before, after
 		}
@@ -212,6 +213,6 @@ func (o *leaseCluster) swapsOnce(swap func(File, string) error) {
 	s.Until(2*time.Second, func() bool { return len(errs) > 0 })
 	after := o.read()
 	if len(errs) > 0 && errors.Is(<-errs, ErrConflict) && after == (File{"once", file.Version + 1}) {
-		s.Failf(ruleSwap, "Swap(%+v, %q) returned ErrConflict, but the store has executed it: the file is %+v", file, "once", after)
+		s.Failf(ruleSwap, "Swap(%+v, %q) returned ErrConflict, but the store has executed it: the file is {Value:%q Version:%d}", file, "once", after.Value, after.Version)
 	}
 }

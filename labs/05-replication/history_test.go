@@ -189,7 +189,7 @@ func (v *storeCluster) checkHistory() {
 	switch {
 	case errors.As(err, &wrong):
 		v.s.Fail(labtest.Violation{
-			What:  fmt.Sprintf("the history is not linearizable: no order of the commands allows this result: %s", describe(wrong.Op)),
+			What:  fmt.Sprintf("the history is not linearizable, because no order of the commands allows this result: %s", describe(wrong.Op)),
 			Rule:  ruleLinearizable,
 			Seen:  relatedOps(wrong),
 			Nodes: append([]labrpc.NodeID{labrpc.NodeID(wrong.Op.Client)}, v.servers...), At: wrong.Op.Return,

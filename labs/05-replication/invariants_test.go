@@ -235,7 +235,7 @@ func (w *invariantChecker) consistent(sv *checkedServer, was, now Status, same b
 	term := now.SnapshotTerm
 	for i, e := range now.Log {
 		if e.Term < term || e.Term > now.Term || e.Term < 1 {
-			wrong = fmt.Sprintf("entry %d has the term %d, after an entry of term %d, in term %d", now.SnapshotIndex+1+i, e.Term, term, now.Term)
+			wrong = fmt.Sprintf("entry %d has the term %d, want at least %d, the term of the entry before it, and at most %d, its own term", now.SnapshotIndex+1+i, e.Term, max(term, 1), now.Term)
 		}
 		term = e.Term
 	}

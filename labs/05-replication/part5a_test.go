@@ -339,6 +339,12 @@ func TestMessageBudget5A(t *testing.T) {
 func (c *raftCluster) budget(what string, used, most float64) {
 	c.s.Measure(what, used, "", fmt.Sprintf("≤ %g", most))
 	if used > most {
-		c.s.Failf(ruleBudget, "%s: %.3g, want at most %g", what, used, most)
+		at := labtest.At(c.s.Net.Now())
+		for _, id := range c.servers {
+			if r := c.rafts[id]; r != nil && c.s.Net.Up(id) && r.Status().Role == roleLeader {
+				c.s.Failf(ruleBudget, "%s = %.3g at %v, want at most %g: the leader is %v", what, used, at, most, id)
+			}
+		}
+		c.s.Failf(ruleBudget, "%s = %.3g at %v, want at most %g", what, used, at, most)
 	}
 }

@@ -99,7 +99,7 @@ func TestVotesForTheNewerLog5B(t *testing.T) {
 		last, lastT int // lastT counts from the term before the first
 		want        bool
 	}{
-		{"a longer log with an older last term", newer, 2, 9, 1, false},
+		{"the candidate's log is longer, but its last term is older", newer, 2, 9, 1, false},
 		{"a shorter log with the same last term", newer, 3, 4, 2, false},
 		{"the same log", newer, 4, 5, 2, true},
 		{"already voted for another candidate in this term", same, 5, 9, 3, false},

@@ -24,7 +24,7 @@ func TestCommands5D(t *testing.T) {
 		changes := func(c *testClient, e command) {
 			revision++
 			if y := c.mustRun(e); y.Revision != revision && e.Op != "delete" {
-				s.Failf(ruleRevisions, "%v: %v returned revision %d, want %d", c.id, e, y.Revision, revision)
+				s.Failf(ruleRevisions, "on %v, %v returned revision %d, want %d", c.id, e, y.Revision, revision)
 			}
 		}
 		a.expectValue("x", "", ruleLinearizable)
@@ -66,14 +66,14 @@ func checkSpecialValues(v *storeCluster, a, b *testClient, revision int) {
 		revision := revision + len(all) + 1
 		y := a.mustRun(e)
 		if y.Revision != revision && e.Op != "delete" {
-			s.Failf(ruleRevisions, "%v: %v returned revision %d, want %d: it is a change", a.id, e, y.Revision, revision)
+			s.Failf(ruleRevisions, "on %v, %v returned revision %d, want %d: it is a change", a.id, e, y.Revision, revision)
 		}
 		all = append(all, Event{Revision: revision, Key: e.Key, Data: e.Data, Deleted: e.Op == "delete"})
 	}
 	expect := func(key, data string, nth int) {
 		revision := revision + nth
 		if y := b.mustRun(command{Op: "get", Key: key}); y.Data != data || y.Revision != revision {
-			s.Failf(ruleLinearizable, "%v: get(%s) = %q at revision %d, want %q at revision %d", b.id, key, y.Data, y.Revision, data, revision)
+			s.Failf(ruleLinearizable, "on %v, get(%s) = %q at revision %d, want %q at revision %d", b.id, key, y.Data, y.Revision, data, revision)
 		}
 	}
 	change(command{Op: "put", Key: "k1", Data: ""})
@@ -186,7 +186,7 @@ func TestOnceAcrossLeaders5D(t *testing.T) {
 			next := fmt.Sprint(i + 1)
 			set := a.start(command{Op: "set", Key: "x", Data: next, At: at})
 			if !s.Until(commandLimit, func() bool { return b.mustRun(command{Op: "get", Key: "x"}).Data == next }) {
-				s.Failf(ruleReturns, "%v: a command that reached the leader was not executed within 20s: only the replies to its client are cut off", a.id)
+				s.Failf(ruleReturns, "on %v, a command that reached the leader was not executed within 20s, although only the replies to its client are cut off", a.id)
 			}
 			if !set.returned() {
 				s.Cover(situation)
@@ -195,7 +195,7 @@ func TestOnceAcrossLeaders5D(t *testing.T) {
 			s.Net.Heal()
 			y, err := set.wait()
 			if err != "" {
-				s.Failf(ruleOnce, "%v: compare-and-set(x, %q, at %d) returned %s, although it was executed: %v has read x = %q", a.id, next, at, orNil(err), b.id, next)
+				s.Failf(ruleOnce, "on %v, compare-and-set(x, %q, at %d) returned %s, although it was executed: %v has read x = %q", a.id, next, at, orNil(err), b.id, next)
 			}
 			at = y.Revision
 			v.startDown()
@@ -233,11 +233,11 @@ func TestLateCopies5D(t *testing.T) {
 		b.expectValue("x", "4", ruleOnce)
 		b.expectValue("y", "", ruleOnce)
 		if y := b.mustRun(command{Op: "put", Key: "z", Data: "5"}); y.Revision != 6 {
-			s.Failf(ruleOnce, "%v: this is the sixth change, but its revision is %d, want 6", b.id, y.Revision)
+			s.Failf(ruleOnce, "on %v, this is the sixth change, but its revision is %d, want 6", b.id, y.Revision)
 		}
 
 		// The client's last command is one that failed, or changed nothing.
-		fails := "it returned an error, and may change nothing (rules 21 and 24)"
+		fails := "a command that returned an error changes nothing, however often it arrives (rules 21 and 24)"
 		a.expect(command{Op: "create", Key: "x", Data: "6"}, "ErrExists", ruleChecked)
 		b.mustRun(command{Op: "delete", Key: "x"})
 		replay()
@@ -296,7 +296,7 @@ func TestAnswerIsForTheCommand5D(t *testing.T) {
 		}
 		s.Net.Heal()
 		if _, err := put.wait(); err != "" {
-			s.Failf(ruleReturns, `%v: put(x, "2") returned %s, want no error`, a.id, err)
+			s.Failf(ruleReturns, `on %v, put(x, "2") returned %s, want no error`, a.id, err)
 		}
 		b.expectValue("x", "2", "each command that returns no error has taken effect (rules 20 and 21)")
 	})
@@ -324,7 +324,7 @@ func TestNoStaleRead5D(t *testing.T) {
 		s.Run(2 * time.Second)
 		s.Net.Heal()
 		if y, err := get.wait(); err != "" || y.Data != "2" {
-			s.Failf(ruleLinearizable, `%v: get(x) = %q (%s), want "2": the put of %v had returned before the get was called`, a.id, y.Data, orNil(err), b.id)
+			s.Failf(ruleLinearizable, `on %v, get(x) = %q (%s), want "2": the put of %v had returned before the get was called`, a.id, y.Data, orNil(err), b.id)
 		}
 	})
 }
@@ -363,7 +363,7 @@ func TestManyCommands5D(t *testing.T) {
 		all := a.writes(300, "x", "y")
 		for i, e := range all {
 			if e.Revision != i+1 {
-				s.Failf(ruleRevisions, "%v: change %d has revision %d, want %d", a.id, i+1, e.Revision, i+1)
+				s.Failf(ruleRevisions, "on %v, change %d has revision %d, want %d", a.id, i+1, e.Revision, i+1)
 			}
 		}
 		b.watch("", 0).expectEvents(all)
@@ -439,13 +439,13 @@ func TestCallsOfOneClientAtOnce5D(t *testing.T) {
 			for _, call := range calls {
 				y, err := call.wait()
 				if err != "" || revisions[y.Revision] {
-					s.Failf(ruleOnce, "%v: one of %d equal puts at once returned revision %d (%s), want a revision of its own", a.id, together, y.Revision, orNil(err))
+					s.Failf(ruleOnce, "on %v, one of %d equal puts at once returned revision %d (%s), want a revision of its own", a.id, together, y.Revision, orNil(err))
 				}
 				revisions[y.Revision] = true
 			}
 		}
 		if y := b.mustRun(command{Op: "put", Key: "y", Data: "next"}); y.Revision != 3*together+1 {
-			s.Failf(ruleOnce, "%v: put(y) returned revision %d, want %d: %d puts returned before", b.id, y.Revision, 3*together+1, 3*together)
+			s.Failf(ruleOnce, "on %v, put(y) returned revision %d, want %d: %d puts returned before", b.id, y.Revision, 3*together+1, 3*together)
 		}
 		s.Net.SetLinks(labrpc.FairLoss(0.1))
 		for i := range 6 {
@@ -487,10 +487,10 @@ func TestContextEnds5D(t *testing.T) {
 			})
 			return func() {
 				if !s.Until(max(0, from+d+slack-s.Net.Now()), call.returned) {
-					s.Failf(ruleContext, "%v: the context of %s ended at %v, but %s had not returned %v later", c.id, what, labtest.At(from+d), what, slack)
+					s.Failf(ruleContext, "on %v, the context of %s ended at %v, but %s had not returned %v later", c.id, what, labtest.At(from+d), what, slack)
 				}
 				if _, err := call.wait(); err != want {
-					s.Failf(ruleContext, "%v: %s returned %s when its context ended, want %s", c.id, what, orNil(err), want)
+					s.Failf(ruleContext, "on %v, %s returned %s when its context ended, want %s", c.id, what, orNil(err), want)
 				}
 			}
 		}
@@ -521,7 +521,7 @@ func TestContextEnds5D(t *testing.T) {
 		was := b.mustRun(command{Op: "get", Key: "x"}) // the command may have taken effect, but no longer can
 		s.Run(3 * time.Second)
 		if now := b.mustRun(command{Op: "get", Key: "x"}); now != was {
-			s.Failf(ruleLinearizable, `%v: put(x, "2") took effect after its context had ended and the client's next command had returned`, a.id)
+			s.Failf(ruleLinearizable, `on %v, put(x, "2") took effect after its context had ended and the client's next command had returned`, a.id)
 		}
 		quiet := ends(b, "Watch", time.Second, s.Seed%2 == 0, func(ctx context.Context, client *Client) error {
 			return client.Watch(ctx, "none", 0, func(Event) {})
@@ -547,6 +547,6 @@ func checkCrashOfClient(c *testClient, slack time.Duration) {
 	s.Net.Crash(c.id)
 	s.Run(slack)
 	if !put.Load() || !watch.Load() {
-		s.Failf(ruleContext, "%v: %v after the client's node crashed, an error was returned by Put: %v, by Watch: %v; want both true", c.id, slack, put.Load(), watch.Load())
+		s.Failf(ruleContext, "on %v, %v after a crash of this node, want an error from Put and from Watch: Put has returned one = %v, Watch = %v", c.id, slack, put.Load(), watch.Load())
 	}
 }

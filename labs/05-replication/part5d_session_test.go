@@ -14,8 +14,14 @@ import (
 
 // waitForDelete waits until a watch has reported that the key was deleted; it may take that long.
 func (w *watchRecorder) waitForDelete(key string, limit time.Duration, why string) {
-	w.c.v.s.WaitFor(limit, labtest.Violation{
-		What: fmt.Sprintf("the key %q was not deleted within %v, although %s", key, limit, why), Rule: ruleSession,
+	s := w.c.v.s
+	from := s.Net.Now()
+	bound := ""
+	if limit > 0 {
+		bound = fmt.Sprintf(", want it deleted within %v of %v", limit, labtest.At(from))
+	}
+	s.WaitFor(limit, labtest.Violation{
+		What: fmt.Sprintf("the key %q had not been deleted by %v%s: %s", key, labtest.At(from+limit), bound, why), Rule: ruleSession,
 	}, func() bool { return w.deleted(key) })
 }
 
@@ -78,7 +84,7 @@ func (c *testClient) closesWithoutReply(w *watchRecorder, key string) {
 	}, func() bool { return w.deleted(key) })
 	s.Net.Heal()
 	if _, err := end.wait(); err != "" {
-		s.Failf(ruleClose, "%v: Close returned %s, want no error: an earlier attempt has ended the session", c.id, orNil(err))
+		s.Failf(ruleClose, "on %v, Close returned %s, want no error: an earlier attempt has ended the session", c.id, orNil(err))
 	}
 }
 
@@ -86,7 +92,7 @@ func (c *testClient) closesWithoutReply(w *watchRecorder, key string) {
 func (c *testClient) closes() {
 	_, err := startCall(c, "Close", closeClient).wait()
 	if err != "" {
-		c.v.s.Failf(ruleReturns, "%v: Close returned %s, want no error", c.id, err)
+		c.v.s.Failf(ruleReturns, "on %v, Close returned %s, want no error", c.id, err)
 	}
 }
 
@@ -143,7 +149,7 @@ func TestSessionExpires5D(t *testing.T) {
 		b.another().dial(nil)
 		s.Net.Heal()
 		if _, err := late.wait(); err != "ErrExpired" {
-			s.Failf(ruleOwned, `%v: put(x, "late") returned %s after the session had expired, want ErrExpired`, a.id, orNil(err))
+			s.Failf(ruleOwned, `on %v, put(x, "late") returned %s after the session had expired, want ErrExpired: the key has no session that could end`, a.id, orNil(err))
 		}
 		a.expect(command{Op: "put", Key: "lock", Data: "a"}, "ErrExpired", ruleOwned)
 		s.Run(2 * time.Second)
@@ -215,7 +221,7 @@ func TestSessionLastsItsTTL5D(t *testing.T) {
 			s.Run(100 * time.Millisecond)
 			for _, e := range w.seen() {
 				if e.Deleted {
-					s.Failf(ruleSession, "the key \"own\" was deleted %v after its session's client was cut off, want at least the TTL, %v, after that", (s.Net.Now() - from).Round(time.Millisecond), ttl)
+					s.Failf(ruleSession, "the key \"own\" was deleted %v after its session's client was cut off at %v, want at least the TTL, which is %v", (s.Net.Now() - from).Round(time.Millisecond), labtest.At(from), ttl)
 				}
 			}
 		}

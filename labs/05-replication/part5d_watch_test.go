@@ -34,7 +34,7 @@ func eventsUnder(prefix string, after int, events []Event) []Event {
 // expectEvents checks that the watch reports exactly these events, in time (rule 25).
 func (w *watchRecorder) expectEvents(want []Event) {
 	want = eventsUnder(w.prefix, w.after, want)
-	w.c.v.sameEvents(ruleWatch, fmt.Sprintf("%v: the watch of %q after revision %d", w.c.id, w.prefix, w.after), w.waitForEvents(len(want)), want)
+	w.c.v.sameEvents(ruleWatch, fmt.Sprintf("on %v, the watch of %q after revision %d", w.c.id, w.prefix, w.after), w.waitForEvents(len(want)), want)
 }
 
 // Watches continue through crashes of the leader, and through a time in which the watching client is cut
@@ -165,13 +165,13 @@ func TestCompactedChanges5D(t *testing.T) {
 				w := b.watch("", after)
 				w.compacted(history, changes)
 				if n := len(w.seen()); n > 0 {
-					s.Failf(ruleCompacted, "%v: a watch that returned ErrCompacted at its start has reported %d changes, want 0", b.id, n)
+					s.Failf(ruleCompacted, "on %v, a watch that returned ErrCompacted at its start has reported %d changes, want 0", b.id, n)
 				}
 			}
 			last := b.watch("", changes-history)
 			if s.Until(watchLimit, func() bool { return len(last.seen()) >= history || last.end.returned() }); last.end.returned() {
 				_, err := last.end.wait()
-				s.Failf(ruleCompacted, "%v: a watch after revision %d returned %s, want %d changes: the revision is %d, and the last %d changes are kept", b.id, changes-history, orNil(err), history, changes, history)
+				s.Failf(ruleCompacted, "on %v, a watch after revision %d returned %s, want %d changes: the revision is %d, and the last %d changes are kept", b.id, changes-history, orNil(err), history, changes, history)
 			}
 			last.expectEvents(all)
 			last.cancel()
@@ -180,7 +180,7 @@ func TestCompactedChanges5D(t *testing.T) {
 		}
 		if quiet.end.returned() {
 			_, err := quiet.end.wait()
-			s.Failf("changes of other keys do not end a watch if there are at most History in any 10s (rule 26)", "%v: the watch of the key \"quiet\" returned %s after changes of other keys, at most %d in 10s", b.id, orNil(err), history-1)
+			s.Failf("changes of other keys do not end a watch if there are at most History in any 10s (rule 26)", "on %v, the watch of the key \"quiet\" returned %s after changes of other keys, at most %d in 10s", b.id, orNil(err), history-1)
 		}
 		all = append(all, a.writes(1, "quiet")...)
 		quiet.expectEvents(all)
@@ -188,7 +188,7 @@ func TestCompactedChanges5D(t *testing.T) {
 		a.writes(2, "busy")
 		s.Until(watchLimit, func() bool { return late.end.returned() || len(late.seen()) > 0 })
 		if n := len(late.seen()); n > 0 || !late.end.returned() {
-			s.Failf(ruleCompacted, "%v: while changes went on, a watch after revision 0 reported %d changes and returned: %v, want 0 and ErrCompacted: the last %d changes are kept", b.id, n, late.end.returned(), history)
+			s.Failf(ruleCompacted, "on %v, while changes went on, a watch after revision 0 reported %d changes and returned %v, want 0 and ErrCompacted: the last %d changes are kept", b.id, n, late.end.returned(), history)
 		}
 	})
 }
@@ -202,7 +202,7 @@ func checkDefaultHistory(s *labtest.Sim) {
 	last := b.watch("", 200)
 	if s.Until(watchLimit, func() bool { return len(last.seen()) >= history || last.end.returned() }); last.end.returned() {
 		_, err := last.end.wait()
-		s.Failf(ruleCompacted, "%v: a watch after revision 200 returned %s, want %d changes: the revision is %d, and History is not set", b.id, orNil(err), history, history+200)
+		s.Failf(ruleCompacted, "on %v, a watch after revision 200 returned %s, want %d changes: the revision is %d, and History is not set", b.id, orNil(err), history, history+200)
 	}
 	last.expectEvents(all)
 	for _, after := range []int{0, 100, 199} {
@@ -242,7 +242,7 @@ func checkWatchUnderTraffic(v *storeCluster, a, b *testClient, after int) {
 			}
 		}
 		if seen := len(w.seen()); seen < late {
-			s.Failf(ruleWatch, "%v: at %v the watch of x has reported %d changes, want at least %d: so many are older than %v", b.id, labtest.At(s.Net.Now()), seen, late, watchLimit)
+			s.Failf(ruleWatch, "on %v, at %v, the watch of x has reported %d changes, want at least %d: so many are older than %v", b.id, labtest.At(s.Net.Now()), seen, late, watchLimit)
 		}
 	}
 	w.expectEvents(all)
@@ -272,7 +272,7 @@ func TestServersAgree5D(t *testing.T) {
 			}
 			again := b.watch("", 0)
 			got := again.waitForEvents(2 * keys)
-			v.sameEvents(ruleRevisions, fmt.Sprintf("%v: the watch at %v", b.id, leader), got, want)
+			v.sameEvents(ruleRevisions, fmt.Sprintf("on %v, the watch at %v", b.id, leader), got, want)
 			again.cancel()
 			s.Net.Heal()
 		}

@@ -67,7 +67,7 @@ func TestSnapshotOfTheStore5E(t *testing.T) {
 		}
 		s.Net.Heal()
 		if _, err := set.wait(); err != "" {
-			s.Failf(ruleWholeStore, `%v: compare-and-set(x, "2", at %d) returned %s, although it was executed: the new leader, which learnt of it from a snapshot, must know its result`, a.id, at, err)
+			s.Failf(ruleWholeStore, `on %v, compare-and-set(x, "2", at %d) returned %s, although it was executed: the new leader, which learnt of it from a snapshot, must know its result`, a.id, at, err)
 		}
 		b.expectValue("own", "c", ruleWholeStore)
 		b.expectValue("old", "", ruleWholeStore)
@@ -125,10 +125,10 @@ func TestRestartOfTheStore5E(t *testing.T) {
 		v.restarts()
 		s.Net.Heal()
 		if y, err := put.wait(); err != "" || y.Revision != 4 {
-			s.Failf(ruleWholeStore, "%v: %s returned revision %d (%s) after all servers restarted from snapshots, want revision 4, as it was executed before", a.id, put.what, y.Revision, orNil(err))
+			s.Failf(ruleWholeStore, "on %v, %s returned revision %d (%s) after all servers restarted from snapshots, want revision 4, as it was executed before", a.id, put.what, y.Revision, orNil(err))
 		}
 		if y := b.mustRun(command{Op: "put", Key: "w", Data: "1"}); y.Revision != 6 {
-			s.Failf(ruleWholeStore, "%v: put(w) returned revision %d after all servers restarted from snapshots, want 6", b.id, y.Revision)
+			s.Failf(ruleWholeStore, "on %v, put(w) returned revision %d after all servers restarted from snapshots, want 6", b.id, y.Revision)
 		}
 	})
 }
@@ -164,7 +164,7 @@ func TestSnapshotAtTheIndexOfACommand5E(t *testing.T) {
 		}
 		s.Net.Heal()
 		if _, err := put.wait(); err != "" {
-			s.Failf(ruleReturns, `%v: put(x, "2") returned %s, want no error`, a.id, err)
+			s.Failf(ruleReturns, `on %v, put(x, "2") returned %s, want no error`, a.id, err)
 		}
 		b.expectValue("x", "2", "each command that returns no error has taken effect (rules 20 and 21)")
 	})

@@ -148,7 +148,7 @@ func (c *testClient) dial(limit func(context.Context) (context.Context, context.
 		return true, err
 	}).wait()
 	if err != "" {
-		c.v.s.Failf(ruleReturns, "%v: Connect returned %s, want no error", c.id, err)
+		c.v.s.Failf(ruleReturns, "on %v, Connect returned %s, want no error", c.id, err)
 	}
 }
 
@@ -227,7 +227,7 @@ func (l *pendingCall[T]) returned() bool {
 // wait returns what the call returned. The call must return in time.
 func (l *pendingCall[T]) wait() (T, string) {
 	l.c.v.s.WaitFor(commandLimit, labtest.Violation{
-		What:  fmt.Sprintf("%v: %s has not returned %v after the test began to wait", l.c.id, l.what, commandLimit),
+		What:  fmt.Sprintf("on %v, %s has not returned %v after the test began to wait", l.c.id, l.what, commandLimit),
 		Rule:  ruleReturns,
 		Nodes: append([]labrpc.NodeID{l.c.id}, l.c.v.servers...),
 	}, l.returned)
@@ -311,7 +311,7 @@ func (c *testClient) start(e command) *pendingCall[response] {
 func (c *testClient) expect(e command, wantErr, rule string) response {
 	y, err := c.start(e).wait()
 	if err != wantErr {
-		c.v.s.Failf(rule, "%v: %v returned %s, want %s", c.id, e, orNil(err), orNil(wantErr))
+		c.v.s.Failf(rule, "on %v, %v returned %s, want %s", c.id, e, orNil(err), orNil(wantErr))
 	}
 	return y
 }
@@ -323,7 +323,7 @@ func (c *testClient) mustRun(e command) response { return c.expect(e, "", ruleRe
 func (c *testClient) expectValue(key, want, rule string) Value {
 	y := c.mustRun(command{Op: "get", Key: key})
 	if y.Data != want || (y.Revision == 0) != (want == "") {
-		c.v.s.Failf(rule, "%v: get(%s) = %q at revision %d, want %s", c.id, key, y.Data, y.Revision, orNothing(want))
+		c.v.s.Failf(rule, "on %v, get(%s) = %q at revision %d, want %s", c.id, key, y.Data, y.Revision, orNothing(want))
 	}
 	return Value{Data: y.Data, Revision: y.Revision}
 }

@@ -19,9 +19,9 @@ func (p *scriptedCluster) waitForElection(from time.Duration, what string) time.
 	now := p.s.Net.Now()
 	switch {
 	case p.status().Term == term:
-		p.fail(ruleTimer, "n1 had not started an election by %v, %v after %s (%v), want at most %v", labtest.At(now), briefTime(now-from), what, labtest.At(from), longestTimeout)
+		p.fail(ruleTimer, "n1 had not started an election by %v, want one within %v of %v, when %s", labtest.At(now), longestTimeout, labtest.At(from), what)
 	case now-from < electionTimeout:
-		p.fail(ruleTimer, "n1 started an election at %v, %v after %s, want at least %v", labtest.At(now), briefTime(now-from), what, electionTimeout)
+		p.fail(ruleTimer, "n1 started an election at %v, want none within %v of %v, when %s", labtest.At(now), electionTimeout, labtest.At(from), what)
 	}
 	return now
 }
@@ -51,7 +51,7 @@ func TestElectionTimer5A(t *testing.T) {
 			at := p.waitForElection(from, what)
 			waits, from = append(waits, at-from), at
 		}
-		next("the last heartbeat of its leader")
+		next("its leader had sent the last heartbeat")
 		for range 5 {
 			next("it started its last election")
 		}
@@ -112,7 +112,7 @@ func TestVoteResetsTheTimer5A(t *testing.T) {
 			}
 			p.vote(VoteRequest{Term: i + 1, Candidate: labrpc.NodeID(2 + i%4), LastLogIndex: 9, LastLogTerm: 1}, true, "it has not voted in this term, and its log is empty")
 		}
-		p.waitForElection(s.Net.Now()-time.Millisecond, "its last vote")
+		p.waitForElection(s.Net.Now()-time.Millisecond, "it had granted its last vote")
 	})
 }
 
@@ -129,7 +129,7 @@ func TestRefusalsDoNotResetTheTimer5A(t *testing.T) {
 			s.Run(100 * time.Millisecond)
 		}
 		if p.status().Term == term {
-			p.waitForElection(from, "it granted its vote; since then it has received only requests that it refused")
+			p.waitForElection(from, "it granted its vote: then it received only requests that it refused")
 		}
 	})
 }

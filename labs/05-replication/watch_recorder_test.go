@@ -48,10 +48,10 @@ func (w *watchRecorder) add(_ time.Duration, e Event) {
 	}
 	if n := len(w.events); n > 0 && e.Revision == last && e.Key != w.events[n-1].Key {
 		w.c.v.s.Failf("each change has a revision of its own, and a watch reports each once (rules 23 and 25)",
-			"%v: the watch of %q reported revision %d twice, as changes of %s and of %s", w.c.id, w.prefix, last, w.events[n-1].Key, e.Key)
+			"on %v, the watch of %q reported revision %d twice, as changes of %s and of %s", w.c.id, w.prefix, last, w.events[n-1].Key, e.Key)
 	}
 	if e.Revision <= last || !strings.HasPrefix(e.Key, w.prefix) {
-		w.c.v.s.Failf(ruleWatch, "%v: the watch of %q reported revision %d (%s) after revision %d", w.c.id, w.prefix, e.Revision, e.Key, last)
+		w.c.v.s.Failf(ruleWatch, "on %v, the watch of %q reported revision %d (%s) after revision %d", w.c.id, w.prefix, e.Revision, e.Key, last)
 	}
 	w.events = append(w.events, e)
 }
@@ -60,11 +60,11 @@ func (w *watchRecorder) add(_ time.Duration, e Event) {
 func (w *watchRecorder) compacted(kept, revision int) {
 	why := fmt.Sprintf("want ErrCompacted: the revision is %d, and the last %d changes are kept", revision, kept)
 	w.c.v.s.WaitFor(commandLimit, labtest.Violation{
-		What: fmt.Sprintf("%v: a watch after revision %d had not returned after %v, %s", w.c.id, w.after, commandLimit, why),
+		What: fmt.Sprintf("on %v, a watch after revision %d had not returned after %v, %s", w.c.id, w.after, commandLimit, why),
 		Rule: ruleCompacted, Nodes: append([]labrpc.NodeID{w.c.id}, w.c.v.servers...),
 	}, w.end.returned)
 	if _, err := w.end.wait(); err != "ErrCompacted" {
-		w.c.v.s.Failf(ruleCompacted, "%v: a watch after revision %d returned %s, %s", w.c.id, w.after, orNil(err), why)
+		w.c.v.s.Failf(ruleCompacted, "on %v, a watch after revision %d returned %s, %s", w.c.id, w.after, orNil(err), why)
 	}
 }
 
@@ -89,7 +89,7 @@ func (w *watchRecorder) waitForEvents(n int) []Event {
 			lines = append(lines, fmt.Sprintf("the watch has ended: it returned %s", orNil(err)))
 		}
 		w.c.v.s.Fail(labtest.Violation{
-			What: fmt.Sprintf("%v: the watch of %q after revision %d reported %d changes, want %d", w.c.id, w.prefix, w.after, len(seen), n),
+			What: fmt.Sprintf("on %v, the watch of %q after revision %d reported %d changes, want %d", w.c.id, w.prefix, w.after, len(seen), n),
 			Rule: ruleWatch, Seen: lines,
 		})
 	}

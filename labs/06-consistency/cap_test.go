@@ -167,7 +167,7 @@ func (b *basketStore) wait(call *basketCall) ([]string, bool) {
 	}
 	left := max(call.began+limit+time.Millisecond-b.s.Net.Now(), 0)
 	if !b.s.Until(left, call.done) && !b.crashed(call) {
-		b.s.Fail(labtest.Violation{What: fmt.Sprintf("%v: %v: had not returned by %v, want it to return %s", b.policy, call, labtest.At(b.s.Net.Now()), soon), Rule: rule, Nodes: []labrpc.NodeID{call.at}})
+		b.s.Fail(labtest.Violation{What: fmt.Sprintf("under %v, %v, had not returned by %v, want it to return %s", b.policy, call, labtest.At(b.s.Net.Now()), soon), Rule: rule, Nodes: []labrpc.NodeID{call.at}})
 	}
 	call.mu.Lock()
 	defer call.mu.Unlock()
@@ -182,7 +182,7 @@ func (b *basketStore) wait(call *basketCall) ([]string, bool) {
 		b.sound(call)
 	case b.crashed(call):
 	case b.policy == consistency.AP || !errors.Is(call.err, consistency.ErrRefused):
-		b.s.Fail(labtest.Violation{What: fmt.Sprintf("%v: %v: returned the error %q, want %s", b.policy, call, call.err, wrapped), Rule: rule, Nodes: []labrpc.NodeID{call.at}})
+		b.s.Fail(labtest.Violation{What: fmt.Sprintf("under %v, %v, returned the error %q, want %s", b.policy, call, call.err, wrapped), Rule: rule, Nodes: []labrpc.NodeID{call.at}})
 	}
 	return call.items, call.err == nil
 }
@@ -192,9 +192,9 @@ func (b *basketStore) sound(call *basketCall) {
 	for i, item := range call.items {
 		switch {
 		case i > 0 && call.items[i-1] >= item:
-			b.s.Failf(ruleInvents, "%v: %v: returned %q before %q", b.policy, call, call.items[i-1], item)
+			b.s.Failf(ruleInvents, "under %v, %v, returned %q before %q", b.policy, call, call.items[i-1], item)
 		case !slices.ContainsFunc(b.calls, func(c *basketCall) bool { return !c.reads && c.item == item }):
-			b.s.Failf(ruleInvents, "%v: %v: returned %q, which no client has added", b.policy, call, item)
+			b.s.Failf(ruleInvents, "under %v, %v, returned %q, which no client has added", b.policy, call, item)
 		}
 	}
 }
@@ -217,7 +217,7 @@ func (b *basketStore) mustServe(call *basketCall) []string {
 		if b.policy == consistency.AP {
 			rule = ruleAlways
 		}
-		b.s.Fail(labtest.Violation{What: fmt.Sprintf("%v: %v: refused at %v with the error %q, want no error", b.policy, call, labtest.At(call.ended), call.err), Rule: rule, Nodes: []labrpc.NodeID{call.at}})
+		b.s.Fail(labtest.Violation{What: fmt.Sprintf("under %v, %v, refused at %v with the error %q, want no error", b.policy, call, labtest.At(call.ended), call.err), Rule: rule, Nodes: []labrpc.NodeID{call.at}})
 	}
 	return items
 }
@@ -226,7 +226,7 @@ func (b *basketStore) mustServe(call *basketCall) []string {
 func (b *basketStore) mustRefuse(call *basketCall) {
 	if items, ok := b.wait(call); ok {
 		b.s.Fail(labtest.Violation{
-			What: fmt.Sprintf("%v: %v: served at %v with %q, want ErrRefused: the member is connected to no majority", b.policy, call, labtest.At(call.ended), items),
+			What: fmt.Sprintf("under %v, %v, served at %v with %q, want ErrRefused: the member is connected to no majority", b.policy, call, labtest.At(call.ended), items),
 			Rule: ruleRefuses, Nodes: []labrpc.NodeID{call.at},
 		})
 	}
@@ -251,7 +251,7 @@ func (b *basketStore) reconciled() {
 		items := b.mustServe(call)
 		if lost := b.missing(call, items); lost != "" {
 			b.s.Fail(labtest.Violation{
-				What: fmt.Sprintf("%v: %v: returned %q, without %q, which was acknowledged", b.policy, call, items, lost),
+				What: fmt.Sprintf("under %v, %v, returned %q, without %q, which was acknowledged", b.policy, call, items, lost),
 				Rule: ruleReconciles, Nodes: []labrpc.NodeID{id},
 			})
 		}
@@ -260,7 +260,7 @@ func (b *basketStore) reconciled() {
 		}
 		if !slices.Equal(first, items) {
 			b.s.Fail(labtest.Violation{
-				What: fmt.Sprintf("%v: at %v, %v has %q and %v has %q, want the same items", b.policy, labtest.At(b.s.Net.Now()), b.members[0], first, id, items),
+				What: fmt.Sprintf("under %v, at %v, %v has %q and %v has %q, want the same items", b.policy, labtest.At(b.s.Net.Now()), b.members[0], first, id, items),
 				Rule: ruleReconciles, Nodes: []labrpc.NodeID{b.members[0], id},
 			})
 		}
@@ -321,7 +321,7 @@ func (b *basketStore) nonlinear() *labtest.Violation {
 			seen = append(seen, op.String())
 		}
 		return &labtest.Violation{
-			What: fmt.Sprintf("the history is not linearizable: no order of the operations allows this result: %v", v.Op),
+			What: fmt.Sprintf("the history is not linearizable, because no order of the operations allows this result: %v", v.Op),
 			Rule: ruleNoLies, Seen: quorumTail(seen), At: v.Op.Return,
 			Page: func(w io.Writer) error { return linear.Page(w, basketModel, v, nil, linear.Options{}) },
 		}

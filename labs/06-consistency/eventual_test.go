@@ -154,7 +154,7 @@ func (g *gossipGroup) get(id labrpc.NodeID, key string) string {
 	value, ok := g.replicas[id].Get(key)
 	g.show(id, fmt.Sprintf("Get(%q)", key), fmt.Sprintf("%q, %v", value, ok))
 	if ok == (value == "") {
-		g.s.Failf(ruleAnswersAt, "%v: Get(%q) = %q, %v at %v, but the test has put no empty value", id, key, value, ok, now)
+		g.s.Failf(ruleAnswersAt, "on %v, Get(%q) = %q, %v at %v, but the test has put no empty value", id, key, value, ok, now)
 	}
 	g.ops = append(g.ops, history.Op{Client: int(id), Key: key, Value: value, Invoke: now, Return: now, Where: id.String()})
 	return value
@@ -198,7 +198,7 @@ func (g *gossipGroup) countsAs(rule string, id labrpc.NodeID, counter string) {
 	}
 	if !sums[got] {
 		g.s.Fail(labtest.Violation{
-			What: fmt.Sprintf("%v: Count = %[2]d for the counter %[3]s at %[4]v, want %[6]d, the sum of the adds that its Version %[5]s counts", id, got, counter, labtest.At(g.s.Net.Now()), gossipVector(version), certain),
+			What: fmt.Sprintf("on %v, Count = %[2]d for the counter %[3]s at %[4]v, want %[6]d, the sum of the adds that its Version %[5]s counts", id, got, counter, labtest.At(g.s.Net.Now()), gossipVector(version), certain),
 			Rule: rule, Seen: seen, Nodes: []labrpc.NodeID{id},
 		})
 	}
@@ -223,7 +223,7 @@ func (g *gossipGroup) settle(limit time.Duration, ids ...labrpc.NodeID) {
 	for _, id := range ids {
 		want[id] = g.updates[id]
 		if got := g.replicas[id].Version()[id]; got < want[id] {
-			g.s.Failf(ruleVersion, "%v counts at %v %d updates of its own in its Version, but it has acknowledged %d", id, labtest.At(g.s.Net.Now()), got, want[id])
+			g.s.Failf(ruleVersion, "at %v, the Version of %v counts %d of its own updates, want %d: it has acknowledged them all", labtest.At(g.s.Net.Now()), id, got, want[id])
 		}
 	}
 	for _, id := range ids {
@@ -236,7 +236,7 @@ func (g *gossipGroup) settle(limit time.Duration, ids ...labrpc.NodeID) {
 					Rule: ruleConverges, Nodes: []labrpc.NodeID{id, of},
 				})
 			case got[of] > want[of]:
-				g.s.Failf(ruleVersion, "%v counts at %v %d updates of %v in its Version, but %d were made", id, labtest.At(g.s.Net.Now()), got[of], of, want[of])
+				g.s.Failf(ruleVersion, "at %v, the Version of %v counts %d updates of %v, but %d were made", labtest.At(g.s.Net.Now()), id, got[of], of, want[of])
 			}
 		}
 		for _, counter := range g.counters() {
@@ -297,7 +297,7 @@ func (g *gossipGroup) all(rule, key, want string) {
 	for _, id := range g.s.Net.Nodes() {
 		if got, ok := g.replicas[id].Get(key); got != want || ok != (want != "") {
 			g.s.Fail(labtest.Violation{
-				What: fmt.Sprintf("%v: Get(%q) = %q, %v at %v, want %q", id, key, got, ok, labtest.At(g.s.Net.Now()), want),
+				What: fmt.Sprintf("on %v, Get(%q) = %q, %v at %v, want %q", id, key, got, ok, labtest.At(g.s.Net.Now()), want),
 				Rule: rule, Nodes: []labrpc.NodeID{id},
 			})
 		}

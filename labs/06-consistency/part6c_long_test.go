@@ -57,7 +57,7 @@ func TestLongAbsence6C(t *testing.T) {
 		}
 		for _, id := range s.Net.Nodes() {
 			if got := g.replicas[id].Count("total"); got != 118 {
-				s.Failf(ruleCounts, "%v: Count(\"total\") = %d at %v, want 118", id, got, labtest.At(s.Net.Now()))
+				s.Failf(ruleCounts, "on %v, Count(\"total\") = %d at %v, want 118", id, got, labtest.At(s.Net.Now()))
 			}
 		}
 	})

@@ -37,13 +37,13 @@ func TestVersionVectors6C(t *testing.T) {
 		for _, c := range cases {
 			before := gossipVector(c.a) + gossipVector(c.b)
 			if got := c.a.Includes(c.b); got != c.aIncB {
-				s.Failf(ruleVersion, "%s: %s.Includes(%s) = %v, want %v", c.name, gossipVector(c.a), gossipVector(c.b), got, c.aIncB)
+				s.Failf(ruleVersion, "%s.Includes(%s) = %v, want %v (%s)", gossipVector(c.a), gossipVector(c.b), got, c.aIncB, c.name)
 			}
 			if got := c.b.Includes(c.a); got != c.bIncA {
-				s.Failf(ruleVersion, "%s: %s.Includes(%s) = %v, want %v", c.name, gossipVector(c.b), gossipVector(c.a), got, c.bIncA)
+				s.Failf(ruleVersion, "%s.Includes(%s) = %v, want %v (%s)", gossipVector(c.b), gossipVector(c.a), got, c.bIncA, c.name)
 			}
 			if got := c.a.Merge(c.b); gossipVector(got) != gossipVector(c.together) {
-				s.Failf(ruleVersion, "%s: %s.Merge(%s) = %s, want %s", c.name, gossipVector(c.a), gossipVector(c.b), gossipVector(got), gossipVector(c.together))
+				s.Failf(ruleVersion, "%s.Merge(%s) = %s, want %s (%s)", gossipVector(c.a), gossipVector(c.b), gossipVector(got), gossipVector(c.together), c.name)
 			}
 			if gossipVector(c.a)+gossipVector(c.b) != before {
 				s.Failf(ruleVersion, "Merge changed its arguments, to %s and %s", gossipVector(c.a), gossipVector(c.b))
@@ -170,7 +170,7 @@ func TestAnswersAlone6C(t *testing.T) {
 			g.add(id, "total", 2)
 			g.counts(id, "total")
 			if got := g.replicas[id].Count("total"); got != 2 {
-				s.Failf(ruleCounts, "%v: Count(\"total\") = %d at %v, want 2, its own add", id, got, labtest.At(s.Net.Now()))
+				s.Failf(ruleCounts, "on %v, Count(\"total\") = %d at %v, want 2, its own add", id, got, labtest.At(s.Net.Now()))
 			}
 			s.Run(time.Second)
 		}
@@ -235,7 +235,7 @@ func TestDeadPeers6C(t *testing.T) {
 		g.settle(gossipSettles, live...)
 		a, _ := g.replicas[live[0]].Get("x")
 		if b, _ := g.replicas[live[1]].Get("x"); a != b || a == "" {
-			s.Failf(ruleConverges, "%v: Get(\"x\") = %q and %v: Get(\"x\") = %q at %v, want the same value", live[0], a, live[1], b, labtest.At(s.Net.Now()))
+			s.Failf(ruleConverges, "on %v, Get(\"x\") = %q, and on %v, Get(\"x\") = %q at %v, want the same value", live[0], a, live[1], b, labtest.At(s.Net.Now()))
 		}
 		g.underLoad(live[0], live[1])
 	})

@@ -37,7 +37,7 @@ func TestEveryWriteCounts6C(t *testing.T) {
 		g.all(ruleLaterWins, "deleted twice", "")
 		for _, id := range s.Net.Nodes() {
 			if got, ok := g.replicas[id].Get("empty"); got != "" || !ok {
-				s.Failf(ruleLaterWins, "%v: Get(\"empty\") = %q, %v at %v, want \"\", true: the empty value was put last", id, got, ok, labtest.At(s.Net.Now()))
+				s.Failf(ruleLaterWins, "on %v, Get(\"empty\") = %q, %v at %v, want \"\", true: the empty value was put last", id, got, ok, labtest.At(s.Net.Now()))
 			}
 		}
 		// The same the other way round: a value that is put again wins over a delete that was earlier and concurrent.
@@ -118,7 +118,7 @@ func TestAnyValue6C(t *testing.T) {
 				g.all(rule, key, "value of "+key)
 				for _, id := range s.Net.Nodes() {
 					if got := g.replicas[id].Count(key); got != 1+i {
-						s.Failf(rule, "%v: Count(%.20q) = %d at %v, want %d", id, key, got, labtest.At(s.Net.Now()), 1+i)
+						s.Failf(rule, "on %v, Count(%.20q) = %d at %v, want %d", id, key, got, labtest.At(s.Net.Now()), 1+i)
 					}
 				}
 			}
@@ -135,7 +135,7 @@ func TestAnyValue6C(t *testing.T) {
 			g.settle(gossipSettles, 1, 2, 3)
 			for _, id := range s.Net.Nodes() {
 				if got, ok := g.replicas[id].Get("key"); got != value || !ok {
-					s.Failf(ruleConverges, "%v: Get(\"key\") = %.20q, %v at %v, want %.20q, true", id, got, ok, labtest.At(s.Net.Now()), value)
+					s.Failf(ruleConverges, "on %v, Get(\"key\") = %.20q, %v at %v, want %.20q, true", id, got, ok, labtest.At(s.Net.Now()), value)
 				}
 			}
 		}
@@ -152,7 +152,7 @@ func (g *gossipGroup) largeNumbers() {
 		g.settle(gossipSettles, 1, 2, 3)
 		for _, id := range g.s.Net.Nodes() {
 			if got := g.replicas[id].Count("total"); got != want {
-				g.s.Failf(ruleCounts, "%v: Count(\"total\") = %d at %v, want %d", id, got, labtest.At(g.s.Net.Now()), want)
+				g.s.Failf(ruleCounts, "on %v, Count(\"total\") = %d at %v, want %d", id, got, labtest.At(g.s.Net.Now()), want)
 			}
 		}
 	}
@@ -198,7 +198,7 @@ func TestManyAtOnce6C(t *testing.T) {
 				s.Failf(ruleCounts, "%d goroutines of n1 each added 1 to a counter %d times, and its value is %d, want %d", goroutines, each, got, goroutines*each)
 			}
 			if got := store.Version()[1]; got != g.updates[1] {
-				s.Failf(ruleVersion, "several goroutines of n1 made %d updates, but n1 counts %d in its Version", g.updates[1], got)
+				s.Failf(ruleVersion, "several goroutines of n1 made %d updates, but the Version of n1 counts %d", g.updates[1], got)
 			}
 		}
 		for i := range goroutines * each {

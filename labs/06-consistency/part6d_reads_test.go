@@ -209,7 +209,7 @@ func TestAgeCountsFromTheQuestion6D(t *testing.T) {
 		held.Discard(nil)
 		held.Release()
 		if _, err := q.wait(call); err != nil {
-			s.Failf(ruleLevels, "%s failed, although the replies took less than a second: %v", call.what, err)
+			s.Failf(ruleLevels, "%s failed with the error %q, although the replies took less than a second", call.what, err)
 		}
 		s.Run(bound - 700*time.Millisecond)
 		q.want(ruleStaleness, q.goGet(7, "x", consistency.ReadOptions{MaxStale: bound}), newer,

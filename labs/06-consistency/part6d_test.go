@@ -88,11 +88,11 @@ func (q *quorumStore) survives(call *quorumCall, level consistency.Level, left i
 	enough := left >= quorumSizes[n][level]
 	switch {
 	case enough && err != nil:
-		q.s.Failf(ruleLevels, "%s failed although %d of %d replicas can be reached: %v", call.what, left, n, err)
+		q.s.Failf(ruleLevels, "%s failed with the error %q, although %d of %d replicas can be reached", call.what, err, left, n)
 	case !enough && err == nil:
 		q.s.Failf(ruleLevels, "%s returned %s, although only %d of %d replicas can be reached", call.what, quorumCell(cell), left, n)
 	case enough && cell.Value == "":
-		q.s.Failf(ruleOverlap, "%s returned nothing, although all replicas have a value", call.what)
+		q.s.Failf(ruleOverlap, "%s returned no value, although all replicas have one", call.what)
 	}
 }
 

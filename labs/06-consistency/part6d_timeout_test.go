@@ -62,7 +62,7 @@ func TestLateAnswersCount6D(t *testing.T) {
 				s.Run(call.began + quorumTimeout - s.Net.Now())
 				for _, id := range q.replicas {
 					if got := q.peek(id, key); got.Value != cell.Value {
-						s.Failf(ruleReaches, "%s: %v has %s at %v, want %s: the coordinator could reach it from %v after the call on", call.what, id, quorumCell(got), labtest.At(s.Net.Now()), quorumCell(cell), quorumTimeout*6/10)
+						s.Failf(ruleReaches, "after %s, %v has %s at %v, want %s: the coordinator could reach it from %v after the call on", call.what, id, quorumCell(got), labtest.At(s.Net.Now()), quorumCell(cell), quorumTimeout*6/10)
 					}
 				}
 			}
@@ -89,7 +89,7 @@ func (q *quorumStore) oneIsFast(via labrpc.NodeID) {
 	s.Run(call.began + quorumTimeout - s.Net.Now())
 	for _, id := range q.replicas {
 		if got := q.peek(id, "fast"); got != wrote {
-			s.Failf(ruleReaches, "%s: %v has %s at %v, want %s", call.what, id, quorumCell(got), labtest.At(s.Net.Now()), quorumCell(wrote))
+			s.Failf(ruleReaches, "after %s, %v has %s at %v, want %s", call.what, id, quorumCell(got), labtest.At(s.Net.Now()), quorumCell(wrote))
 		}
 	}
 }

@@ -129,7 +129,7 @@ func TestAnyItem6E(t *testing.T) {
 		for _, b := range []*basketStore{ap, cp} {
 			for _, id := range b.members {
 				if got := b.mustRead(id); !slices.Equal(got, want) {
-					s.Failf(ruleInvents, "%v: Items at %v returned %.80q at %v, want %.80q", b.policy, id, got, labtest.At(s.Net.Now()), want)
+					s.Failf(ruleInvents, "under %v, Items at %v returned at %v %s", b.policy, id, labtest.At(s.Net.Now()), itemsDiffer(got, want))
 				}
 			}
 			for _, id := range b.members {
@@ -139,11 +139,26 @@ func TestAnyItem6E(t *testing.T) {
 				b.start(id)
 			}
 			if got := b.mustRead(b.members[0]); !slices.Equal(got, want) {
-				s.Failf(ruleInvents, "%v: Items at %v returned %.80q after a restart, want %.80q", b.policy, b.members[0], got, want)
+				s.Failf(ruleInvents, "under %v, Items at %v returned after a restart %s", b.policy, b.members[0], itemsDiffer(got, want))
 			}
 			b.sliceIsACopy(b.members[0])
 		}
 	})
+}
+
+// itemsDiffer says by which items a result differs from the expected one.
+func itemsDiffer(got, want []string) string {
+	lacks := slices.DeleteFunc(slices.Clone(want), func(item string) bool { return slices.Contains(got, item) })
+	extra := slices.DeleteFunc(slices.Clone(got), func(item string) bool { return slices.Contains(want, item) })
+	switch {
+	case len(lacks) > 0 && len(extra) > 0:
+		return fmt.Sprintf("the items %.40q, want %.40q instead", extra, lacks)
+	case len(lacks) > 0:
+		return fmt.Sprintf("%d items without %.40q, want this too", len(got), lacks)
+	case len(extra) > 0:
+		return fmt.Sprintf("%d items with %.40q, which no client has added", len(got), extra)
+	}
+	return fmt.Sprintf("%.40q, want %.40q", got, want)
 }
 
 // sliceIsACopy changes a slice that Items returned, and compares one with what it was after more Adds.
@@ -154,14 +169,14 @@ func (b *basketStore) sliceIsACopy(at labrpc.NodeID) {
 	got = append(got, "zzz")
 	slices.Reverse(got)
 	if now := b.mustRead(at); !slices.Equal(now, want) {
-		b.s.Failf(ruleInvents, "%v: the caller of Items changed the slice that it got, and now Items at %v returns %.80q, want %.80q", b.policy, at, now, want)
+		b.s.Failf(ruleInvents, "under %v, the caller of Items changed the slice that it got, and now Items at %v returns %.80q, want %.80q", b.policy, at, now, want)
 	}
 	kept := b.mustRead(at)
 	for range 3 {
 		b.mustAdd(at)
 	}
 	if !slices.Equal(kept[:before], want) {
-		b.s.Failf(ruleInvents, "%v: Items at %v returned %.80q, and after more Adds the slice holds %.80q", b.policy, at, want, kept)
+		b.s.Failf(ruleInvents, "under %v, Items at %v returned %.80q, and after more Adds the slice holds %.80q", b.policy, at, want, kept)
 	}
 }
 

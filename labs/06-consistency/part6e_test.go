@@ -19,7 +19,7 @@ func TestCPRefuses6E(t *testing.T) {
 		for _, id := range b.members {
 			call := b.goItems(id)
 			if lost := b.missing(call, b.mustServe(call)); lost != "" {
-				s.Failf(ruleNoLies, "CP: %v: the result lacks %q, which was acknowledged before the call", call, lost)
+				s.Failf(ruleNoLies, "under CP, %v: the result lacks %q, which was acknowledged before the call", call, lost)
 			}
 		}
 		s.Net.Partition([]labrpc.NodeID{1, 2}, []labrpc.NodeID{3, 4, 5})

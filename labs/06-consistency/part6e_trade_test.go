@@ -26,7 +26,7 @@ func TestAPAnswers6E(t *testing.T) {
 				call := b.goItems(id)
 				items := b.mustServe(call)
 				if !slices.Contains(items, item) {
-					s.Failf(ruleAlways, "AP: %v: returned %q, without %q, which this member had acknowledged", call, items, item)
+					s.Failf(ruleAlways, "under AP, %v, returned %q, without %q, which this member had acknowledged", call, items, item)
 				}
 				if b.missing(call, items) != "" {
 					s.Cover(stale)
@@ -146,7 +146,7 @@ func TestTrade6E(t *testing.T) {
 			s.Failf(ruleServed, "CP served %.0f %% of the requests, want at least 60 %%: three of five members are a majority", cp.availability())
 		}
 		if cp.stale > 0 {
-			s.Failf(ruleNoLies, "CP: %s", cp.lie)
+			s.Failf(ruleNoLies, "under CP, %s", cp.lie)
 		}
 		if ap.answered < ap.asked {
 			s.Failf(ruleAlways, "AP served %d of %d requests, want all", ap.answered, ap.asked)
@@ -174,7 +174,7 @@ func (t *basketTally) count(b *basketStore, call *basketCall) {
 	if lost := b.missing(call, items); lost != "" {
 		t.stale++
 		if t.lie == "" {
-			t.lie = fmt.Sprintf("%v: returned %q, without %q, which was acknowledged before the call", call, items, lost)
+			t.lie = fmt.Sprintf("%v, returned %q, without %q, which was acknowledged before the call", call, items, lost)
 		}
 	}
 }

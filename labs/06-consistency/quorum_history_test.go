@@ -89,7 +89,7 @@ func (t *quorumHistory) check() {
 			seen = append(seen, op.String())
 		}
 		t.q.s.Fail(labtest.Violation{
-			What: fmt.Sprintf("the history is not linearizable: no order of the operations allows this result: %v", v.Op),
+			What: fmt.Sprintf("the history is not linearizable, because no order of the operations allows this result: %v", v.Op),
 			Rule: "with reads and writes at QUORUM, each key is linearizable (rules 24, 25 and 27)",
 			Seen: quorumTail(seen), At: v.Op.Return,
 			Page: func(w io.Writer) error { return linear.Page(w, quorumRegister, v, nil, linear.Options{}) },

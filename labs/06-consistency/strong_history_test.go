@@ -34,7 +34,7 @@ func (op *strongOp) write() bool { return op.Method == "Put" }
 
 // String describes the request in one line.
 func (op *strongOp) String() string {
-	what := fmt.Sprintf("%v: %s", op.Client, op.call())
+	what := fmt.Sprintf("on %v, %s", op.Client, op.call())
 	switch {
 	case !op.Came:
 		return fmt.Sprintf("%s from %v, no reply", what, labtest.At(op.Call))
@@ -225,7 +225,7 @@ func (c *strongCluster) strongViolation() (*labtest.Violation, *linear.Violation
 func strongSentence(wrong *linear.Violation[*strongOp, string]) string {
 	bad := wrong.Op.In
 	if bad.write() {
-		return fmt.Sprintf("the history is not linearizable: no order of the operations allows this result: %v", bad)
+		return fmt.Sprintf("the history is not linearizable, because no order of the operations allows this result: %v", bad)
 	}
 	var saw, missed *strongOp
 	for _, o := range wrong.Before {

@@ -169,7 +169,7 @@ func (q *quorumStore) wait(call *quorumCall) (consistency.Cell, error) {
 	limit := call.began + quorumTimeout + time.Millisecond - q.s.Net.Now()
 	if !q.s.Until(max(limit, 0), call.done) && !q.crashed(call) {
 		q.s.Fail(labtest.Violation{
-			What: fmt.Sprintf("%s: not returned %v after its call at %v", call.what, quorumTimeout, labtest.At(call.began)),
+			What: fmt.Sprintf("%s had not returned %v after its call at %v", call.what, quorumTimeout, labtest.At(call.began)),
 			Rule: ruleLevels, Nodes: []labrpc.NodeID{call.via},
 		})
 	}
@@ -199,7 +199,7 @@ func (q *quorumStore) mustDo(call *quorumCall) consistency.Cell {
 	cell, err := q.wait(call)
 	if err != nil {
 		q.s.Fail(labtest.Violation{
-			What: fmt.Sprintf("%s failed at %v, although enough replicas replied: %v", call.what, labtest.At(call.ended), err),
+			What: fmt.Sprintf("%s failed at %v with the error %q, although enough replicas replied", call.what, labtest.At(call.ended), err),
 			Rule: ruleLevels, Nodes: []labrpc.NodeID{call.via},
 		})
 	}

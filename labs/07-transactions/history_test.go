@@ -93,13 +93,21 @@ func (d *db) check(rule string, level isolation.Level) *isolation.Report {
 		end = max(end, small.Txns[i].Return)
 	}
 	d.s.Fail(labtest.Violation{
-		What: fmt.Sprintf("the transactions are not %s: %s (%s)", levelName(level), shrunk.Text, shrunk.Kind),
+		What: notOfLevel(levelName(level), shrunk.Text, shrunk.Kind),
 		Rule: rule,
 		Seen: anomalyLines(small, shrunk),
 		At:   end,
 		Page: func(w io.Writer) error { return isolation.Page(w, h, a) },
 	})
 	return report
+}
+
+// notOfLevel says that the transactions lack a property, and why: the kind of an anomaly, and its sentence.
+func notOfLevel(level, sentence string, kind isolation.Kind) string {
+	if name, rest, ok := strings.Cut(sentence, ": "); ok {
+		return fmt.Sprintf("the transactions are not %s (%s, %s): %s", level, name, kind, rest)
+	}
+	return fmt.Sprintf("the transactions are not %s (%s): %s", level, kind, sentence)
 }
 
 // levelName says which property a history lacks.

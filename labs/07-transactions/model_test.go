@@ -118,7 +118,7 @@ func (d *db) isOver(t *txn) {
 		c := d.async(t, late.name, func(*call) error { return late.call() })
 		d.wait(d.rules.over, quickly, c)
 		if !errors.Is(c.err, transactions.ErrOver) && !errors.Is(c.err, transactions.ErrAborted) {
-			d.s.Failf(d.rules.over, "%s of %s returned the error %v at %v, but the transaction %s at %v", late.name, t.name, c.err, labtest.At(c.ended), t.outcome, labtest.At(t.ret))
+			d.s.Failf(d.rules.over, "%s of %s returned %s at %v, want an error: the transaction %s at %v", late.name, t.name, c.result(), labtest.At(c.ended), t.outcome, labtest.At(t.ret))
 		}
 	}
 }

@@ -308,7 +308,7 @@ func (d *db) checkOldest(t *txn) {
 	d.observe()
 	if t.outcome == byStore {
 		d.s.Fail(labtest.Violation{
-			What: fmt.Sprintf("the store aborted %s at %v (%v), although it is older than the transactions that it conflicts with, and in no cycle", t.name, labtest.At(t.ret), t.busy.err),
+			What: fmt.Sprintf("the store aborted %s at %v (%v), although it is older than the transactions that it conflicts with, and in no cycle of waits", t.name, labtest.At(t.ret), t.busy.err),
 			Rule: ruleOldest7A, Seen: d.describe(),
 		})
 	}

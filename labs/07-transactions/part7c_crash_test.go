@@ -148,8 +148,11 @@ func TestCoordinatorCrashes7C(t *testing.T) {
 func (c *commitCluster) failsWithNode(call *commitRun, how string) {
 	c.s.Run(runReturn)
 	if outcome, err, done := call.result(); !done || err == nil || outcome != Undecided {
-		c.s.Failf(ruleRunReturns, "%v after the coordinator crashed %s, Run has returned: %v, its outcome is %s and its error is %v, want a return with an error and without an outcome",
-			runReturn, how, done, outcomeName(outcome), err)
+		got := "had not returned"
+		if done {
+			got = fmt.Sprintf("had returned the outcome %s and the error %v", outcomeName(outcome), err)
+		}
+		c.s.Failf(ruleRunReturns, "%v after the coordinator crashed %s, Run %s, want a return with an error and without an outcome", runReturn, how, got)
 	}
 }
 

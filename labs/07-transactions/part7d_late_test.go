@@ -56,7 +56,7 @@ func (c *shardCluster) overwritten(client labrpc.NodeID, last *shardRun, keys ..
 	for _, key := range keys {
 		if reader.saw(key) != last.wrote(key) {
 			c.s.Fail(labtest.Violation{
-				What: reader.String() + ", want what this wrote: " + last.String(), Rule: ruleShardLate,
+				What: reader.String() + ", want what an earlier transaction wrote: " + last.String(), Rule: ruleShardLate,
 				Seen: []string{"all messages of the client of an earlier transaction had arrived again"}, Nodes: c.around(reader), At: reader.Return,
 			})
 		}

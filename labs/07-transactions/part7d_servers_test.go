@@ -79,7 +79,7 @@ func TestDeposedLeader7D(t *testing.T) {
 			}
 			if reader.saw(key) != wrote.wrote(key) {
 				c.check()
-				c.s.Fail(labtest.Violation{What: reader.String() + ", want what this wrote: " + wrote.String(), Rule: ruleShardStrict, Nodes: c.around(reader)})
+				c.s.Fail(labtest.Violation{What: reader.String() + ", want what an earlier transaction wrote: " + wrote.String(), Rule: ruleShardStrict, Nodes: c.around(reader)})
 			}
 			c.settle()
 		}
@@ -121,7 +121,7 @@ func TestReplacedEntries7D(t *testing.T) {
 				key := fmt.Sprint([]string{"m", "n"}[i/6], i%6)
 				if reader := c.does(near, reads(key)); r.committed() && reader.saw(key) != r.wrote(key) {
 					c.s.Fail(labtest.Violation{
-						What: reader.String() + ", want what this wrote: " + r.String(), Rule: ruleShardOutcome, Nodes: append(c.around(r), near),
+						What: reader.String() + ", want what an earlier transaction wrote: " + r.String(), Rule: ruleShardOutcome, Nodes: append(c.around(r), near),
 					})
 				}
 			}
@@ -219,7 +219,7 @@ func TestLongLog7D(t *testing.T) {
 		}
 		reader := c.commits(c.start(a, time.Minute, reads("m"), reads("a")), shardHeals, ruleShardDurable)
 		if reader.saw("m") != last.wrote("m") || reader.saw("a") != last.wrote("a") {
-			c.s.Fail(labtest.Violation{What: reader.String() + ", want what this wrote: " + last.String(), Rule: ruleShardDurable, Nodes: c.around(reader)})
+			c.s.Fail(labtest.Violation{What: reader.String() + ", want what an earlier transaction wrote: " + last.String(), Rule: ruleShardDurable, Nodes: c.around(reader)})
 		}
 		c.does(a, appends("al"), appends("ml"))
 		c.check()
@@ -248,7 +248,7 @@ func TestOutcomeIsKept7D(t *testing.T) {
 		reader := c.commits(c.start(b, time.Minute, reads("a"), reads("m")), shardLease+shardSlack+shardServes, ruleShardLease)
 		for _, key := range []string{"a", "m"} {
 			if reader.saw(key) != r.wrote(key) {
-				c.s.Fail(labtest.Violation{What: reader.String() + ", want what this wrote: " + r.String(), Rule: ruleShardDurable, Nodes: c.around(reader)})
+				c.s.Fail(labtest.Violation{What: reader.String() + ", want what an earlier transaction wrote: " + r.String(), Rule: ruleShardDurable, Nodes: c.around(reader)})
 			}
 		}
 		c.many(40, c.clients[1:])

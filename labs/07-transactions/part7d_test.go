@@ -44,7 +44,7 @@ func (c *shardCluster) sees(client labrpc.NodeID, wrote *shardRun, keys ...strin
 	for _, key := range keys {
 		if r.saw(key) != wrote.wrote(key) {
 			c.check()
-			c.s.Fail(labtest.Violation{What: r.String() + ", want what " + wrote.String(), Rule: ruleShardStrict, Nodes: c.around(r)})
+			c.s.Fail(labtest.Violation{What: r.String() + ", want what an earlier transaction wrote: " + wrote.String(), Rule: ruleShardStrict, Nodes: c.around(r)})
 		}
 	}
 	return r

@@ -239,15 +239,15 @@ func (o *sagaOrder) add(id labrpc.NodeID, e Entry) *labtest.Violation {
 	undone := map[Effect]Effect{Charged: Refunded, Reserved: Released, Sold: Released, Completed: Cancelled}[e.Effect]
 	switch {
 	case undone != "" && o.has[undone]:
-		return breach(ruleCompensates, "%v: order %s is %s, although it was %s before", id, e.Order, e.Effect, undone)
+		return breach(ruleCompensates, "on %v, order %s is %s, although it was %s before", id, e.Order, e.Effect, undone)
 	case o.has[e.Effect]:
-		return breach(ruleEffectOnce, "%v: order %s is %s a second time", id, e.Order, e.Effect)
+		return breach(ruleEffectOnce, "on %v, order %s is %s a second time", id, e.Order, e.Effect)
 	case step != "" && !o.has[step]:
-		return breach(ruleCompensates, "%v: order %s is %s, although it was never %s", id, e.Order, e.Effect, step)
+		return breach(ruleCompensates, "on %v, order %s is %s, although it was never %s", id, e.Order, e.Effect, step)
 	case e.Effect == Released && o.has[Sold]:
-		return breach(ruleSemanticLock, "%v: order %s is released, although its unit was sold", id, e.Order)
+		return breach(ruleSemanticLock, "on %v, order %s is released, although its unit was sold", id, e.Order)
 	case e.Effect == Cancelled && o.has[Completed]:
-		return breach(ruleCancel, "%v: order %s is cancelled, although it was completed before", id, e.Order)
+		return breach(ruleCancel, "on %v, order %s is cancelled, although it was completed before", id, e.Order)
 	}
 	o.has[e.Effect] = true
 	return nil
@@ -260,7 +260,7 @@ func (o *sagaOrder) checkOrder() *labtest.Violation {
 	case o.has[Refunded] && reserved:
 		return breach(ruleReverse, "order %s is refunded, although its unit is still reserved", o.ID)
 	case o.has[Cancelled] && (charged || reserved):
-		undone := "its charge was not refunded"
+		undone := "its charge had not been refunded before"
 		switch {
 		case charged && reserved:
 			undone += " and its unit was not released"

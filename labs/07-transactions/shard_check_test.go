@@ -100,7 +100,7 @@ func (c *shardCluster) check() {
 		lines = append(lines, h.Describe(&h.Txns[i]))
 	}
 	c.s.Fail(labtest.Violation{
-		What: fmt.Sprintf("the transactions are not strictly serializable: %s (%s)", shardShort(anomaly), anomaly.Kind),
+		What: notOfLevel("strictly serializable", shardShort(anomaly), anomaly.Kind),
 		Rule: rule, Seen: lines[1:min(len(lines), 13)], Nodes: nodes, At: at,
 		Page: func(w io.Writer) error { return isolation.Page(w, h, anomaly) },
 	})

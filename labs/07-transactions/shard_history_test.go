@@ -250,7 +250,7 @@ func (c *shardCluster) ended(r *shardRun, limit time.Duration, rule string) *sha
 func (c *shardCluster) mayBeUnknown(r *shardRun) {
 	if took := r.Return - r.Call; r.Over && r.Err == "unknown" && took < min(r.Limit, shardLease) {
 		c.s.Fail(labtest.Violation{
-			What:  fmt.Sprintf("%v, after %v: its context has not ended, and a Lease is %v", r, shardTime(took), shardLease),
+			What:  fmt.Sprintf("%v, after %v, want an outcome: its context had not ended, and a Lease of %v had not passed", r, shardTime(took), shardLease),
 			Rule:  ruleShardUnknown,
 			Nodes: c.around(r),
 		})

@@ -119,7 +119,7 @@ func checkHistory(ops []control.Operation) (anomaly string, page func(io.Writer)
 	err = linear.Check(model, history, linear.Options{})
 	if wrong, ok := errors.AsType[*linear.Violation[input, output]](err); ok {
 		page = func(w io.Writer) error { return linear.Page(w, model, wrong, describe, linear.Options{}) }
-		return "the history is not linearizable: no order of the commands allows this result: " + describe(wrong.Op) + " (rule 20)", page, wrong.Op, nil
+		return "the history is not linearizable, because no order of the commands allows this result: " + describe(wrong.Op) + " (rule 20)", page, wrong.Op, nil
 	}
 	return "", nil, at, err
 }

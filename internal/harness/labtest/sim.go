@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -169,8 +170,15 @@ func (s *Sim) failWith(kind report.Kind, v Violation, where string) {
 	s.mu.Lock()
 	first := s.failure == nil
 	if first {
-		s.failure = &report.Failure{Kind: kind, Where: where, What: v.What, Rule: v.Rule, Seen: v.Seen, Seed: s.Seed}
 		s.failedAt, s.nodes, s.page = cmp.Or(v.At, s.now()), v.Nodes, v.Page
+		what, seen := v.What, slices.Clone(v.Seen)
+		if kind == report.Rule && v.Rule != "" {
+			what = withInstant(s.failedAt, singular(what))
+			for i := range seen {
+				seen[i] = singular(seen[i])
+			}
+		}
+		s.failure = &report.Failure{Kind: kind, Where: where, What: what, Rule: v.Rule, Seen: seen, Seed: s.Seed}
 		s.scripted = v.At == 0 && (goroutineID() == s.body || kind == report.Limit)
 	}
 	s.mu.Unlock()

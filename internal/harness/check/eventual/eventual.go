@@ -86,7 +86,7 @@ func converged(ix *history.Index, late, writes []int, opts Options) *history.Vio
 	first := ix.Ops[late[0]]
 	for _, r := range late[1:] {
 		if read := ix.Ops[r]; read.Value != first.Value {
-			return violation(fmt.Sprintf("client %d %s, but client %d %s, both after %s, by which all replicas must have converged",
+			return violation(fmt.Sprintf("client %d %s, but client %d %s, although all replicas must have converged by %s",
 				first.Client, first.Deed(), read.Client, read.Deed(), history.Seconds(opts.Settled)), first, read)
 		}
 	}

@@ -22,7 +22,7 @@ func (ix *index) sentence(e edge) string {
 	case follows:
 		return fmt.Sprintf("%s read the version of %s that %s wrote, and replaced it (ww)", to, info.name, from)
 	case derived:
-		return fmt.Sprintf("%s wrote %s before %s did: otherwise %s had replaced the value of %s before a transaction read it (ww)", from, info.name, to, from, to)
+		return fmt.Sprintf("%s wrote %s before %s did: a transaction that comes after %[1]s has read the value of %[3]s (ww)", from, info.name, to)
 	case WR:
 		return fmt.Sprintf("%s %s, which %s read (wr)", from, ix.writeSeenBy(e), to)
 	case derivedRW:

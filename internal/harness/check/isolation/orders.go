@@ -163,7 +163,7 @@ func (ix *index) refuteAll(open []int32) {
 	ix.cycles(ix.total(best))
 	for i := range ix.report.Anomalies[before:] {
 		a := &ix.report.Anomalies[before+i]
-		a.Text += " (in every order of the versions there is such an anomaly; this is one of them)"
+		a.Text += ", in one order of the versions; every other order has an anomaly too"
 	}
 }
 

@@ -17,7 +17,7 @@ func TestIt(t *testing.T) {
 				labrpc.Tell(n, term, func(at time.Duration, term int) {
 					if other, ok := led[term]; ok && other != n.ID() {
 						s.Fail(labtest.Violation{
-							What:  fmt.Sprintf("two leaders in term %d: %v and %v (from %v)", term, other, n.ID(), at.Round(time.Millisecond)),
+							What:  fmt.Sprintf("at %v, %v and %v both lead term %d", labtest.At(at), other, n.ID(), term),
 							Rule:  "at most one leader per term (Raft §5.2)",
 							Nodes: []labrpc.NodeID{other, n.ID()},
 						})
