@@ -187,6 +187,9 @@ func TestBestOfTheWindow3A(t *testing.T) {
 				s.Cover(slow)
 			}
 		}
+		if asked, most := q.asked(), int(s.Net.Now()/clocks.PollInterval)+1; asked > most {
+			s.Failf(rulePolls, "n2 sent %d messages within %v, want at most %d: most questions take 700ms", asked, s.Net.Now(), most)
+		}
 		q.both(time.Millisecond)
 		if !q.wait(2) {
 			return // rule 6 allows fewer questions
@@ -259,6 +262,23 @@ func TestNeverGoesBack3A(t *testing.T) {
 			w.watchFor(10 * time.Second)
 			w.set(1, by)
 			w.watchFor(10 * time.Second)
+		}
+		// However rarely or often Now is called: n2's clock is set back, and no answer says so.
+		s.Net.CutBoth(1, 2)
+		for _, every := range []time.Duration{10 * time.Second, 500 * time.Microsecond} {
+			const most = 2000 // calls
+			calls := min(most, int(10*time.Second/every))
+			before := k.clock.Now()
+			s.Net.JumpClock(2, -time.Hour)
+			for range calls - 1 {
+				s.Run(every)
+				k.clock.Now()
+			}
+			s.Run(every)
+			if ran, took := k.clock.Now().Sub(before), time.Duration(calls)*every; ran < took*3/10 {
+				s.Failf(ruleForward, "Now on n2 has advanced by %v within %v, want at least %v: it was called every %v, and n2's wall clock was set back by an hour",
+					ran, took, took*3/10, every)
+			}
 		}
 	})
 }
