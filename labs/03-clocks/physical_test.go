@@ -215,14 +215,18 @@ type questions struct {
 // asked is how many questions the client has sent.
 func (q *questions) asked() int { return q.s.Net.Stats(labrpc.Match{From: 2}).Sent }
 
-// prepare makes the next question fast if it is the one of eight, else slow.
+// prepare makes the next exchange fast if it is the one of eight, else slow. Every ninth question is lost, which is no exchange.
 func (q *questions) prepare() {
-	q.slow = (q.asked()+q.phase)%clocks.Window != 0
+	q.slow = (q.s.Net.Stats(labrpc.Match{From: 1}).Delivered+q.phase)%clocks.Window != 0
 	question := 5 * time.Millisecond
 	if q.slow {
 		question = 700 * time.Millisecond
 	}
-	q.s.Net.SetLink(2, 1, labrpc.Link{Latency: labrpc.Fixed(question)})
+	loss := 0.0
+	if q.slow && (q.asked()+q.phase)%(clocks.Window+1) == 0 {
+		loss = 1
+	}
+	q.s.Net.SetLink(2, 1, labrpc.Link{Latency: labrpc.Fixed(question), Loss: loss})
 	q.s.Net.SetLink(1, 2, labrpc.Link{Latency: labrpc.Fixed(5 * time.Millisecond)})
 }
 
