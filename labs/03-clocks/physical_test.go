@@ -179,7 +179,7 @@ func TestBestOfTheWindow3A(t *testing.T) {
 		for range int((settled + 3*time.Minute) / time.Second) {
 			q.prepare()
 			if asked, most := q.asked(), int(s.Net.Now()/clocks.PollInterval)+1; asked > most {
-				s.Failf(rulePolls, "n2 sent %d messages within %v, want at most %d: most questions take 700ms", asked, s.Net.Now(), most)
+				s.Failf(rulePolls, "n2 sent %d messages until %s, want at most %d: most questions take 700ms", asked, labtest.At(s.Net.Now()), most)
 			}
 			if s.Net.Now() < settled {
 				s.Run(time.Second)
@@ -272,6 +272,9 @@ func TestNeverGoesBack3A(t *testing.T) {
 		for _, every := range []time.Duration{10 * time.Second, 500 * time.Microsecond} {
 			const most = 2000 // calls
 			calls := min(most, int(10*time.Second/every))
+			if calls == most && s.Seed > 1 {
+				break // one seed is enough for what takes long
+			}
 			before := k.clock.Now()
 			s.Net.JumpClock(2, -time.Hour)
 			for range calls - 1 {
