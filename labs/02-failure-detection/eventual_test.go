@@ -296,6 +296,15 @@ func TestManyMistakes2C(t *testing.T) {
 		if now := c.detectors[1].(*Eventual).Timeout(3); now != third {
 			s.Failf(ruleOnlyMistake, "Timeout(3) = %v on n1, want %v, as at the start: n1 has suspected n2 by mistake, and never n3", now, third)
 		}
+		// What 21 mistakes have taught is enough for a bound that one mistake would not teach.
+		s.Net.SetLink(2, 1, alternatingDelay(0, 50*period))
+		s.Run(settle2C)
+		for range int(settle2C / period) {
+			s.Run(period)
+			if cl := c.suspects(1, 2); cl.suspected {
+				s.Failf("from one minute after GST on, no correct node is suspected (rule 10)", "%v, although n2 has not crashed: since GST no message of n2 has taken more than %v, and n1 has suspected n2 by mistake more than 20 times", cl, 50*period)
+			}
+		}
 		c.crash(2)
 		c.everybodySuspects(2)
 	})

@@ -161,6 +161,10 @@ func TestFirstBeats2D(t *testing.T) {
 		h.phi.Beat(h.last.Add(-period)) // an old beat
 		near(s, ruleValue, h.after(2*period), 0.30103, "%v after the second of two heartbeats: they came %[1]v apart", 2*period)
 		near(s, ruleValue, h.after(2*period+20*time.Millisecond), 1.64302, "%v after the second of two heartbeats: they came %v apart, and MinDeviation is 10ms", 2*period+20*time.Millisecond, 2*period)
+		early := newHeart(PhiOptions{Window: 50, Expected: period, MinDeviation: 10 * time.Millisecond, MaxPause: 5 * time.Second})
+		early.last = time.Date(1969, time.July, 20, 20, 17, 0, 0, time.UTC)
+		early.beat(1, period)
+		near(s, rule, early.after(period), 0.30103, "%v after the first heartbeat, which arrived in 1969: Expected is %[1]v", period)
 		unbounded := newHeart(PhiOptions{Window: 50, Expected: period, MinDeviation: period, MaxPause: math.MaxInt64})
 		unbounded.beat(1, time.Hour)
 		near(s, rule, unbounded.after(period), 0.30103, "%v after the first heartbeat, which ends no interval: Expected is %[1]v, and MaxPause is the longest time", period)
@@ -191,6 +195,10 @@ func TestEdgesOfTheWindow2D(t *testing.T) {
 			h.beat(1, test.interval)
 			near(s, rulePause, h.after(test.mean), 0.30103, "%v after intervals of 1s and %v: MaxPause is 2s", test.mean, test.interval)
 		}
+		// A pause takes no place in the window either.
+		h := newHeart(PhiOptions{Window: 2, Expected: time.Second, MinDeviation: time.Second, MaxPause: 2 * time.Second})
+		h.beat(4, time.Second, time.Second, 2*time.Second, time.Minute)
+		near(s, rulePause, h.after(1500*time.Millisecond), 0.30103, "1.5s after intervals of 1s and 2s and a pause of a minute: Window is 2, and MaxPause is 2s")
 	})
 }
 

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -17,6 +18,9 @@ import (
 type inbox struct {
 	c    *clocks.Causal
 	slow bool // deliver takes its time
+
+	running  atomic.Int32 // calls of deliver
+	together atomic.Bool  // there were two at one time
 
 	mu    sync.Mutex
 	texts []string
@@ -32,6 +36,10 @@ func newInboxes(s *labtest.Sim) []*inbox {
 func newInbox(node *labrpc.Node) *inbox {
 	in := new(inbox)
 	in.c = clocks.NewCausal(node, func(from labrpc.NodeID, text string) {
+		if in.running.Add(1) > 1 {
+			in.together.Store(true)
+		}
+		defer in.running.Add(-1)
 		if in.slow {
 			//lint:ignore SA4017 the time that it takes is what it is for
 			occupy()
@@ -68,13 +76,13 @@ func TestCausalLongWait3D(t *testing.T) {
 		held := s.Net.Hold(labrpc.Match{From: 1, To: 3})
 		var want []string
 		for i := range late {
-			text := fmt.Sprint(i)
+			text := fmt.Sprint(i / 2) // each text twice: an equal text is not a copy
 			want = append(want, "n1: "+text)
 			all[0].c.Broadcast(text)
 		}
 		s.Run(time.Second)
 		for i := range n {
-			text := fmt.Sprint(i)
+			text := fmt.Sprint(i / 2) // each text twice: an equal text is not a copy
 			want = append(want, "n2: "+text)
 			all[1].c.Broadcast(text)
 		}
@@ -172,6 +180,10 @@ func TestCausalManyGoroutines3D(t *testing.T) {
 		})
 		net.Run(time.Second)
 		for id, in := range all {
+			if in.together.Load() {
+				s.Failf(ruleAlone, "n%d called deliver while another call of it was running: on each node %d goroutines called Broadcast at once",
+					id+1, goroutines/nodes)
+			}
 			got, want := in.delivered(), goroutines*rounds*each
 			if held := in.c.Held(); held != 0 || len(got) != want {
 				s.Failf(ruleLocking, "n%d delivered %d messages and holds %d, want %d and 0: on each node %d goroutines called Broadcast at once",

@@ -18,6 +18,7 @@ const (
 	ruleCausal  = "every node delivers each broadcast exactly once, and after all broadcasts that happened before it (rule 15; Birman, Schiper, Stephenson 1991)"
 	ruleAtOnce  = "a node delivers a message as soon as it has arrived and all messages that happened before it are delivered (rule 16)"
 	ruleHeld    = "Held is the number of messages that have arrived and are not delivered yet (rule 16)"
+	ruleAlone   = "deliver is called for one message at a time (rule 15)"
 	soonEnough  = 500 * time.Millisecond // in which messages arrive that the test does not hold back
 	longLatency = 300 * time.Millisecond
 

@@ -178,6 +178,9 @@ func TestBestOfTheWindow3A(t *testing.T) {
 		k := newTimekeeping(s, skew(s))
 		for range int((settled + 3*time.Minute) / time.Second) {
 			q.prepare()
+			if asked, most := q.asked(), int(s.Net.Now()/clocks.PollInterval)+1; asked > most {
+				s.Failf(rulePolls, "n2 sent %d messages until %s, want at most %d: most questions take 700ms", asked, labtest.At(s.Net.Now()), most)
+			}
 			if s.Net.Now() < settled {
 				s.Run(time.Second)
 			} else {
@@ -212,14 +215,18 @@ type questions struct {
 // asked is how many questions the client has sent.
 func (q *questions) asked() int { return q.s.Net.Stats(labrpc.Match{From: 2}).Sent }
 
-// prepare makes the next question fast if it is the one of eight, else slow.
+// prepare makes the next exchange fast if it is the one of eight, else slow. Every ninth question is lost, which is no exchange.
 func (q *questions) prepare() {
-	q.slow = (q.asked()+q.phase)%clocks.Window != 0
+	q.slow = (q.s.Net.Stats(labrpc.Match{From: 1}).Delivered+q.phase)%clocks.Window != 0
 	question := 5 * time.Millisecond
 	if q.slow {
 		question = 700 * time.Millisecond
 	}
-	q.s.Net.SetLink(2, 1, labrpc.Link{Latency: labrpc.Fixed(question)})
+	loss := 0.0
+	if q.slow && (q.asked()+q.phase)%(clocks.Window+1) == 0 {
+		loss = 1
+	}
+	q.s.Net.SetLink(2, 1, labrpc.Link{Latency: labrpc.Fixed(question), Loss: loss})
 	q.s.Net.SetLink(1, 2, labrpc.Link{Latency: labrpc.Fixed(5 * time.Millisecond)})
 }
 
@@ -259,6 +266,26 @@ func TestNeverGoesBack3A(t *testing.T) {
 			w.watchFor(10 * time.Second)
 			w.set(1, by)
 			w.watchFor(10 * time.Second)
+		}
+		// However rarely or often Now is called: n2's clock is set back, and no answer says so.
+		s.Net.CutBoth(1, 2)
+		for _, every := range []time.Duration{10 * time.Second, 500 * time.Microsecond} {
+			const most = 2000 // calls
+			calls := min(most, int(10*time.Second/every))
+			if calls == most && s.Seed > 1 {
+				break // one seed is enough for what takes long
+			}
+			before := k.clock.Now()
+			s.Net.JumpClock(2, -time.Hour)
+			for range calls - 1 {
+				s.Run(every)
+				k.clock.Now()
+			}
+			s.Run(every)
+			if ran, took := k.clock.Now().Sub(before), time.Duration(calls)*every; ran < took*3/10 {
+				s.Failf(ruleForward, "Now on n2 has advanced by %v within %v, want at least %v: it was called every %v, and n2's wall clock was set back by an hour",
+					ran, took, took*3/10, every)
+			}
 		}
 	})
 }

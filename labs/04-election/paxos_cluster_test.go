@@ -253,8 +253,9 @@ func (y *paxosCluster) decides(id, value labrpc.NodeID) labrpc.NodeID {
 	return got
 }
 
-// scriptedAcceptor plays a correct acceptor which has this state already.
-func (y *paxosCluster) scriptedAcceptor(id labrpc.NodeID, st AcceptorState) {
+// scriptedAcceptor plays a correct acceptor which has this state already, and returns a function that reads its state. If there
+// is a rival, the Prepare of its ballot arrives just before the first Accept.
+func (y *paxosCluster) scriptedAcceptor(id labrpc.NodeID, st AcceptorState, rival ...Ballot) func() AcceptorState {
 	var mu sync.Mutex
 	node := y.s.Start(id)
 	labrpc.Handle(node, "Prepare", func(_ labrpc.NodeID, r PrepareRequest) PrepareReply {
@@ -269,12 +270,21 @@ func (y *paxosCluster) scriptedAcceptor(id labrpc.NodeID, st AcceptorState) {
 	labrpc.Handle(node, "Accept", func(_ labrpc.NodeID, r AcceptRequest) AcceptReply {
 		mu.Lock()
 		defer mu.Unlock()
+		if len(rival) > 0 && rival[0].Compare(st.Promised) > 0 {
+			st.Promised = rival[0]
+		}
+		rival = nil
 		ok := r.Ballot.Compare(st.Promised) >= 0
 		if ok {
 			st = AcceptorState{Promised: r.Ballot, Accepted: r.Ballot, Value: r.Value}
 		}
 		return AcceptReply{OK: ok, State: st}
 	})
+	return func() AcceptorState {
+		mu.Lock()
+		defer mu.Unlock()
+		return st
+	}
 }
 
 // returnsError lets 10ms pass, and checks that a call of Propose whose context or node has ended has returned an error which wraps

@@ -62,10 +62,12 @@ func TestProposerTakesTheHighest4D(t *testing.T) {
 	cases := []struct {
 		own, n2, n3 AcceptorState
 		want        labrpc.NodeID
+		rivals      []Ballot
 	}{
-		{none, low, high, 3}, {none, high, low, 3}, {none, none, low, 4}, {none, none, none, 1},
-		{none, sameRound, high, 3}, {none, high, sameRound, 3}, {low, none, none, 4}, {high, low, none, 3}, {low, high, none, 3},
-		{lowest, low, fours, 4}, // the same value everywhere, but in three ballots
+		{none, low, high, 3, nil}, {none, high, low, 3, nil}, {none, none, low, 4, nil}, {none, none, none, 1, nil},
+		{none, sameRound, high, 3, nil}, {none, high, sameRound, 3, nil}, {low, none, none, 4, nil}, {high, low, none, 3, nil}, {low, high, none, 3, nil},
+		{lowest, low, fours, 4, nil},           // the same value everywhere, but in three ballots
+		{none, low, low, 4, []Ballot{{50, 4}}}, // n2 and n3 refuse the Accept of the value that they have accepted before
 	}
 	labtest.Run(t, labtest.Config{Nodes: 5, Link: steadyLink, Seeds: 2 * len(cases)}, func(s *labtest.Sim) {
 		y := newPaxosCluster(s)
@@ -75,8 +77,7 @@ func TestProposerTakesTheHighest4D(t *testing.T) {
 		if c.own.Accepted.Round > 0 {
 			scriptedProposer{y, s.Start(4)}.accept(c.own.Accepted, c.own.Value, true)
 		}
-		y.scriptedAcceptor(2, c.n2)
-		y.scriptedAcceptor(3, c.n3)
+		n2, n3 := y.scriptedAcceptor(2, c.n2, c.rivals...), y.scriptedAcceptor(3, c.n3, c.rivals...)
 		slow := labrpc.NodeID(2 + s.Seed/uint64(len(cases))%2)
 		s.Net.SetLink(slow, 1, labrpc.Link{Latency: labrpc.Fixed(10 * time.Millisecond)})
 		got := y.decides(1, 1)
@@ -91,6 +92,10 @@ func TestProposerTakesTheHighest4D(t *testing.T) {
 		if len(y.asked[1]) == 0 {
 			s.Failf(ruleChosen, "n1 has accepted %v, n2 %v and n3 %v, and Propose returned %v on n1, which has sent no Accept: no majority has accepted it in one ballot",
 				accepted(c.own), accepted(c.n2), accepted(c.n3), got)
+		}
+		if n2().Accepted != n3().Accepted {
+			s.Failf(ruleChosen, "Propose returned %v on n1, but n2 has accepted %v and n3 %v, and n4 and n5 are down: no majority has accepted it in one ballot",
+				got, accepted(n2()), accepted(n3()))
 		}
 		if got != c.want {
 			s.Failf(ruleChosen, "the value %v is chosen, but Propose returned the value %v", c.want, got)

@@ -105,6 +105,7 @@ func TestEveryWriteCounts4E(t *testing.T) {
 			o.holds(ruleSwap, want)
 		}
 		swap(File{Version: 1}, "future", ErrConflict)
+		write(0, "", nil) // no token is lower yet
 		for _, value := range []string{"", "a", "a", "", "", "Zürich 東京", longValue, "a"} {
 			write(7, value, nil)
 			write(6, "late", ErrStale)
