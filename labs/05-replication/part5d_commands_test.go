@@ -447,6 +447,7 @@ func TestCallsOfOneClientAtOnce5D(t *testing.T) {
 		if y := b.mustRun(command{Op: "put", Key: "y", Data: "next"}); y.Revision != 3*together+1 {
 			s.Failf(ruleOnce, "on %v, put(y) returned revision %d, want %d: %d puts returned before", b.id, y.Revision, 3*together+1, 3*together)
 		}
+		checkCommandWithinWatch(a, b)
 		s.Net.SetLinks(labrpc.FairLoss(0.1))
 		for i := range 6 {
 			x := a.start(command{Op: "put", Key: "x", Data: fmt.Sprint("x", i)})
@@ -460,6 +461,25 @@ func TestCallsOfOneClientAtOnce5D(t *testing.T) {
 	})
 }
 
+// checkCommandWithinWatch: the function of a watch may call a command of the same client, which returns as any other (rule 22).
+func checkCommandWithinWatch(a, b *testClient) {
+	call := startCall(a, `Watch, whose f calls put(z, "1")`, func(ctx context.Context, client *Client) (bool, error) {
+		watching, stop := context.WithCancel(ctx)
+		defer stop()
+		var err error
+		_ = client.Watch(watching, "within", 0, func(Event) {
+			_, err = client.Put(ctx, "z", "1")
+			stop()
+		})
+		return true, err
+	})
+	b.mustRun(command{Op: "put", Key: "within", Data: "1"})
+	if _, err := call.wait(); err != "" {
+		a.v.s.Failf(ruleReturns, `%v: put(z, "1"), called by the f of a watch, returned %s, want no error`, a.id, err)
+	}
+	b.expectValue("z", "1", ruleOnce)
+}
+
 // A call returns when its context ends: a command that reaches no server, a command that waits for that one, a watch, and
 // Connect. The client can be used afterwards (rules 20 and 22). A call returns also when its client's node crashes.
 func TestContextEnds5D(t *testing.T) {
@@ -468,7 +488,12 @@ func TestContextEnds5D(t *testing.T) {
 		v := newStoreCluster(s, 3, ServerOptions{})
 		a, b := v.connect(4, longLife), v.connect(5, longLife)
 		a.mustRun(command{Op: "put", Key: "x", Data: "1"})
-		s.Net.Isolate(a.id)
+		// Of half of the calls the requests reach the servers, and the replies are lost; of the other half the requests are lost too.
+		for _, id := range v.servers {
+			if s.Net.Cut(id, a.id); s.Seed%4 < 2 {
+				s.Net.Cut(a.id, id)
+			}
+		}
 		// ends starts a call whose context ends after d, and returns a function that checks when it returned.
 		ends := func(c *testClient, what string, d time.Duration, cancel bool, f func(ctx context.Context, client *Client) error) func() {
 			from, want := s.Net.Now(), "context.DeadlineExceeded"
@@ -494,7 +519,7 @@ func TestContextEnds5D(t *testing.T) {
 				}
 			}
 		}
-		put := ends(a, `put(x, "2")`, 3*time.Second, false, func(ctx context.Context, client *Client) error {
+		put := ends(a, `put(x, "2")`, 3*time.Second, s.Seed%2 == 1, func(ctx context.Context, client *Client) error {
 			_, err := client.Put(ctx, "x", "2")
 			return err
 		})
@@ -508,7 +533,7 @@ func TestContextEnds5D(t *testing.T) {
 		})
 		late := &testClient{v: v, id: 6, node: s.Start(6), opts: ClientOptions{Servers: v.servers, TTL: longLife}}
 		s.Net.Isolate(late.id)
-		dial := ends(late, "Connect", 1500*time.Millisecond, false, func(ctx context.Context, _ *Client) error {
+		dial := ends(late, "Connect", 1500*time.Millisecond, s.Seed%2 == 0, func(ctx context.Context, _ *Client) error {
 			_, err := Connect(ctx, late.node, late.opts)
 			return err
 		})
@@ -518,6 +543,7 @@ func TestContextEnds5D(t *testing.T) {
 		put()
 		s.Net.Heal()
 		a.mustRun(command{Op: "put", Key: "y", Data: "3"})
+		b.expectValue("y", "3", ruleOnce)
 		was := b.mustRun(command{Op: "get", Key: "x"}) // the command may have taken effect, but no longer can
 		s.Run(3 * time.Second)
 		if now := b.mustRun(command{Op: "get", Key: "x"}); now != was {
@@ -528,7 +554,7 @@ func TestContextEnds5D(t *testing.T) {
 		})
 		quiet()
 		s.Net.Isolate(b.id)
-		ends(b, "Close", time.Second, false, func(ctx context.Context, client *Client) error { return client.Close(ctx) })()
+		ends(b, "Close", time.Second, s.Seed%2 == 1, func(ctx context.Context, client *Client) error { return client.Close(ctx) })()
 		checkCrashOfClient(a, slack)
 	})
 }

@@ -98,4 +98,4 @@ func TestAnyString6A(t *testing.T) {
 }
 
 // anyStrings are strings that a program may treat in a way of its own, but must not.
-var anyStrings = []string{"", " ", "x", "version", "item/x", "a,b\n{}", "Zürich ✓ 東京", strings.Repeat("long ", 2000)}
+var anyStrings = []string{"", " ", "x", "version", "item/x", "a=b,c:d|e\n{}", "Zürich ✓ 東京", strings.Repeat("long ", 2000)}

@@ -98,6 +98,7 @@ func TestReadsCostNoEntries6A(t *testing.T) {
 	labtest.Run(t, labtest.Config{Nodes: 5, Seeds: 20}, func(s *labtest.Sim) {
 		c := newStrongCluster(s, 3)
 		client := c.clients[0]
+		c.checkReadsOfANewLeader(client)
 		leader, _ := c.roles()
 		c.writes(client, leader, "x", "1")
 		for _, id := range c.servers {
@@ -126,6 +127,35 @@ func TestReadsCostNoEntries6A(t *testing.T) {
 		}
 		s.Measure("messages for a Get, of 3 servers", float64(cost.messages)/(3*reads), "messages", fmt.Sprintf("≤ %.1f", float64(budget)/(3*reads)))
 	})
+}
+
+// checkReadsOfANewLeader: many calls of Get at once are the first requests that a new leader gets. They share the one entry that they may add (rule 6).
+func (c *strongCluster) checkReadsOfANewLeader(client labrpc.NodeID) {
+	const each = 5
+	old, _ := c.roles()
+	c.s.Net.Crash(old)
+	c.s.WaitFor(healLimit, labtest.Violation{What: fmt.Sprintf("your lab 05 does not work yet: %v crashed, and no other server became the leader", old), Rule: ruleBase, Nodes: c.servers}, func() bool {
+		return c.leader() != 0 && c.leader() != old
+	})
+	leader := c.leader()
+	cost := c.cost(func() {
+		for range each {
+			for _, id := range c.servers {
+				if id != old {
+					c.read(client, id, "Get", "x")
+				}
+			}
+		}
+		c.s.Run(servesLimit)
+	})
+	if !c.leads(leader) {
+		c.s.Failf(ruleBase, "your lab 05 does not work yet: %v, which was the leader, is not the leader any more in a calm network", leader)
+	}
+	if cost.entries > 1 {
+		c.s.Failf(ruleNoEntry, "%d calls of Get at once, the first since %v became the leader, added %d entries to the log, want at most 1 for this term", 2*each, leader, cost.entries)
+	}
+	c.startDown()
+	c.settles()
 }
 
 // A strongCost is what the store has cost.

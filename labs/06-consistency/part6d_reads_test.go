@@ -129,6 +129,14 @@ func TestSessionReads6D(t *testing.T) {
 			s.Net.HealBoth(1, 7)
 			q.want(ruleAtLeast, q.goGet(7, key, consistency.ReadOptions{Level: level, AtLeast: wrote.Timestamp}), wrote, "n1 has it, and answers in 80ms")
 		}
+		// Of equal counters, the timestamp of the higher node is newer. The replica that has it replies last.
+		lower := consistency.Cell{Value: "lower", Timestamp: consistency.Timestamp{Counter: 5, Node: 6}}
+		higher := consistency.Cell{Value: "higher", Timestamp: consistency.Timestamp{Counter: 5, Node: 7}}
+		for _, id := range q.replicas {
+			q.store(id, "z", lower)
+		}
+		q.store(1, "z", higher)
+		q.want(ruleAtLeast, q.goGet(7, "z", consistency.ReadOptions{Level: one, AtLeast: higher.Timestamp}), higher, "n1 has it, and answers in 80ms")
 		if got := q.get(7, "y", consistency.ReadOptions{Level: one}); got != (consistency.Cell{}) {
 			s.Failf(ruleOverlap, "a Get of a key that was never written returned %s", quorumCell(got))
 		}

@@ -54,6 +54,7 @@ func (c change) apply(state map[string]string) map[string]string {
 // many, all whose Commit returned nil, and at most one more.
 func (d *db) crashAtEveryWrite() {
 	s := d.s
+	d.crashAfterMany()
 	start := map[string]string{"x": "0", "y": "0", "z": "0"}
 	for i := range 12 {
 		start[fmt.Sprintf("k%02d", i)] = fmt.Sprint("old", i)
@@ -93,6 +94,20 @@ func (d *db) crashAtEveryWrite() {
 			return
 		}
 	}
+}
+
+// crashAfterMany commits more than a hundred transactions without a pause, all of which write one key, and crashes the node: the log has many
+// of them, and the last one counts, in whatever way the log numbers them.
+func (d *db) crashAfterMany() {
+	const last = 105
+	for i := range last + 1 {
+		if !d.commits(change{"x": text(fmt.Sprint(i))}) {
+			d.s.Failf(d.rules.quick, "Commit of transaction %d of a client that is alone has not returned nil", i)
+		}
+	}
+	d.crash()
+	d.start()
+	d.isOneOf([]map[string]string{{"x": fmt.Sprint(last)}})
 }
 
 // clear makes the store have exactly these pairs, in a state of rest.

@@ -208,12 +208,7 @@ func TestLongLog7D(t *testing.T) {
 		}
 		c.settle()
 		for g := range c.layout.Groups {
-			for tries := 0; tries < 20 && c.leader(g) != away[g]; tries++ {
-				s.Net.Crash(c.leader(g))
-				s.Run(time.Second)
-				c.settle()
-			}
-			if c.leader(g) == away[g] {
+			if c.waitUntilLeads(g, away[g]) {
 				s.Cover(leads)
 			}
 		}
@@ -227,8 +222,8 @@ func TestLongLog7D(t *testing.T) {
 }
 
 // A group is down from the instant at which a client knows that its transaction was committed; the client dies. The other group
-// commits many transactions. When the first one is back, the transaction is whole. After many more, all its requests arrive
-// again (rules 40 and 41).
+// commits many transactions, and restarts. When the first one is back, the transaction is whole. After many more and another restart, all its
+// requests arrive again (rules 40 and 41).
 func TestOutcomeIsKept7D(t *testing.T) {
 	labtest.Run(t, labtest.Config{Nodes: shardNodes(2, 7), Link: shardLink, Seeds: 1}, func(s *labtest.Sim) {
 		c := newShardCluster(s, 2)
@@ -239,12 +234,13 @@ func TestOutcomeIsKept7D(t *testing.T) {
 		g.keep = true
 		c.mu.Unlock()
 		r := c.does(a, writes("a"), writes("m"))
+		leaders := []labrpc.NodeID{c.leader(0), c.leader(1)}
 		s.Net.Crash(a)
 		for _, id := range c.layout.Groups[1] {
 			s.Net.Crash(id)
 		}
 		c.many(40, c.clients[1:])
-		c.settle()
+		c.crashAll() // what the servers remember is in their snapshots
 		reader := c.commits(c.start(b, time.Minute, reads("a"), reads("m")), shardLease+shardSlack+shardServes, ruleShardLease)
 		for _, key := range []string{"a", "m"} {
 			if reader.saw(key) != r.wrote(key) {
@@ -253,10 +249,34 @@ func TestOutcomeIsKept7D(t *testing.T) {
 		}
 		c.many(40, c.clients[1:])
 		next := c.does(b, writes("a"), writes("m"))
+		c.crashAll()
+		for g, id := range leaders {
+			c.waitUntilLeads(g, id) // requests to another server have no effect
+		}
 		c.again(g)
 		c.overwritten(b, next, "a", "m")
 		c.check()
 	})
+}
+
+// waitUntilLeads crashes the leader of a group until a given server leads it, and reports whether it does.
+func (c *shardCluster) waitUntilLeads(group int, id labrpc.NodeID) bool {
+	for tries := 0; tries < 20 && c.leader(group) != id; tries++ {
+		c.s.Net.Crash(c.leader(group))
+		c.s.Run(time.Second)
+		c.settle()
+	}
+	return c.leader(group) == id
+}
+
+// crashAll crashes all servers that are up, and starts all.
+func (c *shardCluster) crashAll() {
+	for _, id := range c.servers() {
+		if c.s.Net.Up(id) {
+			c.s.Net.Crash(id)
+		}
+	}
+	c.settle()
 }
 
 // many makes clients run that many transactions each, on keys of their own.

@@ -143,7 +143,25 @@ func TestSlowReader7D(t *testing.T) {
 		}
 		c.commits(r, shardProgress, ruleShardProgress)
 		c.check()
+		c.twoReaders(a, b)
 	})
+}
+
+// twoReaders: while a transaction of a slow client, which has read a key, commits, another one that has read the same key begins and ends. Then
+// a third writes the key, and a fourth reads what the third and the first have written: in one order (rule 33).
+func (c *shardCluster) twoReaders(slow, b labrpc.NodeID) {
+	for _, id := range c.layout.Groups[0] {
+		c.s.Net.SetLink(slow, id, labrpc.Link{Latency: labrpc.Fixed(150 * time.Millisecond)})
+	}
+	for range 6 {
+		first := c.start(slow, time.Minute, reads("m"), writes("a"))
+		c.s.Run(time.Duration(140+c.s.Rand().IntN(60)) * time.Millisecond)
+		for _, steps := range [][]shardStep{{reads("m"), writes("t")}, {writes("m")}, {reads("m"), reads("a")}} {
+			c.commits(c.start(b, time.Minute, steps...), shardProgress, ruleShardProgress)
+		}
+		c.commits(first, shardProgress, ruleShardProgress)
+	}
+	c.check()
 }
 
 // repeats makes a client run a transaction again and again until stop is set.

@@ -108,7 +108,7 @@ func TestOrdersFail7E(t *testing.T) {
 }
 
 // Ann's order has reserved the last unit, and Stock is then cut off from Orders. Bob orders it too. While the unit is reserved he cannot have it,
-// and Ann's order is completed after all (rule 48).
+// and Ann's order is completed after all (rule 48). Or Ann cancels it: then the unit can be ordered again (rule 49).
 func TestLastUnit7E(t *testing.T) {
 	labtest.Run(t, labtest.Config{Nodes: 3, Seeds: 6}, func(s *labtest.Sim) {
 		c := newSagaCluster(s, map[string]int{"ann": 100, "bob": 100}, map[string]int{"book": 1})
@@ -125,8 +125,18 @@ func TestLastUnit7E(t *testing.T) {
 			c.restart(sagaNodes.Stock)
 			s.Run(5 * time.Second)
 		}
+		cancelled := s.Seed%3 == 1 && c.cancel("a1")
 		s.Net.Heal()
 		c.end(sagaLimit)
+		if cancelled {
+			c.wants("a1", OrderCancelled)
+			if c.orders.Status("b1") == OrderCancelled { // the unit was not available then, and is now
+				c.place("b2", "bob")
+				c.end(sagaLimit)
+				c.wants("b2", OrderCompleted)
+			}
+			return
+		}
 		c.wants("a1", OrderCompleted)
 		c.wants("b1", OrderCancelled)
 	})
