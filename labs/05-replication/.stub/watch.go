@@ -6,7 +6,7 @@ import (
 )
 
 // Watch calls f with every change after the given revision of every key that begins
-// with prefix, in order, each once, whichever server crashes; one call at a time. It
+// with prefix, in order, each once, whichever server crashes; one call at a time. f may call all methods of the Client. It
 // returns when ctx ends, with its error; or with ErrCompacted if the store no longer has
 // all changes since that revision.
 func (c *Client) Watch(ctx context.Context, prefix string, after int, f func(Event)) error {
