@@ -112,7 +112,7 @@ func TestWhatIf(t *testing.T) {
 	b.click("n2: cut off")
 	b.Until(`play.game.at.depth === 2`, "the run is made again")
 	hash := browser.Eval[string](b, `location.hash`)
-	require.Regexp(t, `^#w=x3(,l\d-\d@[\d.]+s){8}$`, hash)
+	require.Regexp(t, `^#w=x3(,l\d-\d@[\d.]+(ns|us|ms|s)){8}$`, hash)
 	verdict, record := b.verdict(), b.record()
 	for _, scheme := range []string{"light", "dark"} {
 		for _, width := range []int64{1440, 390} {
@@ -122,7 +122,7 @@ func TestWhatIf(t *testing.T) {
 	}
 	b.Do(browser.Prefers("light"), browser.Sized(1440, 900))
 
-	b.load("index.html")
+	b.Do(chromedp.Navigate(b.server + "/index.html"))
 	b.load(test + ".html" + hash)
 	require.Equal(t, verdict, b.verdict())
 	require.Equal(t, 2, browser.Eval[int](b, `play.game.at.depth`))
@@ -131,7 +131,7 @@ func TestWhatIf(t *testing.T) {
 	binary, dir := binaryOf(t, "04", source)
 	require.Equal(t, natively(t, binary, dir, test, strings.Fields(shown)[:2]...), events(record))
 
-	b.load("index.html")
+	b.Do(chromedp.Navigate(b.server + "/index.html"))
 	b.load(test + ".html#w=x3,x3")
 	require.Contains(t, browser.Eval[string](b, `document.getElementById("status").textContent`), "about one message")
 	require.Equal(t, 1, browser.Eval[int](b, `play.game.at.depth`))

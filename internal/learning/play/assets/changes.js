@@ -14,7 +14,7 @@ function changesAt(game, s) {
 
 /** changesOfMessage are those of a message's fate. */
 function changesOfMessage(game, s) {
-  const name = shortName(s), j = s.journey, out = [];
+  const name = numberedName(s), j = s.journey, out = [];
   if (!j) return out;
   const end = j.ends.find((e) => !e.copy), add = (token, label, title) => out.push({ token: token + s.msg + (title.by ? "+" + title.by : ""), label, title: title.text || title });
   if (end && end.kind === "lost" && end.reason === "loss") {
@@ -26,7 +26,7 @@ function changesOfMessage(game, s) {
     add("x", `lose ${name}`, "it does not arrive, nor does a copy that the link made");
     if (!j.twin) add("u", `deliver ${name} twice`, "a copy of it arrives, too");
     const next = nextOnLink(game, j, end);
-    if (next) add("t", `deliver it after the link’s next message`, { by: nanos(next.clock - end.clock + 1000), text: `after ${shortName(next)}, ${span(next.clock - end.clock)} later` });
+    if (next) add("t", `deliver it after the link’s next message`, { by: nanos(next.clock - end.clock + 1000), text: `after ${numberedName(next)}, ${span(next.clock - end.clock)} later` });
     add("t", "delay it by 50 ms", { by: "50ms", text: "it takes 50 ms longer" });
     add("t", "delay it until the end", { by: NEVER, text: "it is under way until the run is over" });
   }
@@ -110,8 +110,8 @@ function nanos(ns) {
   return Math.floor(ns / 1e9) + "." + String(ns % 1e9).padStart(9, "0").replace(/0+$/, "") + "s";
 }
 
-/** shortName names a message: n1→n2 RequestVote #3. */
-function shortName(s) {
+/** numberedName names a message: n1→n2 RequestVote #3. */
+function numberedName(s) {
   return `n${s.from}→n${s.to} ${printable(s.method)}${s.message === "reply" ? " reply" : ""} #${s.number}`;
 }
 
@@ -124,7 +124,7 @@ function sayChange(steps, token) {
   }
   const number = parseInt(token.slice(1), 10), rest = token.slice(1);
   const sent = /^[xaut]/.test(token) ? steps.find((s) => s.msg === number) : null;
-  const message = sent ? shortName(sent) : "message " + number;
+  const message = sent ? numberedName(sent) : "message " + number;
   const [, a, b] = /^(\d+)-(\d+)/.exec(rest) || [];
   switch (token[0]) {
     case "x": return `${message} is lost`;

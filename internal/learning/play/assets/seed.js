@@ -103,7 +103,7 @@ function showVariant(game, variant, select = variant.differs) {
   app.select(select || app.keyStep());
   drawVerdict(game);
   drawOffers(game);
-  drawShare(game);
+  drawKeep(game);
   writePlace(game);
   say(game, told(variant));
 }
@@ -178,20 +178,20 @@ function drawOffers(game) {
   keep(game, byID("machines").tBodies[0], rows);
 }
 
-/** commandOf is the command that makes this run in go test. */
-function commandOf(game) {
+/** commandOfRun is the command that makes this run in go test. */
+function commandOfRun(game) {
   const what = whatIfOf(game.at);
   return `LABS_SEED=${game.seed} ${what ? `LABS_WHATIF=${what} ` : ""}go test -race -run '${game.config.test}$' ${game.config.module}`;
 }
 
-function drawShare(game) {
+function drawKeep(game) {
   const box = byID("share");
   if (!box.firstChild) {
     box.className = "share";
-    box.append(make("code", {}), button("Copy the command", "for go test", () => copyText(game, commandOf(game))),
+    box.append(make("code", {}), button("Copy the command", "for go test", () => copyText(game, commandOfRun(game))),
       button("Copy the link", "to this run", () => copyText(game, location.href)), button("Download the record", "the events, for grade trace", () => keepRecord(game)));
   }
-  box.querySelector("code").textContent = commandOf(game);
+  box.querySelector("code").textContent = commandOfRun(game);
 }
 
 /** keepRecord downloads the record of the run that is shown. */
