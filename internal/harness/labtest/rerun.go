@@ -138,7 +138,7 @@ func (p *rerunner) why() *report.Failure {
 
 // playLine is the command that opens a run of this test on a page, where there is one that does.
 func (r *runner) playLine(f report.Failure) string {
-	if r.alone || r.cfg.Simultaneous || f.Seed == 0 || f.Kind != report.Rule && f.Kind != report.Limit || !strings.HasPrefix(place().Package, "./labs/") {
+	if r.alone || r.whatIf != nil || r.cfg.Simultaneous || f.Seed == 0 || f.Kind != report.Rule && f.Kind != report.Limit || !strings.HasPrefix(place().Package, "./labs/") {
 		return ""
 	}
 	if _, err := os.Stat(strings.TrimSuffix(place().Dir, place().Package[1:]) + "/cmd/grade"); err != nil && os.Getenv("LABS_TRACE_DIR") == "" {
