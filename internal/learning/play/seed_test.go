@@ -16,6 +16,7 @@ import (
 	"distlabs/internal/grading/prove"
 	"distlabs/internal/grading/submission"
 	"distlabs/internal/harness/browser"
+	"distlabs/internal/rotation"
 )
 
 // mutant is the source of a known-wrong solution.
@@ -135,4 +136,42 @@ func TestWhatIf(t *testing.T) {
 	b.load(test + ".html#w=x3,x3")
 	require.Contains(t, browser.Eval[string](b, `document.getElementById("status").textContent`), "about one message")
 	require.Equal(t, 1, browser.Eval[int](b, `play.game.at.depth`))
+}
+
+// The run of a failing seed is the same in the browser as in go test, to the byte, whatever the lab. One of these is run a day.
+func TestSeedIsTheSameRun(t *testing.T) {
+	for i, one := range []struct{ lab, mutant, test string }{
+		{"01", "1b-newest-only", "TestExactlyOnce1B"},
+		{"03", "3c-node-as-byte", "TestLamportTotalOrder3C"},
+		{"05", "length-first", "TestVotesForTheNewerLog5B"},
+		{"06", "6b-answers-below-the-index", "TestReadsItsWrites6B"},
+	} {
+		if !rotation.Today(i, 4) {
+			continue
+		}
+		t.Run(one.mutant, func(t *testing.T) {
+			_, builder := courseAndBuilder(t)
+			source := mutant(t, one.lab, one.mutant)
+			s := seedSite(t, one.test, 1, source)
+			b := openIn(t, func() string {
+				require.NoError(t, s.Write(t.Context(), builder))
+				return s.Dir
+			}, one.test+".html")
+			binary, dir := binaryOf(t, one.lab, source)
+			failed := uint64(0)
+			for seed := uint64(1); seed <= 3; seed++ {
+				run := browser.Await[map[string]any](b, fmt.Sprintf(`(async () => {
+					const { run } = await play.ask({ do: "run", seed: %d, whatIf: "" });
+					return { verdict: run.verdict, record: (await play.ask({ do: "record" })).record };
+				})()`, seed))
+				native := natively(t, binary, dir, one.test, fmt.Sprintf("LABS_SEED=%d", seed))
+				require.Equal(t, len(native), len(events(run["record"].(string))))
+				require.True(t, native == events(run["record"].(string)), "seed %d", seed)
+				if run["verdict"] == "fails" {
+					failed = seed
+				}
+			}
+			require.NotZero(t, failed, "none of the seeds fails")
+		})
+	}
 }
