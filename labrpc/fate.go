@@ -32,6 +32,13 @@ const (
 	FaultClock     FaultKind = "clock"
 )
 
+// A Fate is what a link does to one message: see [Options.Override].
+type Fate struct {
+	Lost  bool
+	Twice bool          // a copy arrives, too
+	Later time.Duration // how much longer it takes than drawn; it befalls no copy
+}
+
 // spares reports whether a fault of the test's own is suppressed. The caller holds net.mu.
 func (net *Network) spares(kind FaultKind, id NodeID) bool {
 	if net.opts.Suppress == nil {
@@ -74,13 +81,19 @@ func (net *Network) transmit(m *message) {
 		net.schedule(net.jitter(s, m, drawJitter), delivery{m: m})
 		return
 	}
-	if net.befalls(m, FaultLoss, s.chance(m.number, drawLoss, l.link.Loss)) {
+	fate := Fate{Lost: net.befalls(m, FaultLoss, s.chance(m.number, drawLoss, l.link.Loss))}
+	if !fate.Lost || net.opts.Override != nil {
+		fate.Twice = net.befalls(m, FaultDuplicate, s.chance(m.number, drawDuplicate, l.link.Duplicate))
+	}
+	if net.opts.Override != nil {
+		fate = net.opts.Override(m.id, fate)
+	}
+	if fate.Lost {
 		net.lose(delivery{m: m}, "loss")
 		return
 	}
-	twice := net.befalls(m, FaultDuplicate, s.chance(m.number, drawDuplicate, l.link.Duplicate))
-	net.schedule(net.delay(l, s, m, drawLatency, drawJitter), delivery{m: m})
-	if twice {
+	net.schedule(net.delay(l, s, m, drawLatency, drawJitter, fate.Later), delivery{m: m})
+	if fate.Twice {
 		net.duplicate(l, s, m)
 	}
 }
@@ -94,7 +107,7 @@ func (net *Network) duplicate(l *linkState, s *stream, m *message) {
 	twin := m.twin(copied)
 	net.observe(EventDuplicated, m, 1, "")
 	s.stats.Duplicated++
-	net.schedule(net.delay(l, s, m, drawDuplicateLatency, drawDuplicateJitter), delivery{m: twin, copy: 1})
+	net.schedule(net.delay(l, s, m, drawDuplicateLatency, drawDuplicateJitter, 0), delivery{m: twin, copy: 1})
 }
 
 // befalls reports whether a fault that the draw has chosen happens, or is suppressed.
@@ -107,10 +120,10 @@ func (net *Network) befalls(m *message, kind FaultKind, drawn bool) bool {
 	return !net.opts.Suppress(Fault{Kind: kind, From: m.from, To: m.to, Method: m.method, Of: m.kind, Number: m.number})
 }
 
-// delay is how long a copy of the message is under way, including its sender's pause.
+// delay is how long a copy of the message is under way, including its sender's pause; later is what it takes longer than drawn.
 //
 //go:norace
-func (net *Network) delay(l *linkState, s *stream, m *message, draw, jitter uint64) time.Duration {
+func (net *Network) delay(l *linkState, s *stream, m *message, draw, jitter uint64, later time.Duration) time.Duration {
 	var now, leaves, d time.Duration
 	if paused := net.hosts[m.from].pausedUntil; paused > 0 || l.link.Latency != nil || l.link.InOrder { // else the time of day does not matter
 		now = net.now()
@@ -127,7 +140,7 @@ func (net *Network) delay(l *linkState, s *stream, m *message, draw, jitter uint
 	if draw == drawLatency && net.befalls(m, FaultReorder, s.chance(m.number, drawReorder, l.link.Reorder)) {
 		d += time.Duration(s.draw(m.number, drawReorderBy) * float64(l.link.reorderBy(leaves)))
 	}
-	d += net.jitter(s, m, jitter)
+	d += net.jitter(s, m, jitter) + later
 	due := leaves + d
 	if l.link.InOrder {
 		due = max(due, l.lastDue+1)

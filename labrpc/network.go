@@ -23,6 +23,10 @@ type Options struct {
 	// the test causes; true makes it not happen. No other message's fate changes. A crash that is suppressed happens
 	// after all if the test starts the node again.
 	Suppress func(Fault) bool
+	// Override, if not nil, is asked about each message that a link is about to carry from one node to another, and may change its
+	// fate: msg is its number in the run, as in Event. What the seed has drawn for other messages does not change. As an
+	// observer, it must not call the network.
+	Override func(msg uint64, drawn Fate) Fate
 	// Scheduler, if not nil, decides what happens next in place of the links' faults and latencies.
 	Scheduler Scheduler
 	// Carrier, if not nil, connects this process's nodes with those of other processes, in real time.

@@ -26,12 +26,13 @@ type playFlags struct {
 	solution bool
 	course   bool
 	port     int
+	seed     string
 }
 
 func playCommand() *cobra.Command {
 	var f playFlags
 	cmd := &cobra.Command{
-		Use:   "play [lab or part ...]",
+		Use:   "play [lab, part or test ...]",
 		Short: "Be the network: run your code in the browser, one message at a time",
 		Long: `Run the lab's code in the browser and decide what happens next: which message
 arrives, which is lost or arrives twice, when time passes, which node crashes.
@@ -42,12 +43,18 @@ prints its address. When you save a file, it builds again, and the page plays th
 same steps with the new code. Every step has a command that runs the same steps in
 go test.
 
+With the name of a test, the page shows one run of that test and asks "what if":
+what if this message had been lost, or had arrived, or this node had crashed here?
+The run is made again with the change, and the page says whether the test still
+fails. The seed is that of --seed, or of the failure recorded last, or 1.
+
 --out writes the pages into a folder and ends: any server of files can serve it.
 --course writes the pages of all labs, with the reference solutions.
 
 Exit status: 0; 1 if the code does not compile.`,
 		Example: `  grade play 4C
   grade play 4C --solution
+  grade play TestHalfIsNoMajority4C --seed 7
   grade play --course --out site`,
 		RunE: action(func(cmd *cobra.Command, args []string) error { return f.run(cmd, args) }),
 	}
@@ -55,6 +62,7 @@ Exit status: 0; 1 if the code does not compile.`,
 	flags.StringVar(&f.out, "out", "", "write the pages into this `directory`, and end")
 	flags.BoolVar(&f.solution, "solution", false, "play with the reference solutions")
 	flags.BoolVar(&f.course, "course", false, "all labs, with the reference solutions")
+	flags.StringVar(&f.seed, "seed", "", "the `seed` of the run")
 	flags.IntVar(&f.port, "port", 0, "of the address on this machine (default: a free one)")
 	return cmd
 }
@@ -64,25 +72,81 @@ func (f playFlags) run(cmd *cobra.Command, args []string) error {
 	case f.course && len(args) > 0:
 		return usage(errors.New("--course is about all labs: name none"))
 	case !f.course && len(args) == 0:
-		return usage(errors.New("name a part to play, such as 4C, or give --course"))
+		return usage(errors.New("name a part or a test to play, such as 4C, or give --course"))
 	case f.port < 0 || f.port > 65535:
 		return usage(fmt.Errorf("--port %d is not a port: want a number from 0 to 65535", f.port))
 	}
-	c, selected, err := open(args)
-	if err != nil {
-		return err
-	}
-	scenes, err := play.Scenes(c, selected)
+	seed, err := f.chosenSeed()
 	if err != nil {
 		return usage(err)
+	}
+	c, site, err := f.find(args, seed)
+	if err != nil {
+		return err
 	}
 	b, err := workspace.New(cmd.Context(), c, workspace.Options{})
 	if err != nil {
 		return err
 	}
-	site := f.site(c, scenes)
 	err = f.play(cmd, b, site)
 	return errors.Join(err, b.Close())
+}
+
+// chosenSeed is the seed of --seed; 0 if there is none.
+func (f playFlags) chosenSeed() (uint64, error) {
+	if f.seed == "" {
+		return 0, nil
+	}
+	seed, err := strconv.ParseUint(f.seed, 10, 64)
+	if err != nil || seed == 0 || seed > maxSeed {
+		return 0, fmt.Errorf("--seed %q is not a seed: want a whole number from 1 to %d", f.seed, uint64(maxSeed))
+	}
+	return seed, nil
+}
+
+// maxSeed is the largest seed that a page can name: its numbers are floating-point ones.
+const maxSeed = 1<<53 - 1
+
+// find finds what is to be played: a test, or the scenarios of labs and parts.
+func (f playFlags) find(args []string, seed uint64) (*course.Course, *play.Site, error) {
+	named := slices.IndexFunc(args, func(arg string) bool { return strings.HasPrefix(arg, "Test") })
+	if named >= 0 && len(args) > 1 {
+		return nil, nil, usage(fmt.Errorf("%s is a test: name it alone", args[named]))
+	}
+	if named < 0 {
+		c, selected, err := open(args)
+		if err != nil {
+			return nil, nil, err
+		}
+		scenes, err := play.Scenes(c, selected)
+		if err != nil {
+			return nil, nil, usage(err)
+		}
+		site := f.site(c, scenes)
+		site.First = seed
+		return c, site, nil
+	}
+	c, _, err := open(nil)
+	if err != nil {
+		return nil, nil, err
+	}
+	test, err := play.FindTest(c, args[0])
+	if err != nil {
+		return nil, nil, usage(err)
+	}
+	site := f.site(c, []course.Selected{test})
+	if test.Parts[0].Scenario == args[0] { // it searches schedules: these are played
+		site.First = seed
+		return c, site, nil
+	}
+	if seed == 0 {
+		seed = min(play.LastSeed(c, test.Lab, args[0]), maxSeed)
+	}
+	site.Seed = &play.Seed{Test: args[0], Seed: seed}
+	if f.out == "" {
+		site.Dir = filepath.Join(filepath.Dir(site.Dir), args[0])
+	}
+	return c, site, nil
 }
 
 // site says what is made, and where.
@@ -122,6 +186,9 @@ func (f playFlags) play(cmd *cobra.Command, b *workspace.Builder, site *play.Sit
 
 // partsOf names the parts that can be played.
 func partsOf(site *play.Site) string {
+	if site.Seed != nil {
+		return site.Seed.Test
+	}
 	var names []string
 	for _, s := range site.Scenes {
 		for _, p := range s.Parts {

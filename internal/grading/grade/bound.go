@@ -28,7 +28,7 @@ func bound(t *result.Test) {
 	for i := range t.Failures {
 		f := &t.Failures[i]
 		b.text(&f.What, maxText)
-		for _, s := range []*string{&f.Test, &f.Where, &f.Rule, &f.Faults, &f.Replay, &f.Diagram, &f.History} {
+		for _, s := range []*string{&f.Test, &f.Where, &f.Rule, &f.Faults, &f.Replay, &f.Play, &f.Diagram, &f.History} {
 			b.text(s, maxName)
 		}
 	}

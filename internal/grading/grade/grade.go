@@ -182,6 +182,7 @@ func replayOnBase(r *result.Result) {
 		}
 		for i := range test.Failures {
 			f := &test.Failures[i]
+			f.Play = "" // the page has the student's own earlier labs
 			f.Replay = fmt.Sprintf("go run ./cmd/grade run %s --base reference", part.ID)
 			if f.Seed != 0 {
 				f.Replay += fmt.Sprintf(" --seed %d", f.Seed)

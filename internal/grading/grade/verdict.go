@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 
 	"distlabs/internal/grading/course"
@@ -202,6 +203,9 @@ var scratchPath = regexp.MustCompile(`\S*/(labs/\d\d-[a-z0-9-]+/[\w.-]+)`)
 func (v verdict) finish(f *report.Failure) {
 	f.Where = scratchPath.ReplaceAllString(f.Where, "$1")
 	f.Diagram, f.History = v.diagram(f.Diagram), v.diagram(f.History)
+	if _, err := os.Stat(filepath.Join(v.root, "cmd", "grade")); err != nil || f.Play != "" && !v.plays(f.Play) {
+		f.Play = ""
+	}
 	if f.Test == "" {
 		f.Test = v.test
 	}
@@ -210,6 +214,13 @@ func (v verdict) finish(f *report.Failure) {
 	} else if f.Replay == "" {
 		f.Replay = fmt.Sprintf("go test -race -run '%s$' ./%s", v.test, v.lab.Dir())
 	}
+}
+
+// plays reports whether a process names the command that plays this test, and not another one: a person runs it.
+func (v verdict) plays(command string) bool {
+	seed, ok := strings.CutPrefix(command, fmt.Sprintf("go run ./cmd/grade play %s --seed ", v.test))
+	_, err := strconv.ParseUint(seed, 10, 64)
+	return ok && err == nil
 }
 
 // diagram is the path of a recorded run as the course's root sees it, or "" if it was not kept.

@@ -23,12 +23,15 @@ import (
 // A program for the page has in it only those declarations of the lab's test files that its scenarios need: not the other tests, and none
 // of the libraries that only those import. The rest is overwritten with spaces, so that lines and columns stay as a failure cites them.
 
-// scenarioOverlay writes the lab's test files, with only what its scenarios need, beside the workspace, and returns the file that tells the
+// scenarioOverlay writes the lab's test files, with only what one test needs or, if that is "", what its scenarios need, beside the workspace, and returns the file that tells the
 // go command about them (-overlay); "" if the scenarios cannot be told from the rest, such as in a file that does not parse.
-func (w *Workspace) scenarioOverlay(p *Lab) (string, error) {
+func (w *Workspace) scenarioOverlay(p *Lab, test string) (string, error) {
 	var roots []string
+	if test != "" {
+		roots = append(roots, test)
+	}
 	for _, part := range p.Parts {
-		if part.Scenario != "" {
+		if part.Scenario != "" && test == "" {
 			roots = append(roots, part.Scenario)
 		}
 	}

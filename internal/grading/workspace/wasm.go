@@ -11,9 +11,9 @@ import (
 
 var wasmEnv = []string{"GOOS=js", "GOARCH=wasm", "CGO_ENABLED=0"}
 
-// BuildWasm makes the lab's test binary for a browser, with its scenarios only, unless the lab was refused, and returns its path. What does not compile is
+// BuildWasm makes the lab's test binary for a browser, with one test only or, if test is "", with its scenarios only, unless the lab was refused, and returns its path. What does not compile is
 // refused, as Build has it; "" says so. No stub takes the place of a file that does not compile: a person plays with the code that is there.
-func (w *Workspace) BuildWasm(ctx context.Context, p *Lab) (path string, err error) {
+func (w *Workspace) BuildWasm(ctx context.Context, p *Lab, test string) (path string, err error) {
 	if p.Refused != "" {
 		return "", nil
 	}
@@ -32,7 +32,7 @@ func (w *Workspace) BuildWasm(ctx context.Context, p *Lab) (path string, err err
 	// -w: no tables for debuggers at all; the file is a third smaller. -l: no function is copied into its callers, which takes another
 	// tenth once the file is compressed.
 	args := []string{"test", "-c", "-trimpath", "-buildvcs=false", "-ldflags=-s -w", "-gcflags=all=-l", "-o", path}
-	overlay, err := w.scenarioOverlay(p)
+	overlay, err := w.scenarioOverlay(p, test)
 	if err != nil {
 		return "", err
 	}

@@ -57,7 +57,13 @@ func (r *runner) runWith(seed uint64, observe func(labrpc.Event), suppress func(
 			virtual = time.Since(s.began)
 		})
 	}()
-	finished := s.watch(over, r.until)
+	finished := true
+	if inBrowser { // the page watches
+		r.current = s
+		<-over
+	} else {
+		finished = s.watch(over, r.until)
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	out := &outcome{
@@ -92,12 +98,15 @@ func (s *Sim) live(r *runner, observe func(labrpc.Event), suppress func(labrpc.F
 		}
 		s.Net = labrpc.New(labrpc.Options{
 			Seed: s.Seed, Nodes: r.cfg.Nodes, Link: link, Observe: observe,
-			CountBytes: r.cfg.CountBytes, Suppress: suppress,
+			CountBytes: r.cfg.CountBytes, Suppress: suppress, Override: r.whatIf.override(),
 		})
 	}
 	s.net.Store(s.Net)
 	quit := make(chan struct{})
 	go s.beat(quit)
+	if r.whatIf != nil {
+		go r.whatIf.act(s, quit)
+	}
 	s.runBody(r.body)
 	s.ending.Store(true)
 	close(quit)

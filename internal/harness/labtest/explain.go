@@ -36,6 +36,8 @@ func (r *runner) explain(out *outcome) report.Failure {
 	}
 	if note := r.replayed(out, again, twin, run, other); note != "" {
 		f.Notes = append(f.Notes, note)
+	} else {
+		f.Play = r.playLine(f)
 	}
 	n, lines := trace.ShortFaults(run)
 	f.Faults = faultLine(n, lines)

@@ -80,6 +80,10 @@ func Run(t *testing.T, cfg Config, body func(s *Sim)) {
 	skipIfExploring(t)
 	skipIfSpoilt(t)
 	r := newRunner(t, cfg, body)
+	if inBrowser {
+		newRerunner(r).serve()
+		return
+	}
 	r.run()
 }
 
@@ -91,5 +95,9 @@ func Once(t *testing.T, body func(s *Sim)) {
 	skipIfSpoilt(t)
 	r := newRunner(t, Config{Seeds: 1}, body)
 	r.alone = true
+	if inBrowser {
+		newRerunner(r).serve()
+		return
+	}
 	r.run()
 }

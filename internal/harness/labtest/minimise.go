@@ -54,7 +54,7 @@ func minimising() bool { return os.Getenv("LABS_MINIMISE") != "0" }
 //
 // Where the budget ends first, a later run goes on from what was reached.
 func (r *runner) minimise(out *outcome) (minimized, bool) {
-	if !minimising() || out.failure.Kind != report.Rule && out.failure.Kind != report.Limit {
+	if !minimising() || r.whatIf != nil || out.failure.Kind != report.Rule && out.failure.Kind != report.Limit {
 		return minimized{}, false
 	}
 	b := &budget{runs: minimiseRuns, until: time.Now().Add(minimiseTime)}

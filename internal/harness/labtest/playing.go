@@ -13,12 +13,13 @@ import (
 
 // A Request is what the page asks of the player.
 type Request struct {
-	// Do says what: "describe", "go", "record", "why" after a request that never came back, or "crash" after the program ended.
+	// Do says what: "describe", "go" or "run", "record", "why" after a request that never came back, or "crash" after the program ended.
 	Do       string `json:"do"`
 	Seed     uint64 `json:"seed"`
 	Schedule string `json:"schedule"`
-	Known    int    `json:"known"` // of "go": how many positions the page has already; see player.goTo
-	Text     string `json:"text"`  // of "crash": what the program wrote when it ended
+	WhatIf   string `json:"whatIf"` // of "run": see whatIf
+	Known    int    `json:"known"`  // of "go": how many positions the page has already; see player.goTo
+	Text     string `json:"text"`   // of "crash": what the program wrote when it ended
 }
 
 // A Reply is the player's. Only what was asked for is in it.
@@ -29,6 +30,8 @@ type Reply struct {
 
 	Positions []Position `json:"positions,omitempty"`
 	Fits      int        `json:"fits"` // how many steps of the schedule were possible
+
+	Run *Rerun `json:"run,omitempty"`
 
 	Record string `json:"record,omitempty"`
 	Replay string `json:"replay,omitempty"` // the command that runs the schedule in go test
@@ -65,7 +68,7 @@ func (x *exploration) play() {
 	p := newPlayer(x)
 	defer p.end()
 	switch {
-	case servePage(p):
+	case servePage(p.answer):
 	case os.Getenv(playEnv) == "solve":
 		for _, problem := range p.unsolved() {
 			x.t.Error(problem)
@@ -106,12 +109,14 @@ func (p *player) wander(runs, steps int) (problems []string) {
 }
 
 // answer answers a request of the page.
-func (p *player) answer(text string) string {
+func (p *player) answer(text string) string { return answerWith(p.do, text) }
+
+func answerWith(do func(Request, *Reply) error, text string) string {
 	var req Request
 	var reply Reply
 	if err := json.Unmarshal([]byte(text), &req); err != nil {
 		reply.Error = err.Error()
-	} else if err := p.do(req, &reply); err != nil {
+	} else if err := do(req, &reply); err != nil {
 		reply.Error = err.Error()
 	}
 	out, err := json.Marshal(reply)

@@ -3,4 +3,4 @@
 package labtest
 
 // servePage reports that no page asks.
-func servePage(*player) bool { return false }
+func servePage(func(string) string) bool { return false }

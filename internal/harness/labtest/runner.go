@@ -6,6 +6,7 @@ import (
 	"os"
 	"runtime"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -23,6 +24,8 @@ type runner struct {
 	soak  bool
 
 	recorder *trace.Recorder // of the run that is recorded now
+	whatIf   *whatIf         // how the run is to differ from what its seed says; nil for not at all
+	current  *Sim            // in a browser: the run
 
 	races int       // that the detector had seen in this process before the test
 	told  bool      // that there is a failure
@@ -52,12 +55,26 @@ func (r *runner) run() {
 	if err != nil {
 		r.t.Fatal(err)
 	}
+	if r.whatIf, err = chosenWhatIf(r.alone); err != nil {
+		r.t.Fatal(err)
+	}
 	r.runAll(seeds)
+	r.sayIdle()
 	result := r.result(enough)
 	if len(r.raced) > 0 {
 		seeds = r.raced
 	}
 	r.end(result, began, r.races, seeds)
+}
+
+// sayIdle names the interventions that have changed nothing.
+func (r *runner) sayIdle() {
+	if r.whatIf == nil {
+		return
+	}
+	for _, token := range r.whatIf.idle() {
+		fmt.Fprintf(r.t.Output(), "%s: %s has changed nothing: there was no such message under way between two nodes, or the run was over\n", whatIfEnv, token)
+	}
 }
 
 // end reports the result. races is how many data races there were before the test.
@@ -220,5 +237,10 @@ func (r *runner) uncovered(bites map[string]bool) (missing []string) {
 
 // replay is the command that runs one seed of this test again.
 func (r *runner) replay(seed uint64) string {
-	return place().ReplaySeed(r.t.Name(), seed)
+	command := place().ReplaySeed(r.t.Name(), seed)
+	if r.whatIf != nil {
+		seeds, test, _ := strings.Cut(command, " ")
+		command = fmt.Sprintf("%s %s=%s %s", seeds, whatIfEnv, r.whatIf, test)
+	}
+	return command
 }

@@ -46,6 +46,7 @@ type Failure struct {
 	Seen    []string `json:"seen,omitempty"`    // the evidence, a line each
 	Faults  string   `json:"faults,omitempty"`  // what the network had done
 	Replay  string   `json:"replay,omitempty"`  // the command that shows it again
+	Play    string   `json:"play,omitempty"`    // the command that opens it on a page where it can be changed
 	Diagram string   `json:"diagram,omitempty"` // path of the recorded run
 	History string   `json:"history,omitempty"` // path of a page of what the clients saw
 	Seed    uint64   `json:"seed,omitempty"`

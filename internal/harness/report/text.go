@@ -52,6 +52,7 @@ func (f Failure) Sections() []Section {
 	label("seen", f.Seen...)
 	label("faults", f.Faults)
 	label("replay", f.Replay)
+	label("play", f.Play)
 	label("diagram", f.Diagram)
 	label("history", f.History)
 	for _, note := range f.Notes {

@@ -220,10 +220,16 @@ func TestBranchReplaysInGoTest(t *testing.T) {
 // nativeBinary is the reference's test binary of a lab, for this machine, and the folder to run it in.
 func nativeBinary(t *testing.T, name string) (binary, dir string) {
 	t.Helper()
+	return binaryOf(t, name, submission.Source{Kind: course.Solution})
+}
+
+// binaryOf is nativeBinary of any source.
+func binaryOf(t *testing.T, name string, source submission.Source) (binary, dir string) {
+	t.Helper()
 	c, builder := courseAndBuilder(t)
 	selected, err := c.Select(name)
 	require.NoError(t, err)
-	w, err := builder.Assemble(submission.Source{Kind: course.Solution}, selected)
+	w, err := builder.Assemble(source, selected)
 	require.NoError(t, err)
 	t.Cleanup(w.Remove)
 	w.Plain = true

@@ -21,7 +21,9 @@ func Serve(ctx context.Context, s *Site, address string, tell func(url string)) 
 	over := make(chan error, 1)
 	go func() { over <- server.Serve(listener) }()
 	page := ""
-	if len(s.Scenes) == 1 && len(s.Scenes[0].Parts) == 1 {
+	if s.Seed != nil {
+		page = s.Seed.Test + ".html"
+	} else if len(s.Scenes) == 1 && len(s.Scenes[0].Parts) == 1 {
 		page = s.Scenes[0].Parts[0].ID + ".html"
 	}
 	tell("http://" + listener.Addr().String() + "/" + page)

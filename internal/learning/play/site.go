@@ -31,14 +31,27 @@ const policy = "default-src 'none'; base-uri 'none'; form-action 'none'; script-
 // scripts are the parts of the pages' script after the library of the run's page, in order.
 var scripts = []string{"engine.js", "tree.js", "moves.js", "panel.js", "puzzles.js", "play.js"}
 
+// seedScripts are those of the page of one run of a test.
+var seedScripts = []string{"engine.js", "tree.js", "panel.js", "changes.js", "seed.js"}
+
 // A Site is a folder with pages that play.
 type Site struct {
 	Dir    string
 	Scenes []course.Selected
 	Source submission.Source
-	Live   bool // the pages look for newer builds; the code is compressed fast
+	// Seed, if not nil, is one run of one test of Scenes, and the only page: its scenarios are not played.
+	Seed *Seed
+	// First is the seed of the scenarios where an address names none; 0 means 1.
+	First uint64
+	Live  bool // the pages look for newer builds; the code is compressed fast
 
 	build int // how often the code was built
+}
+
+// A Seed is one run of a test.
+type Seed struct {
+	Test string
+	Seed uint64
 }
 
 // A Refused is the error for code that cannot be played: the gate refuses it, or it does not compile.
@@ -71,7 +84,7 @@ func (s *Site) pages(b *workspace.Builder) error {
 		return err
 	}
 	script := "(() => {\n\"use strict\";\n" + library
-	for _, name := range scripts {
+	for _, name := range s.scripts() {
 		script += asset(name)
 	}
 	files := map[string]string{
@@ -79,6 +92,13 @@ func (s *Site) pages(b *workspace.Builder) error {
 		"index.html": s.index(b.Course()), "icon.svg": asset("icon.svg"),
 	}
 	for _, scene := range s.Scenes {
+		if s.Seed != nil {
+			files[s.Seed.Test+".html"], err = s.seedPage(scene.Lab)
+			if err != nil {
+				return err
+			}
+			continue
+		}
 		for _, part := range scene.Parts {
 			if files[part.ID+".html"], err = s.page(scene.Lab, part); err != nil {
 				return err
@@ -128,7 +148,7 @@ func (s *Site) compile(ctx context.Context, b *workspace.Builder, scene course.S
 	}
 	defer w.Remove()
 	lab := w.Lab(scene.Lab.ID)
-	path, err := w.BuildWasm(ctx, lab)
+	path, err := w.BuildWasm(ctx, lab, s.test())
 	if err != nil {
 		return err
 	}
@@ -155,7 +175,7 @@ func (s *Site) compile(ctx context.Context, b *workspace.Builder, scene course.S
 	if err != nil {
 		return fmt.Errorf("play: compress the code of %s: %w", scene.Lab.ID, err)
 	}
-	return s.write(wasmOf(scene.Lab), packed.Bytes())
+	return s.write(s.wasmOf(scene.Lab), packed.Bytes())
 }
 
 // announce tells the pages of a live site which build is there, and why there is no newer one.
@@ -179,7 +199,28 @@ func (s *Site) announce(problem error) error {
 	return s.write("build.json", text)
 }
 
-func wasmOf(lab course.Lab) string { return lab.ID + ".wasm.gz" }
+func (s *Site) wasmOf(lab course.Lab) string {
+	if s.Seed != nil {
+		return s.Seed.Test + ".wasm.gz"
+	}
+	return lab.ID + ".wasm.gz"
+}
+
+// test is the one test that is played; "" for scenarios.
+func (s *Site) test() string {
+	if s.Seed == nil {
+		return ""
+	}
+	return s.Seed.Test
+}
+
+// scripts are the parts of the page's script after the library.
+func (s *Site) scripts() []string {
+	if s.Seed != nil {
+		return seedScripts
+	}
+	return scripts
+}
 
 // config is what a page's script reads.
 type config struct {
@@ -190,19 +231,33 @@ type config struct {
 	Source string `json:"source"`
 	Live   bool   `json:"live"`
 	Build  int    `json:"build"`
+	Seed   uint64 `json:"seed"` // where the address names none
 }
 
 // page is the page of a part. A title is the course's own, but is escaped all the same.
 func (s *Site) page(lab course.Lab, part course.Part) (string, error) {
 	c := config{
-		Title: fmt.Sprintf("Play %s: %s", part.ID, part.Title), Test: part.Scenario, Module: "./" + lab.Dir(), Wasm: wasmOf(lab),
-		Source: s.says(), Live: s.Live, Build: s.build,
+		Title: fmt.Sprintf("Play %s: %s", part.ID, part.Title), Test: part.Scenario, Module: "./" + lab.Dir(), Wasm: s.wasmOf(lab),
+		Source: s.says(), Live: s.Live, Build: s.build, Seed: max(s.First, 1),
 	}
+	return fill("play.html", c)
+}
+
+// seedPage is the page of one run of a test.
+func (s *Site) seedPage(lab course.Lab) (string, error) {
+	return fill("seed.html", config{
+		Title: fmt.Sprintf("%s: what if …?", s.Seed.Test), Test: s.Seed.Test, Module: "./" + lab.Dir(), Wasm: s.wasmOf(lab),
+		Source: s.says(), Live: s.Live, Build: s.build, Seed: s.Seed.Seed,
+	})
+}
+
+// fill puts what a page's script reads into the page.
+func fill(page string, c config) (string, error) {
 	text, err := json.Marshal(c) // writes \u003c for <
 	if err != nil {
 		return "", fmt.Errorf("play: %w", err)
 	}
-	return strings.NewReplacer("{{title}}", html.EscapeString(c.Title), "{{policy}}", policy, "{{config}}", string(text)).Replace(asset("play.html")), nil
+	return strings.NewReplacer("{{title}}", html.EscapeString(c.Title), "{{policy}}", policy, "{{config}}", string(text)).Replace(asset(page)), nil
 }
 
 // says names the code that is played.
@@ -219,6 +274,10 @@ func (s *Site) says() string {
 // index is the page that leads to the others.
 func (s *Site) index(c *course.Course) string {
 	var b strings.Builder
+	if s.Seed != nil {
+		fmt.Fprintf(&b, "<h1>What if …?</h1>\n<p><a href=\"%[1]s.html\">%[1]s</a> %[2]s</p>\n", s.Seed.Test, html.EscapeString(s.says()))
+		return s.frame("What if …?", b.String())
+	}
 	fmt.Fprintf(&b, "<h1>Play the network</h1>\n<p>You are the network. The lab’s code runs in this browser (%s), and you decide which message arrives, "+
 		"which is lost, when time passes and which node crashes.</p>\n", html.EscapeString(s.says()))
 	for _, scene := range s.Scenes {

@@ -115,7 +115,7 @@ func (m Model) viewRefusal(s Screen, lab result.Lab) []block {
 
 // ranks are the blocks of a failure; any other section is a note.
 var ranks = map[string]rank{
-	report.Headline: rankWhat, "rule": rankRule, "replay": rankReplay, "diagram": rankDiagram, "history": rankDiagram,
+	report.Headline: rankWhat, "rule": rankRule, "replay": rankReplay, "play": rankReplay, "diagram": rankDiagram, "history": rankDiagram,
 	"faults": rankFaults, "seen": rankSeen, report.Record: rankRecord,
 }
 

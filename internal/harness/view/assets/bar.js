@@ -14,14 +14,14 @@ function buildFailure(app) {
     }
     const lines = [
       ["rule", f.rule], ["seen", ...(f.seen || [])], ["faults", f.faults || `${run.faults.length} in this run`],
-      ["replay", f.replay], ["note", ...(f.notes || [])],
+      ["replay", f.replay], ["play", f.play], ["note", ...(f.notes || [])],
     ];
     const say = (text) => withMoments(app, run, printable(text));
     const dl = make("dl", {});
     for (const [name, ...values] of lines) {
       if (!values.filter(Boolean).length) continue;
       const shown = values.filter(Boolean).map((v) => make("div", {}, ...say(v)));
-      if (name === "replay") shown[0].append(copyButton(app, f.replay));
+      if (name === "replay" || name === "play") shown[0].append(copyButton(app, f[name]));
       dl.append(make("dt", {}, name), make("dd", {}, ...shown));
     }
     if (run.faults.length) {

@@ -198,15 +198,15 @@ function reason(game, until) {
 function writePlace(game) {
   const p = new URLSearchParams();
   if (game.puzzle) p.set("puzzle", game.puzzle.id);
-  if (game.seed !== 1) p.set("seed", game.seed);
+  if (game.seed !== game.config.seed) p.set("seed", game.seed);
   if (game.at.depth) p.set("s", scheduleOf(game.at));
   game.wrote = p.toString() ? "#" + p : location.pathname;
   history.replaceState(null, "", game.wrote);
 }
 
-function readPlace() {
+function readPlace(config) {
   const p = new URLSearchParams(location.hash.slice(1));
-  return { seed: /^\d{1,15}$/.test(p.get("seed") || "") ? p.get("seed") : "1", schedule: p.get("s") || "", puzzle: p.get("puzzle") || "" };
+  return { seed: /^\d{1,15}$/.test(p.get("seed") || "") ? p.get("seed") : String(config.seed), schedule: p.get("s") || "", puzzle: p.get("puzzle") || "" };
 }
 
 /* Keys. */
@@ -284,7 +284,7 @@ function begin(game) {
   byID("next").hidden = false;
   addEventListener("hashchange", () => {
     if (location.hash === game.wrote) return;
-    const { seed, schedule, puzzle } = readPlace();
+    const { seed, schedule, puzzle } = readPlace(game.config);
     if (byID("puzzle-choice")) setPuzzle(game, puzzle);
     open(game, seed, schedule);
   });
@@ -292,7 +292,7 @@ function begin(game) {
 
 /** fetchGame loads the code and plays the schedule of the address, or the one that was played with the code before. */
 async function fetchGame(game) {
-  const place = game.at ? { seed: String(game.seed), schedule: scheduleOf(game.at) } : readPlace();
+  const place = game.at ? { seed: String(game.seed), schedule: scheduleOf(game.at) } : readPlace(game.config);
   await load(game.engine);
   game.about = (await ask(game.engine, { do: "describe" })).game;
   game.root = null;
@@ -332,7 +332,7 @@ async function main() {
   };
   byID("source").textContent = printable(config.source);
   try {
-    const { puzzle } = readPlace();
+    const { puzzle } = readPlace(config);
     await fetchGame(game);
     if (puzzle && game.about.puzzles.length) setPuzzle(game, puzzle);
     writePlace(game);
