@@ -15,6 +15,7 @@ import (
 
 const (
 	ruleDelivered   = "a message between nodes that stay up is delivered (rule 1)"
+	ruleNames       = "an acknowledgement counts only for the message that it names, also if another message is equal to that (rules 1 and 7)"
 	ruleSoon        = "if the first three packets of a message are lost, the message is delivered within 5s of Send (rule 2)"
 	ruleBackOff     = "to a peer that does not answer, a link sends at most 30 packets per message in any minute (rule 3)"
 	ruleReturn      = "a peer that can be reached again has its messages within 15s (rule 3)"
@@ -172,7 +173,23 @@ func (m *linkCluster) losesAPeer() {
 	m.arrives(15*time.Second, ruleReturn)
 }
 
-// testRetries holds rules 2 to 5 against a link of four nodes.
+// losesEqual loses the packets of the second of two equal messages, until the acknowledgement of the first has arrived (rule 1).
+func (m *linkCluster) losesEqual() {
+	const text = "twice the same"
+	held := m.s.Net.Hold(labrpc.Match{From: 2, To: 1})
+	m.send(1, 2, text)
+	m.s.Run(20 * time.Millisecond)
+	m.s.Net.Cut(1, 2)
+	m.send(1, 2, text)
+	m.s.Run(30 * time.Millisecond)
+	held.Deliver(nil)
+	held.Release()
+	m.s.Run(time.Second)
+	m.s.Net.Heal()
+	m.arrives(15*time.Second, ruleNames)
+}
+
+// testRetries holds rules 1 to 5 against a link of four nodes.
 func testRetries(t *testing.T, open opener) {
 	t.Helper()
 	const three, lost = "the first three packets of a message were lost", "an answer of n2 was lost"
@@ -184,6 +201,7 @@ func testRetries(t *testing.T, open opener) {
 		m.outage(2*time.Minute, -years)
 		m.losesThree(three) // a link that has backed off starts again with short waits
 		m.losesAPeer()
+		m.losesEqual()
 		m.losesAnswers(lost)
 	})
 }

@@ -94,10 +94,12 @@ func TestStopsOnceAcknowledged1A(t *testing.T) {
 func TestAcknowledgesWhatWasDelivered1A(t *testing.T) { testAcknowledges(t, stubborn) }
 
 // A peer that is down delays no other peer (rule 5), and an acknowledgement counts
-// only for the peer that has sent it (rule 1).
+// only for the peer that has sent it, and for the message that it names (rule 1).
 func TestPeersApart1A(t *testing.T) {
 	labtest.Run(t, labtest.Config{Nodes: 4}, func(s *labtest.Sim) {
-		stubborn(s).losesAPeer()
+		m := stubborn(s)
+		m.losesAPeer()
+		m.losesEqual()
 	})
 }
 

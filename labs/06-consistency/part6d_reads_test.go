@@ -187,6 +187,22 @@ func TestStalenessBound6D(t *testing.T) {
 		q.reaches(7, q.replicas...)
 		s.Net.JumpClock(7, bound)
 		q.want(ruleStaleness, q.goGet(7, "x", within), third, "the cell in the memory of the coordinator is too old")
+
+		// A Put through the same coordinator changes nothing of that.
+		own := q.put(7, "x", quorum)
+		q.reaches(7)
+		sent = s.Net.Stats(labrpc.Match{From: 7}).Sent
+		call = q.goGet(7, "x", within)
+		cell, err := q.wait(call)
+		if err != nil {
+			s.Failf(ruleStaleness, "%s failed at %v with the error %q, want no error: n7 has just read the key at QUORUM", call.what, labtest.At(call.ended), err)
+		}
+		if cell.Value != third.Value && cell.Value != own.Value {
+			s.Failf(ruleStaleness, "%s returned %s at %v, want %s, which n7 has just read, or %s, which it has written since", call.what, quorumCell(cell), labtest.At(s.Net.Now()), quorumCell(third), quorumCell(own))
+		}
+		if n := s.Net.Stats(labrpc.Match{From: 7}).Sent - sent; n != 0 {
+			s.Failf(ruleStaleness, "a Get with MaxStale sent %d messages at %v, want none: its coordinator has just read the key at QUORUM, and then written it", n, labtest.At(s.Net.Now()))
+		}
 	})
 }
 

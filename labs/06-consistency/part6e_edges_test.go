@@ -56,6 +56,11 @@ func TestTimeoutIsForAllRounds6E(t *testing.T) {
 		}
 		s.Net.CutBoth(1, 2)
 		b.wait(call)
+
+		// Timeout counts from the call of each, also of calls that run at one time.
+		for _, call := range []*basketCall{b.goAdd(2), b.goAdd(2), b.goItems(2), b.goItems(2)} {
+			b.mustRefuse(call)
+		}
 	})
 }
 
