@@ -161,7 +161,7 @@ func (m *linkCluster) losesAPeer() {
 		}
 	})
 	if d := s.Net.Now() - began; !returned || d > 10*time.Millisecond {
-		s.Failf(ruleAtOnce, "20 calls of Send on n1 to n2, which does not answer, ran for %v, want them to return at once", d)
+		s.Failf(ruleAtOnce, "the test called Send 20 times in a row on n1, to n2, which does not answer: after %v, not all calls have returned, want each to return at once", d)
 	}
 	for range 10 {
 		m.sendNew(1, 3)

@@ -18,6 +18,7 @@ import (
 const (
 	rulePromise = "a message for which Send has returned nil is applied (rule 15)"
 	ruleApplied = "a message is applied exactly once, whichever nodes crash (rule 16)"
+	ruleAsSent  = "what is applied are messages that were sent, as they were passed to Send (rules 6 and 16)"
 	ruleShown   = "a message that State has shown as applied stays applied (rule 17)"
 	ruleRest    = "an acknowledged message is not sent again, also after a restart (rules 4 and 16)"
 )
@@ -176,7 +177,7 @@ func (p *durableCluster) checkState(id labrpc.NodeID, n *durableNode, state []by
 		promise, sent := p.promises[id][l]
 		switch {
 		case !sent:
-			return fail(ruleApplied, "%v has applied %q, which was never sent to it", id, shorten(l))
+			return fail(ruleAsSent, "%v has applied %+q, but Send was never called with this text for %v", id, shorten(l), id)
 		case now[l]:
 			return fail(ruleApplied, "%v has applied %q twice", id, shorten(l))
 		case !n.shown[l] && !p.forged && p.s.Net.Stats(labrpc.Match{To: id}).Delivered <= promise.arrived:

@@ -118,7 +118,8 @@ func (c *cluster) underSetClocks(bound time.Duration) {
 	}
 	setClocks(c.s, 3*time.Second+somewhere(c.s))
 	if n := c.mistakes(0, c.s.Net.Now()); n > 0 {
-		c.s.Failf(ruleClocks, "while wall clocks were set, a peer that had not crashed was suspected %d times, want 0", n)
+		at := slices.IndexFunc(c.claims, func(cl claim) bool { return cl.suspected }) // nobody has crashed
+		c.s.Failf(ruleClocks, "%v, want no suspicion: no node has crashed, only wall clocks were set (suspicions by %v: %d)", c.claims[at], labtest.At(c.s.Net.Now()), n)
 	}
 	for len(c.alive()) > 2 {
 		id := anyNode(c.s, c.alive())

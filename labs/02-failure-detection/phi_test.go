@@ -155,12 +155,12 @@ func TestFirstBeats2D(t *testing.T) {
 		}
 		h.beat(1, time.Hour)
 		h.phi.Beat(h.last) // the same beat, twice
-		near(s, rule, h.after(period), 0.30103, "%v after the first heartbeat: Expected is %[1]v", period)
-		near(s, rule, h.after(period+period/2), 1.64302, "%v after the first heartbeat: Expected is %v", period+period/2, period)
+		near(s, rule, h.after(period), 0.30103, "%v after the first heartbeat, with which Beat was called twice: Expected is %[1]v", period)
+		near(s, rule, h.after(period+period/2), 1.64302, "%v after the first heartbeat, with which Beat was called twice: Expected is %v", period+period/2, period)
 		h.beat(1, 2*period)
 		h.phi.Beat(h.last.Add(-period)) // an old beat
-		near(s, ruleValue, h.after(2*period), 0.30103, "%v after the second of two heartbeats: they came %[1]v apart", 2*period)
-		near(s, ruleValue, h.after(2*period+20*time.Millisecond), 1.64302, "%v after the second of two heartbeats: they came %v apart, and MinDeviation is 10ms", 2*period+20*time.Millisecond, 2*period)
+		near(s, ruleValue, h.after(2*period), 0.30103, "%v after the second of two heartbeats: they came %[1]v apart, and then Beat was called with an earlier instant", 2*period)
+		near(s, ruleValue, h.after(2*period+20*time.Millisecond), 1.64302, "%v after the second of two heartbeats: they came %v apart, then Beat was called with an earlier instant, and MinDeviation is 10ms", 2*period+20*time.Millisecond, 2*period)
 		early := newHeart(PhiOptions{Window: 50, Expected: period, MinDeviation: 10 * time.Millisecond, MaxPause: 5 * time.Second})
 		early.last = time.Date(1969, time.July, 20, 20, 17, 0, 0, time.UTC)
 		early.beat(1, period)

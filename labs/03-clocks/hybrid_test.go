@@ -263,7 +263,7 @@ func checkDistinct(s *labtest.Sim, stamps []clocks.HybridTime) {
 	seen := make(map[clocks.HybridTime]bool, len(stamps))
 	for _, st := range stamps {
 		if seen[st] {
-			s.Failf(ruleLocking, "two events of one node have the same timestamp, %v", st)
+			s.Failf(ruleLocking, "two calls of one clock, of Tick or Receive, returned the same timestamp, %s, want a timestamp of its own for each", fromNoon(st))
 		}
 		seen[st] = true
 	}

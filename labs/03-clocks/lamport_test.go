@@ -203,7 +203,7 @@ func checkTimes(s *labtest.Sim, stamps []clocks.Timestamp, base uint64, gaps int
 			s.Failf(ruleLocking, "one of %d events has time %d, want %d to %d", len(stamps), st.Time, base+1, base+uint64(len(seen)))
 		}
 		if seen[i] {
-			s.Failf(ruleLocking, "two events of one node have the same timestamp, %v", st)
+			s.Failf(ruleLocking, "two calls of the clock of n%d, of Tick or Receive, returned the same timestamp, %v, want a timestamp of its own for each", int(st.Node), st)
 		}
 		seen[i] = true
 	}

@@ -170,24 +170,24 @@ func TestVectorStampsAreKept3D(t *testing.T) {
 		first, sent := c.Tick(), clocks.Vector{0, 4, 1}
 		second := c.Receive(sent)
 		third := c.Tick()
-		kept("the first vector, two events later,", first, clocks.Vector{1, 0, 0})
+		kept("what Tick of n1's clock returned first, two events later,", first, clocks.Vector{1, 0, 0})
 		kept("the argument of Receive, after the call,", sent, clocks.Vector{0, 4, 1})
-		kept("the second vector, an event later,", second, clocks.Vector{2, 4, 1})
+		kept("what Receive of n1's clock returned, an event later,", second, clocks.Vector{2, 4, 1})
 		for _, stamp := range []clocks.Vector{sent, second, third} {
 			clear(stamp)
 		}
-		kept("the vector of an event after the caller has overwritten earlier vectors", c.Tick(), clocks.Vector{4, 4, 1})
+		kept("what Tick of n1's clock returns, after the caller has overwritten what Receive and Tick returned before,", c.Tick(), clocks.Vector{4, 4, 1})
 
 		// Here the message knows more than the clock in each entry, then the clock more than the message.
 		c, sent = clocks.NewVectorClock(2, 3), clocks.Vector{7, 0, 9}
 		got := c.Receive(sent)
 		clear(sent)
-		kept("the vector of a receipt, after the caller has overwritten the argument,", got, clocks.Vector{7, 1, 9})
+		kept("what Receive of n2's clock returned, after the caller has overwritten its argument,", got, clocks.Vector{7, 1, 9})
 		old := clocks.Vector{1, 0, 0}
 		got = c.Receive(old)
 		kept("the argument of Receive, after the call,", old, clocks.Vector{1, 0, 0})
 		clear(got)
-		kept("the vector of an event after the caller has overwritten earlier vectors", c.Tick(), clocks.Vector{7, 3, 9})
+		kept("what Tick of n2's clock returns, after the caller has overwritten what Receive returned before,", c.Tick(), clocks.Vector{7, 3, 9})
 	})
 }
 

@@ -3,6 +3,7 @@ package election_test
 import (
 	"fmt"
 	"math"
+	"strings"
 	"testing"
 	"time"
 
@@ -222,13 +223,25 @@ func TestThreeOutcomes4C(t *testing.T) {
 			s.Failf(ruleAnother, "%v was a candidate in term %d and received a heartbeat from n5, the leader of this term, but %v is %v", candidate, term, candidate, st)
 		}
 		s.Net.Crash(5)
-		v = *violation(ruleElectionTimeout, "since term %d no server leads and no request for a vote arrives, but within %v not every server has started 3 elections",
-			term, electionLimit)
-		s.WaitFor(electionLimit, v, func() bool { return c.lowestTerm() >= term+3 })
+		if !s.Until(electionLimit, func() bool { return c.lowestTerm() >= term+3 }) {
+			s.Fail(*violation(ruleElectionTimeout, "%s at %s, want at least term %d on each: for %v no server has led and no request for a vote has arrived, so each server starts election after election, each in a new term",
+				c.termsBelow(term+3), labtest.At(s.Net.Now()), term+3, electionLimit))
+		}
 		requests.Discard(nil)
 		requests.Release()
 		c.waitForLeader(electionLimit)
 	})
+}
+
+// termsBelow names the servers whose term is lower: "n1 is in term 2, n3 is in term 1".
+func (c *cluster) termsBelow(term int) string {
+	var low []string
+	for _, id := range c.up() {
+		if t := c.state(id).Term; t < term {
+			low = append(low, fmt.Sprintf("%v is in term %d", id, t))
+		}
+	}
+	return strings.Join(low, ", ")
 }
 
 // lowestTerm is the lowest term that a server which is up reports.

@@ -102,16 +102,17 @@ func TestSessionLivesOn5D(t *testing.T) {
 	const again, deposed = "a server led for the second time", "a leader was cut off from the other servers and not from the client"
 	labtest.Run(t, labtest.Config{Nodes: 5, Seeds: 20, MustCover: []string{again, deposed}}, func(s *labtest.Sim) {
 		const ttl = 2 * time.Second
+		const owned = "the key is of the session of n4, which lasts"
 		v := newStoreCluster(s, 3, ServerOptions{})
 		a, b := v.connect(4, ttl), v.connect(5, longLife)
 		a.mustRun(command{Op: "own", Key: "own", Data: "1"})
 		s.Run(3 * ttl)
-		b.expectValue("own", "1", ruleSession)
+		b.expectValue("own", "1", ruleSession, owned)
 		for i, id := range s.Net.Nodes() {
 			s.Net.JumpClock(id, time.Duration(1-2*(i%2))*time.Hour)
 		}
 		s.Run(2 * ttl)
-		b.expectValue("own", "1", ruleSession)
+		b.expectValue("own", "1", ruleSession, owned)
 		led := map[int]bool{int(v.waitForLeader(0)): true}
 		for range 4 {
 			leader := int(v.moveLeader())
@@ -120,14 +121,14 @@ func TestSessionLivesOn5D(t *testing.T) {
 			}
 			led[leader] = true
 			s.Run(2 * ttl)
-			b.expectValue("own", "1", ruleSession)
+			b.expectValue("own", "1", ruleSession, owned)
 		}
 		old := v.waitForLeader(0)
 		v.alone(old)
 		s.Cover(deposed)
 		v.waitForLeader(old)
 		s.Run(4 * ttl)
-		b.expectValue("own", "1", ruleSession)
+		b.expectValue("own", "1", ruleSession, owned)
 		s.Net.Heal()
 		a.mustRun(command{Op: "put", Key: "own", Data: "2"})
 	})

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -330,10 +331,10 @@ func (c *testClient) mustRun(e command) response {
 }
 
 // expectValue gets a key, which must have that value; "" for no such key.
-func (c *testClient) expectValue(key, want, rule string) Value {
+func (c *testClient) expectValue(key, want, rule string, why ...string) Value {
 	y := c.mustRun(command{Op: "get", Key: key})
 	if y.Data != want || (y.Revision == 0) != (want == "") {
-		c.v.s.Failf(rule, "on %v, get(%s) = %q at revision %d, want %s", c.id, key, y.Data, y.Revision, orNothing(want))
+		c.v.s.Failf(rule, "on %v, get(%s) = %q at revision %d, want %s%s", c.id, key, y.Data, y.Revision, orNothing(want), strings.Join(append([]string{""}, why...), ": "))
 	}
 	return Value{Data: y.Data, Revision: y.Revision}
 }

@@ -251,7 +251,7 @@ func (b *basketStore) reconciled() {
 		items := b.mustServe(call)
 		if lost := b.missing(call, items); lost != "" {
 			b.s.Fail(labtest.Violation{
-				What: fmt.Sprintf("under %v, %v, returned %q, without %q, which was acknowledged", b.policy, call, items, lost),
+				What: fmt.Sprintf("under %v, %v, returned %q, without %q, which %s", b.policy, call, items, lost, b.acknowledgement(lost)),
 				Rule: ruleReconciles, Nodes: []labrpc.NodeID{id},
 			})
 		}
@@ -265,6 +265,20 @@ func (b *basketStore) reconciled() {
 			})
 		}
 	}
+}
+
+// acknowledgement says who acknowledged an item, and when.
+func (b *basketStore) acknowledgement(item string) string {
+	for _, c := range b.calls {
+		c.mu.Lock()
+		acked := !c.reads && c.item == item && c.over && c.err == nil
+		at, ended := c.at, c.ended
+		c.mu.Unlock()
+		if acked {
+			return fmt.Sprintf("Add at %v had acknowledged at %v", at, labtest.At(ended))
+		}
+	}
+	return "was acknowledged"
 }
 
 // A basketAccess is an Add of an item, or Items, for "".
