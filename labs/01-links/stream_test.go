@@ -217,10 +217,10 @@ func testConcurrentSends(t *testing.T, makeLink maker, once bool, order bool) {
 			sent += 2 * callers * each
 			net.Run(time.Minute)
 			if got := all.delivered(); got != sent {
-				s.Failf(rule+" (rule 1)", "16 goroutines called Send: %d of %d messages were delivered within a minute", got, sent)
+				s.Failf(rule+" (rule 1)", "%d goroutines on n1 and %[1]d on n2 called Send at one time: %[2]d of %[3]d messages to n1, n2 and n3 were delivered within a minute, want all", callers, got, sent)
 			}
 			if twice := all.repeated(); once && twice != "" {
-				s.Failf(rule+" exactly once (rule 7)", "16 goroutines called Send: message %q was delivered more than once", twice)
+				s.Failf(rule+" exactly once (rule 7)", "%d goroutines on n1 and %[1]d on n2 called Send at one time: message %[2]q was delivered more than once", callers, twice)
 			}
 		}
 		before := net.Stats(labrpc.Match{}).Sent

@@ -241,7 +241,7 @@ func TestLateCopies5D(t *testing.T) {
 		a.expect(command{Op: "create", Key: "x", Data: "6"}, "ErrExists", ruleChecked)
 		b.mustRun(command{Op: "delete", Key: "x"})
 		replay()
-		b.expectValue("x", "", fails)
+		b.expectValue("x", "", fails, fmt.Sprintf("the create of %v returned ErrExists, %v deleted the key, and then the request of the create arrived again", a.id, b.id))
 		a.expect(command{Op: "set", Key: "w", Data: "7", At: 9}, "ErrConflict", ruleChecked)
 		b.mustRun(command{Op: "create", Key: "w", Data: "8"})
 		b.mustRun(command{Op: "put", Key: "w", Data: "9"}) // at revision 9

@@ -304,7 +304,7 @@ func checkTwoClientsOnOneNode(v *storeCluster, b *testClient, node labrpc.NodeID
 	b.expectValue("one", "", ruleOwned)
 	b.expectValue("two", "2", ruleOwned)
 	s.Run(8*time.Second + 3*ttl) // the context of Connect bounds Connect, and not the session
-	b.expectValue("two", "2", ruleSession)
+	b.expectValue("two", "2", ruleSession, fmt.Sprintf("the key is of a session of %v, whose client reaches the store; only the context of its Connect has ended", node))
 	w := b.watch("two", 0)
 	s.Net.Crash(node)
 	s.Run(100 * time.Millisecond)

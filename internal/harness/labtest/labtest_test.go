@@ -115,7 +115,7 @@ func TestFirstFailureFirst(t *testing.T) {
 	})
 	require.Equal(t, report.Fail, res.Status)
 	require.Len(t, res.Failures, 1)
-	require.Equal(t, "at 1.000s, seed 3 fails", res.Failures[0].What)
+	require.Equal(t, "by 1.000s, seed 3 fails", res.Failures[0].What)
 	require.Equal(t, uint64(3), res.Failures[0].Seed)
 	require.Less(t, res.Seeds, 50)
 }
@@ -215,7 +215,7 @@ func TestAlwaysSeesEveryStep(t *testing.T) {
 		s.Run(time.Minute)
 	})
 	require.Equal(t, []uint64{1}, res.Failed)
-	require.Equal(t, "at 0.002s, the state was 500", res.Failures[0].What)
+	require.Equal(t, "by 0.002s, the state was 500", res.Failures[0].What)
 	require.NotEmpty(t, res.Failures[0].Trace)
 	require.FileExists(t, res.Failures[0].Diagram)
 }
@@ -241,9 +241,9 @@ func TestMinimise(t *testing.T) {
 		what   string
 	}{
 		{name: "a rule of every run", always: true, faults: `^[12] of the \d\d faults that this seed injects suffices?: n1→n2 .*; the test itself made 1 fault: cut n1→n2 at 1.050s$`,
-			what: "at 2.000s, message 21 and at least 3 others were lost, 4 in all"},
+			what: "by 2.000s, message 21 and at least 3 others were lost, 4 in all"},
 		{name: "a wish of the script", faults: `^2 of the \d\d faults that this seed injects suffice: .*; the test itself made 3 faults: cut n3 \| n1 n2 at 0.550s, cut n1→n2 at 1.050s, n3 crashed at `,
-			what: "at 3.000s, message 21 and at least 3 others were lost, 4 in all"},
+			what: "by 3.000s, message 21 and at least 3 others were lost, 4 in all"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			res := runnerOf(t, Config{Nodes: 3, Seeds: 1, Link: labrpc.FairLoss(0.3)}, func(s *Sim) {

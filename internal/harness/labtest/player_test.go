@@ -214,7 +214,7 @@ func TestPlayHoldsSolutionsAgainstGoals(t *testing.T) {
 		{"not yet", "does not reach its goal", func(all []Puzzle) { all[0].Solution = "w.w.w.u1" }},
 		{"too late", "its goal is reached after 5 steps of the 6", func(all []Puzzle) { all[0].Solution += ".w" }},
 		{"not possible", "step 2 of its solution w.d9 is not possible", func(all []Puzzle) { all[0].Solution = "w.d9" }},
-		{"breaks a rule", "breaks a rule: at 0.100s, n3 heard 3 words", func(all []Puzzle) { all[0].Reached, all[0].Solution = func() bool { return false }, "w.w.w.u1.u1.d1" }},
+		{"breaks a rule", "breaks a rule: by 0.100s, n3 heard 3 words", func(all []Puzzle) { all[0].Reached, all[0].Solution = func() bool { return false }, "w.w.w.u1.u1.d1" }},
 		{"no schedule", "step 1 of the schedule is", func(all []Puzzle) { all[0].Solution = "?" }},
 		{"no rule", "no rule that forbids", func(all []Puzzle) { all[1].Forbid = 2 }},
 	} {

@@ -17,13 +17,13 @@ func At(instant time.Duration) string { return trace.Seconds(instant) }
 // before it.
 var instants = regexp.MustCompile(`(?i)\b((at|by|since|until|from|to) \d+\.\d{3}(\d{3})?s|at \d[\d.hmnµ]*s)\b`)
 
-// withInstant puts the instant in front of a sentence that names none, so that every failure says when. A test in which no
-// time passes needs none.
+// withInstant puts the instant in front of a sentence that names none, so that every failure says when. It is the instant at which the
+// test noticed: the fact is that old or older. A test in which no time passes needs none.
 func withInstant(at time.Duration, what string) string {
 	if at < time.Microsecond || instants.MatchString(what) {
 		return what
 	}
-	return fmt.Sprintf("at %s, %s", At(at), what)
+	return fmt.Sprintf("by %s, %s", At(at), what)
 }
 
 // one finds what a sentence counts, where the number is 1.

@@ -13,9 +13,9 @@ func TestEveryFailureSaysWhen(t *testing.T) {
 		at         time.Duration
 		what, want string
 	}{
-		{1500 * time.Millisecond, "n1 and n2 lead in term 3", "at 1.500s, n1 and n2 lead in term 3"},
-		{20 * time.Microsecond, "n1 leads", "at 0.000020s, n1 leads"},
-		{1500 * time.Millisecond, "n1 leads, 1.250s after its crash", "at 1.500s, n1 leads, 1.250s after its crash"},
+		{1500 * time.Millisecond, "n1 and n2 lead in term 3", "by 1.500s, n1 and n2 lead in term 3"},
+		{20 * time.Microsecond, "n1 leads", "by 0.000020s, n1 leads"},
+		{1500 * time.Millisecond, "n1 leads, 1.250s after its crash", "by 1.500s, n1 leads, 1.250s after its crash"},
 		{1500 * time.Millisecond, "n1 has led since 1.250s", "n1 has led since 1.250s"},
 		{1500 * time.Millisecond, "At 0.000020s, n1 led", "At 0.000020s, n1 led"},
 		{1500 * time.Millisecond, "Valid() = false at 1.500000692s", "Valid() = false at 1.500000692s"},
