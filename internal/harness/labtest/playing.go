@@ -111,11 +111,16 @@ func (p *player) wander(runs, steps int) (problems []string) {
 // answer answers a request of the page.
 func (p *player) answer(text string) string { return answerWith(p.do, text) }
 
+// answerWith answers a request in JSON. What a crash says, it reads itself: that is the same whatever was played.
 func answerWith(do func(Request, *Reply) error, text string) string {
 	var req Request
 	var reply Reply
 	if err := json.Unmarshal([]byte(text), &req); err != nil {
 		reply.Error = err.Error()
+	} else if req.Do == "crash" {
+		if c, ok := report.ReadCrash([]byte(req.Text), source()); ok {
+			reply.Failure = &c.Failure
+		}
 	} else if err := do(req, &reply); err != nil {
 		reply.Error = err.Error()
 	}
@@ -146,10 +151,6 @@ func (p *player) do(req Request, reply *Reply) (err error) {
 		reply.Record, err = p.now.record()
 	case "why":
 		reply.Failure = p.why()
-	case "crash":
-		if c, ok := report.ReadCrash([]byte(req.Text), source()); ok {
-			reply.Failure = &c.Failure
-		}
 	default:
 		return fmt.Errorf("the page asks for %q, which the player does not know", req.Do)
 	}
@@ -183,12 +184,16 @@ func (p *player) why() *report.Failure {
 	if p.now == nil || p.now.c.s == nil {
 		return nil
 	}
-	f, ok := report.Diagnose(allStacks(), p.now.c.s.bubble.Load(), source())
+	return stuck(p.now.c.s, p.x.t.Name(), p.x.replaySchedule(p.now.seed, p.now.tokens))
+}
+
+// stuck says why a run of a test does not go on, from the stacks of its goroutines: nil if they do not tell.
+func stuck(s *Sim, test, replay string) *report.Failure {
+	f, ok := report.Diagnose(allStacks(), s.bubble.Load(), source())
 	if !ok {
 		return nil
 	}
-	f.Test = p.x.t.Name()
-	f.Replay = p.x.replaySchedule(p.now.seed, p.now.tokens)
+	f.Test, f.Replay = test, replay
 	return &f
 }
 

@@ -65,10 +65,6 @@ func (p *rerunner) do(req Request, reply *Reply) error {
 		return err
 	case "why":
 		reply.Failure = p.why()
-	case "crash":
-		if c, ok := report.ReadCrash([]byte(req.Text), source()); ok {
-			reply.Failure = &c.Failure
-		}
 	default:
 		return fmt.Errorf("the page asks for %q, which a test does not know", req.Do)
 	}
@@ -128,12 +124,7 @@ func (p *rerunner) why() *report.Failure {
 	if p.r.current == nil {
 		return nil
 	}
-	f, ok := report.Diagnose(allStacks(), p.r.current.bubble.Load(), source())
-	if !ok {
-		return nil
-	}
-	f.Test, f.Replay = p.r.t.Name(), p.r.replay(p.seed)
-	return &f
+	return stuck(p.r.current, p.r.t.Name(), p.r.replay(p.seed))
 }
 
 // playLine is the command that opens a run of this test on a page, where there is one that does.

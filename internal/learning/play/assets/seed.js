@@ -14,15 +14,13 @@ function say(game, text) {
 /** modelOf is what the run's page shows of a variant. */
 function modelOf(game, variant) {
   const { config } = game, { run } = variant, { failure, broke } = run, batch = run.new;
-  const faults = batch.count;
-  const model = readModel({
+  return readModel({
     title: config.title, difference: null,
     runs: [{
-      test: config.test, module: config.module, seed: String(game.seed), nodes: game.about.nodes, steps: faults, broke: failure ? broke : null,
+      test: config.test, module: config.module, seed: String(game.seed), nodes: game.about.nodes, steps: batch.count, broke: failure ? broke : null,
       failure: failure || null, key: -1, faults: [], strings: batch.strings, columns: withZeroes(batch), snips: {},
     }],
   });
-  return model;
 }
 
 /** withZeroes adds the columns that are left out because they are zero. */
