@@ -54,7 +54,7 @@ func (t tests) Run() int {
 // The reference of every lab has full marks.
 func TestReferencesHaveFullMarks(t *testing.T) {
 	forEachLab(t, func(t *testing.T, s course.Selected) {
-		requireFullMarks(t, s, submission.Source{Kind: course.Solution}, grade.Run{})
+		requireFullMarks(t, s, submission.Source{Kind: course.Solution}, grade.Run{Together: true})
 	})
 }
 
@@ -94,7 +94,7 @@ func TestAlternativesHaveFullMarks(t *testing.T) {
 			first = false
 			t.Run(a.Name, func(t *testing.T) {
 				t.Parallel()
-				requireFullMarks(t, a.In(s), a.Source, grade.Run{Plain: !raced})
+				requireFullMarks(t, a.In(s), a.Source, grade.Run{Plain: !raced, Together: true})
 			})
 		}
 	})
@@ -109,9 +109,10 @@ func TestStubsScoreNothing(t *testing.T) {
 		for _, name := range s.Lab.Files() {
 			require.FileExists(t, filepath.Join(stubs, name), "copy the stub here, so that grade reset can restore it")
 		}
-		parts := gradeLab(t, submission.Source{Kind: course.Submission, Path: stubs}, s, grade.Run{Plain: true}).Parts
+		run := grade.Run{Plain: true, Silent: true}
+		parts := gradeLab(t, submission.Source{Kind: course.Submission, Path: stubs}, s, run).Parts
 		if len(s.Lab.Imports) > 0 {
-			parts = append(parts, gradeLab(t, submission.Source{Kind: course.Submission, Path: stubs, Base: course.Solution}, s, grade.Run{Plain: true}).Parts...)
+			parts = append(parts, gradeLab(t, submission.Source{Kind: course.Submission, Path: stubs, Base: course.Solution}, s, run).Parts...)
 		}
 		for _, part := range parts {
 			for _, test := range part.Tests {

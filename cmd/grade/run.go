@@ -41,8 +41,9 @@ func runCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "run [lab or part ...]",
 		Short: "Run the graded tests and show the points",
-		Long: `Run the graded tests, each in a process of its own. Show the points of each part,
-and what was measured beside its limit. It grades the labs of this checkout.
+		Long: `Run the graded tests. Show the points of each part, and what was measured beside
+its limit. It grades the labs of this checkout. A test of a submission has a process
+of its own; tests of your own work share a few, until one fails.
 
 With --solution it grades the reference solutions. With --submission it grades the
 files of a folder or an archive, in which they lie at the top, under labs/<lab>/ or
@@ -102,7 +103,7 @@ func (f runFlags) run(cmd *cobra.Command, args []string) error {
 	if err != nil {
 		return noSubmissions(err, args)
 	}
-	run := grade.Run{Seeds: f.seeds, Seed: f.seed, Timeout: f.timeout}
+	run := grade.Run{Seeds: f.seeds, Seed: f.seed, Timeout: f.timeout, Together: source.Kind != course.Submission}
 	why := "" // nothing can be graded
 	if source.Kind == course.Submission {
 		if source.Held, why, err = readSubmission(c, source.Path, selected); err != nil {

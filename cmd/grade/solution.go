@@ -64,7 +64,7 @@ func earn(cmd *cobra.Command, c *course.Course, lab course.Lab, part course.Part
 	}
 	var graded *result.Result
 	err = withGrader(cmd, c, 0, newStatus(cmd.ErrOrStderr(), ofTests, countTests(selected)), func(g *grade.Grader) error {
-		graded, err = g.Grade(cmd.Context(), submission.Source{Kind: course.WorkingTree}, selected, grade.Run{})
+		graded, err = g.Grade(cmd.Context(), submission.Source{Kind: course.WorkingTree}, selected, grade.Run{Together: true})
 		return err
 	})
 	if err != nil {

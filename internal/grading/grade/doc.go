@@ -6,7 +6,7 @@
 // process then ended with status 0.
 //
 // A [Grader] holds a [workspace.Builder], in whose workspaces everything is built, and whose sandbox runs every test
-// in a process of its own. What it says is a [result.Result]. The package never imports a lab, the network or the
+// of a submission in a process of its own; tests of our own code may share some. What it says is a [result.Result]. The package never imports a lab, the network or the
 // test harness, and knows no mutant: package prove, which does, asks a grader as every command does.
 package grade
 

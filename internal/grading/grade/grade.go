@@ -49,6 +49,10 @@ type Run struct {
 	Minimise bool // look for the faults that are enough also where Traces keeps nothing
 	Silent   bool // that a test fails is enough: no second run, no record
 
+	// Together has tests share processes until one fails: of our own code and of a student's before it is handed in, where
+	// nobody wants one test to change what another finds.
+	Together bool
+
 	allowance *allowance // of Grade: what all tests of a submission have together
 }
 
@@ -132,6 +136,9 @@ func (g *Grader) GradeLab(ctx context.Context, w *workspace.Workspace, out *resu
 		return err
 	}
 	r.describe(out)
+	if run.Together && out.Refused == "" {
+		return r.together(ctx, out, run)
+	}
 	tests, ctx := errgroup.WithContext(ctx)
 	for i := range out.Parts {
 		for j := range out.Parts[i].Tests {
@@ -142,7 +149,7 @@ func (g *Grader) GradeLab(ctx context.Context, w *workspace.Workspace, out *resu
 						return err
 					}
 				}
-				g.Tell(Progress{Stage: StageTested, Lab: out.ID, Test: t.Name, Result: t})
+				r.tested(t)
 				return nil
 			})
 		}

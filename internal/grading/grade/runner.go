@@ -102,7 +102,7 @@ func (r *Runner) process(ctx context.Context, test string, run Run, own string) 
 	once := func(timeout, begin time.Duration) (outcome, error) {
 		timeout = max(minTime, run.allowance.left(timeout).Truncate(time.Second/10)) // a sentence names it
 		c := r.command(test, timeout, run, r.g.testLimits(run, timeout), own)
-		out, err := reporting(ctx, r.g.builder.Box(), c, begin, each)
+		out, err := reporting(ctx, r.g.builder.Box(), c, clocks{begin: begin}, each)
 		sayLimit(&out, timeout, c.Time)
 		run.allowance.spend(out.Outcome)
 		return out, err

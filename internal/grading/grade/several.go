@@ -42,7 +42,7 @@ func (r *Runner) Several(ctx context.Context, tests []string, run Run, bound Bou
 	c := r.command("("+strings.Join(tests, "|")+")", bound.Real, run, sandbox.Limits{Memory: DefaultMemory, CPU: bound.CPU}, own)
 	c.Args = append(c.Args, "-test.failfast")
 	c.Confine = nil
-	out, err := reporting(ctx, r.g.builder.Box(), c, bound.Real, func(report.Event) {})
+	out, err := reporting(ctx, r.g.builder.Box(), c, clocks{begin: bound.Real}, func(report.Event) {})
 	if err != nil {
 		return end, err
 	}
