@@ -28,6 +28,7 @@ func (r *runner) explain(out *outcome) report.Failure {
 	}
 	r.until = time.Now().Add(explainTime)
 	defer func() { r.until = time.Time{} }()
+	defer announce(f).Stop()
 	again, run := r.record(out.seed)
 	twin, other := r.record(out.seed)
 	if again.late() || twin.late() {
@@ -67,6 +68,26 @@ func (r *runner) explain(out *outcome) report.Failure {
 		f.Notes = append(f.Notes, err.Error())
 	}
 	return f
+}
+
+// announceAfter is how much real time the explanation of a failure may take before its headline is printed.
+const announceAfter = time.Second
+
+// announce prints what is known of a failure if the timer that it returns is not stopped soon: nobody should wait for the rest
+// without having read it. The output of package testing would come only when the test is over.
+func announce(f report.Failure) *time.Timer {
+	return time.AfterFunc(announceAfter, func() {
+		var b strings.Builder
+		fmt.Fprintf(&b, "%s fails with seed %d. The full message follows in a few seconds, with the fewest faults that suffice.\n", f.Test, f.Seed)
+		for _, s := range f.Sections() {
+			if s.Label == report.Headline || s.Label == "rule" {
+				for _, line := range s.Lines {
+					b.WriteString("    " + line + "\n")
+				}
+			}
+		}
+		os.Stdout.WriteString(b.String())
+	})
 }
 
 // record runs a seed with a recorder.

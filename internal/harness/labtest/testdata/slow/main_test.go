@@ -1,0 +1,9 @@
+package slow
+
+import (
+	"testing"
+
+	"distlabs/internal/harness/labtest"
+)
+
+func TestMain(m *testing.M) { labtest.Main(m) }

@@ -1,0 +1,21 @@
+package slow
+
+import (
+	"testing"
+	"time"
+
+	"distlabs/internal/harness/labtest"
+	"distlabs/labrpc"
+)
+
+// A run takes so long that what is known of its failure is printed before the run is made again.
+func TestIt(t *testing.T) {
+	labtest.Run(t, labtest.Config{Nodes: 2, Seeds: 1}, func(s *labtest.Sim) {
+		c := NewCounter(s.Start(1))
+		labrpc.Send(s.Start(2), 1, "add", struct{}{})
+		s.Run(time.Second)
+		if got := c.Count(); got != 1 {
+			s.Failf("one message counts once", "n1 counts %d, want 1: it was sent one message", got)
+		}
+	})
+}
