@@ -2,6 +2,7 @@ package labtest
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -318,7 +319,9 @@ func (r *runner) writePage(out *outcome, f report.Failure, run *trace.Run) (stri
 		Title: fmt.Sprintf("%s, seed %d", r.t.Name(), out.seed), What: f.What, Rule: f.Rule,
 		Link: fmt.Sprintf("%s-%d.html", r.t.Name(), f.Seed), Nodes: run.Header.Nodes,
 	}
-	for _, o := range run.Outages() {
+	outages := run.Outages()
+	slices.SortStableFunc(outages, func(a, b trace.Outage) int { return cmp.Compare(uint(a.Node-1), uint(b.Node-1)) }) // the network's, of node 0, come last
+	for _, o := range outages {
 		where := "network"
 		if o.Node != 0 {
 			where = o.Node.String()
