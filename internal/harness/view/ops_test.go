@@ -1,6 +1,7 @@
 package view
 
 import (
+	"fmt"
 	"testing"
 	"time"
 
@@ -73,6 +74,10 @@ func TestOperationsAreBars(t *testing.T) {
 	for _, width := range []int64{390, 1366} {
 		b.size(width, 700)
 		require.LessOrEqual(t, browser.Eval[float64](b, `Math.max(...run.ops.list().map((op) => { const [x, , w] = run.ops.box(op); return x + w; })) - run.app.width`), 1.0, "bars end within the diagram")
+		b.Settle()
+		require.Empty(t, browser.Eval[[]string](b, `[...document.querySelectorAll(".head b")].filter((name) => name.scrollWidth > name.parentElement.clientWidth).map((name) => name.textContent)`),
+			"names of nodes that are cut off")
+		b.shot(fmt.Sprint("ops-", width))
 	}
 }
 

@@ -132,7 +132,7 @@ function drawHeads(app) {
     const note = run.role && at ? noteAt(lane, run.role.name, at) : null;
     const away = sp && { paused: "paused", down: "crashed", stopped: "stopped" }[sp.state];
     const colour = note && run.role.colours.has(note.value) ? " r" + run.role.colours.get(note.value) : "";
-    const el = make("div", { class: "head" }, make("b", {}, (app.model.compares ? "AB"[lane.run] + " " : "") + lane.name, cutOf(run, lane.node, at)),
+    const el = make("div", { class: app.laneWidth < 2 * LANE_LEAST ? "head thin" : "head" }, make("b", {}, (app.model.compares ? "AB"[lane.run] + " " : "") + lane.name, cutOf(run, lane.node, at)),
       make("span", { class: away ? "away" : "role" + colour }, away || (note ? shorten(printable(note.value), 16) : "")));
     el.style.left = laneX(app, lane.index) - 12 + "px";
     el.style.width = app.laneWidth - 2 + "px";

@@ -1,6 +1,6 @@
 // ops.js: the operations of clients, as the test saw them: bars from call to return, on lanes of their own at the right.
 
-const OP_WIDTH = 132, OP_NARROW = 64;
+const OP_WIDTH = 132, OP_NARROW = 64, LANE_LEAST = 24; // pixels: an operation's lane, and what a node's name needs
 
 /** readOps pairs the calls and returns of a run, and gives operations of one client that overlap slots beside each other. */
 function readOps(model, run) {
@@ -44,8 +44,9 @@ function lanesEnd(app) {
 function opsRoom(app) {
   const n = app.model.opLanes.length;
   if (!n) return 0;
-  app.opWidth = Math.max(OP_NARROW, Math.min(OP_WIDTH, (app.width * 0.4) / n));
-  return Math.min(n * app.opWidth, app.width * 0.55);
+  const room = Math.max(app.width * 0.3, Math.min(app.width * 0.55, app.width - GUTTER - LANE_LEAST * app.model.lanes.length));
+  app.opWidth = Math.min(Math.max(OP_NARROW, Math.min(OP_WIDTH, (app.width * 0.4) / n)), Math.max(room / n, OP_NARROW / 2));
+  return Math.min(n * app.opWidth, room);
 }
 
 function opX(app, lane) {
