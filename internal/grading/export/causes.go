@@ -18,8 +18,8 @@ type cause struct {
 
 var numbers = regexp.MustCompile(`\d+`)
 
-// causesOf groups the tests that did not pass by what went wrong. Two failures have the same cause if they say the same, except
-// for their numbers, under the same rule. The causes are in the order of their first tests.
+// causesOf groups the tests that did not pass by the rule that they break, or, without one, by what they say, except for the numbers in
+// it. The causes are in the order of their first tests, and the first test's sentence stands for all.
 func causesOf(r *result.Result) (all []*cause, passed, tests int) {
 	known := map[string]*cause{}
 	r.Tests(func(lab *result.Lab, _ *result.Part, t *result.Test) {
@@ -29,7 +29,10 @@ func causesOf(r *result.Result) (all []*cause, passed, tests int) {
 			return
 		}
 		what, rule := whyNot(lab, t)
-		key := numbers.ReplaceAllString(what+"\n"+rule, "#")
+		key := rule
+		if rule == "" {
+			key = numbers.ReplaceAllString(what, "#")
+		}
 		if known[key] == nil {
 			known[key] = &cause{What: what, Rule: rule}
 			all = append(all, known[key])
@@ -74,7 +77,7 @@ func verdict(causes []*cause, passed, tests int) string {
 	case len(causes) == 1:
 		return fmt.Sprintf("%d of %s passed. The others have one cause:", passed, plural(tests, "test"))
 	}
-	return fmt.Sprintf("%d of %s passed. The others have %d different causes:", passed, plural(tests, "test"), len(causes))
+	return fmt.Sprintf("%d of %s passed. Why the others did not:", passed, plural(tests, "test"))
 }
 
 func plural(n int, noun string) string {

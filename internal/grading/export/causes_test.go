@@ -21,12 +21,12 @@ func TestEqualCausesAreOne(t *testing.T) {
 	r.Labs[0].Parts = []result.Part{{ID: "4A", Tests: []result.Test{
 		fail("TestOne4A", "n1 leaks a goroutine at 1.5s", "no goroutine outlives its node"),
 		{Name: "TestTwo4A", Max: 3, Status: report.Pass},
-		fail("TestThree4A", "n2 leaks a goroutine at 0.25s", "no goroutine outlives its node"),
+		fail("TestThree4A", "a goroutine of n2 is left at 0.25s", "no goroutine outlives its node"),
 		fail("TestFour4A", "n2 leaks a goroutine at 0.25s", "another rule"),
 		{Name: "TestFive4A", Max: 3, Status: report.Skip, Skipped: "no port"},
 	}}}
 	causes, passed, tests := causesOf(sum(r))
-	require.Equal(t, "1 of 5 tests passed. The others have 3 different causes:", verdict(causes, passed, tests))
+	require.Equal(t, "1 of 5 tests passed. Why the others did not:", verdict(causes, passed, tests))
 	require.Equal(t, []*cause{
 		{What: "n1 leaks a goroutine at 1.5s", Rule: "no goroutine outlives its node", Tests: []string{"TestOne4A", "TestThree4A"}, Points: 4},
 		{What: "n2 leaks a goroutine at 0.25s", Rule: "another rule", Tests: []string{"TestFour4A"}, Points: 2},
