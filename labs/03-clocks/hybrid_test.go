@@ -162,7 +162,7 @@ func TestHybridCounterStaysSmall3E(t *testing.T) {
 				s.Cover(apart)
 			}
 			s.Measure("largest counter", float64(e.Stamp.Logical), "", "≤ 200")
-			s.Measure("largest distance from the wall clock", float64(ahead.Microseconds())/1000, "ms", "≤ 100ms")
+			s.Measure("largest distance from the wall clock", float64(ahead.Microseconds())/1000, "ms", "≤ 100")
 			if e.Stamp.Logical > 200 || e.Stamp.Logical < 0 {
 				s.Failf(ruleHybridLogical, "Logical = %d, want 0 to 200: %v", e.Stamp.Logical, e)
 			}

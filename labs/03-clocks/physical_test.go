@@ -142,7 +142,7 @@ func (k *timekeeping) follow(d time.Duration, rule string) {
 	for range int(d / time.Second) {
 		k.s.Run(time.Second)
 		off := k.err()
-		k.s.Measure("error of the clock", float64(off.Abs().Microseconds())/1000, "ms", "≤ 25ms")
+		k.s.Measure("error of the clock", float64(off.Abs().Microseconds())/1000, "ms", "≤ 25")
 		if off.Abs() > maxError {
 			k.s.Fail(labtest.Violation{
 				What: fmt.Sprintf("at %s, Now on n2 is %s the server's clock, want a difference of at most 25ms", labtest.At(k.s.Net.Now()), ahead(off)),
@@ -441,7 +441,7 @@ func TestDriftOverAnHour3A(t *testing.T) {
 			}
 		}
 		got := k.clock.Drift()
-		s.Measure("error of the drift", math.Abs(got-k.drift), "ppm", "≤ 6ppm")
+		s.Measure("error of the drift", math.Abs(got-k.drift), "ppm", "≤ 6")
 		if !(math.Abs(got-k.drift) <= 6) {
 			s.Failf(ruleDrift, "Drift() = %.1f ppm on n2 after an hour, want %.1f ± 6 ppm: n2's wall clock is %s than n1's", got, k.drift, map[bool]string{true: "faster", false: "slower"}[k.drift > 0])
 		}

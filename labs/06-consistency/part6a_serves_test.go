@@ -124,7 +124,7 @@ func TestReadsCostNoEntries6A(t *testing.T) {
 		if cost.messages > budget {
 			s.Failf(ruleMessages, "%d calls of Get, a third of them at each of 3 servers, cost %d messages between servers, want at most %d", 3*reads, cost.messages, budget)
 		}
-		s.Measure("messages for a Get, of 3 servers", float64(cost.messages)/(3*reads), "messages", fmt.Sprintf("≤ %.1f", float64(budget)/(3*reads)))
+		s.Measure("messages for a Get, of 3 servers", float64(cost.messages)/(3*reads), "messages", fmt.Sprintf("≤ %.2f", float64(budget)/(3*reads)))
 		c.checkReadsOfANewLeader(client)
 	})
 }

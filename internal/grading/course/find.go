@@ -35,20 +35,38 @@ func (c *Course) FindTest(lab, name string) (Selected, error) {
 	if len(found) == 1 {
 		return found[0], nil
 	}
+	if len(found) == 0 {
+		return Selected{}, noTest(name, lab, selected)
+	}
 	var names []string
-	which := "is the beginning of several tests"
 	for _, s := range found {
 		names = append(names, s.Tests()[0].Name)
 	}
-	if len(found) == 0 {
-		which = "is no test of " + lab
-		for _, s := range selected {
-			for _, t := range s.Tests() {
-				names = append(names, t.Name)
-			}
+	return Selected{}, fmt.Errorf("course: %q is the beginning of several tests: %s", name, choose(names, lab))
+}
+
+// noTest says that a lab has no test of a name, and which one may have been meant, or where the names are.
+func noTest(name, lab string, selected []Selected) error {
+	var names, known []string
+	for _, s := range selected {
+		for _, t := range s.Tests() {
+			names = append(names, t.Name)
+			known = append(known, t.Name, strings.TrimPrefix(t.Name, "Test"))
 		}
 	}
-	return Selected{}, fmt.Errorf("course: %q %s: choose one of %s", name, which, strings.Join(names, ", "))
+	if near := nearest(name, known); near != "" {
+		return fmt.Errorf("course: %q is no test of %s; did you mean %s?", name, lab, near)
+	}
+	return fmt.Errorf("course: %q is no test of %s: %s", name, lab, choose(names, lab))
+}
+
+// choose names tests, or says where their names are if they are many.
+func choose(names []string, lab string) string {
+	const few = 8
+	if len(names) > few {
+		return "grade list " + lab + " shows their names"
+	}
+	return "choose one of " + strings.Join(names, ", ")
 }
 
 func hasPrefixFold(s, prefix string) bool {

@@ -30,15 +30,22 @@ func (c *Course) unknown(name string) error {
 
 // near is the name of a lab that a person who typed the given one may have meant; "" if there is none.
 func (c *Course) near(name string) string {
+	var known []string
+	for _, l := range c.Labs {
+		known = append(known, l.ID[3:], l.Package, l.ID)
+	}
+	return nearest(name, known)
+}
+
+// nearest is that of the known names which is most like the given one; "" if none is like it.
+func nearest(name string, known []string) string {
 	best, least := "", max(1, len(name)/3)+1
 	if len(name) < 4 { // too short to be like one name more than like others
 		return ""
 	}
-	for _, l := range c.Labs {
-		for _, known := range []string{l.ID[3:], l.Package, l.ID} {
-			if d := distance(strings.ToLower(name), known); d < least {
-				best, least = known, d
-			}
+	for _, k := range known {
+		if d := distance(strings.ToLower(name), strings.ToLower(k)); d < least {
+			best, least = k, d
 		}
 	}
 	return best

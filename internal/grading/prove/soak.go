@@ -123,7 +123,7 @@ func join(t *result.Test, chunks []*result.Test) {
 			if at < 0 {
 				t.Measures = append(t.Measures, m)
 			} else {
-				t.Measures[at].Value = m.Worse(t.Measures[at].Value)
+				t.Measures[at] = report.Worst(t.Measures[at], m)
 			}
 		}
 	}

@@ -214,7 +214,7 @@ func (s *Sim) Measure(name string, value float64, unit, bound string) {
 // worst keeps the worse of two values of one measure.
 func worst(all map[string]report.Measure, m report.Measure) {
 	if old, ok := all[m.Name]; ok {
-		m.Value = m.Worse(old.Value)
+		m = report.Worst(old, m)
 	}
 	all[m.Name] = m
 }

@@ -100,12 +100,31 @@ const Enough = "faults that are enough"
 // Schedules is the name of a measure that only a search of schedules has: how many it ran.
 const Schedules = "schedules"
 
-// Worse returns the worse of two values of one measure: the lower if the bound begins with ≥ or >, else the higher.
-func (m Measure) Worse(value float64) float64 {
-	if strings.HasPrefix(m.Bound, "≥") || strings.HasPrefix(m.Bound, ">") {
-		return min(m.Value, value)
+func (m Measure) atLeast() bool { return strings.HasPrefix(m.Bound, "≥") || strings.HasPrefix(m.Bound, ">") }
+
+// Worst returns the worse of two measures of one name: the lower if the bound begins with ≥ or >, else the higher. Where their bounds differ, as a detector's with its period, it is the one that is
+// nearer to its bound, or further beyond it: a value is never shown beside the bound of another.
+func Worst(a, b Measure) Measure {
+	limitA, okA := a.limit()
+	limitB, okB := b.limit()
+	ofA, ofB := a.Value, b.Value
+	if okA && okB && limitA > 0 && limitB > 0 {
+		ofA, ofB = ofA/limitA, ofB/limitB
 	}
-	return max(m.Value, value)
+	if ofA == ofB || ofA > ofB != a.atLeast() {
+		return a
+	}
+	return b
+}
+
+// limit is the number in the bound; false if there is none.
+func (m Measure) limit() (float64, bool) {
+	fields := strings.Fields(m.Bound)
+	if len(fields) < 2 {
+		return 0, false
+	}
+	limit, err := strconv.ParseFloat(fields[1], 64)
+	return limit, err == nil
 }
 
 const keySize = 32
