@@ -127,10 +127,9 @@ func (r *row) what(run *Run, arrows, width int) string {
 	}
 	head := fmt.Sprintf("%-*s  %s", arrows, r.arrow(), s.name())
 	tail := r.tail(run)
-	body := goLike(s.Body)
 	room := width - utf8.RuneCountInString(head) - utf8.RuneCountInString(tail)
 	if r.answer == nil {
-		return head + brace(body, min(maxBody, max(room, 8))) + tail
+		return head + within(s.Body, min(maxBody, max(room, 8))) + tail
 	}
 	answer := goLike(r.answer.Body)
 	ending := ""
@@ -141,10 +140,10 @@ func (r *row) what(run *Run, arrows, width int) string {
 	if room < maxBody/3 {
 		// Both must give way: what is asked keeps a third, the answer gets the rest.
 		room += utf8.RuneCountInString(answer)
-		answer = brace(answer, max(room-maxBody/3, 8))
+		answer = within(r.answer.Body, max(room-maxBody/3, 8))
 		room -= utf8.RuneCountInString(answer)
 	}
-	return head + brace(body, min(maxBody, max(room, 8))) + tail + ", answers " + answer + ending
+	return head + within(s.Body, min(maxBody, max(room, 8))) + tail + ", answers " + answer + ending
 }
 
 // tail is what follows a message's body.

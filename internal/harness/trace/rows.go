@@ -168,7 +168,7 @@ func (g *gatherer) addAnswer(request *row, reply *Step, ends string) *row {
 		request.answer, request.after = reply, ends
 		return request
 	}
-	part := fmt.Sprintf("answers %v %s", reply.To, brace(goLike(reply.Body), maxBody))
+	part := fmt.Sprintf("answers %v %s", reply.To, within(reply.Body, maxBody))
 	if ends != "" {
 		r.after = ends
 		part += "  " + ends
@@ -194,7 +194,7 @@ func (g *gatherer) atOnce(i int) (fates string, used []int) {
 		case labrpc.EventDuplicated:
 			words = append(words, "duplicated")
 		case labrpc.EventAltered:
-			words = append(words, "altered to "+brace(goLike(s.Body), maxBody/2))
+			words = append(words, "altered to "+within(s.Body, maxBody/2))
 		default:
 			return strings.Join(words, ", "), used
 		}

@@ -314,6 +314,9 @@ func TestBodyInText(t *testing.T) {
 	require.Equal(t, `{Term:3 Log:[a "b c"] Who:nil}`, goLike(`{"Term":3,"Log":["a","b c"],"Who":null}`))
 	require.Equal(t, `(7)`, goLike(`7`))
 	require.Equal(t, `("\x1b[31m")`, goLike(`"\u001b[31m"`))
+	require.Equal(t, `{Term:0 Leader:n1}`, within(`{"Term":0,"Leader":"n1"}`, 30))
+	require.Equal(t, `{Granted:false Command:abc}`, within(`{"Term":0,"Key":"","Leader":"none","Granted":false,"Command":"abc","Entries":[]}`, 30))
+	require.Equal(t, `{Granted:…}`, within(`{"Term":0,"Granted":false}`, 11))
 	require.Equal(t, `{Term:3…}`, brace(`{Term:3 Candidate:n1}`, 9))
 	require.Equal(t, `a\u202eb\nc`, printable("a\u202eb\nc"))
 }

@@ -66,6 +66,16 @@ func brace(s string, width int) string {
 	return strings.TrimRight(string([]rune(s)[:max(1, width-2)]), " ") + "…}"
 }
 
+// within is goLike in at most width runes. What does not fit loses the fields that say least first: numbers that are 0 and values that are
+// empty. What is false stays: a reply may turn on it.
+func within(body string, width int) string {
+	s := goLike(body)
+	if utf8.RuneCountInString(s) > width {
+		s = brace(goLike(body, "0", "0s", `""`, "none", "nil", "[]", "{}"), width)
+	}
+	return s
+}
+
 // Body writes a message's body the way Go prints a value, {Term:3 Entries:[a b]}, without the fields whose value is
 // written as one of leave.
 func Body(body string, leave ...string) string { return goLike(body, leave...) }
