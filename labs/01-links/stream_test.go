@@ -112,12 +112,24 @@ func (st *stream) sendUpTo(n int, pause time.Duration) {
 	}
 }
 
+// lacks returns the first message that has not been delivered.
+func (st *stream) lacks() string {
+	st.tally.mu.Lock()
+	defer st.tally.mu.Unlock()
+	for i := range st.sent {
+		if text := numberedText(i); !st.tally.got[parcel{1, 2, text}] {
+			return text
+		}
+	}
+	return ""
+}
+
 // check waits until all messages are delivered.
 func (st *stream) check(when string) {
 	st.net.RunUntil(time.Minute, func() bool { return st.tally.delivered() >= st.sent })
 	st.net.Run(5 * time.Second)
 	if got := st.tally.delivered(); got != st.sent {
-		st.s.Failf(st.rule, "%s, n2 has delivered %d of the %d messages that n1 sent it more than a minute before", when, got, st.sent)
+		st.s.Failf(st.rule, "%s, n2 has delivered %d of the %d messages that n1 sent it more than a minute before, want all; the first that it lacks is %q", when, got, st.sent, st.lacks())
 	}
 	if twice := st.tally.repeated(); twice != "" {
 		st.s.Failf(st.rule, "%s, a node delivered %q a second time", when, twice)
@@ -180,6 +192,28 @@ func (st *stream) overtake(total int) {
 	st.check(fmt.Sprintf("after the packets of the first message were lost until n1 had sent %d others", total-1))
 }
 
+// parcelOf is message i that a goroutine sends in a round: the even ones are on n1, the odd ones on n2.
+func parcelOf(caller, round, i int) parcel {
+	from := labrpc.NodeID(1 + caller%2)
+	return parcel{from, 1 + (from+labrpc.NodeID(i%2))%3, fmt.Sprintf("%02d:%02d:%04d", caller, round, i)}
+}
+
+// lacks returns a message of parcelOf that has not been delivered.
+func (a *tally) lacks(callers, rounds, each int) (p parcel) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for round := range rounds {
+		for caller := range callers {
+			for i := range each {
+				if p = parcelOf(caller, round, i); !a.got[p] {
+					return p
+				}
+			}
+		}
+	}
+	return p
+}
+
 // testConcurrentSends calls Send from 16 goroutines of two nodes at once, while deliver runs for many messages. It goes on
 // until the goroutines have often enough come between each other's calls: how soon that is depends on the machine.
 func testConcurrentSends(t *testing.T, makeLink maker, once bool, order bool) {
@@ -200,12 +234,11 @@ func testConcurrentSends(t *testing.T, makeLink maker, once bool, order bool) {
 		for round := 0; round < rounds || round < most && met.Load() < enough; round++ {
 			begin := make(chan struct{})
 			for caller := range 2 * callers {
-				from := labrpc.NodeID(1 + caller%2)
 				go func() {
 					<-begin
 					for i := range each {
-						to := 1 + (from+labrpc.NodeID(i%2))%3
-						links[from].Send(to, fmt.Appendf(nil, "%02d:%02d:%04d", caller, round, i))
+						p := parcelOf(caller, round, i)
+						links[p.from].Send(p.to, []byte(p.text))
 						if last.Swap(int64(caller)) != int64(caller) {
 							met.Add(1)
 						}
@@ -217,7 +250,8 @@ func testConcurrentSends(t *testing.T, makeLink maker, once bool, order bool) {
 			sent += 2 * callers * each
 			net.Run(time.Minute)
 			if got := all.delivered(); got != sent {
-				s.Failf(rule+" (rule 1)", "%d goroutines on n1 and %[1]d on n2 called Send at one time: %[2]d of %[3]d messages to n1, n2 and n3 were delivered within a minute, want all", callers, got, sent)
+				lost := all.lacks(2*callers, round+1, each)
+				s.Failf(rule+" (rule 1)", "%d goroutines on n1 and %[1]d on n2 called Send at one time: %[2]d of %[3]d messages were delivered within a minute, want all; %[4]v has not delivered %[5]q from %[6]v", callers, got, sent, lost.to, lost.text, lost.from)
 			}
 			if twice := all.repeated(); once && twice != "" {
 				s.Failf(rule+" exactly once (rule 7)", "%d goroutines on n1 and %[1]d on n2 called Send at one time: message %[2]q was delivered more than once", callers, twice)

@@ -260,11 +260,11 @@ func TestHybridManyGoroutines3E(t *testing.T) {
 
 // checkDistinct checks that no two events of one node have the same timestamp.
 func checkDistinct(s *labtest.Sim, stamps []clocks.HybridTime) {
-	seen := make(map[clocks.HybridTime]bool, len(stamps))
-	for _, st := range stamps {
-		if seen[st] {
-			s.Failf(ruleLocking, "two calls of one clock, of Tick or Receive, returned the same timestamp, %s, want a timestamp of its own for each", fromNoon(st))
+	seen := make(map[clocks.HybridTime]int, len(stamps))
+	for at, st := range stamps {
+		if before, twice := seen[st]; twice {
+			s.Failf(ruleLocking, "goroutines called one clock at once: %s, and %s, returned the same timestamp, %s, want a timestamp of its own for each", stampedBy(before), stampedBy(at), fromNoon(st))
 		}
-		seen[st] = true
+		seen[st] = at
 	}
 }

@@ -196,15 +196,15 @@ func meetings(stamps []clocks.Timestamp) (n int) {
 // checkTimes checks that no two events have the same time, and that all times are above base, with at most so many
 // gaps.
 func checkTimes(s *labtest.Sim, stamps []clocks.Timestamp, base uint64, gaps int) {
-	seen := make([]bool, len(stamps)+gaps)
-	for _, st := range stamps {
+	seen := make([]int, len(stamps)+gaps) // the place among the stamps, from 1
+	for at, st := range stamps {
 		i := st.Time - base - 1
 		if i >= uint64(len(seen)) {
 			s.Failf(ruleLocking, "one of %d events has time %d, want %d to %d", len(stamps), st.Time, base+1, base+uint64(len(seen)))
 		}
-		if seen[i] {
-			s.Failf(ruleLocking, "two calls of the clock of n%d, of Tick or Receive, returned the same timestamp, %v, want a timestamp of its own for each", int(st.Node), st)
+		if seen[i] > 0 {
+			s.Failf(ruleLocking, "goroutines called the clock of n%d at once: %s, and %s, returned the same timestamp, %v, want a timestamp of its own for each", int(st.Node), stampedBy(seen[i]-1), stampedBy(at), st)
 		}
-		seen[i] = true
+		seen[i] = at + 1
 	}
 }

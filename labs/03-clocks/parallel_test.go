@@ -1,6 +1,7 @@
 package clocks_test
 
 import (
+	"fmt"
 	"runtime"
 	"sync"
 	"sync/atomic"
@@ -58,12 +59,25 @@ func occupy() (x uint64) {
 
 const stampers = 4
 
+// ticks reports whether call i of a goroutine is one of Tick, and not of Receive.
+func ticks(g, i int) bool { return (g+i/2)%2 == 0 }
+
+// stampedBy names the call that returned a timestamp of stampInParallel, by its place among all.
+func stampedBy(at int) string {
+	g, i := at%stampers, at/stampers
+	name := "Receive"
+	if ticks(g, i) {
+		name = "Tick"
+	}
+	return fmt.Sprintf("call %d of goroutine %d, of %s", i+1, g+1, name)
+}
+
 // stampInParallel calls tick and receive from several goroutines at once, and returns what they returned: call i of goroutine g
 // at i*stampers+g.
 func stampInParallel[T any](s *labtest.Sim, rounds, each int, tick, receive func() T) []T {
 	stamps := make([]T, stampers*rounds*each)
 	inParallel(s, stampers, rounds, each, func(g, i int) {
-		if (g+i/2)%2 == 0 {
+		if ticks(g, i) {
 			stamps[stampers*i+g] = tick()
 		} else {
 			stamps[stampers*i+g] = receive()

@@ -179,8 +179,8 @@ func TestStoreSurvivesCrash4E(t *testing.T) {
 		for i := range 6 {
 			value := fmt.Sprint("s", i)
 			crashes(i, value, func() error { return swap(o.read(), value) })
-			o.wants(ruleFence, "after a Swap, a Write with a token lower than the highest arrives", write(last-1, "older"), ErrStale)
-			o.wants(ruleFence, "after a Swap, a Write with the highest token arrives", write(last, "equal"), nil)
+			o.wants(ruleFence, fmt.Sprintf("after a Swap, a Write with token %d, lower than the highest, arrives at %v", last-1, storeNode), write(last-1, "older"), ErrStale)
+			o.wants(ruleFence, fmt.Sprintf("after a Swap, a Write with token %d, the highest, arrives at %v", last, storeNode), write(last, "equal"), nil)
 		}
 		for i := range 4 { // the reply has just been sent
 			file, value := o.read(), fmt.Sprint("r", i)

@@ -150,7 +150,7 @@ func TestSessionExpires5D(t *testing.T) {
 		b.another().dial(nil)
 		s.Net.Heal()
 		if _, err := late.wait(); err != "ErrExpired" {
-			s.Failf(ruleOwned, `on %v, put(x, "late") returned %s after the session had expired, want ErrExpired: the key has no session that could end`, a.id, orNil(err))
+			s.Failf(ruleOwned, `on %v, put(x, "late"), called in a session that has expired since, returned %s, want ErrExpired, also for a key that no session owns`, a.id, orNil(err))
 		}
 		a.expect(command{Op: "put", Key: "lock", Data: "a"}, "ErrExpired", ruleOwned)
 		s.Run(2 * time.Second)
@@ -237,7 +237,7 @@ func TestSessionLastsItsTTL5D(t *testing.T) {
 				return
 			}
 		}
-		w.waitForDelete("own", 0, fmt.Sprintf("its session's client was cut off %v ago", ttl+sessionSlack))
+		w.waitForDelete("own", 0, fmt.Sprintf("its session is %v's, which was cut off %v before, and has a TTL of %v", a.id, ttl+sessionSlack, ttl))
 	})
 }
 

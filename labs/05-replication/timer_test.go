@@ -164,6 +164,6 @@ func TestDeposedLeaderHasATimer5B(t *testing.T) {
 		p.submit()
 		s.Run(2 * time.Second)
 		p.vote(VoteRequest{Term: p.status().Term + 1, Candidate: 3}, false, "its log is empty")
-		p.waitUntil(electionBound, ruleTimer, "n1 was deposed by a candidate that cannot win and received every vote, but did not become leader", p.leads)
+		p.waitUntil(electionBound, ruleTimer, "n1, which was deposed by a candidate that cannot win, did not become leader, although every server would vote for it", p.leads)
 	})
 }

@@ -251,7 +251,7 @@ func (b *basketStore) reconciled() {
 		items := b.mustServe(call)
 		if lost := b.missing(call, items); lost != "" {
 			b.s.Fail(labtest.Violation{
-				What: fmt.Sprintf("under %v, %v, returned %q, without %q, which %s", b.policy, call, items, lost, b.acknowledgement(lost)),
+				What: fmt.Sprintf("under %v, %v, returned %s, without %q, which %s", b.policy, call, itemsText(items), lost, b.acknowledgement(lost)),
 				Rule: ruleReconciles, Nodes: []labrpc.NodeID{id},
 			})
 		}
@@ -260,11 +260,20 @@ func (b *basketStore) reconciled() {
 		}
 		if !slices.Equal(first, items) {
 			b.s.Fail(labtest.Violation{
-				What: fmt.Sprintf("under %v, at %v, %v has %q and %v has %q, want the same items", b.policy, labtest.At(b.s.Net.Now()), b.members[0], first, id, items),
+				What: fmt.Sprintf("under %v, at %v, Items at %v returned %s, as at %v", b.policy, labtest.At(b.s.Net.Now()), id, itemsDiffer(items, first), b.members[0]),
 				Rule: ruleReconciles, Nodes: []labrpc.NodeID{b.members[0], id},
 			})
 		}
 	}
+}
+
+// itemsText quotes items, or counts them if they are many.
+func itemsText(items []string) string {
+	const few = 20
+	if len(items) > few {
+		return fmt.Sprintf("%d items, from %q to %q", len(items), items[0], items[len(items)-1])
+	}
+	return fmt.Sprintf("%q", items)
 }
 
 // acknowledgement says who acknowledged an item, and when.

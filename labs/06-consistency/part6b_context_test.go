@@ -73,7 +73,7 @@ func TestContextEnds6B(t *testing.T) {
 
 		run.moves(others[0])
 		for _, already := range []bool{false, true} {
-			get := run.cancelled(already, func(ctx context.Context, s *consistency.Session) error {
+			get := run.cancelled(already, "Get(x)", func(ctx context.Context, s *consistency.Session) error {
 				_, err := s.Get(ctx, "x")
 				return err
 			})
@@ -83,7 +83,7 @@ func TestContextEnds6B(t *testing.T) {
 		}
 		// A request that nobody answers, then no server that accepts writes.
 		s.Net.Isolate(c.clients[0])
-		put := run.cancelled(false, func(ctx context.Context, s *consistency.Session) error { return s.Put(ctx, "y", "lost") })
+		put := run.cancelled(false, "Put(y, lost)", func(ctx context.Context, s *consistency.Session) error { return s.Put(ctx, "y", "lost") })
 		if !errors.Is(put, context.Canceled) && !errors.Is(put, consistency.ErrUnknown) {
 			s.Failf(ruleContext, "the ctx of a Put was cancelled, but the Put returned the error %v, want ctx's error or ErrUnknown", put)
 		}
@@ -95,7 +95,7 @@ func TestContextEnds6B(t *testing.T) {
 		}
 		c.startDown()
 		for _, already := range []bool{false, true} {
-			put := run.cancelled(already, func(ctx context.Context, s *consistency.Session) error { return s.Put(ctx, "y", "refused") })
+			put := run.cancelled(already, "Put(y, refused)", func(ctx context.Context, s *consistency.Session) error { return s.Put(ctx, "y", "refused") })
 			if !errors.Is(put, context.Canceled) && !errors.Is(put, consistency.ErrUnknown) {
 				s.Failf(ruleContext, "the ctx of a Put was cancelled while every server refused, but the Put returned the error %v, want ctx's error or ErrUnknown", put)
 			}
@@ -112,7 +112,7 @@ func TestContextEnds6B(t *testing.T) {
 }
 
 // cancelled makes a call whose context is cancelled: before the call, or 400ms later. The call must return within contextSlack.
-func (r *sessionRun) cancelled(already bool, call func(ctx context.Context, s *consistency.Session) error) (err error) {
+func (r *sessionRun) cancelled(already bool, what string, call func(ctx context.Context, s *consistency.Session) error) (err error) {
 	over := false
 	node := r.c.nodes[r.client]
 	ctx, cancel := context.WithCancel(node.Context())
@@ -140,7 +140,7 @@ func (r *sessionRun) cancelled(already bool, call func(ctx context.Context, s *c
 		cancel()
 	}
 	if !r.c.s.Until(contextSlack, func() bool { return over }) {
-		r.c.s.Failf(ruleContext, "the session on %v: a call has not returned %v after its ctx was cancelled", r.client, contextSlack)
+		r.c.s.Failf(ruleContext, "the session on %v: %s has not returned %v after its ctx was cancelled", r.client, what, contextSlack)
 	}
 	return err
 }

@@ -199,7 +199,7 @@ func (q *quorumStore) mustDo(call *quorumCall) consistency.Cell {
 	cell, err := q.wait(call)
 	if err != nil {
 		q.s.Fail(labtest.Violation{
-			What: fmt.Sprintf("%s failed at %v with the error %q, although enough replicas replied", call.what, labtest.At(call.ended), err),
+			What: fmt.Sprintf("%s, called at %v, failed at %v with the error %q, although as many replicas as it needs could be reached, and reply within Timeout, which is %v", call.what, labtest.At(call.began), labtest.At(call.ended), err, quorumTimeout),
 			Rule: ruleLevels, Nodes: []labrpc.NodeID{call.via},
 		})
 	}
