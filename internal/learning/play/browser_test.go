@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http/httptest"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -45,34 +46,44 @@ func (t tests) Run() int {
 
 const root = "../../.."
 
-// siteDir is a folder with the pages of all scenarios. PLAY_SITE names one that is kept: only its pages are
-// written again, and not the code.
+// siteDir is a folder with the pages of all scenarios, as grade play --course writes it: the command is built without the race detector, with
+// which it would compress for three minutes. PLAY_SITE names a folder that is kept: only its pages are written again, and not the code.
 func siteDir(t testing.TB) string {
 	t.Helper()
-	shared.site.Do(func() {
-		there := false
-		if dir := os.Getenv("PLAY_SITE"); dir != "" {
-			shared.dir = dir
-			_, err := os.Stat(filepath.Join(dir, "index.html"))
-			there = err == nil
-		} else if shared.dir, shared.err = os.MkdirTemp("", "play-site-"); shared.err != nil {
-			return
-		}
-		c, b := courseAndBuilder(t)
-		scenes, err := c.Select()
-		if err == nil {
-			scenes, err = Scenes(c, scenes)
-		}
-		site := &Site{Dir: shared.dir, Scenes: scenes, Source: submission.Source{Kind: course.Solution}}
-		if err == nil && there {
-			err = site.pages(b)
-		} else if err == nil {
-			err = site.Write(t.Context(), b)
-		}
-		shared.err = err
-	})
+	shared.site.Do(func() { shared.dir, shared.err = makeSite(t) })
 	require.NoError(t, shared.err)
 	return shared.dir
+}
+
+func makeSite(t testing.TB) (dir string, err error) {
+	if dir = os.Getenv("PLAY_SITE"); dir == "" {
+		dir, err = os.MkdirTemp("", "play-site-")
+	} else if _, missing := os.Stat(filepath.Join(dir, "index.html")); missing == nil {
+		c, b := courseAndBuilder(t)
+		all, err := c.Select()
+		if err != nil {
+			return dir, err
+		}
+		site := &Site{Dir: dir, Scenes: withScenario(all), Source: submission.Source{Kind: course.Solution}}
+		return dir, site.pages(b)
+	}
+	if err != nil {
+		return dir, err
+	}
+	programs, err := os.MkdirTemp("", "play-grade-")
+	if err != nil {
+		return dir, err
+	}
+	defer os.RemoveAll(programs)
+	grade := filepath.Join(programs, "grade")
+	for _, args := range [][]string{{"go", "build", "-o", grade, "./cmd/grade"}, {grade, "play", "--course", "--out", dir}} {
+		cmd := exec.CommandContext(t.Context(), args[0], args[1:]...)
+		cmd.Dir = root
+		if out, err := cmd.CombinedOutput(); err != nil {
+			return dir, fmt.Errorf("%v: %w\n%s", args, err, out)
+		}
+	}
+	return dir, nil
 }
 
 func courseAndBuilder(t testing.TB) (*course.Course, *workspace.Builder) {

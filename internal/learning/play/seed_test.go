@@ -40,7 +40,7 @@ func seedSite(t *testing.T, test string, seed uint64, source submission.Source) 
 	c, _ := courseAndBuilder(t)
 	selected, err := FindTest(c, test)
 	require.NoError(t, err)
-	return &Site{Dir: t.TempDir(), Scenes: []course.Selected{selected}, Source: source, Seed: &Seed{Test: test, Seed: seed}, Live: true}
+	return &Site{Dir: t.TempDir(), Scenes: []course.Selected{selected}, Source: source, Seed: &Seed{Test: test, Seed: seed}, Live: true, stored: true}
 }
 
 // record is the record that the page keeps of the run that it shows.
