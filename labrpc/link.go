@@ -53,7 +53,7 @@ func Uniform(shortest, longest time.Duration) Latency {
 // Exponential takes at least shortest, and on average mean more. It has no upper bound.
 func Exponential(shortest, mean time.Duration) Latency {
 	return func(u float64, _ time.Duration) time.Duration {
-		return shortest + time.Duration(-math.Log1p(-u)*float64(mean))
+		return shortest + nanoseconds(-log(1-u)*float64(mean))
 	}
 }
 
@@ -61,8 +61,7 @@ func Exponential(shortest, mean time.Duration) Latency {
 // the standard deviation of the logarithm (0.5 is a calm network, 1.5 a wild one).
 func LogNormal(median time.Duration, sigma float64) Latency {
 	return func(u float64, _ time.Duration) time.Duration {
-		z := math.Sqrt2 * math.Erfinv(2*max(u, 1e-12)-1)
-		return time.Duration(float64(median) * math.Exp(sigma*z))
+		return nanoseconds(float64(median) * exp(float64(sigma*normal(max(u, 1e-12)))))
 	}
 }
 
@@ -87,8 +86,8 @@ func Synchronous(bound time.Duration) Link {
 func Asynchronous() Link {
 	const shortest = float64(4 * time.Millisecond)
 	return Link{Latency: func(u float64, _ time.Duration) time.Duration {
-		// A Pareto tail with exponent 0.8: not even the mean is finite.
-		return time.Duration(min(shortest*math.Pow(1-u, -1.25), float64(time.Hour)))
+		// A Pareto tail with exponent 0.8, (1-u) to the power of -1.25: not even the mean is finite.
+		return time.Duration(min(shortest/((1-u)*math.Sqrt(math.Sqrt(1-u))), float64(time.Hour)))
 	}}
 }
 

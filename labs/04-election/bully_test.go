@@ -40,6 +40,7 @@ type bullyCluster struct {
 func newBullyCluster(s *labtest.Sim) *bullyCluster {
 	c := &bullyCluster{s: s, bullies: map[labrpc.NodeID]*Bully{}, known: newKnowledge(s), reports: map[labrpc.NodeID]labrpc.NodeID{}}
 	s.Always(c.checkLeaders)
+	s.Restarts(c.boot)
 	return c
 }
 

@@ -88,6 +88,7 @@ func newCluster(s *labtest.Sim) *cluster {
 	}
 	s.Net.Intercept(c.recordMessage)
 	s.Always(c.checkStates)
+	s.Restarts(func(node *labrpc.Node) { c.boot(node) })
 	return c
 }
 

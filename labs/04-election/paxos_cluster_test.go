@@ -55,6 +55,7 @@ func newPaxosCluster(s *labtest.Sim) *paxosCluster {
 	}
 	s.Net.Intercept(y.recordMessage)
 	s.Always(y.checkStates)
+	s.Restarts(func(node *labrpc.Node) { y.boot(node) })
 	return y
 }
 

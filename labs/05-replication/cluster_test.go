@@ -42,6 +42,7 @@ func newRaftCluster(s *labtest.Sim, options raftClusterOptions) *raftCluster {
 	c := &raftCluster{s: s, servers: s.Net.Nodes(), rafts: map[labrpc.NodeID]*Raft{}, options: options}
 	c.w = checkInvariants(s, len(c.servers))
 	s.Net.Intercept(c.filterElections)
+	s.Restarts(c.boot)
 	for _, id := range c.servers {
 		c.start(id)
 	}

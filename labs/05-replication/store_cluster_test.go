@@ -31,6 +31,7 @@ func newStoreCluster(s *labtest.Sim, servers int, opts ServerOptions) *storeClus
 	v := &storeCluster{s: s, epoch: time.Now(), servers: s.Net.Nodes()[:servers], running: map[labrpc.NodeID]*Server{}}
 	opts.Servers = v.servers
 	v.opts = opts
+	s.Restarts(v.boot, v.servers...)
 	v.startDown()
 	return v
 }
@@ -39,12 +40,17 @@ func newStoreCluster(s *labtest.Sim, servers int, opts ServerOptions) *storeClus
 func (v *storeCluster) startDown() {
 	for _, id := range v.servers {
 		if !v.s.Net.Up(id) {
-			srv := StartServer(v.s.Start(id), v.opts)
-			v.mu.Lock()
-			v.running[id] = srv
-			v.mu.Unlock()
+			v.boot(v.s.Start(id))
 		}
 	}
+}
+
+// boot has a node that has been started run a server.
+func (v *storeCluster) boot(node *labrpc.Node) {
+	srv := StartServer(node, v.opts)
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.running[node.ID()] = srv
 }
 
 // status returns the Status of a server's Raft; false if the server is down.

@@ -59,6 +59,7 @@ func newStrongCluster(s *labtest.Sim, servers int) *strongCluster {
 		nodes: map[labrpc.NodeID]*labrpc.Node{}, running: map[labrpc.NodeID]*consistency.Server{},
 	}
 	s.Net.Intercept(c.rewrite)
+	s.Restarts(c.boot, c.servers...)
 	c.startDown()
 	for _, id := range c.clients {
 		c.nodes[id] = s.Start(id)
@@ -71,10 +72,7 @@ func newStrongCluster(s *labtest.Sim, servers int) *strongCluster {
 func (c *strongCluster) startDown() {
 	for _, id := range c.servers {
 		if !c.s.Net.Up(id) {
-			server := consistency.StartServer(c.s.Start(id), c.servers)
-			c.mu.Lock()
-			c.running[id] = server
-			c.mu.Unlock()
+			c.boot(c.s.Start(id))
 		}
 	}
 }

@@ -85,6 +85,7 @@ func newCommitCluster(s *labtest.Sim) *commitCluster {
 		txs: map[TxID]*testTx{}, mustWait: map[labrpc.NodeID]labtest.Violation{},
 	}
 	s.Always(c.checkLocks)
+	s.Restarts(func(node *labrpc.Node) { c.boot(node) })
 	return c
 }
 

@@ -73,6 +73,7 @@ func newShardCluster(s *labtest.Sim, groups int) *shardCluster {
 	}
 	c.layout.Splits = shardSplits[:groups-1]
 	s.Net.Intercept(c.rewrite)
+	s.Restarts(c.boot, c.servers()...)
 	c.startDown()
 	for _, id := range c.clients {
 		c.startClient(id)
@@ -90,12 +91,17 @@ func (c *shardCluster) servers() []labrpc.NodeID { return slices.Concat(c.layout
 func (c *shardCluster) startDown() {
 	for _, id := range c.servers() {
 		if !c.s.Net.Up(id) {
-			server := transactions.StartShard(c.s.Start(id), c.layout)
-			c.mu.Lock()
-			c.running[id] = server
-			c.mu.Unlock()
+			c.boot(c.s.Start(id))
 		}
 	}
+}
+
+// boot has a node that has been started run a server.
+func (c *shardCluster) boot(node *labrpc.Node) {
+	server := transactions.StartShard(node, c.layout)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.running[node.ID()] = server
 }
 
 // startClient starts a client's node, which is down.

@@ -46,9 +46,16 @@ func (w *Workspace) scenarioOverlay(p *Lab, test string) (string, error) {
 		return "", fmt.Errorf("workspace: %w", err)
 	}
 	keepNeeded(tests, roots)
+	packages := map[string]*coursePackage{} // each is imported by many files, and read once
+	of := func(path string) *coursePackage {
+		if _, known := packages[path]; !known {
+			packages[path] = w.coursePackage(path)
+		}
+		return packages[path]
+	}
 	for _, f := range tests {
 		place := filepath.Join(out, f.name)
-		if err := os.WriteFile(place, f.pruned(w.coursePackage), 0o666); err != nil {
+		if err := os.WriteFile(place, f.pruned(of), 0o666); err != nil {
 			return "", fmt.Errorf("workspace: %w", err)
 		}
 		replace[filepath.Join(dir, f.name)] = place

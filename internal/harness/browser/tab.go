@@ -161,9 +161,13 @@ func Await[T any](b tabbed, expression string) T {
 }
 
 // Until waits until an expression holds. A page that does what it must not fails the test at once.
+//
+// It asks less and less often: to ask a hundred times a second takes half a processor from the page that is waited for.
 func (b *Tab) Until(expression, what string) {
 	b.T.Helper()
-	for end := time.Now().Add(untilLimit); !Eval[bool](b, expression); time.Sleep(10 * time.Millisecond) {
+	pause := 5 * time.Millisecond
+	for end := time.Now().Add(untilLimit); !Eval[bool](b, expression); pause = min(pause*5/4, 200*time.Millisecond) {
+		time.Sleep(pause)
 		require.Empty(b.T, b.Blames(), "before this: %s", what)
 		require.True(b.T, time.Now().Before(end), "not within %v: %s; the page says %.300q", untilLimit, what, Eval[string](b, `document.body.innerText`))
 	}

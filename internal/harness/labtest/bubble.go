@@ -33,6 +33,7 @@ type outcome struct {
 	bites     map[string]bool
 	measures  map[string]report.Measure
 	virtual   time.Duration
+	restarts  bool // the test has said how it starts a server
 	abandoned bool // its goroutines still run, or never will
 }
 
@@ -68,7 +69,7 @@ func (r *runner) runWith(seed uint64, observe func(labrpc.Event), suppress func(
 	defer s.mu.Unlock()
 	out := &outcome{
 		seed: seed, failure: s.failure, failedAt: s.failedAt, nodes: s.nodes, page: s.page, scripted: s.scripted,
-		bites: maps.Clone(s.bites), measures: maps.Clone(s.measures), abandoned: !finished,
+		bites: maps.Clone(s.bites), measures: maps.Clone(s.measures), abandoned: !finished, restarts: s.restarts != nil,
 	}
 	if finished {
 		out.virtual = virtual

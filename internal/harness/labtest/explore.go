@@ -98,6 +98,9 @@ type Arrival struct {
 func Explore(t *testing.T, space SearchSpace, setup func(s *Sim) Scenario) {
 	t.Helper()
 	skipIfSpoilt(t)
+	if err := refuseWhatIf(); err != nil {
+		t.Fatal(err)
+	}
 	x := newExploration(t, space, setup)
 	if inBrowser || toPlay() { // the program for a browser does without the search, and what explains its failures
 		x.play()

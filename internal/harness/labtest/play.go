@@ -21,7 +21,7 @@ func toPlay() bool { return os.Getenv(playEnv) != "" }
 // played. Any other run skips it. Its name is TestPlay and the ID of its part; it is not graded.
 func Play(t *testing.T, space SearchSpace, setup func(s *Sim) Scenario) {
 	t.Helper()
-	if !toPlay() && os.Getenv("LABS_SCHEDULE") == "" {
+	if !toPlay() && os.Getenv("LABS_SCHEDULE") == "" && os.Getenv(whatIfEnv) == "" {
 		const why = "a person plays this scenario: see grade play"
 		channel.Send(report.Event{Kind: report.Start, Test: t.Name()})
 		channel.Send(report.Event{Kind: report.End, Test: t.Name(), Result: &report.Result{Status: report.Skip, SkipReason: why}})

@@ -28,6 +28,8 @@ type Rerun struct {
 	Broke   time.Duration   `json:"broke"`
 	Verdict string          `json:"verdict"` // how it ends beside the run without interventions; see verdict
 	Idle    []string        `json:"idle"`    // interventions that have changed nothing
+	// Restarts says that a node which is down can be started: the test has said how.
+	Restarts bool `json:"restarts"`
 }
 
 func newRerunner(r *runner) *rerunner { return &rerunner{r: r, base: map[uint64]*outcome{}} }
@@ -86,7 +88,7 @@ func (p *rerunner) run(seed uint64, w *whatIf) *Rerun {
 		p.base[seed] = out
 	}
 	p.last = run
-	rerun := &Rerun{New: view.EncodeSteps(run.Steps), End: out.virtual, Verdict: verdict(out, base), Idle: []string{}}
+	rerun := &Rerun{New: view.EncodeSteps(run.Steps), End: out.virtual, Verdict: verdict(out, base), Idle: []string{}, Restarts: out.restarts}
 	if w != nil {
 		rerun.Idle = append(rerun.Idle, w.idle()...)
 	}

@@ -73,7 +73,7 @@ func (r *runner) sayIdle() {
 		return
 	}
 	for _, token := range r.whatIf.idle() {
-		fmt.Fprintf(r.t.Output(), "%s: %s has changed nothing: there was no such message under way between two nodes, or the run was over\n", whatIfEnv, token)
+		fmt.Fprintf(r.t.Output(), "%s: %s has changed nothing: there was no such message under way between two nodes, the node was not down or the test does not say how to start it, or the run was over\n", whatIfEnv, token)
 	}
 }
 

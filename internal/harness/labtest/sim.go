@@ -52,6 +52,9 @@ type Sim struct {
 	recorder *trace.Recorder         // keeps the run; nil if nothing does
 	suppress func(labrpc.Fault) bool // faults and steps that are left out; nil for none
 	steps    uint64                  // how many Step has counted
+	restarts func(*labrpc.Node)      // see Restarts; guarded by mu
+	servers  []labrpc.NodeID         // see Restarts; guarded by mu
+	revived  bool                    // a person has started a node; guarded by mu
 
 	exploring bool // the checks are asked between the steps of a schedule
 	checks    []func() *Violation
@@ -85,11 +88,13 @@ func (s *Sim) now() time.Duration {
 // have a phase of their own.
 func (s *Sim) Start(id labrpc.NodeID) *labrpc.Node {
 	s.Run(time.Duration(1 + s.rand.IntN(999)))
+	s.giveBack(id)
 	return s.Net.Start(id)
 }
 
 // StartAll starts every node with start, in order.
 func (s *Sim) StartAll(start func(node *labrpc.Node)) {
+	s.Restarts(start)
 	for _, id := range s.Net.Nodes() {
 		start(s.Start(id))
 	}

@@ -21,6 +21,7 @@ import (
 //	u17           message 17 arrives twice
 //	t17+25ms      message 17 takes 25ms longer
 //	k2@1.5s       n2 crashes at 1.5s, and is down until the test starts it
+//	r2@1.5s       n2, which is down, starts again as the test starts it
 //	p2@1.5s+200ms n2 pauses
 //	l1-3@1.5s     the link from n1 to n3 is cut
 //	h1-3@1.5s     it is healed
@@ -94,7 +95,7 @@ func parseWhatIf(text string) (*whatIf, error) {
 
 func parseIntervention(token string) (intervention, error) {
 	i := intervention{token: token}
-	wrong := fmt.Errorf("%q is no intervention: want one such as x17, a17, u17, t17+25ms, k2@1.5s, p2@1.5s+200ms, l1-3@1.5s or h1-3@1.5s", token)
+	wrong := fmt.Errorf("%q is no intervention: want one such as x17, a17, u17, t17+25ms, k2@1.5s, r2@1.5s, p2@1.5s+200ms, l1-3@1.5s or h1-3@1.5s", token)
 	if token == "" {
 		return i, wrong
 	}
@@ -122,7 +123,7 @@ func parseIntervention(token string) (intervention, error) {
 		if timed || two || long != (i.act == 't') {
 			return i, wrong
 		}
-	case 'k', 'p':
+	case 'k', 'r', 'p':
 		i.node = labrpc.NodeID(number)
 		if !timed || two || long != (i.act == 'p') {
 			return i, wrong
@@ -182,7 +183,7 @@ func (w *whatIf) act(s *Sim, quit <-chan struct{}) {
 		if s.stop.Load() || s.ending.Load() {
 			return
 		}
-		if i.node > nodes || i.to > nodes {
+		if i.node > nodes || i.to > nodes || i.act == 'r' && !s.revive(i.node) {
 			continue
 		}
 		w.did(i)
@@ -197,6 +198,52 @@ func (w *whatIf) act(s *Sim, quit <-chan struct{}) {
 			s.Net.HealLink(i.node, i.to)
 		}
 	}
+}
+
+// Restarts says how this test starts a server on one of these nodes (none: on any), so that a person who plays the run can start one that is
+// down: "what if n2 had started again here?" StartAll says so too. start is called between two steps of the run, from another goroutine than the
+// body's, and must not wait.
+func (s *Sim) Restarts(start func(node *labrpc.Node), nodes ...labrpc.NodeID) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.restarts, s.servers = start, nodes
+}
+
+// revive starts a node that is down, as the test does. It reports whether it could: the test has said how, and the node was up before.
+func (s *Sim) revive(id labrpc.NodeID) bool {
+	s.mu.Lock()
+	start := s.restarts
+	if len(s.servers) > 0 && !slices.Contains(s.servers, id) {
+		start = nil
+	}
+	s.mu.Unlock()
+	if start == nil || s.Net.Up(id) || s.Net.Incarnation(id) == 0 {
+		return false
+	}
+	start(s.Net.Start(id))
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.revived = true
+	return true
+}
+
+// giveBack takes a node that a person has started down again, for the test, which believes that it is down and starts it now.
+func (s *Sim) giveBack(id labrpc.NodeID) {
+	s.mu.Lock()
+	revived := s.revived
+	s.mu.Unlock()
+	if revived && s.Net.Up(id) {
+		s.Net.Crash(id)
+	}
+}
+
+// refuseWhatIf is an error if the environment asks for interventions, where the test's runs are schedules.
+func refuseWhatIf() error {
+	v := os.Getenv(whatIfEnv)
+	if v == "" {
+		return nil
+	}
+	return fmt.Errorf("%s=%s: this test runs schedules, so change the schedule on the page of grade play, and run it with LABS_SCHEDULE", whatIfEnv, v)
 }
 
 func (w *whatIf) did(i intervention) {

@@ -101,7 +101,12 @@ func TestWhatIf(t *testing.T) {
 		fmt.Sprintf("t%d+25ms", arrives): func(run *trace.Run) bool {
 			return last(labrpc.EventDelivered, run, arrives).At == at+25*time.Millisecond
 		},
-		"k3@200ms":         func(run *trace.Run) bool { return hasStep(run, labrpc.EventCrashed, 200*time.Millisecond+1) },
+		"k3@200ms": func(run *trace.Run) bool { return hasStep(run, labrpc.EventCrashed, 200*time.Millisecond+1) },
+		"k3@50ms,r3@200ms": func(run *trace.Run) bool {
+			return hasStep(run, labrpc.EventStarted, 200*time.Millisecond+1) && slices.ContainsFunc(run.Steps, func(s trace.Step) bool {
+				return s.Kind == labrpc.EventDelivered && s.To == 3 && s.At > 200*time.Millisecond
+			})
+		},
 		"p3@200ms+100ms":   func(run *trace.Run) bool { return hasStep(run, labrpc.EventResumed, 300*time.Millisecond+1) },
 		"l1-3@200ms":       func(run *trace.Run) bool { return hasStep(run, labrpc.EventCut, 200*time.Millisecond+1) },
 		"l1-3@1ms,h1-3@2s": func(run *trace.Run) bool { return hasStep(run, labrpc.EventCut, time.Millisecond+1) },
@@ -148,9 +153,69 @@ func TestWhatIfVerdict(t *testing.T) {
 	require.Equal(t, []string{"x9999", "k3@1h"}, got.Idle)
 }
 
+// A person starts a node that is down as the test does, if the test has said how: the node's server runs then. A test that starts the node
+// itself later has a node that is new, as without the person.
+func TestWhatIfStartsANode(t *testing.T) {
+	boots, only := 0, []labrpc.NodeID(nil)
+	test := func(tells bool) func(*Sim) {
+		return func(s *Sim) {
+			boots = 0
+			start := func(n *labrpc.Node) {
+				boots++
+				labrpc.Receive(n, "say", func(labrpc.NodeID, int) {})
+			}
+			if tells {
+				s.Restarts(start, only...)
+			}
+			start(s.Start(1))
+			s.Net.Crash(1)
+			s.Run(100 * time.Millisecond)
+			start(s.Start(1))
+			s.Run(100 * time.Millisecond)
+		}
+	}
+	for _, one := range []struct {
+		tells  bool
+		whatIf string
+		boots  int
+		only   []labrpc.NodeID
+		idle   []string
+	}{
+		{tells: true, whatIf: "r1@50ms", boots: 3},
+		{tells: true, whatIf: "r1@150ms", boots: 2, idle: []string{"r1@150ms"}}, // it is up
+		{tells: true, whatIf: "k1@150ms,r1@150ms", boots: 3},
+		{tells: true, whatIf: "r2@50ms", boots: 2, idle: []string{"r2@50ms"}}, // it has never been up
+		{tells: true, whatIf: "r1@50ms", boots: 3, only: []labrpc.NodeID{2, 1}},
+		{tells: true, whatIf: "r1@50ms", boots: 2, only: []labrpc.NodeID{2}, idle: []string{"r1@50ms"}},
+		{tells: false, whatIf: "r1@50ms", boots: 2, idle: []string{"r1@50ms"}},
+	} {
+		only = one.only
+		p := newRerunner(newRunner(t, Config{Nodes: 2}, test(one.tells)))
+		got, run := rerun(t, p, 1, one.whatIf)
+		require.Equal(t, "passes", got.Verdict, one.whatIf)
+		require.Equal(t, one.tells, got.Restarts)
+		require.Equal(t, append([]string{}, one.idle...), got.Idle, one.whatIf)
+		require.Equal(t, one.boots, boots, one.whatIf)
+		started := 0
+		for _, s := range run.Steps {
+			if s.Kind == labrpc.EventStarted {
+				started++
+			}
+		}
+		require.Equal(t, one.boots, started, one.whatIf)
+	}
+}
+
+// A test that runs schedules does not take interventions for none: it refuses them.
+func TestWhatIfIsNotForSchedules(t *testing.T) {
+	require.NoError(t, refuseWhatIf())
+	t.Setenv(whatIfEnv, "x3")
+	require.ErrorContains(t, refuseWhatIf(), "LABS_WHATIF=x3: this test runs schedules")
+}
+
 // What is no list of interventions is refused with the part that is wrong.
 func TestWhatIfIsRead(t *testing.T) {
-	for _, text := range []string{"x", "x0", "y1", "x1,", "x1+5ms", "t1", "t1+5", "t1+-5ms", "k1", "k1@", "k1@5ms+5ms", "p1@5ms", "l1@5ms", "l1-1@5ms", "l1-2", "x1-2", "x1@5ms"} {
+	for _, text := range []string{"x", "x0", "y1", "x1,", "x1+5ms", "t1", "t1+5", "t1+-5ms", "k1", "k1@", "k1@5ms+5ms", "r1", "r1@5ms+5ms", "r1-2@5ms", "p1@5ms", "l1@5ms", "l1-1@5ms", "l1-2", "x1-2", "x1@5ms"} {
 		_, err := parseWhatIf(text)
 		require.ErrorContains(t, err, "is no intervention", text)
 	}

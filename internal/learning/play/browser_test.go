@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http/httptest"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -15,6 +16,7 @@ import (
 
 	"distlabs/internal/grading/course"
 	"distlabs/internal/grading/gradetest"
+	"distlabs/internal/grading/sandbox"
 	"distlabs/internal/grading/submission"
 	"distlabs/internal/grading/workspace"
 	"distlabs/internal/harness/browser"
@@ -22,10 +24,13 @@ import (
 
 // The package's tests share the pages of all scenarios with the reference solutions.
 var shared struct {
+	grade   string // the command, built without the race detector: with it, only to compress the site takes three minutes
 	site    sync.Once
 	dir     string
 	err     error
+	server  *httptest.Server
 	builder *workspace.Builder
+	natives map[string][2]string // the reference's test binaries, by the lab: see nativeBinary
 }
 
 func TestMain(m *testing.M) { os.Exit(gradetest.Main(tests{m})) }
@@ -33,6 +38,24 @@ func TestMain(m *testing.M) { os.Exit(gradetest.Main(tests{m})) }
 type tests struct{ *testing.M }
 
 func (t tests) Run() int {
+	dir, err := os.MkdirTemp("", "play-grade-")
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	defer os.RemoveAll(dir)
+	shared.grade = filepath.Join(dir, "grade")
+	build := exec.Command("go", "build", "-o", shared.grade, "distlabs/cmd/grade")
+	if out, err := build.CombinedOutput(); err != nil {
+		fmt.Fprintf(os.Stderr, "%v\n%s", err, out)
+		return 1
+	}
+	if err := os.Chmod(dir, 0o755); err != nil { // other users' processes are launched from there
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	sandbox.ServeWith(shared.grade)
+	shared.natives = map[string][2]string{}
 	code := browser.Run(t.M)
 	if shared.builder != nil {
 		shared.builder.Close()
@@ -45,47 +68,49 @@ func (t tests) Run() int {
 
 const root = "../../.."
 
-// siteDir is a folder with the pages of all scenarios. PLAY_SITE names one that is kept: only its pages are
-// written again, and not the code.
+// siteDir is a folder with the pages of all scenarios, as grade play --course writes it. PLAY_SITE names a folder that is kept: only its pages
+// are written again, and not the code.
 func siteDir(t testing.TB) string {
 	t.Helper()
-	shared.site.Do(func() {
-		there := false
-		if dir := os.Getenv("PLAY_SITE"); dir != "" {
-			shared.dir = dir
-			_, err := os.Stat(filepath.Join(dir, "index.html"))
-			there = err == nil
-		} else if shared.dir, shared.err = os.MkdirTemp("", "play-site-"); shared.err != nil {
-			return
-		}
-		c, b := courseAndBuilder(t)
-		scenes, err := c.Select()
-		if err == nil {
-			scenes, err = Scenes(c, scenes)
-		}
-		site := &Site{Dir: shared.dir, Scenes: scenes, Source: submission.Source{Kind: course.Solution}}
-		if err == nil && there {
-			err = site.pages(b)
-		} else if err == nil {
-			err = site.Write(t.Context(), b)
-		}
-		shared.err = err
-	})
+	shared.site.Do(func() { shared.dir, shared.err = makeSite(t) })
 	require.NoError(t, shared.err)
 	return shared.dir
 }
 
+func makeSite(t testing.TB) (dir string, err error) {
+	if dir = os.Getenv("PLAY_SITE"); dir == "" {
+		dir, err = os.MkdirTemp("", "play-site-")
+	} else if _, missing := os.Stat(filepath.Join(dir, "index.html")); missing == nil {
+		c, b := courseAndBuilder(t)
+		all, err := c.Select()
+		if err != nil {
+			return dir, err
+		}
+		site := &Site{Dir: dir, Scenes: withScenario(all), Source: submission.Source{Kind: course.Solution}}
+		return dir, site.pages(b)
+	}
+	if err != nil {
+		return dir, err
+	}
+	cmd := exec.CommandContext(t.Context(), shared.grade, "play", "--course", "--out", dir)
+	cmd.Dir = root
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return dir, fmt.Errorf("grade play --course: %w\n%s", err, out)
+	}
+	return dir, nil
+}
+
 func courseAndBuilder(t testing.TB) (*course.Course, *workspace.Builder) {
 	t.Helper()
-	dir, err := filepath.Abs(root)
-	require.NoError(t, err)
-	c, err := course.Load(dir)
-	require.NoError(t, err)
 	if shared.builder == nil {
+		dir, err := filepath.Abs(root)
+		require.NoError(t, err)
+		c, err := course.Load(dir)
+		require.NoError(t, err)
 		shared.builder, err = workspace.New(context.Background(), c, workspace.Options{})
 		require.NoError(t, err)
 	}
-	return c, shared.builder
+	return shared.builder.Course(), shared.builder
 }
 
 // A tab is a page of a site that a test has opened.
@@ -99,10 +124,22 @@ func (b *tab) own(url string) bool {
 	return strings.HasPrefix(url, b.server+"/") || strings.HasPrefix(url, "blob:"+b.server)
 }
 
-// open opens a page of the shared site.
+// open opens a page of the shared site, in the tab that the tests of its pages share: to load a lab's code into a new one costs more than most
+// tests do with it. The page is new.
 func open(t testing.TB, place string) *tab {
 	t.Helper()
-	return openIn(t, func() string { return siteDir(t) }, place)
+	if played == nil {
+		b := &tab{}
+		b.Tab = browser.Keep(t, b.own)
+		shared.server = httptest.NewServer(handler(siteDir(t)))
+		b.server = shared.server.URL
+		played = b
+	}
+	played.T = t
+	played.Do(chromedp.Navigate(played.server + "/index.html")) // else another fragment of the same page is no new page
+	played.load(place)
+	t.Cleanup(played.Blameless)
+	return played
 }
 
 // openIn opens a page of a site, which is made only if there is a browser.
@@ -127,37 +164,31 @@ func (b *tab) load(place string) {
 	b.Ready()
 }
 
-// played is the tab that the tests of one page share: to load a lab's code costs more than most tests do with it. It is the first one's
-// until the tests end; what goes wrong on it later fails the test that uses it then.
+// played is the tab of the shared site. It is the first test's until the tests end; what goes wrong on it later fails the test that uses it then.
 var played *tab
 
-// again opens a place of 4C's page as [open] does, but in the tab of the test before it, where there is one: the tree of steps, the puzzle, what
-// is held and what is marked are new.
+// again opens a place of 4C's page as [open] does, but without loading the page if the test before it has left it open: the tree of steps, the
+// puzzle, what is held and what is marked are new.
 func again(t testing.TB, fragment string) *tab {
 	t.Helper()
-	if played == nil {
-		b := &tab{}
-		b.Tab = browser.Keep(t, b.own)
-		b.server = httptest.NewServer(handler(siteDir(t))).URL
-		b.load("4C.html" + fragment)
-		played = b
-	} else {
-		played.T = t
-		fresh := "#fresh"
-		if fragment != "" {
-			fresh = fragment + "&fresh"
-		}
-		played.idle()
-		browser.Eval[bool](played, fmt.Sprintf(`(() => {
-			const { game } = play;
-			Object.assign(game, { seed: -1, cursor: 0, all: false, chosen: -1, record: "", auto: null });
-			game.held.clear();
-			document.querySelector("#share input").value = "";
-			location.hash = %q;
-			return true;
-		})()`, fresh))
-		played.Until(`play.game.seed !== -1 && !play.game.busy && !location.hash.includes("fresh")`, "the page begins again")
+	if played == nil || !strings.HasSuffix(browser.Eval[string](played, `location.pathname`), "/4C.html") {
+		return open(t, "4C.html"+fragment)
 	}
+	played.T = t
+	fresh := "#fresh"
+	if fragment != "" {
+		fresh = fragment + "&fresh"
+	}
+	played.idle()
+	browser.Eval[bool](played, fmt.Sprintf(`(() => {
+		const { game } = play;
+		Object.assign(game, { seed: -1, cursor: 0, all: false, chosen: -1, record: "", auto: null });
+		game.held.clear();
+		document.querySelector("#share input").value = "";
+		location.hash = %q;
+		return true;
+	})()`, fresh))
+	played.Until(`play.game.seed !== -1 && !play.game.busy && !location.hash.includes("fresh")`, "the page begins again")
 	t.Cleanup(played.Blameless)
 	return played
 }

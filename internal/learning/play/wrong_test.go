@@ -74,7 +74,7 @@ func TestWrongCode(t *testing.T) {
 	require.NoError(t, err)
 	work := t.TempDir()
 	submitted(t, work, makeWrong)
-	site := &Site{Dir: t.TempDir(), Scenes: scenes, Source: submission.Source{Kind: course.Submission, Path: work}, Live: true}
+	site := &Site{Dir: t.TempDir(), Scenes: scenes, Source: submission.Source{Kind: course.Submission, Path: work}, Live: true, stored: true}
 	b := openIn(t, func() string {
 		require.NoError(t, site.Write(t.Context(), builder))
 		return site.Dir

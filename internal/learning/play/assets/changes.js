@@ -39,10 +39,13 @@ function nextOnLink(game, j, end) {
 }
 
 function changesOfNode(game, n, s) {
-  if (!isUp(game, n, s)) return [];
   const at = nanos(s.clock);
+  if (!isUp(game, n, s)) {
+    const was = game.at.run.restarts && game.app.model.steps.some((x) => x.i <= s.i && x.node === n && x.kind === "crashed");
+    return was ? [{ token: `r${n}@${at}`, label: `start n${n} here`, title: "just after this event, as the test starts it" }] : [];
+  }
   return [
-    { token: `k${n}@${at}`, label: `crash n${n} here`, title: "just after this event; it stays down until the test starts it" },
+    { token: `k${n}@${at}`, label: `crash n${n} here`, title: "just after this event; it stays down until the test starts it, or you do" },
     { token: `p${n}@${at}+500ms`, label: `pause n${n} here for 500 ms`, title: "just after this event: what arrives waits, what it sends leaves later" },
   ];
 }
@@ -63,7 +66,7 @@ function machineChanges(game, n, s) {
       else cut.push(`l${a}-${b}@${nanos(s.clock)}`);
     }
   }
-  const out = changesOfNode(game, n, s).map((c) => ({ ...c, label: c.token[0] === "k" ? "crash" : "pause" }));
+  const out = changesOfNode(game, n, s).map((c) => ({ ...c, label: { k: "crash", r: "start", p: "pause" }[c.token[0]] }));
   if (cut.length) out.push({ token: cut.join(","), label: "cut off", title: "cut all its links" });
   if (healed.length) out.push({ token: healed.join(","), label: "reconnect", title: "heal all its links" });
   return out;
@@ -132,6 +135,7 @@ function sayChange(steps, token) {
     case "u": return `${message} arrives twice`;
     case "t": return rest.endsWith("+" + NEVER) ? `${message} is under way until the end` : `${message} arrives ${sayDuration(rest.split("+")[1])} later`;
     case "k": return `n${number} crashes at ${sayTime(token)}`;
+    case "r": return `n${number} starts again at ${sayTime(token)}`;
     case "p": return `n${number} pauses at ${sayTime(token)} for ${sayDuration(rest.split("+")[1])}`;
     case "l": return `n${a}→n${b} is cut at ${sayTime(token)}`;
     case "h": return `n${a}→n${b} is healed at ${sayTime(token)}`;
