@@ -130,7 +130,7 @@ func (f playFlags) find(args []string, seed uint64) (*course.Course, *play.Site,
 	if err != nil {
 		return nil, nil, err
 	}
-	test, err := play.FindTest(c, args[0])
+	test, err := c.TestNamed(args[0])
 	if err != nil {
 		return nil, nil, usage(err)
 	}

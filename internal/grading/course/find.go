@@ -36,17 +36,36 @@ func (c *Course) FindTest(lab, name string) (Selected, error) {
 		return found[0], nil
 	}
 	if len(found) == 0 {
-		return Selected{}, noTest(name, lab, selected)
+		return Selected{}, noTest(name, lab, " "+lab, selected)
 	}
 	var names []string
 	for _, s := range found {
 		names = append(names, s.Tests()[0].Name)
 	}
-	return Selected{}, fmt.Errorf("course: %q is the beginning of several tests: %s", name, choose(names, lab))
+	return Selected{}, fmt.Errorf("course: %q is the beginning of several tests: %s", name, choose(names, " "+lab))
 }
 
-// noTest says that a lab has no test of a name, and which one may have been meant, or where the names are.
-func noTest(name, lab string, selected []Selected) error {
+// TestNamed returns the lab and the part of a test, which is all that it selects. The error is one line that says which test may have been meant.
+func (c *Course) TestNamed(name string) (Selected, error) {
+	all, err := c.Select()
+	if err != nil {
+		return Selected{}, err
+	}
+	for _, s := range all {
+		for _, p := range s.Parts {
+			for _, t := range p.Tests {
+				if t.Name == name {
+					p.Tests = []Test{t}
+					return Selected{Lab: s.Lab, Parts: []Part{p}}, nil
+				}
+			}
+		}
+	}
+	return Selected{}, noTest(name, "this course", "", all)
+}
+
+// noTest says that a lab, or all of them, have no test of a name, and which one may have been meant, or where the names are. lab is what grade list needs.
+func noTest(name, where, lab string, selected []Selected) error {
 	var names, known []string
 	for _, s := range selected {
 		for _, t := range s.Tests() {
@@ -55,16 +74,16 @@ func noTest(name, lab string, selected []Selected) error {
 		}
 	}
 	if near := nearest(name, known); near != "" {
-		return fmt.Errorf("course: %q is no test of %s; did you mean %s?", name, lab, near)
+		return fmt.Errorf("course: %q is no test of %s; did you mean %s?", name, where, near)
 	}
-	return fmt.Errorf("course: %q is no test of %s: %s", name, lab, choose(names, lab))
+	return fmt.Errorf("course: %q is no test of %s: %s", name, where, choose(names, lab))
 }
 
-// choose names tests, or says where their names are if they are many.
+// choose names tests, or says where their names are if they are many: lab is what grade list needs.
 func choose(names []string, lab string) string {
 	const few = 8
 	if len(names) > few {
-		return "grade list " + lab + " shows their names"
+		return "grade list" + lab + " shows their names"
 	}
 	return "choose one of " + strings.Join(names, ", ")
 }

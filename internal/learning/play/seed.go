@@ -1,7 +1,6 @@
 package play
 
 import (
-	"fmt"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -42,21 +41,3 @@ func failed(name string) bool {
 	return err == nil && run.Header.Failure != nil
 }
 
-// FindTest is the test of that name, with the first of its parts in a selection of its own.
-func FindTest(c *course.Course, name string) (course.Selected, error) {
-	all, err := c.Select()
-	if err != nil {
-		return course.Selected{}, err
-	}
-	for _, s := range all {
-		for _, p := range s.Parts {
-			for _, t := range p.Tests {
-				if t.Name == name {
-					p.Tests = []course.Test{t}
-					return course.Selected{Lab: s.Lab, Parts: []course.Part{p}}, nil
-				}
-			}
-		}
-	}
-	return course.Selected{}, fmt.Errorf("play: %s is no test of this course", name)
-}

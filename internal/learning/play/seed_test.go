@@ -38,7 +38,7 @@ func mutant(t *testing.T, lab, name string) submission.Source {
 func seedSite(t *testing.T, test string, seed uint64, source submission.Source) *Site {
 	t.Helper()
 	c, _ := courseAndBuilder(t)
-	selected, err := FindTest(c, test)
+	selected, err := c.TestNamed(test)
 	require.NoError(t, err)
 	return &Site{Dir: t.TempDir(), Scenes: []course.Selected{selected}, Source: source, Seed: &Seed{Test: test, Seed: seed}, Live: true, stored: true}
 }
