@@ -100,7 +100,9 @@ const Enough = "faults that are enough"
 // Schedules is the name of a measure that only a search of schedules has: how many it ran.
 const Schedules = "schedules"
 
-func (m Measure) atLeast() bool { return strings.HasPrefix(m.Bound, "≥") || strings.HasPrefix(m.Bound, ">") }
+func (m Measure) atLeast() bool {
+	return strings.HasPrefix(m.Bound, "≥") || strings.HasPrefix(m.Bound, ">")
+}
 
 // Worst returns the worse of two measures of one name: the lower if the bound begins with ≥ or >, else the higher. Where their bounds differ, as a detector's with its period, it is the one that is
 // nearer to its bound, or further beyond it: a value is never shown beside the bound of another.

@@ -40,4 +40,3 @@ func failed(name string) bool {
 	run, err := trace.Read(file)
 	return err == nil && run.Header.Failure != nil
 }
-
