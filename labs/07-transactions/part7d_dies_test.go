@@ -148,10 +148,17 @@ func TestContextEnds7D(t *testing.T) {
 				s.Cover(unknown)
 			case r.Err == "" || r.Err == "context" || r.Err == "aborted":
 			default:
-				c.s.Failf(ruleShardOutcome, "%v, want an error that wraps the context's, ErrAborted or ErrOutcomeUnknown", r)
+				c.s.Failf(ruleShardContext, "%v, want an error that wraps the context's, ErrAborted or ErrOutcomeUnknown", r)
 			}
 			if r.Err == "" && lost {
 				s.Run(200 * time.Millisecond)
+			}
+			var waits []*shardRun // for this one
+			for range 2 {
+				waits = append(waits, c.start(b, time.Duration(300+s.Rand().IntN(300))*time.Millisecond, reads("b"), writes("a")))
+			}
+			for _, w := range waits {
+				c.ended(w, w.Call+w.Limit+shardContext-s.Net.Now(), ruleShardContext)
 			}
 			c.open(a)
 			reader := c.commits(c.start(b, time.Minute, reads("m"), reads("t")), shardLease+shardSlack+shardServes, ruleShardLease)

@@ -206,6 +206,9 @@ func TestLongLog7D(t *testing.T) {
 		for range 30 {
 			last = c.does(a, reads("m"), writes("m"), writes("a"))
 		}
+		for range 30 { // entries that only read count, too
+			c.does(a, reads("a"), reads("b"))
+		}
 		c.settle()
 		for g := range c.layout.Groups {
 			if c.waitUntilLeads(g, away[g]) {
@@ -239,6 +242,7 @@ func TestOutcomeIsKept7D(t *testing.T) {
 		for _, id := range c.layout.Groups[1] {
 			s.Net.Crash(id)
 		}
+		s.Run(2*shardLease + shardSlack) // until nobody tries any more to tell the group that is down
 		c.many(40, c.clients[1:])
 		c.crashAll() // what the servers remember is in their snapshots
 		reader := c.commits(c.start(b, time.Minute, reads("a"), reads("m")), shardLease+shardSlack+shardServes, ruleShardLease)

@@ -47,6 +47,11 @@ func TestDisjointDoNotWait7D(t *testing.T) {
 		for k := n / 2; k < n; k++ {
 			c.cutAfter(a, k, time.Minute)
 			s.Net.Crash(a)
+			if k == n/2 {
+				for range 8 { // which wait for the dead client's
+					c.start(b, time.Minute, reads("m"))
+				}
+			}
 			c.does(b, reads("b"), writes("n"), writes("b"))
 			c.does(b, reads("n"), writes("u"), writes("b"))
 			c.open(a)

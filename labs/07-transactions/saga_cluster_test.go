@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"distlabs/internal/harness/labtest"
@@ -105,11 +106,8 @@ func (c *sagaCluster) restart(id labrpc.NodeID) {
 func (c *sagaCluster) place(id OrderID, customer string) {
 	order := Order{ID: id, Customer: customer, Price: c.price, Item: "book"}
 	c.placed[id] = &sagaOrder{Order: order, has: map[Effect]bool{}}
-	began := c.s.Net.Now()
-	err := c.orders.Place(order)
-	if d := c.s.Net.Now() - began; d > 0 {
-		c.s.Failf(rulePlaced, "Place returned after %v, want at once", d)
-	}
+	var err error
+	c.atOnce("Place", func() { err = c.orders.Place(order) })
 	if err != nil && c.s.Net.Up(sagaNodes.Orders) {
 		c.s.Failf(rulePlaced, "Place returned the error %v, although its node is up", err)
 	}
@@ -118,6 +116,18 @@ func (c *sagaCluster) place(id OrderID, customer string) {
 		c.s.Failf(rulePlaced, "order %s is %s when Place has returned, want pending", id, statusName(status))
 	}
 	c.s.Run(time.Microsecond) // what Place has started must not race with a crash at the next write
+}
+
+// atOnce makes a call that must return before time passes.
+func (c *sagaCluster) atOnce(name string, call func()) {
+	var over atomic.Bool
+	go func() {
+		call()
+		over.Store(true)
+	}()
+	if c.s.Run(0); !over.Load() {
+		c.s.Failf(rulePlaced, "%s, called at %v, has not returned, want that at once", name, labtest.At(c.s.Net.Now()))
+	}
 }
 
 // placeAgain calls Place again for an order that is known. It changes nothing.
@@ -134,7 +144,9 @@ func (c *sagaCluster) placeAgain(id OrderID) {
 
 // cancel cancels an order, and returns the answer of Cancel.
 func (c *sagaCluster) cancel(id OrderID) bool {
-	done, err := c.orders.Cancel(id)
+	var done bool
+	var err error
+	c.atOnce("Cancel", func() { done, err = c.orders.Cancel(id) })
 	if err != nil && c.s.Net.Up(sagaNodes.Orders) {
 		c.s.Failf(ruleCancel, "Cancel(%s) returned the error %v, although its node is up", id, err)
 	}
