@@ -148,6 +148,15 @@ func TestSlowReader7D(t *testing.T) {
 		}
 		c.commits(r, shardProgress, ruleShardProgress)
 		c.check()
+
+		// All servers restart meanwhile: what a reader may still need is on their disks.
+		r = c.start(a, time.Minute, reads("a"), rests(4*time.Second), reads("m"))
+		for range 15 {
+			c.does(b, writes("a"), writes("m"))
+		}
+		c.crashAll()
+		c.commits(r, shardProgress, ruleShardProgress)
+		c.check()
 		c.twoReaders(a, b)
 	})
 }
