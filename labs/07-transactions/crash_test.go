@@ -39,7 +39,8 @@ func crashChanges() []change {
 
 // apply makes a change to a state.
 func (c change) apply(state map[string]string) map[string]string {
-	next := maps.Clone(state)
+	next := map[string]string{}
+	maps.Copy(next, state)
 	for key, value := range c {
 		delete(next, key)
 		if value != nil {
