@@ -39,8 +39,7 @@ func crashChanges() []change {
 
 // apply makes a change to a state.
 func (c change) apply(state map[string]string) map[string]string {
-	next := map[string]string{}
-	maps.Copy(next, state)
+	next := maps.Clone(state)
 	for key, value := range c {
 		delete(next, key)
 		if value != nil {
