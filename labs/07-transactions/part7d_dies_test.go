@@ -186,6 +186,9 @@ func TestContextEnds7D(t *testing.T) {
 		const limit = 400 * time.Millisecond
 		c := newShardCluster(s, 3)
 		a, b := c.clients[0], c.clients[1]
+		r, _ := c.cutAfter(a, 0, 0) // its context has ended before it begins
+		c.ended(r, shardContext, ruleShardContext)
+		c.open(a)
 		for k := range c.countRequests(a) + 1 {
 			r, g := c.cutAfter(a, k, limit)
 			c.ended(r, limit+shardContext, ruleShardContext)
