@@ -262,6 +262,7 @@ func TestForgetsWhenAllKnow7C(t *testing.T) {
 		c.hasForgotten(before)
 		c.forgetsLate()
 		c.hasForgotten(before)
+		c.knowsAnother()
 		c.settles(0)
 		s.Run(5 * time.Second)
 		c.isSilent()
@@ -301,6 +302,31 @@ func (c *commitCluster) forgetsLate() {
 	}
 	s.Run(learnLimit)
 	s.Net.Heal()
+}
+
+// knowsAnother: n3 misses a decision to commit, and acknowledges that of another transaction. Then the coordinator restarts: it has the first one
+// still (rule 28).
+func (c *commitCluster) knowsAnother() {
+	s := c.s
+	for i := range 3 {
+		missed, known := TxID(fmt.Sprint("missed", i)), TxID(fmt.Sprint("known", i))
+		c.add(missed, nil)
+		call := c.run(missed, time.Minute)
+		c.voted(missed, 2, 3, 4)
+		s.Net.Isolate(3)
+		s.Net.HealBoth(3, coordinatorNode)
+		s.Net.Cut(coordinatorNode, 3)
+		c.returns(call, missed, calmRun, Committed)
+		s.Run(5 * time.Second)
+		s.Net.HealBoth(3, coordinatorNode)
+		c.add(known, nil)
+		c.returns(c.run(known, time.Minute), known, calmRun, Committed)
+		s.Run(20 * time.Millisecond)
+		c.restart(coordinatorNode)
+		s.Net.Heal()
+		c.learns(learnLimit, missed, Committed, 2, 3, 4)
+		c.learns(learnLimit, known, Committed, 2, 3, 4)
+	}
 }
 
 // hasForgotten checks that the coordinator's disk has not grown.
