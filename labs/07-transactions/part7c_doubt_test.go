@@ -100,7 +100,7 @@ func TestLearnsFromAnother7C(t *testing.T) {
 		if want == Committed && s.Seed%3 == 0 {
 			c.restart(2) // the outcome is on its disk
 		}
-		if s.Seed/2%2 == 1 { // whom to ask is on the disk, too
+		if s.Seed/2%2 == 1 { // which nodes to ask is on the disk, too
 			c.restart(3)
 			c.restart(4)
 		}
