@@ -29,7 +29,7 @@ const (
 	ruleSilent      = "from 5s after every transaction has ended on, no node sends messages (rule 29; Mohan, Lindsay, Obermarck 1986)"
 	ruleLossy       = "if links lose a fifth of the messages and each Prepare returns at once, 10s suffice for the votes (rule 31)"
 	ruleReadOnly    = "a participant that votes read-only calls Release at its vote, writes nothing, and sends and receives at most 2 messages if the outcome is decided after its vote has arrived, and within 100ms; if all vote read-only, the coordinator writes nothing either (rule 30; Mohan, Lindsay, Obermarck 1986)"
-	ruleRunReturns  = "in a calm network, Run returns Aborted within 100ms of a vote no, Committed within 100ms of the last vote if all have voted yes or read-only, Aborted within 10ms of the end of its context, and an error within 10ms of a crash of its node (rule 31)"
+	ruleRunReturns  = "Run asks all participants at once; in a calm network, it returns Aborted within 100ms of a vote no, Committed within 100ms of the last vote if all have voted yes or read-only, Aborted within 10ms of the end of its context, and an error within 10ms of a crash of its node (rule 31)"
 	ruleApart       = "a Prepare that takes long delays no other transaction (rule 32)"
 	learnLimit      = 2 * time.Second        // rule 26
 	calmRun         = 100 * time.Millisecond // rule 31
@@ -74,6 +74,7 @@ type testResource struct {
 	node     *labrpc.Node
 	started  bool            // StartParticipant has returned
 	locks    map[string]TxID // by key
+	asked    map[TxID]bool   // Prepare is under way
 	prepared map[TxID]Vote   // in this incarnation
 	restored map[TxID]bool
 	ended    map[TxID]bool // Commit or Abort was called in this incarnation, after a vote yes
@@ -114,7 +115,7 @@ func (c *commitCluster) boot(node *labrpc.Node) (again bool) {
 		again, c.coordinator = c.coordinator != nil, coordinator
 		return again
 	}
-	r := &testResource{c: c, node: node, locks: map[string]TxID{}, prepared: map[TxID]Vote{}, restored: map[TxID]bool{}, ended: map[TxID]bool{}}
+	r := &testResource{c: c, node: node, locks: map[string]TxID{}, asked: map[TxID]bool{}, prepared: map[TxID]Vote{}, restored: map[TxID]bool{}, ended: map[TxID]bool{}}
 	c.mu.Lock()
 	again = c.resources[id] != nil
 	c.resources[id] = r
@@ -266,6 +267,7 @@ func (r *testResource) Prepare(tx TxID, work string) Vote {
 	if r.gone() || t == nil {
 		return VoteNo
 	}
+	delete(r.asked, tx)
 	r.prepared[tx], t.votes[r.node.ID()] = vote, vote
 	return vote
 }
@@ -284,9 +286,12 @@ func (r *testResource) beginPrepare(tx TxID, work string) (vote Vote, takes time
 		r.c.fail(ruleVote, "%v called Prepare for %s, although it called %s before", id, tx, outcomeCall(t.outcome[id]))
 	case r.restored[tx]:
 		r.c.fail(ruleVote, "%v called Prepare for %s again after a crash, although it called Restore", id, tx)
+	case r.asked[tx]:
+		r.c.fail(ruleVote, "%v called Prepare for %s a second time, while the first call was under way", id, tx)
 	case again && before != VoteReadOnly:
 		r.c.fail(ruleVote, "%v called Prepare for %s a second time, want its first vote again", id, tx)
 	}
+	r.asked[tx] = true
 	plan, scripted := t.script[id]
 	if !scripted {
 		plan.vote = VoteYes

@@ -349,11 +349,32 @@ func (d *db) checkSpace() {
 	}
 }
 
+// callsAfterCrash calls a transaction that was running when the node crashed, and has written y.
+func (d *db) callsAfterCrash(t *txn) {
+	tx := t.tx
+	for _, late := range []struct {
+		name string
+		call func() error
+	}{
+		{"Get", func() error { _, _, err := tx.Get("y"); return err }},
+		{"GetRange", func() error { _, err := tx.GetRange("y", "z"); return err }},
+		{"Put", func() error { return tx.Put("y", "3") }},
+		{"Commit", tx.Commit},
+	} {
+		c := d.async(t, late.name, func(*call) error { return late.call() })
+		d.wait(d.rules.ends, soon, c)
+		if c.err == nil {
+			d.s.Failf(d.rules.ends, "%s of %s returned nil at %v, want an error: the node has crashed at %v", late.name, t.name, labtest.At(c.ended), labtest.At(t.ret))
+		}
+	}
+}
+
 // crashEndsCalls crashes the node while calls wait for each other, and for the disk. None of them may return nil then.
 func (d *db) crashEndsCalls() {
 	for range 3 {
-		writer, reader, second := d.beginTx(), d.beginTx(), d.beginTx()
+		writer, reader, second, idle := d.beginTx(), d.beginTx(), d.beginTx(), d.beginTx()
 		writer.put("x", "2")
+		idle.put("y", "2")
 		calls := []*call{reader.goGet("x")}
 		d.run(time.Microsecond)
 		calls = append(calls, second.goPut("x", "3"))
@@ -362,7 +383,9 @@ func (d *db) crashEndsCalls() {
 		calls = append(calls, writer.goCommit())
 		d.run(time.Second)
 		calls = slices.DeleteFunc(calls, (*call).over) // under wait-die, and in stores with versions
-		d.restart()
+		d.crash()
+		d.callsAfterCrash(idle)
+		d.start()
 		for _, c := range calls {
 			if c.err == nil {
 				d.s.Failf(d.rules.ends, "%s of %s was under way when the node crashed, and returned %s at %v, want an error", c.what, c.txn.name, c.result(), labtest.At(c.ended))

@@ -15,7 +15,7 @@ import (
 var coverModel = []string{"a transaction scanned a range in which it had deleted a key", "a transaction was aborted after it had written", "an empty value was read"}
 
 // modelKeys are any strings, such that each is the neighbour of another.
-var modelKeys = []string{"", "\x00", "a", "a\x00", "a/b", "b", "ä", "log/1", "data/a", "~", "\U0001F512"}
+var modelKeys = []string{"", "\x00", "a", "a\x00", "a/b", "a_b", "a%2Fb", "A", "b", "ä", "log/1", "data/a", "~", "\U0001F512"}
 
 // againstModel runs transactions one after another, and compares each with a map.
 func (d *db) againstModel() {
@@ -39,9 +39,12 @@ func (d *db) againstModel() {
 			t.commit()
 			model = mine
 		}
+		d.holds(rule, modelText(model, "", ""))
 		d.isOver(t)
+		rule = d.rules.over
 		if r.IntN(15) == 0 {
 			d.restart()
+			rule = d.rules.durable
 		}
 		d.holds(rule, modelText(model, "", ""))
 	}

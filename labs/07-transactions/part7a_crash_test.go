@@ -10,8 +10,27 @@ import (
 func TestCrashAtEveryWrite7A(t *testing.T) {
 	cover := []string{coverInCommit, coverBetween, coverInRecovery}
 	labtest.Run(t, labtest.Config{Nodes: 1, Seeds: 2, MustCover: cover}, func(s *labtest.Sim) {
-		newLockDB(s).crashAtEveryWrite()
+		d := newLockDB(s)
+		if s.Seed%2 == 1 {
+			d.olderCommitsLast()
+		}
+		d.crashAtEveryWrite()
 	})
+}
+
+// olderCommitsLast crashes the node when both of two transactions that wrote one key are in the log, of which the older committed last (rule 10).
+func (d *db) olderCommitsLast() {
+	older := d.beginTx()
+	if !d.commits(crashChanges()[2]) { // so large that it is in the log for long
+		d.s.Failf(ruleQuick7A, "Commit of a client that is alone has not returned nil")
+	}
+	older.put("w", "older")
+	older.commit()
+	d.crash()
+	d.start()
+	t := d.beginTx()
+	t.sees(ruleLast7A, "w", "older")
+	t.commit()
 }
 
 // No transaction reads a value that a crash then undoes (rule 11).

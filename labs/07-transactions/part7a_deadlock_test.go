@@ -30,9 +30,15 @@ func TestDeadlock7A(t *testing.T) {
 		{"five in a cycle", steps{put("a"), put("b"), put("c"), put("d"), get("e")}, steps{get("b"), put("c"), get("d"), put("e"), scan("", "b")}},
 		{"three readers that want to write", steps{get("a"), scan("", "b"), get("a")}, steps{put("a"), put("a"), put("a")}},
 	}
+	long := cases[0]
+	long.name, long.has, long.asks = "forty in a cycle", nil, nil
+	for i := range 40 {
+		long.has, long.asks = append(long.has, put(fmt.Sprint("r", i))), append(long.asks, put(fmt.Sprint("r", (i+1)%40)))
+	}
 	labtest.Run(t, labtest.Config{Nodes: 1, Seeds: 8, MustCover: []string{cycle}}, func(s *labtest.Sim) {
 		d := newLockDB(s)
 		d.load("a=1 b=1 c=1 d=1 e=1")
+		d.manyDeadlocks()
 		for _, c := range cases {
 			d.deadlock(c.name, c.has, c.asks)
 			reset := d.beginTx()
@@ -43,7 +49,41 @@ func TestDeadlock7A(t *testing.T) {
 			reset.delete("bx")
 			reset.commit()
 		}
+		if s.Seed%4 == 0 {
+			d.deadlock(long.name, long.has, long.asks)
+		}
 	})
+}
+
+// manyDeadlocks makes six cycles of two at once. Of each, one is aborted and one is not (rule 6).
+func (d *db) manyDeadlocks() {
+	var pairs [][2]*txn
+	for i := range 6 {
+		a, b := d.beginTx(), d.beginTx()
+		a.put(fmt.Sprint("p", i), "1")
+		b.put(fmt.Sprint("q", i), "1")
+		pairs = append(pairs, [2]*txn{a, b})
+	}
+	for i, p := range pairs {
+		p[0].goPut(fmt.Sprint("q", i), "2")
+		d.run(time.Microsecond)
+		if !p[1].ended() { // wound-wait aborts early
+			p[1].goPut(fmt.Sprint("p", i), "2")
+			d.run(time.Microsecond)
+		}
+	}
+	d.run(deadlockIn)
+	for _, p := range pairs {
+		a, b := p[0], p[1]
+		if !a.busy.over() || !b.busy.over() || (a.outcome == byStore) == (b.outcome == byStore) {
+			d.s.Fail(labtest.Violation{
+				What: fmt.Sprintf("%s: %v after six cycles of two transactions each were closed, %s and %s are not one aborted and one that goes on", cycle, deadlockIn, a.name, b.name),
+				Rule: ruleDeadlock7A, Seen: []string{a.describe(), b.describe()},
+			})
+		}
+		a.abort()
+		b.abort()
+	}
 }
 
 // deadlock makes a cycle, in an order that follows from the seed, and commits those that go on until all are over.
@@ -124,9 +164,9 @@ func (d *db) afterAbort(t *txn) {
 		{"Commit", tx.Commit},
 	} {
 		c := d.async(t, late.name, func(*call) error { return late.call() })
-		d.wait(ruleOver7A, quickly, c)
+		d.wait(d.rules.over, quickly, c)
 		if c.err == nil {
-			d.s.Failf(ruleOver7A, "%s of %s returned nil at %v, although the store had aborted it at %v", late.name, t.name, labtest.At(c.ended), labtest.At(t.ret))
+			d.s.Failf(d.rules.over, "%s of %s returned nil at %v, although the store had aborted it at %v", late.name, t.name, labtest.At(c.ended), labtest.At(t.ret))
 		}
 	}
 }
@@ -151,7 +191,7 @@ func (d *db) noTrace(all []*txn) {
 	}
 }
 
-// Readers come and go, so that the key is never without one. A writer gets its turn, and so does a scan among writers (rule 8).
+// Readers of the key, or of a range, come and go, so that the key is never without one. A writer gets its turn, and so does a scan among writers (rule 8).
 func TestNoStarvation7A(t *testing.T) {
 	labtest.Run(t, labtest.Config{Nodes: 1, Seeds: 2}, func(s *labtest.Sim) {
 		d := newLockDB(s)
@@ -161,9 +201,13 @@ func TestNoStarvation7A(t *testing.T) {
 			func(t *txn) *call { return t.goDelete("x") },
 			func(t *txn) *call { return t.goScan("", "") },
 		} {
+			n := 0
 			other := func(t *txn) *call { return t.goGet("x") }
-			if i == 2 {
-				other = func(t *txn) *call { return t.goPut([]string{"x", "y"}[s.Rand().IntN(2)], "1") }
+			switch i {
+			case 1:
+				other = func(t *txn) *call { return t.goScan("w", "y") }
+			case 2: // on keys of their own, so that they do not wait for each other
+				other = func(t *txn) *call { n++; return t.goPut(fmt.Sprint("x", n%5), "1") }
 			}
 			oldest := d.beginTx()
 			before := d.beginTx()

@@ -24,10 +24,11 @@ const (
 	ruleStarve7A    = "a call returns within 100ms once all transactions are over that had used or asked for its keys before (rule 8)"
 	ruleDurable7A   = "no crash undoes a transaction whose Commit has returned nil, or a part of it (rule 9)"
 	ruleWhole7A     = "after a crash, a transaction in Commit is there with all of its writes or none, and one before Commit with none (rule 10)"
+	ruleLast7A      = "after a crash, a key that several transactions wrote has the value of the last one to commit (rule 10)"
 	ruleShown7A     = "no crash undoes a value that a Get or GetRange of another transaction has returned (rule 11)"
 	ruleRecords7A   = "no record on the disk has more than MaxRecord bytes (rule 12)"
 	ruleSpace7A     = "10s after the last transaction is over, the disk has at most 4096 bytes, and for each key 200 bytes more and twice the bytes of the key and its value (rule 12)"
-	ruleOpenEnds7A  = "the store opens within 10s, and when the node crashes each call returns an error within 100ms (rule 12)"
+	ruleOpenEnds7A  = "the store opens within 10s, and when the node crashes each call, also a later one, returns an error within 100ms (rule 12)"
 	cycle           = "transactions waited for each other in a cycle"
 	waitsForWriter  = "the other transaction has written the key and is running"
 	waitsForReader  = "the other transaction has read the key and is running"
@@ -121,6 +122,9 @@ func TestWriterWaits7A(t *testing.T) {
 			} {
 				reader, writer := d.beginTx(), d.beginTx()
 				reader.sees(ruleSerial7A, key, want)
+				if i == 0 {
+					reader.readsMany()
+				}
 				put := write(writer)
 				d.waits(ruleWaits7A, put, waitsForReader)
 				reader.sees(ruleSerial7A, key, want)
@@ -161,6 +165,22 @@ func TestWriterWaits7A(t *testing.T) {
 			d.holds(ruleSerial7A, "x=2 y=2")
 		}
 	})
+}
+
+// readsMany reads so many other keys and ranges that a store which remembers only the last of them would forget the first.
+func (t *txn) readsMany() {
+	t.now(t.db.rules.quick, t.call("Get and GetRange of 300 other keys", func(*call) error {
+		for i := range 300 {
+			key := fmt.Sprint("another ", i)
+			if _, _, err := t.tx.Get(key); err != nil {
+				return err
+			}
+			if _, err := t.tx.GetRange(key, key+"0"); err != nil {
+				return err
+			}
+		}
+		return nil
+	}))
 }
 
 // What a GetRange did not find may not come into its range while the transaction runs (rule 1).
@@ -298,6 +318,25 @@ func TestOldestGoesOn7A(t *testing.T) {
 				older.commit()
 				d.wait(ruleRelease7A, soon, wants)
 				younger.abort()
+
+				// It waits beside a cycle of transactions that are older than itself.
+				one, two := d.beginTx(), d.beginTx()
+				older, younger = d.beginTx(), d.beginTx()
+				younger.put("z", "2")
+				one.put("x", "2")
+				two.put("y", "2")
+				wants = older.goPut("z", "3")
+				d.run(time.Microsecond)
+				one.goPut("y", "3")
+				d.run(time.Microsecond)
+				two.try(func() *call { return two.goPut("x", "3") })
+				d.run(long)
+				d.checkOldest(older)
+				for _, t := range []*txn{one, two, younger} {
+					t.abort()
+				}
+				d.wait(ruleRelease7A, soon, wants)
+				older.abort()
 			}
 		}
 	})

@@ -150,6 +150,7 @@ func TestNoWriteSkew7B(t *testing.T) {
 				a.sees(ruleSnapshot7B, "x", "1")
 			}
 			b.sees(ruleSnapshot7B, "y", "1")
+			a.readsMany()
 			b.try(func() *call { return b.goPut("x", "2") })
 			b.try(b.goCommit)
 			d.run(soon)

@@ -20,7 +20,7 @@ func TestVoteSurvivesCrash7C(t *testing.T) {
 		c := newCommitCluster(s)
 		c.startAll()
 		for round := range 10 {
-			tx := TxID(fmt.Sprint("t", round))
+			tx := TxID([]string{"", "t-", "t/é ", "commit-t", "branch-t-"}[round/2] + fmt.Sprint(round)) // any strings
 			c.add(tx, map[labrpc.NodeID]scriptedVote{3: {VoteYes, time.Duration(s.Seed%3) * 100 * time.Millisecond}})
 			if round >= 2 {
 				s.Net.CrashAtWrite(2, labrpc.CrashPoint{Write: s.Net.Writes(2) + round/2, After: round%2 == 1})

@@ -100,6 +100,10 @@ func TestLearnsFromAnother7C(t *testing.T) {
 		if want == Committed && s.Seed%3 == 0 {
 			c.restart(2) // the outcome is on its disk
 		}
+		if s.Seed/2%2 == 1 { // which nodes to ask is on the disk, too
+			c.restart(3)
+			c.restart(4)
+		}
 		s.Run(20 * time.Second)
 		c.inDoubt("t1", 3)
 		c.inDoubt("t1", 4)
@@ -178,7 +182,42 @@ func TestAsksTooEarly7C(t *testing.T) {
 		c.returns(call, "t1", learnLimit, Committed)
 		c.settles(learnLimit)
 		c.has("t1", Committed)
+		c.twoCoordinators()
 	})
+}
+
+// twoCoordinators: n4 becomes a coordinator, too. n2 and n3 are in doubt in a transaction of n1, which cannot reach them, when they commit one
+// of n4. What n4 does not know of the other transaction is no outcome (rules 22 and 25).
+func (c *commitCluster) twoCoordinators() {
+	s := c.s
+	s.Net.Crash(4)
+	c.mu.Lock()
+	delete(c.participants, 4)
+	delete(c.resources, 4)
+	first := c.coordinator
+	c.mu.Unlock()
+	second := StartCoordinator(s.Start(4))
+	c.add("one", nil, 4)
+	call := c.run("one", time.Minute)
+	c.voted("one", 2, 3)
+	s.Net.Cut(coordinatorNode, 2)
+	s.Net.Cut(coordinatorNode, 3)
+	c.returns(call, "one", calmRun, Committed)
+
+	c.add("two", nil, 4)
+	c.mu.Lock()
+	c.coordinator = second
+	c.mu.Unlock()
+	c.returns(c.run("two", time.Minute), "two", calmRun, Committed)
+	c.mu.Lock()
+	c.coordinator = first
+	c.mu.Unlock()
+	s.Run(learnLimit)
+	c.inDoubt("one", 2, 3)
+	s.Net.Heal()
+	c.learns(learnLimit, "one", Committed, 2, 3)
+	c.settles(learnLimit)
+	c.has("two", Committed)
 }
 
 // n3 misses the decision to commit, and is isolated for long; the others have it. The coordinator restarts twice. It keeps the decision
@@ -223,6 +262,7 @@ func TestForgetsWhenAllKnow7C(t *testing.T) {
 		c.hasForgotten(before)
 		c.forgetsLate()
 		c.hasForgotten(before)
+		c.knowsAnother()
 		c.settles(0)
 		s.Run(5 * time.Second)
 		c.isSilent()
@@ -262,6 +302,31 @@ func (c *commitCluster) forgetsLate() {
 	}
 	s.Run(learnLimit)
 	s.Net.Heal()
+}
+
+// knowsAnother: n3 misses a decision to commit, and acknowledges that of another transaction. Then the coordinator restarts: it has the first one
+// still (rule 28).
+func (c *commitCluster) knowsAnother() {
+	s := c.s
+	for i := range 3 {
+		missed, known := TxID(fmt.Sprint("missed", i)), TxID(fmt.Sprint("known", i))
+		c.add(missed, nil)
+		call := c.run(missed, time.Minute)
+		c.voted(missed, 2, 3, 4)
+		s.Net.Isolate(3)
+		s.Net.HealBoth(3, coordinatorNode)
+		s.Net.Cut(coordinatorNode, 3)
+		c.returns(call, missed, calmRun, Committed)
+		s.Run(5 * time.Second)
+		s.Net.HealBoth(3, coordinatorNode)
+		c.add(known, nil)
+		c.returns(c.run(known, time.Minute), known, calmRun, Committed)
+		s.Run(20 * time.Millisecond)
+		c.restart(coordinatorNode)
+		s.Net.Heal()
+		c.learns(learnLimit, missed, Committed, 2, 3, 4)
+		c.learns(learnLimit, known, Committed, 2, 3, 4)
+	}
 }
 
 // hasForgotten checks that the coordinator's disk has not grown.

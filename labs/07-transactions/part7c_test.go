@@ -122,6 +122,13 @@ func TestOneNoAborts7C(t *testing.T) {
 		c.returns(call, "t1", calmRun, Aborted)
 		c.settles(6 * time.Second)
 		c.has("t1", Aborted)
+		if s.Seed%2 == 0 { // n2 is down for good when n3 votes no
+			s.Net.Crash(2)
+			c.add("t2", map[labrpc.NodeID]scriptedVote{3: {VoteNo, takes}})
+			call = c.run("t2", time.Minute)
+			c.voted("t2", 3)
+			c.returns(call, "t2", calmRun, Aborted)
+		}
 		s.Run(5 * time.Second)
 		c.isSilent()
 	})

@@ -102,8 +102,55 @@ func TestClientDies7D(t *testing.T) {
 			c.open(a)
 			c.startClient(a)
 		}
+		c.serversFailToo(a, b)
+		if s.Seed%3 == 0 {
+			c.manyDie(a, b)
+		}
 		c.check()
 	})
+}
+
+// manyDie: a client dies in the middle of forty transactions, in a network that is as slow as a calm one may be. Their time runs out at once (rule 35).
+func (c *shardCluster) manyDie(a, b labrpc.NodeID) {
+	c.s.Net.SetLinks(labrpc.Link{Latency: labrpc.Uniform(15*time.Millisecond, 20*time.Millisecond)})
+	c.does(a, writes("a"), writes("m"), writes("t")) // it finds the leaders
+	c.s.Run(time.Second)
+	var runs []*shardRun
+	for i := range 40 {
+		c.start(a, time.Minute, writes(fmt.Sprint("m", i)), writes(fmt.Sprint("t", i)))
+	}
+	c.s.Run(150 * time.Millisecond)
+	c.s.Net.Crash(a)
+	c.s.Run(shardLease + shardSlack)
+	for i := range 40 {
+		runs = append(runs, c.start(b, time.Minute, writes(fmt.Sprint("t", i))))
+	}
+	for _, r := range runs {
+		c.commits(r, r.Call+shardServes-c.s.Net.Now(), ruleShardLease)
+	}
+}
+
+// serversFailToo: a client dies, and then the leaders of two of its groups, or one of its groups is down for two Leases. When the servers are back, its
+// transaction is done or undone as a whole, and makes nobody wait for longer than a Lease and 1s (rules 33 and 35).
+func (c *shardCluster) serversFailToo(a, b labrpc.NodeID) {
+	n := c.countRequests(a)
+	for k := n / 2; k < n; k++ {
+		r := c.dieAfter(a, k)
+		if g := int(c.s.Seed % 3); g > 0 {
+			for _, id := range c.layout.Groups[g] {
+				c.s.Net.Crash(id)
+			}
+			c.s.Run(2*shardLease + shardSlack)
+		} else {
+			c.s.Net.Crash(c.leader(1))
+			c.s.Net.Crash(c.leader(2))
+		}
+		c.settle()
+		c.whole(r, c.commits(c.start(b, time.Minute, reads("m"), reads("t")), shardLease+shardSlack+shardServes, ruleShardLease))
+		c.commits(c.start(b, time.Minute, writes("t"), writes("m"), writes("a")), shardLease+shardSlack+shardServes, ruleShardLease)
+		c.open(a)
+		c.startClient(a)
+	}
 }
 
 // A client is cut off after each of its requests, until others have used its keys, and then continues: its Run
@@ -139,6 +186,9 @@ func TestContextEnds7D(t *testing.T) {
 		const limit = 400 * time.Millisecond
 		c := newShardCluster(s, 3)
 		a, b := c.clients[0], c.clients[1]
+		r, _ := c.cutAfter(a, 0, 0) // its context has ended before it begins
+		c.ended(r, shardContext, ruleShardContext)
+		c.open(a)
 		for k := range c.countRequests(a) + 1 {
 			r, g := c.cutAfter(a, k, limit)
 			c.ended(r, limit+shardContext, ruleShardContext)
@@ -148,10 +198,17 @@ func TestContextEnds7D(t *testing.T) {
 				s.Cover(unknown)
 			case r.Err == "" || r.Err == "context" || r.Err == "aborted":
 			default:
-				c.s.Failf(ruleShardOutcome, "%v, want an error that wraps the context's, ErrAborted or ErrOutcomeUnknown", r)
+				c.s.Failf(ruleShardContext, "%v, want an error that wraps the context's, ErrAborted or ErrOutcomeUnknown", r)
 			}
 			if r.Err == "" && lost {
 				s.Run(200 * time.Millisecond)
+			}
+			var waits []*shardRun // for this one
+			for range 2 {
+				waits = append(waits, c.start(b, time.Duration(300+s.Rand().IntN(300))*time.Millisecond, reads("b"), writes("a")))
+			}
+			for _, w := range waits {
+				c.ended(w, w.Call+w.Limit+shardContext-s.Net.Now(), ruleShardContext)
 			}
 			c.open(a)
 			reader := c.commits(c.start(b, time.Minute, reads("m"), reads("t")), shardLease+shardSlack+shardServes, ruleShardLease)

@@ -181,7 +181,7 @@ func TestWrongClocks7D(t *testing.T) {
 // More transactions than a log may have entries; a server that was down for most of them comes back and leads (rules 40 and 42).
 func TestLongLog7D(t *testing.T) {
 	const leads = "a server that was down for most of the log led its group"
-	cfg := labtest.Config{Nodes: shardNodes(2, 1), Link: shardLink, Seeds: 2, MustCover: []string{leads}}
+	cfg := labtest.Config{Nodes: shardNodes(2, 2), Link: shardLink, Seeds: 2, MustCover: []string{leads}}
 	labtest.Run(t, cfg, func(s *labtest.Sim) {
 		c := newShardCluster(s, 2)
 		a := c.clients[0]
@@ -202,9 +202,15 @@ func TestLongLog7D(t *testing.T) {
 		}
 		s.Run(time.Second)
 		c.waitForLeaders(func(what string) { s.Failf(ruleShardBase, "your lab 05 does not work yet: %s", what) })
-		last := c.does(a, writes("m"), writes("a"))
+		dead := c.clients[1] // it leaves locks, which are no reason to keep the log
+		c.cutAfter(dead, c.countRequests(dead)/2, time.Minute)
+		s.Net.Crash(dead)
+		last := c.does(a, writes("n"), writes("b"))
 		for range 30 {
-			last = c.does(a, reads("m"), writes("m"), writes("a"))
+			last = c.does(a, reads("n"), writes("n"), writes("b"))
+		}
+		for range 30 { // entries that only read count, too
+			c.does(a, reads("b"), reads("c"))
 		}
 		c.settle()
 		for g := range c.layout.Groups {
@@ -212,8 +218,8 @@ func TestLongLog7D(t *testing.T) {
 				s.Cover(leads)
 			}
 		}
-		reader := c.commits(c.start(a, time.Minute, reads("m"), reads("a")), shardHeals, ruleShardDurable)
-		if reader.saw("m") != last.wrote("m") || reader.saw("a") != last.wrote("a") {
+		reader := c.commits(c.start(a, time.Minute, reads("n"), reads("b")), shardHeals, ruleShardDurable)
+		if reader.saw("n") != last.wrote("n") || reader.saw("b") != last.wrote("b") {
 			c.s.Fail(labtest.Violation{What: reader.String() + ", want what an earlier transaction wrote: " + last.String(), Rule: ruleShardDurable, Nodes: c.around(reader)})
 		}
 		c.does(a, appends("al"), appends("ml"))
@@ -239,6 +245,7 @@ func TestOutcomeIsKept7D(t *testing.T) {
 		for _, id := range c.layout.Groups[1] {
 			s.Net.Crash(id)
 		}
+		s.Run(2*shardLease + shardSlack) // until nobody tries any more to tell the group that is down
 		c.many(40, c.clients[1:])
 		c.crashAll() // what the servers remember is in their snapshots
 		reader := c.commits(c.start(b, time.Minute, reads("a"), reads("m")), shardLease+shardSlack+shardServes, ruleShardLease)

@@ -163,6 +163,19 @@ func shardCalls(ctx context.Context, cl *transactions.ShardClient) (faults []sha
 	}
 	tx.Abort()
 
+	for _, aborts := range []bool{false, true} { // which has written nothing
+		tx = cl.Begin(ctx)
+		_, _, _ = tx.Get("a")
+		if aborts {
+			tx.Abort()
+		} else if err := tx.Commit(); err != nil {
+			wrong(ruleShardDisjoint, "Commit of a transaction that has only read = %v, want nil", err)
+		}
+		if err := tx.Commit(); !errors.Is(err, transactions.ErrOver) {
+			wrong(ruleShardOver, "Commit of a transaction that has ended, and has only read = %v, want ErrOver", err)
+		}
+	}
+
 	one, two := cl.Begin(ctx), cl.Begin(ctx)
 	committed := 0
 	_, _, _ = one.Get("a")

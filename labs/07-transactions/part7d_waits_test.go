@@ -47,6 +47,11 @@ func TestDisjointDoNotWait7D(t *testing.T) {
 		for k := n / 2; k < n; k++ {
 			c.cutAfter(a, k, time.Minute)
 			s.Net.Crash(a)
+			if k == n/2 {
+				for range 8 { // which wait for the dead client's
+					c.start(b, time.Minute, reads("m"))
+				}
+			}
 			c.does(b, reads("b"), writes("n"), writes("b"))
 			c.does(b, reads("n"), writes("u"), writes("b"))
 			c.open(a)
@@ -141,6 +146,15 @@ func TestSlowReader7D(t *testing.T) {
 		for range 24 {
 			c.does(b, writes("a"), writes("m"))
 		}
+		c.commits(r, shardProgress, ruleShardProgress)
+		c.check()
+
+		// All servers restart meanwhile: what a reader may still need is on their disks.
+		r = c.start(a, time.Minute, reads("a"), rests(4*time.Second), reads("m"))
+		for range 15 {
+			c.does(b, writes("a"), writes("m"))
+		}
+		c.crashAll()
 		c.commits(r, shardProgress, ruleShardProgress)
 		c.check()
 		c.twoReaders(a, b)

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"distlabs/internal/harness/labtest"
@@ -44,7 +45,7 @@ type sagaCluster struct {
 	journals  map[labrpc.NodeID][]Entry // as seen last
 	changed   map[OrderID]bool          // it has effects that were not compared with the other services' yet
 	money     map[string]int            // the balances by the journal
-	books     Units                     // the units by the journal
+	items     map[string]Units          // the units by the journal
 	cancelled map[OrderID]bool          // Cancel returned true
 	perhaps   map[OrderID]bool          // Cancel returned an error
 }
@@ -66,8 +67,11 @@ func newSagaCluster(s *labtest.Sim, balances, units map[string]int) *sagaCluster
 	c := &sagaCluster{
 		s: s, price: 10 * scale, balances: balances, units: units, placed: map[OrderID]*sagaOrder{},
 		journals: map[labrpc.NodeID][]Entry{}, changed: map[OrderID]bool{},
-		money: maps.Clone(balances), books: Units{Available: units["book"]},
+		money: maps.Clone(balances), items: map[string]Units{},
 		cancelled: map[OrderID]bool{}, perhaps: map[OrderID]bool{},
+	}
+	for item, n := range units {
+		c.items[item] = Units{Available: n}
 	}
 	c.start()
 	s.Always(c.check)
@@ -102,14 +106,17 @@ func (c *sagaCluster) restart(id labrpc.NodeID) {
 }
 
 // place places an order for one unit of "book".
-func (c *sagaCluster) place(id OrderID, customer string) {
-	order := Order{ID: id, Customer: customer, Price: c.price, Item: "book"}
-	c.placed[id] = &sagaOrder{Order: order, has: map[Effect]bool{}}
-	began := c.s.Net.Now()
-	err := c.orders.Place(order)
-	if d := c.s.Net.Now() - began; d > 0 {
-		c.s.Failf(rulePlaced, "Place returned after %v, want at once", d)
+func (c *sagaCluster) place(id OrderID, customer string) { c.placeItem(id, customer, "book") }
+
+// placeItem places an order.
+func (c *sagaCluster) placeItem(id OrderID, customer, item string) {
+	order := Order{ID: id, Customer: customer, Price: c.price, Item: item}
+	if _, known := c.items[item]; !known {
+		c.items[item] = Units{}
 	}
+	c.placed[id] = &sagaOrder{Order: order, has: map[Effect]bool{}}
+	var err error
+	c.atOnce("Place", func() { err = c.orders.Place(order) })
 	if err != nil && c.s.Net.Up(sagaNodes.Orders) {
 		c.s.Failf(rulePlaced, "Place returned the error %v, although its node is up", err)
 	}
@@ -118,6 +125,18 @@ func (c *sagaCluster) place(id OrderID, customer string) {
 		c.s.Failf(rulePlaced, "order %s is %s when Place has returned, want pending", id, statusName(status))
 	}
 	c.s.Run(time.Microsecond) // what Place has started must not race with a crash at the next write
+}
+
+// atOnce makes a call that must return before time passes.
+func (c *sagaCluster) atOnce(name string, call func()) {
+	var over atomic.Bool
+	go func() {
+		call()
+		over.Store(true)
+	}()
+	if c.s.Run(0); !over.Load() {
+		c.s.Failf(rulePlaced, "%s, called at %v, has not returned, want that at once", name, labtest.At(c.s.Net.Now()))
+	}
 }
 
 // placeAgain calls Place again for an order that is known. It changes nothing.
@@ -134,7 +153,9 @@ func (c *sagaCluster) placeAgain(id OrderID) {
 
 // cancel cancels an order, and returns the answer of Cancel.
 func (c *sagaCluster) cancel(id OrderID) bool {
-	done, err := c.orders.Cancel(id)
+	var done bool
+	var err error
+	c.atOnce("Cancel", func() { done, err = c.orders.Cancel(id) })
 	if err != nil && c.s.Net.Up(sagaNodes.Orders) {
 		c.s.Failf(ruleCancel, "Cancel(%s) returned the error %v, although its node is up", id, err)
 	}
@@ -219,18 +240,20 @@ func (c *sagaCluster) readJournal(id labrpc.NodeID) *labtest.Violation {
 
 // count changes what balances and units must be.
 func (c *sagaCluster) count(o *sagaOrder, effect Effect) {
+	units := c.items[o.Item]
 	switch effect {
 	case Charged:
 		c.money[o.Customer] -= o.Price
 	case Refunded:
 		c.money[o.Customer] += o.Price
 	case Reserved:
-		c.books.Available, c.books.Reserved = c.books.Available-1, c.books.Reserved+1
+		units.Available, units.Reserved = units.Available-1, units.Reserved+1
 	case Released:
-		c.books.Available, c.books.Reserved = c.books.Available+1, c.books.Reserved-1
+		units.Available, units.Reserved = units.Available+1, units.Reserved-1
 	case Sold:
-		c.books.Reserved, c.books.Sold = c.books.Reserved-1, c.books.Sold+1
+		units.Reserved, units.Sold = units.Reserved-1, units.Sold+1
 	}
+	c.items[o.Item] = units
 }
 
 // add checks the effects of one service.
@@ -288,16 +311,19 @@ func (c *sagaCluster) checkAmounts() *labtest.Violation {
 			}
 		}
 	}
-	if c.s.Net.Up(sagaNodes.Stock) {
-		switch got, want := c.stock.Units("book"), c.books; {
+	if !c.s.Net.Up(sagaNodes.Stock) {
+		return nil
+	}
+	for _, item := range slices.Sorted(maps.Keys(c.items)) {
+		switch got, want := c.stock.Units(item), c.items[item]; {
 		case got.Available < 0 || got.Reserved < 0:
-			return breach(ruleSemanticLock, "the units of book are %+v", got)
+			return breach(ruleSemanticLock, "the units of %s are %+v", item, got)
 		case got.Available > want.Available:
-			return breach(ruleSemanticLock, "%d units of book are available, but the journal says %+v", got.Available, want)
+			return breach(ruleSemanticLock, "%d units of %s are available, but the journal says %+v", got.Available, item, want)
 		case want.Available < 0:
-			return breach(ruleSemanticLock, "%d units of book are reserved or sold, but there are only %d", want.Reserved+want.Sold, c.units["book"])
+			return breach(ruleSemanticLock, "%d units of %s are reserved or sold, but there are only %d", want.Reserved+want.Sold, item, c.units[item])
 		case got != want:
-			return breach(ruleEffectOnce, "the units of book are %+v, but the journal says %+v", got, want)
+			return breach(ruleEffectOnce, "the units of %s are %+v, but the journal says %+v", item, got, want)
 		}
 	}
 	return nil
@@ -322,12 +348,13 @@ func (c *sagaCluster) end(limit time.Duration) {
 
 // hasReason reports whether an order may have been cancelled: by Cancel, or because all orders together ask for too much.
 func (c *sagaCluster) hasReason(id OrderID) bool {
-	asked := map[string]int{}
+	asked, of := map[string]int{}, map[string]int{}
 	for _, o := range c.placed {
 		asked[o.Customer] += o.Price
+		of[o.Item]++
 	}
-	customer := c.placed[id].Customer
-	return c.cancelled[id] || c.perhaps[id] || asked[customer] > c.balances[customer] || len(c.placed) > c.units["book"]
+	o := c.placed[id]
+	return c.cancelled[id] || c.perhaps[id] || asked[o.Customer] > c.balances[o.Customer] || of[o.Item] > c.units[o.Item]
 }
 
 // open returns an order that has not ended.

@@ -21,7 +21,7 @@ const (
 	ruleShardInTime   = "if a transaction writes two keys, its messages take up to 150ms, and all other transactions that have these keys only read, Run returns nil within 3 Leases (rule 36)"
 	ruleShardDisjoint = "in a calm network, Run of up to 4 operations returns nil within 2s if no unfinished transaction has one of its keys (rule 37)"
 	ruleShardProgress = "in a calm network, while up to 4 clients run transactions of up to 4 operations on the same keys, each Run returns nil within 10s (rule 38)"
-	ruleShardContext  = "Get, Put, Commit and Run return within 100ms of the end of the transaction's context (rule 39)"
+	ruleShardContext  = "Get, Put, Commit and Run return within 100ms of the end of the transaction's context, with an error that wraps ctx.Err() if nothing else is known (rule 39)"
 	ruleShardDurable  = "what was committed survives the crash of any servers; 10s after all servers are up and connected again, in a calm network, the store serves (rule 40)"
 	ruleShardLate     = "a message of a transaction that arrives again, or late, changes no value, and makes no other transaction wait for longer than Lease + 1s (rule 41)"
 	ruleShardSpace    = "the log of a server has at most 2 SnapshotEvery entries (rule 42)"
