@@ -68,7 +68,21 @@ func TestUnknownIsNoRefusal6A(t *testing.T) {
 		}
 		c.checkStrong()
 		c.inherits(a, b)
+		c.answersAlone(a)
 	})
+}
+
+// answersAlone sends each server requests when it has been alone for so long that it knows no leader (rule 3).
+func (c *strongCluster) answersAlone(client labrpc.NodeID) {
+	for _, id := range c.servers {
+		c.disconnect(id)
+	}
+	c.s.Run(leaderLimit)
+	var calls []*strongOp
+	for _, id := range c.servers {
+		calls = append(calls, c.put(client, id, "x", "alone"), c.read(client, id, "Get", "x"), c.read(client, id, "LogGet", "x"))
+	}
+	c.answered(calls...)
 }
 
 // inherits has a leader take a write and lose the lead, to one that has the write in its log, and commits it.
