@@ -3,6 +3,7 @@ package consistency_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"testing"
 	"time"
 
@@ -55,6 +56,15 @@ func TestKeepsTrying6B(t *testing.T) {
 		}
 		hist.gets(run, ruleCatchesUp, "x")
 		hist.check()
+
+		// The first server that a new session asks is alone, and knows no leader. The others have one.
+		_, others = c.roles()
+		c.disconnect(others[0])
+		s.Run(leaderLimit)
+		run = hist.goesOn(run, c.clients[0], others[0])
+		if put = hist.returns(hist.put(run, "x", "5", away)); put.Err != "" {
+			hist.fail(ruleOnce, put, fmt.Sprintf("%v, although its ctx has not ended, %v refused, and the leader accepts writes", put, others[0]))
+		}
 	})
 }
 

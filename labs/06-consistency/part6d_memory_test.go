@@ -128,4 +128,13 @@ func (q *quorumStore) staleReadAsksItsLevel(a, b labrpc.NodeID) {
 		q.s.Failf(ruleStaleness, "%s returned %s, want ErrUnavailable: its coordinator had not read the key before, and n5 is down", call.what, quorumCell(got))
 	}
 	q.want(ruleStaleness, q.goGet(b, "not read yet", consistency.ReadOptions{Level: quorum, MaxStale: time.Minute}), wrote, "a majority has it")
+	// What it has read is older than AtLeast, and it reaches only the one replica that has a cell that is not.
+	newer := consistency.Cell{Value: "at one", Timestamp: wrote.Timestamp}
+	newer.Timestamp.Counter++
+	q.store(q.replicas[0], "not read yet", newer)
+	q.reaches(b, q.replicas[0])
+	call = q.goGet(b, "not read yet", consistency.ReadOptions{MaxStale: time.Minute, AtLeast: newer.Timestamp})
+	if got, err := q.wait(call); err == nil {
+		q.s.Failf(ruleStaleness, "%s returned %s, want ErrUnavailable: it had read an older cell, and reached one replica of five", call.what, quorumCell(got))
+	}
 }

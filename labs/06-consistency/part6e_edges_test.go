@@ -185,8 +185,8 @@ func (b *basketStore) sliceIsACopy(at labrpc.NodeID) {
 	}
 }
 
-// A member is away for two hours, which are 3600 gossip periods. Meanwhile 300 items are added elsewhere, and some at the member before it
-// crashes. When it is back all members have all of them (rule 34).
+// A member is away for two hours, which are 3600 gossip periods: it is down, and then alone. Meanwhile 300 items are added elsewhere, and some at the
+// member before it crashes. When it is back all members have all of them (rule 34).
 func TestLongAbsence6E(t *testing.T) {
 	const period, away = 2 * time.Second, 2 * time.Hour
 	labtest.Run(t, labtest.Config{Nodes: 3, Seeds: 1, Limit: 4 * time.Hour}, func(s *labtest.Sim) {
@@ -204,10 +204,12 @@ func TestLongAbsence6E(t *testing.T) {
 		for i := range 300 {
 			b.mustAdd(labrpc.NodeID(1 + i%2))
 			s.Run(away / 300)
+			if i == 150 {
+				s.Net.Crash(1)
+				b.start(1)
+				b.start(3)
+			}
 		}
-		s.Net.Crash(1)
-		b.start(1)
-		b.start(3)
 		s.Net.Heal()
 		s.Run(40 * period)
 		b.reconciled()
