@@ -13,8 +13,8 @@ import (
 // A coordinator remembers what it has read at QUORUM, of each key on its own: of sixty keys, of a key without a value, and as long as MaxStale says. It
 // remembers nothing of a key that it has not read (rule 30).
 func TestRemembersEachKey6D(t *testing.T) {
-	const bound = time.Minute
-	labtest.Run(t, labtest.Config{Nodes: 8, Seeds: 2}, func(s *labtest.Sim) {
+	const bound = 20 * time.Minute
+	labtest.Run(t, labtest.Config{Nodes: 8, Seeds: 2, Limit: 2 * bound}, func(s *labtest.Sim) {
 		q := newQuorumStore(s, 2)
 		a, b := q.first, q.first+1
 		want := map[string]consistency.Cell{}
@@ -32,6 +32,7 @@ func TestRemembersEachKey6D(t *testing.T) {
 		never := q.put(a, "never read", quorum)
 		s.Run(2 * quorumTimeout)
 		q.reaches(b)
+		s.Run(bound * 9 / 10)
 		sent := s.Net.Stats(labrpc.Match{From: b}).Sent
 		for i := range 60 {
 			key := fmt.Sprint("key ", i)

@@ -176,7 +176,7 @@ func TestOneMayBeStale6D(t *testing.T) {
 }
 
 // Only two of five replicas can be reached. They reply later than they are asked again,
-// and twice: many replies, but not enough replicas. Three replicas that are as slow are enough (rule 23).
+// and twice: many replies, but not enough replicas. Three replicas that are as slow are enough, and so are three others for the second half of a Put (rule 23).
 func TestCountsReplicasNotAnswers6D(t *testing.T) {
 	const twice = "a replica answered one request several times"
 	cfg := labtest.Config{Nodes: 8, MustCover: []string{twice}}
@@ -210,7 +210,22 @@ func TestCountsReplicasNotAnswers6D(t *testing.T) {
 		q.get(6, "x", consistency.ReadOptions{Level: quorum})
 		q.reaches(6, q.replicas...)
 		q.asksAgain(6)
+		q.othersStore(6)
 	})
+}
+
+// othersStore writes through a coordinator that reaches some replicas for the Fetch, and others for the Store (rule 23).
+func (q *quorumStore) othersStore(via labrpc.NodeID) {
+	s := q.s
+	for _, level := range []consistency.Level{one, quorum} {
+		q.reaches(via, q.replicas[:level.Required(5)]...)
+		held := s.Net.Hold(labrpc.Match{From: via, Method: "Store"})
+		call := q.goPut(via, "z", q.value(), level)
+		s.Until(quorumTimeout/2, func() bool { return len(held.Messages()) > 0 })
+		q.reaches(via, q.replicas[5-level.Required(5):]...)
+		held.Release()
+		q.mustDo(call)
+	}
 }
 
 // asksAgain reads and writes over links that lose one message in five: the coordinator asks again.

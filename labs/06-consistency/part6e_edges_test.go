@@ -32,7 +32,27 @@ func TestCPKeepsTrying6E(t *testing.T) {
 				s.Failf(ruleNoLies, "at %[2]v, Items at n4 returned %[1]q, without %[3]q or %[4]q, which was acknowledged before", got, labtest.At(s.Net.Now()), first, calls[0].item)
 			}
 		}
+		b.majorityChanges()
 	})
+}
+
+// majorityChanges reads at n3 an item that n1 alone has. n1 crashes when it has replied, and n4 and n5 are there instead: they
+// and n3 are a majority too (rule 31).
+func (b *basketStore) majorityChanges() {
+	s := b.s
+	s.Net.Isolate(1)
+	_, _ = b.wait(b.goAdd(1))
+	s.Net.Heal()
+	s.Net.Partition([]labrpc.NodeID{1, 2, 3})
+	call := b.goItems(3)
+	before := s.Net.Stats(labrpc.Match{From: 1, To: 3, Kind: labrpc.Reply}).Delivered
+	s.Until(basketTimeout/3, func() bool { return s.Net.Stats(labrpc.Match{From: 1, To: 3, Kind: labrpc.Reply}).Delivered > before })
+	s.Net.Crash(1)
+	s.Net.Heal()
+	s.Net.Partition([]labrpc.NodeID{3, 4, 5})
+	b.mustServe(call)
+	b.start(1)
+	s.Net.Heal()
 }
 
 // A read needs a second round of messages: the first, which ended late, brought an item that the reader lacked. The second cannot
