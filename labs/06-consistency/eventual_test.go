@@ -226,7 +226,7 @@ func (g *gossipGroup) countsAs(rule string, id labrpc.NodeID, counter string) {
 // gossipVector prints a version vector.
 func gossipVector(v consistency.VersionVector) string {
 	var parts []string
-	for id := labrpc.NodeID(1); id <= 9; id++ {
+	for _, id := range slices.Sorted(maps.Keys(v)) {
 		if v[id] != 0 {
 			parts = append(parts, fmt.Sprintf("%v:%d", id, v[id]))
 		}

@@ -16,7 +16,7 @@ import (
 // longer than any retry limit that a session may be tempted to have (rules 12 and 13).
 func TestKeepsTrying6B(t *testing.T) {
 	labtest.Run(t, labtest.Config{Nodes: 4, Seeds: 5}, func(s *labtest.Sim) {
-		const away = 12 * time.Second
+		const away = 15 * time.Second
 		c := newStrongCluster(s, 3)
 		hist := &sessionHistory{c: c}
 		leader, others := c.roles()
@@ -26,13 +26,15 @@ func TestKeepsTrying6B(t *testing.T) {
 		c.disconnect(others[0])
 		hist.puts(run, "x", "2")
 		run.moves(others[0])
+		seen := c.status(leader).LastApplied
 		get := hist.get(run, "x", 2*away)
 		s.Run(away)
 		s.Net.Heal()
-		c.settles()
+		s.Until(healLimit, func() bool { return c.status(others[0]).LastApplied >= seen })
 		if !s.Until(getLimit, func() bool { return get.Over }) || get.Err != "" {
-			hist.fail(ruleContext, get, get.String()+", although its ctx has not ended and its server has caught up")
+			hist.fail(ruleCatchesUp, get, get.String()+", although its ctx has not ended and its server has caught up")
 		}
+		c.settles()
 
 		// Every server refuses: after a restart they all are followers, and cannot reach each other.
 		for _, id := range c.servers {
@@ -64,6 +66,16 @@ func TestKeepsTrying6B(t *testing.T) {
 		run = hist.goesOn(run, c.clients[0], others[0])
 		if put = hist.returns(hist.put(run, "x", "5", away)); put.Err != "" {
 			hist.fail(ruleOnce, put, fmt.Sprintf("%v, although its ctx has not ended, %v refused, and the leader accepts writes", put, others[0]))
+		}
+
+		// Each reply is on its way for as long as a server may take for it.
+		leader = c.leader()
+		for _, link := range [][2]labrpc.NodeID{{c.clients[0], leader}, {leader, c.clients[0]}} {
+			s.Net.SetLink(link[0], link[1], labrpc.Link{Latency: labrpc.Fixed(servesLimit * 2 / 5)})
+		}
+		run.moves(leader)
+		if get = hist.returns(hist.get(run, "x", sessionLimit)); get.Err != "" {
+			hist.fail(ruleContext, get, get.String()+", although every request got a reply after 400ms")
 		}
 	})
 }

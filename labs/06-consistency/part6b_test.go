@@ -45,6 +45,7 @@ func TestReadsLocally6B(t *testing.T) {
 			s.Run(2 * time.Second)
 			hist.gets(run, ruleLocal, "x")
 		}
+		hist.gets(hist.opens(c.clients[0], alone), ruleLocal, "x") // a session that has seen nothing
 		hist.check()
 	})
 }

@@ -80,9 +80,9 @@ func TestLaterWins6C(t *testing.T) {
 	})
 }
 
-// All replicas write in one instant, with equal clocks, and get each other's writes later (rule 17).
+// Twelve replicas write in one instant, with equal clocks, and get each other's writes and adds later (rules 17 and 19).
 func TestSameInstant6C(t *testing.T) {
-	labtest.Run(t, labtest.Config{Nodes: 4, Seeds: 5}, func(s *labtest.Sim) {
+	labtest.Run(t, labtest.Config{Nodes: 12, Seeds: 5}, func(s *labtest.Sim) {
 		g := newGossipGroup(s)
 		for _, id := range s.Net.Nodes() {
 			s.Net.Isolate(id)
@@ -90,7 +90,8 @@ func TestSameInstant6C(t *testing.T) {
 		s.Run(time.Second)
 		for _, id := range s.Net.Nodes() {
 			g.put(id, "x")
-			g.put(5-id, "y")
+			g.put(13-id, "y")
+			g.add(id, "total", 1<<id)
 		}
 		s.Net.Heal()
 		g.settle(gossipSettles, s.Net.Nodes()...)
@@ -107,6 +108,7 @@ func TestDeletesStay6C(t *testing.T) {
 		keys := []string{"v", "w", "x", "y"}
 		for _, key := range keys {
 			g.put(4, key)
+			g.add(1, key, 1) // a counter is no key: it is not deleted
 		}
 		g.settle(gossipSettles, 1, 2, 3, 4)
 		for _, key := range keys {

@@ -33,6 +33,12 @@ func TestRemembersEachKey6D(t *testing.T) {
 		s.Run(2 * quorumTimeout)
 		q.reaches(b)
 		s.Run(bound * 9 / 10)
+		for i := range 3 { // which fail; they change nothing about what it has read
+			call := q.goGet(b, fmt.Sprint("key ", i), consistency.ReadOptions{Level: []consistency.Level{one, quorum, all}[i]})
+			if got, err := q.wait(call); err == nil {
+				s.Failf(ruleLevels, "%s returned %s, want ErrUnavailable: the coordinator reaches no replica", call.what, quorumCell(got))
+			}
+		}
 		sent := s.Net.Stats(labrpc.Match{From: b}).Sent
 		for i := range 60 {
 			key := fmt.Sprint("key ", i)

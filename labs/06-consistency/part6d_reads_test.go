@@ -137,6 +137,10 @@ func TestSessionReads6D(t *testing.T) {
 		}
 		q.store(1, "z", higher)
 		q.want(ruleAtLeast, q.goGet(7, "z", consistency.ReadOptions{Level: one, AtLeast: higher.Timestamp}), higher, "n1 has it, and answers in 80ms")
+		call := q.goGet(7, "z", consistency.ReadOptions{Level: one, AtLeast: consistency.Timestamp{Counter: 6, Node: 6}})
+		if cell, err := q.wait(call); err == nil {
+			s.Failf(ruleAtLeast, "%s returned %s, want ErrUnavailable at the end of Timeout: no replica has a cell as new as that", call.what, quorumCell(cell))
+		}
 		if got := q.get(7, "y", consistency.ReadOptions{Level: one}); got != (consistency.Cell{}) {
 			s.Failf(ruleOverlap, "a Get of a key that was never written returned %s", quorumCell(got))
 		}
@@ -268,9 +272,9 @@ func (q *quorumStore) readsCross(a, b labrpc.NodeID) {
 	q.want(ruleOverlap, second, newer, "its write returned before this call")
 	s.Run(quorumTimeout / 2)
 	held.Deliver(isOld)
-	q.mustDo(first)
-	held.Discard(nil)
+	s.Run(5 * time.Millisecond)
 	held.Release()
+	q.mustDo(first)
 	q.reaches(b)
 	age := s.Net.Now() - second.began
 	q.want(ruleStaleness, q.goGet(b, "y", consistency.ReadOptions{MaxStale: age + 2*time.Millisecond}), newer,

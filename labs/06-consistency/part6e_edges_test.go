@@ -233,7 +233,32 @@ func TestLongAbsence6E(t *testing.T) {
 		s.Net.Heal()
 		s.Run(40 * period)
 		b.reconciled()
+		b.withoutAPause()
 	})
+}
+
+// withoutAPause adds at every member, twice in each gossip period. What was acknowledged before the network healed reaches all of them meanwhile (rule 34).
+func (b *basketStore) withoutAPause() {
+	for _, id := range b.members {
+		b.s.Net.Isolate(id)
+		b.mustAdd(id)
+	}
+	before := slices.Clone(b.acknowledged)
+	b.s.Net.Heal()
+	for range 2 * 40 {
+		b.s.Run(b.period / 2)
+		for _, id := range b.members {
+			b.mustAdd(id)
+		}
+	}
+	for _, id := range b.members {
+		got := b.mustRead(id)
+		for _, item := range before {
+			if !slices.Contains(got, item) {
+				b.s.Failf(ruleReconciles, "at %v, %v lacks %q, which was acknowledged before the network healed, 40 gossip periods ago; meanwhile the members added items without a pause", labtest.At(b.s.Net.Now()), id, item)
+			}
+		}
+	}
 }
 
 // Eight goroutines add to one member at once, under AP. Every item is there from its acknowledgement on, also after a crash (rules 33 and 34). All
