@@ -215,6 +215,7 @@ func TestCountsReplicasNotAnswers6D(t *testing.T) {
 // othersStore writes through a coordinator that reaches some replicas for the Fetch, and others for the Store (rule 23).
 func (q *quorumStore) othersStore(via labrpc.NodeID) {
 	s := q.s
+	s.Net.SetLinks(labrpc.Reliable())
 	for _, level := range []consistency.Level{one, quorum} {
 		q.reaches(via, q.replicas[:level.Required(5)]...)
 		held := s.Net.Hold(labrpc.Match{From: via, Method: "Store"})
