@@ -230,6 +230,9 @@ func (b *basketStore) mustRefuse(call *basketCall) {
 			Rule: ruleRefuses, Nodes: []labrpc.NodeID{call.at},
 		})
 	}
+	if took := call.ended - call.began; took < basketTimeout-time.Millisecond {
+		b.s.Failf(ruleRefuses, "under %v, %v, was refused after %v, want that not before the end of Timeout, which is %v", b.policy, call, took, basketTimeout)
+	}
 }
 
 // missing returns the first acknowledged item that a read should have, and has not.

@@ -33,7 +33,7 @@ const (
 	ruleCounts      = "a counter is the sum of all adds that the replica has, each counted exactly once (rule 19)"
 	ruleSurvives    = "no crash undoes an update that has returned nil (rule 20)"
 	ruleGoesOn      = "a replica that has acknowledged or returned a value returns it from then on, until a newer one replaces it (rules 17 and 20)"
-	ruleVersion     = "Version counts the updates that a replica has, the first so many of each replica; the vector belongs to the caller (rule 21)"
+	ruleVersion     = "Version counts the updates that a replica has, the first so many of each replica, and loses none while it runs; the vector belongs to the caller (rule 21)"
 	ruleGossipBytes = "a replica causes at most 400 bytes of messages per gossip period, and an update at most 400 bytes more for each replica that lacks it (rule 22)"
 )
 
@@ -44,7 +44,8 @@ type gossipGroup struct {
 	replicas map[labrpc.NodeID]*consistency.EventualStore
 	ops      []history.Op
 	adds     []gossipAdd
-	updates  map[labrpc.NodeID]uint64 // how many of each replica are certain
+	updates  map[labrpc.NodeID]uint64                    // how many of each replica are certain
+	versions map[labrpc.NodeID]consistency.VersionVector // of each replica, as the test last saw it since its start
 	writes   int
 	shown    int           // calls in the record of the run
 	period   time.Duration // of gossip; 0 for gossipPeriod
@@ -75,6 +76,7 @@ func (g *gossipGroup) start(id labrpc.NodeID) { g.boot(g.s.Start(id)) }
 
 // boot makes a node that has just come up a replica.
 func (g *gossipGroup) boot(node *labrpc.Node) {
+	delete(g.versions, node.ID())
 	g.replicas[node.ID()] = consistency.NewEventualStore(node, consistency.EventualOptions{Gossip: cmp.Or(g.period, gossipPeriod)})
 }
 
@@ -112,6 +114,21 @@ func (g *gossipGroup) show(id labrpc.NodeID, what string, result any) {
 	g.s.Returned(id, fmt.Sprint("call ", g.shown), result)
 }
 
+// version returns which updates a replica has. While it runs, it does not lose any (rule 21).
+func (g *gossipGroup) version(id labrpc.NodeID) consistency.VersionVector {
+	got := g.replicas[id].Version()
+	for of, n := range g.versions[id] {
+		if got[of] < n {
+			g.s.Failf(ruleVersion, "at %v, the Version of %v counts %d updates of %v, want at least %d: it had so many before", labtest.At(g.s.Net.Now()), id, got[of], of, n)
+		}
+	}
+	if g.versions == nil {
+		g.versions = map[labrpc.NodeID]consistency.VersionVector{}
+	}
+	g.versions[id] = maps.Clone(got)
+	return got
+}
+
 // value returns a value that is not written yet.
 func (g *gossipGroup) value() string {
 	g.writes++
@@ -130,6 +147,7 @@ func (g *gossipGroup) done(id labrpc.NodeID, what string, began time.Duration, e
 	}
 	if err == nil {
 		g.updates[id]++
+		g.version(id)
 	}
 	return err == nil
 }
@@ -152,6 +170,7 @@ func (g *gossipGroup) putValue(id labrpc.NodeID, key, value string) bool {
 func (g *gossipGroup) get(id labrpc.NodeID, key string) string {
 	now := g.s.Net.Now()
 	value, ok := g.replicas[id].Get(key)
+	g.version(id)
 	g.show(id, fmt.Sprintf("Get(%q)", key), fmt.Sprintf("%q, %v", value, ok))
 	if ok == (value == "") {
 		g.s.Failf(ruleAnswersAt, "on %v, Get(%q) = %q, %v at %v, but the test has put no empty value", id, key, value, ok, now)
@@ -176,7 +195,7 @@ func (g *gossipGroup) add(id labrpc.NodeID, counter string, n int) bool {
 func (g *gossipGroup) counts(id labrpc.NodeID, counter string) { g.countsAs(ruleCounts, id, counter) }
 
 func (g *gossipGroup) countsAs(rule string, id labrpc.NodeID, counter string) {
-	version, got := g.replicas[id].Version(), g.replicas[id].Count(counter)
+	version, got := g.version(id), g.replicas[id].Count(counter)
 	certain := 0
 	var seen []string
 	var more []int
@@ -207,7 +226,7 @@ func (g *gossipGroup) countsAs(rule string, id labrpc.NodeID, counter string) {
 // gossipVector prints a version vector.
 func gossipVector(v consistency.VersionVector) string {
 	var parts []string
-	for id := labrpc.NodeID(1); id <= 9; id++ {
+	for _, id := range slices.Sorted(maps.Keys(v)) {
 		if v[id] != 0 {
 			parts = append(parts, fmt.Sprintf("%v:%d", id, v[id]))
 		}
@@ -222,7 +241,7 @@ func (g *gossipGroup) settle(limit time.Duration, ids ...labrpc.NodeID) {
 	want := consistency.VersionVector{}
 	for _, id := range ids {
 		want[id] = g.updates[id]
-		if got := g.replicas[id].Version()[id]; got < want[id] {
+		if got := g.version(id)[id]; got < want[id] {
 			g.s.Failf(ruleVersion, "at %v, the Version of %v counts %d of its own updates, want %d: it has acknowledged them all", labtest.At(g.s.Net.Now()), id, got, want[id])
 		}
 	}

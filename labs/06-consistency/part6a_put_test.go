@@ -2,11 +2,13 @@ package consistency_test
 
 import (
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
 	"distlabs/internal/harness/labtest"
 	"distlabs/labrpc"
+	"distlabs/labs/05-replication"
 )
 
 // An isolated leader accepts writes: one before it is deposed, one after. Then the next leader's entries replace these
@@ -67,8 +69,46 @@ func TestUnknownIsNoRefusal6A(t *testing.T) {
 			s.Cover(covered)
 		}
 		c.checkStrong()
+		c.answersLate(a, b)
 		c.inherits(a, b)
+		c.answersAlone(a)
 	})
+}
+
+// answersLate asks a follower that learns for 1.3 s only from its Raft what the others know, and gets no entries for longer. It replies to a Get in time: all that
+// it waits for counts together (rule 3).
+func (c *strongCluster) answersLate(a, b labrpc.NodeID) {
+	c.settles()
+	leader, others := c.roles()
+	late := others[0]
+	lost := newDropper(c.s)
+	entries := func(m *labrpc.Message) bool {
+		req, ok := m.Body.(replication.AppendRequest)
+		return ok && m.To == late && len(req.Entries) > 0
+	}
+	isServer := func(id labrpc.NodeID) bool { return slices.Contains(c.servers, id) }
+	lost.set(func(m *labrpc.Message) bool {
+		return entries(m) || isServer(m.From) && isServer(m.To) && (m.From == late || m.To == late) && !ofRaft(m)
+	})
+	c.writes(a, leader, "x", "late")
+	get := c.read(b, late, "Get", "x")
+	c.s.Run(1300 * time.Millisecond)
+	lost.set(entries)
+	c.answered(get)
+	lost.set(nil)
+}
+
+// answersAlone sends each server requests when it has been alone for so long that it knows no leader (rule 3).
+func (c *strongCluster) answersAlone(client labrpc.NodeID) {
+	for _, id := range c.servers {
+		c.disconnect(id)
+	}
+	c.s.Run(leaderLimit)
+	var calls []*strongOp
+	for _, id := range c.servers {
+		calls = append(calls, c.put(client, id, "x", "alone"), c.read(client, id, "Get", "x"), c.read(client, id, "LogGet", "x"))
+	}
+	c.answered(calls...)
 }
 
 // inherits has a leader take a write and lose the lead, to one that has the write in its log, and commits it.

@@ -71,7 +71,8 @@ func TestGetAtEveryServer6A(t *testing.T) {
 	})
 }
 
-// A Get at a follower that has not received a write yet waits for that write (rule 1).
+// A Get at a follower that has not received a write yet waits for that write. So does a second Get for the next write, although the
+// first is served before (rule 1).
 func TestGetWaitsForApply6A(t *testing.T) {
 	const covered = "a follower that lacked a write was asked for it"
 	labtest.Run(t, labtest.Config{Nodes: 5, Seeds: 20, Link: strongLink, MustCover: []string{covered}}, func(s *labtest.Sim) {
@@ -87,8 +88,15 @@ func TestGetWaitsForApply6A(t *testing.T) {
 		if c.status(others[0]).LastApplied < put.Index {
 			s.Cover(covered)
 		}
+		early := len(held.Messages())
+		c.writes(a, leader, "x", "3")
+		second := c.read(b, others[0], "Get", "x")
+		s.Run(10 * time.Millisecond)
+		held.Deliver(func(labrpc.Message) bool { early--; return early >= 0 })
+		s.Run(10 * time.Millisecond)
 		held.Release()
 		c.done(get)
+		c.done(second)
 		c.checkStrong()
 	})
 }

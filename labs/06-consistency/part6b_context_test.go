@@ -3,6 +3,7 @@ package consistency_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"testing"
 	"time"
 
@@ -15,7 +16,7 @@ import (
 // longer than any retry limit that a session may be tempted to have (rules 12 and 13).
 func TestKeepsTrying6B(t *testing.T) {
 	labtest.Run(t, labtest.Config{Nodes: 4, Seeds: 5}, func(s *labtest.Sim) {
-		const away = 12 * time.Second
+		const away = 15 * time.Second
 		c := newStrongCluster(s, 3)
 		hist := &sessionHistory{c: c}
 		leader, others := c.roles()
@@ -25,13 +26,18 @@ func TestKeepsTrying6B(t *testing.T) {
 		c.disconnect(others[0])
 		hist.puts(run, "x", "2")
 		run.moves(others[0])
+		seen := c.status(leader).LastApplied
 		get := hist.get(run, "x", 2*away)
 		s.Run(away)
 		s.Net.Heal()
-		c.settles()
-		if !s.Until(getLimit, func() bool { return get.Over }) || get.Err != "" {
-			hist.fail(ruleContext, get, get.String()+", although its ctx has not ended and its server has caught up")
+		s.Until(healLimit, func() bool { return c.status(others[0]).LastApplied >= seen })
+		if !s.Until(getLimit, func() bool { return get.Over }) {
+			hist.fail(ruleCatchesUp, get, get.String()+", although its server has caught up")
 		}
+		if get.Err != "" {
+			hist.fail(ruleContext, get, get.String()+", although its ctx has not ended")
+		}
+		c.settles()
 
 		// Every server refuses: after a restart they all are followers, and cannot reach each other.
 		for _, id := range c.servers {
@@ -55,6 +61,25 @@ func TestKeepsTrying6B(t *testing.T) {
 		}
 		hist.gets(run, ruleCatchesUp, "x")
 		hist.check()
+
+		// The first server that a new session asks is alone, and knows no leader. The others have one.
+		_, others = c.roles()
+		c.disconnect(others[0])
+		s.Run(leaderLimit)
+		run = hist.goesOn(run, c.clients[0], others[0])
+		if put = hist.returns(hist.put(run, "x", "5", away)); put.Err != "" {
+			hist.fail(ruleOnce, put, fmt.Sprintf("%v, although its ctx has not ended, %v refused, and the leader accepts writes", put, others[0]))
+		}
+
+		// Each reply is on its way for as long as a server may take for it.
+		leader = c.leader()
+		for _, link := range [][2]labrpc.NodeID{{c.clients[0], leader}, {leader, c.clients[0]}} {
+			s.Net.SetLink(link[0], link[1], labrpc.Link{Latency: labrpc.Fixed(servesLimit * 2 / 5)})
+		}
+		run.moves(leader)
+		if get = hist.returns(hist.get(run, "x", sessionLimit)); get.Err != "" {
+			hist.fail(ruleContext, get, get.String()+", although every request got a reply after 400ms")
+		}
 	})
 }
 
@@ -172,24 +197,29 @@ func TestUnknownIsNotSeen6B(t *testing.T) {
 }
 
 // A server that serves reads (rule 10) gets a request for a state that no server has. It replies within 3s that it cannot serve it; and when it gets
-// such a request while it has no leader, it does the same (rule 3).
+// such a request while it has no leader, it does the same (rule 3). Requests that wait do not hold up a Read that the server can serve.
 func TestReadIsAnswered6B(t *testing.T) {
 	labtest.Run(t, labtest.Config{Nodes: 4, Seeds: 5}, func(s *labtest.Sim) {
 		c := newStrongCluster(s, 3)
 		c.settles()
-		for _, id := range c.servers {
-			call := strongAsk[consistency.ReadReply](c, c.clients[0], id, "Read", consistency.ReadRequest{Key: "x"}, nil)
-			if !s.Until(2*servesLimit, func() bool { return call.over }) || !call.reply.Done {
-				s.Failf(ruleLocal, "%v had received a Read of index 0, which every state has, and %v later: replied = %v, Done = %v, want both true",
-					id, 2*servesLimit, call.came, call.reply.Done)
+		serves := func(while string) {
+			for _, id := range c.servers {
+				call := strongAsk[consistency.ReadReply](c, c.clients[0], id, "Read", consistency.ReadRequest{Key: "x"}, nil)
+				if !s.Until(servesLimit+10*time.Millisecond, func() bool { return call.over }) || !call.reply.Done {
+					s.Failf(ruleLocal, "%v had received a Read of index 0, which every state has, and %v later: replied = %v, Done = %v, want both true%s",
+						id, servesLimit, call.came, call.reply.Done, while)
+				}
 			}
 		}
+		serves("")
 		ahead := func() {
 			var calls []*strongCall[consistency.ReadReply]
 			for _, id := range c.servers {
 				index := c.status(id).LastApplied + 1
 				calls = append(calls, strongAsk[consistency.ReadReply](c, c.clients[0], id, "Read", consistency.ReadRequest{Key: "x", Index: index}, nil))
+				strongAsk[consistency.GetReply](c, c.clients[0], id, "Get", consistency.GetRequest{Key: "x"}, nil)
 			}
+			serves(": a Read of a higher index, and a Get, may wait meanwhile")
 			s.Run(answersLimit + servesLimit)
 			for i, call := range calls {
 				if !call.came || call.reply.Done {

@@ -3,11 +3,14 @@ package consistency_test
 import (
 	"fmt"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"distlabs/internal/harness/check/sequential"
 	"distlabs/internal/harness/labtest"
+	"distlabs/labrpc"
+	consistency "distlabs/labs/06-consistency"
 )
 
 // A session reads from any server, and no server asks another one. A server that is alone with the
@@ -42,6 +45,7 @@ func TestReadsLocally6B(t *testing.T) {
 			s.Run(2 * time.Second)
 			hist.gets(run, ruleLocal, "x")
 		}
+		hist.gets(hist.opens(c.clients[0], alone), ruleLocal, "x") // a session that has seen nothing
 		hist.check()
 	})
 }
@@ -143,6 +147,25 @@ func (c *strongCluster) checkReadOfNothing() {
 	}
 }
 
+// checkReadWhileAway: a session cannot reach its server, which lacks a write. A session that reads at another server meanwhile does not go back
+// when it reaches its own again (rule 9).
+func (c *strongCluster) checkReadWhileAway() {
+	c.s.Net.Heal()
+	c.settles()
+	hist := &sessionHistory{c: c}
+	leader, others := c.roles()
+	writer, reader := hist.opens(c.clients[0], leader), hist.opens(c.clients[1], others[0])
+	hist.puts(writer, "away", "1")
+	c.settles()
+	c.disconnect(others[0])
+	hist.puts(writer, "away", "2")
+	c.s.Net.CutBoth(c.clients[1], others[0])
+	hist.returns(hist.get(reader, "away", sessionLimit))
+	c.s.Net.HealBoth(c.clients[1], others[0])
+	hist.returns(hist.get(reader, "away", 500*time.Millisecond))
+	hist.check()
+}
+
 func movesToALaggingServer(t *testing.T, opts laggingServerOptions) {
 	const covered = "a session read what the server to which it then moved lacked"
 	labtest.Run(t, labtest.Config{Nodes: 5, Seeds: 20, MustCover: []string{covered}}, func(s *labtest.Sim) {
@@ -174,6 +197,7 @@ func movesToALaggingServer(t *testing.T, opts laggingServerOptions) {
 		hist.check()
 		if opts.emptied {
 			c.checkReadOfNothing()
+			c.checkReadWhileAway()
 		}
 	})
 }
@@ -245,10 +269,41 @@ func TestWritesOnce6B(t *testing.T) {
 			}
 		}
 		hist.check()
+		hist.neitherDoneNorRefused(a, b)
 		// Without a server that it can reach, Put returns ctx's error or ErrUnknown, in time.
 		s.Net.Isolate(c.clients[0])
 		if lost := hist.returns(hist.put(a, "x", "4", sessionLimit)); lost.Err == "" {
 			hist.fail(ruleOnce, lost, lost.String()+", although it could reach no server")
 		}
 	})
+}
+
+// neitherDoneNorRefused has a write of a applied, whose reply says neither of the two. Before the reply comes, b overwrites the value. So a must
+// not write again (rule 13).
+func (t *sessionHistory) neitherDoneNorRefused(a, b *sessionRun) {
+	net := t.c.s.Net
+	var once atomic.Bool
+	net.Intercept(func(m *labrpc.Message) labrpc.Verdict {
+		if m.Method != "Put" || m.Kind != labrpc.Reply || m.To != a.client || once.Swap(true) {
+			return labrpc.Pass
+		}
+		m.Body = consistency.PutReply{}
+		return labrpc.Replace
+	})
+	held := net.Hold(labrpc.Match{To: a.client, Method: "Put", Kind: labrpc.Reply})
+	t.puts(b, "y", "0")
+	put := t.put(a, "y", "1", sessionLimit)
+	for range 20 {
+		if t.gets(b, ruleLocal, "y") == "1" {
+			break
+		}
+	}
+	t.puts(b, "y", "2")
+	held.Release()
+	t.returns(put)
+	t.c.settles()
+	if got := t.gets(b, ruleCatchesUp, "y"); got == "1" {
+		t.fail(ruleOnce, put, fmt.Sprintf("%v, but it wrote again later: the reply said neither Done nor Refused, and %v read y=1 after y=2 had been written", put, b.client))
+	}
+	t.check()
 }

@@ -50,12 +50,14 @@ func TestSlowClockDoesNotLose6C(t *testing.T) {
 
 // Writes on two sides of a partition, a second apart, with clocks that differ by
 // less: the later one wins, although the other side has written more often, and whatever the IDs. So does the later of two writes
-// that are a fraction of a millisecond apart, with equal clocks (rule 17).
+// that are a fraction of a millisecond apart, with equal clocks. The first clocks show that 1970 begins between two of the writes (rule 17).
 func TestLaterWins6C(t *testing.T) {
 	labtest.Run(t, labtest.Config{Nodes: 4}, func(s *labtest.Sim) {
 		g := newGossipGroup(s)
-		s.Net.SetClock(1, 50*time.Millisecond, 0)
-		s.Net.SetClock(3, -50*time.Millisecond, 0)
+		slow := time.Until(time.Unix(0, 0).Add(-500 * time.Millisecond))
+		for i, ahead := range []time.Duration{50 * time.Millisecond, 0, -50 * time.Millisecond, 0} {
+			s.Net.SetClock(labrpc.NodeID(i+1), slow+ahead, 0)
+		}
 		s.Net.Partition([]labrpc.NodeID{1, 2}, []labrpc.NodeID{3, 4})
 		for _, pair := range [][2]labrpc.NodeID{{1, 3}, {4, 2}} {
 			early, late := pair[0], pair[1]
@@ -78,9 +80,9 @@ func TestLaterWins6C(t *testing.T) {
 	})
 }
 
-// All replicas write in one instant, with equal clocks, and get each other's writes later (rule 17).
+// Twelve replicas write in one instant, with equal clocks, and get each other's writes and adds later (rules 17 and 19).
 func TestSameInstant6C(t *testing.T) {
-	labtest.Run(t, labtest.Config{Nodes: 4, Seeds: 5}, func(s *labtest.Sim) {
+	labtest.Run(t, labtest.Config{Nodes: 12, Seeds: 5}, func(s *labtest.Sim) {
 		g := newGossipGroup(s)
 		for _, id := range s.Net.Nodes() {
 			s.Net.Isolate(id)
@@ -88,7 +90,8 @@ func TestSameInstant6C(t *testing.T) {
 		s.Run(time.Second)
 		for _, id := range s.Net.Nodes() {
 			g.put(id, "x")
-			g.put(5-id, "y")
+			g.put(13-id, "y")
+			g.add(id, "total", 1<<id)
 		}
 		s.Net.Heal()
 		g.settle(gossipSettles, s.Net.Nodes()...)
@@ -105,6 +108,7 @@ func TestDeletesStay6C(t *testing.T) {
 		keys := []string{"v", "w", "x", "y"}
 		for _, key := range keys {
 			g.put(4, key)
+			g.add(1, key, 1) // a counter is no key: it is not deleted
 		}
 		g.settle(gossipSettles, 1, 2, 3, 4)
 		for _, key := range keys {

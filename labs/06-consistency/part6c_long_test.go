@@ -10,7 +10,7 @@ import (
 	consistency "distlabs/labs/06-consistency"
 )
 
-// A replica is away for 3600 gossip periods, which are two hours here, and its wall clock and those of the others jump by years. What was deleted meanwhile stays
+// A replica is away for 3600 gossip periods, which are two hours here: it is down, and then alone. Its wall clock and those of the others jump by years. What was deleted meanwhile stays
 // deleted when it is back, and what it had added counts once (rules 18 and 19). Some of the others restart, too.
 func TestLongAbsence6C(t *testing.T) {
 	const period, away = 2 * time.Second, 2 * time.Hour
@@ -47,9 +47,9 @@ func TestLongAbsence6C(t *testing.T) {
 			g.put(id, "z")
 		}
 		g.add(2, "total", 10)
+		g.restart(4) // and it asks in vain for an hour
 		s.Run(away / 2)
 		g.put(2, "y")
-		g.restart(4)
 		s.Net.Heal()
 		g.settle(40*period, 1, 2, 3, 4)
 		for _, key := range keys {

@@ -262,7 +262,7 @@ func (g *gossipGroup) underLoad(at, other labrpc.NodeID) {
 	}
 }
 
-// Four hundred keys, then no updates, then twenty updates: the number of bytes sent depends on the
+// Four hundred keys, then no updates, while each replica restarts once, then twenty updates: the number of bytes sent depends on the
 // new updates, not on the number of keys (rule 22).
 func TestDigestsTravel6C(t *testing.T) {
 	const (
@@ -284,6 +284,10 @@ func TestDigestsTravel6C(t *testing.T) {
 			s.Run(periods * gossipPeriod)
 			used := s.Net.Stats(labrpc.Match{}).Sub(before)
 			return float64(used.Sent), float64(used.Bytes)
+		}
+		for _, id := range s.Net.Nodes() {
+			s.Net.Crash(id)
+			g.restart(id)
 		}
 		messages, bytes := measure()
 		s.Measure("bytes a replica a gossip period, at rest", bytes/5/periods, "", fmt.Sprintf("≤ %d", atRest))

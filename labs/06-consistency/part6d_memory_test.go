@@ -13,8 +13,8 @@ import (
 // A coordinator remembers what it has read at QUORUM, of each key on its own: of sixty keys, of a key without a value, and as long as MaxStale says. It
 // remembers nothing of a key that it has not read (rule 30).
 func TestRemembersEachKey6D(t *testing.T) {
-	const bound = time.Minute
-	labtest.Run(t, labtest.Config{Nodes: 8, Seeds: 2}, func(s *labtest.Sim) {
+	const bound = 20 * time.Minute
+	labtest.Run(t, labtest.Config{Nodes: 8, Seeds: 2, Limit: 2 * bound}, func(s *labtest.Sim) {
 		q := newQuorumStore(s, 2)
 		a, b := q.first, q.first+1
 		want := map[string]consistency.Cell{}
@@ -32,6 +32,13 @@ func TestRemembersEachKey6D(t *testing.T) {
 		never := q.put(a, "never read", quorum)
 		s.Run(2 * quorumTimeout)
 		q.reaches(b)
+		s.Run(bound * 9 / 10)
+		for i := range 3 { // which fail; they change nothing about what it has read
+			call := q.goGet(b, fmt.Sprint("key ", i), consistency.ReadOptions{Level: []consistency.Level{one, quorum, all}[i]})
+			if got, err := q.wait(call); err == nil {
+				s.Failf(ruleLevels, "%s returned %s, want ErrUnavailable: the coordinator reaches no replica", call.what, quorumCell(got))
+			}
+		}
 		sent := s.Net.Stats(labrpc.Match{From: b}).Sent
 		for i := range 60 {
 			key := fmt.Sprint("key ", i)
@@ -128,4 +135,13 @@ func (q *quorumStore) staleReadAsksItsLevel(a, b labrpc.NodeID) {
 		q.s.Failf(ruleStaleness, "%s returned %s, want ErrUnavailable: its coordinator had not read the key before, and n5 is down", call.what, quorumCell(got))
 	}
 	q.want(ruleStaleness, q.goGet(b, "not read yet", consistency.ReadOptions{Level: quorum, MaxStale: time.Minute}), wrote, "a majority has it")
+	// What it has read is older than AtLeast, and it reaches only the one replica that has a cell that is not.
+	newer := consistency.Cell{Value: "at one", Timestamp: wrote.Timestamp}
+	newer.Timestamp.Counter++
+	q.store(q.replicas[0], "not read yet", newer)
+	q.reaches(b, q.replicas[0])
+	call = q.goGet(b, "not read yet", consistency.ReadOptions{MaxStale: time.Minute, AtLeast: newer.Timestamp})
+	if got, err := q.wait(call); err == nil {
+		q.s.Failf(ruleStaleness, "%s returned %s, want ErrUnavailable: it had read an older cell, and reached one replica of five", call.what, quorumCell(got))
+	}
 }

@@ -137,6 +137,10 @@ func TestSessionReads6D(t *testing.T) {
 		}
 		q.store(1, "z", higher)
 		q.want(ruleAtLeast, q.goGet(7, "z", consistency.ReadOptions{Level: one, AtLeast: higher.Timestamp}), higher, "n1 has it, and answers in 80ms")
+		call := q.goGet(7, "z", consistency.ReadOptions{Level: one, AtLeast: consistency.Timestamp{Counter: 6, Node: 6}})
+		if cell, err := q.wait(call); err == nil {
+			s.Failf(ruleAtLeast, "%s returned %s, want ErrUnavailable at the end of Timeout: no replica has a cell as new as that", call.what, quorumCell(cell))
+		}
 		if got := q.get(7, "y", consistency.ReadOptions{Level: one}); got != (consistency.Cell{}) {
 			s.Failf(ruleOverlap, "a Get of a key that was never written returned %s", quorumCell(got))
 		}
@@ -238,7 +242,43 @@ func TestAgeCountsFromTheQuestion6D(t *testing.T) {
 		s.Run(bound - 700*time.Millisecond)
 		q.want(ruleStaleness, q.goGet(7, "x", consistency.ReadOptions{MaxStale: bound}), newer,
 			fmt.Sprintf("its write returned more than %v ago; the cell that n7 remembers was sent before that", bound))
+		q.readsCross(6, 7)
 	})
+}
+
+// readsCross makes two reads through one coordinator, and a write between their calls. The second returns first. What it has read counts from its
+// call, although the first returns an older cell later (rule 30).
+func (q *quorumStore) readsCross(a, b labrpc.NodeID) {
+	s := q.s
+	for _, via := range []labrpc.NodeID{a, b} {
+		for _, id := range q.replicas {
+			s.Net.SetLink(via, id, labrpc.Link{Latency: labrpc.Fixed(time.Millisecond)})
+			s.Net.SetLink(id, via, labrpc.Link{Latency: labrpc.Fixed(time.Millisecond)})
+		}
+	}
+	old := q.put(a, "y", all)
+	s.Run(2 * quorumTimeout)
+	held := s.Net.Hold(labrpc.Match{To: b, Kind: labrpc.Reply})
+	isOld := func(m labrpc.Message) bool {
+		cell, ok := m.Body.(consistency.Cell)
+		return ok && cell.Value == old.Value
+	}
+	first := q.goGet(b, "y", consistency.ReadOptions{Level: quorum})
+	s.Run(5 * time.Millisecond)
+	newer := q.put(a, "y", all)
+	second := q.goGet(b, "y", consistency.ReadOptions{Level: quorum})
+	s.Run(5 * time.Millisecond)
+	held.Deliver(func(m labrpc.Message) bool { return !isOld(m) })
+	q.want(ruleOverlap, second, newer, "its write returned before this call")
+	s.Run(quorumTimeout / 2)
+	held.Deliver(isOld)
+	s.Run(5 * time.Millisecond)
+	held.Release()
+	q.mustDo(first)
+	q.reaches(b)
+	age := s.Net.Now() - second.began
+	q.want(ruleStaleness, q.goGet(b, "y", consistency.ReadOptions{MaxStale: age + 2*time.Millisecond}), newer,
+		fmt.Sprintf("the coordinator has read it at QUORUM with a call %v ago", age))
 }
 
 // withHealed lets a coordinator reach all replicas for the time of a call.

@@ -1,6 +1,7 @@
 package consistency_test
 
 import (
+	"sync"
 	"testing"
 	"time"
 
@@ -65,10 +66,14 @@ func TestLaterWriteIsNewer6D(t *testing.T) {
 }
 
 // A coordinator crashes in the middle of a write, starts again, and writes
-// another value, without a reply of the replica that has the first (rule 25).
+// another value, without a reply of the replica that has the first. And goroutines write one key at once (rule 25).
 func TestNoTimestampTwice6D(t *testing.T) {
 	const half = "a write was on one replica when its coordinator crashed"
+	twice, isTwice := timestampTwice()
 	labtest.Run(t, labtest.Config{Nodes: 8, MustCover: []string{half}}, func(s *labtest.Sim) {
+		if isTwice {
+			s.Failf(ruleNewer, "two Puts, which goroutines of one node made at once, have the timestamp %d of %v", twice.Counter, twice.Node)
+		}
 		q := newQuorumStore(s, 2)
 		q.put(6, "x", all)
 		s.Run(2 * quorumTimeout)
@@ -124,4 +129,38 @@ func (q *quorumStore) writesAtOnce() {
 			s.Failf(ruleReaches, "more than Timeout after four writes at once, n1 has %s but %v has %s", quorumCell(first), id, quorumCell(got))
 		}
 	}
+}
+
+// timestampTwice has goroutines write one key through one coordinator at once, and returns a timestamp that two of the writes have. It
+// does so in real time: in virtual time each reply wakes one write, which has its timestamp before the next reply comes.
+func timestampTwice() (twice consistency.Timestamp, isTwice bool) {
+	const goroutines, each = 4, 20
+	defer labtest.Threads(1)()
+	net := labrpc.New(labrpc.Options{Nodes: 2})
+	defer net.Close()
+	consistency.NewReplica(net.Start(1))
+	coordinator := consistency.NewCoordinator(net.Start(2), consistency.CoordinatorOptions{
+		Replicas: []labrpc.NodeID{1}, Timeout: time.Hour, Retry: time.Minute,
+	})
+	var mu sync.Mutex
+	seen := map[consistency.Timestamp]bool{}
+	var wg sync.WaitGroup
+	for range goroutines {
+		wg.Go(func() {
+			for range each {
+				timestamp, err := coordinator.Put("x", "x", one)
+				if err != nil {
+					return // the rest of the test says that
+				}
+				mu.Lock()
+				if seen[timestamp] {
+					twice, isTwice = timestamp, true
+				}
+				seen[timestamp] = true
+				mu.Unlock()
+			}
+		})
+	}
+	wg.Wait()
+	return twice, isTwice
 }

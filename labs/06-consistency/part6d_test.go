@@ -18,20 +18,18 @@ const (
 	all    = consistency.All
 )
 
-// quorumSizes is how many of N replicas each level takes.
-var quorumSizes = map[int]map[consistency.Level]int{
-	3: {one: 1, quorum: 2, all: 3},
-	4: {one: 1, quorum: 3, all: 4},
-	5: {one: 1, quorum: 3, all: 5},
+// quorumSize is how many of n replicas a level takes.
+func quorumSize(level consistency.Level, n int) int {
+	return map[consistency.Level]int{one: 1, quorum: (n + 2) / 2, all: n}[level]
 }
 
-// One replica after another crashes or is cut off, of four and of
+// One replica after another crashes or is cut off, of one to
 // five: each level works while as many replicas as it requires are left, for
 // writes and for reads, and then fails in time. Requests at all levels are under way at once, and do not wait for each other (rule 23).
 func TestLevelsSurvive6D(t *testing.T) {
 	labtest.Run(t, labtest.Config{Nodes: 7, Seeds: 6}, func(s *labtest.Sim) {
 		levelsAndTimestamps(s)
-		n := 4 + int(s.Seed%2)
+		n := []int{1, 2, 3, 4, 5, 4}[s.Seed%6]
 		q := newQuorumStoreOf(s, n, 1)
 		via := q.first
 		q.put(via, "x", all)
@@ -63,9 +61,9 @@ func TestLevelsSurvive6D(t *testing.T) {
 
 // levelsAndTimestamps checks how many of N replicas each level requires, and which of two timestamps is newer.
 func levelsAndTimestamps(s *labtest.Sim) {
-	for n := 3; n <= 5; n++ {
+	for n := 1; n <= 9; n++ {
 		for _, level := range []consistency.Level{one, quorum, all} {
-			if got, want := level.Required(n), quorumSizes[n][level]; got != want {
+			if got, want := level.Required(n), quorumSize(level, n); got != want {
 				s.Failf(ruleLevels, "%v.Required(%d) = %d, want %d", level, n, got, want)
 			}
 		}
@@ -85,7 +83,7 @@ func levelsAndTimestamps(s *labtest.Sim) {
 func (q *quorumStore) survives(call *quorumCall, level consistency.Level, left int) {
 	cell, err := q.wait(call)
 	n := len(q.replicas)
-	enough := left >= quorumSizes[n][level]
+	enough := left >= quorumSize(level, n)
 	switch {
 	case enough && err != nil:
 		q.s.Failf(ruleLevels, "%s failed with the error %q, although %d of %d replicas can be reached", call.what, err, left, n)
@@ -102,12 +100,12 @@ func (q *quorumStore) survives(call *quorumCall, level consistency.Level, left i
 func TestAcknowledgedIsSeen6D(t *testing.T) {
 	const narrow = "a write had not reached all replicas"
 	labtest.Run(t, labtest.Config{Nodes: 8, Seeds: 6, MustCover: []string{narrow}}, func(s *labtest.Sim) {
-		n := 4 + int(s.Seed%2)
+		n := []int{1, 2, 3, 4, 5, 4}[s.Seed%6]
 		q := newQuorumStoreOf(s, n, 2)
 		writer, reader := q.first, q.first+1
 		for _, levels := range [][2]consistency.Level{{one, all}, {quorum, quorum}, {quorum, all}, {all, one}, {all, quorum}, {all, all}} {
 			key := fmt.Sprintf("%v, %v", levels[0], levels[1])
-			w, r := quorumSizes[n][levels[0]], quorumSizes[n][levels[1]]
+			w, r := quorumSize(levels[0], n), quorumSize(levels[1], n)
 			q.reaches(reader, q.replicas...)
 			q.put(reader, key, all)
 			q.reaches(writer, q.replicas[:w]...)
@@ -176,7 +174,7 @@ func TestOneMayBeStale6D(t *testing.T) {
 }
 
 // Only two of five replicas can be reached. They reply later than they are asked again,
-// and twice: many replies, but not enough replicas. Three replicas that are as slow are enough (rule 23).
+// and twice: many replies, but not enough replicas. Three replicas that are as slow are enough, and so are three others for the second half of a Put (rule 23).
 func TestCountsReplicasNotAnswers6D(t *testing.T) {
 	const twice = "a replica answered one request several times"
 	cfg := labtest.Config{Nodes: 8, MustCover: []string{twice}}
@@ -210,7 +208,23 @@ func TestCountsReplicasNotAnswers6D(t *testing.T) {
 		q.get(6, "x", consistency.ReadOptions{Level: quorum})
 		q.reaches(6, q.replicas...)
 		q.asksAgain(6)
+		q.othersStore(6)
 	})
+}
+
+// othersStore writes through a coordinator that reaches some replicas for the Fetch, and others for the Store (rule 23).
+func (q *quorumStore) othersStore(via labrpc.NodeID) {
+	s := q.s
+	s.Net.SetLinks(labrpc.Reliable())
+	for _, level := range []consistency.Level{one, quorum} {
+		q.reaches(via, q.replicas[:level.Required(5)]...)
+		held := s.Net.Hold(labrpc.Match{From: via, Method: "Store"})
+		call := q.goPut(via, "z", q.value(), level)
+		s.Until(quorumTimeout/2, func() bool { return len(held.Messages()) > 0 })
+		q.reaches(via, q.replicas[5-level.Required(5):]...)
+		held.Release()
+		q.mustDo(call)
+	}
 }
 
 // asksAgain reads and writes over links that lose one message in five: the coordinator asks again.

@@ -162,12 +162,13 @@ func TestRepairMustArrive6D(t *testing.T) {
 				lost.set(nil)
 			}
 		}
-		q.repairsEqualValues(a, b)
+		q.repairsEqualValues(a, b, lost)
 	})
 }
 
-// repairsEqualValues reads a value that was written twice. A read returns the newer one only when as many replicas as its level says have that (rule 27).
-func (q *quorumStore) repairsEqualValues(a, b labrpc.NodeID) {
+// repairsEqualValues reads a value that was written twice. A read returns the newer one only when as many replicas as its level says have that (rule 27). The
+// Stores of the first half of Timeout are lost: it asks again (rule 23).
+func (q *quorumStore) repairsEqualValues(a, b labrpc.NodeID, lost *dropper) {
 	s := q.s
 	for _, level := range []consistency.Level{quorum, all} {
 		key := level.String()
@@ -177,7 +178,13 @@ func (q *quorumStore) repairsEqualValues(a, b labrpc.NodeID) {
 		newer.Timestamp.Counter += 5
 		q.store(1, key, newer)
 		q.reaches(b, q.replicas[:level.Required(5)]...)
-		q.want(ruleRepairs, q.goGet(b, key, consistency.ReadOptions{Level: level}), newer, "n1 has it")
+		lost.set(func(m *labrpc.Message) bool { return m.Method == "Store" && m.From == b })
+		call := q.goGet(b, key, consistency.ReadOptions{Level: level})
+		s.Run(quorumTimeout * 6 / 10)
+		lost.set(nil)
+		q.want(ruleRepairs, call, newer, "n1 has it")
+		q.reaches(b)
+		q.want(ruleStaleness, q.goGet(b, key, consistency.ReadOptions{MaxStale: 2 * quorumTimeout}), newer, "the coordinator has just read it, and repaired it")
 		for _, id := range q.replicas[:level.Required(5)] {
 			if got := q.peek(id, key); got != newer {
 				s.Failf(ruleRepairs, "a read at %v returned %s, but %v has %s", level, quorumCell(newer), id, quorumCell(got))

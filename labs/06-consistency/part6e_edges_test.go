@@ -32,7 +32,27 @@ func TestCPKeepsTrying6E(t *testing.T) {
 				s.Failf(ruleNoLies, "at %[2]v, Items at n4 returned %[1]q, without %[3]q or %[4]q, which was acknowledged before", got, labtest.At(s.Net.Now()), first, calls[0].item)
 			}
 		}
+		b.majorityChanges()
 	})
+}
+
+// majorityChanges reads at n3 an item that n1 alone has. n1 crashes when it has replied, and n4 and n5 are there instead: they
+// and n3 are a majority too (rule 31).
+func (b *basketStore) majorityChanges() {
+	s := b.s
+	s.Net.Isolate(1)
+	_, _ = b.wait(b.goAdd(1))
+	s.Net.Heal()
+	s.Net.Partition([]labrpc.NodeID{1, 2, 3})
+	call := b.goItems(3)
+	before := s.Net.Stats(labrpc.Match{From: 1, To: 3, Kind: labrpc.Reply}).Delivered
+	s.Until(basketTimeout/3, func() bool { return s.Net.Stats(labrpc.Match{From: 1, To: 3, Kind: labrpc.Reply}).Delivered > before })
+	s.Net.Crash(1)
+	s.Net.Heal()
+	s.Net.Partition([]labrpc.NodeID{3, 4, 5})
+	b.mustServe(call)
+	b.start(1)
+	s.Net.Heal()
 }
 
 // A read needs a second round of messages: the first, which ended late, brought an item that the reader lacked. The second cannot
@@ -185,8 +205,8 @@ func (b *basketStore) sliceIsACopy(at labrpc.NodeID) {
 	}
 }
 
-// A member is away for two hours, which are 3600 gossip periods. Meanwhile 300 items are added elsewhere, and some at the member before it
-// crashes. When it is back all members have all of them (rule 34).
+// A member is away for two hours, which are 3600 gossip periods: it is down, and then alone. Meanwhile 300 items are added elsewhere, and some at the
+// member before it crashes. When it is back all members have all of them (rule 34).
 func TestLongAbsence6E(t *testing.T) {
 	const period, away = 2 * time.Second, 2 * time.Hour
 	labtest.Run(t, labtest.Config{Nodes: 3, Seeds: 1, Limit: 4 * time.Hour}, func(s *labtest.Sim) {
@@ -204,14 +224,41 @@ func TestLongAbsence6E(t *testing.T) {
 		for i := range 300 {
 			b.mustAdd(labrpc.NodeID(1 + i%2))
 			s.Run(away / 300)
+			if i == 150 {
+				s.Net.Crash(1)
+				b.start(1)
+				b.start(3)
+			}
 		}
-		s.Net.Crash(1)
-		b.start(1)
-		b.start(3)
 		s.Net.Heal()
 		s.Run(40 * period)
 		b.reconciled()
+		b.withoutAPause()
 	})
+}
+
+// withoutAPause adds at every member, twice in each gossip period. What was acknowledged before the network healed reaches all of them meanwhile (rule 34).
+func (b *basketStore) withoutAPause() {
+	for _, id := range b.members {
+		b.s.Net.Isolate(id)
+		b.mustAdd(id)
+	}
+	before := slices.Clone(b.acknowledged)
+	b.s.Net.Heal()
+	for range 2 * 40 {
+		b.s.Run(b.period / 2)
+		for _, id := range b.members {
+			b.mustAdd(id)
+		}
+	}
+	for _, id := range b.members {
+		got := b.mustRead(id)
+		for _, item := range before {
+			if !slices.Contains(got, item) {
+				b.s.Failf(ruleReconciles, "at %v, %v lacks %q, which was acknowledged before the network healed, 40 gossip periods ago; meanwhile the members added items without a pause", labtest.At(b.s.Net.Now()), id, item)
+			}
+		}
+	}
 }
 
 // Eight goroutines add to one member at once, under AP. Every item is there from its acknowledgement on, also after a crash (rules 33 and 34). All

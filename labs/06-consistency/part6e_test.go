@@ -46,9 +46,14 @@ func TestCPRefuses6E(t *testing.T) {
 	})
 }
 
-// Two of four members are no majority (rule 31).
+// Two of four members are no majority. One of one is (rule 31).
 func TestCPHalf6E(t *testing.T) {
-	labtest.Run(t, labtest.Config{Nodes: 4, Seeds: 3}, func(s *labtest.Sim) {
+	labtest.Run(t, labtest.Config{Nodes: 5, Seeds: 3}, func(s *labtest.Sim) {
+		only := newBasketStore(s, consistency.CP, 5)
+		item := only.mustAdd(5)
+		if got := only.mustRead(5); !slices.Equal(got, []string{item}) {
+			s.Failf(ruleNoLies, "Items at n5, the only member, returned %q at %v, want %q", got, labtest.At(s.Net.Now()), item)
+		}
 		b := newBasketStore(s, consistency.CP, 1, 2, 3, 4)
 		b.mustAdd(1)
 		s.Net.Partition([]labrpc.NodeID{1, 2}, []labrpc.NodeID{3, 4})

@@ -13,10 +13,11 @@ import (
 
 // A quorumHistory records what clients see of one key at QUORUM.
 type quorumHistory struct {
-	q     *quorumStore
-	calls []*quorumCall
-	ops   map[*quorumCall]*quorumOp
-	order []*quorumOp
+	q      *quorumStore
+	calls  []*quorumCall
+	ops    map[*quorumCall]*quorumOp
+	order  []*quorumOp
+	values map[consistency.Timestamp]string // by the timestamp that a call returned
 }
 
 type quorumOp = linear.Op[quorumAccess, string]
@@ -53,6 +54,7 @@ func (t *quorumHistory) record(client int, in quorumAccess, call *quorumCall) *q
 	op := &quorumOp{Client: client, Key: "x", In: in, Call: call.began, Pending: true}
 	if t.ops == nil {
 		t.ops = map[*quorumCall]*quorumOp{}
+		t.values = map[consistency.Timestamp]string{}
 	}
 	t.ops[call] = op
 	t.order = append(t.order, op)
@@ -69,6 +71,10 @@ func (t *quorumHistory) finish(call *quorumCall) (consistency.Cell, error) {
 		if op.In.write == "" {
 			op.Out = cell.Value
 		}
+		if other, ok := t.values[cell.Timestamp]; ok && other != cell.Value {
+			t.q.s.Failf(ruleNewer, "%s returned %s at %v, but an earlier call returned the value %q with the same timestamp", call.what, quorumCell(cell), labtest.At(call.ended), other)
+		}
+		t.values[cell.Timestamp] = cell.Value
 	}
 	return cell, err
 }

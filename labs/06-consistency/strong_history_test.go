@@ -133,8 +133,8 @@ func (c *strongCluster) done(op *strongOp) *strongOp {
 // answered waits until requests are answered, in whatever way.
 func (c *strongCluster) answered(ops ...*strongOp) {
 	for _, op := range ops {
-		c.s.Until(answersLimit+servesLimit, func() bool { return op.Over })
-		if !op.Over {
+		limit := op.Call + answersLimit + servesLimit - c.s.Net.Now()
+		if !c.s.Until(max(limit, 0), func() bool { return op.Over }) {
 			c.s.Fail(labtest.Violation{
 				What:  fmt.Sprintf("%v by %s, want a reply within %v, if only that the request is not done", op, labtest.At(c.s.Net.Now()), answersLimit),
 				Rule:  ruleAnswers,

@@ -94,7 +94,8 @@ type quorumCall struct {
 	what  string
 	via   labrpc.NodeID
 	began time.Duration
-	inc   int // of via
+	inc   int    // of via
+	early string // the rule that it breaks if it fails before the end of Timeout
 
 	mu    sync.Mutex
 	over  bool
@@ -161,7 +162,11 @@ func (q *quorumStore) goGet(via labrpc.NodeID, key string, opts consistency.Read
 	if opts.MaxStale != 0 {
 		what += fmt.Sprintf(" (at most %v old)", opts.MaxStale)
 	}
-	return q.call(via, what, func(c *consistency.Coordinator) (consistency.Cell, error) { return c.Get(key, opts) })
+	call := q.call(via, what, func(c *consistency.Coordinator) (consistency.Cell, error) { return c.Get(key, opts) })
+	if opts.AtLeast != (consistency.Timestamp{}) {
+		call.early = ruleAtLeast
+	}
+	return call
 }
 
 // wait waits for a call, which must end within Timeout.
@@ -180,6 +185,9 @@ func (q *quorumStore) wait(call *quorumCall) (consistency.Cell, error) {
 	}
 	if call.err != nil && !errors.Is(call.err, consistency.ErrUnavailable) && !q.crashed(call) {
 		q.s.Failf(ruleLevels, "%s returned the error %q, want one that wraps ErrUnavailable", call.what, call.err)
+	}
+	if took := call.ended - call.began; call.err != nil && took < quorumTimeout-time.Millisecond && !q.crashed(call) {
+		q.s.Failf(cmp.Or(call.early, ruleLevels), "%s failed with the error %q after %v, want that not before the end of Timeout, which is %v", call.what, call.err, took, quorumTimeout)
 	}
 	return call.cell, call.err
 }

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"maps"
+	"math"
 	"slices"
 	"strings"
 	"sync"
@@ -89,7 +90,7 @@ type share struct {
 // the disk. It returns at once. All goroutines that it starts end when node.Context() ends.
 func NewEventualStore(node *labrpc.Node, opts EventualOptions) *EventualStore {
 	e := &EventualStore{
-		node: node, opts: opts, version: VersionVector{},
+		node: node, opts: opts, version: VersionVector{}, clock: hybridTime{Wall: math.MinInt64},
 		register: map[string]register{}, counter: map[string]map[labrpc.NodeID]share{},
 	}
 	e.recover()

@@ -3,6 +3,7 @@ package consistency
 import (
 	"fmt"
 	"maps"
+	"math"
 	"slices"
 	"strings"
 	"sync"
@@ -91,7 +92,7 @@ type news struct {
 // NewEventualStore makes the node a replica, with what an earlier incarnation left on
 // the disk.
 func NewEventualStore(node *labrpc.Node, opts EventualOptions) *EventualStore {
-	e := &EventualStore{node: node, opts: opts, logs: map[labrpc.NodeID][]update{}, current: map[string]update{}, sums: map[string]int{}}
+	e := &EventualStore{node: node, opts: opts, clock: math.MinInt64, logs: map[labrpc.NodeID][]update{}, current: map[string]update{}, sums: map[string]int{}}
 	for _, name := range node.Disk().Names() { // sorted, so in order
 		if strings.HasPrefix(name, "log/") {
 			var u update
