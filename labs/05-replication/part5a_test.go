@@ -240,8 +240,8 @@ func TestFollowerCommitsWhatItShares5A(t *testing.T) {
 	})
 }
 
-// Commands come all the time, faster than heartbeats. The followers' timers must not fire, the servers stay in one
-// term, and every command is applied in time.
+// Commands come all the time, faster than heartbeats, and what is sent to one follower is lost for 150ms. The followers' timers must not
+// fire, the servers stay in one term, and every command is applied in time.
 func TestSteadyTraffic5A(t *testing.T) {
 	labtest.Run(t, labtest.Config{Nodes: 3, Seeds: 5}, func(s *labtest.Sim) {
 		c := newRaftCluster(s, raftClusterOptions{})
@@ -249,9 +249,16 @@ func TestSteadyTraffic5A(t *testing.T) {
 		s.Run(time.Second)
 		leader := c.waitForLeader()
 		term := c.rafts[leader].Status().Term
-		for range 120 {
+		f := c.except(leader)[0]
+		for i := range 120 {
+			switch i {
+			case 40: // for a time that is too short for an election
+				s.Net.CutBoth(leader, f)
+			case 45:
+				s.Net.HealBoth(leader, f)
+			}
 			if st := c.rafts[leader].Status(); st.Term != term || st.Role != roleLeader {
-				s.Failf(ruleStable, "%v, the leader of term %d, is %v in term %d at %v: every server has been connected to it", leader, term, st.Role, st.Term, labtest.At(s.Net.Now()))
+				s.Failf(ruleStable, "%v, the leader of term %d, is %v in term %d at %v: every server has been connected to it, except %v for 150ms", leader, term, st.Role, st.Term, labtest.At(s.Net.Now()), f)
 			}
 			_, index := c.submit(leader)
 			s.Run(30 * time.Millisecond)

@@ -124,13 +124,13 @@ func TestCrashLeavesNoGap5C(t *testing.T) {
 }
 
 // Between any two writes: n1 crashes before or after its k-th write since it was
-// last started, for each k, while it votes, accepts, and replaces entries. The request
-// during which it crashed is repeated.
+// last started, for each k, while it votes, accepts, accepts again with one more, and replaces entries. The request
+// during which it crashed is repeated. The invariant checker compares each new incarnation with what the earlier ones have acknowledged.
 func TestCrashBetweenAnyTwoWrites5C(t *testing.T) {
 	cfg := labtest.Config{Nodes: 5, Seeds: raftSeeds, Link: calmLink, MustCover: []string{"n1 crashed at a write"}}
 	labtest.Run(t, cfg, func(s *labtest.Sim) {
 		p := newScriptedCluster(s)
-		for write := 1; write <= 10; write++ {
+		for write := 1; write <= 12; write++ {
 			for _, after := range []bool{false, true} {
 				s.Net.Mark("a crash at write %d, after: %v", write, after)
 				base := p.status().Term
@@ -138,6 +138,7 @@ func TestCrashBetweenAnyTwoWrites5C(t *testing.T) {
 				crash()
 				for _, step := range []AppendRequest{
 					{Term: base + 1, Leader: 2, Entries: entriesOf(base+1, base+1, base+1)},
+					{Term: base + 1, Leader: 2, Entries: entriesOf(base+1, base+1, base+1, base+1)}, // the first three again
 					{Term: base + 2, Leader: 3, PrevLogIndex: 1, PrevLogTerm: base + 1, Entries: entriesOf(base+2, base+2)},
 					{Term: base + 3, Leader: 4, Entries: entriesOf(base+3, base+3, base+3, base+3)},
 				} {

@@ -26,6 +26,7 @@ func TestSnapshotOfTheStore5E(t *testing.T) {
 		c.mustRun(command{Op: "own", Key: "own", Data: "c"})
 		at := a.mustRun(command{Op: "create", Key: "x", Data: "1"}).Revision
 		b.mustRun(command{Op: "put", Key: "old", Data: "b"})
+		empty := b.mustRun(command{Op: "put", Key: "empty", Data: ""}).Revision
 		s.Run(time.Second) // until all servers know of it
 		leader := v.waitForLeader(0)
 		late := v.servers[0]
@@ -72,14 +73,17 @@ func TestSnapshotOfTheStore5E(t *testing.T) {
 		b.expectValue("own", "c", ruleWholeStore)
 		b.expectValue("old", "", ruleWholeStore)
 		w := b.watch("", 0)
-		w.waitForEvents(len(all) + 5)
+		w.waitForEvents(len(all) + 6)
 		s.Net.Crash(c.id)
 		w.waitForDelete("own", ttl+sessionSlack, "its session's client has crashed")
 		w.cancel()
 		v.restarts()
 		b.expectValue("x", "2", ruleWholeStore)
 		b.expectValue("own", "", ruleWholeStore, fmt.Sprintf("the session of %v ended before all servers restarted from their snapshots, and its keys with it", c.id))
-		b.watch("", 0).waitForEvents(len(all) + 6)
+		if got := b.mustRun(command{Op: "get", Key: "empty"}).Revision; got != empty {
+			s.Failf(ruleWholeStore, "on %v, get(empty) returned revision %d after all servers had restarted from their snapshots, want %d: the key has the empty value", b.id, got, empty)
+		}
+		b.watch("", 0).waitForEvents(len(all) + 7)
 	})
 }
 

@@ -95,8 +95,8 @@ func TestSnapshotIsAHeartbeat5E(t *testing.T) {
 		}
 		p := newScriptedCluster(s)
 		p.commits(entriesOf(1, 1, 1, 1, 1, 1, 1, 1))
-		for i := range 8 { // 8 × 300ms, longer than any election timeout
-			p.install(p.snapshot(2, 3, i+1))
+		for i := range 12 { // 12 × 300ms; of the last four times, which are longer than any election timeout, the snapshot is an old one
+			p.install(p.snapshot(2, 3, min(i+1, 8)))
 			if st := p.status(); st.Leader != 2 || st.Term != 3 || st.Role != roleFollower {
 				p.fail(ruleTimer, "n1 is %v with Leader = %v in term %d after InstallSnapshot of n2, the leader of term 3; want follower, n2, 3", st.Role, st.Leader, st.Term)
 			}
@@ -230,7 +230,13 @@ func TestOldSnapshotChangesNothing5E(t *testing.T) {
 		p.expectTerms()
 		p.install(p.snapshot(2, 3, 6)) // late
 		p.expectSnapshot(10)
-		p.append(2, AppendRequest{Term: 3, PrevLogIndex: 10, PrevLogTerm: 3, Entries: entriesOf(3)}, true)
+		term := p.quiet()
+		p.install(p.snapshot(3, term, 6)) // late, and of a newer leader
+		p.expectSnapshot(10)
+		if st := p.status(); st.Term != term || st.Leader != 3 || st.Role != roleFollower {
+			p.fail(ruleTerm, "n1 is %v with Leader = %v in term %d after InstallSnapshot of n3, the leader of term %d, with an old snapshot; want follower, n3, %[4]d", st.Role, st.Leader, st.Term, term)
+		}
+		p.append(3, AppendRequest{Term: term, PrevLogIndex: 10, PrevLogTerm: 3, Entries: entriesOf(3)}, true)
 		p.restart()
 		p.expectSnapshot(10)
 		p.expectAfterCrash(3)
