@@ -44,7 +44,7 @@ func TestLeadsAlone4C(t *testing.T) {
 }
 
 // n1 is elected by n2 and n3, which crash. n4 and n5, of which n1 has heard nothing before, return and depose n1; then they vote for it. n1 must lead
-// again: that majority is connected (rule 17). The test plays the voters.
+// again: that majority is connected (rule 17). Only a newer term deposes it: a late candidate of its own term does not (rule 16). The test plays the voters.
 func TestOtherVoters4C(t *testing.T) {
 	labtest.Run(t, labtest.Config{Nodes: 5, Link: steadyLink, Seeds: 4}, func(s *labtest.Sim) {
 		c := newCluster(s)
@@ -61,12 +61,23 @@ func TestOtherVoters4C(t *testing.T) {
 		voter(2)
 		voter(3)
 		c.start(1)
+		if !s.Until(electionLimit, func() bool { return c.state(1).Role == Leader }) && c.lastRequest(1) == 0 {
+			return // it asks for pre-votes, of which the voters know nothing
+		}
 		leads("n2 and n3")
 		s.Net.Crash(2)
 		s.Net.Crash(3)
 		voter(4)
 		voter(5).heartbeat(1, c.state(1).Term+1)
 		leads("n4 and n5")
+		s.Run(2 * raftTiming.Heartbeat)
+		term := c.state(1).Term
+		if voter(2).askVote(1, term).Granted {
+			s.Failf(ruleOneVote, "n1, the leader of term %d, granted its vote in this term to n2", term)
+		}
+		if st := c.state(1); st.Role != Leader {
+			s.Failf(ruleCalm, "n1 was the leader of term %d, and is %v after n2 asked for its vote in this term, in which it has voted for itself", term, st)
+		}
 	})
 }
 

@@ -3,6 +3,7 @@ package replication_test
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -39,8 +40,13 @@ func TestAgreesInOrder5A(t *testing.T) {
 		for range 4 {
 			c.agree(c.servers...)
 		}
-		_, index := c.submitText(leader, "") // an entry as any other
-		c.waitApplied(healBound, ruleCatchUp, index, c.servers...)
+		for _, special := range []string{"", strings.Repeat("long", 1<<15)} { // entries as any other
+			_, index := c.submitText(leader, special)
+			c.waitApplied(healBound, ruleCatchUp, index, c.servers...)
+			if s.Seed > 1 {
+				break
+			}
+		}
 		c.agree(c.servers...)
 		c.convergeUnder()
 	})

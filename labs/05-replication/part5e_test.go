@@ -86,7 +86,8 @@ func TestLaggardGetsASnapshot5E(t *testing.T) {
 }
 
 // A server has been down and away, and the first request that reaches it from the leader is a snapshot. It learns who
-// the leader is from the snapshot, and its election timer starts again. A reply with a newer term deposes the leader.
+// the leader is from the snapshot, and its election timer starts again. At the end it hears nothing, starts an election, and learns from a
+// snapshot that another server has won. A reply with a newer term deposes the leader.
 func TestSnapshotIsAHeartbeat5E(t *testing.T) {
 	labtest.Run(t, labtest.Config{Nodes: 5, Seeds: 10, Link: calmLink}, func(s *labtest.Sim) {
 		if s.Seed > 5 {
@@ -106,6 +107,13 @@ func TestSnapshotIsAHeartbeat5E(t *testing.T) {
 			}
 		}
 		p.waitApplied(8)
+		p.answerVotes(func(labrpc.NodeID, VoteRequest) bool { return false })
+		s.Until(2*longestTimeout, func() bool { return p.status().Role == roleCandidate }) // not if it asks for pre-votes first
+		term := p.status().Term
+		p.install(p.snapshot(3, max(term, 4), 8))
+		if st := p.status(); st.Leader != 3 || st.Role != roleFollower {
+			p.fail(ruleTimer, "n1 is %v with Leader = %v in term %d after InstallSnapshot of n3, the leader of term %d, in which n1 had started an election; want follower, n3", st.Role, st.Leader, st.Term, max(term, 4))
+		}
 	})
 }
 
