@@ -197,12 +197,17 @@ func TestCompactedChanges5D(t *testing.T) {
 	})
 }
 
-// checkDefaultHistory: a server whose options do not say otherwise keeps the last 1000 changes.
+// checkDefaultHistory: a server whose options do not say otherwise keeps the last 1000 changes, and any number of keys.
 func checkDefaultHistory(s *labtest.Sim) {
 	const history = 1000
 	v := newStoreCluster(s, 2, ServerOptions{})
 	a, b := v.connect(4, longLife), v.connect(5, longLife)
-	all := a.writes(history+200, "x")
+	keys := make([]string, 300)
+	for i := range keys {
+		keys[i] = fmt.Sprint("x", i)
+	}
+	all := a.writes(history+200, keys...)
+	b.expectValue(keys[0], all[900].Data, ruleLinearizable)
 	last := b.watch("", 200)
 	if s.Until(watchLimit, func() bool { return len(last.seen()) >= history || last.end.returned() }); last.end.returned() {
 		_, err := last.end.wait()
