@@ -104,7 +104,7 @@ func (p *scriptedCluster) expectRandom(waits []time.Duration, of string) {
 	p.fail(ruleRandom, "n1 waited %v before each of %s, want timeouts that differ", briefTime(waits[0]), of)
 }
 
-// A granted vote resets the election timer, and binds to nobody: n1 follows whoever wins.
+// A granted vote resets the election timer, and binds n1 to no server: it follows the candidate that wins.
 func TestVoteResetsTheTimer5A(t *testing.T) {
 	labtest.Run(t, labtest.Config{Nodes: 5, Seeds: 8, Link: calmLink}, func(s *labtest.Sim) {
 		p := newScriptedCluster(s)
