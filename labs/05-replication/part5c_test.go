@@ -136,12 +136,15 @@ func TestCrashBetweenAnyTwoWrites5C(t *testing.T) {
 				base := p.status().Term
 				crash := func() { s.Net.CrashAtWrite(1, labrpc.CrashPoint{Write: s.Net.Writes(1) + write, After: after}) }
 				crash()
-				for _, step := range []AppendRequest{
+				for i, step := range []AppendRequest{
 					{Term: base + 1, Leader: 2, Entries: entriesOf(base+1, base+1, base+1)},
 					{Term: base + 1, Leader: 2, Entries: entriesOf(base+1, base+1, base+1, base+1)}, // the first three again
 					{Term: base + 2, Leader: 3, PrevLogIndex: 1, PrevLogTerm: base + 1, Entries: entriesOf(base+2, base+2)},
 					{Term: base + 3, Leader: 4, Entries: entriesOf(base+3, base+3, base+3, base+3)},
 				} {
+					if i == 1 && s.Seed%2 == 0 {
+						continue // else the crashes come at other writes of what follows
+					}
 					if p.askAgain(func() bool { return p.tryAppend(step) }) {
 						s.Cover("n1 crashed at a write")
 						crash()
