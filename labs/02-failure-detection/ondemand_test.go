@@ -101,7 +101,7 @@ func callers(s *labtest.Sim) (nodes []*labrpc.Node, all []*Caller) {
 }
 
 // A call to a dead peer ends when its limit is over; calls to others, made
-// after it, do not wait for that. A peer that has just answered may be dead.
+// after it, do not wait for that. A peer that has just answered may be dead. The limit may be 0.
 func TestReachEndsByItsLimit2A(t *testing.T) {
 	const limit = 500 * time.Millisecond
 	labtest.Run(t, labtest.Config{Nodes: 4, Link: labrpc.Synchronous(hop2A)}, func(s *labtest.Sim) {
@@ -118,6 +118,7 @@ func TestReachEndsByItsLimit2A(t *testing.T) {
 		ask(s, nodes[0], all[0], 4, limit).expect(s, true, limit)
 		s.Net.Stop(4)
 		ask(s, nodes[0], all[0], 4, limit).expect(s, false, limit)
+		ask(s, nodes[0], all[0], 2, 0).expect(s, false, 0)
 	})
 }
 
@@ -145,14 +146,16 @@ func TestNoTrafficUnlessAsked2A(t *testing.T) {
 	})
 }
 
-// n2 answers a first call and crashes; before the answer is back a second call
-// begins. The answer proves that n2 was alive, but not since the second call.
+// n2 answers a first call, calls Reach itself and crashes; before its answer and its own request are at n1, a second call
+// begins. They prove that n2 was alive, but not since the second call.
 func TestReachSpeaksOfNow2A(t *testing.T) {
 	const hop, limit = 100 * time.Millisecond, 300 * time.Millisecond
 	labtest.Run(t, labtest.Config{Nodes: 2, Link: labrpc.Link{Latency: labrpc.Fixed(hop)}, Seeds: 3}, func(s *labtest.Sim) {
 		nodes, all := callers(s)
 		first := ask(s, nodes[0], all[0], 2, limit)
 		s.Run(hop + hop/10)
+		ask(s, nodes[1], all[1], 1, limit)
+		s.Run(0)
 		s.Net.Stop(2)
 		s.Run(hop / 2)
 		second := ask(s, nodes[0], all[0], 2, limit)

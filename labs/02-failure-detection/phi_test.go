@@ -116,12 +116,14 @@ func TestWindowForgets2D(t *testing.T) {
 	labtest.Once(t, func(s *labtest.Sim) {
 		faster := newHeart(opts)
 		faster.beat(400, time.Second)
+		near(s, ruleWindow, faster.after(time.Second), 0.30103, "after 1s without a heartbeat: all heartbeats came every second")
 		faster.beat(50, period)
 		if phi := faster.after(5 * period); phi < threshold {
 			s.Failf(ruleWindow, "φ = %.3f after %v without a heartbeat, want more than %v: the last 50 heartbeats came every %v", phi, 5*period, threshold, period)
 		}
 		slower := newHeart(opts)
 		slower.beat(400, period)
+		slower.after(period)
 		slower.beat(50, time.Second)
 		near(s, ruleWindow, slower.after(time.Second), 0.30103, "after 1s without a heartbeat: the last 50 heartbeats came every second")
 	})

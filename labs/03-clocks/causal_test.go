@@ -261,7 +261,7 @@ func TestCausalReversed3D(t *testing.T) {
 }
 
 // n1's messages to the others are under way for a long time. The messages that n2 and n3 broadcast meanwhile are
-// concurrent to them, so no node may wait.
+// concurrent to them, so no node may wait. Then n2 gets them and answers. n3 and n4 hold the answer, and what n3 broadcasts is concurrent to that too.
 func TestCausalConcurrentNeedNotWait3D(t *testing.T) {
 	const slow = "messages of n1 were under way all the time"
 	labtest.Run(t, labtest.Config{Nodes: 4, MustCover: []string{slow}}, func(s *labtest.Sim) {
@@ -282,7 +282,17 @@ func TestCausalConcurrentNeedNotWait3D(t *testing.T) {
 				g.soon(id, b)
 			}
 		}
-		for _, h := range held {
+		held[0].Release()
+		g.soon(2, first, second)
+		g.broadcast(2)
+		s.Run(soonEnough)
+		g.hold(3, 1)
+		g.hold(4, 1)
+		c := g.broadcast(3)
+		for _, id := range s.Net.Nodes() {
+			g.soon(id, c)
+		}
+		for _, h := range held[1:] {
 			if len(h.Messages()) > 0 {
 				s.Cover(slow)
 			}

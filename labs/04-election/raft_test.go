@@ -43,8 +43,46 @@ func TestLeadsAlone4C(t *testing.T) {
 	})
 }
 
-// A leader's heartbeats: the first is sent at once, none is late, and there are not too many. A follower sends no
-// requests (rule 15).
+// n1 is elected by n2 and n3, which crash. n4 and n5, of which n1 has heard nothing before, return and depose n1; then they vote for it. n1 must lead
+// again: that majority is connected (rule 17). Only a newer term deposes it: a late candidate of its own term does not (rule 16). The test plays the voters.
+func TestOtherVoters4C(t *testing.T) {
+	labtest.Run(t, labtest.Config{Nodes: 5, Link: steadyLink, Seeds: 4}, func(s *labtest.Sim) {
+		c := newCluster(s)
+		voter := func(id labrpc.NodeID) scriptedPeer {
+			node := s.Start(id)
+			labrpc.Handle(node, "RequestVote", func(_ labrpc.NodeID, r VoteRequest) VoteReply { return VoteReply{Term: r.Term, Granted: true} })
+			labrpc.Handle(node, "AppendEntries", func(_ labrpc.NodeID, r AppendRequest) AppendReply { return AppendReply{Term: r.Term, Success: true} })
+			return scriptedPeer{s, node}
+		}
+		leads := func(by string) {
+			v := *violation(ruleProgress, "n1 has not become leader within %v, although %s grant their votes and start no election", electionLimit, by)
+			s.WaitFor(electionLimit, v, func() bool { return c.state(1).Role == Leader })
+		}
+		voter(2)
+		voter(3)
+		c.start(1)
+		if !s.Until(electionLimit, func() bool { return c.state(1).Role == Leader }) && c.lastRequest(1) == 0 {
+			return // it asks for pre-votes, of which the voters know nothing
+		}
+		leads("n2 and n3")
+		s.Net.Crash(2)
+		s.Net.Crash(3)
+		voter(4)
+		voter(5).heartbeat(1, c.state(1).Term+1)
+		leads("n4 and n5")
+		s.Run(2 * raftTiming.Heartbeat)
+		term := c.state(1).Term
+		if voter(2).askVote(1, term).Granted {
+			s.Failf(ruleOneVote, "n1, the leader of term %d, granted its vote in this term to n2", term)
+		}
+		if st := c.state(1); st.Role != Leader {
+			s.Failf(ruleCalm, "n1 was the leader of term %d, and is %v after n2 asked for its vote in this term, in which it has voted for itself", term, st)
+		}
+	})
+}
+
+// A leader's heartbeats: the first is sent at once, none is late, and there are not too many; a follower that is down gets them
+// too. A follower sends no requests (rule 15).
 func TestHeartbeats4C(t *testing.T) {
 	labtest.Run(t, labtest.Config{Nodes: 4, Seeds: raftSeeds}, func(s *labtest.Sim) {
 		c := startAll(s)
@@ -74,7 +112,10 @@ func TestHeartbeats4C(t *testing.T) {
 			before[peer], last[peer] = sent(peer), sent(peer)
 		}
 		const windows = 40
-		for range windows {
+		for i := range windows {
+			if i == windows/3 {
+				s.Net.Crash(to[0])
+			}
 			s.Run(raftTiming.Heartbeat * 3 / 2)
 			for _, peer := range to {
 				if sent(peer) == last[peer] {

@@ -10,7 +10,8 @@ import (
 	. "distlabs/labs/04-election"
 )
 
-// What resets the election timer (rule 14): every granted vote, and every AppendEntries from the leader of the term.
+// What resets the election timer (rule 14): every granted vote, and every AppendEntries from the leader of the term, also one that
+// makes a candidate a follower.
 func TestTimerIsReset4C(t *testing.T) {
 	labtest.Run(t, labtest.Config{Nodes: 3, Link: steadyLink, Seeds: raftSeeds}, func(s *labtest.Sim) {
 		c := newCluster(s)
@@ -33,6 +34,14 @@ func TestTimerIsReset4C(t *testing.T) {
 			s.Run(between - 2*fixedLatency)
 		}
 		c.mustNotCampaign(0, "")
+		for range 3 {
+			from := s.Net.Now()
+			v := *violation(ruleElectionTimeout, "n1 has not started an election within %v of the last heartbeat of its leader", longestTimeout)
+			s.WaitFor(longestTimeout+2*fixedLatency, v, func() bool { return len(c.requestsOf(1, from)) > 0 })
+			s.Run(between - 10*time.Millisecond)
+			p[0].heartbeat(1, c.state(1).Term)
+			c.waitForCampaign(1, "it was a candidate, and received a heartbeat from n2, the leader of its term")
+		}
 	})
 }
 

@@ -191,6 +191,9 @@ func (w *invariantChecker) look(sv *checkedServer) *labtest.Violation {
 		sv.applied = 0
 	}
 	sv.seen, sv.inc = now, inc
+	if v := w.names(sv); v != nil {
+		return v
+	}
 	if v := w.checkPersistence(sv); v != nil {
 		return v
 	}

@@ -3,6 +3,7 @@ package replication_test
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -39,8 +40,13 @@ func TestAgreesInOrder5A(t *testing.T) {
 		for range 4 {
 			c.agree(c.servers...)
 		}
-		_, index := c.submitText(leader, "") // an entry as any other
-		c.waitApplied(healBound, ruleCatchUp, index, c.servers...)
+		for _, special := range []string{"", strings.Repeat("long", 1<<15)} { // entries as any other
+			_, index := c.submitText(leader, special)
+			c.waitApplied(healBound, ruleCatchUp, index, c.servers...)
+			if s.Seed > 1 {
+				break
+			}
+		}
 		c.agree(c.servers...)
 		c.convergeUnder()
 	})
@@ -240,8 +246,8 @@ func TestFollowerCommitsWhatItShares5A(t *testing.T) {
 	})
 }
 
-// Commands come all the time, faster than heartbeats. The followers' timers must not fire, the servers stay in one
-// term, and every command is applied in time.
+// Commands come all the time, faster than heartbeats, and what is sent to one follower is lost for 150ms. The followers' timers must not
+// fire, the servers stay in one term, and every command is applied in time.
 func TestSteadyTraffic5A(t *testing.T) {
 	labtest.Run(t, labtest.Config{Nodes: 3, Seeds: 5}, func(s *labtest.Sim) {
 		c := newRaftCluster(s, raftClusterOptions{})
@@ -249,9 +255,16 @@ func TestSteadyTraffic5A(t *testing.T) {
 		s.Run(time.Second)
 		leader := c.waitForLeader()
 		term := c.rafts[leader].Status().Term
-		for range 120 {
+		f := c.except(leader)[0]
+		for i := range 120 {
+			switch i {
+			case 40: // for a time that is too short for an election
+				s.Net.CutBoth(leader, f)
+			case 45:
+				s.Net.HealBoth(leader, f)
+			}
 			if st := c.rafts[leader].Status(); st.Term != term || st.Role != roleLeader {
-				s.Failf(ruleStable, "%v, the leader of term %d, is %v in term %d at %v: every server has been connected to it", leader, term, st.Role, st.Term, labtest.At(s.Net.Now()))
+				s.Failf(ruleStable, "%v, the leader of term %d, is %v in term %d at %v: every server has been connected to it, except %v for 150ms", leader, term, st.Role, st.Term, labtest.At(s.Net.Now()), f)
 			}
 			_, index := c.submit(leader)
 			s.Run(30 * time.Millisecond)

@@ -51,6 +51,8 @@ func TestCommands5D(t *testing.T) {
 		b.expect(command{Op: "set", Key: "x", Data: "8"}, "ErrConflict", ruleChecked)
 		b.expectValue("x", "7", ruleChecked)
 		changes(a, command{Op: "own", Key: "own", Data: "9"})
+		a.expect(command{Op: "own", Key: "own", Data: "10"}, "ErrExists", ruleChecked) // its own key exists too
+		a.expectValue("own", "9", ruleChecked)
 		if s.Seed <= 5 {
 			checkSpecialValues(v, a, b, revision)
 		}
@@ -92,6 +94,8 @@ func checkSpecialValues(v *storeCluster, a, b *testClient, revision int) {
 	change(command{Op: "delete", Key: "k1"})
 	a.expect(command{Op: "set", Key: "k1", Data: "z", At: revision + 5}, "ErrConflict", ruleChecked)
 	change(command{Op: "create", Key: "k1", Data: ""})
+	change(command{Op: "put", Key: "k1 ", Data: "another key"})
+	change(command{Op: "put", Key: "K1", Data: "another key"})
 	expect("k1", "", 8)
 	w.expectEvents(all)
 	for _, key := range []string{"alive", "open", "close", "expire"} { // what a store may call its own requests

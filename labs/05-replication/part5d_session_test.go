@@ -204,7 +204,7 @@ func (v *storeCluster) raiseTerms(from *testClient, term int) {
 // clients, all the time, do not change that.
 func TestSessionLastsItsTTL5D(t *testing.T) {
 	labtest.Run(t, labtest.Config{Nodes: 6, Seeds: 8}, func(s *labtest.Sim) {
-		ttl := []time.Duration{4 * time.Second, 20 * time.Second}[s.Seed%2]
+		ttl := []time.Duration{4900 * time.Millisecond, 20 * time.Second}[s.Seed%2]
 		v := newStoreCluster(s, 3, ServerOptions{SnapshotEvery: 5})
 		b := v.connect(5, longLife)
 		if s.Seed%8 == 1 {

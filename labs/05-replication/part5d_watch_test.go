@@ -41,11 +41,15 @@ func (w *watchRecorder) expectEvents(want []Event) {
 // off; a watch that begins later starts at its own revision (rule 25).
 func TestWatchAcrossLeaders5D(t *testing.T) {
 	const situation = "changes were made while the watching client was cut off"
+	const dir = "In+[0]*é/" // a prefix is not a pattern
 	labtest.Run(t, labtest.Config{Nodes: 7, Seeds: 20, MustCover: []string{situation}}, func(s *labtest.Sim) {
 		v := newStoreCluster(s, 3, ServerOptions{})
 		a, b, c, d := v.connect(4, longLife), v.connect(5, longLife), v.connect(6, longLife), v.connect(7, longLife)
-		views := []*watchRecorder{b.watch("", 0), c.watch("in/", 0), d.watch("in/x", 4)}
-		all := a.writes(6, "in/x", "out", "in/y")
+		views := []*watchRecorder{b.watch("", 0), c.watch(dir, 0), d.watch(dir+"x", 4)}
+		if s.Seed%2 == 0 {
+			s.Run(3 * time.Second) // the watch after revision 4 is ahead of the store for so long
+		}
+		all := a.writes(6, dir+"x", "out", dir+"y")
 		check := func() {
 			for _, w := range views {
 				w.expectEvents(all)
@@ -54,26 +58,26 @@ func TestWatchAcrossLeaders5D(t *testing.T) {
 		for range 3 {
 			leader := v.waitForLeader(0)
 			s.Net.Crash(leader)
-			all = append(all, a.writes(3, "in/x", "out")...)
+			all = append(all, a.writes(3, dir+"x", "out")...)
 			v.startDown()
 			check()
 		}
 		for _, each := range []*testClient{b, c, d} {
 			s.Net.Isolate(each.id)
 		}
-		all = append(all, a.writes(3, "in/x", "out")...)
+		all = append(all, a.writes(3, dir+"x", "out")...)
 		s.Net.Crash(v.waitForLeader(0))
-		all = append(all, a.writes(3, "in/y")...)
+		all = append(all, a.writes(3, dir+"y")...)
 		s.Cover(situation)
 		s.Run(3 * time.Second)
 		s.Net.Heal()
 		v.startDown()
-		all = append(all, a.writes(1, "in/x")...)
-		y := a.mustRun(command{Op: "put", Key: "in/z", Data: "gone"})
-		all = append(all, Event{Revision: y.Revision, Key: "in/z", Data: "gone"})
-		a.mustRun(command{Op: "delete", Key: "in/z"})
-		all = append(all, Event{Revision: y.Revision + 1, Key: "in/z", Deleted: true})
-		views = append(views, a.watch("in", y.Revision-2))
+		all = append(all, a.writes(1, dir+"x")...)
+		y := a.mustRun(command{Op: "put", Key: dir + "z", Data: "gone"})
+		all = append(all, Event{Revision: y.Revision, Key: dir + "z", Data: "gone"})
+		a.mustRun(command{Op: "delete", Key: dir + "z"})
+		all = append(all, Event{Revision: y.Revision + 1, Key: dir + "z", Deleted: true})
+		views = append(views, a.watch("I", y.Revision-2))
 		check()
 		s.Run(watchLimit)
 		check() // and no more than that
@@ -193,12 +197,17 @@ func TestCompactedChanges5D(t *testing.T) {
 	})
 }
 
-// checkDefaultHistory: a server whose options do not say otherwise keeps the last 1000 changes.
+// checkDefaultHistory: a server whose options do not say otherwise keeps the last 1000 changes, and any number of keys.
 func checkDefaultHistory(s *labtest.Sim) {
 	const history = 1000
 	v := newStoreCluster(s, 2, ServerOptions{})
 	a, b := v.connect(4, longLife), v.connect(5, longLife)
-	all := a.writes(history+200, "x")
+	keys := make([]string, 300)
+	for i := range keys {
+		keys[i] = fmt.Sprint("x", i)
+	}
+	all := a.writes(history+200, keys...)
+	b.expectValue(keys[0], all[900].Data, ruleLinearizable)
 	last := b.watch("", 200)
 	if s.Until(watchLimit, func() bool { return len(last.seen()) >= history || last.end.returned() }); last.end.returned() {
 		_, err := last.end.wait()

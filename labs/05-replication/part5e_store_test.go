@@ -93,7 +93,7 @@ func (v *storeCluster) restarts() {
 }
 
 // After a restart from a snapshot the store continues with the next revision, also when the last change was a delete, and repeats the
-// result of a command whose client did not receive it (rule 29).
+// result of a command whose client did not receive it. A key with the empty value is a key (rule 29).
 func TestRestartOfTheStore5E(t *testing.T) {
 	labtest.Run(t, labtest.Config{Nodes: 5, Seeds: 8}, func(s *labtest.Sim) {
 		v := newStoreCluster(s, 3, ServerOptions{SnapshotEvery: 1})
@@ -127,8 +127,12 @@ func TestRestartOfTheStore5E(t *testing.T) {
 		if y, err := put.wait(); err != "" || y.Revision != 4 {
 			s.Failf(ruleWholeStore, "on %v, %s returned revision %d (%s) after all servers restarted from snapshots, want revision 4, as it was executed before", a.id, put.what, y.Revision, orNil(err))
 		}
-		if y := b.mustRun(command{Op: "put", Key: "w", Data: "1"}); y.Revision != 6 {
+		if y := b.mustRun(command{Op: "put", Key: "w", Data: ""}); y.Revision != 6 {
 			s.Failf(ruleWholeStore, "on %v, put(w) returned revision %d after all servers restarted from snapshots, want 6", b.id, y.Revision)
+		}
+		v.restarts()
+		if y := b.mustRun(command{Op: "get", Key: "w"}); y.Revision != 6 {
+			s.Failf(ruleWholeStore, "on %v, get(w) returned revision %d after all servers restarted from snapshots, want 6: the key has the empty value", b.id, y.Revision)
 		}
 	})
 }

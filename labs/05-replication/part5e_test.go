@@ -86,7 +86,8 @@ func TestLaggardGetsASnapshot5E(t *testing.T) {
 }
 
 // A server has been down and away, and the first request that reaches it from the leader is a snapshot. It learns who
-// the leader is from the snapshot, and its election timer starts again. A reply with a newer term deposes the leader.
+// the leader is from the snapshot, and its election timer starts again. At the end it hears nothing, starts an election, and learns from a
+// snapshot that another server has won. A reply with a newer term deposes the leader.
 func TestSnapshotIsAHeartbeat5E(t *testing.T) {
 	labtest.Run(t, labtest.Config{Nodes: 5, Seeds: 10, Link: calmLink}, func(s *labtest.Sim) {
 		if s.Seed > 5 {
@@ -95,8 +96,8 @@ func TestSnapshotIsAHeartbeat5E(t *testing.T) {
 		}
 		p := newScriptedCluster(s)
 		p.commits(entriesOf(1, 1, 1, 1, 1, 1, 1, 1))
-		for i := range 8 { // 8 × 300ms, longer than any election timeout
-			p.install(p.snapshot(2, 3, i+1))
+		for i := range 12 { // 12 × 300ms; of the last four times, which are longer than any election timeout, the snapshot is an old one
+			p.install(p.snapshot(2, 3, min(i+1, 8)))
 			if st := p.status(); st.Leader != 2 || st.Term != 3 || st.Role != roleFollower {
 				p.fail(ruleTimer, "n1 is %v with Leader = %v in term %d after InstallSnapshot of n2, the leader of term 3; want follower, n2, 3", st.Role, st.Leader, st.Term)
 			}
@@ -106,6 +107,13 @@ func TestSnapshotIsAHeartbeat5E(t *testing.T) {
 			}
 		}
 		p.waitApplied(8)
+		p.answerVotes(func(labrpc.NodeID, VoteRequest) bool { return false })
+		s.Until(2*longestTimeout, func() bool { return p.status().Role == roleCandidate }) // not if it asks for pre-votes first
+		term := p.status().Term
+		p.install(p.snapshot(3, max(term, 4), 8))
+		if st := p.status(); st.Leader != 3 || st.Role != roleFollower {
+			p.fail(ruleTimer, "n1 is %v with Leader = %v in term %d after InstallSnapshot of n3, the leader of term %d, in which n1 had started an election; want follower, n3", st.Role, st.Leader, st.Term, max(term, 4))
+		}
 	})
 }
 
@@ -230,7 +238,13 @@ func TestOldSnapshotChangesNothing5E(t *testing.T) {
 		p.expectTerms()
 		p.install(p.snapshot(2, 3, 6)) // late
 		p.expectSnapshot(10)
-		p.append(2, AppendRequest{Term: 3, PrevLogIndex: 10, PrevLogTerm: 3, Entries: entriesOf(3)}, true)
+		term := p.quiet()
+		p.install(p.snapshot(3, term, 6)) // late, and of a newer leader
+		p.expectSnapshot(10)
+		if st := p.status(); st.Term != term || st.Leader != 3 || st.Role != roleFollower {
+			p.fail(ruleTerm, "n1 is %v with Leader = %v in term %d after InstallSnapshot of n3, the leader of term %d, with an old snapshot; want follower, n3, %[4]d", st.Role, st.Leader, st.Term, term)
+		}
+		p.append(3, AppendRequest{Term: term, PrevLogIndex: 10, PrevLogTerm: 3, Entries: entriesOf(3)}, true)
 		p.restart()
 		p.expectSnapshot(10)
 		p.expectAfterCrash(3)

@@ -18,6 +18,11 @@ func (w *invariantChecker) leads(id labrpc.NodeID, term int) *labtest.Violation 
 		}
 		w.leaders[term] = leadClaim{node: id, at: w.s.Net.Now()}
 		w.s.Logf("%v leads term %d", id, term)
+		for _, sv := range w.servers {
+			if v := w.names(sv); v != nil {
+				return v
+			}
+		}
 		return nil
 	}
 	if other.node == id {
@@ -30,6 +35,18 @@ func (w *invariantChecker) leads(id labrpc.NodeID, term int) *labtest.Violation 
 			v.Seen = append(v.Seen, fmt.Sprintf("%v voted for %v in term %d", sv.id, c, term))
 		}
 	}
+	return v
+}
+
+// names checks that a server names no other server than the leader of its term.
+func (w *invariantChecker) names(sv *checkedServer) *labtest.Violation {
+	st := sv.seen
+	claim, known := w.leaders[st.Term]
+	if st.Leader == 0 || !known || claim.node == st.Leader {
+		return nil
+	}
+	v := w.violation(ruleNames, sv.id, "%v has Leader = %v in term %d at %v, but %v leads this term", sv.id, st.Leader, st.Term, w.now(), claim.node)
+	v.Nodes = append(v.Nodes, claim.node, st.Leader)
 	return v
 }
 

@@ -116,8 +116,13 @@ func sendRequest[R, A any](p *scriptedCluster, from, to labrpc.NodeID, method st
 // append sends entries to n1 as a leader would, and checks whether n1 accepts them.
 func (p *scriptedCluster) append(from labrpc.NodeID, req AppendRequest, want bool) AppendReply {
 	req.Leader = from
+	before := p.status()
+	terms := termsOf(before)
 	reply := sendRequest[AppendReply](p, from, 1, "AppendEntries", req)
 	p.last = p.s.Net.Now()
+	if now := termsOf(before); !slices.Equal(now, terms) {
+		p.fail(ruleStatus, "a Status that n1 returned had entries of the terms %v in its Log; after n1 accepted AppendEntries, the same Log has %v", terms, now)
+	}
 	what := fmt.Sprintf("n1 replied to %v's AppendEntries(term %d, previous entry %d of term %d, %d entries)", from, req.Term, req.PrevLogIndex, req.PrevLogTerm, len(req.Entries))
 	if reply.Success != want {
 		p.fail(ruleAppend, "%s with Success = %v, want %v", what, reply.Success, want)

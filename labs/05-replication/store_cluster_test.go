@@ -327,8 +327,11 @@ func (c *testClient) expect(e command, wantErr, rule string) response {
 func (c *testClient) mustRun(e command) response {
 	y, err := c.start(e).wait()
 	rule := ruleReturns
-	if err == "ErrExpired" {
+	switch err {
+	case "ErrExpired":
 		rule = ruleSession
+	case "ErrExists", "ErrConflict":
+		rule = ruleChecked
 	}
 	if err != "" {
 		c.v.s.Failf(rule, "%v: %v returned %s, want no error", c.id, e, err)

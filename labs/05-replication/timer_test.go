@@ -27,7 +27,7 @@ func (p *scriptedCluster) waitForElection(from time.Duration, what string) time.
 }
 
 // n1 receives heartbeats of its leader, and then none; then it is a candidate without votes. Each time it starts an election after a
-// timeout of one to two election timeouts, which it draws again. In every second seed five servers that have just started
+// timeout of one to two election timeouts, which it draws again. At the end another candidate wins, and is heard of once. In every second seed five servers that have just started
 // receive nothing.
 func TestElectionTimer5A(t *testing.T) {
 	labtest.Run(t, labtest.Config{Nodes: 5, Seeds: 8, Link: calmLink}, func(s *labtest.Sim) {
@@ -56,6 +56,9 @@ func TestElectionTimer5A(t *testing.T) {
 			next("it started its last election")
 		}
 		p.expectRandom(waits, "its elections")
+		s.Run(from + electionTimeout - 10*time.Millisecond - s.Net.Now())
+		p.append(2, AppendRequest{Term: p.status().Term}, true)
+		p.waitForElection(p.last-time.Millisecond, "it was a candidate, and the last request of the leader of its term came then")
 	})
 }
 
@@ -101,7 +104,7 @@ func (p *scriptedCluster) expectRandom(waits []time.Duration, of string) {
 	p.fail(ruleRandom, "n1 waited %v before each of %s, want timeouts that differ", briefTime(waits[0]), of)
 }
 
-// A granted vote resets the election timer.
+// A granted vote resets the election timer, and binds n1 to no server: it follows the candidate that wins.
 func TestVoteResetsTheTimer5A(t *testing.T) {
 	labtest.Run(t, labtest.Config{Nodes: 5, Seeds: 8, Link: calmLink}, func(s *labtest.Sim) {
 		p := newScriptedCluster(s)
@@ -111,8 +114,17 @@ func TestVoteResetsTheTimer5A(t *testing.T) {
 				p.fail(ruleTimer, "n1 started an election less than %v after it had granted a vote: it is in term %d, want %d", electionTimeout, st.Term, i)
 			}
 			p.vote(VoteRequest{Term: i + 1, Candidate: labrpc.NodeID(2 + i%4), LastLogIndex: 9, LastLogTerm: 1}, true, "it has not voted in this term, and its log is empty")
+			if st := p.status(); st.Leader != 0 {
+				p.fail(ruleNames, "n1 has Leader = %v in term %d, want 0: it has only granted that server its vote", st.Leader, st.Term)
+			}
 		}
-		p.waitForElection(s.Net.Now()-time.Millisecond, "it had granted its last vote")
+		if s.Seed%2 == 0 { // another candidate of that term has won
+			p.append(3, AppendRequest{Term: 5}, true)
+			if st := p.status(); st.Leader != 3 {
+				p.fail(ruleNames, "n1 has Leader = %v in term %d, want n3: it has accepted AppendEntries of n3 in this term, and had voted for n2", st.Leader, st.Term)
+			}
+		}
+		p.waitForElection(s.Net.Now()-time.Millisecond, "it had granted its last vote, or accepted the request of the leader of that term")
 	})
 }
 
@@ -134,7 +146,8 @@ func TestRefusalsDoNotResetTheTimer5A(t *testing.T) {
 	})
 }
 
-// A candidate with an old log and ever higher terms does not reset n1's election timer: n1, which has the newer log, must become leader.
+// A candidate with an old log and ever higher terms does not reset n1's election timer: n1, which has the newer log, must become leader. It
+// does not reset the timer either when n1 is a candidate and becomes a follower because of it.
 func TestHopelessCandidates5B(t *testing.T) {
 	labtest.Run(t, labtest.Config{Nodes: 5, Seeds: 10, Link: calmLink}, func(s *labtest.Sim) {
 		p := newScriptedCluster(s)
@@ -151,10 +164,16 @@ func TestHopelessCandidates5B(t *testing.T) {
 			}
 			s.Run(5 * time.Millisecond)
 		}
+		for started := s.Net.Now(); s.Net.Now()-from < 10*electionTimeout; {
+			s.Run(electionTimeout - 20*time.Millisecond)
+			p.vote(VoteRequest{Term: p.status().Term + 1, Candidate: 3}, false, "its log is empty")
+			started = p.waitForElection(started, "it started its last election; since then only a candidate that it refused asked it")
+		}
 	})
 }
 
-// A candidate that cannot win deposes the leader. The leader, which every server would vote for, must become leader again.
+// A candidate of the leader's own term does not depose it: it is late. One of a newer term, which cannot win, does. The leader, which every
+// server would vote for, must become leader again.
 func TestDeposedLeaderHasATimer5B(t *testing.T) {
 	labtest.Run(t, labtest.Config{Nodes: 5, Seeds: 5, Link: calmLink}, func(s *labtest.Sim) {
 		p := newScriptedCluster(s)
@@ -163,6 +182,10 @@ func TestDeposedLeaderHasATimer5B(t *testing.T) {
 		p.waitForLead()
 		p.submit()
 		s.Run(2 * time.Second)
+		p.vote(VoteRequest{Term: p.status().Term, Candidate: 3, LastLogIndex: 9, LastLogTerm: p.status().Term}, false, "it has voted for itself in this term, and leads it")
+		if st := p.status(); st.Role != roleLeader {
+			p.fail(ruleStable, "n1 is %v in term %d, which it led, after it refused its vote in this term to n3: only a newer term deposes a leader", st.Role, st.Term)
+		}
 		p.vote(VoteRequest{Term: p.status().Term + 1, Candidate: 3}, false, "its log is empty")
 		p.waitUntil(electionBound, ruleTimer, "n1, which was deposed by a candidate that cannot win, did not become leader, although every server would vote for it", p.leads)
 	})
