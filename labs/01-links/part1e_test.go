@@ -67,6 +67,7 @@ func newDurableCluster(s *labtest.Sim) *durableCluster {
 		p.promises[id] = map[string]promise{}
 	}
 	s.Always(p.check)
+	s.Restarts(p.boot)
 	return p
 }
 
@@ -74,16 +75,21 @@ func newDurableCluster(s *labtest.Sim) *durableCluster {
 func (p *durableCluster) start() {
 	for _, id := range p.s.Net.Nodes() {
 		if !p.s.Net.Up(id) {
-			node := p.s.Start(id)
-			link, err := NewDurable(node, logLine)
-			if err != nil && p.s.Net.Up(id) && node.Context().Err() == nil {
-				p.s.Failf(ruleShown, "NewDurable failed on %v: %v", id, err)
-			}
-			p.mu.Lock()
-			p.nodes[id].link = link
-			p.mu.Unlock()
+			p.boot(p.s.Start(id))
 		}
 	}
+}
+
+// boot begins an incarnation of a node that has come up.
+func (p *durableCluster) boot(node *labrpc.Node) {
+	id := node.ID()
+	link, err := NewDurable(node, logLine)
+	if err != nil && p.s.Net.Up(id) && node.Context().Err() == nil {
+		p.s.Failf(ruleShown, "NewDurable failed on %v: %v", id, err)
+	}
+	p.mu.Lock()
+	p.nodes[id].link = link
+	p.mu.Unlock()
 }
 
 // crash crashes nodes.

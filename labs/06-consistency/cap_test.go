@@ -55,7 +55,9 @@ func newBasketStore(s *labtest.Sim, policy consistency.Policy, members ...labrpc
 
 // stoppedBasketStore is a store of which no member has started.
 func stoppedBasketStore(s *labtest.Sim, policy consistency.Policy, members ...labrpc.NodeID) *basketStore {
-	return &basketStore{s: s, policy: policy, members: members, baskets: map[labrpc.NodeID]*consistency.Basket{}, name: strings.ToLower(policy.String()), shown: newCallRecord(s)}
+	b := &basketStore{s: s, policy: policy, members: members, baskets: map[labrpc.NodeID]*consistency.Basket{}, name: strings.ToLower(policy.String()), shown: newCallRecord(s)}
+	s.Restarts(b.boot, members...)
+	return b
 }
 
 func (b *basketStore) start(id labrpc.NodeID) {

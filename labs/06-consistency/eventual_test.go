@@ -69,7 +69,9 @@ func newGossipGroup(s *labtest.Sim) *gossipGroup {
 
 // gossipGroupOf is a group of which no replica has started.
 func gossipGroupOf(s *labtest.Sim) *gossipGroup {
-	return &gossipGroup{s: s, replicas: map[labrpc.NodeID]*consistency.EventualStore{}, updates: map[labrpc.NodeID]uint64{}}
+	g := &gossipGroup{s: s, replicas: map[labrpc.NodeID]*consistency.EventualStore{}, updates: map[labrpc.NodeID]uint64{}}
+	s.Restarts(g.boot)
+	return g
 }
 
 func (g *gossipGroup) start(id labrpc.NodeID) { g.boot(g.s.Start(id)) }

@@ -63,10 +63,12 @@ func newQuorumStoreOf(s *labtest.Sim, n, coordinators int) *quorumStore {
 // stoppedQuorumStore is a store of which no node has started.
 func stoppedQuorumStore(s *labtest.Sim, n int) *quorumStore {
 	nodes := s.Net.Nodes()
-	return &quorumStore{
+	q := &quorumStore{
 		s: s, replicas: nodes[:n], first: nodes[n], shown: newCallRecord(s),
 		stores: map[labrpc.NodeID]*consistency.Replica{}, coordinators: map[labrpc.NodeID]*consistency.Coordinator{},
 	}
+	s.Restarts(q.boot)
+	return q
 }
 
 func (q *quorumStore) start(id labrpc.NodeID) { q.boot(q.s.Start(id)) }

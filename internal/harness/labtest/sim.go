@@ -52,8 +52,7 @@ type Sim struct {
 	recorder *trace.Recorder         // keeps the run; nil if nothing does
 	suppress func(labrpc.Fault) bool // faults and steps that are left out; nil for none
 	steps    uint64                  // how many Step has counted
-	restarts func(*labrpc.Node)      // see Restarts; guarded by mu
-	servers  []labrpc.NodeID         // see Restarts; guarded by mu
+	restarts []restart               // see Restarts; guarded by mu
 	revived  bool                    // a person has started a node; guarded by mu
 
 	exploring bool // the checks are asked between the steps of a schedule

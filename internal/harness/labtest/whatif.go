@@ -202,21 +202,34 @@ func (w *whatIf) act(s *Sim, quit <-chan struct{}) {
 
 // Restarts says how this test starts a server on one of these nodes (none: on any), so that a person who plays the run can start one that is
 // down: "what if n2 had started again here?" StartAll says so too. start is called between two steps of the run, from another goroutine than the
-// body's, and must not wait.
+// body's, and must not wait. Where two calls are about one node, the later one counts.
 func (s *Sim) Restarts(start func(node *labrpc.Node), nodes ...labrpc.NodeID) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.restarts, s.servers = start, nodes
+	s.restarts = append(s.restarts, restart{start, nodes})
+}
+
+// A restart is how a test starts a server on some nodes; none: on any.
+type restart struct {
+	start func(*labrpc.Node)
+	nodes []labrpc.NodeID
+}
+
+// restartOf is how the test starts a node; nil if it has not said that.
+func (s *Sim) restartOf(id labrpc.NodeID) func(*labrpc.Node) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, r := range slices.Backward(s.restarts) {
+		if len(r.nodes) == 0 || slices.Contains(r.nodes, id) {
+			return r.start
+		}
+	}
+	return nil
 }
 
 // revive starts a node that is down, as the test does. It reports whether it could: the test has said how, and the node was up before.
 func (s *Sim) revive(id labrpc.NodeID) bool {
-	s.mu.Lock()
-	start := s.restarts
-	if len(s.servers) > 0 && !slices.Contains(s.servers, id) {
-		start = nil
-	}
-	s.mu.Unlock()
+	start := s.restartOf(id)
 	if start == nil || s.Net.Up(id) || s.Net.Incarnation(id) == 0 {
 		return false
 	}
