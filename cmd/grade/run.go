@@ -42,12 +42,13 @@ func runCommand() *cobra.Command {
 		Use:   "run [lab or part ...]",
 		Short: "Run the graded tests and show the points",
 		Long: `Run the graded tests. Show the points of each part, and what was measured beside
-its limit. It grades the labs of this checkout. A test of a submission has a process
-of its own; tests of your own work share a few, until one fails.
+its limit. It grades the labs of this checkout; their tests share a few processes,
+until one fails.
 
 With --solution it grades the reference solutions. With --submission it grades the
 files of a folder or an archive, in which they lie at the top, under labs/<lab>/ or
-under <lab>/. Only the files that lab.yaml names are taken from it.
+under <lab>/. Only the files that lab.yaml names are taken from it, and each test
+has a process of its own.
 
 A lab may build on an earlier one. It builds on your own, or with --base reference
 on the reference's: then a bug in one lab costs its points once.

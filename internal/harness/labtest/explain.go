@@ -71,24 +71,37 @@ func (r *runner) explain(out *outcome) report.Failure {
 	return f
 }
 
-// announceAfter is how much real time the explanation of a failure may take before its headline is printed.
+// announceEnv names the variable that says how much real time the explanation of a failure may take before its headline is printed.
+const announceEnv = "LABS_ANNOUNCE"
+
+// announceAfter is that time if it says nothing.
 const announceAfter = time.Second
 
 // announce prints what is known of a failure if the timer that it returns is not stopped soon: nobody should wait for the rest
 // without having read it. The output of package testing would come only when the test is over.
 func announce(f report.Failure) *time.Timer {
-	return time.AfterFunc(announceAfter, func() {
-		var b strings.Builder
-		fmt.Fprintf(&b, "%s fails with seed %d. The full message follows in a few seconds, with the fewest faults that suffice.\n", f.Test, f.Seed)
-		for _, s := range f.Sections() {
-			if s.Label == report.Headline || s.Label == "rule" {
-				for _, line := range s.Lines {
-					b.WriteString("    " + line + "\n")
-				}
+	after, err := time.ParseDuration(os.Getenv(announceEnv))
+	if err != nil {
+		after = announceAfter
+	}
+	if after > 0 {
+		return time.AfterFunc(after, func() { os.Stdout.WriteString(announcement(f)) })
+	}
+	os.Stdout.WriteString(announcement(f))
+	return time.NewTimer(0)
+}
+
+func announcement(f report.Failure) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s fails with seed %d. The full message follows in a few seconds, with the fewest faults that suffice.\n", f.Test, f.Seed)
+	for _, s := range f.Sections() {
+		if s.Label == report.Headline || s.Label == "rule" {
+			for _, line := range s.Lines {
+				b.WriteString("    " + line + "\n")
 			}
 		}
-		os.Stdout.WriteString(b.String())
-	})
+	}
+	return b.String()
 }
 
 // record runs a seed with a recorder.

@@ -1,4 +1,4 @@
-package slow
+package announced
 
 import (
 	"testing"
@@ -8,7 +8,7 @@ import (
 	"distlabs/labrpc"
 )
 
-// A run takes so long that what is known of its failure is printed before the run is made again.
+// What is known of a failure is printed before the test is over.
 func TestIt(t *testing.T) {
 	labtest.Run(t, labtest.Config{Nodes: 2, Seeds: 1}, func(s *labtest.Sim) {
 		c := NewCounter(s.Start(1))
