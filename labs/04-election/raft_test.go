@@ -61,7 +61,7 @@ func TestOtherVoters4C(t *testing.T) {
 		voter(2)
 		voter(3)
 		c.start(1)
-		if !s.Until(electionLimit, func() bool { return c.state(1).Role == Leader }) && c.lastRequest(1) == 0 {
+		if !s.Until(electionLimit, func() bool { return c.state(1).Role == Leader }) && c.lastRequest(1) == 0 && s.Net.Stats(labrpc.Match{From: 1}).Sent > 0 {
 			return // it asks for pre-votes, of which the voters know nothing
 		}
 		leads("n2 and n3")
