@@ -68,7 +68,7 @@ func (r *Runner) untilFailure(ctx context.Context, graded *result.Result, run Ru
 			if t.Status != report.Pass {
 				race.failed(i)
 			}
-			r.g.Tell(Progress{Stage: StageTested, Lab: r.lab.ID, Test: t.Name, Result: t})
+			r.tested(t)
 			return nil
 		})
 	}

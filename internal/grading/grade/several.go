@@ -39,8 +39,7 @@ func (r *Runner) Several(ctx context.Context, tests []string, run Run, bound Bou
 		return end, err
 	}
 	defer tidy.RemoveAll(own)
-	c := r.command("("+strings.Join(tests, "|")+")", bound.Real, run, sandbox.Limits{Memory: DefaultMemory, CPU: bound.CPU}, own)
-	c.Args = append(c.Args, "-test.failfast")
+	c := r.untilFirst(tests, bound.Real, run, sandbox.Limits{Memory: DefaultMemory, CPU: bound.CPU}, own)
 	c.Confine = nil
 	out, err := reporting(ctx, r.g.builder.Box(), c, clocks{begin: bound.Real}, func(report.Event) {})
 	if err != nil {
@@ -56,6 +55,13 @@ func (r *Runner) Several(ctx context.Context, tests []string, run Run, bound Bou
 		v.fill(&end.Failure)
 	}
 	return end, nil
+}
+
+// untilFirst is the process of several tests, which ends when one has failed.
+func (r *Runner) untilFirst(tests []string, timeout time.Duration, run Run, limits sandbox.Limits, own string) sandbox.Command {
+	c := r.command("("+strings.Join(tests, "|")+")", timeout, run, limits, own)
+	c.Args = append(c.Args, "-test.failfast")
+	return c
 }
 
 // follow reads the events of a process and returns the test that did not pass: the first that says so, else the one that was

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"path/filepath"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -134,8 +133,7 @@ func (r *Runner) processOf(ctx context.Context, tests []string, run Run, own str
 		}
 	}
 	timeout := lifeOf(timeoutOf(run)) * time.Duration(len(tests)) // which none comes to, so that the limit that a sentence names is that of one
-	c := r.command("("+strings.Join(tests, "|")+")", timeout, run, r.g.testLimits(run, timeout), own)
-	c.Args = append(c.Args, "-test.failfast")
+	c := r.untilFirst(tests, timeout, run, r.g.testLimits(run, timeout), own)
 	return reporting(ctx, r.g.builder.Box(), c, clocks{begin: beginningOf(run), test: lifeOf(timeoutOf(run))}, each)
 }
 
