@@ -16,7 +16,7 @@ type mailbox[S any] struct {
 	handle func(state *S, m sagaMessage) []letter
 
 	mu     sync.Mutex
-	record mailRecord[S]            // as on the disk
+	record mailRecord[S]            // as on the disk, when mu is free
 	sent   map[uint64]chan struct{} // by number; closed when the letter is acknowledged
 }
 
@@ -68,29 +68,20 @@ func openMailbox[S any](node *labrpc.Node, initial S, handle func(*S, sagaMessag
 	return b
 }
 
-// update changes the record on the disk, and then sends the letters that are new in it. After an error, which means that the
-// node has crashed, the record is the old or the new one.
+// update makes the next record of this one, and sends the letters that are new in it once it is on the disk. After an error, which means that
+// the node has crashed, the disk has the old or the new one.
 func (b *mailbox[S]) update(change func(next *mailRecord[S])) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.replace(change)
 }
 
-// replace is update for a caller that holds b.mu.
+// replace is update for a caller that holds b.mu. Nobody reads the record before it is on the disk, as b.mu is held.
 func (b *mailbox[S]) replace(change func(next *mailRecord[S])) error {
-	var next mailRecord[S]
-	data, err := labrpc.Marshal(b.record)
-	if err == nil {
-		err = labrpc.Unmarshal(data, &next)
-	}
-	if err != nil {
+	change(&b.record)
+	if err := b.node.Disk().Save("saga", b.record); err != nil {
 		return err
 	}
-	change(&next)
-	if err := b.node.Disk().Save("saga", next); err != nil {
-		return err
-	}
-	b.record = next
 	b.sendNew()
 	return nil
 }

@@ -16,8 +16,8 @@ func (s *Shard) cleanUp() {
 	for {
 		select {
 		case <-ticker.C:
-			for i, txn := range s.overdue() { // not at one instant: chance would order their entries
-				time.AfterFunc(time.Duration(i)*time.Microsecond, func() { s.finish(txn) })
+			for i, txn := range s.overdue() { // not in one instant, nor in one in which the group's leader sends: chance would order them
+				time.AfterFunc(time.Duration(i+1)*time.Microsecond, func() { s.finish(txn) })
 			}
 		case <-s.node.Context().Done():
 			return
