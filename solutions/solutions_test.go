@@ -74,6 +74,29 @@ func requireFullMarks(t *testing.T, s course.Selected, src submission.Source, ru
 	}
 }
 
+// Two runs of the reference with one seed are the same run. Each day has one of the labs (package rotation).
+func TestReferencesReplay(t *testing.T) {
+	const seeds = 4
+	selected, err := labs.Select()
+	require.NoError(t, err)
+	for i, s := range selected {
+		if !rotation.Today(i, len(selected)) {
+			continue
+		}
+		t.Run(s.Lab.ID, func(t *testing.T) {
+			t.Parallel()
+			soaks, err := prover.RunSoak(t.Context(), submission.Source{Kind: course.Solution}, []course.Selected{s}, grade.Run{Seeds: seeds}, []int{1})
+			require.NoError(t, err)
+			for _, soak := range soaks {
+				require.Equal(t, seeds, soak.Test.Seeds, "%s: %s", soak.Test.Name, soak.Test.Skipped)
+				if len(soak.Test.Failed)+len(soak.Test.Diverged) > 0 {
+					t.Errorf("%s: seeds %v failed, seeds %v were not the same a second time\n%s", soak.Test.Name, soak.Test.Failed, soak.Test.Diverged, explain(soak.Test))
+				}
+			}
+		})
+	}
+}
+
 // Other correct solutions, of other designs than the reference's, have full marks too: the tests demand what
 // the handout says, and not what the reference happens to do. A patch is graded in the parts that it changes. Each day has a quarter of
 // them (package rotation). The patches share most of the reference's code, so one of them runs with the race detector, and the others
