@@ -344,7 +344,7 @@ func (m *linkCluster) arrives(limit time.Duration, rule string, at ...labrpc.Nod
 		return
 	}
 	end := m.s.Net.Now()
-	v := labtest.Violation{Rule: rule, What: fmt.Sprintf("%s had not been delivered by %s%s: the test has waited since %s",
+	v := labtest.Violation{Rule: rule, What: fmt.Sprintf("%s had not been delivered by %s%s; the test waited from %s",
 		messages(m.missing(at)), labtest.At(end), wanted[rule], labtest.At(end-limit))}
 	m.mu.Lock()
 	for _, r := range slices.SortedFunc(maps.Keys(m.sent), compareRoutes) {

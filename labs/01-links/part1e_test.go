@@ -232,7 +232,7 @@ func (p *durableCluster) arrives(limit time.Duration, rule string, at ...labrpc.
 	}
 	missing := p.missing(at...)
 	p.s.Fail(labtest.Violation{
-		What: fmt.Sprintf("%s for which Send returned nil had not been applied by %s, although all nodes have been up since %s",
+		What: fmt.Sprintf("%s for which Send returned nil had not been applied by %s, although all nodes have been up and connected since %s",
 			messages(len(missing)), labtest.At(p.s.Net.Now()), labtest.At(p.s.Net.Now()-limit)),
 		Rule: rule, Seen: atMost(missing, 5),
 	})

@@ -251,10 +251,10 @@ func testConcurrentSends(t *testing.T, makeLink maker, once bool, order bool) {
 			net.Run(time.Minute)
 			if got := all.delivered(); got != sent {
 				lost := all.lacks(2*callers, round+1, each)
-				s.Failf(rule+" (rule 1)", "%d goroutines on n1 and %[1]d on n2 called Send at one time: %[2]d of %[3]d messages were delivered within a minute, want all; %[4]v has not delivered %[5]q from %[6]v", callers, got, sent, lost.to, lost.text, lost.from)
+				s.Failf(rule+" (rule 1)", "%d goroutines on n1 and %[1]d on n2 called Send at the same time: %[2]d of %[3]d messages were delivered within a minute, want all; %[4]v has not delivered %[5]q from %[6]v", callers, got, sent, lost.to, lost.text, lost.from)
 			}
 			if twice := all.repeated(); once && twice != "" {
-				s.Failf(rule+" exactly once (rule 7)", "%d goroutines on n1 and %[1]d on n2 called Send at one time: message %[2]q was delivered more than once", callers, twice)
+				s.Failf(rule+" exactly once (rule 7)", "%d goroutines on n1 and %[1]d on n2 called Send at the same time: message %[2]q was delivered more than once", callers, twice)
 			}
 		}
 		before := net.Stats(labrpc.Match{}).Sent

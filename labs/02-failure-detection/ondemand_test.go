@@ -77,7 +77,7 @@ func (q *question) expectWithin(s *labtest.Sim, reached bool, limit, roundTrip t
 	case reached && took > roundTrip+slack:
 		s.Failf(ruleReach, "%s returned nil only after %v, want nil within %v: the answer takes no longer", call, brief(took), roundTrip)
 	case !reached && q.verdict.Err == "":
-		s.Failf(ruleReach, "%s returned nil after %v, want ErrSilent: no answer to this call arrived in time", call, brief(took))
+		s.Failf(ruleReach, "%s returned nil after %v, want ErrSilent: no message that arrived in time shows that the peer was alive after the call began", call, brief(took))
 	case !reached && !q.verdict.Silent:
 		s.Failf(ruleReach, "%s returned %q, want an error that is ErrSilent", call, q.verdict.Err)
 	case !reached && took < limit-time.Millisecond:

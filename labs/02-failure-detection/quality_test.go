@@ -11,6 +11,8 @@ import (
 	. "distlabs/labs/02-failure-detection"
 )
 
+const ruleQuality = "with heartbeats every 100 ms and the threshold 8, a crash is noticed within 200 ms in one room, 400 ms across a continent, 700 ms over a bad radio link, with at most 0, 6 and 12 mistakes in five minutes (rule 18)"
+
 // A path is a kind of network, and how good a detector must be on it.
 type path struct {
 	name     string
@@ -123,12 +125,12 @@ func TestOneThresholdThreePaths2D(t *testing.T) {
 			s.Measure("detection time, "+p.name, float64(took.Milliseconds()), "ms", fmt.Sprintf("≤ %d", p.detected.Milliseconds()))
 			s.Measure("mistakes in five minutes, "+p.name, float64(wrong), "", fmt.Sprintf("≤ %d", p.mistakes))
 			if took > p.detected {
-				s.Failf("with heartbeats every 100 ms and the threshold 8, a crash is noticed in time, with at most so many mistakes, on three kinds of network (rule 18)",
-					"φ of n%d (%s) rose over %v only %v after the crash of n%[1]d, want within %[5]v", int(id), p.name, threshold, brief(took), p.detected)
+				s.Failf(ruleQuality,
+					"φ of n%d (network: %s) rose over %v only %v after the crash of n%[1]d, want within %[5]v", int(id), p.name, threshold, brief(took), p.detected)
 			}
 			if wrong > p.mistakes {
-				s.Failf("with heartbeats every 100 ms and the threshold 8, a crash is noticed in time, with at most so many mistakes, on three kinds of network (rule 18)",
-					"φ of n%d (%s) was over %v %d times in %v while it was alive, want at most %d", int(id), p.name, threshold, wrong, long, p.mistakes)
+				s.Failf(ruleQuality,
+					"φ of n%d (network: %s) was over %v %d times in %v while it was alive, want at most %d", int(id), p.name, threshold, wrong, long, p.mistakes)
 			}
 		}
 	})

@@ -87,7 +87,7 @@ func (c *recoveryCluster) boot(node *labrpc.Node) {
 		delete(c.ended, id)
 		if number == 0 || number <= c.number(id) {
 			c.s.Fail(labtest.Violation{
-				What:  fmt.Sprintf("Incarnation() = %d on %v at its start number %d, want more than %d, the highest number before", number, id, c.s.Net.Incarnation(id), c.number(id)),
+				What:  fmt.Sprintf("on %v, Incarnation() returned %d after start %d, want more than %d, the highest number of its earlier starts", id, number, c.s.Net.Incarnation(id), c.number(id)),
 				Rule:  ruleRise,
 				Nodes: []labrpc.NodeID{id},
 			})

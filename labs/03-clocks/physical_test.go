@@ -414,7 +414,7 @@ func TestNowManyGoroutines3A(t *testing.T) {
 			call()
 		})
 		if by := time.Duration(worst.Load()); by > 0 {
-			s.Failf(ruleForward, "Now returned a time that is %v before the result of an earlier call; %d goroutines call Now at once", by, callers)
+			s.Failf(ruleForward, "on n2, Now returned a time that is %v before the result of an earlier call; %d goroutines call Now at once, and the clock of n2 jumps", by, callers)
 		}
 	})
 }

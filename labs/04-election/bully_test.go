@@ -14,7 +14,7 @@ import (
 
 const (
 	ruleHighest = "30 delays after the last crash or return, every node that is up reports the highest node that is up (rule 1)"
-	ruleNoLower = "a node never reports a node lower than itself, and no other node from which no message has reached it (rule 2)"
+	ruleNoLower = "a node never reports a node lower than itself, and another node only if a message from that node has reached it (rule 2)"
 	ruleStays   = "while no node crashes or returns, and when a lower node does, no node reports another leader (rule 3)"
 	ruleAtRest  = "n nodes at rest send at most 2n messages per delay (rule 4)"
 )

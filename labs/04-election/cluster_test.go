@@ -171,7 +171,7 @@ func (c *cluster) waitForCampaign(id labrpc.NodeID, while string) time.Duration 
 	c.s.Run(longestTimeout + 2*fixedLatency)
 	asked := c.requestsOf(id, began)
 	if len(asked) == 0 {
-		c.s.Failf(ruleElectionTimeout, "%v has not started an election within %v of %s, when its timer was reset; %s",
+		c.s.Failf(ruleElectionTimeout, "%v has not started an election within %v of %s, although its timer was last reset before that instant; %s",
 			id, longestTimeout, labtest.At(began), while)
 	}
 	waited := asked[0] - began
@@ -210,12 +210,16 @@ func (c *cluster) waitForLeader(limit time.Duration, ids ...labrpc.NodeID) (lead
 	if ok {
 		return leader, term
 	}
-	v := violation(ruleProgress, "no leader within %v: %s have been connected since %s, but do not all know the same leader", limit, names(ids), labtest.At(since))
+	v := violation(ruleProgress, "no leader within %v: %s have been connected since %s, but do not all know the same one of them as leader", limit, names(ids), labtest.At(since))
 	if len(ids) == 1 {
 		v = violation(ruleProgress, "no leader within %v: %v, alone a majority, has run since %s, but does not lead", limit, ids[0], labtest.At(since))
 	}
 	for _, id := range ids {
-		v.Seen = append(v.Seen, fmt.Sprintf("%v is %s", id, c.state(id)))
+		line := fmt.Sprintf("%v is %s", id, c.state(id))
+		if leader := c.state(id).Leader; leader != 0 && !slices.Contains(ids, leader) {
+			line += ", which is not one of them"
+		}
+		v.Seen = append(v.Seen, line)
 	}
 	c.s.Fail(*v)
 	return 0, 0

@@ -245,7 +245,7 @@ func (y *paxosCluster) propose(id, value labrpc.NodeID, limit time.Duration) *pr
 func (y *paxosCluster) decides(id, value labrpc.NodeID) labrpc.NodeID {
 	began := y.s.Net.Now()
 	call := y.propose(id, value, 2*proposeLimit)
-	y.s.WaitFor(proposeLimit, *violation(ruleReturns, "%v proposed the value \"%v\" at %s, without a rival, but Propose had not returned at %s",
+	y.s.WaitFor(proposeLimit, *violation(ruleReturns, "%v proposed the value \"%v\" at %s, while no other proposal was under way, but Propose had not returned at %s",
 		id, value, labtest.At(began), labtest.At(began+proposeLimit)), func() bool { _, _, done := call.outcome(); return done })
 	got, err, _ := call.outcome()
 	if err != nil {

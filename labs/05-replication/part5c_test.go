@@ -132,7 +132,11 @@ func TestCrashBetweenAnyTwoWrites5C(t *testing.T) {
 		p := newScriptedCluster(s)
 		for write := 1; write <= 12; write++ {
 			for _, after := range []bool{false, true} {
-				s.Net.Mark("a crash at write %d, after: %v", write, after)
+				when := "before"
+				if after {
+					when = "after"
+				}
+				s.Net.Mark("a crash %s write %d", when, write)
 				base := p.status().Term
 				crash := func() { s.Net.CrashAtWrite(1, labrpc.CrashPoint{Write: s.Net.Writes(1) + write, After: after}) }
 				crash()

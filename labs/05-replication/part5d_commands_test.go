@@ -199,7 +199,7 @@ func TestOnceAcrossLeaders5D(t *testing.T) {
 			s.Net.Heal()
 			y, err := set.wait()
 			if err != "" {
-				s.Failf(ruleOnce, "on %v, compare-and-set(x, %q, at %d) returned %s, although it was executed: %v has read x = %q", a.id, next, at, orNil(err), b.id, next)
+				s.Failf(ruleOnce, "on %v, compare-and-set(x, %q, at %d) returned %s, want nil: it was executed, as %v has read x = %q, and a repetition must not be executed again", a.id, next, at, orNil(err), b.id, next)
 			}
 			at = y.Revision
 			v.startDown()

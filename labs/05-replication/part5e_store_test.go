@@ -78,7 +78,7 @@ func TestSnapshotOfTheStore5E(t *testing.T) {
 		w.cancel()
 		v.restarts()
 		b.expectValue("x", "2", ruleWholeStore)
-		b.expectValue("own", "", ruleWholeStore, fmt.Sprintf("the session of %v ended before all servers restarted from their snapshots, and its keys with it", c.id))
+		b.expectValue("own", "", ruleWholeStore, fmt.Sprintf("the session of %v ended before all servers restarted from their snapshots, and its keys were deleted with it", c.id))
 		b.watch("", 0).waitForEvents(len(all) + 6)
 	})
 }

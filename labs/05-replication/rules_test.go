@@ -8,7 +8,7 @@ const (
 	ruleTerm         = "a server that sees a higher term in a request or a reply becomes a follower in it (rule 1; Raft §5.1)"
 	ruleAppendOnly   = "Leader Append-Only: a leader never changes or removes entries of its own log (rule 2; Raft figure 3, §5.3)"
 	ruleMatching     = "Log Matching: logs that agree on the index and term of one entry are identical up to it (rule 3; Raft figure 3, §5.3)"
-	ruleAppend       = "a server accepts AppendEntries exactly if the term is not older than its own and its log has the previous entry (rule 3; Raft figure 2, §5.3)"
+	ruleAppend       = "a server accepts AppendEntries exactly if the term is not older than its own and its log has the previous entry; it then removes an entry that conflicts, and all after it (rule 3; Raft figure 2, §5.3)"
 	ruleCompleteness = "Leader Completeness: a leader has every entry committed in its term or earlier (rule 4; Raft figure 3, §5.4)"
 	ruleVote         = "a server grants one vote per term, and only to a candidate whose log is at least as up-to-date as its own (rules 1 and 4; Raft §5.2, §5.4.1)"
 	ruleStateMachine = "State Machine Safety: no two servers apply different commands at the same index (rule 5; Raft figure 3, §5.4.3)"
@@ -39,7 +39,7 @@ const (
 	ruleRandom   = "each timeout of the election timer is drawn at random again (rules 10 and 16; Raft §5.2, §9.3)"
 
 	ruleLinearizable = "each command takes effect at one instant between its call and its return (linearizability, rule 20)"
-	ruleOnce         = "a command takes effect at most once, however often it is sent (rule 21)"
+	ruleOnce         = "a command that returns nil takes effect exactly once, any other at most once, however often it is sent (rule 21)"
 	ruleReturns      = "a command returns within 20s while its client reaches the store (rule 22)"
 	ruleContext      = "a call returns within 100ms of the end of its context, or of a crash of its client's node (rule 22)"
 	ruleRevisions    = "each change gets the next revision: 1, 2, 3, … (rule 23)"

@@ -318,7 +318,7 @@ func (g *gossipGroup) all(rule, key, want string) {
 	for _, id := range g.s.Net.Nodes() {
 		if got, ok := g.replicas[id].Get(key); got != want || ok != (want != "") {
 			g.s.Fail(labtest.Violation{
-				What: fmt.Sprintf("on %v, Get(%q) = %q, %v at %v, want %q", id, key, got, ok, labtest.At(g.s.Net.Now()), want),
+				What: fmt.Sprintf("on %v, Get(%q) returned the value %q and %v at %v, want the value %q", id, key, got, ok, labtest.At(g.s.Net.Now()), want),
 				Rule: rule, Nodes: []labrpc.NodeID{id},
 			})
 		}

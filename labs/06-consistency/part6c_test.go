@@ -255,7 +255,7 @@ func (g *gossipGroup) underLoad(at, other labrpc.NodeID) {
 		g.s.Run(5 * time.Millisecond)
 		for marks[0].at < g.s.Net.Now()-gossipSettles {
 			if got := g.replicas[other].Version()[at]; got < marks[0].updates {
-				g.s.Failf(ruleConverges, "at %v, %v has %d updates of %v, want at least %d: so many were made more than %v ago", labtest.At(g.s.Net.Now()), other, got, at, marks[0].updates, gossipSettles)
+				g.s.Failf(ruleConverges, "at %v, %v has %d updates of %v, want at least %d: %[4]v made that many more than %[6]v ago", labtest.At(g.s.Net.Now()), other, got, at, marks[0].updates, gossipSettles)
 			}
 			marks = marks[1:]
 		}

@@ -78,7 +78,7 @@ func (op *sessionOp) call() string {
 func (op *sessionOp) result() string {
 	switch {
 	case op.Err == "ctx":
-		return "ctx's error"
+		return "its context's error"
 	case op.Err != "":
 		return op.Err
 	case op.Kind == history.Read:
@@ -154,7 +154,7 @@ type sessionEnd struct {
 func (t *sessionHistory) call(r *sessionRun, what history.Op, limit time.Duration) *sessionOp {
 	op := &sessionOp{Op: what, Limit: limit}
 	op.Client, op.Invoke = r.number, t.c.s.Net.Now()
-	op.Session = fmt.Sprintf("the session on %v, which reads from %v", r.client, r.server)
+	op.Session = fmt.Sprintf("the session on %v, whose server is %v", r.client, r.server)
 	if op.Kind == history.Read {
 		op.Where = r.server.String()
 	}

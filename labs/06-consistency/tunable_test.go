@@ -189,7 +189,7 @@ func (q *quorumStore) wait(call *quorumCall) (consistency.Cell, error) {
 		q.s.Failf(ruleLevels, "%s returned the error %q, want one that wraps ErrUnavailable", call.what, call.err)
 	}
 	if took := call.ended - call.began; call.err != nil && took < quorumTimeout-time.Millisecond && !q.crashed(call) {
-		q.s.Failf(cmp.Or(call.early, ruleLevels), "%s failed with the error %q after %v, want that not before the end of Timeout, which is %v", call.what, call.err, took, quorumTimeout)
+		q.s.Failf(cmp.Or(call.early, ruleLevels), "%s failed with the error %q after %v, want success, or this error at the end of Timeout, which is %v", call.what, call.err, took, quorumTimeout)
 	}
 	return call.cell, call.err
 }

@@ -163,7 +163,7 @@ func (m minimized) line(run *trace.Run) string {
 	own, injected := m.of(byTest), m.of(byNetwork)
 	switch {
 	case injected.all > 0 && injected.kept == 0:
-		parts = append(parts, fmt.Sprintf("none needed: the test also fails without the %s that this seed injects", those(injected.all, "fault")))
+		parts = append(parts, fmt.Sprintf("the test also fails without the %s that this seed injects", those(injected.all, "fault")))
 	case injected.all > 0:
 		limit := ""
 		if m.partial {

@@ -2,6 +2,7 @@ package trace
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"distlabs/labrpc"
@@ -52,7 +53,9 @@ func ShortFaults(run *Run) (int, []FaultLine) {
 		case labrpc.EventPaused:
 			add(s, "%v paused for %s", s.Node, printable(s.Value))
 		case labrpc.EventClock:
-			add(s, "%v's clock: %s", s.Node, printable(s.Value))
+			nodes, last := run.sameClocks(i)
+			add(s, "%s: %s", clocksOf(nodes), printable(s.Value))
+			i = last
 		}
 	}
 	return len(lines), lines
@@ -101,6 +104,28 @@ func (r *Run) sameLinks(i int) ([]wire, int) {
 		wires = append(wires, wire{r.Steps[i].From, r.Steps[i].To})
 	}
 	return wires, i - 1
+}
+
+// sameClocks returns the nodes whose clocks the test changes together with step i and in the same way, and the last of those steps.
+func (r *Run) sameClocks(i int) ([]labrpc.NodeID, int) {
+	first := &r.Steps[i]
+	var nodes []labrpc.NodeID
+	for ; i < len(r.Steps); i++ {
+		s := &r.Steps[i]
+		if s.Kind != first.Kind || s.At != first.At || s.Value != first.Value || slices.Contains(nodes, s.Node) {
+			break
+		}
+		nodes = append(nodes, s.Node)
+	}
+	return nodes, i - 1
+}
+
+// clocksOf names the clocks of nodes: "n1's clock", "the clock of each of n1 n2".
+func clocksOf(nodes []labrpc.NodeID) string {
+	if len(nodes) == 1 {
+		return fmt.Sprintf("%v's clock", nodes[0])
+	}
+	return "the clock of each of " + strings.Trim(fmt.Sprint(nodes), "[]")
 }
 
 // isFault reports whether a student should look twice at the step.

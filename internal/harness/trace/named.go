@@ -60,6 +60,9 @@ var (
 	timeInText = regexp.MustCompile(`\b(?:(\d+)h)?(?:(\d+)m)?(\d+)(?:\.(\d+))?(s|ms|µs|ns)\b`)
 	nodeInText = regexp.MustCompile(`\bn(\d+)\b`)
 	lengthOf   = regexp.MustCompile(`(?:\b(?:within|for|after|than|over|least|most|every|lasted|took|TTL)|[+<>≤≥~±]) *$`)
+	lengthTo   = regexp.MustCompile(`^ (?:after|ago|before|later)\b`)
+	instantOf  = regexp.MustCompile(`(?i)\b(?:at|by|since|until|from|to) $`)
+	instant    = regexp.MustCompile(`^\d+\.\d{3}(?:\d{3})*s$`) // as Seconds writes one
 )
 
 // mentions returns the points in time that a text names, but not the lengths of time (within 5s).
@@ -71,11 +74,11 @@ func mentions(text string) (out []mention) {
 		}
 	}
 	for _, at := range timeInText.FindAllStringSubmatchIndex(text, -1) {
-		before := text[:at[0]]
-		if lengthOf.MatchString(before) {
+		before, found := text[:at[0]], text[at[0]:at[1]]
+		if !instantOf.MatchString(before) && (!instant.MatchString(found) || lengthOf.MatchString(before) || lengthTo.MatchString(text[at[1]:])) {
 			continue
 		}
-		d, err := time.ParseDuration(text[at[0]:at[1]])
+		d, err := time.ParseDuration(found)
 		if err != nil {
 			continue
 		}

@@ -28,16 +28,20 @@ func beats() *Run {
 func TestNamesFindsSteps(t *testing.T) {
 	run := beats() // the third Get is sent by n1 at 300.6ms and received by n2 at 301.6ms
 	for text, want := range map[string][]int{
-		"n1 called at 0.300s":          {7, 8},
-		"n1 called at 301ms":           {7, 8},
-		"n1 called at 300.6ms":         {7, 8},
-		"n1 called at 300.600ms":       {7, 8},
-		"n2 answered, to 0.302s":       {7, 8},
-		"n2 answered 1m0.301s":         nil,
-		"n2 answered within 301ms":     nil,
-		"n3 answered at 0.301s":        nil,
-		"n1 called at 300.9ms":         nil,
-		"somebody called at 0.300600s": {7, 8},
+		"n1 called at 0.300s":           {7, 8},
+		"n1 called at 301ms":            {7, 8},
+		"n1 called at 300.6ms":          {7, 8},
+		"n1 called at 300.600ms":        {7, 8},
+		"n2 answered, to 0.302s":        {7, 8},
+		"n2 answered 1m0.301s":          nil,
+		"n2 answered within 301ms":      nil,
+		"n2 answered 0.301s after that": nil,
+		"n2 answered 301ms later":       nil,
+		"n2 waits 300.6ms in all":       nil,
+		"n1 asked, n2 replied (0.301s)": {7, 8},
+		"n3 answered at 0.301s":         nil,
+		"n1 called at 300.9ms":          nil,
+		"somebody called at 0.300600s":  {7, 8},
 	} {
 		var got []int
 		for i, keep := range run.Names(time.Hour, text).Keep {
@@ -105,7 +109,7 @@ func TestAddedSteps(t *testing.T) {
 		require.EqualValues(t, i+1, run.Steps[i].Seq)
 	}
 	text := Text(run, Options{})
-	for _, want := range []string{"calls get k", "delivers m", "op 1 returned 7"} {
+	for _, want := range []string{"calls get k", "delivers m", "get k returned 7"} {
 		require.Contains(t, text, want)
 	}
 	require.NotContains(t, text, "seen")

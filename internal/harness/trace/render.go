@@ -196,7 +196,7 @@ func (r *row) deed() string {
 	switch s.Kind {
 	case labrpc.EventStarted:
 		if s.Inc > 1 {
-			return fmt.Sprintf("starts again, incarnation %d", s.Inc)
+			return fmt.Sprintf("starts again (start %d)", s.Inc)
 		}
 		return "starts"
 	case labrpc.EventCrashed:
@@ -222,7 +222,7 @@ func (r *row) deed() string {
 	case KindCalled:
 		return "calls " + value
 	case KindReturned:
-		return printable(s.Name) + " returned " + value
+		return printable(r.parts[0]) + " returned " + value
 	case KindTold:
 		return "delivers " + value
 	}

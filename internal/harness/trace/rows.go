@@ -19,7 +19,7 @@ type row struct {
 	fate   string          // of a send: what became of it at once
 	answer *Step           // of a delivered request: the reply, if it was sent at once
 	after  string          // of that reply: what became of it at once
-	parts  []string        // of notes and writes
+	parts  []string        // of notes and writes; of an operation that has returned: which one
 	wires  []wire          // of cuts and heals
 	repeat bool            // it says nothing new
 	folded string          // of a row that fold made: what it stands for
@@ -35,6 +35,7 @@ type gatherer struct {
 	open   map[string]*row   // the rows of this instant that further steps may join
 	bodies map[string]string // the last body sent on each stream
 	notes  map[string]string // the last value of each node's note
+	calls  map[string]string // the operations of clients that have begun
 	repeat map[uint64]bool   // messages that repeat the one before them
 	rows   []*row
 }
@@ -43,7 +44,7 @@ type gatherer struct {
 func gather(run *Run, steps []int) []*row {
 	g := &gatherer{
 		run: run, chosen: map[int]bool{}, used: map[int]bool{}, open: map[string]*row{},
-		bodies: map[string]string{}, notes: map[string]string{}, repeat: map[uint64]bool{},
+		bodies: map[string]string{}, notes: map[string]string{}, calls: map[string]string{}, repeat: map[uint64]bool{},
 	}
 	for _, i := range steps {
 		g.chosen[i] = true
@@ -64,6 +65,9 @@ func gather(run *Run, steps []int) []*row {
 func (g *gatherer) add(i int) {
 	s := &g.run.Steps[i]
 	repeat := g.learn(s)
+	if s.Kind == KindCalled {
+		g.calls[callKey(s)] = s.Value
+	}
 	if !g.chosen[i] || g.used[i] {
 		if s.Kind == labrpc.EventNoted {
 			g.notes[noteKey(s)] = s.Value
@@ -94,6 +98,9 @@ func (g *gatherer) add(i int) {
 	default:
 		r := g.newRow(i)
 		r.repeat = repeat
+		if s.Kind == KindReturned {
+			r.parts = []string{cmp.Or(g.calls[callKey(s)], s.Name)}
+		}
 		if s.Kind == labrpc.EventDelivered {
 			g.open[fmt.Sprint("delivered to ", s.Node)] = r
 			// What the node does from now on is done with the message in hand.
@@ -121,6 +128,9 @@ func (g *gatherer) addDeed(i int, part string, repeat bool) {
 
 // noteKey names a note. A new incarnation notes everything again.
 func noteKey(s *Step) string { return fmt.Sprint(s.Node, " ", s.Inc, " ", s.Name) }
+
+// callKey names an operation of a client.
+func callKey(s *Step) string { return fmt.Sprint(s.Node, " ", s.Name) }
 
 // learn reports whether the step speaks of a message that says the same as the one before it on its
 // link, of its method and kind.

@@ -166,7 +166,7 @@ func TestFoldKeepsWhatIsNew(t *testing.T) {
 		`             n2   term 1 → 2`,
 		`0.415s     … 1 × Beat n1→n2`,
 		`0.520s     ! n2   crashes`,
-		`             n2   starts again, incarnation 2`,
+		`             n2   starts again (start 2)`,
 		`             n2   term 2`,
 		`           … 2 × Beat n1→n2`,
 		``,
@@ -256,6 +256,8 @@ func TestShortFaults(t *testing.T) {
 	s.add(labrpc.EventStopped, labrpc.Event{Node: 4})
 	s.add(labrpc.EventPaused, labrpc.Event{Node: 2, Value: "30ms"})
 	s.add(labrpc.EventClock, labrpc.Event{Node: 2, Value: "jumps by 1h0m0s"})
+	s.add(labrpc.EventClock, labrpc.Event{Node: 2, Value: "jumps by -1h0m0s"})
+	s.add(labrpc.EventClock, labrpc.Event{Node: 1, Value: "jumps by -1h0m0s"})
 	s.add(labrpc.EventCrashed, labrpc.Event{Node: 1, Reason: "network closed"})
 
 	n, lines := ShortFaults(s.rec.Run())
@@ -272,6 +274,7 @@ func TestShortFaults(t *testing.T) {
 		"n4 crashed for good at 1.300s",
 		"n2 paused for 30ms at 1.300s",
 		"n2's clock: jumps by 1h0m0s at 1.300s",
+		"the clock of each of n2 n1: jumps by -1h0m0s at 1.300s",
 	}, FaultTexts(lines))
 	require.Equal(t, len(lines), n)
 	var injected []string
