@@ -23,7 +23,6 @@ import (
 // others are attacks that the tests notice too.
 var refused = map[string]string{
 	"6a-confirms-once-a-term":          keyed,
-	"6a-follower-keeps-the-index":      keyed,
 	"6a-keeps-the-read-index-for-50ms": keyed,
 	"6a-lease-after-a-confirmation":    keyed,
 	"6a-lease-by-the-wall-clock":       keyed,
