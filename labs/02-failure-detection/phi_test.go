@@ -157,8 +157,8 @@ func TestFirstBeats2D(t *testing.T) {
 		}
 		h.beat(1, time.Hour)
 		h.phi.Beat(h.last) // the same beat, twice
-		near(s, rule, h.after(period), 0.30103, "Beat was called twice with the instant of the first heartbeat; no interval is remembered, and Expected is %v. %[1]v after the heartbeat", period)
-		near(s, rule, h.after(period+period/2), 1.64302, "Beat was called twice with the instant of the first heartbeat; no interval is remembered, and Expected is %[2]v. %[1]v after the heartbeat", period+period/2, period)
+		near(s, rule, h.after(period), 0.30103, "%v after the first heartbeat: no interval is remembered, as Beat was called twice with one instant, and Expected is %[1]v", period)
+		near(s, rule, h.after(period+period/2), 1.64302, "%v after the first heartbeat: no interval is remembered, as Beat was called twice with one instant, and Expected is %v", period+period/2, period)
 		h.beat(1, 2*period)
 		h.phi.Beat(h.last.Add(-period)) // an old beat
 		near(s, ruleValue, h.after(2*period), 0.30103, "%v after the second of two heartbeats: they came %[1]v apart, and then Beat was called with an earlier instant", 2*period)
