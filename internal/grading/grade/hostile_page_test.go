@@ -18,8 +18,8 @@ const root = "../../.."
 
 // attackRow is a row of the table in docs/isolation.md.
 type attackRow struct {
-	gate, level1, level2 string
-	triedBy              []string
+	gate, list, level1, level2 string
+	triedBy                    []string
 }
 
 // attackRows reads the table under "## Attacks".
@@ -34,9 +34,9 @@ func attackRows(t *testing.T) (rows []attackRow) {
 			inside = line == "## Attacks"
 		}
 		if cells := strings.Split(line, "|"); inside && strings.HasPrefix(line, "| ") && !strings.HasPrefix(line, "| attack ") {
-			require.Len(t, cells, 7, line)
-			row := attackRow{gate: strings.TrimSpace(cells[2]), level1: strings.TrimSpace(cells[3]), level2: strings.TrimSpace(cells[4])}
-			for _, name := range regexp.MustCompile("`([^`]+)`").FindAllStringSubmatch(cells[5], -1) {
+			require.Len(t, cells, 8, line)
+			row := attackRow{gate: strings.TrimSpace(cells[2]), list: strings.TrimSpace(cells[3]), level1: strings.TrimSpace(cells[4]), level2: strings.TrimSpace(cells[5])}
+			for _, name := range regexp.MustCompile("`([^`]+)`").FindAllStringSubmatch(cells[6], -1) {
 				row.triedBy = append(row.triedBy, name[1])
 			}
 			require.NotEmpty(t, row.triedBy, line)
@@ -88,6 +88,7 @@ func (a attack) requireRow(t *testing.T, row attackRow) {
 	default:
 		require.Equal(t, "passes", row.gate, a.name)
 	}
+	require.Equal(t, a.listed(), row.list == "refused", "%s: list: %s", a.name, row.list)
 	require.Equal(t, a.stops > byItself && !a.root, strings.HasPrefix(row.level1, "**no**"), "%s: level 1: %s", a.name, row.level1)
 	require.Equal(t, a.stops > bySystem, strings.HasPrefix(row.level2, "**no**"), "%s: level 2: %s", a.name, row.level2)
 	require.Equal(t, a.skip, strings.Contains(row.level1, "**not tried**"), "%s: level 1: %s", a.name, row.level1)

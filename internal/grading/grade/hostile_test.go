@@ -120,6 +120,7 @@ func TestHostileSubmissions(t *testing.T) {
 	honest := h.gradeHonest(t, g)
 	t.Run("gate shut", func(t *testing.T) { h.tryShut(t, g) })
 	t.Run("slow to compile", func(t *testing.T) { h.trySlow(t) })
+	t.Run("gate open, list read", func(t *testing.T) { h.tryListed(t) })
 	h.buildOpen(t)
 	asRoot := os.Geteuid() == 0
 	if !asRoot || rotation.Today(0, 2) {
@@ -293,6 +294,30 @@ func (h *hostile) tryShut(t *testing.T, g *Grader) {
 	}
 }
 
+// listed is whether the go command's list shows what an attack needs: a package, or files that are not Go.
+func (a attack) listed() bool {
+	return strings.Contains(a.refused, "may not import") || strings.Contains(a.refused, "directive")
+}
+
+// tryListed has the gate let everything pass: what an attack imports, the go command's list still shows before anything is built. So of the
+// sources that the gate refuses for an import or a directive, none comes as far as the compiler.
+func (h *hostile) tryListed(t *testing.T) {
+	g, tried := h.grader(t, workspace.Options{Open: true}), 0
+	for _, a := range attacks {
+		if !a.listed() {
+			continue
+		}
+		tried++
+		t.Run(a.name, func(t *testing.T) {
+			r, err := g.Grade(t.Context(), submission.Source{Kind: course.Submission, Path: h.submission(a)}, a.selected(t, g.builder.Course()), a.run())
+			require.NoError(t, err)
+			require.Zero(t, r.Points, "%+v", r.Labs)
+			require.Contains(t, r.Labs[0].Refused, "the go command would ")
+		})
+	}
+	require.Greater(t, tried, 15)
+}
+
 // trySlow has the compiler work longer than it may.
 func (h *hostile) trySlow(t *testing.T) {
 	text := []byte("package echo\n\nfunc Echo(s string) string {\n")
@@ -316,7 +341,7 @@ func requireSays(t *testing.T, r *result.Result, want string) {
 
 // buildOpen builds every attack that builds, past the gate.
 func (h *hostile) buildOpen(t *testing.T) {
-	g := h.grader(t, workspace.Options{Open: true})
+	g := h.grader(t, workspace.Options{Open: true, Unread: true})
 	require.NoError(t, os.Mkdir(filepath.Join(h.Base, "bin"), 0o755))
 	for _, a := range attacks {
 		if a.stops == 0 {
@@ -339,9 +364,9 @@ func (h *hostile) buildOpen(t *testing.T) {
 
 // tryOpen runs the attacks past the gate, at every level that this machine has, as this user.
 func (h *hostile) tryOpen(t *testing.T) {
-	best := h.grader(t, workspace.Options{Open: true})
+	best := h.grader(t, workspace.Options{Open: true, Unread: true})
 	weak := best.builder.Box().LimitsOnly()
-	for _, g := range []*Grader{h.grader(t, workspace.Options{Open: true, Box: &weak}), best} {
+	for _, g := range []*Grader{h.grader(t, workspace.Options{Open: true, Unread: true, Box: &weak}), best} {
 		box := g.builder.Box()
 		for _, a := range attacks {
 			if h.Binary[a.name] == "" {

@@ -43,11 +43,9 @@ func (w *Workspace) Build(ctx context.Context, p *Lab) error {
 // build is Build in a slot, of a lab that is to be built. Where a submission's file does not compile and the others do
 // with its stub in place of it, those are graded.
 func (w *Workspace) build(ctx context.Context, p *Lab) (err error) {
-	doubt := ""
-	if p.check {
-		if doubt, err = w.pass(ctx, p); err != nil || p.Refused != "" {
-			return err
-		}
+	doubt, err := w.admit(ctx, p)
+	if err != nil || p.Refused != "" {
+		return err
 	}
 	binary := filepath.Join(w.dir, p.ID+".test")
 	out, err := w.compile(ctx, p.Lab, binary)

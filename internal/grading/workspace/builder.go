@@ -19,7 +19,8 @@ type Options struct {
 	RequireIsolation int // New returns an error that wraps sandbox.ErrIsolation if this machine offers less
 
 	Box    *sandbox.Box   // nil: the best one that this machine has
-	Open   bool           // only in tests: what the gate refuses is built
+	Open   bool           // only in tests: what the gate refuses is built, if the go command's own list permits it
+	Unread bool           // only in tests, with Open: also what that list does not permit
 	Limits sandbox.Limits // of a build; zero: what no lab needs a tenth of
 }
 
@@ -31,6 +32,7 @@ type Builder struct {
 	scratch *Scratch
 	box     sandbox.Box
 	open    bool // the gate lets everything pass
+	unread  bool // and nobody looks at the go command's list
 	limits  sandbox.Limits
 	jobs    int
 	slots   *semaphore.Weighted
@@ -69,7 +71,7 @@ func New(ctx context.Context, c *course.Course, o Options) (*Builder, error) {
 }
 
 func newBuilder(c *course.Course, tools toolchain, scratch *Scratch, box sandbox.Box, o Options) *Builder {
-	b := &Builder{course: c, tools: tools, scratch: scratch, box: box, open: o.Open, limits: o.Limits, jobs: o.Jobs}
+	b := &Builder{course: c, tools: tools, scratch: scratch, box: box, open: o.Open, unread: o.Unread, limits: o.Limits, jobs: o.Jobs}
 	if b.limits == (sandbox.Limits{}) {
 		b.limits = buildLimits
 	}

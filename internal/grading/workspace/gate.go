@@ -21,8 +21,19 @@ var gateLimits = sandbox.Limits{Memory: 1 << 30, Data: 3 << 30, CPU: 20 * time.S
 // gateTime is how long it may take.
 const gateTime = 3 * time.Minute
 
-// pass has the gate check a lab with types, in a process with limits. It returns what the compiler must find too: see
-// gate.Verdict.Doubt.
+// admit reads a student's lab before it is built: the gate does, with types, and then the go command. It returns what the compiler must
+// find too: see gate.Verdict.Doubt.
+func (w *Workspace) admit(ctx context.Context, p *Lab) (doubt string, err error) {
+	if p.check {
+		doubt, err = w.pass(ctx, p)
+	}
+	if err == nil && p.Refused == "" && p.read {
+		err = w.list(ctx, p)
+	}
+	return doubt, err
+}
+
+// pass has the gate check a lab with types, in a process with limits, and returns the doubt.
 func (w *Workspace) pass(ctx context.Context, p *Lab) (doubt string, err error) {
 	packages, err := w.b.exports(ctx)
 	if err != nil {

@@ -27,15 +27,13 @@ func (w *Workspace) BuildProgram(ctx context.Context, p *Lab, module, program, b
 		return err
 	}
 	defer release()
-	if p.check {
-		doubt, err := w.pass(ctx, p)
-		if err != nil || p.Refused != "" {
-			return err
-		}
-		if doubt != "" {
-			p.Refused = "does not compile: " + doubt
-			return nil
-		}
+	doubt, err := w.admit(ctx, p)
+	if err != nil || p.Refused != "" {
+		return err
+	}
+	if doubt != "" {
+		p.Refused = "does not compile: " + doubt
+		return nil
 	}
 	if err := copyTree(w.b.course.Root, w.Root, module, func(name string) bool { return !course.IsTest(name) }); err != nil {
 		return fmt.Errorf("workspace: %w", err)

@@ -22,11 +22,9 @@ func (w *Workspace) BuildWasm(ctx context.Context, p *Lab, test string) (path st
 		return "", err
 	}
 	defer release()
-	doubt := ""
-	if p.check {
-		if doubt, err = w.pass(ctx, p); err != nil || p.Refused != "" {
-			return "", err
-		}
+	doubt, err := w.admit(ctx, p)
+	if err != nil || p.Refused != "" {
+		return "", err
 	}
 	path = filepath.Join(w.dir, p.ID+".wasm")
 	// -w: no tables for debuggers at all; the file is a third smaller. -l: no function is copied into its callers, which takes another

@@ -37,6 +37,7 @@ type Lab struct {
 
 	plain bool // Binary is without the race detector
 	check bool // it is a student's: the gate reads it with types too
+	read  bool // it is a student's: the go command's list of it is read
 
 	own      map[string]bool // of a submission: its files that are in place; nil of any other source
 	standIns int             // how often stubs were put in place of some
@@ -139,7 +140,8 @@ func (w *Workspace) fill(src submission.Source, selected, some []course.Selected
 		}
 	}
 	for _, s := range some {
-		p := &Lab{Lab: s.Lab, check: !w.b.open && (src.Kind == course.Submission || src.Kind == course.WorkingTree)}
+		foreign := src.Kind == course.Submission || src.Kind == course.WorkingTree
+		p := &Lab{Lab: s.Lab, check: foreign && !w.b.open, read: foreign && !w.b.unread}
 		w.labs[s.Lab.ID] = p
 		for _, lab := range w.b.course.Needs(s.Lab) {
 			if err := w.lay(src, selected, lab, p); err != nil {
