@@ -189,7 +189,7 @@ func (st *stream) overtake(total int) {
 		st.s.Failf(ruleNoPacket, "n2 delivered %q, but every packet with this message was lost", numberedText(0))
 	}
 	st.wire.release()
-	st.check(fmt.Sprintf("after the packets of the first message were lost until n1 had sent %d others", total-1))
+	st.check(fmt.Sprintf("after the network had dropped every packet of n1's first message until n1 had sent %d others", total-1))
 }
 
 // parcelOf is message i that a goroutine sends in a round: the even ones are on n1, the odd ones on n2.

@@ -91,7 +91,7 @@ func TestCausalLongWait3D(t *testing.T) {
 			s.Failf(ruleCausal, "n3 has delivered %d messages of n2, want 0: messages of n1 happened before them, and have not arrived", got)
 		}
 		if got := all[2].c.Held(); got != n {
-			s.Failf(ruleHeld, "Held() on n3 = %d, want %d: this many messages of n2 have arrived, and no message of n1 has", got, n)
+			s.Failf(ruleHeld, "Held() on n3 = %d, want %d: %[2]d messages of n2 have arrived, and cannot be delivered before messages of n1, which have not arrived", got, n)
 		}
 		held.Release()
 		s.Until(time.Second, func() bool { return all[2].count() >= len(want) })

@@ -195,14 +195,14 @@ func TestHybridBelievesEveryMessage3E(t *testing.T) {
 			c := clocks.NewHybridClock(func() time.Time { return noon })
 			sent := clocks.HybridTime{Wall: noon.Add(ahead).UnixNano(), Logical: 3}
 			first := c.Tick()
-			names := []string{"its receipt", "the event after its receipt", "the receipt of an older message after that"}
+			names := []string{"Receive", "the next Tick", "Receive of an older message after that"}
 			for i, got := range []clocks.HybridTime{c.Receive(sent), c.Tick(), c.Receive(first)} {
 				want := clocks.HybridTime{Wall: sent.Wall, Logical: sent.Logical + 1 + i}
 				if !sent.Before(got) {
-					s.Failf(ruleHybridOrder, "a message has timestamp %s, and %s has timestamp %s, want a later one: the wall clock shows noon", fromNoon(sent), names[i], fromNoon(got))
+					s.Failf(ruleHybridOrder, "a message with the timestamp %s was passed to Receive of a HybridClock whose wall clock shows noon: %s returned %s, want a later timestamp", fromNoon(sent), names[i], fromNoon(got))
 				}
 				if got != want {
-					s.Failf(ruleHybridValues, "a message has timestamp %s, and %s has timestamp %s, want %s: the wall clock shows noon", fromNoon(sent), names[i], fromNoon(got), fromNoon(want))
+					s.Failf(ruleHybridValues, "a message with the timestamp %s was passed to Receive of a HybridClock whose wall clock shows noon: %s returned %s, want %s", fromNoon(sent), names[i], fromNoon(got), fromNoon(want))
 				}
 			}
 		}

@@ -145,9 +145,9 @@ func (k *timekeeping) follow(d time.Duration, rule string) {
 		k.s.Measure("error of the clock", float64(off.Abs().Microseconds())/1000, "ms", "≤ 25")
 		if off.Abs() > maxError {
 			k.s.Fail(labtest.Violation{
-				What: fmt.Sprintf("at %s, Now on n2 is %s the server's clock, want a difference of at most 25ms", labtest.At(k.s.Net.Now()), ahead(off)),
+				What: fmt.Sprintf("at %s, Now on n2 is %s the clock of its server, n1, want a difference of at most 25ms", labtest.At(k.s.Net.Now()), ahead(off)),
 				Rule: rule,
-				Seen: []string{fmt.Sprintf("n2's own wall clock is %s the server's clock", ahead(k.s.Net.ReadClock(2).Sub(k.s.Net.ReadClock(1))))},
+				Seen: []string{fmt.Sprintf("n2's own wall clock is %s the clock of n1", ahead(k.s.Net.ReadClock(2).Sub(k.s.Net.ReadClock(1))))},
 			})
 		}
 	}
@@ -324,7 +324,7 @@ func (w *watch) set(id labrpc.NodeID, by time.Duration) {
 	before := w.shown[len(w.shown)-1]
 	w.k.s.Net.JumpClock(id, by)
 	if now := w.k.clock.Now(); now.Before(before) {
-		w.k.s.Failf(ruleForward, "Now on n2 went back by %v at %s, when %v's wall clock was set by %v",
+		w.k.s.Failf(ruleForward, "Now on n2 went back by %v at %s, when %v's wall clock jumped by %v",
 			before.Sub(now), labtest.At(w.k.s.Net.Now()), id, by)
 	}
 }

@@ -3,6 +3,7 @@ package election_test
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -129,12 +130,19 @@ func disagreement(s *labtest.Sim, rule string, up []labrpc.NodeID, want labrpc.N
 func (c *bullyCluster) atRest() {
 	const rest = 100
 	n := len(c.s.Net.Nodes())
-	before := c.s.Net.Stats(labrpc.Match{}).Sent
+	before := map[labrpc.NodeID]int{}
+	for _, id := range c.s.Net.Nodes() {
+		before[id] = c.s.Net.Stats(labrpc.Match{From: id}).Sent
+	}
 	c.s.Run(rest * delay)
-	sent := c.s.Net.Stats(labrpc.Match{}).Sent - before
+	sent, each := 0, []string{}
+	for _, id := range c.s.Net.Nodes() {
+		of := c.s.Net.Stats(labrpc.Match{From: id}).Sent - before[id]
+		sent, each = sent+of, append(each, fmt.Sprintf("%v: %d", id, of))
+	}
 	c.s.Measure("messages of 5 nodes at rest, per delay", float64(sent)/rest, "", "≤ 10")
 	if sent > 2*n*rest {
-		c.s.Failf(ruleAtRest, "%d nodes at rest sent %d messages in %d delays, want at most %d", n, sent, rest, 2*n*rest)
+		c.s.Failf(ruleAtRest, "%d nodes at rest sent %d messages in %d delays of %v (%s), want at most %d", n, sent, rest, delay, strings.Join(each, ", "), 2*n*rest)
 	}
 }
 

@@ -171,7 +171,7 @@ func (c *cluster) waitForCampaign(id labrpc.NodeID, while string) time.Duration 
 	c.s.Run(longestTimeout + 2*fixedLatency)
 	asked := c.requestsOf(id, began)
 	if len(asked) == 0 {
-		c.s.Failf(ruleElectionTimeout, "%v has not started an election within %v of %s, although its timer was last reset before that instant; %s",
+		c.s.Failf(ruleElectionTimeout, "%v has not started an election within %v of %s, and since then nothing has reset its election timer; meanwhile %s",
 			id, longestTimeout, labtest.At(began), while)
 	}
 	waited := asked[0] - began
@@ -210,7 +210,7 @@ func (c *cluster) waitForLeader(limit time.Duration, ids ...labrpc.NodeID) (lead
 	if ok {
 		return leader, term
 	}
-	v := violation(ruleProgress, "no leader within %v: %s have been connected since %s, but do not all know the same one of them as leader", limit, names(ids), labtest.At(since))
+	v := violation(ruleProgress, "no leader within %v: %s have been connected since %s, want one of them to be the leader, and all of them to know it", limit, names(ids), labtest.At(since))
 	if len(ids) == 1 {
 		v = violation(ruleProgress, "no leader within %v: %v, alone a majority, has run since %s, but does not lead", limit, ids[0], labtest.At(since))
 	}

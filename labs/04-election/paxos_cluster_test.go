@@ -249,7 +249,7 @@ func (y *paxosCluster) decides(id, value labrpc.NodeID) labrpc.NodeID {
 		id, value, labtest.At(began), labtest.At(began+proposeLimit)), func() bool { _, _, done := call.outcome(); return done })
 	got, err, _ := call.outcome()
 	if err != nil {
-		y.s.Failf(ruleReturns, "%v proposed the value \"%v\" at %s, and had no rival since then, but Propose returned the error %q, want nil", id, value, labtest.At(began), err)
+		y.s.Failf(ruleReturns, "%v proposed the value \"%v\" at %s, and no other node has proposed since, but Propose returned the error %q, want nil", id, value, labtest.At(began), err)
 	}
 	return got
 }

@@ -26,7 +26,7 @@ func TestElectsALeader4C(t *testing.T) {
 			s.Run(500 * time.Millisecond)
 			if now, in := c.agreed(c.up()...); now != leader || in != term {
 				s.Fail(labtest.Violation{
-					What: fmt.Sprintf("at %s, %v is no longer the leader of term %d, although no message was lost and no server crashed", labtest.At(s.Net.Now()), leader, term),
+					What: fmt.Sprintf("at %s, %v is no longer the leader of term %d: a server has started an election, although no message was lost and no server crashed", labtest.At(s.Net.Now()), leader, term),
 					Rule: ruleCalm,
 					Seen: []string{fmt.Sprintf("%v is %s", leader, c.state(leader))},
 				})

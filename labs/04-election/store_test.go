@@ -154,8 +154,8 @@ func TestStoreSurvivesCrash4E(t *testing.T) {
 			o.restartStore()
 			after = o.read()
 			if written := (File{value, before.Version + 1}); after != written && (confirmed || after != before) {
-				s.Failf(ruleKept, "the file was {Value:%q Version:%d}, the store crashed at the write of %q, and now the file is {Value:%q Version:%d}",
-					before.Value, before.Version, value, after.Value, after.Version)
+				s.Failf(ruleKept, "on the store, %v, the file was {Value:%q Version:%d}; the store crashed at the write of %q, and now the file is {Value:%q Version:%d}",
+					storeNode, before.Value, before.Version, value, after.Value, after.Version)
 			}
 			return before, after
 		}
@@ -169,12 +169,12 @@ func TestStoreSurvivesCrash4E(t *testing.T) {
 			token, value := last+10, fmt.Sprint("w", i)
 			before, after := crashes(i, value, func() error { return write(token, value) })
 			if after == before {
-				o.wants(ruleKept, fmt.Sprintf("the store crashed and did not execute the Write with token %d; a Write with token %d, the highest before, arrives", token, last),
+				o.wants(ruleKept, fmt.Sprintf("the store, %v, has crashed and did not execute the Write with token %d; now a Write with token %d, the highest before, arrives", storeNode, token, last),
 					write(last, "again"), nil)
 				continue
 			}
 			last = token
-			o.wants(ruleFence, fmt.Sprintf("the store crashed after it executed the Write with token %d, and a Write with token %d arrives", token, token-1),
+			o.wants(ruleFence, fmt.Sprintf("the store, %v, has crashed after it executed the Write with token %d; now a Write with token %d arrives", storeNode, token, token-1),
 				write(token-1, "older"), ErrStale)
 		}
 		for i := range 6 {

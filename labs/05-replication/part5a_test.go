@@ -332,8 +332,8 @@ func TestMessageBudget5A(t *testing.T) {
 		}
 		used := s.Net.Stats(labrpc.Match{}).Sub(before)
 		idleCost := 2 * 1.2 * float64(s.Net.Now()-from) / float64(heartbeat)
-		c.budget("messages per command and follower beside heartbeats, one at a time", max(0, float64(used.Sent)/4-idleCost)/single, 8)
-		c.budget("bytes sent per byte of command and follower, one at a time", float64(used.Bytes)/(single*size)/4, 1.75)
+		c.budget("messages per command and follower beside heartbeats, with one command at a time", max(0, float64(used.Sent)/4-idleCost)/single, 8)
+		c.budget("bytes sent per byte of command and follower, with one command at a time", float64(used.Bytes)/(single*size)/4, 1.75)
 
 		before = s.Net.Stats(labrpc.Match{})
 		index := 0

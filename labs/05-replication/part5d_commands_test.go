@@ -199,7 +199,7 @@ func TestOnceAcrossLeaders5D(t *testing.T) {
 			s.Net.Heal()
 			y, err := set.wait()
 			if err != "" {
-				s.Failf(ruleOnce, "on %v, compare-and-set(x, %q, at %d) returned %s, want nil: it was executed, as %v has read x = %q, and a repetition must not be executed again", a.id, next, at, orNil(err), b.id, next)
+				s.Failf(ruleOnce, "on %v, compare-and-set(x, %q, at revision %d) returned %s, want nil: it was executed, as %v has read x = %q, and a repetition must not be executed again", a.id, next, at, orNil(err), b.id, next)
 			}
 			at = y.Revision
 			v.startDown()
@@ -324,11 +324,12 @@ func TestNoStaleRead5D(t *testing.T) {
 		}
 		v.waitForLeader(old)
 		b.mustRun(command{Op: "put", Key: "x", Data: "2"})
+		called := s.Net.Now()
 		get := a.start(command{Op: "get", Key: "x"})
 		s.Run(2 * time.Second)
 		s.Net.Heal()
 		if y, err := get.wait(); err != "" || y.Data != "2" {
-			s.Failf(ruleLinearizable, `on %v, get(x) = %q (%s), want "2": the put of %v had returned before the get was called`, a.id, y.Data, orNil(err), b.id)
+			s.Failf(ruleLinearizable, `on %v, get(x), called at %v, returned %q (%s), want "2": the put of %v had returned before the get was called`, a.id, labtest.At(called), y.Data, orNil(err), b.id)
 		}
 	})
 }

@@ -21,7 +21,7 @@ func (w *watchRecorder) waitForDelete(key string, limit time.Duration, why strin
 		bound = fmt.Sprintf(", want it deleted within %v of %v", limit, labtest.At(from))
 	}
 	s.WaitFor(limit, labtest.Violation{
-		What: fmt.Sprintf("the key %q had not been deleted by %v%s: %s", key, labtest.At(from+limit), bound, why), Rule: ruleSession,
+		What: fmt.Sprintf("the watch of %v had not seen the key %q deleted by %v%s: %s", w.c.id, key, labtest.At(from+limit), bound, why), Rule: ruleSession,
 	}, func() bool { return w.deleted(key) })
 }
 
@@ -102,7 +102,7 @@ func TestSessionLivesOn5D(t *testing.T) {
 	const again, deposed = "a server led for the second time", "a leader was cut off from the other servers and not from the client"
 	labtest.Run(t, labtest.Config{Nodes: 5, Seeds: 20, MustCover: []string{again, deposed}}, func(s *labtest.Sim) {
 		const ttl = 2 * time.Second
-		const owned = "the key is of the session of n4, which lasts"
+		const owned = "the key belongs to the session of n4, and this session has not ended"
 		v := newStoreCluster(s, 3, ServerOptions{})
 		a, b := v.connect(4, ttl), v.connect(5, longLife)
 		a.mustRun(command{Op: "own", Key: "own", Data: "1"})

@@ -67,7 +67,7 @@ func TestSnapshotOfTheStore5E(t *testing.T) {
 		}
 		s.Net.Heal()
 		if _, err := set.wait(); err != "" {
-			s.Failf(ruleWholeStore, `on %v, compare-and-set(x, "2", at %d) returned %s, although it was executed: the new leader, which learnt of it from a snapshot, must know its result`, a.id, at, err)
+			s.Failf(ruleWholeStore, `on %v, compare-and-set(x, "2", at revision %d) returned %s, although it was executed: the new leader, which learnt of it from a snapshot, must know its result`, a.id, at, err)
 		}
 		b.expectValue("own", "c", ruleWholeStore)
 		b.expectValue("old", "", ruleWholeStore)

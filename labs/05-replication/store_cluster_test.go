@@ -277,7 +277,7 @@ func (e command) String() string {
 	case "own":
 		return fmt.Sprintf("create-ephemeral(%s, %q)", e.Key, e.Data)
 	case "set":
-		return fmt.Sprintf("compare-and-set(%s, %q, at %d)", e.Key, e.Data, e.At)
+		return fmt.Sprintf("compare-and-set(%s, %q, at revision %d)", e.Key, e.Data, e.At)
 	}
 	return fmt.Sprintf("%s(%s)", e.Op, e.Key)
 }

@@ -219,7 +219,7 @@ func (g *gossipGroup) countsAs(rule string, id labrpc.NodeID, counter string) {
 	}
 	if !sums[got] {
 		g.s.Fail(labtest.Violation{
-			What: fmt.Sprintf("on %v, Count = %[2]d for the counter %[3]s at %[4]v, want %[6]d, the sum of the adds that its Version %[5]s counts", id, got, counter, labtest.At(g.s.Net.Now()), gossipVector(version), certain),
+			What: fmt.Sprintf("on %v, Count = %[2]d for the counter %[3]q at %[4]v, want %[6]d, the sum of the adds that its Version %[5]s counts", id, got, counter, labtest.At(g.s.Net.Now()), gossipVector(version), certain),
 			Rule: rule, Seen: seen, Nodes: []labrpc.NodeID{id},
 		})
 	}
@@ -318,7 +318,7 @@ func (g *gossipGroup) all(rule, key, want string) {
 	for _, id := range g.s.Net.Nodes() {
 		if got, ok := g.replicas[id].Get(key); got != want || ok != (want != "") {
 			g.s.Fail(labtest.Violation{
-				What: fmt.Sprintf("on %v, Get(%q) returned the value %q and %v at %v, want the value %q", id, key, got, ok, labtest.At(g.s.Net.Now()), want),
+				What: fmt.Sprintf("on %v, Get(%q) returned (%q, %v) at %v, want (%q, %v)", id, key, got, ok, labtest.At(g.s.Net.Now()), want, want != ""),
 				Rule: rule, Nodes: []labrpc.NodeID{id},
 			})
 		}

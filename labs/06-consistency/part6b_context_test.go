@@ -32,7 +32,7 @@ func TestKeepsTrying6B(t *testing.T) {
 		s.Net.Heal()
 		s.Until(healLimit, func() bool { return c.status(others[0]).LastApplied >= seen })
 		if !s.Until(getLimit, func() bool { return get.Over }) {
-			hist.fail(ruleCatchesUp, get, get.String()+", although its server has caught up")
+			hist.fail(ruleCatchesUp, get, get.String()+fmt.Sprintf(", by %v, although its server has caught up more than %v ago", labtest.At(s.Net.Now()), getLimit))
 		}
 		if get.Err != "" {
 			hist.fail(ruleContext, get, get.String()+", although its ctx has not ended")

@@ -133,7 +133,7 @@ func (q *quorumStore) allExceedsOne(a, b labrpc.NodeID) {
 	s.Net.SetLink(b, q.replicas[4], labrpc.Link{Latency: labrpc.Fixed(50 * time.Millisecond)})
 	want := q.put(b, "z", all)
 	if got := q.peek(q.replicas[4], "z"); got.Value != want.Value {
-		s.Failf(ruleNewer, "%v has %s at %v, want %s: it was written later, at ALL, and needs a higher timestamp", q.replicas[4], quorumCell(got), labtest.At(s.Net.Now()), quorumCell(want))
+		s.Failf(ruleNewer, "%v has %s at %v, want %s: %v wrote this value later, at ALL, and must give it a higher timestamp", q.replicas[4], quorumCell(got), labtest.At(s.Net.Now()), quorumCell(want), want.Timestamp.Node)
 	}
 	q.want(ruleNewer, q.goGet(b, "z", consistency.ReadOptions{Level: quorum}), want, "it was written at ALL, and is the last write")
 }

@@ -20,7 +20,7 @@ const (
 
 	ruleLevels     = "a request succeeds if and only if as many different replicas as its level requires reply within Timeout; if not, it returns ErrUnavailable at the end of Timeout (rule 23)"
 	ruleOverlap    = "if the levels of a write and of a later read require more than N replicas together, the read returns that write or a newer one (rule 24)"
-	ruleNewer      = "a Put is newer than every earlier Put of its coordinator, and than every earlier one with which its level requires more than N replicas; no two have one timestamp (rule 25)"
+	ruleNewer      = "a Put is newer than every earlier Put of its coordinator, and than every earlier Put if the levels of the two together require more than N replicas; no two have one timestamp (rule 25)"
 	ruleMayBeStale = "a Get at ONE returns with the first reply, which may be an old cell (rule 23)"
 	ruleReaches    = "a Put sends its cell to all replicas until Timeout, whatever its level (rule 26)"
 	ruleRepairs    = "a Get at QUORUM or ALL returns a cell only when as many replicas as its level requires have it; it repairs those that are behind, and stores nothing if all have the same (rule 27)"
@@ -149,7 +149,7 @@ func (q *quorumStore) crashed(call *quorumCall) bool {
 
 // goPut begins a write. The cell of its answer has the timestamp.
 func (q *quorumStore) goPut(via labrpc.NodeID, key, value string, level consistency.Level) *quorumCall {
-	return q.call(via, fmt.Sprintf("put %s=%s at %v through %v", key, value, level, via), func(c *consistency.Coordinator) (consistency.Cell, error) {
+	return q.call(via, fmt.Sprintf("put %q=%q at %v through %v", key, value, level, via), func(c *consistency.Coordinator) (consistency.Cell, error) {
 		timestamp, err := c.Put(key, value, level)
 		return consistency.Cell{Value: value, Timestamp: timestamp}, err
 	})

@@ -244,7 +244,7 @@ func TestReadRaceOfSample(t *testing.T) {
 	races := ReadRaces([]byte(sampleRace+"noise\n"+sampleRace), Source{})
 	require.Len(t, races, 2)
 	race := races[0]
-	require.Equal(t, "raft.go:17 writes, in the test's goroutine, a variable that raft.go:8 reads: no lock protects both", race.What)
+	require.Equal(t, "raft.go:17 writes, in a goroutine of the test, a variable that raft.go:8 reads: no lock protects both", race.What)
 	require.Equal(t, "TestOneLeader4C", race.TestName())
 
 	source := strings.Repeat("\n", 7) + "func (n *Node) Count() int { return n.votes }"
@@ -252,7 +252,7 @@ func TestReadRaceOfSample(t *testing.T) {
 	races = ReadRaces([]byte(sampleRace), Source{Read: func(string) ([]byte, error) { return []byte(source), nil }})
 	require.Contains(t, races[0].What, "n.votes is written at raft.go:17")
 	require.Equal(t, []string{
-		"Node.Start writes at raft.go:17, in the test's goroutine",
+		"Node.Start writes at raft.go:17, in a goroutine of the test",
 		"Node.Count reads at raft.go:8, in the goroutine that Node.Start started at raft.go:12",
 	}, races[0].Seen)
 }

@@ -117,7 +117,7 @@ func (a access) goroutine(src Source) string {
 		case strings.Contains(f.Func, "labrpc.(*Network).spawn"):
 			return "the handler's own goroutine"
 		case strings.HasPrefix(f.Func, "testing."), strings.HasPrefix(f.Func, "testing/"):
-			return "the test's goroutine"
+			return "a goroutine of the test"
 		}
 	}
 	return fmt.Sprintf("the goroutine that %s started at %s", made.Name(), made.Where())
