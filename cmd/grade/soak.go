@@ -59,6 +59,7 @@ Exit status: 0 only if both are zero and every test ran all seeds.`,
 	flags.IntSliceVar(&procs, "procs", procs, "GOMAXPROCS of the tests; several values run one after another")
 	flags.DurationVar(&run.Timeout, "timeout", time.Hour, "real time per test")
 	flags.StringVar(&src.Path, "submission", "", "soak the files of this directory in place of the reference's; the labs that it builds on are the reference's")
+	flags.BoolVar(&run.Plain, "plain", false, "without the race detector: many times as fast, but its scheduler finds more")
 	flags.IntVar(&jobs, "jobs", 0, "processes at a time (default: one per core)")
 	return cmd
 }

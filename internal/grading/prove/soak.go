@@ -49,6 +49,7 @@ func (p *Prover) RunSoak(ctx context.Context, src submission.Source, selected []
 	}
 	runners := map[string]*grade.Runner{} // by lab
 	for i, s := range selected {
+		each[i].Plain = run.Plain
 		r, err := p.g.Build(ctx, each[i], s.Lab.ID, "")
 		if err != nil {
 			return nil, err
