@@ -62,7 +62,7 @@ func TestFirstCommitterWins7B(t *testing.T) {
 					d.disk.setLatency(0)
 					if n != 1 {
 						s.Fail(labtest.Violation{
-							What: fmt.Sprintf("%d of two concurrent transactions that wrote x committed by %v, want exactly one", n, labtest.At(s.Net.Now())),
+							What: fmt.Sprintf("of the two concurrent transactions that wrote x last, %d committed by %v, want exactly one", n, labtest.At(s.Net.Now())),
 							Rule: ruleFirst7B, Seen: d.describe(),
 						})
 					}

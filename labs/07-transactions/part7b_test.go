@@ -208,7 +208,7 @@ func TestCommitsAtOnce7B(t *testing.T) {
 				if r.last = pairText(c.pairs); r.last != r.first {
 					s.Fail(labtest.Violation{
 						What: fmt.Sprintf("%s, begun at %v, saw another state at %v than before", r.t.name, labtest.At(r.t.began), labtest.At(c.ended)),
-						Rule: ruleSnapshot7B, Seen: []string{"before: " + r.first, "then:   " + r.last},
+						Rule: ruleSnapshot7B, Seen: []string{fmt.Sprintf("before: %.160s …", r.first), fmt.Sprintf("then:   %.160s …", r.last)},
 					})
 				}
 				r.t.now(ruleReadOnly7B, r.t.goCommit())

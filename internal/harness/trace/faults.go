@@ -46,14 +46,16 @@ func ShortFaults(run *Run) (int, []FaultLine) {
 			i = last
 		case labrpc.EventCrashed:
 			if s.Reason != closing {
-				add(s, "%v crashed%s", s.Node, because("", s.Reason))
+				nodes, last := run.sameNodes(i)
+				add(s, "%s crashed%s", listNodes(nodes), because("", s.Reason))
+				i = last
 			}
 		case labrpc.EventStopped:
 			add(s, "%v crashed for good", s.Node)
 		case labrpc.EventPaused:
 			add(s, "%v paused for %s", s.Node, printable(s.Value))
 		case labrpc.EventClock:
-			nodes, last := run.sameClocks(i)
+			nodes, last := run.sameNodes(i)
 			add(s, "%s: %s", clocksOf(nodes), printable(s.Value))
 			i = last
 		}
@@ -106,13 +108,13 @@ func (r *Run) sameLinks(i int) ([]wire, int) {
 	return wires, i - 1
 }
 
-// sameClocks returns the nodes whose clocks the test changes together with step i and in the same way, and the last of those steps.
-func (r *Run) sameClocks(i int) ([]labrpc.NodeID, int) {
+// sameNodes returns the nodes that crash, or whose clocks change, together with step i and in the same way, and the last of those steps.
+func (r *Run) sameNodes(i int) ([]labrpc.NodeID, int) {
 	first := &r.Steps[i]
 	var nodes []labrpc.NodeID
 	for ; i < len(r.Steps); i++ {
 		s := &r.Steps[i]
-		if s.Kind != first.Kind || s.At != first.At || s.Value != first.Value || slices.Contains(nodes, s.Node) {
+		if s.Kind != first.Kind || s.At != first.At || s.Value != first.Value || s.Reason != first.Reason || slices.Contains(nodes, s.Node) {
 			break
 		}
 		nodes = append(nodes, s.Node)
@@ -125,8 +127,10 @@ func clocksOf(nodes []labrpc.NodeID) string {
 	if len(nodes) == 1 {
 		return fmt.Sprintf("%v's clock", nodes[0])
 	}
-	return "the clock of each of " + strings.Trim(fmt.Sprint(nodes), "[]")
+	return "the clock of each of " + listNodes(nodes)
 }
+
+func listNodes(nodes []labrpc.NodeID) string { return strings.Trim(fmt.Sprint(nodes), "[]") }
 
 // isFault reports whether a student should look twice at the step.
 func (s *Step) isFault() bool {

@@ -253,6 +253,7 @@ func TestShortFaults(t *testing.T) {
 	s.lose(s.send(1, 2, "RequestVote", voteArgs{}), "cut")
 	s.add(labrpc.EventHealed, labrpc.Event{From: 1, To: 2})
 	s.add(labrpc.EventCrashed, labrpc.Event{Node: 5})
+	s.add(labrpc.EventCrashed, labrpc.Event{Node: 3})
 	s.add(labrpc.EventStopped, labrpc.Event{Node: 4})
 	s.add(labrpc.EventPaused, labrpc.Event{Node: 2, Value: "30ms"})
 	s.add(labrpc.EventClock, labrpc.Event{Node: 2, Value: "jumps by 1h0m0s"})
@@ -270,7 +271,7 @@ func TestShortFaults(t *testing.T) {
 		"n4→n5 RequestVote #1 forged at 1.201s",
 		"n5→n1 RequestVote #1 dropped by the test at 1.201s",
 		"cut n1→n2 n3 at 1.300s",
-		"n5 crashed at 1.300s",
+		"n5 n3 crashed at 1.300s",
 		"n4 crashed for good at 1.300s",
 		"n2 paused for 30ms at 1.300s",
 		"n2's clock: jumps by 1h0m0s at 1.300s",
