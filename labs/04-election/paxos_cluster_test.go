@@ -150,6 +150,9 @@ func (y *paxosCluster) learn(id labrpc.NodeID, st AcceptorState) *labtest.Violat
 		return nil
 	}
 	if v := y.hasValue(st.Accepted, st.Value); v != nil {
+		if proposed, ok := y.values[st.Accepted]; ok && proposed != st.Value {
+			v.What = fmt.Sprintf("%v reports that it has accepted the value of %v in ballot %v, but the proposal with this ballot had the value of %v", id, st.Value, st.Accepted, proposed)
+		}
 		return v
 	}
 	who := y.accepted[st.Accepted]
@@ -184,7 +187,7 @@ func (y *paxosCluster) hasValue(b Ballot, value labrpc.NodeID) *labtest.Violatio
 	old, ok := y.values[b]
 	switch {
 	case ok && old != value:
-		return violation(ruleBallot, "two proposals have the ballot %v: first one with the value %v, now one with the value %v", b, old, value)
+		return violation(ruleBallot, "two proposals have the ballot %v: first one with the value of %v, now one with the value of %v", b, old, value)
 	case !y.proposed[value]:
 		return violation(ruleChosen, "ballot %v has the value %v, which no node has proposed", b, value)
 	}

@@ -512,7 +512,7 @@ func TestBackUpSkipsTerms5B(t *testing.T) {
 		before := s.Net.Stats(toN1).Sent
 		p.waitForSameLog()
 		used := s.Net.Stats(toN1).Sent - before + 1
-		p.c.budget(fmt.Sprintf("requests to repair a log with %d conflicting terms", terms), float64(used), float64(terms+4))
+		p.c.budget(fmt.Sprintf("requests of the leader that it took to repair a follower's log with entries of %d other terms", terms), float64(used), float64(terms+4))
 	})
 }
 

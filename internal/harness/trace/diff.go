@@ -80,6 +80,9 @@ func describeDifference(x, y *Step) (one, other string) {
 	case x.Body != y.Body:
 		p, q := differingText(goLike(x.Body), goLike(y.Body))
 		return one + " with " + p, "with " + q
+	case x.Value != y.Value:
+		p, q := differingText(printable(x.Value), printable(y.Value))
+		return one + " with " + p, "with " + q
 	case x.Type != y.Type:
 		return one + " as " + printable(x.Type), "as " + printable(y.Type)
 	}

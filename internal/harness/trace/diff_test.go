@@ -13,7 +13,7 @@ import (
 func TestDiffSentence(t *testing.T) {
 	base := labrpc.Event{
 		Seq: 1, At: 1204 * time.Millisecond, Kind: labrpc.EventSent, Node: 3, Inc: 1, Msg: 7, From: 3, To: 1,
-		Method: "RequestVote", Message: labrpc.Request, Number: 4, Body: voteArgs{Term: 3, Candidate: 3}, Source: "raft.go:41",
+		Method: "RequestVote", Message: labrpc.Request, Number: 4, Value: "new", Body: voteArgs{Term: 3, Candidate: 3}, Source: "raft.go:41",
 	}
 	tests := []struct {
 		name   string
@@ -37,6 +37,8 @@ func TestDiffSentence(t *testing.T) {
 		{name: "another number", change: func(e *labrpc.Event) { e.Number = 5 },
 			want: "step 2 at 1.204s: n3 sent RequestVote to n1 as message 7, #4 of its link, copy 0, reply to 0, incarnation 1 in one run, " +
 				"as message 7, #5 of its link, copy 0, reply to 0, incarnation 1 in the other"},
+		{name: "another value", change: func(e *labrpc.Event) { e.Value = "old" },
+			want: "step 2 at 1.204s: n3 sent RequestVote to n1 with new in one run, with old in the other"},
 		{name: "something else", change: func(e *labrpc.Event) { e.Kind, e.Name, e.Value = labrpc.EventNoted, "role", "a\nb" },
 			want: `step 2 at 1.204s: n3 sent RequestVote to n1 in one run, n3 noted role = a\nb in the other`},
 		{name: "another line of the source", change: func(e *labrpc.Event) { e.Source = "raft.go:42" }},
