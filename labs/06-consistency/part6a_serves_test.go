@@ -178,6 +178,29 @@ func (c *strongCluster) checkReadsOfANewLeader(client labrpc.NodeID) {
 	}
 	c.startDown()
 	c.settles()
+	if c.s.Seed%4 == 0 {
+		c.checkReadsInVain(client)
+	}
+}
+
+// checkReadsInVain: the first requests that a new leader gets are calls of Get, one after another, and no other server acknowledges an entry. It adds one
+// entry for all of them (rule 6).
+func (c *strongCluster) checkReadsInVain(client labrpc.NodeID) {
+	old, _ := c.roles()
+	c.s.Net.Crash(old)
+	leader := c.waitForLeader(old)
+	newAppendFilter(c.s, 0).noAnswers(leader)
+	before := c.costs()
+	var calls []*strongOp
+	for range 4 {
+		calls = append(calls, c.read(client, leader, "Get", "x"))
+		c.s.Run(1100 * time.Millisecond)
+	}
+	after := c.costs()
+	if terms, entries := after.term-before.term+1, after.entries-before.entries; entries > terms {
+		c.s.Failf(ruleNoEntry, "4 calls of Get in 4.4s, while no server acknowledged an entry, added %d entries to the log, want at most one per term: %d", entries, terms)
+	}
+	c.answered(calls...)
 }
 
 // A strongCost is what the store has cost.
