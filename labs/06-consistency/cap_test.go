@@ -43,7 +43,11 @@ type basketStore struct {
 	calls        []*basketCall
 	shown        *callRecord
 	period       time.Duration // of gossip; 0 for basketGossip
+	timeout      time.Duration // of the members that start from now on; 0 for basketTimeout
 }
+
+// limit returns the Timeout of the members.
+func (b *basketStore) limit() time.Duration { return cmp.Or(b.timeout, basketTimeout) }
 
 func newBasketStore(s *labtest.Sim, policy consistency.Policy, members ...labrpc.NodeID) *basketStore {
 	b := stoppedBasketStore(s, policy, members...)
@@ -70,7 +74,7 @@ func (b *basketStore) start(id labrpc.NodeID) {
 // boot makes a node that has been started a member.
 func (b *basketStore) boot(node *labrpc.Node) {
 	b.baskets[node.ID()] = consistency.NewBasket(node, consistency.BasketOptions{
-		Policy: b.policy, Members: slices.Clone(b.members), Timeout: basketTimeout, Gossip: cmp.Or(b.period, basketGossip),
+		Policy: b.policy, Members: slices.Clone(b.members), Timeout: b.limit(), Gossip: cmp.Or(b.period, basketGossip),
 	})
 }
 
@@ -163,7 +167,7 @@ func (b *basketStore) crashed(call *basketCall) bool {
 // wait waits for a call, and checks what can be checked of any. It reports
 // whether it was served.
 func (b *basketStore) wait(call *basketCall) ([]string, bool) {
-	limit, rule, soon, wrapped := basketTimeout, ruleRefuses, fmt.Sprintf("within %v", basketTimeout), "one that wraps ErrRefused"
+	limit, rule, soon, wrapped := b.limit(), ruleRefuses, fmt.Sprintf("within %v", b.limit()), "one that wraps ErrRefused"
 	if b.policy == consistency.AP {
 		limit, rule, soon, wrapped = 0, ruleAlways, "at once", "nil"
 	}
@@ -236,8 +240,8 @@ func (b *basketStore) mustRefuse(call *basketCall) {
 			Rule: ruleRefuses, Nodes: []labrpc.NodeID{call.at},
 		})
 	}
-	if took := call.ended - call.began; took < basketTimeout-time.Millisecond {
-		b.s.Failf(ruleRefuses, "under %v, %v, was refused after %v, want ErrRefused at the end of Timeout, which is %v", b.policy, call, took, basketTimeout)
+	if took := call.ended - call.began; took < b.limit()-time.Millisecond {
+		b.s.Failf(ruleRefuses, "under %v, %v, was refused after %v, want ErrRefused at the end of Timeout, which is %v", b.policy, call, took, b.limit())
 	}
 }
 

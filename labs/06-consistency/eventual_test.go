@@ -116,6 +116,13 @@ func (g *gossipGroup) show(id labrpc.NodeID, what string, result any) {
 	g.s.Returned(id, fmt.Sprint("call ", g.shown), result)
 }
 
+// atOnce checks that a call took no time (rule 15).
+func (g *gossipGroup) atOnce(id labrpc.NodeID, what string, began time.Duration) {
+	if now := g.s.Net.Now(); now != began {
+		g.s.Failf(ruleAnswersAt, "%v returned from %s after %v, want it to return at once", id, what, now-began)
+	}
+}
+
 // version returns which updates a replica has. While it runs, it does not lose any (rule 21).
 func (g *gossipGroup) version(id labrpc.NodeID) consistency.VersionVector {
 	got := g.replicas[id].Version()
@@ -141,9 +148,7 @@ func (g *gossipGroup) value() string {
 // unless its replica has crashed.
 func (g *gossipGroup) done(id labrpc.NodeID, what string, began time.Duration, err error) bool {
 	g.show(id, what, err)
-	if now := g.s.Net.Now(); now != began {
-		g.s.Failf(ruleAnswersAt, "%v returned from %s after %v, want it to return at once", id, what, now-began)
-	}
+	g.atOnce(id, what, began)
 	if err != nil && !(errors.Is(err, labrpc.ErrDown) && !g.s.Net.Up(id)) {
 		g.s.Failf(ruleAnswersAt, "%v returned from %s with the error %q at %v, want nil", id, what, err, labtest.At(g.s.Net.Now()))
 	}
@@ -172,6 +177,7 @@ func (g *gossipGroup) putValue(id labrpc.NodeID, key, value string) bool {
 func (g *gossipGroup) get(id labrpc.NodeID, key string) string {
 	now := g.s.Net.Now()
 	value, ok := g.replicas[id].Get(key)
+	g.atOnce(id, "Get", now)
 	g.version(id)
 	g.show(id, fmt.Sprintf("Get(%q)", key), fmt.Sprintf("%q, %v", value, ok))
 	if ok == (value == "") {
@@ -197,7 +203,9 @@ func (g *gossipGroup) add(id labrpc.NodeID, counter string, n int) bool {
 func (g *gossipGroup) counts(id labrpc.NodeID, counter string) { g.countsAs(ruleCounts, id, counter) }
 
 func (g *gossipGroup) countsAs(rule string, id labrpc.NodeID, counter string) {
+	began := g.s.Net.Now()
 	version, got := g.version(id), g.replicas[id].Count(counter)
+	g.atOnce(id, "Version or Count", began)
 	certain := 0
 	var seen []string
 	var more []int

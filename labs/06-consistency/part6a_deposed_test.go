@@ -41,7 +41,25 @@ func TestDeposedLeader6A(t *testing.T) {
 			c.sees(a, id, "Get", "x", "2")
 		}
 		c.checkStrong()
+		if s.Seed%4 == 0 {
+			c.readsWithoutALeader(a, b)
+		}
 	})
+}
+
+// readsWithoutALeader reads at a server that knows no leader: it has restarted alone, and later it is a candidate. Meanwhile the others write (rule 1).
+func (c *strongCluster) readsWithoutALeader(reader, writer labrpc.NodeID) {
+	leader, others := c.roles()
+	alone := others[0]
+	c.disconnect(alone)
+	c.s.Net.Crash(alone)
+	c.startDown()
+	c.writes(writer, leader, "x", "3")
+	for range 2 {
+		c.answered(c.read(reader, alone, "Get", "x"), c.read(reader, alone, "LogGet", "x"))
+		c.checkStrong()
+		c.s.Run(2 * time.Second)
+	}
 }
 
 func lastIndex(st replication.Status) int { return st.SnapshotIndex + len(st.Log) }

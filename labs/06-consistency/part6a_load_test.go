@@ -94,8 +94,13 @@ func TestAnyString6A(t *testing.T) {
 				c.sees(b, leader, "Get", key, value)
 			}
 		}
+		c.writes(a, leader, "x", veryLong)
+		c.sees(b, leader, "Get", "x", veryLong)
 	})
 }
 
+// veryLong is longer than a length of 16 bits can say.
+var veryLong = strings.Repeat("very long ", 7000)
+
 // anyStrings are strings that a program may treat in a way of its own, but must not.
-var anyStrings = []string{"", " ", "x", "version", "item/x", "a=b,c:d|e\n{}", "Zürich ✓ 東京", strings.Repeat("long ", 2000)}
+var anyStrings = []string{"", " ", "x", "version", "item/x", "X", "a=b,c:d|e\n{}", "Zürich ✓ 東京", strings.Repeat("long ", 2000)}

@@ -25,10 +25,17 @@ func TestPutIsItsOwn6A(t *testing.T) {
 		s.Until(servesLimit, func() bool { return lastIndex(c.status(old)) > c.status(old).CommitIndex })
 		accepted := lastIndex(c.status(old))
 		leader := c.waitForLeader(old)
+		for range 6 {
+			c.writes(b, leader, "z", "same")
+		}
+		c.writes(b, leader, "z", "other")
 		last := 0
 		for i := range 4 {
 			last = c.writes(b, leader, "x", fmt.Sprintf("b%d", i)).Index
 		}
+		// The same command as one that is committed at its index is another command all the same.
+		same := c.put(a, old, "z", "same")
+		s.Run(5 * time.Millisecond)
 		ours := c.put(a, old, "x", "a")
 		get := c.read(a, old, "LogGet", "x")
 		s.Run(20 * time.Millisecond)
@@ -36,9 +43,10 @@ func TestPutIsItsOwn6A(t *testing.T) {
 			s.Cover(covered)
 		}
 		s.Net.Heal()
-		c.answered(early, ours, get)
+		c.answered(early, same, ours, get)
 		leader = c.waitForLeader(0)
 		c.done(c.read(b, leader, "LogGet", "x"))
+		c.done(c.read(b, leader, "LogGet", "z"))
 		c.checkStrong()
 	})
 }

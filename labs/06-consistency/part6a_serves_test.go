@@ -10,11 +10,15 @@ import (
 	"distlabs/labs/05-replication"
 )
 
-// The leader serves writes and reads, through the log and without it; the other servers refer a client to it (rules
-// 1, 4 and 5).
+// The leader serves writes and reads, through the log and without it; the other servers refer a client to it, and to the next leader
+// when another one leads. A single server is a majority (rules 1, 4 and 5).
 func TestPutAndGet6A(t *testing.T) {
 	labtest.Run(t, labtest.Config{Nodes: 5, Seeds: 20}, func(s *labtest.Sim) {
-		c := newStrongCluster(s, 3)
+		servers := 3
+		if s.Seed%5 == 0 {
+			servers = 1
+		}
+		c := newStrongCluster(s, servers)
 		a, b := c.clients[0], c.clients[1]
 		leader, others := c.roles()
 		c.sees(a, leader, "Get", "x", "")
@@ -28,22 +32,32 @@ func TestPutAndGet6A(t *testing.T) {
 			s.Failf(ruleIndex, "%v has Index %d, and %v, which came later, has Index %d, want a higher one", first, first.Index, second, second.Index)
 		}
 		c.sees(a, leader, "LogGet", "x", "2")
-		for _, id := range others {
-			put := c.put(a, id, "x", "never")
-			get := c.read(b, id, "LogGet", "x")
-			c.answered(put, get)
-			for _, op := range []*strongOp{put, get} {
-				if op.Done || op.write() != op.Refused || op.Leader != leader {
-					want := "not done"
-					if op.write() {
-						want = "refused"
-					}
-					s.Failf(ruleLeader, "%v; the reply names %v as the leader, want %s, and %v as the leader", op, op.Leader, want, leader)
-				}
-			}
+		c.refers(leader)
+		if servers > 1 && s.Seed%2 == 0 {
+			c.handOver(leader, others[0])
+			c.refers(others[0])
+			leader = others[0]
 		}
 		c.sees(a, leader, "Get", "x", "2")
 	})
+}
+
+// refers asks every server but the leader, which serves neither a Put nor a LogGet, and names the leader.
+func (c *strongCluster) refers(leader labrpc.NodeID) {
+	for _, id := range c.except(leader) {
+		put := c.put(c.clients[0], id, "x", "never")
+		get := c.read(c.clients[1], id, "LogGet", "x")
+		c.answered(put, get)
+		for _, op := range []*strongOp{put, get} {
+			if op.Done || op.write() != op.Refused || op.Leader != leader {
+				want := "not done"
+				if op.write() {
+					want = "refused"
+				}
+				c.s.Failf(ruleLeader, "%v; the reply names %v as the leader, want %s, and %v as the leader", op, op.Leader, want, leader)
+			}
+		}
+	}
 }
 
 // Every server serves a Get with the latest value, although two of five are down, and although it has served another one just before the
@@ -164,6 +178,29 @@ func (c *strongCluster) checkReadsOfANewLeader(client labrpc.NodeID) {
 	}
 	c.startDown()
 	c.settles()
+	if c.s.Seed%4 == 0 {
+		c.checkReadsInVain(client)
+	}
+}
+
+// checkReadsInVain: the first requests that a new leader gets are calls of Get, one after another, and no other server acknowledges an entry. It adds one
+// entry for all of them (rule 6).
+func (c *strongCluster) checkReadsInVain(client labrpc.NodeID) {
+	old, _ := c.roles()
+	c.s.Net.Crash(old)
+	leader := c.waitForLeader(old)
+	newAppendFilter(c.s, 0).noAnswers(leader)
+	before := c.costs()
+	var calls []*strongOp
+	for range 4 {
+		calls = append(calls, c.read(client, leader, "Get", "x"))
+		c.s.Run(1100 * time.Millisecond)
+	}
+	after := c.costs()
+	if terms, entries := after.term-before.term+1, after.entries-before.entries; entries > terms {
+		c.s.Failf(ruleNoEntry, "4 calls of Get in 4.4s, while no server acknowledged an entry, added %d entries to the log, want at most one per term: %d", entries, terms)
+	}
+	c.answered(calls...)
 }
 
 // A strongCost is what the store has cost.

@@ -45,14 +45,27 @@ func TestSlowClockDoesNotLose6C(t *testing.T) {
 		g.settle(gossipSettles, 1, 2, 3)
 		g.all(ruleLastWriter, "z", "third")
 		g.all(ruleLastWriter, "x", "")
+
+		// The latest write that n2 has is a Delete, by the fast clock. n2 restarts.
+		g.delete(1, "z")
+		g.settle(gossipSettles, 1, 2, 3)
+		s.Net.Crash(2)
+		g.restart(2)
+		g.putValue(2, "z", "after the delete")
+		g.settle(gossipSettles, 1, 2, 3)
+		g.all(ruleLastWriter, "z", "after the delete")
 	})
 }
 
 // Writes on two sides of a partition, a second apart, with clocks that differ by
 // less: the later one wins, although the other side has written more often, and whatever the IDs. So does the later of two writes
-// that are a fraction of a millisecond apart, with equal clocks. The first clocks show that 1970 begins between two of the writes (rule 17).
+// that are a fraction of a millisecond apart, with equal clocks. The first clocks show that 1970 begins between two of the writes. When the replicas started,
+// their clocks were hours wrong (rule 17).
 func TestLaterWins6C(t *testing.T) {
 	labtest.Run(t, labtest.Config{Nodes: 4}, func(s *labtest.Sim) {
+		for i, wrong := range []time.Duration{5 * time.Hour, -time.Hour, 2 * time.Hour, -7 * time.Hour} {
+			s.Net.SetClock(labrpc.NodeID(i+1), wrong, 0)
+		}
 		g := newGossipGroup(s)
 		slow := time.Until(time.Unix(0, 0).Add(-500 * time.Millisecond))
 		for i, ahead := range []time.Duration{50 * time.Millisecond, 0, -50 * time.Millisecond, 0} {

@@ -136,5 +136,26 @@ func TestRecoveredUpdateCounts6C(t *testing.T) {
 		}
 		g.settle(gossipSettles, 1, 2, 3)
 		g.converged("x", "y", "z")
+		g.deleteIsCounted()
 	})
+}
+
+// deleteIsCounted interrupts Deletes of n1, which is alone. If n1 has the Delete after its restart, its Version counts it; otherwise it does not (rule 21).
+func (g *gossipGroup) deleteIsCounted() {
+	s := g.s
+	s.Net.Isolate(1)
+	for round := range 4 {
+		g.putValue(1, "gone", "before")
+		s.Net.CrashAtWrite(1, labrpc.CrashPoint{Write: s.Net.Writes(1) + 1 + round/2, After: round%2 == 0})
+		before := g.updates[1]
+		if !g.delete(1, "gone") {
+			g.restart(1)
+			_, has := g.replicas[1].Get("gone")
+			if counted := g.updates[1] > before; counted == has {
+				s.Failf(ruleVersion, "a crash interrupted a Delete of n1; after the restart the key has a value: %v, and the Version counts the Delete: %v, want one of the two",
+					has, counted)
+			}
+		}
+		s.Net.CrashAtWrite(1, labrpc.CrashPoint{})
+	}
 }

@@ -1,13 +1,16 @@
 package consistency_test
 
 import (
+	"fmt"
 	"math"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"distlabs/internal/harness/labtest"
 	"distlabs/labrpc"
+	consistency "distlabs/labs/06-consistency"
 )
 
 // Every Put and every Delete is a write: of the value that the key has, of the empty value, of a key without a value. Each wins over
@@ -15,6 +18,7 @@ import (
 func TestEveryWriteCounts6C(t *testing.T) {
 	labtest.Run(t, labtest.Config{Nodes: 3, Seeds: 5}, func(s *labtest.Sim) {
 		g := newGossipGroup(s)
+		g.busyReplica(1, 2)
 		for _, key := range []string{"equal", "empty", "deleted twice"} {
 			g.putValue(2, key, "old")
 		}
@@ -51,8 +55,21 @@ func TestEveryWriteCounts6C(t *testing.T) {
 	})
 }
 
+// busyReplica writes often in one instant. A later write of another replica wins all the same (rule 17).
+func (g *gossipGroup) busyReplica(busy, other labrpc.NodeID) {
+	g.s.Net.CutBoth(busy, other)
+	for range 300 {
+		g.put(busy, "busy")
+	}
+	g.s.Run(100 * time.Millisecond)
+	g.putValue(other, "busy", "the later")
+	g.s.Net.HealBoth(busy, other)
+	g.settle(gossipSettles, busy, other)
+	g.all(ruleLaterWins, "busy", "the later")
+}
+
 // More writes than a byte, or 16 bits, can count, all while the wall clock of their replica is behind an earlier write: the last one wins (rule 17), the
-// Version counts them all (rule 21), and they reach the other replicas (rule 16).
+// Version counts them all (rule 21), and they reach the other replicas, as do writes of 5000 keys (rule 16).
 func TestManyWritesOfOneInstant6C(t *testing.T) {
 	labtest.Run(t, labtest.Config{Nodes: 2, Seeds: 1}, func(s *labtest.Sim) {
 		g := newGossipGroup(s)
@@ -60,12 +77,7 @@ func TestManyWritesOfOneInstant6C(t *testing.T) {
 		g.put(1, "y")
 		s.Net.JumpClock(1, -time.Hour)
 		for _, total := range []int{250, 264, 1010, 1030, 4080, 4100, 1<<16 - 10, 1<<16 + 10} {
-			for total > int(g.updates[1])+1 {
-				if err := g.replicas[1].Put("x", "not the last"); err != nil {
-					s.Failf(ruleAnswersAt, "n1: Put returned the error %q", err)
-				}
-				g.updates[1]++
-			}
+			g.putsMany(total-1-int(g.updates[1]), func(int) string { return "x" })
 			want := g.value()
 			g.putValue(1, "x", want)
 			// A replica may send many updates in several messages: rule 16 bounds them.
@@ -76,7 +88,23 @@ func TestManyWritesOfOneInstant6C(t *testing.T) {
 			g.settle(limit, 1, 2)
 			g.all(ruleLastWriter, "x", want)
 		}
+		g.putsMany(updatesAtOnce, func(i int) string { return fmt.Sprint("key ", i) })
+		g.settle(gossipSettles, 1, 2)
+		g.all(ruleConverges, fmt.Sprint("key ", updatesAtOnce-1), "one of many")
 	})
+}
+
+// putsMany has n1 write n times. It is not shown in the record of the run.
+func (g *gossipGroup) putsMany(n int, key func(i int) string) {
+	for i := range n {
+		if err := g.replicas[1].Put(key(i), "one of many"); err != nil {
+			g.s.Failf(ruleAnswersAt, "n1: Put returned the error %q", err)
+		}
+		g.updates[1]++
+		if i%1000 == 999 {
+			g.s.Run(time.Microsecond) // so that the harness sees that time moves, on a slow machine too
+		}
+	}
 }
 
 // Wall clocks that are wrong by days or by a century: what one replica writes the others accept, and a replica that has it overwrites
@@ -172,8 +200,12 @@ func (g *gossipGroup) largeNumbers() {
 // make the same updates, so that the run does not depend on their order.
 func TestManyAtOnce6C(t *testing.T) {
 	const goroutines, each = 8, 100
+	counted, made := countedWhileMerging()
 	labtest.Run(t, labtest.Config{Nodes: 2, Seeds: 2}, func(s *labtest.Sim) {
 		defer labtest.Threads(1)()
+		if counted != made {
+			s.Failf(ruleVersion, "n1 made %d updates while it received those of n2, and its Version counts %d of them", made, counted)
+		}
 		g := newGossipGroup(s)
 		store := g.replicas[1]
 		for _, update := range []func() error{
@@ -207,4 +239,32 @@ func TestManyAtOnce6C(t *testing.T) {
 		g.settle(gossipSettles, 1, 2)
 		g.all(ruleConverges, "x", "x")
 	})
+}
+
+// countedWhileMerging has goroutines update a replica that receives the updates of another one meanwhile, and returns how many of its own the replica
+// counts, and how many it made. It does so in real time: in virtual time no message arrives while the goroutines run.
+func countedWhileMerging() (counted, made uint64) {
+	const goroutines, merges, most = 4, 10, 1000
+	defer labtest.Threads(1)()
+	net := labrpc.New(labrpc.Options{Nodes: 2})
+	defer net.Close()
+	opts := consistency.EventualOptions{Gossip: time.Millisecond}
+	store, other := consistency.NewEventualStore(net.Start(1), opts), consistency.NewEventualStore(net.Start(2), opts)
+	var puts atomic.Uint64
+	var wg sync.WaitGroup
+	for range goroutines {
+		wg.Go(func() {
+			var last uint64
+			for seen, n := 0, 0; seen < merges && n < most; n++ {
+				_ = store.Put("x", "x")
+				puts.Add(1)
+				if now := store.Version()[2]; now != last {
+					seen, last = seen+1, now
+				}
+				_ = other.Put("y", "y")
+			}
+		})
+	}
+	wg.Wait()
+	return store.Version()[1], puts.Load()
 }

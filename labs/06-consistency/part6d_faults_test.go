@@ -1,7 +1,9 @@
 package consistency_test
 
 import (
+	"fmt"
 	"slices"
+	"sync"
 	"testing"
 	"time"
 
@@ -14,7 +16,12 @@ import (
 // replied to, or a newer one; an older one does not come back (rule 28).
 func TestReplicaSurvivesCrash6D(t *testing.T) {
 	const crashed = "a replica crashed in the middle of a store"
+	older, isOlder := olderAfterCrash()
 	labtest.Run(t, labtest.Config{Nodes: 3, Seeds: 4, MustCover: []string{crashed}}, func(s *labtest.Sim) {
+		if isOlder {
+			s.Failf(ruleHolds, "n1 replied to Stores of one key that came at once, crashed, and has %s, want the newest of them, with the counter %d",
+				quorumCell(older), storesAtOnce)
+		}
 		q := newQuorumStore(s, 1)
 		keys := []string{"x", "y"}
 		had := map[string]consistency.Cell{}
@@ -54,6 +61,39 @@ func TestReplicaSurvivesCrash6D(t *testing.T) {
 			s.Failf(ruleHolds, "n1 has %s in x at %v, although it had %s before", quorumCell(got), labtest.At(s.Net.Now()), quorumCell(had["x"]))
 		}
 	})
+}
+
+const storesAtOnce = 8
+
+// olderAfterCrash sends a replica several Stores of a key at once, for many keys, and crashes it when it has replied to all. It returns a cell that is not the
+// newest of its key. It does so in real time, as timestampTwice does.
+func olderAfterCrash() (older consistency.Cell, isOlder bool) {
+	const keys = 40
+	defer labtest.Threads(1)()
+	net := labrpc.New(labrpc.Options{Nodes: 2})
+	defer net.Close()
+	consistency.NewReplica(net.Start(1))
+	client := net.Start(2)
+	for key := range keys {
+		var wg sync.WaitGroup
+		for i := range storesAtOnce {
+			// On one thread, the goroutine that is made last runs first. It has the oldest cell: all others are newer than what came before.
+			cell := consistency.Cell{Value: fmt.Sprint("v", i), Timestamp: consistency.Timestamp{Counter: uint64((i+1)%storesAtOnce + 1), Node: 2}}
+			wg.Go(func() {
+				_, _ = labrpc.Call[consistency.StoreReply](client.Context(), client, 1, "Store", consistency.StoreRequest{Key: fmt.Sprint(key), Cell: cell})
+			})
+		}
+		wg.Wait()
+	}
+	net.Crash(1)
+	consistency.NewReplica(net.Start(1))
+	for key := range keys {
+		cell, err := labrpc.Call[consistency.Cell](client.Context(), client, 1, "Fetch", consistency.FetchRequest{Key: fmt.Sprint(key)})
+		if err == nil && cell.Timestamp.Counter != storesAtOnce {
+			return cell, true
+		}
+	}
+	return consistency.Cell{}, false
 }
 
 // Three coordinators read and write at QUORUM over lossy links, while replicas and

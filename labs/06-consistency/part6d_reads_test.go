@@ -104,30 +104,33 @@ func TestReadsDoNotGoBack6D(t *testing.T) {
 	})
 }
 
-// Reads with AtLeast: only n1 has a cell that is new enough, and
-// the others reply sooner; then n1 cannot be reached (rule 29).
+// Reads with AtLeast: only one replica has a cell that is new enough, and
+// the others reply sooner; then that one cannot be reached (rule 29).
 func TestSessionReads6D(t *testing.T) {
 	labtest.Run(t, labtest.Config{Nodes: 8}, func(s *labtest.Sim) {
 		q := newQuorumStore(s, 2)
-		s.Net.SetLink(1, 7, labrpc.Link{Latency: labrpc.Fixed(60 * time.Millisecond)})
+		fresh := q.replicas[s.Seed%5]
+		freshHasIt := fmt.Sprintf("%v has it, and answers in 80ms", fresh)
+		s.Net.SetLink(fresh, 7, labrpc.Link{Latency: labrpc.Fixed(60 * time.Millisecond)})
 		for _, level := range []consistency.Level{one, quorum, all} {
 			// A key per level: once n7 has returned the newer value, it may go on returning it, and bring it to other replicas.
 			key := "x at " + level.String()
-			s.Net.HealBoth(1, 7)
+			s.Net.HealBoth(fresh, 7)
 			old := q.put(7, key, all)
 			s.Run(2 * quorumTimeout)
-			q.reaches(6, 1)
+			q.reaches(6, fresh)
 			wrote := q.put(6, key, one)
-			s.Net.CutBoth(1, 7)
+			s.Net.CutBoth(fresh, 7)
 			q.want(ruleMayBeStale, q.goGet(7, key, consistency.ReadOptions{Level: one}), old, "the replicas that n7 reaches have nothing newer, and n7 has met nothing newer")
 			// What is as old as AtLeast is new enough.
 			q.want(ruleAtLeast, q.goGet(7, key, consistency.ReadOptions{Level: one, AtLeast: old.Timestamp}), old, "it is not older than AtLeast")
 			call := q.goGet(7, key, consistency.ReadOptions{Level: level, AtLeast: wrote.Timestamp})
 			if cell, err := q.wait(call); err == nil {
-				s.Failf(ruleAtLeast, "%s returned %s at %v, want ErrUnavailable: n1 alone has a cell as new as that, and n7 cannot reach n1", call.what, quorumCell(cell), labtest.At(s.Net.Now()))
+				s.Failf(ruleAtLeast, "%s returned %s at %v, want ErrUnavailable: %[4]v alone has a cell as new as that, and n7 cannot reach %[4]v",
+					call.what, quorumCell(cell), labtest.At(s.Net.Now()), fresh)
 			}
-			s.Net.HealBoth(1, 7)
-			q.want(ruleAtLeast, q.goGet(7, key, consistency.ReadOptions{Level: level, AtLeast: wrote.Timestamp}), wrote, "n1 has it, and answers in 80ms")
+			s.Net.HealBoth(fresh, 7)
+			q.want(ruleAtLeast, q.goGet(7, key, consistency.ReadOptions{Level: level, AtLeast: wrote.Timestamp}), wrote, freshHasIt)
 		}
 		// Of equal counters, the timestamp of the higher node is newer. The replica that has it replies last.
 		lower := consistency.Cell{Value: "lower", Timestamp: consistency.Timestamp{Counter: 5, Node: 6}}
@@ -135,8 +138,8 @@ func TestSessionReads6D(t *testing.T) {
 		for _, id := range q.replicas {
 			q.store(id, "z", lower)
 		}
-		q.store(1, "z", higher)
-		q.want(ruleAtLeast, q.goGet(7, "z", consistency.ReadOptions{Level: one, AtLeast: higher.Timestamp}), higher, "n1 has it, and answers in 80ms")
+		q.store(fresh, "z", higher)
+		q.want(ruleAtLeast, q.goGet(7, "z", consistency.ReadOptions{Level: one, AtLeast: higher.Timestamp}), higher, freshHasIt)
 		call := q.goGet(7, "z", consistency.ReadOptions{Level: one, AtLeast: consistency.Timestamp{Counter: 6, Node: 6}})
 		if cell, err := q.wait(call); err == nil {
 			s.Failf(ruleAtLeast, "%s returned %s, want ErrUnavailable at the end of Timeout: no replica has a cell as new as that", call.what, quorumCell(cell))
@@ -170,6 +173,7 @@ func TestStalenessBound6D(t *testing.T) {
 		q.want(ruleAtLeast, q.withHealed(7, func() *quorumCall {
 			return q.goGet(7, "x", consistency.ReadOptions{MaxStale: bound, AtLeast: second.Timestamp})
 		}), second, "the cell in the memory of the coordinator is older than AtLeast")
+		q.want(ruleStaleness, q.goGet(7, "x", within), second, "this coordinator has just read it at QUORUM, with AtLeast, and no replica can be reached")
 
 		// Beyond it, whatever the wall clock shows.
 		s.Run(bound + 100*time.Millisecond)

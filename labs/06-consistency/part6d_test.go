@@ -146,6 +146,9 @@ func TestOneMayBeStale6D(t *testing.T) {
 		default:
 			s.Failf(ruleMayBeStale, "a Get at ONE returned %s, but n2, the only replica that the coordinator can reach, has %s", quorumCell(got), quorumCell(old))
 		}
+		if got := q.get(7, "never written", consistency.ReadOptions{Level: one}); got != (consistency.Cell{}) {
+			s.Failf(ruleMayBeStale, "a Get of a key that was never written returned %s", quorumCell(got))
+		}
 		// n1 can be asked, but no store arrives anywhere: then no replica has it, and ONE is not reached.
 		lost := s.Net.Hold(labrpc.Match{From: 6, Method: "Store", Kind: labrpc.Request})
 		call := q.goPut(6, "y", q.value(), one)
@@ -170,7 +173,31 @@ func TestOneMayBeStale6D(t *testing.T) {
 				s.Failf(ruleReaches, "%v has %s at %v, want %s: the coordinator was connected to it until Timeout", id, quorumCell(got), labtest.At(s.Net.Now()), quorumCell(wrote))
 			}
 		}
+		q.nextPutFails(6)
 	})
+}
+
+// nextPutFails writes at ONE, and then at ALL, for which a replica is missing. The first write has returned, but still reaches all replicas that are
+// up (rule 26).
+func (q *quorumStore) nextPutFails(via labrpc.NodeID) {
+	s := q.s
+	q.reaches(via, q.replicas[0])
+	first := q.goPut(via, "w", q.value(), one)
+	wrote := q.mustDo(first)
+	s.Net.Crash(q.replicas[4])
+	second := q.goPut(via, "w", q.value(), all)
+	s.Run(first.began + quorumTimeout*6/10 - s.Net.Now())
+	q.reaches(via, q.replicas...)
+	s.Run(first.began + quorumTimeout - s.Net.Now())
+	for _, id := range q.replicas[:4] {
+		if got := q.peek(id, "w"); got != wrote {
+			s.Failf(ruleReaches, "after %s, %v has %s at %v, want %s: the next Put of this key could not fetch from as many replicas as it requires",
+				first.what, id, quorumCell(got), labtest.At(s.Net.Now()), quorumCell(wrote))
+		}
+	}
+	if _, err := q.wait(second); err == nil {
+		s.Failf(ruleLevels, "%s succeeded at %v, although %v is down", second.what, labtest.At(second.ended), q.replicas[4])
+	}
 }
 
 // Only two of five replicas can be reached. They reply later than they are asked again,

@@ -68,7 +68,35 @@ func TestLateAnswersCount6D(t *testing.T) {
 			}
 		}
 		q.oneIsFast(a)
+		if s.Seed%2 == 0 {
+			q.asksToTheEnd(b)
+		}
 	})
+}
+
+// asksToTheEnd makes requests whose Timeout is 240 times as long as Retry. A replica that the coordinator can reach in the last third of it is asked within a
+// Retry, however often it was asked in vain (rules 23 and 26).
+func (q *quorumStore) asksToTheEnd(via labrpc.NodeID) {
+	s := q.s
+	s.Net.Crash(via)
+	q.timeout = 240 * quorumRetry
+	q.start(via)
+	q.reaches(via, q.replicas[0])
+	wrote := q.put(via, "long one", one)
+	call := q.goGet(via, "x", consistency.ReadOptions{Level: quorum})
+	s.Run(call.began + q.timeout*2/3 - time.Second - s.Net.Now())
+	q.reaches(via, q.replicas...)
+	if !s.Until(2*quorumRetry, call.done) {
+		s.Failf(ruleLevels, "%s, called at %v, has not returned at %v, %v after the coordinator could reach all replicas, want them to be asked every %v",
+			call.what, labtest.At(call.began), labtest.At(s.Net.Now()), 2*quorumRetry, quorumRetry)
+	}
+	q.mustDo(call)
+	for _, id := range q.replicas {
+		if got := q.peek(id, "long one"); got != wrote {
+			s.Failf(ruleReaches, "%v has %s at %v, want %s: the coordinator can reach it, and Timeout is not over",
+				id, quorumCell(got), labtest.At(s.Net.Now()), quorumCell(wrote))
+		}
+	}
 }
 
 // oneIsFast writes at ONE. The write returns when the first replica has it, although the other replicas will answer too. These get it all the same (rules 23 and 26).

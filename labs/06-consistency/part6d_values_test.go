@@ -150,6 +150,9 @@ func TestRepairMustArrive6D(t *testing.T) {
 				old := q.put(a, key, all)
 				s.Run(2 * quorumTimeout)
 				half := consistency.Cell{Value: "half", Timestamp: consistency.Timestamp{Counter: old.Timestamp.Counter + 1, Node: a}}
+				if has%2 == 1 { // another coordinator has used the same counter
+					half.Timestamp = consistency.Timestamp{Counter: old.Timestamp.Counter, Node: b}
+				}
 				for _, id := range q.replicas[:has] {
 					q.store(id, key, half)
 				}

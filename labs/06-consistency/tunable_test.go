@@ -42,7 +42,11 @@ type quorumStore struct {
 	probe        *labrpc.Node
 	shown        *callRecord
 	writes       int
+	timeout      time.Duration // of the coordinators that start from now on; 0 for quorumTimeout
 }
+
+// limit returns the Timeout of the coordinators.
+func (q *quorumStore) limit() time.Duration { return cmp.Or(q.timeout, quorumTimeout) }
 
 // newQuorumStore takes for replicas all nodes but the coordinators and the last.
 func newQuorumStore(s *labtest.Sim, coordinators int) *quorumStore {
@@ -81,7 +85,7 @@ func (q *quorumStore) boot(node *labrpc.Node) {
 		return
 	}
 	q.coordinators[id] = consistency.NewCoordinator(node, consistency.CoordinatorOptions{
-		Replicas: slices.Clone(q.replicas), Timeout: quorumTimeout, Retry: quorumRetry,
+		Replicas: slices.Clone(q.replicas), Timeout: q.limit(), Retry: quorumRetry,
 	})
 }
 
@@ -173,10 +177,10 @@ func (q *quorumStore) goGet(via labrpc.NodeID, key string, opts consistency.Read
 
 // wait waits for a call, which must end within Timeout.
 func (q *quorumStore) wait(call *quorumCall) (consistency.Cell, error) {
-	limit := call.began + quorumTimeout + time.Millisecond - q.s.Net.Now()
+	limit := call.began + q.limit() + time.Millisecond - q.s.Net.Now()
 	if !q.s.Until(max(limit, 0), call.done) && !q.crashed(call) {
 		q.s.Fail(labtest.Violation{
-			What: fmt.Sprintf("%s had not returned %v after its call at %v", call.what, quorumTimeout, labtest.At(call.began)),
+			What: fmt.Sprintf("%s had not returned %v after its call at %v", call.what, q.limit(), labtest.At(call.began)),
 			Rule: ruleLevels, Nodes: []labrpc.NodeID{call.via},
 		})
 	}
@@ -188,8 +192,8 @@ func (q *quorumStore) wait(call *quorumCall) (consistency.Cell, error) {
 	if call.err != nil && !errors.Is(call.err, consistency.ErrUnavailable) && !q.crashed(call) {
 		q.s.Failf(ruleLevels, "%s returned the error %q, want one that wraps ErrUnavailable", call.what, call.err)
 	}
-	if took := call.ended - call.began; call.err != nil && took < quorumTimeout-time.Millisecond && !q.crashed(call) {
-		q.s.Failf(cmp.Or(call.early, ruleLevels), "%s failed with the error %q after %v, want success, or this error at the end of Timeout, which is %v", call.what, call.err, took, quorumTimeout)
+	if took := call.ended - call.began; call.err != nil && took < q.limit()-time.Millisecond && !q.crashed(call) {
+		q.s.Failf(cmp.Or(call.early, ruleLevels), "%s failed with the error %q after %v, want success, or this error at the end of Timeout, which is %v", call.what, call.err, took, q.limit())
 	}
 	return call.cell, call.err
 }
@@ -209,7 +213,7 @@ func (q *quorumStore) mustDo(call *quorumCall) consistency.Cell {
 	cell, err := q.wait(call)
 	if err != nil {
 		q.s.Fail(labtest.Violation{
-			What: fmt.Sprintf("%s, called at %v, failed at %v with the error %q, although as many replicas as it needs could be reached, and reply within Timeout, which is %v", call.what, labtest.At(call.began), labtest.At(call.ended), err, quorumTimeout),
+			What: fmt.Sprintf("%s, called at %v, failed at %v with the error %q, although as many replicas as it needs could be reached, and reply within Timeout, which is %v", call.what, labtest.At(call.began), labtest.At(call.ended), err, q.limit()),
 			Rule: ruleLevels, Nodes: []labrpc.NodeID{call.via},
 		})
 	}

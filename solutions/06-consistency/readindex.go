@@ -125,6 +125,11 @@ func (s *Server) termBegun(term int) bool {
 	if last == term {
 		return true
 	}
+	if n := len(status.Log); n > 0 && status.Log[n-1].Term == term {
+		// The log has an entry of the term already: wait for that one. The caller checks that we still lead the term then.
+		_, ok := s.valueAt(status.SnapshotIndex+n, "")
+		return ok
+	}
 	m, result := s.propose(command{}) // at most once per term, a read costs an entry
 	return result == done && m.term == term
 }

@@ -1,0 +1,54 @@
+package consistency_test
+
+import (
+	"testing"
+	"time"
+
+	"distlabs/internal/harness/labtest"
+)
+
+// A write's request is lost, and the session returns ErrUnknown. That write is no write that the session has seen: its server is
+// not behind, and answers (rules 9 and 10).
+func TestUnknownIsNotSeen6B(t *testing.T) {
+	const covered = "a Put returned ErrUnknown and its write never happened"
+	labtest.Run(t, labtest.Config{Nodes: 4, Seeds: 10, MustCover: []string{covered}}, func(s *labtest.Sim) {
+		c := newStrongCluster(s, 3)
+		hist := &sessionHistory{c: c}
+		leader, others := c.roles()
+		run := hist.opens(c.clients[0], leader)
+		hist.puts(run, "x", "1")
+		s.Net.CutBoth(c.clients[0], leader)
+		put := hist.returns(hist.put(run, "x", "2", time.Second))
+		s.Net.Heal()
+		if put.Err == "ErrUnknown" {
+			s.Cover(covered)
+		}
+		for _, id := range append(others, leader) {
+			run.moves(id)
+			hist.gets(run, ruleUnseen, "x")
+		}
+		hist.puts(run, "x", "3")
+		hist.gets(run, ruleCatchesUp, "x")
+		hist.check()
+		hist.besideTheCommitted(run)
+	})
+}
+
+// besideTheCommitted reads at a leader that is alone and has entries that nobody else has. They are no part of the state that the session has seen: at
+// every other server it gets a value at once (rule 10).
+func (t *sessionHistory) besideTheCommitted(run *sessionRun) {
+	t.c.settles()
+	leader, others := t.c.roles()
+	t.c.disconnect(leader)
+	for range 20 {
+		t.c.raft(leader).Submit(nil)
+	}
+	t.c.s.Run(10 * time.Millisecond)
+	run.moves(leader)
+	t.gets(run, ruleLocal, "x")
+	for _, id := range others {
+		run.moves(id)
+		t.gets(run, ruleLocal, "x")
+	}
+	t.check()
+}

@@ -1,0 +1,69 @@
+package consistency_test
+
+import (
+	"fmt"
+	"testing"
+
+	"distlabs/internal/harness/labtest"
+	"distlabs/labrpc"
+)
+
+// Four hundred keys, with deleted keys and counters, then no updates, while each replica restarts once, then thirty updates: the number of bytes sent depends
+// on the new updates, not on the number of keys (rule 22).
+func TestDigestsTravel6C(t *testing.T) {
+	const (
+		atRest  = 400 // bytes a replica a gossip period, questions and answers
+		each    = 400 // bytes for each replica that lacks an update
+		periods = 50
+	)
+	labtest.Run(t, labtest.Config{Nodes: 5, Seeds: 2, CountBytes: true}, func(s *labtest.Sim) {
+		g := newGossipGroup(s)
+		for i := range 400 {
+			g.putValue(labrpc.NodeID(1+i%5), fmt.Sprintf("key %d", i), fmt.Sprintf("the value of key %d", i))
+		}
+		for i := range 200 {
+			g.delete(labrpc.NodeID(1+i%5), fmt.Sprintf("deleted %d", i))
+			g.add(labrpc.NodeID(1+i%5), fmt.Sprintf("counter %d", i), 1)
+		}
+		g.settle(gossipSettles, s.Net.Nodes()...)
+		for i := range 400 {
+			g.all(ruleConverges, fmt.Sprintf("key %d", i), fmt.Sprintf("the value of key %d", i))
+		}
+		measure := func(step func(i int)) (messages, bytes float64) {
+			before := s.Net.Stats(labrpc.Match{})
+			for i := range periods {
+				step(i)
+				s.Run(gossipPeriod)
+			}
+			used := s.Net.Stats(labrpc.Match{}).Sub(before)
+			return float64(used.Sent), float64(used.Bytes)
+		}
+		for _, id := range s.Net.Nodes() {
+			s.Net.Crash(id)
+			g.restart(id)
+		}
+		messages, bytes := measure(func(int) {})
+		s.Measure("bytes a replica a gossip period, at rest", bytes/5/periods, "", fmt.Sprintf("≤ %d", atRest))
+		if bytes > 5*periods*atRest {
+			s.Failf(ruleGossipBytes, "5 replicas with the same 400 keys sent %.0f bytes in %d gossip periods, want at most %d", bytes, periods, 5*periods*atRest)
+		}
+		if messages < periods {
+			s.Failf(ruleConverges, "the 5 replicas sent %.0f messages in %d gossip periods, want more: the replicas do not gossip", messages, periods)
+		}
+		_, bytes = measure(func(i int) {
+			if i >= 10 {
+				return
+			}
+			g.putValue(labrpc.NodeID(1+i%5), fmt.Sprintf("key %d", 40*i), fmt.Sprintf("new value %d", i))
+			g.add(labrpc.NodeID(1+i%5), fmt.Sprintf("counter %d", i), 1)
+			g.delete(labrpc.NodeID(1+i%5), fmt.Sprintf("key %d", 40*i+20))
+		})
+		most := 5*periods*atRest + 30*4*each
+		s.Measure("bytes for 30 updates in 50 periods", bytes, "", fmt.Sprintf("≤ %d", most))
+		if bytes > float64(most) {
+			s.Failf(ruleGossipBytes, "for 30 updates, 5 replicas with 400 keys sent %.0f bytes in %d gossip periods, want at most %d", bytes, periods, most)
+		}
+		g.settle(0, s.Net.Nodes()...)
+		g.all(ruleConverges, "key 0", "new value 0")
+	})
+}
