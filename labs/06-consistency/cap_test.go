@@ -225,7 +225,7 @@ func (b *basketStore) mustServe(call *basketCall) []string {
 		}
 		want := "want no error"
 		if b.policy == consistency.CP {
-			want += fmt.Sprintf(": %v is connected to a majority for the last part of Timeout, which is %v", call.at, basketTimeout)
+			want += fmt.Sprintf(": %v is connected to a majority for the last part of Timeout, which is %v", call.at, b.limit())
 		}
 		b.s.Fail(labtest.Violation{What: fmt.Sprintf("under %v, %v, refused at %v with the error %q, %s", b.policy, call, labtest.At(call.ended), call.err, want), Rule: rule, Nodes: []labrpc.NodeID{call.at}})
 	}
