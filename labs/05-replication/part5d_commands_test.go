@@ -3,7 +3,6 @@ package replication_test
 import (
 	"context"
 	"fmt"
-	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -115,7 +114,7 @@ func checkSpecialValues(v *storeCluster, a, b *testClient, revision int) {
 	change(command{Op: "put", Key: "k4/", Data: "4/"})
 	change(command{Op: "put", Key: "k4", Data: "4"})
 	expect("k4/", "4/", 13)
-	longKey := strings.Repeat("k", 300)
+	longKey := fmt.Sprintf("k%0300d", 1)
 	change(command{Op: "put", Key: longKey, Data: "5"})
 	change(command{Op: "put", Key: longKey + "6", Data: "6"})
 	expect(longKey, "5", 15)

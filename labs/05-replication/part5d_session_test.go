@@ -164,8 +164,8 @@ func TestSessionExpires5D(t *testing.T) {
 			s.Failf(ruleOwned, `on %v, put(x, "late"), called in a session that has expired since, returned %s, want ErrExpired, also for a key that no session owns`, a.id, orNil(err))
 		}
 		a.expect(command{Op: "put", Key: "lock", Data: "a"}, "ErrExpired", ruleOwned)
-		a.closesAgain()
 		s.Run(2 * time.Second)
+		a.closesAgain()
 		b.expectValue("x", "", ruleOwned)
 		b.expectValue("lock", "b", ruleOwned)
 	})

@@ -211,6 +211,7 @@ func checkWatchFallsBehind(a, b *testClient, history int) {
 	s.Net.Isolate(b.id)
 	change := a.writes(1, "busy")
 	kept := a.writes(history, "busy")
+	s.Run(time.Second) // until every server has applied the last one
 	s.Net.Heal()
 	for _, w := range []*watchRecorder{running, waiting} {
 		w.compacted(history, start+1+history)

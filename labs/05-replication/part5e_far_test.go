@@ -110,7 +110,7 @@ func (f *farLog) leads(snapshot, term int) {
 	})
 	p.waitForLead()
 	f.s.Run(3 * heartbeat) // until n2 and n3 have acknowledged everything
-	for id := range followers {
+	for id := labrpc.NodeID(2); id <= 4; id++ {
 		f.s.Net.Cut(id, 1)
 	}
 	index, _, ok := f.raft.Submit([]byte("far"))
