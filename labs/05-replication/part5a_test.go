@@ -241,12 +241,12 @@ func (c *raftCluster) mustReturn(id labrpc.NodeID, index int, method string, cal
 	}
 }
 
-// slowApplications: the followers' applications need 3s for an entry: the leader applies its commands in time all the same, because followers reply at once
+// slowApplications: the followers' applications need three election timeouts for an entry: the leader applies its commands in time all the same, because followers reply at once
 // (rules 11 and 13). Then the leader's application is as slow: it stays leader (rule 10).
 func (c *raftCluster) slowApplications(leader labrpc.NodeID, slow, lead *atomic.Int64) {
 	s, term := c.s, c.rafts[leader].Status().Term
 	lead.Store(int64(leader))
-	slow.Store(int64(3 * time.Second))
+	slow.Store(int64(3 * electionTimeout))
 	last := 0
 	for range 3 {
 		_, last = c.submit(leader)
@@ -256,7 +256,7 @@ func (c *raftCluster) slowApplications(leader labrpc.NodeID, slow, lead *atomic.
 	c.submit(leader)
 	s.Run(time.Millisecond)
 	_, last = c.submit(leader)
-	s.Run(3 * time.Second)
+	s.Run(5 * electionTimeout)
 	if st := c.rafts[leader].Status(); st.Term != term || st.Role != roleLeader {
 		s.Failf(ruleStable, "%v, the leader of term %d, is %v in term %d at %v: every server has been connected to it, and only apply was slow", leader, term, st.Role, st.Term, labtest.At(s.Net.Now()))
 	}

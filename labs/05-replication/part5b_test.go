@@ -198,7 +198,7 @@ func TestHalfTheVotesMakeNoLeader5B(t *testing.T) {
 // A server that learns of a newer term is a follower in it, also if it learns from a reply: to AppendEntries
 // or to RequestVote (§5.1). It has an election timer again.
 func TestHigherTermDeposes5B(t *testing.T) {
-	labtest.Run(t, labtest.Config{Nodes: 5, Seeds: raftSeeds, Link: calmLink}, func(s *labtest.Sim) {
+	labtest.Run(t, labtest.Config{Nodes: 5, Seeds: 10, Link: calmLink}, func(s *labtest.Sim) {
 		p := newScriptedCluster(s)
 		var mu sync.Mutex
 		newer := 0 // the term of the replies, if it is higher than that of the request
@@ -596,7 +596,7 @@ func checkNoAdvice(s *labtest.Sim) {
 func TestLongAbsence5B(t *testing.T) {
 	labtest.Run(t, labtest.Config{Nodes: 3, Seeds: 2}, func(s *labtest.Sim) {
 		c := newRaftCluster(s, raftClusterOptions{})
-		c.startLate(1)
+		c.startLate(1, time.Minute)
 		c.agree(c.servers...)
 		leader := c.waitForLeader()
 		away := c.except(leader)[s.Rand().IntN(2)]
@@ -608,23 +608,23 @@ func TestLongAbsence5B(t *testing.T) {
 	})
 }
 
-// startLate starts one server a minute after the others, which have agreed on so many commands. The leader must send to it before its election timer fires,
+// startLate starts one server after the others, which have agreed on so many commands. The leader must send to it before its election timer fires,
 // so no server starts an election (rule 10).
-func (c *raftCluster) startLate(commands int) {
-	s, late := c.s, c.any()
-	c.crash(late) // before it has said anything
+func (c *raftCluster) startLate(commands int, late time.Duration) {
+	s, id := c.s, c.any()
+	c.crash(id) // before it has said anything
 	for range commands {
-		c.agree(c.except(late)...)
+		c.agree(c.except(id)...)
 	}
-	s.Run(time.Minute + time.Duration(s.Rand().IntN(2000))*time.Millisecond)
+	s.Run(late + time.Duration(s.Rand().IntN(2000))*time.Millisecond)
 	leader := c.waitForLeader()
 	term := c.rafts[leader].Status().Term
-	c.start(late)
+	c.start(id)
 	from := s.Net.Now()
 	s.Run(2 * time.Second)
 	if st := c.rafts[leader].Status(); st.Term != term || st.Role != roleLeader {
 		s.Failf(ruleStable, "%v, the leader of term %d, is %v in term %d at %v: %v was started at %v, and since then every server has been connected to the leader",
-			leader, term, st.Role, st.Term, labtest.At(s.Net.Now()), late, labtest.At(from))
+			leader, term, st.Role, st.Term, labtest.At(s.Net.Now()), id, labtest.At(from))
 	}
 }
 

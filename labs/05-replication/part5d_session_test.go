@@ -175,7 +175,7 @@ func TestSessionExpires5D(t *testing.T) {
 // client is up all the time. One of the servers that remain has been leader before. Then the client is cut off, and the leader
 // crashes: the next one gives the session its full time. In some seeds a leader that stays leader can commit nothing for long (rule 27).
 func TestNewLeaderStartsSessionsAgain5D(t *testing.T) {
-	labtest.Run(t, labtest.Config{Nodes: 5, Seeds: 20}, func(s *labtest.Sim) {
+	labtest.Run(t, labtest.Config{Nodes: 5, Seeds: 16}, func(s *labtest.Sim) {
 		const ttl = 2 * time.Second
 		v := newStoreCluster(s, 3, ServerOptions{})
 		a, b := v.connect(4, ttl), v.connect(5, longLife)
