@@ -241,8 +241,8 @@ func (c *raftCluster) mustReturn(id labrpc.NodeID, index int, method string, cal
 	}
 }
 
-// slowApplications: the followers' applications need three election timeouts for an entry: the leader applies its commands in time all the same, because followers reply at once
-// (rules 11 and 13). Then the leader's application is as slow: it stays leader (rule 10).
+// slowApplications: the followers' applications need three election timeouts for an entry: the leader applies its commands in time all the same,
+// because followers reply at once (rules 11 and 13). Then the leader's application is as slow: it stays leader (rule 10).
 func (c *raftCluster) slowApplications(leader labrpc.NodeID, slow, lead *atomic.Int64) {
 	s, term := c.s, c.rafts[leader].Status().Term
 	lead.Store(int64(leader))

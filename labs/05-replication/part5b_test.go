@@ -588,7 +588,8 @@ func checkNoAdvice(s *labtest.Sim) {
 	}
 	p.waitForLead()
 	index, term := p.submit(), p.status().Term
-	p.waitUntil(healBound, ruleCatchUp, "n1 did not bring n4 to its log: n4 has no entry, and refuses requests without advice", func() bool { return f.has(index, term) })
+	const late = "n1 did not bring n4 to its log: n4 has no entry, and refuses requests without advice"
+	p.waitUntil(healBound, ruleCatchUp, late, func() bool { return f.has(index, term) })
 }
 
 // A follower that was isolated for minutes, or that was started a minute late, is brought up to date as soon as one that was

@@ -476,8 +476,8 @@ func checkManySessions(v *storeCluster, a, b *testClient) {
 	}
 }
 
-// checkLongOutage: a client is cut off, for minutes or while others do much, with a command and a watch under way. The command has been executed, and its reply was lost.
-// When the client reaches the store again, the command returns within 20s and has taken effect once, and the watch reports
+// checkLongOutage: a client is cut off, for minutes or while others do much, with a command and a watch under way. The command has been
+// executed, and its reply was lost. When the client reaches the store again, the command returns within 20s and has taken effect once, and the watch reports
 // within 10s: pauses between two attempts do not grow without limit, and no result is forgotten (rules 21, 22 and 25).
 func checkLongOutage(v *storeCluster, a, b *testClient) {
 	s := v.s

@@ -212,7 +212,7 @@ func TestNewLeaderStartsSessionsAgain5D(t *testing.T) {
 		from := s.Net.Now()
 		b.expectValue("own", "2", ruleSession) // now the client knows the leader: the next reply comes at once
 		s.Run(from + ttl - 200*time.Millisecond - s.Net.Now())
-		b.expectValue("own", "2", ruleSession, fmt.Sprintf("when the session's client was cut off, the leader changed: this was less than the TTL ago, which is %v", ttl))
+		b.expectValue("own", "2", ruleSession, fmt.Sprintf("its client is cut off, and the leader has changed since: less than the TTL ago, which is %v", ttl))
 	})
 }
 
