@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -188,11 +189,13 @@ func TestServersListIsTheCallers5A(t *testing.T) {
 	})
 }
 
-// An application may call every method of its Raft while it applies an entry, so no lock may be held then.
+// An application may call every method of its Raft while it applies an entry, so no lock may be held then. And it may be slow: that delays nothing but itself.
 func TestApplyHoldsNoLock5A(t *testing.T) {
 	labtest.Run(t, labtest.Config{Nodes: 3, Seeds: 3}, func(s *labtest.Sim) {
 		c := &raftCluster{s: s, servers: s.Net.Nodes(), rafts: map[labrpc.NodeID]*Raft{}}
 		c.w = checkInvariants(s, 3)
+		var slow atomic.Int64 // how long the application on each server needs for an entry; the leader's one is 0 until it is slow too
+		var lead atomic.Int64 // its number
 		for _, id := range c.servers {
 			node := s.Start(id)
 			inc, ready := s.Net.Incarnation(id), make(chan struct{})
@@ -200,13 +203,13 @@ func TestApplyHoldsNoLock5A(t *testing.T) {
 			raft = StartRaft(node, c.servers, func(a Applied) {
 				<-ready
 				labrpc.Tell(node, a, func(at time.Duration, a Applied) { c.w.apply(id, inc, at, a) })
-				returned := make(chan struct{})
-				go func() {
-					raft.Status()
-					close(returned)
-				}()
-				if !realTimeWait(returned) {
-					s.Failf(ruleNoLock, "on %v, Status did not return while apply was called for index %d: it waits for a lock", id, a.Index)
+				c.mustReturn(id, a.Index, "Status", func() { raft.Status() })
+				if string(a.Command) == "and one more" {
+					sleep(node.Context(), snapshotTime) // Submit comes at an instant of its own
+					c.mustReturn(id, a.Index, "Submit", func() { raft.Submit([]byte("one more")) })
+				}
+				if d := time.Duration(slow.Load()); d > 0 && lead.Load() != int64(id) {
+					sleep(node.Context(), d)
 				}
 			})
 			close(ready)
@@ -220,7 +223,44 @@ func TestApplyHoldsNoLock5A(t *testing.T) {
 			_, last = c.submit(leader)
 		}
 		c.waitApplied(healBound, ruleCatchUp, last, c.servers...)
+		_, last = c.submitText(leader, "and one more")
+		c.waitApplied(healBound, ruleCatchUp, last+1, c.servers...)
+		c.slowApplications(leader, &slow, &lead)
 	})
+}
+
+// mustReturn calls a method of the server while the server calls apply.
+func (c *raftCluster) mustReturn(id labrpc.NodeID, index int, method string, call func()) {
+	returned := make(chan struct{})
+	go func() {
+		call()
+		close(returned)
+	}()
+	if !realTimeWait(returned) {
+		c.s.Failf(ruleNoLock, "on %v, %s did not return while apply was called for index %d: it waits for a lock", id, method, index)
+	}
+}
+
+// slowApplications: the followers' applications need three election timeouts for an entry: the leader applies its commands in time all the same,
+// because followers reply at once (rules 11 and 13). Then the leader's application is as slow: it stays leader (rule 10).
+func (c *raftCluster) slowApplications(leader labrpc.NodeID, slow, lead *atomic.Int64) {
+	s, term := c.s, c.rafts[leader].Status().Term
+	lead.Store(int64(leader))
+	slow.Store(int64(3 * electionTimeout))
+	last := 0
+	for range 3 {
+		_, last = c.submit(leader)
+		c.waitApplied(agreeBound, "the handlers reply at once, and the leader of a connected majority applies a command within 500ms (rules 11 and 13)", last, leader)
+	}
+	lead.Store(0)
+	c.submit(leader)
+	s.Run(time.Millisecond)
+	_, last = c.submit(leader)
+	s.Run(5 * electionTimeout)
+	if st := c.rafts[leader].Status(); st.Term != term || st.Role != roleLeader {
+		s.Failf(ruleStable, "%v, the leader of term %d, is %v in term %d at %v: every server has been connected to it, and only apply was slow", leader, term, st.Role, st.Term, labtest.At(s.Net.Now()))
+	}
+	c.waitApplied(healBound, ruleCatchUp, last, c.servers...)
 }
 
 // A follower commits the entries that the leader has committed and that the request has shown to be in its log; other

@@ -133,6 +133,9 @@ func TestVotesForTheNewerLog5B(t *testing.T) {
 	})
 }
 
+// wrapOf is after how many numbers a narrow integer begins again: by the seed that of a length.
+func wrapOf(s *labtest.Sim) int { return []int{1 << 32, 1 << 16, 1 << 8}[s.Seed/2%3] }
+
 // highTerm is a term to begin with: 0, or by the seed one that no narrow integer holds.
 func highTerm(s *labtest.Sim) int {
 	return []int{0, 1<<8 - 2, 1<<16 - 2, 1<<32 - 2, 1 << 40}[s.Seed%5]
@@ -150,8 +153,8 @@ func TestLateVoteDoesNotCount5B(t *testing.T) {
 		stands := func() bool { st := p.status(); return st.Role == roleCandidate && st.Term > first }
 		p.waitUntil(electionBound, ruleLeader, "n1 received no heartbeat but did not start an election", stands)
 		first = p.status().Term
-		if s.Seed%2 == 0 { // n1's next term differs from the first by 65536
-			p.tryVote(VoteRequest{Term: first + 1<<16 - 1, Candidate: 3})
+		if s.Seed%2 == 0 { // n1's next term is equal to the first in a narrow type
+			p.tryVote(VoteRequest{Term: first + wrapOf(s) - 1, Candidate: 3})
 		}
 		p.waitUntil(electionBound, ruleLeader, "n1 was not elected but did not start another election", stands)
 		granted := func(m labrpc.Message) bool {
@@ -195,7 +198,7 @@ func TestHalfTheVotesMakeNoLeader5B(t *testing.T) {
 // A server that learns of a newer term is a follower in it, also if it learns from a reply: to AppendEntries
 // or to RequestVote (§5.1). It has an election timer again.
 func TestHigherTermDeposes5B(t *testing.T) {
-	labtest.Run(t, labtest.Config{Nodes: 5, Seeds: raftSeeds, Link: calmLink}, func(s *labtest.Sim) {
+	labtest.Run(t, labtest.Config{Nodes: 5, Seeds: 10, Link: calmLink}, func(s *labtest.Sim) {
 		p := newScriptedCluster(s)
 		var mu sync.Mutex
 		newer := 0 // the term of the replies, if it is higher than that of the request
@@ -227,6 +230,7 @@ func TestHigherTermDeposes5B(t *testing.T) {
 		reply(20)
 		p.waitUntil(2*heartbeat, ruleTerm, "n1 received term 20 in every reply to AppendEntries but did not become a follower in term 20", follows(20))
 		reply(0)
+		p.waitForElection(s.Net.Now(), "it was deposed as leader")
 		p.waitUntil(electionBound, ruleTimer, "n1 was deposed and received every vote, but did not become leader again", p.leads)
 	})
 }
@@ -264,7 +268,7 @@ func TestLateReplyDoesNotCount5B(t *testing.T) {
 		st := p.status()
 		later := st.Term + 1
 		if s.Seed%2 == 0 {
-			later = st.Term + 1<<16 - 1 // n1's next term differs from its first by 65536
+			later = st.Term + wrapOf(s) - 1 // n1's next term is equal to its first in a narrow type
 		}
 		other := AppendRequest{Term: later, PrevLogIndex: st.CommitIndex, Entries: entriesOf(later)}
 		if st.CommitIndex > 0 {
@@ -550,10 +554,14 @@ func TestBackUpSendsOnlyTheEnd5B(t *testing.T) {
 }
 
 // A command waits for a follower whose log must be repaired first: n1 has twelve terms that conflict, n3 accepts all, n4 and n5
-// do not reply. n2 applies the command within 500ms all the same (rule 11).
+// do not reply. n2 applies the command within 500ms all the same (rule 11). In every second seed a follower refuses without advice.
 func TestCommandWaitsForRepair5B(t *testing.T) {
 	const terms = 12
 	labtest.Run(t, labtest.Config{Nodes: 5, Seeds: 5, Link: calmLink}, func(s *labtest.Sim) {
+		if s.Seed%2 == 0 {
+			checkNoAdvice(s)
+			return
+		}
 		p := newScriptedServers(s, 2)
 		labrpc.Handle(p.peers[3], "AppendEntries", func(_ labrpc.NodeID, req AppendRequest) AppendReply {
 			return AppendReply{Term: req.Term, Success: true, Index: req.PrevLogIndex + len(req.Entries)}
@@ -564,12 +572,32 @@ func TestCommandWaitsForRepair5B(t *testing.T) {
 	})
 }
 
+// checkNoAdvice: n1 leads with six entries. n4 has none, and refuses what does not continue its log without advice (Index 0). n1 finds what n4 lacks all
+// the same (rule 12).
+func checkNoAdvice(s *labtest.Sim) {
+	p := newScriptedCluster(s)
+	p.append(2, AppendRequest{Term: 1, Entries: entriesOf(1, 1, 1, 1, 1, 1)}, true)
+	p.grantVotes()
+	f := &farFollower{terms: map[int]int{}, silent: true}
+	for id, node := range p.peers {
+		if id == 4 {
+			f.serve(node)
+			continue
+		}
+		(&farFollower{terms: map[int]int{}}).serve(node)
+	}
+	p.waitForLead()
+	index, term := p.submit(), p.status().Term
+	const late = "n1 did not bring n4 to its log: n4 has no entry, and refuses requests without advice"
+	p.waitUntil(healBound, ruleCatchUp, late, func() bool { return f.has(index, term) })
+}
+
 // A follower that was isolated for minutes, or that was started a minute late, is brought up to date as soon as one that was
 // away for a second: a leader's pauses between two attempts do not grow without limit.
 func TestLongAbsence5B(t *testing.T) {
 	labtest.Run(t, labtest.Config{Nodes: 3, Seeds: 2}, func(s *labtest.Sim) {
 		c := newRaftCluster(s, raftClusterOptions{})
-		c.startLate()
+		c.startLate(1, time.Minute)
 		c.agree(c.servers...)
 		leader := c.waitForLeader()
 		away := c.except(leader)[s.Rand().IntN(2)]
@@ -581,21 +609,23 @@ func TestLongAbsence5B(t *testing.T) {
 	})
 }
 
-// startLate starts one server a minute after the others. The leader must send to it before its election timer fires, so no
-// server starts an election (rule 10).
-func (c *raftCluster) startLate() {
-	s, late := c.s, c.any()
-	c.crash(late) // before it has said anything
-	c.agree(c.except(late)...)
-	s.Run(time.Minute)
+// startLate starts one server after the others, which have agreed on so many commands. The leader must send to it before its election timer fires,
+// so no server starts an election (rule 10).
+func (c *raftCluster) startLate(commands int, late time.Duration) {
+	s, id := c.s, c.any()
+	c.crash(id) // before it has said anything
+	for range commands {
+		c.agree(c.except(id)...)
+	}
+	s.Run(late + time.Duration(s.Rand().IntN(2000))*time.Millisecond)
 	leader := c.waitForLeader()
 	term := c.rafts[leader].Status().Term
-	c.start(late)
+	c.start(id)
 	from := s.Net.Now()
 	s.Run(2 * time.Second)
 	if st := c.rafts[leader].Status(); st.Term != term || st.Role != roleLeader {
 		s.Failf(ruleStable, "%v, the leader of term %d, is %v in term %d at %v: %v was started at %v, and since then every server has been connected to the leader",
-			leader, term, st.Role, st.Term, labtest.At(s.Net.Now()), late, labtest.At(from))
+			leader, term, st.Role, st.Term, labtest.At(s.Net.Now()), id, labtest.At(from))
 	}
 }
 

@@ -12,8 +12,8 @@ import (
 	. "distlabs/labs/05-replication"
 )
 
-// longLife is a TTL that expires in no test.
-const longLife = 10 * time.Minute
+// longLife is a TTL that expires in no test. A narrow integer does not hold it, in whatever unit.
+const longLife = 100 * time.Hour
 
 // Each command does what it says, and two clients see the same store (rules 20, 23, 24).
 func TestCommands5D(t *testing.T) {
@@ -40,6 +40,7 @@ func TestCommands5D(t *testing.T) {
 		a.expect(command{Op: "set", Key: "x", Data: "5", At: 3}, "ErrConflict", ruleChecked)
 		a.expect(command{Op: "set", Key: "x", Data: "5", At: 2 + 1<<8}, "ErrConflict", ruleChecked) // equal to 2 in a narrow type
 		a.expect(command{Op: "set", Key: "x", Data: "5", At: 2 + 1<<16}, "ErrConflict", ruleChecked)
+		a.expect(command{Op: "set", Key: "x", Data: "5", At: 2 + 1<<32}, "ErrConflict", ruleChecked)
 		a.expectValue("x", "3", ruleChecked)
 		changes(a, command{Op: "set", Key: "x", Data: "5", At: 2})
 		b.expectValue("x", "5", ruleLinearizable)
@@ -53,16 +54,25 @@ func TestCommands5D(t *testing.T) {
 		changes(a, command{Op: "own", Key: "own", Data: "9"})
 		a.expect(command{Op: "own", Key: "own", Data: "10"}, "ErrExists", ruleChecked) // its own key exists too
 		a.expectValue("own", "9", ruleChecked)
+		changes(a, command{Op: "own", Key: "own and empty"})
+		a.expect(command{Op: "own", Key: "own and empty", Data: "11"}, "ErrExists", ruleChecked)
+		a.expect(command{Op: "create", Key: "own and empty", Data: "12"}, "ErrExists", ruleChecked)
+		a.expect(command{Op: "set", Key: "own and empty", Data: "13"}, "ErrConflict", ruleChecked)
 		if s.Seed <= 5 {
 			checkSpecialValues(v, a, b, revision)
 		}
 	})
 }
 
-// checkSpecialValues: values that are empty, equal to the old value, long or not ASCII are values like others (rules 23 to 25).
+// checkSpecialValues: values that are empty, equal to the old value, long or not ASCII are values like others (rules 23 to 25). A string holds any bytes, so
+// does a key.
 func checkSpecialValues(v *storeCluster, a, b *testClient, revision int) {
 	s := v.s
 	w := b.watch("k", revision)
+	s.Run(time.Microsecond)
+	bytes := b.watch("k\xff", revision)
+	s.Run(time.Microsecond)
+	far := b.watch("k", 1<<32)
 	var all []Event
 	change := func(e command) {
 		revision := revision + len(all) + 1
@@ -75,7 +85,7 @@ func checkSpecialValues(v *storeCluster, a, b *testClient, revision int) {
 	expect := func(key, data string, nth int) {
 		revision := revision + nth
 		if y := b.mustRun(command{Op: "get", Key: key}); y.Data != data || y.Revision != revision {
-			s.Failf(ruleLinearizable, "on %v, get(%s) = %q at revision %d, want %q at revision %d", b.id, key, y.Data, y.Revision, data, revision)
+			s.Failf(ruleLinearizable, "on %v, get(%s) = %q at revision %d, want %q at revision %d", b.id, shortText([]byte(key)), shortText([]byte(y.Data)), y.Revision, shortText([]byte(data)), revision)
 		}
 	}
 	change(command{Op: "put", Key: "k1", Data: ""})
@@ -97,7 +107,22 @@ func checkSpecialValues(v *storeCluster, a, b *testClient, revision int) {
 	change(command{Op: "put", Key: "k1 ", Data: "another key"})
 	change(command{Op: "put", Key: "K1", Data: "another key"})
 	expect("k1", "", 8)
+	change(command{Op: "put", Key: "k1", Data: fmt.Sprintf("%070000d", 2)}) // its length is no 16-bit number
+	expect("k1", fmt.Sprintf("%070000d", 2), 11)
+	change(command{Op: "put", Key: "k\xff\xfe", Data: "\xff\x80\xc3"}) // not UTF-8
+	expect("k\xff\xfe", "\xff\x80\xc3", 12)
+	change(command{Op: "put", Key: "k4/", Data: "4/"})
+	change(command{Op: "put", Key: "k4", Data: "4"})
+	expect("k4/", "4/", 13)
+	longKey := fmt.Sprintf("k%0300d", 1)
+	change(command{Op: "put", Key: longKey, Data: "5"})
+	change(command{Op: "put", Key: longKey + "6", Data: "6"})
+	expect(longKey, "5", 15)
 	w.expectEvents(all)
+	bytes.expectEvents(all)
+	if events := far.seen(); len(events) > 0 {
+		s.Failf(ruleWatch, "on %v, the watch of %q after revision %d reported revision %d", b.id, far.prefix, far.after, events[0].Revision)
+	}
 	for _, key := range []string{"alive", "open", "close", "expire"} { // what a store may call its own requests
 		a.mustRun(command{Op: "put", Key: key, Data: "1"})
 		b.expectValue(key, "1", ruleLinearizable)
@@ -284,7 +309,7 @@ func TestAnswerIsForTheCommand5D(t *testing.T) {
 			start()
 		}
 		if s.Seed%4 < 2 {
-			v.raiseTerms(b, before.Term+1<<16-1) // the other leader's term differs by 65536
+			v.raiseTerms(b, before.Term+wrapOf(s)-1) // the other leader's term is equal in a narrow type
 		}
 		v.waitForLeader(old)
 		for i := range 5 {
@@ -359,13 +384,20 @@ func checkDeposedWhileFollowed(v *storeCluster) {
 	a.expectValue("x", "2", ruleLinearizable)
 }
 
-// Three hundred commands of one client: numbers that are narrower than int wrap. A late watch gets all changes at once. Then the
-// client is cut off for minutes.
+// Three hundred commands of one client: numbers that are narrower than int wrap. A late watch gets all changes at once, old copies of the
+// requests change nothing, a hundred sessions do not get into each other's way. The client is cut off for minutes.
 func TestManyCommands5D(t *testing.T) {
-	labtest.Run(t, labtest.Config{Nodes: 5, Seeds: 2}, func(s *labtest.Sim) {
+	labtest.Run(t, labtest.Config{Nodes: 6, Seeds: 2}, func(s *labtest.Sim) {
 		v := newStoreCluster(s, 3, ServerOptions{})
+		var log requestLog
+		s.Net.Intercept(log.collect(4))
 		a, b := v.connect(4, longLife), v.connect(5, longLife)
 		all := a.writes(300, "x", "y")
+		for i, old := range log.requests() {
+			if old.To = v.waitForLeader(0); i > 0 && i%20 == 0 { // numbers of commands that are further back than half of what a byte holds, and nearer
+				_ = s.Net.Inject(old)
+			}
+		}
 		for i, e := range all {
 			if e.Revision != i+1 {
 				s.Failf(ruleRevisions, "on %v, change %d has revision %d, want %d", a.id, i+1, e.Revision, i+1)
@@ -375,7 +407,11 @@ func TestManyCommands5D(t *testing.T) {
 		b.watch("y", 100).expectEvents(all)
 		checkWatchUnderTraffic(v, a, b, len(all))
 		checkLongOutage(v, a, b)
-		checkFarSessions(v, a, b)
+		if s.Seed%2 == 1 {
+			checkManySessions(v, a, b)
+		} else {
+			checkFarSessions(v, a, b)
+		}
 	})
 }
 
@@ -411,20 +447,63 @@ func (c *testClient) another() *testClient {
 	return &testClient{v: c.v, id: c.id, node: c.node, opts: c.opts}
 }
 
-// checkLongOutage: a client is cut off for minutes, with a command and a watch under way. When it reaches the store again, the command returns
-// within 20s and the watch reports within 10s: pauses between two attempts do not grow without limit (rules 22 and 25).
+// checkManySessions: sessions are many, and so are the keys of one. All live as long as their client, and end in time when it crashes, each
+// with all its keys in one step (rules 27 and 28).
+func checkManySessions(v *storeCluster, a, b *testClient) {
+	const sessions, keys, ttl = 100, 40, 30 * time.Second
+	s := v.s
+	w := b.watch("each/", b.mustRun(command{Op: "put", Key: "x", Data: "before the sessions"}).Revision)
+	first := v.newClient(6, ttl)
+	first.dial(nil)
+	for i := range sessions {
+		if i < keys {
+			first.mustRun(command{Op: "own", Key: fmt.Sprintf("many/%03d", i), Data: "1"})
+		}
+		each := first.another()
+		each.dial(nil)
+		each.mustRun(command{Op: "own", Key: fmt.Sprintf("each/%03d", i), Data: "1"})
+	}
+	b.expectValue("each/000", "1", ruleSession)
+	b.expectValue("many/000", "1", ruleSession)
+	first.closes()
+	for _, key := range []string{"many/000", "many/020", "many/039"} {
+		b.expectValue(key, "", ruleOwned)
+	}
+	s.Net.Crash(first.id)
+	from := s.Net.Now()
+	s.Until(ttl+sessionSlack, func() bool { return len(w.seen()) == 2*sessions })
+	if n := len(w.seen()); n != 2*sessions {
+		s.Failf(ruleSession, "of %d sessions of %v, which crashed at %v, %d had ended %v later, want all: %v is their TTL", sessions, first.id, labtest.At(from), n-sessions, ttl+sessionSlack, ttl)
+	}
+}
+
+// checkLongOutage: a client is cut off, for minutes or while others do much, with a command and a watch under way. The command has been
+// executed, and its reply was lost. When the client reaches the store again, the command returns within 20s and has taken effect once, and the watch reports
+// within 10s: pauses between two attempts do not grow without limit, and no result is forgotten (rules 21, 22 and 25).
 func checkLongOutage(v *storeCluster, a, b *testClient) {
 	s := v.s
 	all := b.writes(1, "x")
 	w := a.watch("", all[0].Revision-1)
 	w.expectEvents(all)
-	s.Net.Isolate(a.id)
+	for _, id := range v.servers {
+		s.Net.Cut(id, a.id)
+	}
 	put := a.start(command{Op: "put", Key: "y", Data: "late"})
-	s.Run(2 * time.Minute)
-	all = append(all, b.writes(2, "x")...)
+	s.Until(commandLimit, func() bool { return b.mustRun(command{Op: "get", Key: "y"}).Data == "late" })
+	s.Net.Isolate(a.id)
+	var others []Event
+	if s.Seed%2 == 1 {
+		s.Run(4 * time.Minute)
+	} else {
+		others = b.writes(110, "x")
+	}
+	others = append(others, b.writes(1, "x")...)
 	s.Net.Heal()
-	y, _ := put.wait()
-	all = append(all, Event{Revision: y.Revision, Key: "y", Data: "late"})
+	y, err := put.wait()
+	if err != "" {
+		s.Failf(ruleReturns, "on %v, %s returned %s, want no error", a.id, put.what, orNil(err))
+	}
+	all = append(append(all, Event{Revision: y.Revision, Key: "y", Data: "late"}), others...)
 	w.expectEvents(all)
 }
 

@@ -62,6 +62,7 @@ func TestSessionEnds5D(t *testing.T) {
 		d.expectValue("own/n5", "3", ruleOwned)
 		d.expectValue("own/n6", "1", ruleSession)
 		c.closes()
+		c.closesAgain()
 		d.expectValue("own/n6", "", ruleOwned)
 		d.expectValue("kept/n6", "1", ruleOwned)
 		sent := s.Net.Stats(labrpc.Match{From: a.id}).Sent
@@ -85,6 +86,16 @@ func (c *testClient) closesWithoutReply(w *watchRecorder, key string) {
 	s.Net.Heal()
 	if _, err := end.wait(); err != "" {
 		s.Failf(ruleClose, "on %v, Close returned %s, want no error: an earlier attempt has ended the session", c.id, orNil(err))
+	}
+}
+
+// closesAgain calls Close of a client whose session has ended, and then one command of each kind (rule 28).
+func (c *testClient) closesAgain() {
+	if _, err := startCall(c, "Close", closeClient).wait(); err != "" {
+		c.v.s.Failf(ruleClose, "on %v, Close returned %s, want no error: the session had ended before", c.id, orNil(err))
+	}
+	for _, op := range []string{"get", "put", "create", "own", "set", "delete"} {
+		c.expect(command{Op: op, Key: "after the end", Data: "1"}, "ErrExpired", ruleOwned)
 	}
 }
 
@@ -154,15 +165,17 @@ func TestSessionExpires5D(t *testing.T) {
 		}
 		a.expect(command{Op: "put", Key: "lock", Data: "a"}, "ErrExpired", ruleOwned)
 		s.Run(2 * time.Second)
+		a.closesAgain()
 		b.expectValue("x", "", ruleOwned)
 		b.expectValue("lock", "b", ruleOwned)
 	})
 }
 
 // When the leader changes, the time of every session starts again in full. For 6s, three times the TTL, no server can be leader; the
-// client is up all the time. One of the servers that remain has been leader before (rule 27).
+// client is up all the time. One of the servers that remain has been leader before. Then the client is cut off, and the leader
+// crashes: the next one gives the session its full time. In some seeds a leader that stays leader can commit nothing for long (rule 27).
 func TestNewLeaderStartsSessionsAgain5D(t *testing.T) {
-	labtest.Run(t, labtest.Config{Nodes: 5, Seeds: 20}, func(s *labtest.Sim) {
+	labtest.Run(t, labtest.Config{Nodes: 5, Seeds: 16}, func(s *labtest.Sim) {
 		const ttl = 2 * time.Second
 		v := newStoreCluster(s, 3, ServerOptions{})
 		a, b := v.connect(4, ttl), v.connect(5, longLife)
@@ -178,7 +191,7 @@ func TestNewLeaderStartsSessionsAgain5D(t *testing.T) {
 			}
 			s.Run(3 * ttl)
 			if s.Seed%2 == 0 {
-				v.raiseTerms(b, first.Term+1<<16-1) // the next term differs from the first leader's by 65536
+				v.raiseTerms(b, first.Term+wrapOf(s)-1) // the next term is equal to the first leader's in a narrow type
 			}
 			s.Net.Heal()
 			v.waitForLeader(0)
@@ -187,7 +200,41 @@ func TestNewLeaderStartsSessionsAgain5D(t *testing.T) {
 			v.startDown()
 		}
 		a.mustRun(command{Op: "put", Key: "own", Data: "2"})
+		if s.Seed%4 == 0 {
+			checkLeaderWithoutMajority(v, b)
+			return
+		}
+		s.Net.Isolate(a.id)
+		s.Run(ttl / 2)
+		old := v.waitForLeader(0)
+		s.Net.Crash(old)
+		v.waitForLeader(old)
+		from := s.Net.Now()
+		b.expectValue("own", "2", ruleSession) // now the client knows the leader: the next reply comes at once
+		s.Run(from + ttl - 200*time.Millisecond - s.Net.Now())
+		b.expectValue("own", "2", ruleSession, fmt.Sprintf("its client is cut off, and the leader has changed since: less than the TTL ago, which is %v", ttl))
 	})
+}
+
+// checkLeaderWithoutMajority: the followers crash, and start again when more than a TTL has passed. The leader has received the requests of a session's client
+// all the time, although it could commit none: so the session lasts (rule 27).
+func checkLeaderWithoutMajority(v *storeCluster, b *testClient) {
+	const ttl = 8 * time.Second
+	s := v.s
+	c := b.another()
+	c.opts.TTL = ttl
+	c.dial(nil)
+	c.mustRun(command{Op: "own", Key: "waits", Data: "1"})
+	leader := v.waitForLeader(0)
+	for _, id := range v.servers {
+		if id != leader {
+			s.Net.Crash(id)
+		}
+	}
+	s.Run(5 * ttl / 2)
+	v.startDown()
+	s.Run(ttl / 2)
+	b.expectValue("waits", "1", ruleSession, fmt.Sprintf("the client of its session was connected to %v, the leader, all the time", leader))
 }
 
 // raiseTerms makes every server that is up learn of a term, from a candidate for which no server votes.
@@ -263,22 +310,25 @@ func TestOwners5D(t *testing.T) {
 		own(a, "owned again")
 		c.mustRun(command{Op: "delete", Key: "owned again"})
 		own(b, "owned again")
+		own(a, "set by another")
+		c.mustRun(command{Op: "set", Key: "set by another", Data: "2", At: c.mustRun(command{Op: "get", Key: "set by another"}).Revision})
 		own(a, "a's")
 		own(b, "b's")
 		c.mustRun(command{Op: "put", Key: "", Data: "the empty key"})
-		before := w.waitForEvents(15)
+		before := w.waitForEvents(17)
 		a.closes()
 		c.expectValue("put by its owner", "", ruleOwned)
+		c.expectValue("set by another", "", ruleOwned)
 		c.expectValue("created again", "2", ruleOwned)
 		c.expectValue("put again", "2", ruleOwned)
 		c.expectValue("owned again", "1", ruleOwned)
 		c.expectValue("a's", "", ruleOwned)
 		c.expectValue("b's", "1", ruleOwned)
 		c.expectValue("", "the empty key", ruleOwned)
-		after := w.waitForEvents(17)[len(before):]
+		after := w.waitForEvents(20)[len(before):]
 		for _, e := range after {
-			if !e.Deleted || e.Key != "a's" && e.Key != "put by its owner" {
-				s.Failf(ruleOwned, "the end of the session of %v changed %v, want only its keys \"a's\" and \"put by its owner\" deleted", a.id, eventText(e))
+			if !e.Deleted || e.Key != "a's" && e.Key != "put by its owner" && e.Key != "set by another" {
+				s.Failf(ruleOwned, "the end of the session of %v changed %v, want only its keys \"a's\", \"put by its owner\" and \"set by another\" deleted", a.id, eventText(e))
 			}
 		}
 		b.closes()

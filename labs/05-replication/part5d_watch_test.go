@@ -143,7 +143,7 @@ func TestWatchTurnsAway5D(t *testing.T) {
 // Every server keeps as many changes as it was told to. Changes of other keys do not end a watch that keeps up,
 // however many there are: here never more than History between two reports that rule 25 allows (rules 25 and 26).
 func TestCompactedChanges5D(t *testing.T) {
-	labtest.Run(t, labtest.Config{Nodes: 6, Seeds: 10}, func(s *labtest.Sim) {
+	labtest.Run(t, labtest.Config{Nodes: 6, Seeds: 8}, func(s *labtest.Sim) {
 		if s.Seed%10 == 1 {
 			checkDefaultHistory(s)
 			return
@@ -188,6 +188,7 @@ func TestCompactedChanges5D(t *testing.T) {
 		}
 		all = append(all, a.writes(1, "quiet")...)
 		quiet.expectEvents(all)
+		checkWatchFallsBehind(a, b, history)
 		late := b.watch("", 0) // and changes go on
 		a.writes(2, "busy")
 		s.Until(watchLimit, func() bool { return late.end.returned() || len(late.seen()) > 0 })
@@ -195,6 +196,32 @@ func TestCompactedChanges5D(t *testing.T) {
 			s.Failf(ruleCompacted, "on %v, while changes went on, a watch after revision 0 reported %d changes and returned %v, want 0 and ErrCompacted: the last %d changes are kept", b.id, n, late.end.returned(), history)
 		}
 	})
+}
+
+// checkWatchFallsBehind: a watch that has reported changes, and one that has not, are cut off from the store while one change more is made than the store
+// keeps. They return ErrCompacted: they do not go on with the oldest change that is kept (rules 25 and 26). Another watch misses no more than is kept.
+func checkWatchFallsBehind(a, b *testClient, history int) {
+	s := b.v.s
+	first := a.writes(1, "busy")
+	start := first[0].Revision
+	running := b.watch("", start-1)
+	running.expectEvents(first)
+	waiting := b.watch("busy", start)
+	s.Run(time.Second)
+	s.Net.Isolate(b.id)
+	change := a.writes(1, "busy")
+	kept := a.writes(history, "busy")
+	s.Run(time.Second) // until every server has applied the last one
+	s.Net.Heal()
+	for _, w := range []*watchRecorder{running, waiting} {
+		w.compacted(history, start+1+history)
+		if n := len(w.seen()); w == running && n != 1 || w == waiting && n != 0 {
+			s.Failf(ruleCompacted, "on %v, a watch after revision %d that returned ErrCompacted has reported %d changes, want none after revision %d: the change at %d is not kept",
+				b.id, w.after, n, start, change[0].Revision)
+		}
+	}
+	keeps := b.watch("busy", change[0].Revision)
+	keeps.expectEvents(kept)
 }
 
 // checkDefaultHistory: a server whose options do not say otherwise keeps the last 1000 changes, and any number of keys.
@@ -208,6 +235,7 @@ func checkDefaultHistory(s *labtest.Sim) {
 	}
 	all := a.writes(history+200, keys...)
 	b.expectValue(keys[0], all[900].Data, ruleLinearizable)
+	defer checkDefaultSnapshots(v, a)
 	last := b.watch("", 200)
 	if s.Until(watchLimit, func() bool { return len(last.seen()) >= history || last.end.returned() }); last.end.returned() {
 		_, err := last.end.wait()
@@ -216,6 +244,19 @@ func checkDefaultHistory(s *labtest.Sim) {
 	last.expectEvents(all)
 	for _, after := range []int{0, 100, 199} {
 		b.watch("", after).compacted(history, history+200)
+	}
+}
+
+// checkDefaultSnapshots: a server whose options do not say otherwise makes a snapshot every 500 entries (rule 29).
+func checkDefaultSnapshots(v *storeCluster, a *testClient) {
+	last := func(id labrpc.NodeID) int { st, _ := v.status(id); return lastIndexOf(st) }
+	for last(v.waitForLeader(0)) <= 3*500 {
+		a.writes(10, "x")
+	}
+	for _, id := range v.servers {
+		if st, _ := v.status(id); len(st.Log) > 3*500 {
+			v.s.Failf(ruleWholeStore, "%v has %d entries in its log, want at most 3 times SnapshotEvery, which is 500 if it is not set", id, len(st.Log))
+		}
 	}
 }
 

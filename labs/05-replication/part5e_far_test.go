@@ -25,6 +25,7 @@ type farFollower struct {
 	last      int
 	commit    int         // the leader's, as it says
 	terms     map[int]int // by index
+	silent    bool        // it refuses without advice
 	refusals  int
 	installed SnapshotRequest
 }
@@ -154,6 +155,9 @@ func (f *farFollower) append(req AppendRequest) AppendReply {
 	defer f.mu.Unlock()
 	if req.PrevLogIndex > f.last {
 		f.refusals++
+		if f.silent {
+			return AppendReply{Term: req.Term}
+		}
 		return AppendReply{Term: req.Term, Index: f.last + 1}
 	}
 	if f.terms[req.PrevLogIndex] != req.PrevLogTerm {

@@ -130,7 +130,10 @@ func TestRestartOfTheStore5E(t *testing.T) {
 		if y := b.mustRun(command{Op: "put", Key: "w", Data: ""}); y.Revision != 6 {
 			s.Failf(ruleWholeStore, "on %v, put(w) returned revision %d after all servers restarted from snapshots, want 6", b.id, y.Revision)
 		}
+		const key, data = "\xff\xfeé", "\x80\x00\xc3" // not UTF-8
+		b.mustRun(command{Op: "put", Key: key, Data: data})
 		v.restarts()
+		b.expectValue(key, data, ruleWholeStore)
 		if y := b.mustRun(command{Op: "get", Key: "w"}); y.Revision != 6 {
 			s.Failf(ruleWholeStore, "on %v, get(w) returned revision %d after all servers restarted from snapshots, want 6: the key has the empty value", b.id, y.Revision)
 		}

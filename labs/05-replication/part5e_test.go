@@ -1,6 +1,7 @@
 package replication_test
 
 import (
+	"bytes"
 	"fmt"
 	"sync"
 	"testing"
@@ -59,6 +60,9 @@ func TestLaggardGetsASnapshot5E(t *testing.T) {
 	cfg := labtest.Config{Nodes: 3, Seeds: raftSeeds, MustCover: []string{"a snapshot was sent"}}
 	labtest.Run(t, cfg, func(s *labtest.Sim) {
 		c := newRaftCluster(s, raftClusterOptions{SnapshotEvery: 5, SnapshotSize: 500})
+		if s.Seed%5 < 2 {
+			c.startLate(12, time.Second)
+		}
 		c.agree(c.servers...)
 		for range 3 {
 			leader := c.waitForLeader()
@@ -86,8 +90,8 @@ func TestLaggardGetsASnapshot5E(t *testing.T) {
 }
 
 // A server has been down and away, and the first request that reaches it from the leader is a snapshot. It learns who
-// the leader is from the snapshot, and its election timer starts again. At the end it hears nothing, starts an election, and learns from a
-// snapshot that another server has won. A reply with a newer term deposes the leader.
+// the leader is from the snapshot, and its election timer starts again. At the end it hears only of a leader of an earlier term, starts an election, and
+// learns from a snapshot that another server has won. A reply with a newer term deposes the leader.
 func TestSnapshotIsAHeartbeat5E(t *testing.T) {
 	labtest.Run(t, labtest.Config{Nodes: 5, Seeds: 10, Link: calmLink}, func(s *labtest.Sim) {
 		if s.Seed > 5 {
@@ -108,13 +112,32 @@ func TestSnapshotIsAHeartbeat5E(t *testing.T) {
 		}
 		p.waitApplied(8)
 		p.answerVotes(func(labrpc.NodeID, VoteRequest) bool { return false })
-		s.Until(2*longestTimeout, func() bool { return p.status().Role == roleCandidate }) // not if it asks for pre-votes first
+		p.install(p.snapshot(2, 3, 8))
+		p.standsWithin(p.last-time.Millisecond, func() { p.install(p.snapshot(4, 2, 8)) })
 		term := p.status().Term
 		p.install(p.snapshot(3, max(term, 4), 8))
 		if st := p.status(); st.Leader != 3 || st.Role != roleFollower {
 			p.fail(ruleTimer, "n1 is %v with Leader = %v in term %d after InstallSnapshot of n3, the leader of term %d, in which n1 had started an election; want follower, n3", st.Role, st.Leader, st.Term, max(term, 4))
 		}
 	})
+}
+
+// standsWithin checks that n1 asks for votes, or for pre-votes, within an election timeout of from, when the last snapshot of its leader came (rule 16).
+// Meanwhile the test does something every 50ms that does not reset n1's election timer.
+func (p *scriptedCluster) standsWithin(from time.Duration, meanwhile func()) {
+	s, asks := p.s, labrpc.Match{From: 1, Kind: labrpc.Request}
+	before := s.Net.Stats(asks).Sent
+	for s.Net.Now() < from+longestTimeout && s.Net.Stats(asks).Sent == before {
+		meanwhile()
+		s.Until(min(50*time.Millisecond, from+longestTimeout-s.Net.Now()), func() bool { return s.Net.Stats(asks).Sent > before })
+	}
+	now := s.Net.Now()
+	switch asked := s.Net.Stats(asks).Sent > before; {
+	case !asked:
+		p.fail(ruleTimer, "n1 had not started an election by %v, want one within %v of %v, when the last snapshot of its leader came", labtest.At(now), longestTimeout, labtest.At(from))
+	case now-from < electionTimeout:
+		p.fail(ruleTimer, "n1 started an election at %v, want none within %v of %v, when the last snapshot of its leader came", labtest.At(now), electionTimeout, labtest.At(from))
+	}
 }
 
 // checkLateSnapshotReply: n1 leads, sends n5 its snapshot, is deposed and leads again. Then n5 replies to the first request, which it has received late and
@@ -248,7 +271,23 @@ func TestOldSnapshotChangesNothing5E(t *testing.T) {
 		p.restart()
 		p.expectSnapshot(10)
 		p.expectAfterCrash(3)
+		p.replacesOnDisk(term, append(list, entriesOf(3)...))
 	})
+}
+
+// replacesOnDisk sends n1 twenty entries after those of the list, and then a snapshot that replaces them. They are not on n1's disk any more (rule 15).
+func (p *scriptedCluster) replacesOnDisk(term int, list []Entry) {
+	last := len(list)
+	for range 20 {
+		list = append(list, Entry{Term: term, Command: bytes.Repeat([]byte("long"), 50)})
+	}
+	p.append(3, AppendRequest{Term: term, PrevLogIndex: last, PrevLogTerm: list[last-1].Term, Entries: list[last:]}, true)
+	before := recordBytes(p.s.Net.Disk(1))
+	p.commits(list)
+	p.install(p.snapshot(3, term, len(list)))
+	if got, most := recordBytes(p.s.Net.Disk(1)), before/4; got > most {
+		p.fail(ruleSnapshot, "n1 has %d bytes on its disk after a snapshot of its leader that replaces all entries, want at most %d: before, it had %d", got, most, before)
+	}
 }
 
 // The server's own application may be slow: a snapshot that it takes can be older
@@ -301,6 +340,8 @@ func TestEdgeOfTheSnapshot5E(t *testing.T) {
 		p.append(3, AppendRequest{Term: term, PrevLogIndex: 6, PrevLogTerm: 3}, false)
 		p.append(3, AppendRequest{Term: term, PrevLogIndex: 5, PrevLogTerm: 2, Entries: list[5:6]}, true)
 		p.expectTerms(3)
+		p.appendAcross(AppendRequest{Term: term, Leader: 3, PrevLogIndex: 3, PrevLogTerm: 2, Entries: list[3:5], Commit: 5}, list) // all of it is in the snapshot
+		p.expectTerms(3)
 		p.appendAcross(AppendRequest{Term: term, Leader: 3, PrevLogIndex: 3, PrevLogTerm: 2, Entries: list[3:], Commit: 6}, list)
 		p.expectTerms(3, 3)
 		p.expectCommit(6)
@@ -350,6 +391,7 @@ func TestSpecialSnapshots5E(t *testing.T) {
 		start := func(node *labrpc.Node) *Raft {
 			got = nil
 			return StartRaft(node, s.Net.Nodes(), func(a Applied) {
+				sleep(node.Context(), 150*time.Millisecond) // n1 replies within 100ms all the same
 				labrpc.Tell(node, a, func(_ time.Duration, a Applied) { got = append(got, a) })
 			})
 		}

@@ -271,15 +271,16 @@ type command struct {
 }
 
 func (e command) String() string {
+	key, data := shortText([]byte(e.Key)), shortText([]byte(e.Data))
 	switch e.Op {
 	case "put", "create":
-		return fmt.Sprintf("%s(%s, %q)", e.Op, e.Key, e.Data)
+		return fmt.Sprintf("%s(%s, %q)", e.Op, key, data)
 	case "own":
-		return fmt.Sprintf("create-ephemeral(%s, %q)", e.Key, e.Data)
+		return fmt.Sprintf("create-ephemeral(%s, %q)", key, data)
 	case "set":
-		return fmt.Sprintf("compare-and-set(%s, %q, at revision %d)", e.Key, e.Data, e.At)
+		return fmt.Sprintf("compare-and-set(%s, %q, at revision %d)", key, data, e.At)
 	}
-	return fmt.Sprintf("%s(%s)", e.Op, e.Key)
+	return fmt.Sprintf("%s(%s)", e.Op, key)
 }
 
 // A response is what a command returned: a get returns the value, others the revision.

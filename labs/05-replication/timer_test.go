@@ -45,7 +45,8 @@ func TestElectionTimer5A(t *testing.T) {
 			}
 		}
 		p.append(2, AppendRequest{Term: 1}, true)
-		from := p.last - time.Millisecond // the reply took 1ms
+		s.Net.JumpClock(1, []time.Duration{-time.Hour, time.Hour}[s.Seed/2%2]) // election timers do not ask the wall clock
+		from := p.last - time.Millisecond                                      // the reply took 1ms
 		var waits []time.Duration
 		next := func(what string) {
 			at := p.waitForElection(from, what)
@@ -173,7 +174,7 @@ func TestHopelessCandidates5B(t *testing.T) {
 }
 
 // A candidate of the leader's own term does not depose it: it is late. One of a newer term, which cannot win, does. The leader, which every
-// server would vote for, must become leader again.
+// server would vote for, must become leader again, and then send no more heartbeats than in its first term.
 func TestDeposedLeaderHasATimer5B(t *testing.T) {
 	labtest.Run(t, labtest.Config{Nodes: 5, Seeds: 5, Link: calmLink}, func(s *labtest.Sim) {
 		p := newScriptedCluster(s)
@@ -188,5 +189,10 @@ func TestDeposedLeaderHasATimer5B(t *testing.T) {
 		}
 		p.vote(VoteRequest{Term: p.status().Term + 1, Candidate: 3}, false, "its log is empty")
 		p.waitUntil(electionBound, ruleTimer, "n1, which was deposed by a candidate that cannot win, did not become leader, although every server would vote for it", p.leads)
+		s.Run(time.Second)
+		toN2 := labrpc.Match{From: 1, To: 2, Method: "AppendEntries", Kind: labrpc.Request}
+		before := s.Net.Stats(toN2).Sent
+		s.Run(20 * heartbeat)
+		p.c.budget("requests of an idle leader that leads for the second time, per follower and heartbeat", float64(s.Net.Stats(toN2).Sent-before)/20, 1.2)
 	})
 }

@@ -111,7 +111,7 @@ func (v *storeCluster) sameEvents(rule, whose string, got, want []Event) {
 
 func eventText(e Event) string {
 	if e.Deleted {
-		return fmt.Sprintf("%s deleted", e.Key)
+		return fmt.Sprintf("%s deleted", shortText([]byte(e.Key)))
 	}
-	return fmt.Sprintf("%s = %q", e.Key, e.Data)
+	return fmt.Sprintf("%s = %q", shortText([]byte(e.Key)), shortText([]byte(e.Data)))
 }

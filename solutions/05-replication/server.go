@@ -97,6 +97,9 @@ func (s *Server) execute(from labrpc.NodeID, req request) reply {
 	}
 	w := waiter{term: term, reply: make(chan reply, 1)}
 	s.waiting[index] = w
+	// The client is alive, even if its command must wait for a majority: do not note it
+	// only when the command is applied.
+	s.lastContact[req.Session] = time.Now()
 	s.mu.Unlock()
 
 	timeout := time.NewTimer(applyTimeout)
@@ -148,7 +151,6 @@ func (s *Server) apply(a Applied) {
 		// The entry at this index may be another leader's, and then the one that we wait
 		// for is lost. Do not look at the index alone.
 		if w.term == a.Term {
-			s.lastContact[req.Session] = time.Now()
 			w.reply <- reply{Served: true, Result: r}
 		} else {
 			w.reply <- reply{}
