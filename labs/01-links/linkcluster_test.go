@@ -14,7 +14,10 @@ import (
 	. "distlabs/labs/01-links"
 )
 
-const ruleNoPacket = "a node delivers a message only after a packet with this message has reached it (rule 19)"
+const (
+	ruleNoPacket = "a node delivers a message only after a packet with this message has reached it (rule 19)"
+	ruleKept     = "deliver may keep and change its msg (rule 6)"
+)
 
 // A sender is a link of any kind except the durable link.
 type sender interface {
@@ -31,6 +34,7 @@ type delivery struct {
 	From     labrpc.NodeID
 	Text     string
 	Returned bool
+	Changed  bool // the message before this one, which the application has kept, has other bytes now
 }
 
 // A linkCluster runs a link on every node, and records the messages that were sent and delivered. It checks every
@@ -111,15 +115,21 @@ func (m *linkCluster) link(id labrpc.NodeID) sender {
 	return m.links[id]
 }
 
-// deliver is the application of a node. It overwrites the message at its end: the message is the application's to change.
+// deliver is the application of a node. It overwrites each message, and keeps it until the next one of its sender: a message is the
+// application's to change and to keep.
 func (m *linkCluster) deliver(node *labrpc.Node, work ...func()) Deliver {
 	sink := func(at time.Duration, l delivery) { m.take(at, route{l.From, node.ID()}, l) }
 	tell := func(l delivery) { _ = labrpc.Tell(node, l, sink) } // an error says that the node is down
+	var mu sync.Mutex
+	kept := map[labrpc.NodeID][]byte{}
 	return func(from labrpc.NodeID, msg []byte) {
-		l := delivery{From: from, Text: string(msg)}
+		mu.Lock()
+		l := delivery{From: from, Text: string(msg), Changed: strings.Trim(string(kept[from]), "!") != ""}
+		kept[from] = msg
 		for i := range msg {
 			msg[i] = '!'
 		}
+		mu.Unlock()
 		tell(l)
 		if m.answers.Load() && strings.HasPrefix(l.Text, "question ") {
 			m.link(node.ID()).Send(from, fmt.Appendf(nil, "answer from %v to %v", node.ID(), from))
@@ -145,6 +155,10 @@ func (m *linkCluster) take(at time.Duration, r route, l delivery) {
 			m.returned(r)
 		}
 		return
+	}
+	if l.Changed {
+		m.fail(r, ruleKept, "when deliver was called for %q from %v on %v, the bytes of the message before had changed, which the application had kept",
+			shorten(l.Text), r.from, r.to)
 	}
 	if m.s.Recording() {
 		m.s.Delivered(r.to, fmt.Sprintf("%q from %v", shorten(l.Text), r.from))

@@ -16,11 +16,12 @@ import (
 )
 
 const (
-	rulePromise = "a message for which Send has returned nil is applied (rule 15)"
-	ruleApplied = "a message is applied exactly once, whichever nodes crash (rule 16)"
-	ruleAsSent  = "what is applied are messages that were sent, as they were passed to Send (rules 6 and 16)"
-	ruleShown   = "a message that State has shown as applied stays applied (rule 17)"
-	ruleRest    = "an acknowledged message is not sent again, also after a restart (rules 4 and 16)"
+	rulePromise    = "a message for which Send has returned nil is applied (rule 15)"
+	ruleApplied    = "a message is applied exactly once, whichever nodes crash (rule 16)"
+	ruleAsSent     = "what is applied are messages that were sent, as they were passed to Send (rules 6 and 16)"
+	ruleShown      = "a message that State has shown as applied stays applied (rule 17)"
+	rulePeersApart = "a peer that does not answer delays no message to another peer, also after a restart (rules 5 and 16)"
+	ruleRest       = "an acknowledged message is not sent again, also after a restart (rules 4 and 16)"
 )
 
 // A durableNode is a node of these tests. Each restart replaces its link.
@@ -231,9 +232,13 @@ func (p *durableCluster) arrives(limit time.Duration, rule string, at ...labrpc.
 		return
 	}
 	missing := p.missing(at...)
+	connected := "all nodes"
+	if len(at) > 0 {
+		connected = fmt.Sprintf("their senders and %v", at[0])
+	}
 	p.s.Fail(labtest.Violation{
-		What: fmt.Sprintf("%s for which Send returned nil had not been applied by %s, although all nodes have been up and connected since %s",
-			messages(len(missing)), labtest.At(p.s.Net.Now()), labtest.At(p.s.Net.Now()-limit)),
+		What: fmt.Sprintf("%s for which Send returned nil had not been applied by %s, although %s have been up and connected since %s",
+			messages(len(missing)), labtest.At(p.s.Net.Now()), connected, labtest.At(p.s.Net.Now()-limit)),
 		Rule: rule, Seen: atMost(missing, 5),
 	})
 }
@@ -368,7 +373,7 @@ func TestRestartedReceiverRemembers1E(t *testing.T) {
 }
 
 // noChangeIsRemembered lets late copies of two messages arrive. The second left the state as it was, and a third has changed it
-// since: the two are not applied again (rule 16).
+// since: the two are not applied again. A fourth message leaves the state empty, which is a state like any other (rule 16).
 func noChangeIsRemembered(s *labtest.Sim, situation string) {
 	var seen packetLog
 	s.Net.Intercept(seen.record)
@@ -400,6 +405,13 @@ func noChangeIsRemembered(s *labtest.Sim, situation string) {
 	s.Run(time.Second)
 	if got := string(links[1].State()); got != "on" {
 		s.Failf(ruleApplied, "the state of n2 is %q after late copies of the first two messages, want %q, the last message: the first two were applied before", got, "on")
+	}
+	if err := links[0].Send(2, nil); err != nil {
+		s.Failf(rulePromise, "Send failed on n1: %v", err)
+	}
+	s.Run(30 * time.Second)
+	if got := string(links[1].State()); got != "" {
+		s.Failf(ruleApplied, "the state of n2 is %q 30s after n1 has sent an empty message, want an empty state, which Apply has returned for it", got)
 	}
 }
 
@@ -571,7 +583,8 @@ func (p *durableCluster) sendsMany() {
 	p.arrives(30*time.Second, rulePromise)
 }
 
-// A peer that is down delays no other peer (rules 5 and 16). It has its messages when it is back.
+// A peer that is down delays no other peer, also not the messages that a restarted sender finds on its disk (rules 5 and 16). It has
+// its messages when it is back.
 func TestPeersApart1E(t *testing.T) {
 	labtest.Run(t, labtest.Config{Nodes: 3, Seeds: 5}, func(s *labtest.Sim) {
 		p := newDurableCluster(s)
@@ -583,8 +596,17 @@ func TestPeersApart1E(t *testing.T) {
 		for range 10 {
 			p.send(1, 3)
 		}
-		p.arrives(5*time.Second, "a peer that does not answer delays no message to another peer (rules 5 and 16)", 3)
+		p.arrives(5*time.Second, rulePeersApart, 3)
+		s.Net.Isolate(1)
+		for range 3 {
+			p.send(1, 3)
+		}
 		s.Run(time.Minute)
+		p.crash(1)
+		s.Net.Heal()
+		s.Net.Isolate(2)
+		p.start()
+		p.arrives(30*time.Second, rulePeersApart, 3)
 		s.Net.Heal()
 		p.arrives(30*time.Second, rulePromise)
 	})

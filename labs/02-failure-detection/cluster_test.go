@@ -330,6 +330,16 @@ func messages(s *labtest.Sim, nodes int, in time.Duration, since int) float64 {
 // brief cuts a time to what a reader can use.
 func brief(d time.Duration) time.Duration { return d.Round(100 * time.Microsecond) }
 
+// noneOrAll is a link on which every other message, on average, takes no time, and all others take as long as they may.
+func noneOrAll(delay time.Duration) labrpc.Link {
+	return labrpc.Link{Latency: func(u float64, _ time.Duration) time.Duration {
+		if u < 0.5 {
+			return 0
+		}
+		return delay - time.Microsecond
+	}}
+}
+
 // others lists all nodes but this one.
 func others(s *labtest.Sim, id labrpc.NodeID) []labrpc.NodeID {
 	return slices.DeleteFunc(s.Net.Nodes(), func(o labrpc.NodeID) bool { return o == id })

@@ -12,19 +12,28 @@ import (
 )
 
 const (
-	delay2B = 20 * time.Millisecond // no message takes longer
+	delay2B     = 20 * time.Millisecond // no message takes longer
+	longDelay2B = 7 * period / 2        // and in one test
 
 	ruleBeats = "a crashed peer is suspected at most (Tolerate+1)·Period + 2·Delay after the crash, a correct peer never (rule 6)"
 )
 
 // bound2B is rule 6's.
-func bound2B(tolerate int) time.Duration { return time.Duration(tolerate+1)*period + 2*delay2B }
+func bound2B(tolerate int) time.Duration { return boundWithDelay2B(tolerate, delay2B) }
+
+func boundWithDelay2B(tolerate int, delay time.Duration) time.Duration {
+	return time.Duration(tolerate+1)*period + 2*delay
+}
 
 func newHeartbeats(s *labtest.Sim, tolerate int) *cluster {
+	return newHeartbeatsWithDelay(s, tolerate, delay2B)
+}
+
+func newHeartbeatsWithDelay(s *labtest.Sim, tolerate int, delay time.Duration) *cluster {
 	c := newCluster(s, ruleBeats, func(node *labrpc.Node, changed func(Change)) suspecter {
-		return NewHeartbeat(node, HeartbeatOptions{Period: period, Delay: delay2B, Tolerate: tolerate, Changed: changed})
+		return NewHeartbeat(node, HeartbeatOptions{Period: period, Delay: delay, Tolerate: tolerate, Changed: changed})
 	})
-	c.bounds = fmt.Sprintf("Period is %v, Delay is %v, and Tolerate is %d", period, delay2B, tolerate)
+	c.bounds = fmt.Sprintf("Period is %v, Delay is %v, and Tolerate is %d", period, delay, tolerate)
 	return c
 }
 
@@ -53,11 +62,22 @@ func TestCrashIsSuspectedInTime2B(t *testing.T) {
 }
 
 // On every link three messages of four are lost, which is what the detector
-// has been told to bear. The rest arrives as early or as late as it may.
+// has been told to bear. The rest arrives as early or as late as it may. In every third run a delay is longer than a period, and
+// beats overtake each other; in every third, each beat takes either no time or all the time that it may.
 func TestToleratesLostBeats2B(t *testing.T) {
 	const tolerate = 3
-	config := labtest.Config{Nodes: 4, Link: labrpc.Synchronous(delay2B), MustCover: []string{"a beat was lost"}}
+	config := labtest.Config{Nodes: 4, MustCover: []string{"a beat was lost"}}
 	labtest.Run(t, config, func(s *labtest.Sim) {
+		delay := delay2B
+		switch s.Seed % 3 {
+		case 0:
+			delay = longDelay2B
+			s.Net.SetLinks(labrpc.Synchronous(delay))
+		case 1:
+			s.Net.SetLinks(noneOrAll(delay))
+		case 2:
+			s.Net.SetLinks(labrpc.Synchronous(delay))
+		}
 		first := uint64(s.Rand().IntN(tolerate + 1)) // which message of each link is the first to arrive
 		sent := map[pair]uint64{}
 		s.Net.Intercept(func(m *labrpc.Message) labrpc.Verdict {
@@ -69,11 +89,11 @@ func TestToleratesLostBeats2B(t *testing.T) {
 			s.Cover("a beat was lost")
 			return labrpc.Drop
 		})
-		c := newHeartbeats(s, tolerate)
+		c := newHeartbeatsWithDelay(s, tolerate, delay)
 		s.Run(20*time.Second + somewhere(s))
 		id := anyNode(s, s.Net.Nodes())
 		c.crash(id)
-		c.expect(bound2B(tolerate), ruleBeats, id)
+		c.expect(boundWithDelay2B(tolerate, delay), ruleBeats, id)
 	})
 }
 

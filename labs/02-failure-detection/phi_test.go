@@ -156,9 +156,10 @@ func TestFirstBeats2D(t *testing.T) {
 			s.Failf("before the first heartbeat φ is 0 (rule 17)", "φ = %v before the first heartbeat, want 0", phi)
 		}
 		h.beat(1, time.Hour)
-		h.phi.Beat(h.last) // the same beat, twice
-		near(s, rule, h.after(period), 0.30103, "%v after the first heartbeat: no interval is remembered, as Beat was called twice with one instant, and Expected is %[1]v", period)
-		near(s, rule, h.after(period+period/2), 1.64302, "%v after the first heartbeat: no interval is remembered, as Beat was called twice with one instant, and Expected is %v", period+period/2, period)
+		h.phi.Beat(h.last) // the same beat, again
+		h.phi.Beat(h.last.In(time.FixedZone("elsewhere", 3600))) // and once more: the same instant on another clock face
+		near(s, rule, h.after(period), 0.30103, "%v after the first heartbeat: no interval is remembered, as Beat was called three times with one instant, the last time in another time zone, and Expected is %[1]v", period)
+		near(s, rule, h.after(period+period/2), 1.64302, "%v after the first heartbeat: no interval is remembered, as Beat was called three times with one instant, the last time in another time zone, and Expected is %v", period+period/2, period)
 		h.beat(1, 2*period)
 		h.phi.Beat(h.last.Add(-period)) // an old beat
 		near(s, ruleValue, h.after(2*period), 0.30103, "%v after the second of two heartbeats: they came %[1]v apart, and then Beat was called with an earlier instant", 2*period)

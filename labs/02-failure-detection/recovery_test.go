@@ -36,13 +36,7 @@ func TestQuickRestartIsSeen2E(t *testing.T) {
 // Without a restart it is silence that tells. No node is said to be over that only
 // was quiet between two heartbeats; and a node that returns after a long time is seen.
 func TestSilentIncarnationIsOver2E(t *testing.T) {
-	slow := labrpc.Link{Latency: func(u float64, sent time.Duration) time.Duration {
-		if u < 0.5 {
-			return 0
-		}
-		return delay2E - time.Microsecond
-	}}
-	labtest.Run(t, labtest.Config{Nodes: 4, Link: slow, Seeds: 5}, func(s *labtest.Sim) {
+	labtest.Run(t, labtest.Config{Nodes: 4, Link: noneOrAll(delay2E), Seeds: 5}, func(s *labtest.Sim) {
 		c := newRecoveries(s)
 		c.expectRunning()
 		for range 3 {

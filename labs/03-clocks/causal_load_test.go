@@ -68,9 +68,9 @@ func (in *inbox) delivered() []string {
 	return slices.Clone(in.texts)
 }
 
-// Hundreds of messages of n1 arrive at n3 an hour late, and hundreds that n2 has broadcast after them wait. Nothing is dropped meanwhile.
+// Hundreds of messages of n1 arrive at n3 an hour late, and more than a thousand that n2 has broadcast after them wait. Nothing is dropped meanwhile.
 func TestCausalLongWait3D(t *testing.T) {
-	const late, n = 1 << 8, 600 // eight bits cannot tell late from 0
+	const late, n = 1 << 8, 1100 // eight bits cannot tell late from 0
 	labtest.Run(t, labtest.Config{Nodes: 3, Seeds: 1, Limit: 3 * time.Hour}, func(s *labtest.Sim) {
 		all := newInboxes(s)
 		held := s.Net.Hold(labrpc.Match{From: 1, To: 3})
