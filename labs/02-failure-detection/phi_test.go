@@ -156,7 +156,7 @@ func TestFirstBeats2D(t *testing.T) {
 			s.Failf("before the first heartbeat φ is 0 (rule 17)", "φ = %v before the first heartbeat, want 0", phi)
 		}
 		h.beat(1, time.Hour)
-		h.phi.Beat(h.last) // the same beat, again
+		h.phi.Beat(h.last)                                       // the same beat, again
 		h.phi.Beat(h.last.In(time.FixedZone("elsewhere", 3600))) // and once more: the same instant on another clock face
 		near(s, rule, h.after(period), 0.30103, "%v after the first heartbeat: no interval is remembered, as Beat was called three times with one instant, the last time in another time zone, and Expected is %[1]v", period)
 		near(s, rule, h.after(period+period/2), 1.64302, "%v after the first heartbeat: no interval is remembered, as Beat was called three times with one instant, the last time in another time zone, and Expected is %v", period+period/2, period)
