@@ -132,7 +132,7 @@ func (st *stream) check(when string) {
 		st.s.Failf(st.rule, "%s, n2 has delivered %d of the %d messages that n1 sent it more than a minute before, want all; the first that it lacks is %q", when, got, st.sent, st.lacks())
 	}
 	if twice := st.tally.repeated(); twice != "" {
-		st.s.Failf(st.rule, "%s, a node delivered %q a second time", when, twice)
+		st.s.Failf(st.rule, "%s, n2 delivered %q of n1 a second time", when, twice)
 	}
 }
 

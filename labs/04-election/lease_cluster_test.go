@@ -226,7 +226,7 @@ func (o *leaseCluster) read() File {
 
 func (o *leaseCluster) holds(rule string, want File) {
 	if got := o.read(); got != want {
-		o.s.Failf(rule, "n4 has read the file: Value %q, Version %d, want %q and %d", got.Value, got.Version, want.Value, want.Version)
+		o.s.Failf(rule, "n4 read the file and got Value %q and Version %d, want Value %q and Version %d", got.Value, got.Version, want.Value, want.Version)
 	}
 }
 

@@ -241,7 +241,7 @@ func (b *basketStore) mustRefuse(call *basketCall) {
 		})
 	}
 	if took := call.ended - call.began; took < b.limit()-time.Millisecond {
-		b.s.Failf(ruleRefuses, "under %v, %v, was refused after %v, want ErrRefused at the end of Timeout, which is %v", b.policy, call, took, b.limit())
+		b.s.Failf(ruleRefuses, "under %v, %v, was refused after %v, want ErrRefused at the end of Timeout, which is %v", b.policy, call, took.Round(time.Millisecond), b.limit())
 	}
 }
 

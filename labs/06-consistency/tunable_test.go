@@ -193,7 +193,7 @@ func (q *quorumStore) wait(call *quorumCall) (consistency.Cell, error) {
 		q.s.Failf(ruleLevels, "%s returned the error %q, want one that wraps ErrUnavailable", call.what, call.err)
 	}
 	if took := call.ended - call.began; call.err != nil && took < q.limit()-time.Millisecond && !q.crashed(call) {
-		q.s.Failf(cmp.Or(call.early, ruleLevels), "%s failed with the error %q after %v, want success, or this error at the end of Timeout, which is %v", call.what, call.err, took, q.limit())
+		q.s.Failf(cmp.Or(call.early, ruleLevels), "%s failed with the error %q after %v, want success, or this error at the end of Timeout, which is %v", call.what, call.err, took.Round(time.Millisecond), q.limit())
 	}
 	return call.cell, call.err
 }
@@ -224,7 +224,7 @@ func (q *quorumStore) mustDo(call *quorumCall) consistency.Cell {
 func (q *quorumStore) want(rule string, call *quorumCall, want consistency.Cell, why string) {
 	got, err := q.wait(call)
 	if err != nil && (rule == ruleStaleness || rule == ruleAtLeast) {
-		q.s.Failf(rule, "%s failed at %v, want %s: %s", call.what, labtest.At(call.ended), quorumCell(want), why)
+		q.s.Failf(rule, "%s returned an error at %v, want %s: %s", call.what, labtest.At(call.ended), quorumCell(want), why)
 	}
 	got = q.mustDo(call)
 	if got.Value != want.Value {
@@ -237,7 +237,7 @@ func (q *quorumStore) want(rule string, call *quorumCall, want consistency.Cell,
 
 func quorumCell(c consistency.Cell) string {
 	if c == (consistency.Cell{}) {
-		return "nothing"
+		return "a cell without a value"
 	}
 	return fmt.Sprintf("%q (timestamp %d of %v)", c.Value, c.Timestamp.Counter, c.Timestamp.Node)
 }
