@@ -668,12 +668,12 @@ func TestConcurrentSends1E(t *testing.T) {
 		for l := range strings.Lines(string(links[2].State())) {
 			if lines[l]++; lines[l] > 1 {
 				s.Failf("all methods may be called by several goroutines at once: a message is applied exactly once (rules 16 and 18)",
-					"%d goroutines called Send, and n2 applied %q twice", callers, l)
+					"%d goroutines called Send on n1, and n2 applied %q twice", callers, l)
 			}
 		}
 		if n := len(lines); n != callers*each || refused.Load() > 0 {
 			s.Failf("all methods may be called by several goroutines at once: every message is applied (rules 15 and 18)",
-				"%d goroutines called Send, and n2 applied %d of their %d messages; Send returned %d errors", callers, n, callers*each, refused.Load())
+				"%d goroutines called Send on n1, and n2 applied %d of their %d messages; Send returned %d errors", callers, n, callers*each, refused.Load())
 		}
 	})
 }

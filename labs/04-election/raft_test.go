@@ -132,7 +132,7 @@ func TestHeartbeats4C(t *testing.T) {
 				s.Failf(ruleHeartbeats, "%v sent %v %d heartbeats in %d heartbeat intervals, want at most 2 per interval", leader, peer, n, due)
 			}
 			if n := len(c.requestsOf(peer, began)); n > 0 {
-				s.Failf(ruleHeartbeats, "%v follows %v but sent %d requests of its own, want 0", peer, leader, n)
+				s.Failf(ruleHeartbeats, "%v follows %v but has sent %d requests of its own since %v, want 0", peer, leader, n, labtest.At(began))
 			}
 		}
 	})

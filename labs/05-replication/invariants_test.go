@@ -231,7 +231,7 @@ func (w *invariantChecker) consistent(sv *checkedServer, was, now Status, same b
 	case now.CommitIndex > lastIndexOf(now):
 		wrong = fmt.Sprintf("CommitIndex = %d, but the last entry has the index %d", now.CommitIndex, lastIndexOf(now))
 	case now.Role == roleCandidate && now.Leader == sv.id:
-		wrong = fmt.Sprintf("Leader = %v, although it is a candidate", now.Leader)
+		return w.violation(ruleNames, sv.id, "%v has Leader = %v in term %d at %v, want 0: %[1]v is a candidate in this term, not the leader", sv.id, now.Leader, now.Term, w.now())
 	case now.LastApplied > now.CommitIndex:
 		wrong = fmt.Sprintf("LastApplied = %d, but CommitIndex = %d", now.LastApplied, now.CommitIndex)
 	}

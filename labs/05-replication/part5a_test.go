@@ -304,7 +304,7 @@ func TestSteadyTraffic5A(t *testing.T) {
 				s.Net.HealBoth(leader, f)
 			}
 			if st := c.rafts[leader].Status(); st.Term != term || st.Role != roleLeader {
-				s.Failf(ruleStable, "%v, the leader of term %d, is %v in term %d at %v: every server has been connected to it, except %v for 150ms", leader, term, st.Role, st.Term, labtest.At(s.Net.Now()), f)
+				s.Failf(ruleStable, "a server has started an election: %v, the leader of term %d, is %v in term %d at %v, although every server has been connected to %[1]v, except %[6]v for 150ms, which is too short for an election", leader, term, st.Role, st.Term, labtest.At(s.Net.Now()), f)
 			}
 			_, index := c.submit(leader)
 			s.Run(30 * time.Millisecond)

@@ -34,6 +34,16 @@ func eventsUnder(prefix string, after int, events []Event) []Event {
 // expectEvents checks that the watch reports exactly these events, in time (rule 25).
 func (w *watchRecorder) expectEvents(want []Event) {
 	want = eventsUnder(w.prefix, w.after, want)
+	s := w.c.v.s
+	s.Until(watchLimit, func() bool { return len(w.seen()) >= len(want) })
+	if seen := w.seen(); len(seen) > len(want) {
+		at := 0
+		for at < len(want) && seen[at] == want[at] {
+			at++
+		}
+		s.Failf(ruleWatch, "on %v, the watch of %q after revision %d reported %v at revision %d, a change that no client made: they made %d changes, and the watch reported %d",
+			w.c.id, w.prefix, w.after, eventText(seen[at]), seen[at].Revision, len(want), len(seen))
+	}
 	w.c.v.sameEvents(ruleWatch, fmt.Sprintf("on %v, the watch of %q after revision %d", w.c.id, w.prefix, w.after), w.waitForEvents(len(want)), want)
 }
 

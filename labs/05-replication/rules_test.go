@@ -23,7 +23,7 @@ const (
 	rulePromise  = "a server never forgets what it has told others: its term, its vote, the entries it acknowledged (rule 8; Raft §5.6)"
 	ruleStatus   = "Status describes one instant: LastApplied ≤ CommitIndex ≤ last index, and nothing goes backwards (rule 9)"
 
-	ruleNames    = "Leader is the leader of Term, or 0 (rule 9)"
+	ruleNames    = "Leader is the leader of Term, or 0; a candidate does not name itself (rule 9)"
 	ruleRestored = "what a server has on its disk is a state that it was in: the terms of its entries never decrease, and none exceeds Term (rules 8 and 9)"
 
 	ruleLeader   = "a connected majority has a leader that it knows within 5s (rule 10)"

@@ -89,7 +89,7 @@ func (w *watchRecorder) waitForEvents(n int) []Event {
 			lines = append(lines, fmt.Sprintf("the watch has ended: it returned %s", orNil(err)))
 		}
 		w.c.v.s.Fail(labtest.Violation{
-			What: fmt.Sprintf("on %v, the watch of %q after revision %d reported %d changes, want %d", w.c.id, w.prefix, w.after, len(seen), n),
+			What: fmt.Sprintf("on %v, the watch of %q after revision %d reported %d changes within %v, want the %d that the clients made", w.c.id, w.prefix, w.after, len(seen), watchLimit, n),
 			Rule: ruleWatch, Seen: lines,
 		})
 	}

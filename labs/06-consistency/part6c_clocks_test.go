@@ -135,7 +135,7 @@ func TestDeletesStay6C(t *testing.T) {
 		g.delete(3, "x")
 		g.delete(1, "y")
 		if value, ok := g.replicas[1].Get("v"); ok {
-			s.Failf(ruleDeletes, "n1: Get(\"v\") = %q, true at %v, although it has just acknowledged a Delete of v", value, labtest.At(s.Net.Now()))
+			s.Failf(ruleDeletes, "on n1, Get(\"v\") returned (%q, true) at %v, want (\"\", false): n1 has just acknowledged a Delete of v", value, labtest.At(s.Net.Now()))
 		}
 		s.Net.Crash(1)
 		g.restart(1)
