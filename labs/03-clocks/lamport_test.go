@@ -64,7 +64,7 @@ func TestLamportFigure3C(t *testing.T) {
 		h := figure(lamportClock)
 		for i, want := range []uint64{1, 2, 3, 4, 1, 5} {
 			if got := h.events[i].Stamp.Time; got != want {
-				s.Failf(ruleLamportCount, "event %s of the README's figure has time %d, want %d", figureNames[i], got, want)
+				s.Failf(ruleLamportCount, "event %s of the README's figure, of n%d, has time %d, want %d", figureNames[i], i/2+1, got, want)
 			}
 		}
 		c, e := h.events[figureC], h.events[figureE]

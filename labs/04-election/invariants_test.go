@@ -2,6 +2,8 @@ package election_test
 
 import (
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"distlabs/internal/harness/labtest"
@@ -166,17 +168,18 @@ func (c *cluster) checkElected(id labrpc.NodeID, term int) *labtest.Violation {
 		return nil
 	}
 	c.elected[term] = true
-	have := 0
+	have := []string{}
 	for _, v := range c.votes[term] {
 		answers := labrpc.Match{From: v.by, To: id, Method: "RequestVote", Kind: labrpc.Reply}
 		if v.for_ == id && (v.by == id || c.s.Net.Stats(answers).Delivered > 0) {
-			have++
+			have = append(have, v.by.String())
 		}
 	}
-	if have > c.servers/2 {
+	if len(have) > c.servers/2 {
 		return nil
 	}
-	v := violation(ruleMajority, "%v leads term %d, but has received %d of the %d votes, its own included, want at least %d", id, term, have, c.servers, c.servers/2+1)
+	slices.Sort(have)
+	v := violation(ruleMajority, "%v leads term %d, but of the %d votes it has only received %d by now (of %s), want at least %d", id, term, c.servers, len(have), strings.Join(have, ", "), c.servers/2+1)
 	v.Seen = c.votesIn(term)
 	return v
 }

@@ -189,7 +189,7 @@ func (w *invariantChecker) wasCommitted(h applyCall) *labtest.Violation {
 	case a.Index > len(w.committed):
 		return w.violation(ruleApply, h.node, "%v applied index %d at %v, but the highest index that any server had committed is %d", h.node, a.Index, labtest.At(h.at), len(w.committed))
 	case a.Snapshot == nil && a.Index != expect:
-		return w.violation(ruleApply, h.node, "%v applied index %d at %v, want %d", h.node, a.Index, labtest.At(h.at), expect)
+		return w.violation(ruleApply, h.node, "%v applied index %d at %v, want %d: since its last start %[1]v has applied everything up to index %[5]d", h.node, a.Index, labtest.At(h.at), expect, sv.applied)
 	case a.Snapshot != nil && a.Index < expect:
 		return w.violation(ruleApply, h.node, "%v went back to a snapshot of index %d at %v, after it applied index %d", h.node, a.Index, labtest.At(h.at), sv.applied)
 	}
