@@ -34,17 +34,19 @@ func eventsUnder(prefix string, after int, events []Event) []Event {
 // expectEvents checks that the watch reports exactly these events, in time (rule 25).
 func (w *watchRecorder) expectEvents(want []Event) {
 	want = eventsUnder(w.prefix, w.after, want)
-	s := w.c.v.s
-	s.Until(watchLimit, func() bool { return len(w.seen()) >= len(want) })
-	if seen := w.seen(); len(seen) > len(want) {
+	seen, ok := w.reported(len(want))
+	if len(seen) > len(want) {
 		at := 0
 		for at < len(want) && seen[at] == want[at] {
 			at++
 		}
-		s.Failf(ruleWatch, "on %v, the watch of %q after revision %d reported %v at revision %d, a change that no client made: they made %d changes, and the watch reported %d",
+		w.c.v.s.Failf(ruleWatch, "on %v, the watch of %q after revision %d reported %v at revision %d, a change that no client made: they made %d changes, and the watch reported %d",
 			w.c.id, w.prefix, w.after, eventText(seen[at]), seen[at].Revision, len(want), len(seen))
 	}
-	w.c.v.sameEvents(ruleWatch, fmt.Sprintf("on %v, the watch of %q after revision %d", w.c.id, w.prefix, w.after), w.waitForEvents(len(want)), want)
+	if !ok {
+		w.failCount(seen, len(want))
+	}
+	w.c.v.sameEvents(ruleWatch, fmt.Sprintf("on %v, the watch of %q after revision %d", w.c.id, w.prefix, w.after), seen, want)
 }
 
 // Watches continue through crashes of the leader, and through a time in which the watching client is cut

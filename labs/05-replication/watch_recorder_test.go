@@ -77,23 +77,33 @@ func (w *watchRecorder) seen() []Event {
 
 // waitForEvents waits until the watch has told of n events.
 func (w *watchRecorder) waitForEvents(n int) []Event {
-	ok := w.c.v.s.Until(watchLimit, func() bool { return len(w.seen()) >= n })
-	seen := w.seen()
+	seen, ok := w.reported(n)
 	if !ok || len(seen) > n {
-		var lines []string
-		for _, e := range seen[max(0, len(seen)-5):] {
-			lines = append(lines, fmt.Sprintf("revision %d: %v", e.Revision, eventText(e)))
-		}
-		if w.end.returned() {
-			_, err := w.end.wait()
-			lines = append(lines, fmt.Sprintf("the watch has ended: it returned %s", orNil(err)))
-		}
-		w.c.v.s.Fail(labtest.Violation{
-			What: fmt.Sprintf("on %v, the watch of %q after revision %d reported %d changes within %v, want the %d that the clients made", w.c.id, w.prefix, w.after, len(seen), watchLimit, n),
-			Rule: ruleWatch, Seen: lines,
-		})
+		w.failCount(seen, n)
 	}
 	return seen
+}
+
+// reported waits, for as long as a watch may take, until it has told of n events, and returns those that it has told of then.
+func (w *watchRecorder) reported(n int) (seen []Event, ok bool) {
+	ok = w.c.v.s.Until(watchLimit, func() bool { return len(w.seen()) >= n })
+	return w.seen(), ok
+}
+
+// failCount fails, because the watch has not told of n events.
+func (w *watchRecorder) failCount(seen []Event, n int) {
+	var lines []string
+	for _, e := range seen[max(0, len(seen)-5):] {
+		lines = append(lines, fmt.Sprintf("revision %d: %v", e.Revision, eventText(e)))
+	}
+	if w.end.returned() {
+		_, err := w.end.wait()
+		lines = append(lines, fmt.Sprintf("the watch has ended: it returned %s", orNil(err)))
+	}
+	w.c.v.s.Fail(labtest.Violation{
+		What: fmt.Sprintf("on %v, the watch of %q after revision %d reported %d changes within %v, want the %d that the clients made", w.c.id, w.prefix, w.after, len(seen), watchLimit, n),
+		Rule: ruleWatch, Seen: lines,
+	})
 }
 
 // sameEvents checks that two watches reported the same events.
