@@ -215,8 +215,9 @@ func (c *cluster) waitForLeader(limit time.Duration, ids ...labrpc.NodeID) (lead
 		v = violation(ruleProgress, "no leader within %v: %v, alone a majority, has run since %s, but does not lead", limit, ids[0], labtest.At(since))
 	}
 	for _, id := range ids {
-		line := fmt.Sprintf("%v is %s", id, c.state(id))
-		if leader := c.state(id).Leader; leader != 0 && !slices.Contains(ids, leader) {
+		st := c.state(id)
+		line := fmt.Sprintf("%v is %s", id, st)
+		if st.Leader != 0 && !slices.Contains(ids, st.Leader) {
 			line += ", which is not one of them"
 		}
 		v.Seen = append(v.Seen, line)

@@ -149,10 +149,10 @@ func (y *paxosCluster) learn(id labrpc.NodeID, st AcceptorState) *labtest.Violat
 	if st.Accepted == (Ballot{}) {
 		return nil
 	}
+	if proposed, ok := y.values[st.Accepted]; ok && proposed != st.Value {
+		return violation(ruleBallot, "%v reports that it has accepted the value of %v in ballot %v, but the proposal with this ballot had the value of %v", id, st.Value, st.Accepted, proposed)
+	}
 	if v := y.hasValue(st.Accepted, st.Value); v != nil {
-		if proposed, ok := y.values[st.Accepted]; ok && proposed != st.Value {
-			v.What = fmt.Sprintf("%v reports that it has accepted the value of %v in ballot %v, but the proposal with this ballot had the value of %v", id, st.Value, st.Accepted, proposed)
-		}
 		return v
 	}
 	who := y.accepted[st.Accepted]
