@@ -126,6 +126,11 @@ func (w *Workspace) compile(ctx context.Context, lab course.Lab, binary string) 
 	return out, err
 }
 
+// goEnv is the environment of the go command in this workspace.
+func (w *Workspace) goEnv() []string {
+	return w.b.tools.env(filepath.Join(w.dir, "home"), filepath.Join(w.dir, "tmp"))
+}
+
 // compileWith runs the go command, once more if it lacked modules. env is added to its environment.
 func (w *Workspace) compileWith(ctx context.Context, lab course.Lab, args []string, env ...string) (sandbox.Outcome, error) {
 	for _, l := range append(w.b.course.Needs(lab), lab) {
@@ -135,7 +140,7 @@ func (w *Workspace) compileWith(ctx context.Context, lab course.Lab, args []stri
 	}
 	compile := sandbox.Command{
 		Path: w.b.tools.command(), Args: args, Dir: w.Root,
-		Env:  append(w.b.tools.env(filepath.Join(w.dir, "home"), filepath.Join(w.dir, "tmp")), env...),
+		Env:  append(w.goEnv(), env...),
 		Time: buildLimit, Limits: w.b.limits,
 	}
 	out, err := w.b.box.Run(ctx, compile)

@@ -14,7 +14,7 @@ import (
 	"distlabs/internal/grading/sandbox"
 )
 
-// gateLimits are those of the process that checks a source: a lab takes a tenth of a second of processor time and 60 MiB.
+// gateLimits are those of a process that reads a source: to check a lab takes a tenth of a second of processor time and 60 MiB.
 // Constants and generic types can be written that take any amount of both.
 var gateLimits = sandbox.Limits{Memory: 1 << 30, Data: 3 << 30, CPU: 20 * time.Second, File: 1 << 20, Files: 256}
 
@@ -69,19 +69,29 @@ func (w *Workspace) ask(ctx context.Context, r gate.Request) (v gate.Verdict, re
 	if err != nil {
 		return v, "", fmt.Errorf("workspace: %w", err)
 	}
-	out, err := w.b.box.Run(ctx, sandbox.Command{Path: self, Dir: w.dir, Env: append(env, SystemEnv()...), Time: gateTime, Limits: gateLimits})
+	out, refused, err := w.reading(ctx, r.Labs[len(r.Labs)-1], "type checker", sandbox.Command{Path: self, Dir: w.dir, Env: append(env, SystemEnv()...)})
 	switch {
-	case err != nil:
-		return v, "", err
-	case out.Stopped != "":
-		return v, "the source asks too much of the type checker: it " + out.Stopped, nil
-	case out.Exit < 0 && !gateLimits.Spent(out):
-		return v, "", fmt.Errorf("workspace: checking %s: %w", r.Labs[len(r.Labs)-1].ID, ErrKilled)
+	case err != nil || refused != "":
+		return v, refused, err
 	case out.Exit != 0:
 		return v, "the source cannot be checked: the type checker fails on it", nil
 	}
 	v, err = r.ReadAnswer()
 	return v, "", err
+}
+
+// reading runs a process that reads the source of a lab, with limits. The source is refused if it asks too much of the reader.
+func (w *Workspace) reading(ctx context.Context, lab course.Lab, reader string, c sandbox.Command) (out sandbox.Outcome, refused string, err error) {
+	c.Time, c.Limits = gateTime, gateLimits
+	out, err = w.b.box.Run(ctx, c)
+	switch {
+	case err != nil:
+	case out.Stopped != "":
+		refused = fmt.Sprintf("the source asks too much of the %s: it %s", reader, out.Stopped)
+	case out.Exit < 0 && !gateLimits.Spent(out):
+		err = fmt.Errorf("workspace: reading %s with the %s: %w", lab.ID, reader, ErrKilled)
+	}
+	return out, refused, err
 }
 
 // exports finds, once, where the export data of the packages lies that a submission may import. It builds what is not in

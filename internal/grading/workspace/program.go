@@ -66,7 +66,7 @@ func (w *Workspace) compileProgram(ctx context.Context, module, program, binary 
 	}
 	compile := sandbox.Command{
 		Path: w.b.tools.command(), Args: []string{"build", "-trimpath", "-buildvcs=false", "-ldflags=-s", "-o", built, "./" + program},
-		Dir: filepath.Join(w.Root, module), Env: w.b.tools.env(filepath.Join(w.dir, "home"), filepath.Join(w.dir, "tmp")),
+		Dir: filepath.Join(w.Root, module), Env: w.goEnv(),
 		Time: buildLimit, Limits: w.b.limits,
 	}
 	out, err := w.b.box.Run(ctx, compile)
