@@ -120,7 +120,7 @@ func TestKilledGraderLeavesNothing(t *testing.T) {
 	}
 	dir := t.TempDir()
 	cmd := exec.Command("/proc/self/exe", "-test.run=^TestKilledGraderLeavesNothing$")
-	cmd.Env = append(os.Environ(), "GRADE_TEST_KILLED="+dir)
+	cmd.Env = append(os.Environ(), "GRADE_TEST_KILLED="+dir, "TMPDIR="+t.TempDir()) // who is killed removes nothing
 	require.NoError(t, cmd.Start())
 	defer cmd.Wait()
 	alive := func() bool {

@@ -8,6 +8,7 @@ import (
 	"maps"
 	"regexp"
 	"slices"
+	"strings"
 
 	"distlabs/internal/grading/course"
 )
@@ -18,9 +19,9 @@ const (
 	yieldImport = "; import " + yieldName + " \"" + course.Module + "/" + seededDir + "\""
 )
 
-// yields returns the file with a call of seeded.Yield wherever another goroutine may come between two halves of one step: after a
-// statement that unlocks, and before one that uses an atomic variable. The calls stand at the ends of the lines before, so that lines
-// and columns stay. A file that does not parse stays as it is: the compiler says why.
+// yields returns the file with a call of seeded.Yield wherever another goroutine may come between two halves of one step: after a call
+// that unlocks, deferred or not, and before a statement that uses an atomic variable. The calls stand at the ends of the lines before, so
+// that lines and columns stay. A file that does not parse stays as it is: the compiler says why.
 func yields(text []byte) []byte {
 	if bytes.Contains(text, []byte(yieldImport)) { // a workspace may be built more than once
 		return text
@@ -65,27 +66,38 @@ func Insert(text []byte, insert map[int]string) []byte {
 
 // yieldIn notes where the calls go in a list of statements that begins behind the offset first.
 func yieldIn(list []ast.Stmt, first int, at func(token.Pos) int, insert map[int]string) {
-	for i, stmt := range list {
-		if unlocks(stmt) {
-			insert[at(stmt.End())] = "; " + yieldName + ".Yield()"
+	const call = yieldName + ".Yield()"
+	for i := range len(list) + 1 {
+		var calls []string
+		if i > 0 && isUnlock(list[i-1]) || i < len(list) && usesAtomic(list[i]) {
+			calls = append(calls, call)
 		}
-		switch {
-		case !usesAtomic(stmt):
+		if i < len(list) && defersUnlock(list[i]) {
+			calls = append(calls, "defer "+call) // what is deferred first is done last
+		}
+		switch what := strings.Join(calls, "; "); {
+		case what == "":
 		case i == 0:
-			insert[first] = " " + yieldName + ".Yield(); "
+			insert[first] = " " + what + "; "
 		default:
-			insert[at(list[i-1].End())] = "; " + yieldName + ".Yield()"
+			insert[at(list[i-1].End())] = "; " + what
 		}
 	}
 }
 
-// unlocks reports whether a statement is a call like mu.Unlock().
-func unlocks(stmt ast.Stmt) bool {
+func isUnlock(stmt ast.Stmt) bool {
 	x, ok := stmt.(*ast.ExprStmt)
-	if !ok {
-		return false
-	}
-	call, ok := x.X.(*ast.CallExpr)
+	return ok && unlocks(x.X)
+}
+
+func defersUnlock(stmt ast.Stmt) bool {
+	d, ok := stmt.(*ast.DeferStmt)
+	return ok && unlocks(d.Call)
+}
+
+// unlocks reports whether an expression is a call like mu.Unlock().
+func unlocks(x ast.Expr) bool {
+	call, ok := x.(*ast.CallExpr)
 	if !ok || len(call.Args) > 0 {
 		return false
 	}

@@ -39,7 +39,7 @@ func (c *counter) add() int {
 	want := strings.NewReplacer(
 		"package a\n", "package a; import labsSeeded \"distlabs/internal/harness/seeded\"\n",
 		"add() int {\n", "add() int { labsSeeded.Yield(); \n",
-		"defer c.mu.Unlock()\n", "defer c.mu.Unlock(); labsSeeded.Yield()\n",
+		"c.mu.Lock()\n\tdefer c.mu.Unlock()\n", "c.mu.Lock(); defer labsSeeded.Yield()\n\tdefer c.mu.Unlock(); labsSeeded.Yield()\n",
 		"c.mu.Unlock() //", "c.mu.Unlock(); labsSeeded.Yield() //",
 		"c.mu.RUnlock()\n", "c.mu.RUnlock(); labsSeeded.Yield()\n",
 		"default:\n", "default: labsSeeded.Yield(); \n",
