@@ -10,7 +10,8 @@ import (
 	"distlabs/labrpc"
 )
 
-// then makes a client run one transaction after another, with the steps that next returns, until stop is set.
+// then makes a client run one transaction after another, with the steps that next returns, until stop is set. The first begins even if stop
+// is set in the same instant: otherwise chance would say whether it begins.
 func (c *shardCluster) then(client labrpc.NodeID, stop *atomic.Bool, next func() []shardStep) {
 	node, cl := c.nodes[client], c.client[client]
 	runs := map[int]*shardRun{} // by number
@@ -29,7 +30,7 @@ func (c *shardCluster) then(client labrpc.NodeID, stop *atomic.Bool, next func()
 		})
 	}
 	go func() {
-		for number := 1; !stop.Load() && node.Context().Err() == nil; number++ {
+		for number := 1; (number == 1 || !stop.Load()) && node.Context().Err() == nil; number++ {
 			news(number, shardNews{})
 			shardRunOnce(node, cl, 4*time.Second, next(), int64(first+number)*1000, func(n shardNews) { news(number, n) })
 			select {
