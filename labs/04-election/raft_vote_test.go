@@ -35,7 +35,7 @@ func TestOneVotePerTerm4C(t *testing.T) {
 		wantVote(0, 12, false, "term 12 is past")
 		// n1 follows a leader, so it may ignore a candidate; but then it keeps its term.
 		if got := p[2].askVote(1, 20); !got.Granted && got.Term >= 20 {
-			s.Failf(ruleOneVote, "n1 replied to %v in term 20 with Granted = false and Term = %d: it has adopted the term, and no other server has asked in it", p[2].node.ID(), got.Term)
+			s.Failf(ruleOneVote, "n1 replied to %v in term 20 with Granted = false and Term = %d, want Granted = true: it has adopted term 20, and has not voted in it", p[2].node.ID(), got.Term)
 		}
 	})
 }

@@ -140,7 +140,7 @@ func (s *Sim) runBody(body func(*Sim)) {
 		if c, ok := report.ReadCrash(text, source()); ok {
 			f = c.Failure
 		}
-		s.failWith(report.Panic, Violation{What: f.What, Rule: f.Rule, Seen: f.Seen}, f.Where)
+		s.failWith(report.Panic, Violation{What: withInstant(s.now(), f.What), Rule: f.Rule, Seen: f.Seen}, f.Where)
 	}()
 	body(s)
 	s.check()

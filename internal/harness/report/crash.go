@@ -192,7 +192,7 @@ func explain(message string) (what, rule string) {
 			return known.what, known.rule
 		}
 	}
-	return "panics: " + strings.TrimPrefix(message, "runtime error: "), ""
+	return "panics: " + strings.TrimPrefix(message, "runtime error: "), "code of a lab never panics, whatever its callers and its messages bring"
 }
 
 // stopped fills in a run that was ended from outside: what the stacks explain,

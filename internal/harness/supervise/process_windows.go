@@ -7,11 +7,11 @@ import (
 )
 
 // passSignals leaves an interrupt to the child, which the console sends it to as
-// well. It returns a function that ends this.
-func passSignals(*os.Process) (stop func()) {
+// well, so pass does nothing. stop ends this.
+func passSignals() (pass func(*os.Process), stop func()) {
 	signals := make(chan os.Signal, 8)
 	signal.Notify(signals, os.Interrupt)
-	return func() { signal.Stop(signals) }
+	return func(*os.Process) {}, func() { signal.Stop(signals) }
 }
 
 // exitNow ends the process at once: no deferred calls, no exit hooks.

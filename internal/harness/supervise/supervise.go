@@ -103,13 +103,14 @@ func supervise() (code int, err error) {
 	// where endWithParent has an effect.
 	runtime.LockOSThread()
 	endWithParent(child)
+	pass, stop := passSignals() // before the child says anything: who reads it may send one
+	defer stop()
 	err = child.Start()
 	receiver.Started()
 	if err != nil {
 		return 0, err
 	}
-	stop := passSignals(child.Process)
-	defer stop()
+	go pass(child.Process)
 
 	story := newStory()
 	collected := make(chan error, 1)
