@@ -263,7 +263,7 @@ func checkDistinct(s *labtest.Sim, stamps []clocks.HybridTime) {
 	seen := make(map[clocks.HybridTime]int, len(stamps))
 	for at, st := range stamps {
 		if before, twice := seen[st]; twice {
-			s.Failf(ruleLocking, "goroutines called one clock at once: %s, and %s, returned the same timestamp, %s, want a timestamp of its own for each", stampedBy(before), stampedBy(at), fromNoon(st))
+			s.Failf(ruleLocking, "goroutines called one clock at once: %s and %s returned the same timestamp, %s, want a timestamp of its own for each", stampedBy(before), stampedBy(at), fromNoon(st))
 		}
 		seen[st] = at
 	}

@@ -203,7 +203,7 @@ func checkTimes(s *labtest.Sim, stamps []clocks.Timestamp, base uint64, gaps int
 			s.Failf(ruleLocking, "one of %d events has time %d, want %d to %d", len(stamps), st.Time, base+1, base+uint64(len(seen)))
 		}
 		if seen[i] > 0 {
-			s.Failf(ruleLocking, "goroutines called the clock of n%d at once: %s, and %s, returned the same timestamp, %v, want a timestamp of its own for each", int(st.Node), stampedBy(seen[i]-1), stampedBy(at), st)
+			s.Failf(ruleLocking, "goroutines called the clock of n%d at once: %s and %s returned the same timestamp, %v, want a timestamp of its own for each", int(st.Node), stampedBy(seen[i]-1), stampedBy(at), st)
 		}
 		seen[i] = at + 1
 	}

@@ -69,7 +69,7 @@ func stampedBy(at int) string {
 	if ticks(g, i) {
 		name = "Tick"
 	}
-	return fmt.Sprintf("call %d of goroutine %d, of %s", i+1, g+1, name)
+	return fmt.Sprintf("%s (call %d of goroutine %d)", name, i+1, g+1)
 }
 
 // stampInParallel calls tick and receive from several goroutines at once, and returns what they returned: call i of goroutine g

@@ -192,7 +192,11 @@ func (t *pendingCall) result() (error, bool) {
 // wants checks the result of a call.
 func (o *leaseCluster) wants(rule, what string, got, want error) {
 	if !errors.Is(got, want) {
-		o.s.Failf(rule, "%s: the call returned %s, want %s", what, errorText(got), errorText(want))
+		wanted := errorText(want)
+		if got != nil && want != nil {
+			wanted = "an error that wraps " + wanted
+		}
+		o.s.Failf(rule, "%s: the call returned %s, want %s", what, errorText(got), wanted)
 	}
 }
 

@@ -85,12 +85,12 @@ func TestProposerTakesTheHighest4D(t *testing.T) {
 		defer y.mu.Unlock()
 		for _, r := range y.asked[1] {
 			if r.Value != c.want {
-				s.Failf(ruleProposes, "n1 has accepted %v, n2 %v and n3 %v, but n1 proposes the value %v in ballot %v, want the value %v",
+				s.Failf(ruleProposes, "n1 has accepted %v, n2 has accepted %v and n3 has accepted %v, but n1 proposes the value %v in ballot %v, want the value %v",
 					accepted(c.own), accepted(c.n2), accepted(c.n3), r.Value, r.Ballot, c.want)
 			}
 		}
 		if len(y.asked[1]) == 0 {
-			s.Failf(ruleChosen, "n1 has accepted %v, n2 %v and n3 %v, and Propose returned %v on n1, which has sent no Accept: no majority has accepted it in one ballot",
+			s.Failf(ruleChosen, "n1 has accepted %v, n2 has accepted %v and n3 has accepted %v, and Propose returned %v on n1, which has sent no Accept: no majority has accepted it in one ballot",
 				accepted(c.own), accepted(c.n2), accepted(c.n3), got)
 		}
 		if n2().Accepted != n3().Accepted {
@@ -113,6 +113,7 @@ func TestOutbidsAtOnce4D(t *testing.T) {
 		round := []int{60, 1<<8 + 1, 1<<16 + 2, 1<<32 + 3}[s.Seed%4]
 		y.scriptedAcceptor(2, AcceptorState{Promised: Ballot{round, 2}})
 		y.scriptedAcceptor(3, AcceptorState{Promised: Ballot{round, 2}})
+		s.Logf("n2 and n3 have promised ballot %v, of an old proposal", Ballot{round, 2})
 		y.decides(1, 1)
 		y.decides(1, 1)
 	})

@@ -121,7 +121,7 @@ func checkSpecialValues(v *storeCluster, a, b *testClient, revision int) {
 	w.expectEvents(all)
 	bytes.expectEvents(all)
 	if events := far.seen(); len(events) > 0 {
-		s.Failf(ruleWatch, "on %v, the watch of %q after revision %d reported revision %d", b.id, far.prefix, far.after, events[0].Revision)
+		s.Failf(ruleWatch, "on %v, the watch of %s after revision %d reported revision %d", b.id, prefixText(far.prefix), far.after, events[0].Revision)
 	}
 	for _, key := range []string{"alive", "open", "close", "expire"} { // what a store may call its own requests
 		a.mustRun(command{Op: "put", Key: key, Data: "1"})

@@ -91,8 +91,8 @@ func (c *testClient) closesWithoutReply(w *watchRecorder, key string) {
 
 // closesAgain calls Close of a client whose session has ended, and then one command of each kind (rule 28).
 func (c *testClient) closesAgain() {
-	if _, err := startCall(c, "Close", closeClient).wait(); err != "" {
-		c.v.s.Failf(ruleClose, "on %v, Close returned %s, want no error: the session had ended before", c.id, orNil(err))
+	if _, err := startCall(c, "the second Close", closeClient).wait(); err != "" {
+		c.v.s.Failf(ruleClose, "on %v, the second Close returned %s, want no error: the session had ended before", c.id, orNil(err))
 	}
 	for _, op := range []string{"get", "put", "create", "own", "set", "delete"} {
 		c.expect(command{Op: op, Key: "after the end", Data: "1"}, "ErrExpired", ruleOwned)

@@ -40,13 +40,13 @@ func (w *watchRecorder) expectEvents(want []Event) {
 		for at < len(want) && seen[at] == want[at] {
 			at++
 		}
-		w.c.v.s.Failf(ruleWatch, "on %v, the watch of %q after revision %d reported %v at revision %d, a change that no client made: they made %d changes, and the watch reported %d",
-			w.c.id, w.prefix, w.after, eventText(seen[at]), seen[at].Revision, len(want), len(seen))
+		w.c.v.s.Failf(ruleWatch, "on %v, the watch of %s after revision %d reported %v at revision %d, a change that no client made: they made %d changes, and the watch reported %d",
+			w.c.id, prefixText(w.prefix), w.after, eventText(seen[at]), seen[at].Revision, len(want), len(seen))
 	}
 	if !ok {
 		w.failCount(seen, len(want))
 	}
-	w.c.v.sameEvents(ruleWatch, fmt.Sprintf("on %v, the watch of %q after revision %d", w.c.id, w.prefix, w.after), seen, want)
+	w.c.v.sameEvents(ruleWatch, fmt.Sprintf("on %v, the watch of %s after revision %d", w.c.id, prefixText(w.prefix), w.after), seen, want)
 }
 
 // Watches continue through crashes of the leader, and through a time in which the watching client is cut
@@ -267,7 +267,7 @@ func checkDefaultSnapshots(v *storeCluster, a *testClient) {
 	}
 	for _, id := range v.servers {
 		if st, _ := v.status(id); len(st.Log) > 3*500 {
-			v.s.Failf(ruleWholeStore, "%v has %d entries in its log, want at most 3 times SnapshotEvery, which is 500 if it is not set", id, len(st.Log))
+			v.s.Failf(ruleSnapshotDue, "%v has %d entries in its log, want at most 3 times SnapshotEvery, which is 500 if it is not set", id, len(st.Log))
 		}
 	}
 }

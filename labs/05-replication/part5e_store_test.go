@@ -42,7 +42,7 @@ func TestSnapshotOfTheStore5E(t *testing.T) {
 		all := b.writes(4*every, "y", "z")
 		for _, id := range v.servers {
 			if st, up := v.status(id); up && id != late && len(st.Log) > 3*every {
-				s.Failf(ruleWholeStore, "%v has %d entries in its log after %d commands, want at most 3 times SnapshotEvery, which is %d", id, len(st.Log), 4*every, every)
+				s.Failf(ruleSnapshotDue, "%v has %d entries in its log after %d commands, want at most 3 times SnapshotEvery, which is %d", id, len(st.Log), 4*every, every)
 			}
 		}
 		before, _ := v.status(late)
@@ -118,7 +118,7 @@ func TestRestartOfTheStore5E(t *testing.T) {
 		s.Run(time.Second)
 		for _, id := range v.servers {
 			if st, _ := v.status(id); len(st.Log) > 3 {
-				s.Failf(ruleWholeStore, "%v has %d entries in its log, want at most 3 times SnapshotEvery, which is 1", id, len(st.Log))
+				s.Failf(ruleSnapshotDue, "%v has %d entries in its log, want at most 3 times SnapshotEvery, which is 1", id, len(st.Log))
 			}
 		}
 		b.mustRun(command{Op: "delete", Key: "x"})

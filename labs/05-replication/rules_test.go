@@ -50,6 +50,7 @@ const (
 	ruleClose        = "Close returns nil if the session has ended already, and from 10s later on the client sends nothing by itself (rule 28)"
 	ruleOwned        = "a session's keys are deleted together with the session, and no other keys are (rule 28)"
 	ruleWholeStore   = "a snapshot holds the whole state of the store: keys, sessions and changes (rule 29)"
+	ruleSnapshotDue  = "a store makes a snapshot after at most 3 times SnapshotEvery entries (rule 29)"
 
 	noRule = "none: this is a mistake in the test, not in your code"
 )

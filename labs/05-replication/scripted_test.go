@@ -121,7 +121,7 @@ func (p *scriptedCluster) append(from labrpc.NodeID, req AppendRequest, want boo
 	reply := sendRequest[AppendReply](p, from, 1, "AppendEntries", req)
 	p.last = p.s.Net.Now()
 	if now := termsOf(before); !slices.Equal(now, terms) {
-		p.fail(ruleStatus, "a Status that n1 returned had entries of the terms %v in its Log; after n1 accepted AppendEntries, the same Log has %v", terms, now)
+		p.fail(ruleStatus, "the Log of a Status that n1 had returned had entries of the terms %v; after AppendEntries to n1, that same Log has %v, want it unchanged: it belongs to the caller", terms, now)
 	}
 	what := fmt.Sprintf("n1 replied to %v's AppendEntries(term %d, previous entry %d of term %d, %d entries)", from, req.Term, req.PrevLogIndex, req.PrevLogTerm, len(req.Entries))
 	if reply.Success != want {

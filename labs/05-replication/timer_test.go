@@ -168,7 +168,7 @@ func TestHopelessCandidates5B(t *testing.T) {
 		for started := s.Net.Now(); s.Net.Now()-from < 10*electionTimeout; {
 			s.Run(electionTimeout - 20*time.Millisecond)
 			p.vote(VoteRequest{Term: p.status().Term + 1, Candidate: 3}, false, "its log is empty")
-			started = p.waitForElection(started, "it started its last election; since then only a candidate that it refused asked it")
+			started = p.waitForElection(started, "it had started its last election; since then only a candidate that it refused asked it")
 		}
 	})
 }

@@ -48,10 +48,10 @@ func (w *watchRecorder) add(_ time.Duration, e Event) {
 	}
 	if n := len(w.events); n > 0 && e.Revision == last && e.Key != w.events[n-1].Key {
 		w.c.v.s.Failf("each change has a revision of its own, and a watch reports each once (rules 23 and 25)",
-			"on %v, the watch of %q reported revision %d twice, as changes of %s and of %s", w.c.id, w.prefix, last, w.events[n-1].Key, e.Key)
+			"on %v, the watch of %s reported revision %d twice, as changes of %s and of %s", w.c.id, prefixText(w.prefix), last, w.events[n-1].Key, e.Key)
 	}
 	if e.Revision <= last || !strings.HasPrefix(e.Key, w.prefix) {
-		w.c.v.s.Failf(ruleWatch, "on %v, the watch of %q reported revision %d (%s) after revision %d", w.c.id, w.prefix, e.Revision, e.Key, last)
+		w.c.v.s.Failf(ruleWatch, "on %v, the watch of %s reported revision %d (%s) after revision %d", w.c.id, prefixText(w.prefix), e.Revision, e.Key, last)
 	}
 	w.events = append(w.events, e)
 }
@@ -101,7 +101,7 @@ func (w *watchRecorder) failCount(seen []Event, n int) {
 		lines = append(lines, fmt.Sprintf("the watch has ended: it returned %s", orNil(err)))
 	}
 	w.c.v.s.Fail(labtest.Violation{
-		What: fmt.Sprintf("on %v, the watch of %q after revision %d reported %d changes within %v, want the %d that the clients made", w.c.id, w.prefix, w.after, len(seen), watchLimit, n),
+		What: fmt.Sprintf("on %v, the watch of %s after revision %d reported %d changes within %v, want the %d that the clients made", w.c.id, prefixText(w.prefix), w.after, len(seen), watchLimit, n),
 		Rule: ruleWatch, Seen: lines,
 	})
 }
@@ -124,4 +124,12 @@ func eventText(e Event) string {
 		return fmt.Sprintf("%s deleted", shortText([]byte(e.Key)))
 	}
 	return fmt.Sprintf("%s = %q", shortText([]byte(e.Key)), shortText([]byte(e.Data)))
+}
+
+// prefixText says of which keys a watch tells.
+func prefixText(prefix string) string {
+	if prefix == "" {
+		return "all keys"
+	}
+	return fmt.Sprintf("the keys that begin with %q", prefix)
 }

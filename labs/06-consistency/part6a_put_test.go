@@ -68,7 +68,7 @@ func TestUnknownIsNoRefusal6A(t *testing.T) {
 		c.answered(put, get, logGet)
 		for _, op := range []*strongOp{put, get, logGet} {
 			if op.Done {
-				s.Failf(ruleStrong, "%[1]v, want not done: no reply of another server could reach %[2]v, so %[2]v could not know whether it was still the leader", op, leader)
+				s.Failf(ruleStrong, "%[1]v, want no Done: no reply of another server could reach %[2]v, so %[2]v could not know whether it was still the leader", op, leader)
 			}
 		}
 		s.Net.Heal()

@@ -66,7 +66,7 @@ func TestKeepsTrying6B(t *testing.T) {
 		}
 		// If its last request is under way when its ctx ends, it may return ErrUnknown.
 		if put.Err == "ErrUnknown" && sent == came {
-			hist.fail(ruleOnce, put, fmt.Sprintf("%v, although each of its %d requests had been refused when its ctx ended: so it could know", put, sent))
+			hist.fail(ruleOnce, put, fmt.Sprintf("%v, want its context's error: each of its %d requests had been refused when its ctx ended, so the session knew that it had written nothing", put, sent))
 		}
 		put = hist.put(run, "x", "4", 2*away)
 		s.Run(away)
@@ -196,7 +196,7 @@ func TestReadIsAnswered6B(t *testing.T) {
 			for _, id := range c.servers {
 				call := strongAsk[consistency.ReadReply](c, c.clients[0], id, "Read", consistency.ReadRequest{Key: "x"}, nil)
 				if !s.Until(servesLimit+10*time.Millisecond, func() bool { return call.over }) || !call.reply.Done {
-					s.Failf(ruleLocal, "%v had received a Read of index 0, which every state has, and %v later: replied = %v, Done = %v, want both true%s",
+					s.Failf(ruleLocal, "%v had received a Read of index 0 and not replied within %v (replied = %v, Done = %v), want a reply with Done: every state has index 0%s",
 						id, servesLimit, call.came, call.reply.Done, while)
 				}
 			}

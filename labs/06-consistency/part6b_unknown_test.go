@@ -1,6 +1,7 @@
 package consistency_test
 
 import (
+	"fmt"
 	"testing"
 	"time"
 
@@ -48,7 +49,9 @@ func (t *sessionHistory) besideTheCommitted(run *sessionRun) {
 	t.gets(run, ruleLocal, "x")
 	for _, id := range others {
 		run.moves(id)
-		t.gets(run, ruleLocal, "x")
+		if op := t.returns(t.get(run, "x", servesLimit)); op.Err != "" {
+			t.fail(ruleLocal, op, fmt.Sprintf("%v, want a value: %v has all that is committed, and only that can the session have seen", op, id))
+		}
 	}
 	t.check()
 }

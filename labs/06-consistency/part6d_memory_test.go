@@ -130,20 +130,20 @@ func TestEdgeOfTheBound6D(t *testing.T) {
 
 // staleReadAsksItsLevel reads with MaxStale a key that the coordinator has not read yet: a read whose Level is ALL asks all (rule 30).
 func (q *quorumStore) staleReadAsksItsLevel(a, b labrpc.NodeID) {
-	wrote := q.put(a, "not read yet", one)
+	wrote := q.put(a, "unread", one)
 	q.s.Run(2 * quorumTimeout)
 	q.s.Net.Crash(q.replicas[4])
-	call := q.goGet(b, "not read yet", consistency.ReadOptions{Level: all, MaxStale: time.Minute})
+	call := q.goGet(b, "unread", consistency.ReadOptions{Level: all, MaxStale: time.Minute})
 	if got, err := q.wait(call); err == nil {
 		q.s.Failf(ruleStaleness, "%s returned %s, want ErrUnavailable: its coordinator had not read the key before, and n5 is down", call.what, quorumCell(got))
 	}
-	q.want(ruleStaleness, q.goGet(b, "not read yet", consistency.ReadOptions{Level: quorum, MaxStale: time.Minute}), wrote, "a majority has it")
+	q.want(ruleStaleness, q.goGet(b, "unread", consistency.ReadOptions{Level: quorum, MaxStale: time.Minute}), wrote, "a majority has it")
 	// What it has read is older than AtLeast, and it reaches only the one replica that has a cell that is not.
 	newer := consistency.Cell{Value: "at one", Timestamp: wrote.Timestamp}
 	newer.Timestamp.Counter++
-	q.store(q.replicas[0], "not read yet", newer)
+	q.store(q.replicas[0], "unread", newer)
 	q.reaches(b, q.replicas[0])
-	call = q.goGet(b, "not read yet", consistency.ReadOptions{MaxStale: time.Minute, AtLeast: newer.Timestamp})
+	call = q.goGet(b, "unread", consistency.ReadOptions{MaxStale: time.Minute, AtLeast: newer.Timestamp})
 	if got, err := q.wait(call); err == nil {
 		q.s.Failf(ruleStaleness, "%s returned %s, want ErrUnavailable: it had read an older cell, and reached one replica of five", call.what, quorumCell(got))
 	}

@@ -84,6 +84,7 @@ func TestAPReconciles6E(t *testing.T) {
 		b.mustAdd(1)
 		b.mustAdd(2)
 		s.Net.SetLinks(labrpc.Reliable())
+		s.Logf("from now on no message is lost, and n1 reaches the others through n3")
 		s.Run(2 * basketSettles)
 		b.reconciled()
 	})

@@ -42,6 +42,8 @@ func (op *strongOp) String() string {
 		what += ", " + op.result()
 	case !op.write():
 		what += " = " + op.result()
+	default:
+		what += " was done"
 	}
 	return fmt.Sprintf("%s, from %v to %v", what, labtest.At(op.Call), labtest.At(op.Return))
 }
