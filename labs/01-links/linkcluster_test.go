@@ -364,6 +364,9 @@ func (m *linkCluster) arrives(limit time.Duration, rule string, at ...labrpc.Nod
 	for _, r := range slices.SortedFunc(maps.Keys(m.sent), compareRoutes) {
 		if n, first := m.missingOn(r); n > 0 && (len(at) == 0 || slices.Contains(at, r.to)) {
 			line := fmt.Sprintf("%v has not delivered %d of the messages from %v; the first of them is %q", r.to, n, r.from, shorten(first))
+			if n == 1 {
+				line = fmt.Sprintf("%v has not delivered the message %q from %v", r.to, shorten(first), r.from)
+			}
 			if sent := len(m.sent[r][first]); sent > 1 {
 				line += fmt.Sprintf(", which %v sent %s and %v delivered %s", r.from, times(sent), r.to, times(m.got[r][first]))
 			}

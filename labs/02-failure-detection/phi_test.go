@@ -47,7 +47,7 @@ func (h *heart) after(silence time.Duration) float64 { return h.phi.Phi(h.last.A
 func near(s *labtest.Sim, rule string, got, want float64, format string, args ...any) {
 	if math.IsNaN(got) || math.Abs(got-want) > 0.04*want+0.02 {
 		when, why, _ := strings.Cut(fmt.Sprintf(format, args...), ": ")
-		s.Failf(rule, "%s, φ = %.3f, want %.3f: %s", when, got, want, why)
+		s.Failf(rule, "%s, φ = %.4g, want %.4g: %s", when, got, want, why)
 	}
 }
 
@@ -119,7 +119,7 @@ func TestWindowForgets2D(t *testing.T) {
 		near(s, ruleWindow, faster.after(time.Second), 0.30103, "after 1s without a heartbeat: all heartbeats came every second")
 		faster.beat(50, period)
 		if phi := faster.after(5 * period); phi < threshold {
-			s.Failf(ruleWindow, "φ = %.3f after %v without a heartbeat, want more than %v: the last 50 heartbeats came every %v", phi, 5*period, threshold, period)
+			s.Failf(ruleWindow, "φ = %.4g after %v without a heartbeat, want more than %v: the last 50 heartbeats came every %v", phi, 5*period, threshold, period)
 		}
 		slower := newHeart(opts)
 		slower.beat(400, period)
@@ -140,7 +140,7 @@ func TestPauseIsNotLearnt2D(t *testing.T) {
 			near(s, rulePause, h.after(period), 0.30103, "%v after the first heartbeat that followed a pause of a minute: the intervals before were %[1]v ± 20ms", period)
 			h.beat(10, period-20*time.Millisecond, period+20*time.Millisecond)
 			if phi := h.after(5 * period); phi < threshold {
-				s.Failf(rulePause, "φ = %.3f after %v without a heartbeat, want more than %v: heartbeats arrive every %v, except for pauses of a minute",
+				s.Failf(rulePause, "φ = %.4g after %v without a heartbeat, want more than %v: heartbeats arrive every %v, except for pauses of a minute",
 					phi, 5*period, threshold, period)
 			}
 		}

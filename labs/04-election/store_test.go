@@ -98,7 +98,7 @@ func TestEveryWriteCounts4E(t *testing.T) {
 			o.holds(ruleSwap, want)
 		}
 		swap := func(read File, value string, err error) {
-			o.wants(ruleSwap, fmt.Sprintf("a Swap of version %d arrives at the file of version %d", read.Version, want.Version),
+			o.wants(ruleSwap, fmt.Sprintf("a Swap that had read version %d arrives, and the file has version %d", read.Version, want.Version),
 				client.Swap(within(time.Second), read, value), err)
 			if err == nil {
 				want = File{value, want.Version + 1}

@@ -183,7 +183,7 @@ func TestHalfTheVotesMakeNoLeader5B(t *testing.T) {
 		for range 300 {
 			s.Run(10 * time.Millisecond)
 			if st := p.status(); st.Role == roleLeader {
-				p.fail(ruleElection, "n1 is the leader of term %d at %v with its own vote and the vote of %v, of 4 servers", st.Term, labtest.At(s.Net.Now()), friend)
+				p.fail(ruleElection, "n1 is the leader of term %d at %v with two votes of four servers, its own and that of %v, which are no majority", st.Term, labtest.At(s.Net.Now()), friend)
 			}
 			if s.Net.Stats(granted).Delivered > 0 {
 				s.Cover("a candidate had two votes of four")

@@ -24,7 +24,7 @@ func TestCommands5D(t *testing.T) {
 		changes := func(c *testClient, e command) {
 			revision++
 			if y := c.mustRun(e); y.Revision != revision && e.Op != "delete" {
-				s.Failf(ruleRevisions, "on %v, %v returned revision %d, want %d", c.id, e, y.Revision, revision)
+				s.Failf(ruleRevisions, "on %v, %v returned revision %d, want %d: the change before it was number %d", c.id, e, y.Revision, revision, revision-1)
 			}
 		}
 		a.expectValue("x", "", ruleLinearizable)

@@ -169,7 +169,11 @@ func (m minimized) line(run *trace.Run) string {
 		if m.partial {
 			limit = " (perhaps fewer: the search stopped at its limit)"
 		}
-		parts = append(parts, fmt.Sprintf("%d of the %s that this seed injects %s%s%s", injected.kept, plural(injected.all, "fault"),
+		of := fmt.Sprintf("%d of the %s", injected.kept, plural(injected.all, "fault"))
+		if injected.kept == injected.all {
+			of = "the " + those(injected.all, "fault")
+		}
+		parts = append(parts, fmt.Sprintf("%s that this seed injects %s%s%s", of,
 			verb(injected.kept, "suffices", "suffice"), limit, listed(append(network(run), m.late()...))))
 	}
 	// What the run shows is counted, not m.keep: a test also drops and alters messages, and a crash that is left out still happens
