@@ -288,7 +288,11 @@ func describeFolded(run *Run, steps []int) string {
 	slices.SortStableFunc(order, func(a, b *group) int { return cmp.Compare(len(b.msgs), len(a.msgs)) })
 	var parts []string
 	for _, g := range order {
-		part := fmt.Sprintf("%d × %s %s→%s", len(g.msgs), g.name, nodeList(g.from, " "), nodeList(g.to, " "))
+		ends := nodeList(g.from, " ") + "→" + nodeList(g.to, " ")
+		if len(g.from) > 1 && slices.Equal(g.from, g.to) {
+			ends = "among " + nodeList(g.from, " ")
+		}
+		part := fmt.Sprintf("%d × %s %s", len(g.msgs), g.name, ends)
 		if g.lost > 0 {
 			part += fmt.Sprintf(" (%d lost)", g.lost)
 		}
