@@ -68,10 +68,10 @@ func (l *leaseUnderTest) check() {
 	now := l.s.Net.Now()
 	left := max(0, l.end-now)
 	if got := l.lease.Valid(); got != (left > 0) {
-		l.s.Failf(ruleLeaseEnds, "Valid() = %t at %v, want %t: %s", got, labtest.At(now), left > 0, l.ending())
+		l.s.Failf(ruleLeaseEnds, "on n1, Valid() = %t at %v, want %t: %s", got, labtest.At(now), left > 0, l.ending())
 	}
 	if got := l.lease.Remaining(); (got - left).Abs() > time.Millisecond {
-		l.s.Failf(ruleLeaseEnds, "Remaining() = %v at %v, want %v: %s", got, labtest.At(now), left, l.ending())
+		l.s.Failf(ruleLeaseEnds, "on n1, Remaining() = %v at %v, want %v: %s", got, labtest.At(now), left, l.ending())
 	}
 	calls := l.calls()
 	for _, at := range calls[l.logged:] {
@@ -79,10 +79,10 @@ func (l *leaseUnderTest) check() {
 	}
 	l.logged = len(calls)
 	if len(calls) > 0 && calls[0] < l.end {
-		l.s.Failf(ruleLeaseEnds, "expired was called at %v, want the call at the end of the lease, %v later", labtest.At(calls[0]), l.end-calls[0])
+		l.s.Failf(ruleLeaseEnds, "n1 called expired at %v, want the call at the end of the lease, %v later", labtest.At(calls[0]), l.end-calls[0])
 	}
 	if len(calls) == 0 && now > l.end+slack {
-		l.s.Failf(ruleLeaseEnds, "expired has not been called at %v, want the call by %v: %s", labtest.At(now), labtest.At(l.end+slack), l.ending())
+		l.s.Failf(ruleLeaseEnds, "n1 has not called expired at %v, want the call by %v: %s", labtest.At(now), labtest.At(l.end+slack), l.ending())
 	}
 	if len(calls) > 1 {
 		l.s.Failf(ruleExpired, "n1 called expired %d times for its one lease, the second time at %v, want one call: the lease expired at %v", len(calls), labtest.At(calls[1]), labtest.At(l.end))
@@ -141,7 +141,7 @@ func TestLeaseRenewed3B(t *testing.T) {
 		for _, length := range []time.Duration{time.Second, 3 * time.Second, 500 * time.Millisecond, time.Second, 0} {
 			l.watchTo(s.Net.Now()+time.Duration(s.Rand().Int64N(int64(450*time.Millisecond))), jump)
 			if !l.lease.Renew(length) {
-				s.Failf(ruleRenew, "Renew(%v) = false at %v, want true: %s", length, labtest.At(s.Net.Now()), l.ending())
+				s.Failf(ruleRenew, "on n1, Renew(%v) = false at %v, want true: %s", length, labtest.At(s.Net.Now()), l.ending())
 			}
 			l.end = s.Net.Now() + length
 			s.Logf("Renew(%v) = true: the lease ends at %v", length, labtest.At(l.end))
@@ -150,7 +150,7 @@ func TestLeaseRenewed3B(t *testing.T) {
 		l.watchTo(l.end, jump)
 		for range 3 {
 			if l.lease.Renew(time.Second) {
-				s.Failf(ruleRenew, "Renew(1s) = true at %v, want false: %s", labtest.At(s.Net.Now()), l.ending())
+				s.Failf(ruleRenew, "on n1, Renew(1s) = true at %v, want false: %s", labtest.At(s.Net.Now()), l.ending())
 			}
 			l.watchTo(s.Net.Now()+1100*time.Millisecond, jump)
 		}
@@ -178,14 +178,14 @@ func TestLeaseReleased3B(t *testing.T) {
 func checkReleased(s *labtest.Sim, l *leaseUnderTest) {
 	for _, length := range []time.Duration{time.Minute, 0} {
 		if l.lease.Renew(length) {
-			s.Failf(ruleRenew, "Renew(%v) = true after Release, want false", length)
+			s.Failf(ruleRenew, "on n1, Renew(%v) = true after Release, want false", length)
 		}
 	}
 	if l.lease.Valid() || l.lease.Remaining() != 0 {
-		s.Failf(ruleRenew, "after Release Valid() = %t and Remaining() = %v, want false and 0s", l.lease.Valid(), l.lease.Remaining())
+		s.Failf(ruleRenew, "on n1, after Release, Valid() = %t and Remaining() = %v, want false and 0s", l.lease.Valid(), l.lease.Remaining())
 	}
 	if calls := l.calls(); len(calls) > 0 {
-		s.Failf(ruleExpired, "expired was called at %v for a lease that had been released", calls[0])
+		s.Failf(ruleExpired, "n1 called expired at %v for a lease that had been released", calls[0])
 	}
 }
 
@@ -248,7 +248,7 @@ func TestLongLease3B(t *testing.T) {
 		for _, length := range []time.Duration{5 * time.Second, 72 * time.Minute, 25 * 24 * time.Hour, 50 * 24 * time.Hour, longest} {
 			l := newLease(s, node, time.Second)
 			if !l.lease.Renew(length) {
-				s.Failf(ruleRenew, "Renew(%v) = false, want true: the lease is valid", length)
+				s.Failf(ruleRenew, "on n1, Renew(%v) = false, want true: the lease is valid", length)
 			}
 			l.end = s.Net.Now() + length
 			all = append(all, newLease(s, node, length), l)

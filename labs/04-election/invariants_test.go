@@ -35,7 +35,7 @@ func (c *cluster) recordMessage(m *labrpc.Message) labrpc.Verdict {
 		c.startsElection(m.From, b.Term)
 		v = first(v, c.voted(b.Term, vote{m.From, m.From, now}))
 		if b.Candidate != m.From {
-			v = violation(ruleOneVote, "%v asks for a vote for %v", m.From, b.Candidate)
+			v = violation(ruleOneVote, "%v asks for a vote for %v, want it to ask for itself", m.From, b.Candidate)
 		}
 	case VoteReply:
 		if m.Method != "RequestVote" {
@@ -52,7 +52,7 @@ func (c *cluster) recordMessage(m *labrpc.Message) labrpc.Verdict {
 		c.saw(m.From, b.Term)
 		v = first(v, c.claimed(b.Term, claim{m.From, now}))
 		if b.Leader != m.From {
-			v = violation(ruleOneLeader, "%v sends a heartbeat that names %v as the leader", m.From, b.Leader)
+			v = violation(ruleOneLeader, "%v sends a heartbeat that names %v as the leader, want the name of the sender", m.From, b.Leader)
 		}
 	case AppendReply:
 		if m.Method == "AppendEntries" {

@@ -140,7 +140,7 @@ func TestLeaseLasts4E(t *testing.T) {
 		lease := o.leases[0]
 		for s.Net.Now() < began+ttl*3/4 {
 			if !lease.Held() {
-				s.Failf(ruleGrants, "the lease that n3 asked for at %s is not held at %s", labtest.At(began), labtest.At(s.Net.Now()))
+				s.Failf(ruleGrants, "the lease that n3 asked for at %s is not held at %s, although its time to live is not over", labtest.At(began), labtest.At(s.Net.Now()))
 			}
 			for _, id := range []labrpc.NodeID{alice, bob} {
 				_, err := o.acquire(id, time.Second)

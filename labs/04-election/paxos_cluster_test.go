@@ -187,7 +187,7 @@ func (y *paxosCluster) hasValue(b Ballot, value labrpc.NodeID) *labtest.Violatio
 	old, ok := y.values[b]
 	switch {
 	case ok && old != value:
-		return violation(ruleBallot, "two proposals have the ballot %v: first one with the value of %v, now one with the value of %v", b, old, value)
+		return violation(ruleBallot, "two proposals have the ballot %v: the first has the value of %v, the second the value of %v, want one value per ballot", b, old, value)
 	case !y.proposed[value]:
 		return violation(ruleChosen, "ballot %v has the value %v, which no node has proposed", b, value)
 	}

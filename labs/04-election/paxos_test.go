@@ -186,7 +186,7 @@ func TestCallsShareNoBallot4D(t *testing.T) {
 		seen := map[Ballot]bool{}
 		for _, r := range y.prepares[1] { // of one instant: none is a repetition
 			if seen[r.Ballot] {
-				s.Failf(ruleBallot, "n1 runs %d calls of Propose, and two of them prepare ballot %v at the same instant", calls, r.Ballot)
+				s.Failf(ruleBallot, "n1 runs %d calls of Propose, and two of them prepare ballot %v at the same instant, want a ballot of its own for each", calls, r.Ballot)
 			}
 			seen[r.Ballot] = true
 		}

@@ -34,7 +34,7 @@ func TestCommands5D(t *testing.T) {
 		changes(b, command{Op: "put", Key: "x", Data: "3"})
 		changes(b, command{Op: "put", Key: "y", Data: "4"})
 		if got := a.expectValue("x", "3", ruleLinearizable); got.Revision != 2 {
-			s.Failf(ruleRevisions, "get(x) returned revision %d, want 2: y has changed since, but x has not", got.Revision)
+			s.Failf(ruleRevisions, "on %v, get(x) returned revision %d, want 2: y has changed since, but x has not", a.id, got.Revision)
 		}
 		a.expect(command{Op: "set", Key: "x", Data: "5", At: 1}, "ErrConflict", ruleChecked)
 		a.expect(command{Op: "set", Key: "x", Data: "5", At: 3}, "ErrConflict", ruleChecked)

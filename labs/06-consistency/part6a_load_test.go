@@ -32,7 +32,7 @@ func TestManyRequests6A(t *testing.T) {
 		for _, op := range ops {
 			c.doneInTime(op)
 			if other := indexes[op.Index]; op.write() && other != nil {
-				s.Failf(ruleIndex, "%v and %v have the same Index, %d", other, op, op.Index)
+				s.Failf(ruleIndex, "%v and %v have the same Index, %d, want an Index of its own for each", other, op, op.Index)
 			}
 			indexes[op.Index] = op
 		}

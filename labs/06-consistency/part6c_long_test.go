@@ -78,13 +78,13 @@ func TestCrashAtOnce6C(t *testing.T) {
 			g.putValue(1, "x", want)
 			crash()
 			if got := g.get(1, "x"); got != want {
-				s.Failf(ruleSurvives, "n1 acknowledged x=%s and crashed at once; now it has x=%q", want, got)
+				s.Failf(ruleSurvives, "n1 acknowledged x=%s and crashed at once; after its restart it has x=%q, want what it acknowledged", want, got)
 			}
 			g.putValue(1, "y", g.value())
 			g.delete(1, "y")
 			crash()
 			if got, ok := g.replicas[1].Get("y"); ok {
-				s.Failf(ruleSurvives, "n1 acknowledged a Delete of y and crashed at once; now it has y=%q", got)
+				s.Failf(ruleSurvives, "n1 acknowledged a Delete of y and crashed at once; after its restart it has y=%q, want no value", got)
 			}
 			g.add(1, "total", 5)
 			crash()

@@ -33,7 +33,7 @@ func TestReplicaSurvivesCrash6D(t *testing.T) {
 			}
 			_, answered := quorumTry[consistency.StoreReply](q, 1, "Store", consistency.StoreRequest{Key: key, Cell: cell})
 			if !answered && s.Net.Up(1) {
-				s.Failf(ruleHolds, "n1 did not reply to a Store at %v", labtest.At(s.Net.Now()))
+				s.Failf(ruleHolds, "n1 had not replied to a Store by %v", labtest.At(s.Net.Now()))
 			}
 			if !s.Net.Up(1) {
 				s.Cover(crashed)

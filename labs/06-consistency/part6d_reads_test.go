@@ -145,7 +145,7 @@ func TestSessionReads6D(t *testing.T) {
 			s.Failf(ruleAtLeast, "%s returned %s, want ErrUnavailable at the end of Timeout: no replica has a cell as new as that", call.what, quorumCell(cell))
 		}
 		if got := q.get(7, "y", consistency.ReadOptions{Level: one}); got != (consistency.Cell{}) {
-			s.Failf(ruleOverlap, "a Get of a key that was never written returned %s", quorumCell(got))
+			s.Failf(ruleOverlap, "a Get of a key that was never written returned %s, want no value", quorumCell(got))
 		}
 	})
 }

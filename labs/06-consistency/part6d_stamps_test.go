@@ -72,7 +72,7 @@ func TestNoTimestampTwice6D(t *testing.T) {
 	twice, isTwice := timestampTwice()
 	labtest.Run(t, labtest.Config{Nodes: 8, MustCover: []string{half}}, func(s *labtest.Sim) {
 		if isTwice {
-			s.Failf(ruleNewer, "two Puts, which goroutines of one node made at once, have the timestamp %d of %v", twice.Counter, twice.Node)
+			s.Failf(ruleNewer, "two Puts, which goroutines of one node made at once, have the timestamp %d of %v, want a timestamp of its own for each", twice.Counter, twice.Node)
 		}
 		q := newQuorumStore(s, 2)
 		q.put(6, "x", all)
@@ -97,7 +97,7 @@ func TestNoTimestampTwice6D(t *testing.T) {
 		for _, id := range q.replicas {
 			cell := q.peek(id, "x")
 			if other, ok := cells[cell.Timestamp]; ok && other != cell.Value {
-				s.Failf(ruleNewer, "two writes, of %[3]q and %[4]q, have the timestamp %[1]d of %[2]v", cell.Timestamp.Counter, cell.Timestamp.Node, other, cell.Value)
+				s.Failf(ruleNewer, "two writes, of %[3]q and %[4]q, have the timestamp %[1]d of %[2]v, want a timestamp of its own for each", cell.Timestamp.Counter, cell.Timestamp.Node, other, cell.Value)
 			}
 			cells[cell.Timestamp] = cell.Value
 		}
@@ -118,7 +118,7 @@ func (q *quorumStore) writesAtOnce() {
 	for _, call := range calls {
 		cell := q.mustDo(call)
 		if other, ok := timestamps[cell.Timestamp]; ok {
-			s.Failf(ruleNewer, "the writes of %q and of %q have the timestamp %d of %v", other, cell.Value, cell.Timestamp.Counter, cell.Timestamp.Node)
+			s.Failf(ruleNewer, "the writes of %q and of %q have the timestamp %d of %v, want a timestamp of its own for each", other, cell.Value, cell.Timestamp.Counter, cell.Timestamp.Node)
 		}
 		timestamps[cell.Timestamp] = cell.Value
 	}
@@ -126,7 +126,7 @@ func (q *quorumStore) writesAtOnce() {
 	first := q.peek(1, "y")
 	for _, id := range q.replicas {
 		if got := q.peek(id, "y"); got != first {
-			s.Failf(ruleReaches, "more than Timeout after four writes at once, n1 has %s but %v has %s", quorumCell(first), id, quorumCell(got))
+			s.Failf(ruleReaches, "more than Timeout after four writes at once, n1 has %s but %v has %s, want one of the four on all replicas", quorumCell(first), id, quorumCell(got))
 		}
 	}
 }

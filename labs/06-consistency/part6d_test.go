@@ -147,7 +147,7 @@ func TestOneMayBeStale6D(t *testing.T) {
 			s.Failf(ruleMayBeStale, "a Get at ONE returned %s, but n2, the only replica that the coordinator can reach, has %s", quorumCell(got), quorumCell(old))
 		}
 		if got := q.get(7, "never written", consistency.ReadOptions{Level: one}); got != (consistency.Cell{}) {
-			s.Failf(ruleMayBeStale, "a Get of a key that was never written returned %s", quorumCell(got))
+			s.Failf(ruleMayBeStale, "a Get of a key that was never written returned %s, want no value", quorumCell(got))
 		}
 		// n1 can be asked, but no store arrives anywhere: then no replica has it, and ONE is not reached.
 		lost := s.Net.Hold(labrpc.Match{From: 6, Method: "Store", Kind: labrpc.Request})

@@ -190,7 +190,7 @@ func (q *quorumStore) repairsEqualValues(a, b labrpc.NodeID, lost *dropper) {
 		q.want(ruleStaleness, q.goGet(b, key, consistency.ReadOptions{MaxStale: 2 * quorumTimeout}), newer, "the coordinator has just read it, and repaired it")
 		for _, id := range q.replicas[:level.Required(5)] {
 			if got := q.peek(id, key); got != newer {
-				s.Failf(ruleRepairs, "a read at %v returned %s, but %v has %s", level, quorumCell(newer), id, quorumCell(got))
+				s.Failf(ruleRepairs, "a read at %v returned %s, but %v has %s, want the newer one there too: a read repairs", level, quorumCell(newer), id, quorumCell(got))
 			}
 		}
 	}

@@ -219,7 +219,7 @@ func (t *sessionHistory) gets(r *sessionRun, rule, key string) string {
 // puts writes a key: it must return nil in time.
 func (t *sessionHistory) puts(r *sessionRun, key, value string) {
 	if op := t.returns(t.put(r, key, value, putLimit)); op.Err != "" {
-		t.fail(rulePutServes, op, op.String())
+		t.fail(rulePutServes, op, fmt.Sprintf("%v, want nil within %v", op, putLimit))
 	}
 }
 

@@ -271,7 +271,7 @@ func (q *quorumStore) store(id labrpc.NodeID, key string, cell consistency.Cell)
 func quorumAsk[R, A any](q *quorumStore, id labrpc.NodeID, method string, args A) R {
 	reply, ok := quorumTry[R](q, id, method, args)
 	if !ok {
-		q.s.Failf(ruleHolds, "%v did not reply to a %s at %v", id, method, labtest.At(q.s.Net.Now()))
+		q.s.Failf(ruleHolds, "%v had not replied to a %s by %v", id, method, labtest.At(q.s.Net.Now()))
 	}
 	return reply
 }
