@@ -36,9 +36,9 @@ type group struct {
 }
 
 type member struct {
-	id    labrpc.NodeID
-	c     *clocks.Causal
-	place int // of the last delivery
+	id                labrpc.NodeID
+	c                 *clocks.Causal
+	deliveredOneByOne int // the place of the last delivery
 }
 
 // A broadcastEvent is a broadcast, or the delivery of one.
@@ -62,11 +62,11 @@ func (g *group) join(node *labrpc.Node) {
 	m := &member{id: node.ID()}
 	g.members = append(g.members, m)
 	m.c = clocks.NewCausal(node, func(from labrpc.NodeID, text string) {
-		// No lock here: a race that is reported on this line means that
+		// No lock here: a race that is reported on this line, and names this variable, means that
 		// deliver was called for two messages at once.
-		m.place++
+		m.deliveredOneByOne++
 		post, _ := strconv.Atoi(text)
-		e := broadcastEvent{Node: node.ID(), Post: post, From: from, Place: m.place}
+		e := broadcastEvent{Node: node.ID(), Post: post, From: from, Place: m.deliveredOneByOne}
 		_ = labrpc.Tell(node, e, g.take) // fails only when the node is down
 	})
 }

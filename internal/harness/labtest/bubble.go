@@ -35,6 +35,7 @@ type outcome struct {
 	virtual   time.Duration
 	restarts  bool // the test has said how it starts a server
 	abandoned bool // its goroutines still run, or never will
+	racedBy   time.Duration
 }
 
 // runSeed runs the body once.
@@ -70,6 +71,7 @@ func (r *runner) runWith(seed uint64, observe func(labrpc.Event), suppress func(
 	out := &outcome{
 		seed: seed, failure: s.failure, failedAt: s.failedAt, nodes: s.nodes, page: s.page, scripted: s.scripted,
 		bites: maps.Clone(s.bites), measures: maps.Clone(s.measures), abandoned: !finished, restarts: s.restarts != nil,
+		racedBy: time.Duration(s.racedBy.Load()),
 	}
 	if finished {
 		out.virtual = virtual
@@ -104,11 +106,12 @@ func (s *Sim) live(r *runner, observe func(labrpc.Event), suppress func(labrpc.F
 	}
 	s.net.Store(s.Net)
 	quit := make(chan struct{})
-	go s.beat(quit)
+	go s.beat(quit, r.races)
 	if r.whatIf != nil {
 		go r.whatIf.act(s, quit)
 	}
 	s.runBody(r.body)
+	s.noteRace(r.races)
 	s.ending.Store(true)
 	close(quit)
 	if s.Net != nil {
@@ -147,7 +150,7 @@ func (s *Sim) runBody(body func(*Sim)) {
 }
 
 // beat shows that virtual time moves, and ends a body that takes too much of it.
-func (s *Sim) beat(quit chan struct{}) {
+func (s *Sim) beat(quit chan struct{}, races int) {
 	limit := s.cfg.Limit
 	if limit == 0 {
 		limit = defaultLimit
@@ -161,6 +164,7 @@ func (s *Sim) beat(quit chan struct{}) {
 		case <-tick.C:
 		}
 		s.beats.Add(1)
+		s.noteRace(races)
 		if s.expired.Load() {
 			s.outOfTime()
 			s.Net.Close()
@@ -170,6 +174,13 @@ func (s *Sim) beat(quit chan struct{}) {
 			s.timeUp(limit)
 			return
 		}
+	}
+}
+
+// noteRace notes the time if the race detector has reported more than so many races.
+func (s *Sim) noteRace(races int) {
+	if s.racedBy.Load() == 0 && raceErrors() > races {
+		s.racedBy.Store(int64(s.now()))
 	}
 }
 

@@ -93,6 +93,9 @@ func (r *runner) raceFailures(seeds []uint64) []report.Failure {
 	if len(seeds) > 0 {
 		for i := range failures {
 			failures[i].Seed, failures[i].Replay = seeds[0], r.replay(seeds[0])
+			if r.racedBy > 0 {
+				failures[i].Seen = append(failures[i].Seen, fmt.Sprintf("both before %s of this run", At(r.racedBy)))
+			}
 		}
 	}
 	return failures[:min(len(failures), maxRaces)]

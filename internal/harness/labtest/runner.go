@@ -35,7 +35,8 @@ type runner struct {
 	outcomes []*outcome
 	diverged []uint64
 	stop     bool
-	raced    []uint64   // the seed at whose data race it stopped
+	raced    []uint64 // the seed at whose data race it stopped
+	racedBy  time.Duration
 	enough   *minimized // of the failure that was explained
 }
 
@@ -158,7 +159,7 @@ func (r *runner) runOne(seed uint64) {
 	}
 	// Package testing writes a line of its own for each seed that raced. Where the detector's report is at hand, one seed says it all.
 	if !r.soak && len(r.raced) == 0 && raceErrors() > r.races && len(report.RaceLog()) > 0 {
-		r.stop, r.raced = true, []uint64{seed}
+		r.stop, r.raced, r.racedBy = true, []uint64{seed}, out.racedBy
 	}
 }
 

@@ -47,6 +47,7 @@ type Sim struct {
 	ending  atomic.Bool                    // the body is over
 	stop    atomic.Bool                    // set with failure
 	expired atomic.Bool                    // the run is told to end: it takes too long to explain a failure
+	racedBy atomic.Int64                   // when the race detector had first reported something, a time.Duration; 0: it has not
 	net     atomic.Pointer[labrpc.Network] // Net, for the watchdog
 
 	recorder *trace.Recorder         // keeps the run; nil if nothing does

@@ -80,12 +80,12 @@ func raceCrash(accesses []access, src Source, raw string) Crash {
 		verb = "writes"
 	}
 	by := a.goroutine(src)
-	if variable := raced(src, atA, atB, b.write); variable != "" {
+	if variable := raced(src, a.line(src), b.line(src), b.write); variable != "" {
 		c.What = fmt.Sprintf("%s is written at %s by %s while %s %s it: no lock protects both",
-			variable, atA.Where(), by, atB.Where(), verb)
+			variable, a.place(src), by, b.place(src), verb)
 	} else {
 		c.What = fmt.Sprintf("%s writes, in %s, a variable that %s %s: no lock protects both",
-			atA.Where(), by, atB.Where(), verb)
+			a.place(src), by, b.place(src), verb)
 	}
 	c.Seen = []string{a.text(src), b.text(src)}
 	c.Frames = slices.Concat(src.student(a.frames), src.student(b.frames))
@@ -100,8 +100,30 @@ func (a access) text(src Source) string {
 	if a.write {
 		verb = "writes"
 	}
-	text := fmt.Sprintf("%s %s at %s", at.Name(), verb, at.Where())
-	return text + ", in " + a.goroutine(src)
+	return fmt.Sprintf("%s %s at %s, in %s", at.Name(), verb, a.place(src), a.goroutine(src))
+}
+
+// place is the line of an access; if the student's code called a function of the test there, the line of the test too.
+func (a access) place(src Source) string {
+	at, f := src.blame(a.frames), a.line(src)
+	if f.Where() == at.Where() {
+		return at.Where()
+	}
+	return fmt.Sprintf("%s (called at %s)", f.Where(), at.Where())
+}
+
+// line is the frame of the line itself: the test's, if the student's code called a function of the test, else the one to look at.
+func (a access) line(src Source) Frame {
+	at := src.blame(a.frames)
+	for _, f := range a.frames {
+		switch {
+		case src.isStudent(f):
+			return at
+		case strings.HasSuffix(f.File, "_test.go"):
+			return f
+		}
+	}
+	return at
 }
 
 // goroutine names the goroutine of an access by what a student knows of it: the line that
