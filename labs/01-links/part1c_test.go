@@ -14,7 +14,7 @@ import (
 
 const (
 	ruleOrder  = "the messages of one sender are delivered in the order of their Send (rule 9)"
-	ruleWindow = "no packet carries a message before the receiver's deliver has returned for the message 64 before it (rule 10)"
+	ruleWindow = "no packet carries a message before the receiver's deliver has returned for the message that was sent 64 messages earlier (rule 10)"
 	ruleSlides = "the window moves when the missing message has been delivered (rules 9 and 10)"
 	ruleFast   = "with one packet in ten lost and 50ms each way, 400 messages are delivered within 8s (rule 11)"
 )

@@ -272,7 +272,7 @@ func (c *cluster) agree() {
 			told := c.suspects(by, about).suspected
 			if says := c.detectors[by].Suspects(about); says != told {
 				c.s.Fail(labtest.Violation{
-					What:  fmt.Sprintf("Suspects(%d) = %v on %v, want %v, as reported by Changed", int(about), says, by, told),
+					What:  fmt.Sprintf("Suspects(%d) = %v on %v, want %v: Changed reported that last", int(about), says, by, told),
 					Rule:  ruleTold,
 					Nodes: []labrpc.NodeID{by, about},
 				})

@@ -193,7 +193,7 @@ func (g *group) has(id labrpc.NodeID, post int) bool {
 func (g *group) soon(id labrpc.NodeID, posts ...int) {
 	for _, post := range posts {
 		g.s.WaitFor(soonEnough, labtest.Violation{
-			What:  fmt.Sprintf("%v has not delivered message %d by %s, although it has arrived, and so have all messages that happened before it", id, post, labtest.At(g.s.Net.Now()+soonEnough)),
+			What:  fmt.Sprintf("%v has not delivered message %d by %s, although it has arrived (or is its own), and so have all messages that happened before it", id, post, labtest.At(g.s.Net.Now()+soonEnough)),
 			Rule:  ruleAtOnce,
 			Nodes: []labrpc.NodeID{id},
 		}, func() bool { return g.has(id, post) })

@@ -13,7 +13,7 @@ import (
 
 const (
 	ruleOneLeader       = "each term has at most one leader, and State and the heartbeats agree on it (rule 9; Raft §5.2, Election Safety)"
-	ruleOneVote         = "a server votes at most once per term, never in a term older than its own, and a crash changes nothing (rule 10; Raft §5.2)"
+	ruleOneVote         = "a server votes once per term, for the first server that asks, never in a term older than its own, and a crash changes nothing (rule 10; Raft §5.2)"
 	ruleTerms           = "terms never decrease, every message carries the sender's term, and a server that receives a higher one adopts it and becomes a follower (rule 11; Raft §5.1)"
 	ruleMajority        = "a candidate becomes leader only with votes in its term from more than half of all servers, each counted once (rule 12; Raft §5.2)"
 	ruleAnother         = "a candidate follows the leader of its own term; an AppendEntries of an older term changes nothing (rule 13; Raft §5.2)"

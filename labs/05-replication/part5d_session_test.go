@@ -95,7 +95,7 @@ func (c *testClient) closesAgain() {
 		c.v.s.Failf(ruleClose, "on %v, the second Close returned %s, want no error: the session had ended before", c.id, orNil(err))
 	}
 	for _, op := range []string{"get", "put", "create", "own", "set", "delete"} {
-		c.expect(command{Op: op, Key: "after the end", Data: "1"}, "ErrExpired", ruleOwned)
+		c.expect(command{Op: op, Key: "after the end", Data: "1"}, "ErrExpired", ruleExpired)
 	}
 }
 
@@ -161,9 +161,9 @@ func TestSessionExpires5D(t *testing.T) {
 		b.another().dial(nil)
 		s.Net.Heal()
 		if _, err := late.wait(); err != "ErrExpired" {
-			s.Failf(ruleOwned, `on %v, put(x, "late"), called in a session that has expired since, returned %s, want ErrExpired, also for a key that no session owns`, a.id, orNil(err))
+			s.Failf(ruleExpired, `on %v, put(x, "late") returned %s, want ErrExpired: its session had ended before the put reached a server`, a.id, orNil(err))
 		}
-		a.expect(command{Op: "put", Key: "lock", Data: "a"}, "ErrExpired", ruleOwned)
+		a.expect(command{Op: "put", Key: "lock", Data: "a"}, "ErrExpired", ruleExpired)
 		s.Run(2 * time.Second)
 		a.closesAgain()
 		b.expectValue("x", "", ruleOwned)

@@ -48,6 +48,7 @@ const (
 	ruleCompacted    = "a watch that starts more than ServerOptions.History changes behind returns ErrCompacted (rule 26)"
 	ruleSession      = "a session lasts while its client reaches the store, and expires TTL to TTL + 10s after the last request received (rule 27)"
 	ruleClose        = "Close returns nil if the session has ended already, and from 10s later on the client sends nothing by itself (rule 28)"
+	ruleExpired      = "the commands of a client whose session has ended return ErrExpired, whatever the key (rule 28)"
 	ruleOwned        = "a session's keys are deleted together with the session, and no other keys are (rule 28)"
 	ruleWholeStore   = "a snapshot holds the whole state of the store: keys, sessions and changes (rule 29)"
 	ruleSnapshotDue  = "a store makes a snapshot after at most 3 times SnapshotEvery entries (rule 29)"

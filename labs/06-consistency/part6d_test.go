@@ -64,7 +64,7 @@ func levelsAndTimestamps(s *labtest.Sim) {
 	for n := 1; n <= 9; n++ {
 		for _, level := range []consistency.Level{one, quorum, all} {
 			if got, want := level.Required(n), quorumSize(level, n); got != want {
-				s.Failf(ruleLevels, "%v.Required(%d) = %d, want %d", level, n, got, want)
+				s.Failf("ONE requires one replica, QUORUM a majority, ALL all of them (rule 23)", "%v.Required(%d) = %d, want %d", level, n, got, want)
 			}
 		}
 	}
