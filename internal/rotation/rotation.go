@@ -14,8 +14,11 @@ import (
 // DayEnv names the variable that chooses another day than today.
 const DayEnv = "GATE_DAY"
 
-// Days is how many days, at most, a rotation takes until all is done.
+// Days is how many days the rotations of the grader's own checks take until all is done.
 const Days = 4
+
+// Week is how many days a rotation takes that does a seventh a day.
+const Week = 7
 
 // Day is the number of today: of the day since 1970 in UTC, or the one that GATE_DAY names. all is whether everything is to be done.
 func Day() (day int, all bool) {
@@ -34,3 +37,6 @@ func Today(item, parts int) bool {
 	day, all := Day()
 	return all || item%parts == day%parts
 }
+
+// OfGroup reports whether an item of a group of so many is in today's part: one in three, and each day at least one of every group.
+func OfGroup(item, size int) bool { return Today(item, min(size, 3)) }

@@ -31,3 +31,23 @@ func TestToday(t *testing.T) {
 	require.Greater(t, day, 20_000)
 	require.False(t, all)
 }
+
+// Each day has at least one of every group, and three days have all of them.
+func TestOfGroup(t *testing.T) {
+	for size := 1; size < 10; size++ {
+		done := make([]bool, size)
+		for day := 20_000; day < 20_003; day++ {
+			t.Setenv(DayEnv, strconv.Itoa(day))
+			today := 0
+			for i := range size {
+				if OfGroup(i, size) {
+					done[i] = true
+					today++
+				}
+			}
+			require.Positive(t, today)
+			require.LessOrEqual(t, today, (size+2)/3)
+		}
+		require.NotContains(t, done, false)
+	}
+}
