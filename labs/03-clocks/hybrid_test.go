@@ -228,7 +228,7 @@ func TestHybridLargeLogical3E(t *testing.T) {
 		want := clocks.HybridTime{Wall: noon.UnixNano()}
 		for range events {
 			if got := c.Tick(); got != want {
-				s.Failf(ruleHybridLogical, "event %d while the wall clock shows noon has timestamp %s, want %s", want.Logical+1, fromNoon(got), fromNoon(want))
+				s.Failf(ruleHybridLogical, "call %d of Tick of a HybridClock whose wall clock shows noon returned %s, want %s", want.Logical+1, fromNoon(got), fromNoon(want))
 			}
 			want.Logical++
 		}

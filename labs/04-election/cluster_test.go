@@ -64,8 +64,9 @@ type vote struct {
 }
 
 type claim struct {
-	by labrpc.NodeID
-	at time.Duration
+	by  labrpc.NodeID
+	at  time.Duration
+	how string
 }
 
 type campaign struct {

@@ -50,7 +50,7 @@ func (c *cluster) recordMessage(m *labrpc.Message) labrpc.Verdict {
 			break
 		}
 		c.saw(m.From, b.Term)
-		v = first(v, c.claimed(b.Term, claim{m.From, now}))
+		v = first(v, c.claimed(b.Term, claim{m.From, now, "sent AppendEntries"}))
 		if b.Leader != m.From {
 			v = violation(ruleOneLeader, "%v sends a heartbeat that names %v as the leader, want the name of the sender", m.From, b.Leader)
 		}
@@ -96,7 +96,7 @@ func (c *cluster) checkState(id labrpc.NodeID, st State) *labtest.Violation {
 		if st.Leader != id {
 			return violation(ruleOneLeader, "%v is leader of term %d, but reports %v as its leader", id, st.Term, st.Leader)
 		}
-		if v := first(c.claimed(st.Term, claim{id, now}), c.checkElected(id, st.Term)); v != nil {
+		if v := first(c.claimed(st.Term, claim{id, now, "was leader"}), c.checkElected(id, st.Term)); v != nil {
 			return v
 		}
 	}
@@ -156,8 +156,8 @@ func (c *cluster) claimed(term int, cl claim) *labtest.Violation {
 	if old.by == cl.by {
 		return nil
 	}
-	v := violation(ruleOneLeader, "two leaders in term %d: %v (from %s) and %v (from %s)",
-		term, old.by, labtest.At(old.at), cl.by, labtest.At(cl.at))
+	v := violation(ruleOneLeader, "two leaders in term %d: %v %s in it at %s, and %v %s in it at %s",
+		term, old.by, old.how, labtest.At(old.at), cl.by, cl.how, labtest.At(cl.at))
 	v.Seen = c.votesIn(term)
 	return v
 }

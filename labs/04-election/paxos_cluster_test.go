@@ -294,13 +294,17 @@ func (y *paxosCluster) scriptedAcceptor(id labrpc.NodeID, st AcceptorState, riva
 // returnsError lets 10ms pass, and checks that a call of Propose whose context or node has ended has returned an error which wraps
 // want, if that is not nil.
 func (y *paxosCluster) returnsError(call *proposal, id labrpc.NodeID, want error) {
+	ended := fmt.Sprintf("the context of a call of Propose at %v ended at %v", id, labtest.At(y.s.Net.Now()))
+	if want == nil {
+		ended = fmt.Sprintf("%v crashed at %v, while a call of Propose ran there", id, labtest.At(y.s.Net.Now()))
+	}
 	y.s.Run(returnLimit)
 	switch got, err, done := call.outcome(); {
 	case !done:
-		y.s.Failf(ruleReturns, "the context of Propose at %v, or its node, has ended, but %v later the call has not returned", id, returnLimit)
+		y.s.Failf(ruleReturns, "%s, but %v later the call has not returned", ended, returnLimit)
 	case err == nil:
-		y.s.Failf(ruleReturns, "the context of Propose at %v, or its node, has ended, but the call returned %v and no error", id, got)
+		y.s.Failf(ruleReturns, "%s, but the call returned %v and no error", ended, got)
 	case want != nil && !errors.Is(err, want):
-		y.s.Failf(ruleReturns, "the context of Propose at %v has ended, but the error is %q, want one that wraps %q", id, err, want)
+		y.s.Failf(ruleReturns, "%s, but the error is %q, want one that wraps %q", ended, err, want)
 	}
 }

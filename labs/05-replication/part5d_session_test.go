@@ -234,7 +234,7 @@ func checkLeaderWithoutMajority(v *storeCluster, b *testClient) {
 	s.Run(5 * ttl / 2)
 	v.startDown()
 	s.Run(ttl / 2)
-	b.expectValue("waits", "1", ruleSession, fmt.Sprintf("the client of its session was connected to %v, the leader, all the time", leader))
+	b.expectValue("waits", "1", ruleSession, fmt.Sprintf("%v, the client of the session that owns the key, was connected to %v, the leader, all the time", c.id, leader))
 }
 
 // raiseTerms makes every server that is up learn of a term, from a candidate for which no server votes.

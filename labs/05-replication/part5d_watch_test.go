@@ -40,8 +40,14 @@ func (w *watchRecorder) expectEvents(want []Event) {
 		for at < len(want) && seen[at] == want[at] {
 			at++
 		}
-		w.c.v.s.Failf(ruleWatch, "on %v, the watch of %s after revision %d reported %v at revision %d, a change that no client made: they made %d changes, and the watch reported %d",
-			w.c.id, prefixText(w.prefix), w.after, eventText(seen[at]), seen[at].Revision, len(want), len(seen))
+		what := "a change that no client made"
+		for _, e := range want {
+			if e.Key == seen[at].Key && e.Data == seen[at].Data && e.Deleted == seen[at].Deleted {
+				what = fmt.Sprintf("a change that a client made at revision %d", e.Revision)
+			}
+		}
+		w.c.v.s.Failf(ruleWatch, "on %v, the watch of %s after revision %d reported %v at revision %d, %s: the clients made %d changes, and the watch reported %d",
+			w.c.id, prefixText(w.prefix), w.after, eventText(seen[at]), seen[at].Revision, what, len(want), len(seen))
 	}
 	if !ok {
 		w.failCount(seen, len(want))

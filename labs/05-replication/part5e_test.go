@@ -103,7 +103,7 @@ func TestSnapshotIsAHeartbeat5E(t *testing.T) {
 		for i := range 12 { // 12 × 300ms; of the last four times, which are longer than any election timeout, the snapshot is an old one
 			p.install(p.snapshot(2, 3, min(i+1, 8)))
 			if st := p.status(); st.Leader != 2 || st.Term != 3 || st.Role != roleFollower {
-				p.fail(ruleTimer, "n1 is %v with Leader = %v in term %d after InstallSnapshot of n2, the leader of term 3; want follower, n2, 3", st.Role, st.Leader, st.Term)
+				p.fail(ruleFollows, "n1 is %v with Leader = %v in term %d after InstallSnapshot of n2, the leader of term 3, want follower, n2 and 3", st.Role, st.Leader, st.Term)
 			}
 			s.Run(300 * time.Millisecond)
 			if st := p.status(); st.Term != 3 {
@@ -117,7 +117,7 @@ func TestSnapshotIsAHeartbeat5E(t *testing.T) {
 		term := p.status().Term
 		p.install(p.snapshot(3, max(term, 4), 8))
 		if st := p.status(); st.Leader != 3 || st.Role != roleFollower {
-			p.fail(ruleTimer, "n1 is %v with Leader = %v in term %d after InstallSnapshot of n3, the leader of term %d, in which n1 had started an election; want follower, n3", st.Role, st.Leader, st.Term, max(term, 4))
+			p.fail(ruleFollows, "n1, a candidate, is %v with Leader = %v in term %d after InstallSnapshot of n3, the leader of term %d, want follower and n3", st.Role, st.Leader, st.Term, max(term, 4))
 		}
 	})
 }

@@ -35,6 +35,7 @@ const (
 	ruleReply    = "the handlers of RequestVote, AppendEntries and InstallSnapshot reply at once (rule 13)"
 	ruleBudget   = "the messages, bytes and requests per follower keep their cost limits (rule 14)"
 	ruleSnapshot = "a snapshot replaces the entries up to its index; an outdated one changes nothing (rule 15; Raft §7, figure 13)"
+	ruleFollows  = "InstallSnapshot of the leader of its term makes a server its follower, as AppendEntries does (rules 10 and 16; Raft §5.2)"
 	ruleTimer    = "an election timer fires after 400ms to 800ms, and only the leader's requests, a granted vote and an election reset it (rules 10 and 16; Raft §5.2)"
 	ruleRandom   = "each timeout of the election timer is drawn at random again (rules 10 and 16; Raft §5.2, §9.3)"
 

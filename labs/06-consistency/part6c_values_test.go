@@ -204,7 +204,7 @@ func TestManyAtOnce6C(t *testing.T) {
 	labtest.Run(t, labtest.Config{Nodes: 2, Seeds: 2}, func(s *labtest.Sim) {
 		defer labtest.Threads(1)()
 		if counted != made {
-			s.Failf(ruleVersion, "n1 made %d updates while it received those of n2, and its Version counts %d of them", made, counted)
+			s.Failf(ruleVersion, "in real time, n1 made %d updates while it received those of n2, and its Version counts %d of them, want all", made, counted)
 		}
 		g := newGossipGroup(s)
 		store := g.replicas[1]
