@@ -47,7 +47,7 @@ func (h *heart) after(silence time.Duration) float64 { return h.phi.Phi(h.last.A
 func near(s *labtest.Sim, rule string, got, want float64, format string, args ...any) {
 	if math.IsNaN(got) || math.Abs(got-want) > 0.04*want+0.02 {
 		when, why, _ := strings.Cut(fmt.Sprintf(format, args...), ": ")
-		s.Failf(rule, "%s, φ = %.4g, want %.4g: %s", when, got, want, why)
+		s.Failf(rule, "%s, Phi returned φ = %.4g, want %.4g: %s", when, got, want, why)
 	}
 }
 
@@ -93,10 +93,10 @@ func TestNeverFallsNeverBreaks2D(t *testing.T) {
 			for silence := time.Duration(0); silence < time.Hour; silence += max(mean/200, silence/400) {
 				phi := h.after(silence)
 				if math.IsNaN(phi) || math.IsInf(phi, 0) || phi < 0 {
-					s.Failf(ruleSound, "φ = %v after %v without a heartbeat, want a finite number that is not negative", phi, silence)
+					s.Failf(ruleSound, "Phi returned φ = %v after %v without a heartbeat, want a finite number that is not negative", phi, silence)
 				}
 				if phi < before-1e-9 {
-					s.Failf(ruleSound, "φ fell from %v to %v after %v without a heartbeat, want no fall", before, phi, silence)
+					s.Failf(ruleSound, "Phi returned less later: φ fell from %v to %v after %v without a heartbeat, want no fall", before, phi, silence)
 				}
 				if before = phi; silence < time.Minute {
 					minute = phi
@@ -104,7 +104,7 @@ func TestNeverFallsNeverBreaks2D(t *testing.T) {
 			}
 			if minute < threshold || before <= minute {
 				s.Failf("until the next heartbeat φ continues to rise (rule 14)",
-					"φ = %.1f after a minute without a heartbeat and %.1f after an hour, want at least %v and then more: the intervals before were about %v", minute, before, threshold, mean)
+					"Phi returned φ = %.1f after a minute without a heartbeat and %.1f after an hour, want at least %v and then more: the intervals before were about %v", minute, before, threshold, mean)
 			}
 		}
 	})
@@ -119,7 +119,7 @@ func TestWindowForgets2D(t *testing.T) {
 		near(s, ruleWindow, faster.after(time.Second), 0.30103, "after 1s without a heartbeat: all heartbeats came every second")
 		faster.beat(50, period)
 		if phi := faster.after(5 * period); phi < threshold {
-			s.Failf(ruleWindow, "φ = %.4g after %v without a heartbeat, want more than %v: the last 50 heartbeats came every %v", phi, 5*period, threshold, period)
+			s.Failf(ruleWindow, "Phi returned φ = %.4g after %v without a heartbeat, want more than %v: the last 50 heartbeats came every %v", phi, 5*period, threshold, period)
 		}
 		slower := newHeart(opts)
 		slower.beat(400, period)
@@ -140,7 +140,7 @@ func TestPauseIsNotLearnt2D(t *testing.T) {
 			near(s, rulePause, h.after(period), 0.30103, "%v after the first heartbeat that followed a pause of a minute: the intervals before were %[1]v ± 20ms", period)
 			h.beat(10, period-20*time.Millisecond, period+20*time.Millisecond)
 			if phi := h.after(5 * period); phi < threshold {
-				s.Failf(rulePause, "φ = %.4g after %v without a heartbeat, want more than %v: heartbeats arrive every %v, except for pauses of a minute",
+				s.Failf(rulePause, "Phi returned φ = %.4g after %v without a heartbeat, want more than %v: heartbeats arrive every %v, except for pauses of a minute",
 					phi, 5*period, threshold, period)
 			}
 		}
@@ -153,7 +153,7 @@ func TestFirstBeats2D(t *testing.T) {
 	labtest.Once(t, func(s *labtest.Sim) {
 		h := newHeart(PhiOptions{Window: 50, Expected: period, MinDeviation: 10 * time.Millisecond, MaxPause: 5 * time.Second})
 		if phi := h.after(time.Hour); phi != 0 {
-			s.Failf("before the first heartbeat φ is 0 (rule 17)", "φ = %v before the first heartbeat, want 0", phi)
+			s.Failf("before the first heartbeat φ is 0 (rule 17)", "Phi returned φ = %v before the first heartbeat, want 0", phi)
 		}
 		h.beat(1, time.Hour)
 		h.phi.Beat(h.last)                                       // the same beat, again
@@ -219,21 +219,21 @@ func TestPhiAtAnyTime2D(t *testing.T) {
 					when = fmt.Sprintf("%v before", -silence)
 				}
 				if math.IsNaN(phi) || math.IsInf(phi, 0) || phi < 0 || phi < before-1e-9 {
-					s.Failf(ruleSound, "φ = %v for a time %s the last heartbeat, want a number of at least %v", phi, when, before)
+					s.Failf(ruleSound, "Phi returned φ = %v for a time %s the last heartbeat, want a number of at least %v", phi, when, before)
 				}
 				before = phi
 			}
 			for _, years := range []int{300, 2000} {
 				phi := h.phi.Phi(h.last.AddDate(years, 0, 0))
 				if math.IsNaN(phi) || math.IsInf(phi, 0) || phi < before-1e-9 {
-					s.Failf(ruleSound, "φ = %v for a time %d years after the last heartbeat, want a number of at least %v", phi, years, before)
+					s.Failf(ruleSound, "Phi returned φ = %v for a time %d years after the last heartbeat, want a number of at least %v", phi, years, before)
 				}
 			}
 			if phi, last := h.phi.Phi(time.Time{}), h.after(0); math.IsNaN(phi) || phi < 0 || phi > last+1e-9 {
-				s.Failf(ruleSound, "φ = %v for the zero time, long before the last heartbeat, want a number from 0 to %v, as at the last heartbeat", phi, last)
+				s.Failf(ruleSound, "Phi returned φ = %v for the zero time, long before the last heartbeat, want a number from 0 to %v, as at the last heartbeat", phi, last)
 			}
 			if before < 1 {
-				s.Failf(ruleSound, "φ = %v for a time 100 years after the last heartbeat, want at least 1: heartbeats came every %v", before, period)
+				s.Failf(ruleSound, "Phi returned φ = %v for a time 100 years after the last heartbeat, want at least 1: heartbeats came every %v", before, period)
 			}
 		}
 	})
