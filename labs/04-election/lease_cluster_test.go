@@ -152,7 +152,11 @@ func (o *leaseCluster) acquires(id labrpc.NodeID) Lease {
 			to, token := o.to[lease.Token], o.token
 			o.mu.Unlock()
 			if to != id {
-				o.s.Failf(ruleTokens, "Acquire at %v returned a lease with token %d, which the lessor has not granted to %[1]v; its last grant has token %d", id, lease.Token, token)
+				granted := fmt.Sprintf("n1, the lessor, has granted to nobody: its last grant has token %d", token)
+				if to != 0 {
+					granted = fmt.Sprintf("n1, the lessor, has granted to %v", to)
+				}
+				o.s.Failf(ruleTokens, "Acquire at %v returned a lease with token %d, want the token of a grant to %v: this token %s", id, lease.Token, id, granted)
 			}
 			return lease
 		case !errors.Is(err, ErrTaken):

@@ -76,7 +76,7 @@ func TestOtherVoters4C(t *testing.T) {
 			s.Failf(ruleOneVote, "n1, the leader of term %d, granted its vote in this term to n2", term)
 		}
 		if st := c.state(1); st.Role != Leader {
-			s.Failf(ruleCalm, "n1 was the leader of term %d, and is %v after n2 asked for its vote in this term, in which it has voted for itself", term, st)
+			s.Failf("a request for a vote of its own term does not depose a leader (rules 11 and 16; Raft §5.2)", "n1 was the leader of term %d, and is %v after n2 asked it for its vote in the same term, want it to stay the leader: n1 has voted for itself, and refuses", term, st)
 		}
 	})
 }

@@ -27,6 +27,11 @@ func TestNewLeaderReads6A(t *testing.T) {
 			c.sees(b, leader, "Get", "x", "")
 			c.handOver(leader, old)
 		}
+		if s.Seed%5 == 1 {
+			for range 130 { // an index is compared as a whole number
+				c.raft(old).Submit(nil)
+			}
+		}
 		first := c.writes(a, old, "x", "1")
 		s.Until(servesLimit, func() bool {
 			return c.status(leader).LastApplied >= first.Index && c.status(third).LastApplied >= first.Index
@@ -37,6 +42,9 @@ func TestNewLeaderReads6A(t *testing.T) {
 		second := c.writes(a, old, "x", "2")
 		c.allowWinner(leader)
 		s.Until(servesLimit, func() bool { return lastIndex(c.status(leader)) >= second.Index })
+		if beyond := []int{0, 0, 1 << 8, 1 << 16, 0}[s.Seed%5]; beyond > 0 {
+			c.statesTerm(c.status(old).Term + beyond - 1) // a term is compared as a whole number
+		}
 		s.Net.Crash(old)
 		filter.noAnswers(leader)
 		c.waitForLeader(old)
@@ -46,6 +54,17 @@ func TestNewLeaderReads6A(t *testing.T) {
 		s.Run(30 * time.Millisecond)
 		if st := c.status(leader); st.Role == replication.Leader && st.CommitIndex < second.Index {
 			s.Cover(covered)
+		}
+		if s.Seed%5 == 1 {
+			// It gets no replies for longer than a request may wait.
+			s.Run(1100 * time.Millisecond)
+			reads = append(reads, c.read(b, leader, "Get", "x"))
+			s.Run(1300 * time.Millisecond)
+			filter.calm()
+			c.answered(reads...)
+			c.checkStrong()
+			c.startDown()
+			c.settles()
 		}
 		// Now it gets replies, and finds out; the third server still does not learn of it for a while.
 		filter.noNews(third)

@@ -16,8 +16,9 @@ import (
 func TestPutIsItsOwn6A(t *testing.T) {
 	const covered = "another write was committed at the index of one whose client was waiting, or the client had been told by then that it is not done"
 	labtest.Run(t, labtest.Config{Nodes: 5, Seeds: 20, Link: strongLink, MustCover: []string{covered}}, func(s *labtest.Sim) {
-		c := newStrongCluster(s, 3)
+		c := startStrongCluster(s, 3)
 		a, b := c.clients[0], c.clients[1]
+		c.putsWithoutALeader(a)
 		old := c.waitForLeader(0)
 		c.writes(a, old, "x", "1")
 		s.Net.Partition([]labrpc.NodeID{old, a})
@@ -25,6 +26,9 @@ func TestPutIsItsOwn6A(t *testing.T) {
 		s.Until(servesLimit, func() bool { return lastIndex(c.status(old)) > c.status(old).CommitIndex })
 		accepted := lastIndex(c.status(old))
 		leader := c.waitForLeader(old)
+		if beyond := []int{0, 1 << 8, 0, 1 << 16}[s.Seed%4]; beyond > 0 {
+			leader = c.raiseTerm(c.status(old).Term + beyond - 1) // a term is compared as a whole number
+		}
 		for range 6 {
 			c.writes(b, leader, "z", "same")
 		}
@@ -51,6 +55,18 @@ func TestPutIsItsOwn6A(t *testing.T) {
 	})
 }
 
+// putsWithoutALeader writes at every server when there has not been a leader yet. A server that says that it is done must have done it (rule 1).
+func (c *strongCluster) putsWithoutALeader(client labrpc.NodeID) {
+	var calls []*strongOp
+	for _, id := range c.servers {
+		calls = append(calls, c.put(client, id, "before", id.String()))
+	}
+	c.answered(calls...)
+	c.needLab05()
+	c.done(c.read(client, c.leader(), "LogGet", "before"))
+	c.checkStrong()
+}
+
 // A leader's entries reach everybody, but no acknowledgement comes back. It must not tell a client that a write is done, nor
 // that the write never will be: later the links heal (rules 2 and 3).
 func TestUnknownIsNoRefusal6A(t *testing.T) {
@@ -69,6 +85,9 @@ func TestUnknownIsNoRefusal6A(t *testing.T) {
 		for _, op := range []*strongOp{put, get, logGet} {
 			if op.Done {
 				s.Failf(ruleStrong, "%[1]v, want no Done: no reply of another server could reach %[2]v, so %[2]v could not know whether it was still the leader", op, leader)
+			}
+			if op.Leader != 0 && op.Leader != leader {
+				s.Failf(ruleLeader, "%v; the reply names %v as the leader, but %v leads", op, op.Leader, leader)
 			}
 		}
 		s.Net.Heal()

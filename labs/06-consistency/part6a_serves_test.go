@@ -160,11 +160,12 @@ func (c *strongCluster) checkReadsOfANewLeader(client labrpc.NodeID) {
 		return c.leader() != 0 && c.leader() != old
 	})
 	leader := c.leader()
+	var reads []*strongOp
 	cost := c.cost(func() {
 		for range each {
 			for _, id := range c.servers {
 				if id != old {
-					c.read(client, id, "Get", "x")
+					reads = append(reads, c.read(client, id, "Get", "x"))
 				}
 			}
 		}
@@ -175,6 +176,9 @@ func (c *strongCluster) checkReadsOfANewLeader(client labrpc.NodeID) {
 	}
 	if cost.entries > 1 {
 		c.s.Failf(ruleNoEntry, "%d calls of Get at once, the first since %v became the leader, added %d entries to the log, want at most 1 for this term", 2*each, leader, cost.entries)
+	}
+	for _, op := range reads {
+		c.doneInTime(op)
 	}
 	c.startDown()
 	c.settles()

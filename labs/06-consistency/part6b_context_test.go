@@ -4,7 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math"
+	"slices"
 	"testing"
 	"time"
 
@@ -83,9 +83,13 @@ func TestKeepsTrying6B(t *testing.T) {
 		c.disconnect(others[0])
 		s.Run(leaderLimit)
 		run = hist.goesOn(run, c.clients[0], others[0])
+		rest := c.except(others[0])
+		run.moves(rest[len(rest)-1]) // from where it reads: that does not say where it writes
 		if put = hist.returns(hist.put(run, "x", "5", away)); put.Err != "" {
 			hist.fail(ruleOnce, put, fmt.Sprintf("%v, although its ctx has not ended, %v refused, and the leader accepts writes", put, others[0]))
 		}
+
+		c.leaderIsDown(c.clients[0])
 
 		// Each reply is on its way for as long as a server may take for it.
 		leader = c.leader()
@@ -97,6 +101,29 @@ func TestKeepsTrying6B(t *testing.T) {
 			hist.fail(ruleContext, get, get.String()+", although every request got a reply after 400ms")
 		}
 	})
+}
+
+// leaderIsDown: a session has written to a leader, which is down by now, and the others follow another one. The first Put may not know what became of it;
+// the next one finds the new leader (rule 14).
+func (c *strongCluster) leaderIsDown(client labrpc.NodeID) {
+	hist := &sessionHistory{c: c}
+	c.s.Net.Heal()
+	c.settles()
+	leader, others := c.roles()
+	run := hist.opens(client, others[0])
+	hist.puts(run, "z", "1")
+	servers := append([]labrpc.NodeID{others[0]}, c.except(others[0])...)
+	run.moves(servers[slices.Index(servers, leader)-1]) // from where it reads: that does not say where it writes
+	c.s.Net.Crash(leader)
+	c.waitForLeader(leader)
+	hist.returns(hist.put(run, "z", "2", 4*time.Second))
+	next := hist.returns(hist.put(run, "z", "3", putLimit))
+	if next.Err != "" {
+		hist.fail(rulePutServes, next, fmt.Sprintf("%v, although %v is down since before its last Put, and the others follow %v", next, leader, c.leader()))
+	}
+	hist.check()
+	c.startDown()
+	c.settles()
 }
 
 // A context ends in several ways: it is cancelled during a call, or has ended before it. Get and Put return at once; and the
@@ -184,82 +211,6 @@ func (r *sessionRun) cancelled(already bool, what string, call func(ctx context.
 		r.c.s.Failf(ruleContext, "the session on %v: %s has not returned %v after its ctx was cancelled", r.client, what, contextSlack)
 	}
 	return err
-}
-
-// A server that serves reads (rule 10) gets a request for a state that no server has. It replies within 3s that it cannot serve it; and when it gets
-// such a request while it has no leader, it does the same (rule 3). Requests that wait do not hold up a Read that the server can serve.
-func TestReadIsAnswered6B(t *testing.T) {
-	labtest.Run(t, labtest.Config{Nodes: 4, Seeds: 5}, func(s *labtest.Sim) {
-		c := newStrongCluster(s, 3)
-		c.settles()
-		serves := func(while string) {
-			for _, id := range c.servers {
-				call := strongAsk[consistency.ReadReply](c, c.clients[0], id, "Read", consistency.ReadRequest{Key: "x"}, nil)
-				if !s.Until(servesLimit+10*time.Millisecond, func() bool { return call.over }) || !call.reply.Done {
-					s.Failf(ruleLocal, "%v had received a Read of index 0 and not replied within %v (replied = %v, Done = %v), want a reply with Done: every state has index 0%s",
-						id, servesLimit, call.came, call.reply.Done, while)
-				}
-			}
-		}
-		serves("")
-		ahead := func() {
-			var calls []*strongCall[consistency.ReadReply]
-			for _, id := range c.servers {
-				for _, index := range []int{c.status(id).LastApplied + 1, 1 << 32, math.MaxInt} {
-					calls = append(calls, strongAsk[consistency.ReadReply](c, c.clients[0], id, "Read", consistency.ReadRequest{Key: "x", Index: index}, nil))
-				}
-				strongAsk[consistency.GetReply](c, c.clients[0], id, "Get", consistency.GetRequest{Key: "x"}, nil)
-			}
-			serves(": Reads of higher indexes, and a Get, may wait meanwhile")
-			s.Run(answersLimit + servesLimit)
-			for i, call := range calls {
-				if !call.came || call.reply.Done {
-					s.Failf(ruleAnswers, "%v had received a Read of an index that it did not reach, and %v later: replied = %v, Done = %v, want a reply that is not Done",
-						c.servers[i/3], answersLimit+servesLimit, call.came, call.reply.Done)
-				}
-			}
-		}
-		ahead()
-		for _, id := range c.servers {
-			c.disconnect(id)
-		}
-		ahead()
-	})
-}
-
-// The log has more than 256 entries, and more than 4096. An index is compared as a whole number, and a session that has seen the last
-// entry does not accept the state of a server that lacks it (rules 9 and 10).
-func TestLongLog6B(t *testing.T) {
-	labtest.Run(t, labtest.Config{Nodes: 5, Seeds: 1}, func(s *labtest.Sim) {
-		c := newStrongCluster(s, 3)
-		hist := &sessionHistory{c: c}
-		run := hist.opens(c.clients[0], c.servers[0])
-		for _, size := range []int{260, 4100} {
-			leader, others := c.roles()
-			for range size - c.status(leader).CommitIndex {
-				c.raft(leader).Submit(nil)
-			}
-			c.settles()
-			before := c.put(c.clients[1], leader, "y", "1")
-			c.done(before)
-			if before.Index < size {
-				s.Failf(ruleIndex, "%v has Index %d, want more than %d: there are as many entries before it in the log", before, before.Index, size)
-			}
-			hist.puts(run, "x", "old")
-			c.settles()
-			run.moves(others[0])
-			hist.gets(run, ruleLocal, "x")
-			c.disconnect(others[0])
-			hist.puts(run, "x", "new")
-			hist.returns(hist.get(run, "x", time.Second))
-			hist.check()
-			hist.ops = nil
-			s.Net.Heal()
-			c.settles()
-			hist.gets(run, ruleCatchesUp, "x")
-			hist.ops = nil
-		}
-	})
 }
 
 // Keys and values are any strings, in a session too. A Put of the value that the key has is a write (rules 8 and 9).

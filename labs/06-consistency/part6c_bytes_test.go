@@ -2,6 +2,7 @@ package consistency_test
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 
 	"distlabs/internal/harness/labtest"
@@ -24,6 +25,15 @@ func TestDigestsTravel6C(t *testing.T) {
 		for i := range 200 {
 			g.delete(labrpc.NodeID(1+i%5), fmt.Sprintf("deleted %d", i))
 			g.add(labrpc.NodeID(1+i%5), fmt.Sprintf("counter %d", i), 1)
+		}
+		// The last update of each replica is a long one: it is not sent again and again.
+		long := strings.Repeat("long ", 60)
+		for _, id := range s.Net.Nodes() {
+			if id <= 3 {
+				g.putValue(id, fmt.Sprint("long ", id), long)
+			} else {
+				g.add(id, fmt.Sprint(long, id), 1)
+			}
 		}
 		g.settle(gossipSettles, s.Net.Nodes()...)
 		for i := range 400 {

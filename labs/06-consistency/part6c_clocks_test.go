@@ -46,6 +46,15 @@ func TestSlowClockDoesNotLose6C(t *testing.T) {
 		g.all(ruleLastWriter, "z", "third")
 		g.all(ruleLastWriter, "x", "")
 
+		// The wall clock of n1 shows the time of its last write again.
+		began := s.Net.Now()
+		g.putValue(1, "w", "first")
+		g.settle(gossipSettles, 1, 2, 3)
+		s.Net.JumpClock(1, began-s.Net.Now())
+		g.putValue(1, "w", "at the same time")
+		g.settle(gossipSettles, 1, 2, 3)
+		g.all(ruleLastWriter, "w", "at the same time")
+
 		// The latest write that n2 has is a Delete, by the fast clock. n2 restarts.
 		g.delete(1, "z")
 		g.settle(gossipSettles, 1, 2, 3)
@@ -59,15 +68,18 @@ func TestSlowClockDoesNotLose6C(t *testing.T) {
 
 // Writes on two sides of a partition, a second apart, with clocks that differ by
 // less: the later one wins, although the other side has written more often, and whatever the IDs. So does the later of two writes
-// that are a fraction of a millisecond apart, with equal clocks. The first clocks show that 1970 begins between two of the writes. When the replicas started,
-// their clocks were hours wrong (rule 17).
+// that are a fraction of a millisecond apart, with equal clocks. The clocks show a time before 1970, which begins between two of the writes, or the year 1750. When
+// the replicas started, their clocks were hours wrong (rule 17).
 func TestLaterWins6C(t *testing.T) {
 	labtest.Run(t, labtest.Config{Nodes: 4}, func(s *labtest.Sim) {
 		for i, wrong := range []time.Duration{5 * time.Hour, -time.Hour, 2 * time.Hour, -7 * time.Hour} {
 			s.Net.SetClock(labrpc.NodeID(i+1), wrong, 0)
 		}
 		g := newGossipGroup(s)
-		slow := time.Until(time.Unix(0, 0).Add(-500 * time.Millisecond))
+		slow := time.Until(time.Unix(0, 0).Add(-1500 * time.Millisecond))
+		if s.Seed%2 == 0 {
+			slow = time.Until(time.Date(1750, 1, 1, 0, 0, 0, 0, time.UTC))
+		}
 		for i, ahead := range []time.Duration{50 * time.Millisecond, 0, -50 * time.Millisecond, 0} {
 			s.Net.SetClock(labrpc.NodeID(i+1), slow+ahead, 0)
 		}

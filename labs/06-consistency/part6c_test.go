@@ -154,6 +154,7 @@ func TestConverges6C(t *testing.T) {
 // rule 15 allows it. It is the price of a reply at once.
 func TestAnswersAlone6C(t *testing.T) {
 	const weaker = "the clients saw what is not sequentially consistent, and it was accepted"
+	onlyReplica()
 	labtest.Run(t, labtest.Config{Nodes: 3, Seeds: 3, MustCover: []string{weaker}}, func(s *labtest.Sim) {
 		g := newGossipGroup(s)
 		for _, id := range s.Net.Nodes() {
@@ -186,6 +187,15 @@ func TestAnswersAlone6C(t *testing.T) {
 		g.settle(gossipSettles, s.Net.Nodes()...)
 		g.converged("x", "y", "z")
 	})
+}
+
+// onlyReplica runs a store of one replica, which has no other to ask, for some gossip periods. It does so in real time: all nodes of a simulation are replicas.
+func onlyReplica() {
+	net := labrpc.New(labrpc.Options{Nodes: 1})
+	defer net.Close()
+	store := consistency.NewEventualStore(net.Start(1), consistency.EventualOptions{Gossip: time.Millisecond})
+	_ = store.Put("x", "x")
+	time.Sleep(20 * time.Millisecond)
 }
 
 // restartsAlone: a replica that has been isolated before it restarts serves every request at once, from its disk (rule 15).

@@ -77,9 +77,15 @@ func TestManyWritesOfOneInstant6C(t *testing.T) {
 		g.put(1, "y")
 		s.Net.JumpClock(1, -time.Hour)
 		for _, total := range []int{250, 264, 1010, 1030, 4080, 4100, 1<<16 - 10, 1<<16 + 10} {
+			for _, number := range []int{1 << 8, 1 << 16} {
+				if int(g.updates[1]) < number && number < total {
+					g.interruptsUpdate(number)
+				}
+			}
 			g.putsMany(total-1-int(g.updates[1]), func(int) string { return "x" })
 			want := g.value()
 			g.putValue(1, "x", want)
+			g.add(1, "late", 1)
 			// A replica may send many updates in several messages: rule 16 bounds them.
 			limit := gossipSettles
 			if total > updatesAtOnce {
@@ -92,6 +98,23 @@ func TestManyWritesOfOneInstant6C(t *testing.T) {
 		g.settle(gossipSettles, 1, 2)
 		g.all(ruleConverges, fmt.Sprint("key ", updatesAtOnce-1), "one of many")
 	})
+}
+
+// interruptsUpdate has a crash interrupt the update of n1 that has the number. If n1 has the value after its restart, its Version counts the update (rule 21).
+func (g *gossipGroup) interruptsUpdate(number int) {
+	s, key := g.s, fmt.Sprint("interrupted ", number)
+	g.putsMany(number-1-int(g.updates[1]), func(int) string { return "x" })
+	s.Net.CrashAtWrite(1, labrpc.CrashPoint{Write: s.Net.Writes(1) + 1, After: true})
+	before := g.updates[1]
+	if !g.put(1, key) {
+		g.restart(1)
+		_, has := g.replicas[1].Get(key)
+		if counted := g.updates[1] > before; counted != has {
+			s.Failf(ruleVersion, "a crash interrupted update %d of n1, a Put; after the restart the key has a value: %v, and the Version counts the Put: %v, want both or none",
+				number, has, counted)
+		}
+	}
+	s.Net.CrashAtWrite(1, labrpc.CrashPoint{})
 }
 
 // putsMany has n1 write n times. It is not shown in the record of the run.

@@ -2,6 +2,7 @@ package consistency_test
 
 import (
 	"fmt"
+	"math"
 	"testing"
 	"time"
 
@@ -51,9 +52,11 @@ func TestRemembersEachKey6D(t *testing.T) {
 		if n := s.Net.Stats(labrpc.Match{From: b}).Sent - sent; n != 0 {
 			s.Failf(ruleStaleness, "60 reads with MaxStale %v sent %d messages, want none: each key was read at QUORUM or ALL less than that ago", bound, n)
 		}
-		call := q.goGet(b, "never read", consistency.ReadOptions{MaxStale: bound})
-		if got, err := q.wait(call); err == nil {
-			s.Failf(ruleStaleness, "%s returned %s, want ErrUnavailable: this coordinator never read the key, and reaches no replica", call.what, quorumCell(got))
+		for _, most := range []time.Duration{bound, math.MaxInt64} {
+			call := q.goGet(b, "never read", consistency.ReadOptions{MaxStale: most})
+			if got, err := q.wait(call); err == nil {
+				s.Failf(ruleStaleness, "%s returned %s, want ErrUnavailable: this coordinator never read the key, and reaches no replica", call.what, quorumCell(got))
+			}
 		}
 		q.reaches(b, q.replicas...)
 		q.want(ruleStaleness, q.goGet(b, "never read", consistency.ReadOptions{MaxStale: bound}), never, "a majority has it")
@@ -95,7 +98,7 @@ func (q *quorumStore) remembersAMajority(a, b labrpc.NodeID) {
 	}
 }
 
-// Right before the bound what was read at QUORUM is young enough; right after it, it is not; and to read it with MaxStale in between
+// At the bound and right before it, what was read at QUORUM is young enough; right after it, it is not; and to read it with MaxStale in between
 // makes it no younger (rule 30).
 func TestEdgeOfTheBound6D(t *testing.T) {
 	const bound = time.Second
@@ -107,7 +110,7 @@ func TestEdgeOfTheBound6D(t *testing.T) {
 		q.get(b, "x", consistency.ReadOptions{Level: quorum})
 		newer := q.put(a, "x", quorum)
 		q.reaches(b)
-		for _, age := range []time.Duration{bound / 2, bound * 3 / 4, bound - 100*time.Microsecond} {
+		for _, age := range []time.Duration{bound / 2, bound * 3 / 4, bound - 100*time.Microsecond, bound} {
 			s.Run(began + age - s.Net.Now())
 			q.want(ruleStaleness, q.goGet(b, "x", consistency.ReadOptions{MaxStale: bound}), old, fmt.Sprintf("the coordinator read it at QUORUM %v ago, and reaches no replica now", age))
 		}

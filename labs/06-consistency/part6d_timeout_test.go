@@ -38,6 +38,7 @@ func TestLateAnswersCount6D(t *testing.T) {
 			s.Run(quorumTimeout / 4)
 			s.Net.JumpClock(b, -jump)
 			q.mustDo(put)
+			q.repairsInTime(b, level)
 		}
 
 		slow(10 * time.Millisecond)
@@ -72,6 +73,25 @@ func TestLateAnswersCount6D(t *testing.T) {
 			q.asksToTheEnd(b)
 		}
 	})
+}
+
+// repairsInTime reads what one replica has and all others of the level lack. There is time for one Fetch and one Store per replica, so the read
+// sends its Stores at once: those that wait for each other are too late (rules 23 and 27).
+func (q *quorumStore) repairsInTime(via labrpc.NodeID, level consistency.Level) {
+	if level == one {
+		return
+	}
+	key := fmt.Sprint("behind at ", level)
+	need := q.replicas[:level.Required(len(q.replicas))]
+	older := consistency.Cell{Value: "older", Timestamp: consistency.Timestamp{Counter: 1, Node: via}}
+	newer := consistency.Cell{Value: "newer", Timestamp: consistency.Timestamp{Counter: 2, Node: via}}
+	for _, id := range need {
+		q.store(id, key, older)
+	}
+	q.store(need[0], key, newer)
+	q.reaches(via, need...)
+	q.want(ruleRepairs, q.goGet(via, key, consistency.ReadOptions{Level: level}), newer, need[0].String()+" has it, and each reply takes less than half of Timeout")
+	q.reaches(via, q.replicas...)
 }
 
 // asksToTheEnd makes requests whose Timeout is 240 times as long as Retry. A replica that the coordinator can reach in the last third of it is asked within a

@@ -17,6 +17,7 @@ func TestLongAbsence6E(t *testing.T) {
 	labtest.Run(t, labtest.Config{Nodes: 3, Seeds: 1, Limit: 4 * time.Hour}, func(s *labtest.Sim) {
 		b := newBasketStore(s, consistency.AP)
 		b.members, b.period = s.Net.Nodes(), period
+		b.timeout = away // only CP has a use for it
 		for _, id := range b.members {
 			b.start(id)
 		}

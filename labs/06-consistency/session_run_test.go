@@ -24,7 +24,7 @@ const (
 	ruleCatchesUp  = "a server replies within 500ms of its state reaching what the session has seen, and Get returns within 1s (rule 11)"
 	ruleContext    = "Get continues until its ctx ends; within 100ms of that, Get and Put return ctx's error, or ErrUnknown from Put (rule 12)"
 	ruleOnce       = "Put writes at most once, and looks for the leader until its ctx ends; after nil it has written, after ctx's error it never will, ErrUnknown means unknown (rule 13)"
-	rulePutServes  = "in a calm network with all servers up and a leader, Put returns nil within 1s (rule 14)"
+	rulePutServes  = "in a calm network with all servers up and a leader, Put returns nil within 1s; while one server is down and the others follow a leader, the Put after one that returned ErrUnknown does (rule 14)"
 )
 
 const (

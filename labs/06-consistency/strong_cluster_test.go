@@ -47,12 +47,20 @@ type strongCluster struct {
 	mu      sync.Mutex // guards what the interceptors and clients on their own use
 	running map[labrpc.NodeID]*consistency.Server
 	winner  labrpc.NodeID // the only server that may win an election; 0: all may
+	term    int           // if not 0, the next reply of a server to the leader or to a candidate states this term
 	ops     []*strongOp   // by their calls
 }
 
 // newStrongCluster starts that many servers, and clients on all other nodes. It returns when lab 05 has elected a leader and
 // committed an entry.
 func newStrongCluster(s *labtest.Sim, servers int) *strongCluster {
+	c := startStrongCluster(s, servers)
+	c.needLab05()
+	return c
+}
+
+// startStrongCluster returns when all nodes have started: there is no leader yet.
+func startStrongCluster(s *labtest.Sim, servers int) *strongCluster {
 	all := s.Net.Nodes()
 	c := &strongCluster{
 		s: s, servers: all[:servers], clients: all[servers:],
@@ -64,7 +72,6 @@ func newStrongCluster(s *labtest.Sim, servers int) *strongCluster {
 	for _, id := range c.clients {
 		c.nodes[id] = s.Start(id)
 	}
-	c.needLab05()
 	return c
 }
 
@@ -99,10 +106,20 @@ func (c *strongCluster) needLab05() {
 	}
 }
 
-// rewrite lets only the allowed server win an election.
+// rewrite lets only the allowed server win an election, and raises the term.
 func (c *strongCluster) rewrite(m *labrpc.Message) labrpc.Verdict {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if stated := c.term; stated > 0 {
+		switch m.Body.(type) {
+		case replication.AppendReply:
+			m.Body, c.term = replication.AppendReply{Term: stated}, 0
+			return labrpc.Replace
+		case replication.VoteReply:
+			m.Body, c.term = replication.VoteReply{Term: stated}, 0
+			return labrpc.Replace
+		}
+	}
 	req, ok := m.Body.(replication.VoteRequest)
 	if !ok || c.winner == 0 || c.winner == m.From {
 		return labrpc.Pass
@@ -118,6 +135,22 @@ func (c *strongCluster) allowWinner(id labrpc.NodeID) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.winner = id
+}
+
+// raiseTerm makes the servers that follow a leader go on from a term, and returns their next leader: most often, that leads the term after it.
+func (c *strongCluster) raiseTerm(term int) labrpc.NodeID {
+	c.statesTerm(term)
+	c.s.WaitFor(healLimit, labtest.Violation{
+		What: fmt.Sprintf("your lab 05 does not work yet: a server stated the term %d, and %v later no server led a newer term", term, healLimit), Rule: ruleBase, Nodes: c.servers,
+	}, func() bool { return c.leader() != 0 && c.status(c.leader()).Term > term })
+	return c.leader()
+}
+
+// statesTerm makes the next reply to a leader or to a candidate state a term.
+func (c *strongCluster) statesTerm(term int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.term = term
 }
 
 func (c *strongCluster) raft(id labrpc.NodeID) *replication.Raft {

@@ -74,7 +74,7 @@ func (b *Basket) Add(item string) error {
 	}
 	ctx, cancel := context.WithTimeout(b.node.Context(), b.opts.Timeout)
 	defer cancel()
-	_, _, err := b.propose(ctx, []string{item})
+	_, err := b.propose(ctx, []string{item})
 	return err
 }
 
@@ -83,18 +83,15 @@ func (b *Basket) Add(item string) error {
 // Under CP, Add and Items are linearizable; if Items cannot guarantee that within
 // Timeout, the error wraps ErrRefused. Under AP it returns at once the items that this member has.
 func (b *Basket) Items() ([]string, error) {
+	mine, err := b.merge(nil)
 	if b.opts.Policy == AP {
-		return b.merge(nil)
+		return mine, err
 	}
-	items, err := b.merge(nil)
-	if err != nil {
-		return nil, err
-	}
-	return b.agree(items)
+	return b.agree(mine)
 }
 
 // merge adds items to those of this member, on the disk first, and returns all
-// that the member has then.
+// that the member has then. It fails only when this node is down.
 func (b *Basket) merge(items []string) ([]string, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -122,10 +119,7 @@ type mergeReply struct {
 }
 
 func (b *Basket) merged(_ labrpc.NodeID, req mergeRequest) mergeReply {
-	items, err := b.merge(req.Items)
-	if err != nil {
-		return mergeReply{} // no reply leaves: this node is down
-	}
+	items, _ := b.merge(req.Items) // when this node is down, no reply leaves
 	return mergeReply{Items: items}
 }
 
@@ -137,20 +131,20 @@ func (b *Basket) agree(items []string) ([]string, error) {
 	ctx, cancel := context.WithTimeout(b.node.Context(), b.opts.Timeout)
 	defer cancel()
 	for {
-		same, union, err := b.propose(ctx, items)
+		union, err := b.propose(ctx, items)
 		if err != nil {
 			return nil, err
 		}
-		if same {
-			return union, nil
+		if len(union) == len(items) {
+			return union, nil // no reply had more than the set that was sent
 		}
 		items = union
 	}
 }
 
 // propose sends a set to all members until a majority has replied. It returns
-// the union of the replies, and whether each of them was the set that was sent.
-func (b *Basket) propose(ctx context.Context, items []string) (same bool, union []string, err error) {
+// the union of the replies. Each reply contains the set that was sent.
+func (b *Basket) propose(ctx context.Context, items []string) ([]string, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	answers := make(chan []string, len(b.opts.Members))
@@ -167,17 +161,17 @@ func (b *Basket) propose(ctx context.Context, items []string) (same bool, union 
 			}
 		}()
 	}
-	same, union = true, items
+	var union []string
 	for n := range len(b.opts.Members)/2 + 1 {
 		select {
 		case <-ctx.Done():
-			return false, nil, fmt.Errorf("%w: %d of %d members", ErrRefused, n, len(b.opts.Members))
+			return nil, fmt.Errorf("%w: %d of %d members", ErrRefused, n, len(b.opts.Members))
 		case answer := <-answers:
-			same = same && slices.Equal(answer, items)
-			union = slices.Compact(slices.Sorted(slices.Values(slices.Concat(union, answer))))
+			union = append(union, answer...)
 		}
 	}
-	return same, union, nil
+	slices.Sort(union)
+	return slices.Compact(union), nil
 }
 
 // send sends items to a member, and returns all items that it has then.
@@ -192,19 +186,19 @@ func (b *Basket) send(ctx context.Context, to labrpc.NodeID, items []string) ([]
 func (b *Basket) gossip() {
 	ticker := time.NewTicker(b.opts.Gossip)
 	defer ticker.Stop()
-	for round := 0; ; round++ {
-		select {
-		case <-b.node.Context().Done():
-			return
-		case <-ticker.C:
-		}
-		to := b.opts.Members[round%len(b.opts.Members)]
-		mine, err := b.merge(nil)
-		if to == b.node.ID() || err != nil {
-			continue
-		}
-		if reply, err := b.send(b.node.Context(), to, mine); err == nil {
-			_, _ = b.merge(reply) // fails only when this node is down
+	for {
+		for _, to := range b.opts.Members {
+			select {
+			case <-b.node.Context().Done():
+				return
+			case <-ticker.C:
+			}
+			if to == b.node.ID() {
+				continue
+			}
+			mine, _ := b.merge(nil)
+			reply, _ := b.send(b.node.Context(), to, mine)
+			_, _ = b.merge(reply) // nothing, if there was no reply
 		}
 	}
 }

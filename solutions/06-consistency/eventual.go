@@ -90,7 +90,7 @@ type share struct {
 // the disk. It returns at once. All goroutines that it starts end when node.Context() ends.
 func NewEventualStore(node *labrpc.Node, opts EventualOptions) *EventualStore {
 	e := &EventualStore{
-		node: node, opts: opts, version: VersionVector{}, clock: hybridTime{Wall: math.MinInt64},
+		node: node, opts: opts, clock: hybridTime{Wall: math.MinInt64},
 		register: map[string]register{}, counter: map[string]map[labrpc.NodeID]share{},
 	}
 	e.recover()
@@ -202,16 +202,15 @@ func (e *EventualStore) Count(counter string) int {
 func (e *EventualStore) Version() VersionVector {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	return maps.Clone(e.version)
+	return e.version.Merge(nil) // a copy
 }
 
-// tick returns the time of a new write. The caller holds e.mu.
+// tick returns the time of a new write; keepRegister moves the clock on to it. The caller holds e.mu.
 func (e *EventualStore) tick() hybridTime {
 	now := hybridTime{Wall: e.node.Clock().Now().UnixNano(), Node: e.node.ID()}
 	if now.Wall <= e.clock.Wall {
 		now.Wall, now.Logical = e.clock.Wall, e.clock.Logical+1
 	}
-	e.clock = now
 	return now
 }
 
@@ -282,8 +281,10 @@ func (e *EventualStore) gossip() {
 		case <-ticker.C:
 		}
 		if len(round) == 0 {
-			round = e.node.Peers()
-			e.node.Rand().Shuffle(len(round), func(i, j int) { round[i], round[j] = round[j], round[i] })
+			peers := e.node.Peers()
+			for _, i := range e.node.Rand().Perm(len(peers)) {
+				round = append(round, peers[i])
+			}
 		}
 		if len(round) > 0 {
 			e.pull(round[0])
@@ -296,19 +297,16 @@ func (e *EventualStore) gossip() {
 func (e *EventualStore) pull(peer labrpc.NodeID) {
 	ctx, cancel := context.WithTimeout(e.node.Context(), e.opts.Gossip)
 	defer cancel()
-	reply, err := labrpc.Call[pullReply](ctx, e.node, peer, "Pull", pullRequest{Version: e.Version()})
-	if err != nil {
-		return
-	}
+	reply, _ := labrpc.Call[pullReply](ctx, e.node, peer, "Pull", pullRequest{Version: e.Version()})
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	e.merge(reply)
+	e.merge(reply) // if none came: nothing
 }
 
 func (e *EventualStore) pulled(_ labrpc.NodeID, req pullRequest) pullReply {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	reply := pullReply{Version: maps.Clone(e.version)}
+	reply := pullReply{Version: e.version} // which is replaced, but never changed
 	for key, r := range e.register {
 		if r.Number > req.Version[r.Time.Node] {
 			if reply.Registers == nil {

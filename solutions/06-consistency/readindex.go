@@ -2,6 +2,7 @@ package consistency
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"distlabs/labrpc"
@@ -28,13 +29,11 @@ type ReadIndexRequest struct{}
 
 // ReadIndexReply answers a ReadIndexRequest.
 type ReadIndexReply struct {
-	Index int // 0: this server is not the leader
+	Index int // 0: this server has found none
 }
 
+// answerReadIndex replies with a read index. A server that does not lead asks the leader for one, as for its own clients.
 func (s *Server) answerReadIndex(from labrpc.NodeID, req ReadIndexRequest) ReadIndexReply {
-	if s.raft.Status().Role != replication.Leader {
-		return ReadIndexReply{}
-	}
 	index, _ := s.readIndex()
 	return ReadIndexReply{Index: index}
 }
@@ -93,23 +92,20 @@ func (s *Server) findIndex() int {
 	case status.Leader == 0:
 		return 0
 	}
-	reply, err := ask[ReadIndexReply](s, status.Leader, "ReadIndex", ReadIndexRequest{})
-	if err != nil {
-		return 0
-	}
-	return reply.Index
+	reply, _ := ask[ReadIndexReply](s, status.Leader, "ReadIndex", ReadIndexRequest{})
+	return reply.Index // 0 also if no reply came
 }
 
-// leaderIndex returns our commit index if we still lead the term when it is confirmed; otherwise 0.
+// leaderIndex returns our commit index if no newer leader had been elected when we were asked; otherwise 0.
 func (s *Server) leaderIndex(term int) int {
 	if !s.termBegun(term) {
 		return 0
 	}
-	status := s.raft.Status()
-	if status.Role != replication.Leader || status.Term != term || !s.stillLeads(term) {
+	index := s.raft.Status().CommitIndex
+	if !s.stillLeads(term) {
 		return 0
 	}
-	return status.CommitIndex
+	return index
 }
 
 // termBegun makes sure that an entry of the term that we lead is committed; it
@@ -117,21 +113,14 @@ func (s *Server) leaderIndex(term int) int {
 // but does not know which entries are committed: its commit index may be lower than that of its
 // predecessor (Raft §8).
 func (s *Server) termBegun(term int) bool {
-	status := s.raft.Status()
-	last := status.SnapshotTerm // of the last committed entry
-	if n := status.CommitIndex - status.SnapshotIndex; n > 0 {
-		last = status.Log[n-1].Term
+	log := s.raft.Status().Log // from index 1 on: this store takes no snapshots
+	first := slices.IndexFunc(log, func(e replication.Entry) bool { return e.Term == term })
+	if first < 0 {
+		_, result := s.propose(command{}) // at most once per term, a read costs an entry
+		return result == done
 	}
-	if last == term {
-		return true
-	}
-	if n := len(status.Log); n > 0 && status.Log[n-1].Term == term {
-		// The log has an entry of the term already: wait for that one. The caller checks that we still lead the term then.
-		_, ok := s.valueAt(status.SnapshotIndex+n, "")
-		return ok
-	}
-	m, result := s.propose(command{}) // at most once per term, a read costs an entry
-	return result == done && m.term == term
+	_, ok := s.valueAt(first+1, "")
+	return ok
 }
 
 // ConfirmRequest asks a server for its term.
@@ -150,7 +139,7 @@ func (s *Server) confirm(from labrpc.NodeID, req ConfirmRequest) ConfirmReply {
 // now. Such a leader has the votes of a majority, and each of these servers has known its term
 // since then, also after a crash. So if a majority knows no newer
 // term, there was no newer leader when we asked, and no write that we do not
-// know.
+// know. We count ourselves: findIndex has seen that we lead the term.
 //
 // Do not skip the round for a while after one that succeeded: meanwhile the
 // other servers may elect a leader and write.

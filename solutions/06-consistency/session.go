@@ -53,9 +53,9 @@ func (s *Session) Token() int { return s.index }
 // that can serve the read. If ctx ends before, it returns ctx's error.
 func (s *Session) Get(ctx context.Context, key string) (string, error) {
 	for {
-		reply, err := attempt[ReadReply](ctx, s, s.server, "Read", ReadRequest{Key: key, Index: s.index})
-		if err == nil && reply.Done {
-			s.index = max(s.index, reply.Index)
+		reply := attempt[ReadReply](ctx, s, s.server, "Read", ReadRequest{Key: key, Index: s.index})
+		if reply.Done {
+			s.index = reply.Index // not below the request's
 			return reply.Value, nil
 		}
 		if err := s.pause(ctx); err != nil {
@@ -72,12 +72,12 @@ func (s *Session) Get(ctx context.Context, key string) (string, error) {
 // time over a value that another client has written since.
 func (s *Session) Put(ctx context.Context, key, value string) error {
 	for {
-		reply, err := attempt[PutReply](ctx, s, s.leader, "Put", PutRequest{Key: key, Value: value})
+		reply := attempt[PutReply](ctx, s, s.leader, "Put", PutRequest{Key: key, Value: value})
 		switch {
-		case err == nil && reply.Done:
-			s.index = max(s.index, reply.Index)
+		case reply.Done:
+			s.index = reply.Index // above that of every state that was read before
 			return nil
-		case err != nil || !reply.Refused:
+		case !reply.Refused:
 			s.leader = s.after(s.leader)
 			return ErrUnknown
 		case reply.Leader != 0:
@@ -96,11 +96,12 @@ func (s *Session) after(server labrpc.NodeID) labrpc.NodeID {
 	return s.servers[(slices.Index(s.servers, server)+1)%len(s.servers)]
 }
 
-// attempt asks a server once.
-func attempt[R, A any](ctx context.Context, s *Session, to labrpc.NodeID, method string, args A) (R, error) {
+// attempt asks a server once. If no reply comes, it returns the zero reply: neither done nor refused.
+func attempt[R, A any](ctx context.Context, s *Session, to labrpc.NodeID, method string, args A) R {
 	ctx, cancel := context.WithTimeout(ctx, attemptTime)
 	defer cancel()
-	return labrpc.Call[R](ctx, s.node, to, method, args)
+	reply, _ := labrpc.Call[R](ctx, s.node, to, method, args)
+	return reply
 }
 
 // pause waits before the next attempt. It returns an error if there is to be none.
