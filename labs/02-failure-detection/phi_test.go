@@ -96,7 +96,7 @@ func TestNeverFallsNeverBreaks2D(t *testing.T) {
 					s.Failf(ruleSound, "Phi returned φ = %v after %v without a heartbeat, want a finite number that is not negative", phi, silence)
 				}
 				if phi < before-1e-9 {
-					s.Failf(ruleSound, "Phi returned less later: φ fell from %v to %v after %v without a heartbeat, want no fall", before, phi, silence)
+					s.Failf(ruleSound, "Phi = %v after %v without a heartbeat, want at least %v, which it had returned earlier in the same silence", phi, silence, before)
 				}
 				if before = phi; silence < time.Minute {
 					minute = phi

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"distlabs/labrpc"
 )
@@ -19,6 +20,7 @@ func ShortFaults(run *Run) (int, []FaultLine) {
 	add := func(s *Step, format string, args ...any) {
 		lines = append(lines, FaultLine{fmt.Sprintf(format, args...) + " at " + Seconds(s.At), s.byTest()})
 	}
+	heals := run.heals()
 	for i := 0; i < len(run.Steps); i++ {
 		s := &run.Steps[i]
 		message := func() string { return fmt.Sprintf("%v→%v %s #%d", s.From, s.To, s.name(), s.Number) }
@@ -42,7 +44,7 @@ func ShortFaults(run *Run) (int, []FaultLine) {
 			lines = append(lines, FaultLine{message() + " held back" + run.heldUntil(i), true})
 		case labrpc.EventCut:
 			wires, last := run.sameLinks(i)
-			add(s, "cut %s", describeLinks(wires))
+			lines = append(lines, FaultLine{"cut " + describeLinks(wires) + run.cutUntil(wires, last, heals), true})
 			i = last
 		case labrpc.EventCrashed:
 			if s.Reason != closing {
@@ -96,6 +98,34 @@ func (r *Run) heldUntil(i int) string {
 		}
 	}
 	return " from " + from + " until the end"
+}
+
+// heals returns for each link the steps that heal it, in order.
+func (r *Run) heals() map[wire][]int {
+	heals := map[wire][]int{}
+	for i := range r.Steps {
+		if s := &r.Steps[i]; s.Kind == labrpc.EventHealed {
+			w := wire{s.From, s.To}
+			heals[w] = append(heals[w], i)
+		}
+	}
+	return heals
+}
+
+// cutUntil tells how long the links were cut that were cut together by the steps up to last.
+func (r *Run) cutUntil(wires []wire, last int, heals map[wire][]int) string {
+	from, ends := Seconds(r.Steps[last].At), make([]time.Duration, len(wires))
+	for i, w := range wires {
+		k, _ := slices.BinarySearch(heals[w], last)
+		if k == len(heals[w]) {
+			return " at " + from
+		}
+		ends[i] = r.Steps[heals[w][k]].At
+	}
+	if end := slices.Max(ends); slices.Min(ends) < end {
+		return fmt.Sprintf(" at %s, all of it healed by %s", from, Seconds(end))
+	}
+	return fmt.Sprintf(" from %s to %s", from, Seconds(ends[0]))
 }
 
 // sameLinks returns the links that are cut or healed together with step i, and the last of those steps.

@@ -252,6 +252,8 @@ func TestShortFaults(t *testing.T) {
 	s.add(labrpc.EventCut, labrpc.Event{From: 1, To: 3})
 	s.lose(s.send(1, 2, "RequestVote", voteArgs{}), "cut")
 	s.add(labrpc.EventHealed, labrpc.Event{From: 1, To: 2})
+	s.add(labrpc.EventCut, labrpc.Event{From: 3, To: 4})
+	s.add(labrpc.EventCut, labrpc.Event{From: 3, To: 5})
 	s.add(labrpc.EventCrashed, labrpc.Event{Node: 5})
 	s.add(labrpc.EventCrashed, labrpc.Event{Node: 3})
 	s.add(labrpc.EventStopped, labrpc.Event{Node: 4})
@@ -259,6 +261,12 @@ func TestShortFaults(t *testing.T) {
 	s.add(labrpc.EventClock, labrpc.Event{Node: 2, Value: "jumps by 1h0m0s"})
 	s.add(labrpc.EventClock, labrpc.Event{Node: 2, Value: "jumps by -1h0m0s"})
 	s.add(labrpc.EventClock, labrpc.Event{Node: 1, Value: "jumps by -1h0m0s"})
+	s.at = 1400 * time.Millisecond
+	s.add(labrpc.EventHealed, labrpc.Event{From: 3, To: 4})
+	s.add(labrpc.EventCut, labrpc.Event{From: 4, To: 3})
+	s.add(labrpc.EventHealed, labrpc.Event{From: 4, To: 3})
+	s.at = 1500 * time.Millisecond
+	s.add(labrpc.EventHealed, labrpc.Event{From: 3, To: 5})
 	s.add(labrpc.EventCrashed, labrpc.Event{Node: 1, Reason: "network closed"})
 
 	n, lines := ShortFaults(s.rec.Run())
@@ -271,11 +279,13 @@ func TestShortFaults(t *testing.T) {
 		"n4→n5 RequestVote #1 forged at 1.201s",
 		"n5→n1 RequestVote #1 dropped by the test at 1.201s",
 		"cut n1→n2 n3 at 1.300s",
+		"cut n3→n4 n5 at 1.300s, all of it healed by 1.500s",
 		"n5 n3 crashed at 1.300s",
 		"n4 crashed for good at 1.300s",
 		"n2 paused for 30ms at 1.300s",
 		"n2's clock: jumps by 1h0m0s at 1.300s",
 		"the clock of each of n2 n1: jumps by -1h0m0s at 1.300s",
+		"cut n4→n3 from 1.400s to 1.400s",
 	}, FaultTexts(lines))
 	require.Equal(t, len(lines), n)
 	var injected []string
