@@ -220,10 +220,10 @@ func testAcknowledges(t *testing.T, open opener) {
 		if m.packets(1, 2).Sent == before {
 			acknowledged := ""
 			if m.packets(2, 1).Sent > 0 {
-				acknowledged = ": n2 had sent n1 a packet before, which n1 may have taken for the acknowledgement"
+				acknowledged = "; n2 had sent n1 a packet while deliver was running, which n1 may have taken for the acknowledgement"
 			}
 			s.Fail(labtest.Violation{
-				What: fmt.Sprintf("n1 did not send its message again from %s to %s, although deliver had not returned on n2%s", labtest.At(from), labtest.At(s.Net.Now()), acknowledged),
+				What: fmt.Sprintf("deliver was still running on n2, and n1 did not send its message again from %s to %s, want it sent until deliver has returned%s", labtest.At(from), labtest.At(s.Net.Now()), acknowledged),
 				Rule: ruleAcknowledge, Nodes: []labrpc.NodeID{1, 2},
 			})
 		}

@@ -189,11 +189,27 @@ func (g *group) has(id labrpc.NodeID, post int) bool {
 	return g.delivery(id, post) >= 0
 }
 
+// poster returns the node that broadcast a message.
+func (g *group) poster(post int) labrpc.NodeID {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for _, e := range g.log {
+		if e.Broadcast && e.Post == post {
+			return e.Node
+		}
+	}
+	return 0
+}
+
 // soon waits until a node has delivered the messages, and fails if that takes too long.
 func (g *group) soon(id labrpc.NodeID, posts ...int) {
 	for _, post := range posts {
+		why := "it has arrived"
+		if g.poster(post) == id {
+			why = "it is its own message"
+		}
 		g.s.WaitFor(soonEnough, labtest.Violation{
-			What:  fmt.Sprintf("%v has not delivered message %d by %s, although it has arrived (or is its own), and so have all messages that happened before it", id, post, labtest.At(g.s.Net.Now()+soonEnough)),
+			What:  fmt.Sprintf("%v has not delivered message %d by %s, although %s, and all messages that happened before it have arrived", id, post, labtest.At(g.s.Net.Now()+soonEnough), why),
 			Rule:  ruleAtOnce,
 			Nodes: []labrpc.NodeID{id},
 		}, func() bool { return g.has(id, post) })

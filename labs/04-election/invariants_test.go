@@ -50,7 +50,7 @@ func (c *cluster) recordMessage(m *labrpc.Message) labrpc.Verdict {
 			break
 		}
 		c.saw(m.From, b.Term)
-		v = first(v, c.claimed(b.Term, claim{m.From, now, "sent AppendEntries"}))
+		v = first(v, c.claimed(b.Term, claim{m.From, now, fmt.Sprintf("sent AppendEntries of term %d", b.Term)}))
 		if b.Leader != m.From {
 			v = violation(ruleOneLeader, "%v sends a heartbeat that names %v as the leader, want the name of the sender", m.From, b.Leader)
 		}
@@ -156,7 +156,7 @@ func (c *cluster) claimed(term int, cl claim) *labtest.Violation {
 	if old.by == cl.by {
 		return nil
 	}
-	v := violation(ruleOneLeader, "two leaders in term %d: %v %s in it at %s, and %v %s in it at %s",
+	v := violation(ruleOneLeader, "two leaders in term %d: %v %s at %s, and %v %s at %s",
 		term, old.by, old.how, labtest.At(old.at), cl.by, cl.how, labtest.At(cl.at))
 	v.Seen = c.votesIn(term)
 	return v

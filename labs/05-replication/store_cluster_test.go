@@ -344,7 +344,7 @@ func (c *testClient) mustRun(e command) response {
 func (c *testClient) expectValue(key, want, rule string, why ...string) Value {
 	y := c.mustRun(command{Op: "get", Key: key})
 	if y.Data != want || (y.Revision == 0) != (want == "") {
-		c.v.s.Failf(rule, "on %v, get(%s) = %q at revision %d, want %s%s", c.id, key, y.Data, y.Revision, orNothing(want), strings.Join(append([]string{""}, why...), ": "))
+		c.v.s.Failf(rule, "on %v, get(%q) = %q at revision %d, want %s%s", c.id, key, y.Data, y.Revision, orNothing(want), strings.Join(append([]string{""}, why...), ": "))
 	}
 	return Value{Data: y.Data, Revision: y.Revision}
 }

@@ -93,6 +93,10 @@ func (w *watchRecorder) reported(n int) (seen []Event, ok bool) {
 // failCount fails, because the watch has not told of n events.
 func (w *watchRecorder) failCount(seen []Event, n int) {
 	var lines []string
+	last := ""
+	if len(seen) > 0 {
+		last = "; these are the last that it reported"
+	}
 	for _, e := range seen[max(0, len(seen)-5):] {
 		lines = append(lines, fmt.Sprintf("revision %d: %v", e.Revision, eventText(e)))
 	}
@@ -101,7 +105,7 @@ func (w *watchRecorder) failCount(seen []Event, n int) {
 		lines = append(lines, fmt.Sprintf("the watch has ended: it returned %s", orNil(err)))
 	}
 	w.c.v.s.Fail(labtest.Violation{
-		What: fmt.Sprintf("on %v, the watch of %s after revision %d reported %d changes within %v, want the %d that the clients made", w.c.id, prefixText(w.prefix), w.after, len(seen), watchLimit, n),
+		What: fmt.Sprintf("on %v, the watch of %s after revision %d reported %d changes within %v, want the %d that the clients made%s", w.c.id, prefixText(w.prefix), w.after, len(seen), watchLimit, n, last),
 		Rule: ruleWatch, Seen: lines,
 	})
 }

@@ -36,7 +36,7 @@ func TestKeepsTrying6B(t *testing.T) {
 			hist.fail(ruleCatchesUp, get, get.String()+fmt.Sprintf(", by %v, although its server has caught up more than %v ago", labtest.At(s.Net.Now()), getLimit))
 		}
 		if get.Err != "" {
-			hist.fail(ruleContext, get, get.String()+", although its ctx has not ended")
+			hist.fail(ruleContext, get, get.String()+", want the value: its ctx had not ended, and the servers were connected again")
 		}
 		c.settles()
 
@@ -46,7 +46,7 @@ func TestKeepsTrying6B(t *testing.T) {
 		s.Run(2 * time.Second)
 		s.Net.HealBoth(c.clients[0], others[0])
 		if hist.returns(get); get.Err != "" {
-			hist.fail(ruleContext, get, get.String()+", although the session could reach its server again long before its ctx ended")
+			hist.fail(ruleContext, get, get.String()+", want the value: the session could reach its server again long before its ctx ended")
 		}
 
 		// Every server refuses: after a restart they all are followers, and cannot reach each other.
@@ -62,7 +62,7 @@ func TestKeepsTrying6B(t *testing.T) {
 		s.Run(put.Limit - time.Microsecond)
 		sent, came = s.Net.Stats(labrpc.Match{From: c.clients[0]}).Sent-sent, s.Net.Stats(labrpc.Match{To: c.clients[0]}).Delivered-came
 		if hist.returns(put); put.Err == "" || put.Return < put.Invoke+put.Limit {
-			hist.fail(ruleOnce, put, put.String()+", although its ctx had not ended, and every server refused")
+			hist.fail(ruleOnce, put, put.String()+", want its context's error when its ctx ends, and not before: every server refused all the time")
 		}
 		// If its last request is under way when its ctx ends, it may return ErrUnknown.
 		if put.Err == "ErrUnknown" && sent == came {
@@ -73,7 +73,7 @@ func TestKeepsTrying6B(t *testing.T) {
 		s.Net.Heal()
 		c.settles()
 		if !s.Until(putLimit, func() bool { return put.Over }) || put.Err != "" {
-			hist.fail(ruleOnce, put, put.String()+", although its ctx has not ended and the servers have a leader, which accepts writes")
+			hist.fail(ruleOnce, put, put.String()+", want nil: well before its ctx ended, the servers had a leader that accepts writes")
 		}
 		hist.gets(run, ruleCatchesUp, "x")
 		hist.check()
@@ -86,7 +86,7 @@ func TestKeepsTrying6B(t *testing.T) {
 		rest := c.except(others[0])
 		run.moves(rest[len(rest)-1]) // from where it reads: that does not say where it writes
 		if put = hist.returns(hist.put(run, "x", "5", away)); put.Err != "" {
-			hist.fail(ruleOnce, put, fmt.Sprintf("%v, although its ctx has not ended, %v refused, and the leader accepts writes", put, others[0]))
+			hist.fail(ruleOnce, put, fmt.Sprintf("%v, want nil: %v, which it asked first, refused, but all the time another server was the leader and accepted writes", put, others[0]))
 		}
 
 		c.leaderIsDown(c.clients[0])

@@ -56,12 +56,15 @@ func (op *strongOp) call() string {
 	return fmt.Sprintf("%s(%s) at %v", op.Method, nameText(op.Key), op.Server)
 }
 
-// nameText writes a key or a value, in quotes if it is more than letters and digits.
+// nameText writes a key or a value, in quotes if it is more than letters and digits. Of a long one it writes how long it is.
 func nameText(s string) string {
-	if s == "" || strings.ContainsFunc(s, func(r rune) bool { return !unicode.IsLetter(r) && !unicode.IsDigit(r) && r != '-' }) {
-		return fmt.Sprintf("%.40q", s)
+	if len(s) > 40 {
+		return fmt.Sprintf("%.20q… of %d bytes", s, len(s))
 	}
-	return fmt.Sprintf("%.40s", s)
+	if s == "" || strings.ContainsFunc(s, func(r rune) bool { return !unicode.IsLetter(r) && !unicode.IsDigit(r) && r != '-' }) {
+		return fmt.Sprintf("%q", s)
+	}
+	return s
 }
 
 // result describes the reply.

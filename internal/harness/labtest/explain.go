@@ -93,7 +93,7 @@ func announce(f report.Failure) *time.Timer {
 
 func announcement(f report.Failure) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s fails with seed %d. The full message follows in a few seconds, with the fewest faults that suffice.\n", f.Test, f.Seed)
+	fmt.Fprintf(&b, "%s fails with seed %d. The full message follows in a few seconds.\n", f.Test, f.Seed)
 	for _, s := range f.Sections() {
 		if s.Label == report.Headline || s.Label == "rule" {
 			for _, line := range s.Lines {

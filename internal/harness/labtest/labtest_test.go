@@ -240,9 +240,9 @@ func TestMinimise(t *testing.T) {
 		faults string
 		what   string
 	}{
-		{name: "a rule of every run", always: true, faults: `^[12] of the \d\d faults that this seed injects suffices?: n1→n2 .*; the test itself made 1 fault: cut n1→n2 at 1.050s$`,
+		{name: "a rule of every run", always: true, faults: `^[12] of the \d\d faults that this seed injects suffices?: n1→n2 .*; the test itself made 1 fault: cut n1→n2 from 1.050s to 1.150s$`,
 			what: "by 2.000s, message 21 and at least 3 others were lost, 4 in all"},
-		{name: "a wish of the script", faults: `^2 of the \d\d faults that this seed injects suffice: .*; the test itself made 3 faults: cut n3 \| n1 n2 at 0.550s, cut n1→n2 at 1.050s, n3 crashed at `,
+		{name: "a wish of the script", faults: `^2 of the \d\d faults that this seed injects suffice: .*; the test itself made 3 faults: cut n3 \| n1 n2 from 0.550s to 1.150s, cut n1→n2 from 1.050s to 1.150s, n3 crashed at `,
 			what: "by 3.000s, message 21 and at least 3 others were lost, 4 in all"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {

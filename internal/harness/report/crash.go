@@ -176,7 +176,7 @@ func (c *Crash) panicked(message string, g Goroutine, src Source) {
 func explain(message string) (what, rule string) {
 	for _, known := range []struct{ has, what, rule string }{
 		{"assignment to entry in nil map", "writes to a map that was never made", "make a map before writing to it: reading from a nil map works, writing panics"},
-		{"nil pointer dereference", "follows a nil pointer", "check a pointer that may be nil before using what it points to"},
+		{"nil pointer dereference", "uses a nil pointer, or calls a nil function", "check a pointer that may be nil before using what it points to"},
 		{"close of closed channel", "closes a channel that is closed already", "one goroutine owns a channel and closes it once"},
 		{"send on closed channel", "sends on a closed channel", "only the sender closes a channel, after its last send"},
 		{"unlock of unlocked", "unlocks a mutex that is not locked", "every Unlock belongs to one Lock before it"},

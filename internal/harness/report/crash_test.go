@@ -94,7 +94,7 @@ func TestReadCrashOfRealProcesses(t *testing.T) {
 		at   string // mark, if it is not the name
 	}{
 		{name: "nil map", kind: Panic, what: "report.student.nilMap writes to a map that was never made"},
-		{name: "nil pointer", kind: Panic, what: "report.student.nilPointer follows a nil pointer"},
+		{name: "nil pointer", kind: Panic, what: "report.student.nilPointer uses a nil pointer, or calls a nil function"},
 		{name: "index", kind: Panic, what: "report.student.index panics: index out of range [5] with length 3"},
 		{name: "repanic", kind: Panic, what: "report.student.repanic panics: first"},
 		{name: "endless", kind: Panic, what: "report.student.endless calls itself without end"},

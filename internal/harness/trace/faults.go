@@ -35,11 +35,7 @@ func ShortFaults(run *Run) (int, []FaultLine) {
 		case labrpc.EventDuplicated:
 			add(s, "%s duplicated", message())
 		case labrpc.EventAltered:
-			if s.Partner < 0 {
-				add(s, "%s forged", message())
-			} else {
-				add(s, "%s altered", message())
-			}
+			add(s, "%s %s", message(), s.Altered())
 		case labrpc.EventHeld:
 			lines = append(lines, FaultLine{message() + " held back" + run.heldUntil(i), true})
 		case labrpc.EventCut:
@@ -124,6 +120,9 @@ func (r *Run) cutUntil(wires []wire, last int, heals map[wire][]int) string {
 	}
 	if end := slices.Max(ends); slices.Min(ends) < end {
 		return fmt.Sprintf(" at %s, all of it healed by %s", from, Seconds(end))
+	}
+	if ends[0] == r.Steps[last].At {
+		return " at " + from + " and healed at once"
 	}
 	return fmt.Sprintf(" from %s to %s", from, Seconds(ends[0]))
 }

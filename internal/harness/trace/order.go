@@ -27,12 +27,14 @@ func (r *Run) link() {
 	r.order = order{lanes: make([][]int, nodes+1), parent: make([]int, n), follows: map[int][]int{}}
 	slab := make([]int, n*nodes)
 	journeys := map[uint64]*journey{}
+	sent := map[saying]bool{}
 	for i := range r.Steps {
 		s := &r.Steps[i]
 		s.Vector = slab[i*nodes : (i+1)*nodes : (i+1)*nodes]
 		s.Partner = -1
 		parent := r.advance(journeys, i)
 		r.order.parent[i] = parent
+		s.forge(sent, parent < 0)
 		if parent >= 0 {
 			copy(s.Vector, r.Steps[parent].Vector)
 			if r.Steps[parent].Node == 0 {
@@ -50,6 +52,27 @@ func (r *Run) link() {
 		}
 		s.Vector[s.Node-1]++
 		r.order.lanes[s.Node] = append(lane, i)
+	}
+}
+
+// saying is what a message says, and on which link.
+type saying struct {
+	from, to labrpc.NodeID
+	method   string
+	kind     labrpc.MessageKind
+	body     string
+}
+
+// forge sets forged. Sent holds what has been sent so far.
+func (s *Step) forge(sent map[saying]bool, first bool) {
+	said := saying{s.From, s.To, s.Method, s.Message, s.Body}
+	switch {
+	case s.Kind == labrpc.EventSent:
+		sent[said] = true
+	case s.Kind == labrpc.EventAltered && first && sent[said]:
+		s.forged = "sent again by the test"
+	case s.Kind == labrpc.EventAltered && first:
+		s.forged = "forged by the test"
 	}
 }
 

@@ -167,9 +167,7 @@ func (r *row) tail(run *Run) string {
 		}
 		return fmt.Sprintf("  %s, sent at %s", fate(s.Reason), Seconds(run.Steps[s.Partner].At))
 	case labrpc.EventAltered:
-		if s.Partner < 0 {
-			return "  forged"
-		}
+		return "  " + s.Altered()
 	}
 	return "  " + string(s.Kind)
 }

@@ -33,6 +33,7 @@
 package trace
 
 import (
+	"cmp"
 	"encoding/json"
 	"time"
 
@@ -76,4 +77,9 @@ type Step struct {
 	// Partner is the index of the step that first received what this one sent, or that sent
 	// what this one speaks of; -1 if there is none.
 	Partner int
+
+	forged string // of an EventAltered with which a message begins: what the test did
 }
+
+// Altered says what an EventAltered is: the network altered a message, or the test forged one or sent an earlier one again.
+func (s *Step) Altered() string { return cmp.Or(s.forged, "altered") }

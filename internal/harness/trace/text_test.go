@@ -245,6 +245,8 @@ func TestShortFaults(t *testing.T) {
 	s.add(labrpc.EventHeld, other)
 	s.add(labrpc.EventAltered, s.send(4, 5, "RequestVote", voteArgs{}))
 	s.add(labrpc.EventAltered, labrpc.Event{Msg: 99, From: 4, To: 5, Method: "RequestVote", Message: labrpc.OneWay, Number: 1, Body: voteArgs{}})
+	s.add(labrpc.EventAltered, labrpc.Event{Msg: 98, From: 4, To: 5, Method: "RequestVote", Message: labrpc.OneWay, Number: 1, Body: voteArgs{Term: 5}})
+	s.add(labrpc.EventDelivered, labrpc.Event{Msg: 98, From: 4, To: 5, Node: 5, Method: "RequestVote", Message: labrpc.OneWay, Number: 1, Body: voteArgs{Term: 5}})
 	s.lose(s.send(5, 1, "RequestVote", voteArgs{}), "dropped by the test")
 	s.at = 1300 * time.Millisecond
 	s.add(labrpc.EventReleased, h)
@@ -276,7 +278,8 @@ func TestShortFaults(t *testing.T) {
 		"n2→n3 RequestVote #1 held back from 1.201s to 1.300s",
 		"n2→n4 RequestVote #1 held back from 1.201s until the end",
 		"n4→n5 RequestVote #1 altered at 1.201s",
-		"n4→n5 RequestVote #1 forged at 1.201s",
+		"n4→n5 RequestVote #1 sent again by the test at 1.201s",
+		"n4→n5 RequestVote #1 forged by the test at 1.201s",
 		"n5→n1 RequestVote #1 dropped by the test at 1.201s",
 		"cut n1→n2 n3 at 1.300s",
 		"cut n3→n4 n5 at 1.300s, all of it healed by 1.500s",
@@ -285,7 +288,7 @@ func TestShortFaults(t *testing.T) {
 		"n2 paused for 30ms at 1.300s",
 		"n2's clock: jumps by 1h0m0s at 1.300s",
 		"the clock of each of n2 n1: jumps by -1h0m0s at 1.300s",
-		"cut n4→n3 from 1.400s to 1.400s",
+		"cut n4→n3 at 1.400s and healed at once",
 	}, FaultTexts(lines))
 	require.Equal(t, len(lines), n)
 	var injected []string

@@ -78,7 +78,9 @@ function sentence(s) {
     case "lost": return `${s.copy ? "a duplicate of " : ""}${name} from n${s.from} to n${s.to} was lost${s.reason === "loss" ? "" : because}`;
     case "duplicated": case "held": case "released":
       return `${name} from n${s.from} to n${s.to} was ${s.kind}`;
-    case "altered": return `${name} from n${s.from} to n${s.to} was altered to ${body}`;
+    case "altered":
+      return s.journey && s.journey.sent === s ? `the test sent ${name} to n${s.to}, as if from n${s.from}: ${body}`
+        : `${name} from n${s.from} to n${s.to} was altered to ${body}`;
     case "cut": case "healed": return `the link n${s.from}→n${s.to} was ${s.kind}`;
     case "noted":
       return `${who} noted ${printable(s.name)} = ${printable(s.value)}` +
