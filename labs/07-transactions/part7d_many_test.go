@@ -14,29 +14,28 @@ import (
 )
 
 const (
-	manyRuns  = 130             // after so many transactions, a server has issued more than 256 numbers
-	manyMore  = 260             // after so many, a server that remembers 200 transactions has forgotten some
+	manyFirst = 64              // so that most of the next transactions have numbers above 256 if a server numbers all
+	manyMore  = 260             // after so many, a server that remembers 200 transactions has forgotten some, and numbers of 8 bits are used up
 	manyLease = 4 * time.Second // longer than rule 37 lets a transaction wait
 
-	manySnapshot = 500 // of a layout that has 0
+	manyDies = 31 * time.Millisecond // when most transactions are decided, but not all groups know
 )
 
 // manyTest is the cluster of TestManyAtOnce7D, and what its clients do.
 type manyTest struct {
 	*shardCluster
 	many, other, slow labrpc.NodeID
-	cut               []labrpc.NodeID // the client i is cut off after i requests
+	cut, brief        []labrpc.NodeID // of each, the client i is cut off after i requests
 }
 
 // Hundreds of transactions of one client run at once. Meanwhile other clients die, or are cut off and come back, after each of their requests; others
 // are slow; and messages arrive again (rules 33 to 37, and 41).
 func TestManyAtOnce7D(t *testing.T) {
-	labtest.Run(t, labtest.Config{Nodes: shardNodes(2, 13), Link: shardLink, Seeds: 1}, func(s *labtest.Sim) {
+	labtest.Run(t, labtest.Config{Nodes: shardNodes(2, 18), Link: shardLink, Seeds: 1}, func(s *labtest.Sim) {
 		c := newShardClusterWith(s, 2, transactions.Layout{Lease: manyLease})
-		c.keepsShortLogs(manySnapshot)
-		m := &manyTest{shardCluster: c, many: c.clients[0], other: c.clients[1], slow: c.clients[2], cut: c.clients[3:]}
+		m := &manyTest{shardCluster: c, many: c.clients[0], other: c.clients[1], slow: c.clients[2], cut: c.clients[3:13], brief: c.clients[13:]}
 		m.findLeaders()
-		m.all(m.batch(m.many, manyRuns, steps("a%d")), shardServes, ruleShardDisjoint)
+		m.all(m.batch(m.many, manyFirst, steps("a%d")), shardServes, ruleShardDisjoint)
 		m.clientsDie()
 		m.clientsComeBack()
 		m.slowWriter()
@@ -84,14 +83,14 @@ func (m *manyTest) findLeaders() {
 	m.all(runs, shardServes, ruleShardDisjoint)
 }
 
-// cutAll starts a transaction of each client that is cut off, and waits until they have sent what they can.
-func (m *manyTest) cutAll() (runs []*shardRun) {
-	for i, id := range m.cut {
+// cutAll starts a transaction of each of the clients, which are cut off, and waits until they have sent what they can.
+func (m *manyTest) cutAll(clients []labrpc.NodeID, keys ...string) (runs []*shardRun) {
+	for i, id := range clients {
 		g := m.gate(id)
 		m.mu.Lock()
 		g.limit, g.last, g.deaf = i, true, true
 		m.mu.Unlock()
-		runs = append(runs, m.start(id, time.Minute, steps("cl%d", "vl%d")(i)...))
+		runs = append(runs, m.start(id, time.Minute, steps(keys...)(i)...))
 	}
 	m.s.Run(100 * time.Millisecond)
 	return runs
@@ -115,56 +114,61 @@ func (m *manyTest) late(copies []labrpc.Message) {
 	m.s.Run(50 * time.Millisecond)
 }
 
-// clientsDie: clients die in the middle of transactions, and many others end before their leases are over; one has begun before
-// those and ends after them. Another client then reads and writes the keys: the transactions are done or undone.
+// clientsDie: clients die in the middle of transactions, and many others end before their leases are over. Another client then reads and writes the keys: the
+// transactions are done or undone. One transaction has begun before the many and ends after them, and clients are cut off meanwhile.
 func (m *manyTest) clientsDie() {
 	reader := m.start(m.slow, time.Minute, reads("t0"), rests(time.Second), reads("u0"), reads("t1"), reads("u1"))
 	m.s.Run(100 * time.Millisecond)
-	m.cutAll()
+	brief := m.cutAll(m.brief, "e%d")
+	m.cutAll(m.cut, "cl%d", "vl%d")
 	m.gate(m.other)
-	m.batch(m.other, manyRuns, steps("b%d", "v%d"))
-	m.s.Run(18 * time.Millisecond)
+	m.batch(m.other, manyMore, steps("b%d", "v%d"))
+	m.s.Run(manyDies)
 	died := m.s.Net.Now()
-	for _, id := range append(m.cut, m.other) {
+	for _, id := range append([]labrpc.NodeID{m.other}, m.cut...) {
 		m.s.Net.Crash(id)
 	}
-	m.startClient(m.other)
 	g := m.keep(m.many)
 	m.all(m.batch(m.many, manyMore, steps("al%d", "t%d", "u%d")), shardServes, ruleShardDisjoint)
 	m.s.Run(50 * time.Millisecond)
 	m.gate(m.many)
+	wrote := m.batch(m.many, manyMore/4, four(writes))
+	m.all(wrote, shardServes, ruleShardDisjoint)
+	for _, id := range m.brief {
+		m.open(id)
+	}
+	for _, r := range brief {
+		m.commits(r, shardServes, ruleShardUnknown)
+	}
 	m.commits(reader, shardProgress, ruleShardStrict)
-	m.s.Run(died + manyLease - 100*time.Millisecond - m.s.Net.Now())
-	runs := m.batch(m.other, manyRuns, func(i int) []shardStep { return []shardStep{reads(fmt.Sprint("b", i)), reads(fmt.Sprint("v", i))} })
+
+	m.startClient(m.other)
+	m.s.Run(died + manyLease - 50*time.Millisecond - m.s.Net.Now())
+	runs := m.batch(m.other, manyMore, func(i int) []shardStep { return []shardStep{reads(fmt.Sprint("b", i)), reads(fmt.Sprint("v", i))} })
 	runs = append(runs, m.batch(m.other, len(m.cut), steps("cl%d", "vl%d"))...)
 	for _, r := range runs {
 		m.commits(r, died+manyLease+shardSlack+shardServes-m.s.Net.Now(), ruleShardLease)
 	}
-	m.lateCopies(g.copies)
+	m.lateCopies(g.copies, wrote)
 }
 
-// lateCopies: the keys of many transactions have been written again, and their requests to one group arrive again.
-func (m *manyTest) lateCopies(copies []labrpc.Message) {
-	four := func(i int) []shardStep { return steps("t%d")(4 * i) }
-	four = func(i int) (all []shardStep) {
+// four returns the steps of transactions that have the keys t0, t1 and so on, four each.
+func four(step func(key string) shardStep) func(i int) []shardStep {
+	return func(i int) (steps []shardStep) {
 		for j := range 4 {
-			all = append(all, writes(fmt.Sprint("t", 4*i+j)))
+			steps = append(steps, step(fmt.Sprint("t", 4*i+j)))
 		}
-		return all
+		return steps
 	}
-	wrote := m.batch(m.many, manyMore/4, four)
-	m.all(wrote, shardServes, ruleShardDisjoint)
+}
+
+// lateCopies: the requests of many transactions to one group arrive again, after others have written their keys.
+func (m *manyTest) lateCopies(copies []labrpc.Message, wrote []*shardRun) {
 	m.late(slices.DeleteFunc(copies, func(msg labrpc.Message) bool { return m.layout.Member(msg.To) == 0 }))
-	read := m.batch(m.other, manyMore/4, func(i int) []shardStep {
-		all := four(i)
-		for j := range all {
-			all[j] = reads(all[j].Key)
-		}
-		return all
-	})
+	read := m.batch(m.other, len(wrote), four(reads))
 	m.all(read, manyLease+shardSlack+shardServes, ruleShardLate)
 	for i, r := range read {
-		for _, step := range four(i) {
+		for _, step := range four(reads)(i) {
 			if r.saw(step.Key) != wrote[i].wrote(step.Key) {
 				m.s.Fail(labtest.Violation{
 					What: r.String() + ", want what an earlier transaction wrote: " + wrote[i].String(), Rule: ruleShardLate,
@@ -186,7 +190,7 @@ func (m *manyTest) clientsComeBack() {
 	m.mu.Lock()
 	m.between = &[]labrpc.Message{}
 	m.mu.Unlock()
-	runs := m.cutAll()
+	runs := m.cutAll(m.cut, "cl%d", "vl%d")
 	m.s.Run(manyLease + shardSlack)
 	m.mu.Lock()
 	copies := *m.between
@@ -208,8 +212,10 @@ func (m *manyTest) clientsComeBack() {
 	m.commits(slow, shardProgress, ruleShardProgress)
 
 	m.late(copies)
-	for i, r := range runs {
-		m.open(m.cut[i])
+	for _, id := range m.cut {
+		m.open(id)
+	}
+	for _, r := range runs {
 		m.ended(r, shardProgress, ruleShardProgress)
 	}
 	for i := range m.cut {

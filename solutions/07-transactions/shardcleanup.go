@@ -68,7 +68,7 @@ func (s *Shard) unfinished() []uint64 {
 // finish ends a transaction that has locks here, if its home group, which may be this group, has aborted it or now does. If its home
 // group has committed it, that group tells all groups: finish tells them for a transaction that was committed here.
 func (s *Shard) finish(txn uint64) {
-	ctx, cancel := context.WithTimeout(s.node.Context(), s.layout.Lease*9/10) // it is called again after a lease
+	ctx, cancel := context.WithTimeout(s.node.Context(), s.layout.Lease/2) // it is called again after a lease
 	defer cancel()
 	s.mu.Lock()
 	open, locked := s.state.Open[txn]
@@ -79,9 +79,7 @@ func (s *Shard) finish(txn uint64) {
 		if result.Outcome == outcomeAborted {
 			s.propose(shardCommand{Op: opAbort, Txn: txn})
 		}
-		return
-	}
-	if s.groups.commitAt(ctx, end.Tell, txn, end.At) == nil {
+	} else if s.groups.commitAt(ctx, end.Tell, txn, end.At) == nil {
 		s.propose(shardCommand{Op: opSettle, Txn: txn})
 	}
 }
