@@ -285,4 +285,5 @@ func (c *shardCluster) cutCalls(client labrpc.NodeID, k int, reads bool) {
 		return faults
 	})
 	c.open(client)
+	c.s.Run(time.Second) // until nothing of it is under way
 }

@@ -60,9 +60,9 @@ func steps(keys ...string) func(i int) []shardStep {
 }
 
 // batch starts that many transactions of a client at once.
-func (m *manyTest) batch(client labrpc.NodeID, n int, steps func(i int) []shardStep) (runs []*shardRun) {
+func (c *shardCluster) batch(client labrpc.NodeID, n int, steps func(i int) []shardStep) (runs []*shardRun) {
 	for i := range n {
-		runs = append(runs, m.start(client, time.Minute, steps(i)...))
+		runs = append(runs, c.start(client, time.Minute, steps(i)...))
 	}
 	return runs
 }

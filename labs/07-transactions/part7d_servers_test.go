@@ -254,8 +254,9 @@ func (c *shardCluster) keepsShortLogs(every int) {
 func TestOutcomeIsKept7D(t *testing.T) {
 	labtest.Run(t, labtest.Config{Nodes: shardNodes(2, 7), Link: shardLink, Seeds: 1}, func(s *labtest.Sim) {
 		c := newShardCluster(s, 2)
-		a, b := c.clients[0], c.clients[1]
+		a, b, dies := c.clients[0], c.clients[1], c.clients[2]
 		c.does(a, reads("a"), reads("m"))
+		c.does(dies, reads("a"))
 		g := c.gate(a)
 		c.mu.Lock()
 		g.keep = true
@@ -266,8 +267,13 @@ func TestOutcomeIsKept7D(t *testing.T) {
 		for _, id := range c.layout.Groups[1] {
 			s.Net.Crash(id)
 		}
+		// Another client dies with so many transactions that numbers of 8 bits are used up, and are committed without its help.
+		c.batch(dies, 260, steps("c%d"))
+		s.Run(manyDies)
+		s.Net.Crash(dies)
 		s.Run(2*shardLease + shardSlack) // until nobody tries any more to tell the group that is down
-		c.many(40, c.clients[1:])
+		c.startClient(dies)
+		c.many(10, c.clients[1:])
 		c.crashAll() // what the servers remember is in their snapshots
 		reader := c.commits(c.start(b, time.Minute, reads("a"), reads("m")), shardLease+shardSlack+shardServes, ruleShardLease)
 		for _, key := range []string{"a", "m"} {
