@@ -15,7 +15,8 @@ import (
 
 const (
 	manyFirst = 64              // so that most of the next transactions have numbers above 256 if a server numbers all
-	manyMore  = 260             // after so many, a server that remembers 200 transactions has forgotten some, and numbers of 8 bits are used up
+	manyDrop  = 204             // after so many, a server that remembers 200 transactions has forgotten some
+	manyMore  = 260             // after so many, numbers of 8 bits are used up
 	manyLease = 4 * time.Second // longer than rule 37 lets a transaction wait
 
 	manyDies = 31 * time.Millisecond // when most transactions are decided, but not all groups know
@@ -117,7 +118,7 @@ func (m *manyTest) late(copies []labrpc.Message) {
 // clientsDie: clients die in the middle of transactions, and many others end before their leases are over. Another client then reads and writes the keys: the
 // transactions are done or undone. One transaction has begun before the many and ends after them, and clients are cut off meanwhile.
 func (m *manyTest) clientsDie() {
-	reader := m.start(m.slow, time.Minute, reads("t0"), rests(time.Second), reads("u0"), reads("t1"), reads("u1"))
+	reader := m.start(m.slow, time.Minute, reads("t0"), rests(time.Second), reads("al0"), reads("t1"), reads("al1"))
 	m.s.Run(100 * time.Millisecond)
 	brief := m.cutAll(m.brief, "e%d")
 	m.cutAll(m.cut, "cl%d", "vl%d")
@@ -129,10 +130,10 @@ func (m *manyTest) clientsDie() {
 		m.s.Net.Crash(id)
 	}
 	g := m.keep(m.many)
-	m.all(m.batch(m.many, manyMore, steps("al%d", "t%d", "u%d")), shardServes, ruleShardDisjoint)
+	m.all(m.batch(m.many, manyDrop, steps("al%d", "t%d")), shardServes, ruleShardDisjoint)
 	m.s.Run(50 * time.Millisecond)
 	m.gate(m.many)
-	wrote := m.batch(m.many, manyMore/4, four(writes))
+	wrote := m.batch(m.many, manyDrop/4, four(writes))
 	m.all(wrote, shardServes, ruleShardDisjoint)
 	for _, id := range m.brief {
 		m.open(id)
@@ -143,7 +144,7 @@ func (m *manyTest) clientsDie() {
 	m.commits(reader, shardProgress, ruleShardStrict)
 
 	m.startClient(m.other)
-	m.s.Run(died + manyLease - 50*time.Millisecond - m.s.Net.Now())
+	m.s.Run(died + manyLease + 100*time.Millisecond - m.s.Net.Now())
 	runs := m.batch(m.other, manyMore, func(i int) []shardStep { return []shardStep{reads(fmt.Sprint("b", i)), reads(fmt.Sprint("v", i))} })
 	runs = append(runs, m.batch(m.other, len(m.cut), steps("cl%d", "vl%d"))...)
 	for _, r := range runs {

@@ -34,7 +34,7 @@ func TestReadersDoNotAbort7D(t *testing.T) {
 // Clients have died in the middle of transactions, a group has lost its majority, and two clients use the same keys without
 // a pause: transactions that use other keys do not wait (rule 37).
 func TestDisjointDoNotWait7D(t *testing.T) {
-	cfg := labtest.Config{Nodes: shardNodes(3, 4), Link: shardLink, Seeds: 3}
+	cfg := labtest.Config{Nodes: shardNodes(3, 4), Link: shardLink, Seeds: 2}
 	labtest.Run(t, cfg, func(s *labtest.Sim) {
 		c := newShardCluster(s, 3)
 		a, b := c.clients[0], c.clients[1]
