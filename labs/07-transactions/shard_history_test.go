@@ -16,7 +16,7 @@ import (
 
 // A shardStep is one step of a transaction: it reads, writes or appends to a key, or pauses.
 type shardStep struct {
-	Kind  string // "read", "write", "append", "pause", "fail"
+	Kind  string // "read", "write", "append", "pause", "fail", "once"
 	Key   string
 	Pause time.Duration
 }
@@ -25,6 +25,9 @@ func reads(key string) shardStep          { return shardStep{Kind: "read", Key: 
 func writes(key string) shardStep         { return shardStep{Kind: "write", Key: key} }
 func appends(key string) shardStep        { return shardStep{Kind: "append", Key: key} }
 func rests(pause time.Duration) shardStep { return shardStep{Kind: "pause", Pause: pause} }
+
+// once lets the function of a transaction fail when it is called again.
+func once() shardStep { return shardStep{Kind: "once"} }
 
 // errShardUser is the error of a transaction's function that does not want to commit.
 var errShardUser = errors.New("the function of the transaction returned an error")
@@ -139,18 +142,21 @@ func (c *shardCluster) start(client labrpc.NodeID, limit time.Duration, steps ..
 	c.runs = append(c.runs, r)
 	c.mu.Unlock()
 	node := c.nodes[client]
-	go shardRunOnce(node, c.client[client], limit, steps, int64(r.ID*1000), func(n shardNews) { _ = labrpc.Tell(node, n, r.learn) })
+	go shardRunOnce(node, c.client[client], limit, steps, int64(r.ID)*100_000, func(n shardNews) { _ = labrpc.Tell(node, n, r.learn) })
 	return r
 }
 
 // shardRunOnce is a call of Run on a client's goroutine. Its values are base and above.
 func shardRunOnce(node *labrpc.Node, cl *transactions.ShardClient, limit time.Duration, steps []shardStep, base int64, news func(n shardNews)) {
-	ctx, cancel := context.WithTimeout(node.Context(), limit)
+	ctx, cancel := context.WithTimeout(context.Background(), limit)
 	defer cancel()
 	attempt := 0
 	err := cl.Run(ctx, func(tx *transactions.ShardTx) error {
 		attempt++
 		news(shardNews{Attempt: attempt})
+		if attempt > 1 && steps[0].Kind == "once" {
+			return errShardUser
+		}
 		ops, err := shardExecute(tx, base+int64(attempt*20), steps)
 		news(shardNews{Attempt: attempt, Ops: ops})
 		return err
@@ -193,6 +199,7 @@ func shardExecute(tx *transactions.ShardTx, base int64, steps []shardStep) (ops 
 	for i, step := range steps {
 		value := base + int64(i)
 		switch step.Kind {
+		case "once":
 		case "pause":
 			time.Sleep(step.Pause)
 		case "fail":
@@ -252,9 +259,9 @@ func (c *shardCluster) ended(r *shardRun, limit time.Duration, rule string) *sha
 
 // mayBeUnknown checks that a run whose outcome is unknown had a reason: its context has ended, or a Lease has passed.
 func (c *shardCluster) mayBeUnknown(r *shardRun) {
-	if took := r.Return - r.Call; r.Over && r.Err == "unknown" && took < min(r.Limit, shardLease) {
+	if took := r.Return - r.Call; r.Over && r.Err == "unknown" && took < min(r.Limit, c.layout.Lease) {
 		c.s.Fail(labtest.Violation{
-			What:  fmt.Sprintf("%v, after %v, want an outcome: its context had not ended, and a Lease of %v had not passed", r, shardTime(took), shardLease),
+			What:  fmt.Sprintf("%v, after %v, want an outcome: its context had not ended, and a Lease of %v had not passed", r, shardTime(took), c.layout.Lease),
 			Rule:  ruleShardUnknown,
 			Nodes: c.around(r),
 		})
@@ -272,7 +279,7 @@ func (c *shardCluster) commits(r *shardRun, limit time.Duration, rule string) *s
 // survives waits until a run that faults of servers delayed has returned: committed, or after a Lease with unknown outcome.
 func (c *shardCluster) survives(r *shardRun) {
 	c.ended(r, shardHeals, ruleShardDurable)
-	if r.Err == "unknown" && r.Return-r.Call >= shardLease {
+	if r.Err == "unknown" && r.Return-r.Call >= c.layout.Lease {
 		return
 	}
 	c.commits(r, 0, ruleShardDurable)
