@@ -156,7 +156,7 @@ func sameCommand(a, b []byte) bool {
 // shortText shortens a command to what a reader can use.
 func shortText(command []byte) string {
 	if len(command) > 24 {
-		return string(command[:21]) + "..."
+		return fmt.Sprintf("%s… (%d bytes, to …%s)", command[:12], len(command), command[len(command)-4:])
 	}
 	return string(command)
 }

@@ -33,9 +33,9 @@ type outcome struct {
 	bites     map[string]bool
 	measures  map[string]report.Measure
 	virtual   time.Duration
-	restarts  bool // the test has said how it starts a server
-	abandoned bool // its goroutines still run, or never will
-	racedBy   time.Duration
+	restarts  bool          // the test has said how it starts a server
+	abandoned bool          // its goroutines still run, or never will
+	racedBy   time.Duration // when the race detector had reported something by; 0: nothing
 }
 
 // runSeed runs the body once.

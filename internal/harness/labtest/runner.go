@@ -35,9 +35,9 @@ type runner struct {
 	outcomes []*outcome
 	diverged []uint64
 	stop     bool
-	raced    []uint64 // the seed at whose data race it stopped
-	racedBy  time.Duration
-	enough   *minimized // of the failure that was explained
+	raced    []uint64      // the seed at whose data race it stopped
+	racedBy  time.Duration // when the detector had reported it by, in that run
+	enough   *minimized    // of the failure that was explained
 }
 
 func newRunner(t *testing.T, cfg Config, body func(*Sim)) *runner {
