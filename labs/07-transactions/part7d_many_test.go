@@ -14,7 +14,6 @@ import (
 )
 
 const (
-	manyDead  = 100             // transactions of one client that dies
 	manyFirst = 64              // so that most of the next transactions have numbers above 256 if a server numbers all
 	manyDrop  = 204             // after so many, a server that remembers 200 transactions has forgotten some
 	manyMore  = 260             // after so many, numbers of 8 bits are used up
@@ -124,7 +123,7 @@ func (m *manyTest) clientsDie() {
 	brief := m.cutAll(m.brief, "e%d")
 	m.cutAll(m.cut, "cl%d", "vl%d")
 	m.gate(m.other)
-	m.batch(m.other, manyDead, steps("b%d", "v%d"))
+	m.batch(m.other, manyMore, steps("b%d", "v%d"))
 	m.s.Run(manyDies)
 	died := m.s.Net.Now()
 	for _, id := range append([]labrpc.NodeID{m.other}, m.cut...) {
@@ -146,7 +145,7 @@ func (m *manyTest) clientsDie() {
 
 	m.startClient(m.other)
 	m.s.Run(died + manyLease + 100*time.Millisecond - m.s.Net.Now())
-	runs := m.batch(m.other, manyDead, func(i int) []shardStep { return []shardStep{reads(fmt.Sprint("b", i)), reads(fmt.Sprint("v", i))} })
+	runs := m.batch(m.other, manyMore, func(i int) []shardStep { return []shardStep{reads(fmt.Sprint("b", i)), reads(fmt.Sprint("v", i))} })
 	runs = append(runs, m.batch(m.other, len(m.cut), steps("cl%d", "vl%d"))...)
 	for _, r := range runs {
 		m.commits(r, died+manyLease+shardSlack+shardServes-m.s.Net.Now(), ruleShardLease)
