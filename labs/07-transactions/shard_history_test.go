@@ -36,6 +36,7 @@ var errShardUser = errors.New("the function of the transaction returned an error
 type shardRun struct {
 	ID       int
 	Client   labrpc.NodeID
+	Steps    []shardStep // what its function does
 	Call     time.Duration
 	Limit    time.Duration // when its context ends, from Call
 	Return   time.Duration
@@ -67,16 +68,34 @@ func (r *shardRun) String() string {
 			ops = append(ops, op.String())
 		}
 	}
+	if !r.Over {
+		ops = nil
+		for _, step := range r.Steps {
+			ops = append(ops, step.String())
+		}
+	}
 	what := fmt.Sprintf("%v's transaction T%d {%s}", r.Client, r.ID, strings.Join(ops, ", "))
 	switch {
 	case !r.Over:
-		return fmt.Sprintf("%s, from %v, did not return", what, labtest.At(r.Call))
+		return fmt.Sprintf("%s, which began at %v, had not returned", what, labtest.At(r.Call))
 	case r.Err == "":
 		what += " returned nil"
 	default:
 		what += " returned " + r.Err
 	}
 	return fmt.Sprintf("%s, from %v to %v", what, labtest.At(r.Call), labtest.At(r.Return))
+}
+
+func (step shardStep) String() string {
+	switch step.Kind {
+	case "pause":
+		return fmt.Sprintf("pause for %v", step.Pause)
+	case "append":
+		return "append to " + step.Key
+	case "once":
+		return "end with an error if run again"
+	}
+	return strings.TrimSpace(step.Kind + " " + step.Key)
 }
 
 func (op shardSeen) String() string {
@@ -137,7 +156,7 @@ func (c *shardCluster) start(client labrpc.NodeID, limit time.Duration, steps ..
 	if slices.ContainsFunc(c.history(), now) {
 		c.s.Run(time.Microsecond)
 	}
-	r := &shardRun{ID: len(c.history()) + 1, Client: client, Call: c.s.Net.Now(), Limit: limit}
+	r := &shardRun{ID: len(c.history()) + 1, Client: client, Steps: steps, Call: c.s.Net.Now(), Limit: limit}
 	c.mu.Lock()
 	c.runs = append(c.runs, r)
 	c.mu.Unlock()
@@ -251,7 +270,7 @@ func (c *shardCluster) history() []*shardRun {
 func (c *shardCluster) ended(r *shardRun, limit time.Duration, rule string) *shardRun {
 	c.s.Until(limit, func() bool { return r.Over })
 	if !r.Over {
-		c.s.Fail(labtest.Violation{What: fmt.Sprintf("%v within %v", r, limit), Rule: rule, Nodes: c.around(r)})
+		c.s.Fail(labtest.Violation{What: fmt.Sprintf("%v by %v", r, labtest.At(c.s.Net.Now())), Rule: rule, Nodes: c.around(r)})
 	}
 	c.mayBeUnknown(r)
 	return r
@@ -271,7 +290,7 @@ func (c *shardCluster) mayBeUnknown(r *shardRun) {
 // commits waits until a run has committed, which it must within the limit.
 func (c *shardCluster) commits(r *shardRun, limit time.Duration, rule string) *shardRun {
 	if c.ended(r, limit, rule); !r.committed() {
-		c.s.Fail(labtest.Violation{What: r.String(), Rule: rule, Nodes: c.around(r)})
+		c.s.Fail(labtest.Violation{What: r.String() + ", want nil", Rule: rule, Nodes: c.around(r)})
 	}
 	return r
 }
