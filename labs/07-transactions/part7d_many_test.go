@@ -139,7 +139,7 @@ func (m *manyTest) clientsDie() {
 		m.open(id)
 	}
 	for _, r := range brief {
-		m.commits(r, shardServes, ruleShardUnknown)
+		m.commits(r, shardServes, ruleShardDisjoint)
 	}
 	m.commits(reader, shardProgress, ruleShardStrict)
 
@@ -180,6 +180,23 @@ func (m *manyTest) lateCopies(copies []labrpc.Message, wrote []*shardRun) {
 	}
 }
 
+// askAgain: clients are cut off for less than a lease, and then ask again for what they were told nothing about. A transaction that began before theirs reads
+// their keys after they have ended.
+func (m *manyTest) askAgain() {
+	var reader []shardStep
+	for i := range m.cut {
+		reader = append(reader, reads(fmt.Sprint("e", i)), reads(fmt.Sprint("x", i)))
+	}
+	read := m.start(m.slow, time.Minute, append([]shardStep{reads("b"), rests(time.Second)}, reader...)...)
+	m.s.Run(100 * time.Millisecond)
+	runs := m.cutAll(m.cut, "e%d", "x%d")
+	for _, id := range m.cut {
+		m.open(id)
+	}
+	m.all(runs, shardServes, ruleShardDisjoint)
+	m.commits(read, shardProgress, ruleShardStrict)
+}
+
 // clientsComeBack: clients are cut off until their leases are over, and many other transactions have ended. Then they continue. The others read a key that
 // a slow client has read, and is about to commit.
 func (m *manyTest) clientsComeBack() {
@@ -188,6 +205,7 @@ func (m *manyTest) clientsComeBack() {
 		m.startClient(id)
 	}
 	m.findLeaders()
+	m.askAgain()
 	m.mu.Lock()
 	m.between = &[]labrpc.Message{}
 	m.mu.Unlock()
