@@ -1,12 +1,15 @@
 package transactions_test
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"testing"
 	"time"
 
 	"distlabs/internal/harness/labtest"
 	"distlabs/labrpc"
+	"distlabs/labs/07-transactions"
 )
 
 // shardScript is the transaction whose client fails: it reads in one group and writes in two others.
@@ -103,31 +106,8 @@ func TestClientDies7D(t *testing.T) {
 			c.startClient(a)
 		}
 		c.serversFailToo(a, b)
-		if s.Seed%3 == 0 {
-			c.manyDie(a, b)
-		}
 		c.check()
 	})
-}
-
-// manyDie: a client dies in the middle of forty transactions, in a network that is as slow as a calm one may be. Their time runs out at once (rule 35).
-func (c *shardCluster) manyDie(a, b labrpc.NodeID) {
-	c.s.Net.SetLinks(labrpc.Link{Latency: labrpc.Uniform(15*time.Millisecond, 20*time.Millisecond)})
-	c.does(a, writes("a"), writes("m"), writes("t")) // it finds the leaders
-	c.s.Run(time.Second)
-	var runs []*shardRun
-	for i := range 40 {
-		c.start(a, time.Minute, writes(fmt.Sprint("m", i)), writes(fmt.Sprint("t", i)))
-	}
-	c.s.Run(150 * time.Millisecond)
-	c.s.Net.Crash(a)
-	c.s.Run(shardLease + shardSlack)
-	for i := range 40 {
-		runs = append(runs, c.start(b, time.Minute, writes(fmt.Sprint("t", i))))
-	}
-	for _, r := range runs {
-		c.commits(r, r.Call+shardServes-c.s.Net.Now(), ruleShardLease)
-	}
 }
 
 // serversFailToo: a client dies, and then the leaders of two of its groups, or one of its groups is down for two Leases. When the servers are back, its
@@ -136,17 +116,31 @@ func (c *shardCluster) serversFailToo(a, b labrpc.NodeID) {
 	n := c.countRequests(a)
 	for k := n / 2; k < n; k++ {
 		r := c.dieAfter(a, k)
+		var wait []*shardRun
 		if g := int(c.s.Seed % 3); g > 0 {
 			for _, id := range c.layout.Groups[g] {
 				c.s.Net.Crash(id)
 			}
 			c.s.Run(2*shardLease + shardSlack)
+			if k == n/2 && g == 1 { // others wait for the lock of the dead client all the time
+				for range 2 {
+					wait = append(wait, c.start(b, 2*time.Minute, writes("t")))
+				}
+				c.s.Run(30 * time.Second)
+			}
 		} else {
 			c.s.Net.Crash(c.leader(1))
 			c.s.Net.Crash(c.leader(2))
 		}
 		c.settle()
-		c.whole(r, c.commits(c.start(b, time.Minute, reads("m"), reads("t")), shardLease+shardSlack+shardServes, ruleShardLease))
+		back := c.s.Net.Now()
+		reader := c.commits(c.start(b, time.Minute, reads("m"), reads("t")), shardLease+shardSlack+shardServes, ruleShardLease)
+		if wait == nil {
+			c.whole(r, reader)
+		}
+		for _, w := range wait {
+			c.commits(w, back+shardHeals-c.s.Net.Now(), ruleShardDurable)
+		}
 		c.commits(c.start(b, time.Minute, writes("t"), writes("m"), writes("a")), shardLease+shardSlack+shardServes, ruleShardLease)
 		c.open(a)
 		c.startClient(a)
@@ -220,5 +214,53 @@ func TestContextEnds7D(t *testing.T) {
 			c.commits(c.start(b, time.Minute, writes("m"), writes("t")), shardLease+shardSlack+shardServes, ruleShardLease)
 		}
 		c.check()
+		for k := range 5 {
+			for _, reads := range []bool{true, false} {
+				c.cutCalls(a, k, reads)
+			}
+		}
 	})
+}
+
+// cutCalls: the context of Get, Put and Commit ends while their client is cut off after its first k requests.
+func (c *shardCluster) cutCalls(client labrpc.NodeID, k int, reads bool) {
+	const limit = 300 * time.Millisecond
+	g := c.gate(client)
+	c.mu.Lock()
+	g.limit = k
+	c.mu.Unlock()
+	c.right(client, func(ctx context.Context, cl *transactions.ShardClient) (faults []shardFault) {
+		ctx, cancel := context.WithTimeout(ctx, limit)
+		defer cancel()
+		begin, tx := time.Now(), cl.Begin(ctx)
+		var calls []string
+		call := func(name string, err error) bool {
+			calls = append(calls, name)
+			switch took := time.Since(begin); {
+			case err == nil:
+				return true
+			case took > limit+shardContext:
+				faults = append(faults, shardFault{fmt.Sprintf("%s returned %v after its transaction had begun, which had %v", name, took, limit), ruleShardContext})
+			case !errors.Is(err, ctx.Err()) && !errors.Is(err, transactions.ErrOutcomeUnknown):
+				what := fmt.Sprintf("%s of the calls %v returned %q, want an error that wraps %q or ErrOutcomeUnknown: the client was cut off", name, calls, err, ctx.Err())
+				faults = append(faults, shardFault{what, ruleShardContext})
+			}
+			return false
+		}
+		for _, key := range []string{"d", "o"} {
+			key = fmt.Sprint(key, k, reads)
+			if reads {
+				if _, _, err := tx.Get(key); !call("Get", err) {
+					return faults
+				}
+			}
+			if !call("Put", tx.Put(key, "x")) {
+				return faults
+			}
+		}
+		call("Commit", tx.Commit())
+		return faults
+	})
+	c.open(client)
+	c.s.Run(time.Second) // until nothing of it is under way
 }

@@ -11,7 +11,7 @@ import (
 // All requests of a transaction that was committed arrive again, after another client has written its keys. And those requests
 // of a dead client that were lost arrive when its lease is over (rule 41).
 func TestLateCopies7D(t *testing.T) {
-	cfg := labtest.Config{Nodes: shardNodes(3, 2), Link: shardLink, Seeds: 3}
+	cfg := labtest.Config{Nodes: shardNodes(3, 2), Link: shardLink, Seeds: 2}
 	labtest.Run(t, cfg, func(s *labtest.Sim) {
 		c := newShardCluster(s, 3)
 		a, b := c.clients[0], c.clients[1]

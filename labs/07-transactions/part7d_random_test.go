@@ -32,7 +32,7 @@ func (c *shardCluster) then(client labrpc.NodeID, stop *atomic.Bool, next func()
 	go func() {
 		for number := 1; (number == 1 || !stop.Load()) && node.Context().Err() == nil; number++ {
 			news(number, shardNews{})
-			shardRunOnce(node, cl, 4*time.Second, next(), int64(first+number)*1000, func(n shardNews) { news(number, n) })
+			shardRunOnce(node, cl, 4*time.Second, next(), int64(first+number)*100_000, func(n shardNews) { news(number, n) })
 			select {
 			case <-time.After(5 * time.Millisecond):
 			case <-node.Context().Done():

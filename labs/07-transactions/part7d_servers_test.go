@@ -7,6 +7,7 @@ import (
 
 	"distlabs/internal/harness/labtest"
 	"distlabs/labrpc"
+	"distlabs/labs/05-replication"
 )
 
 // While a transaction is under way, after each of its requests, the leader of a group crashes or is cut off from its group. The
@@ -100,6 +101,7 @@ func TestReplacedEntries7D(t *testing.T) {
 			s.Run(200 * time.Millisecond)
 			old := c.leader(0)
 			c.strike(old, false)
+			c.raiseTerms(near, old)
 			s.Until(shardHeals, func() bool { l := c.leader(0); return l != 0 && l != old })
 			s.Net.CutBoth(near, old)
 			c.commits(c.start(near, time.Minute, writes("a")), shardHeals, ruleShardDurable)
@@ -128,6 +130,20 @@ func TestReplacedEntries7D(t *testing.T) {
 		}
 		c.check()
 	})
+}
+
+// raiseTerms makes the servers of group 0, except its old leader, learn of a term, from a candidate for which no server votes: the next one is
+// equal to the old leader's in 16 bits.
+func (c *shardCluster) raiseTerms(client, old labrpc.NodeID) {
+	node, term := c.nodes[client], c.status(old).Term+1<<16-1
+	for _, id := range c.layout.Groups[0] {
+		if id != old {
+			go func() {
+				_, _ = labrpc.Call[replication.VoteReply](node.Context(), node, id, "RequestVote", replication.VoteRequest{Term: term, Candidate: client})
+			}()
+		}
+	}
+	c.s.Run(10 * time.Millisecond)
 }
 
 // All servers of all groups crash at once, again and again, and start with what is on their disks. What was committed
@@ -185,16 +201,7 @@ func TestLongLog7D(t *testing.T) {
 	labtest.Run(t, cfg, func(s *labtest.Sim) {
 		c := newShardCluster(s, 2)
 		a := c.clients[0]
-		s.Always(func() *labtest.Violation {
-			for _, id := range c.servers() {
-				if n := len(c.status(id).Log); n > 2*c.layout.SnapshotEvery {
-					return &labtest.Violation{
-						What: id.String() + " has more than twice SnapshotEvery entries in its log", Rule: ruleShardSpace, Nodes: c.servers(),
-					}
-				}
-			}
-			return nil
-		})
+		c.keepsShortLogs(c.layout.SnapshotEvery)
 		var away []labrpc.NodeID
 		for g := range c.layout.Groups {
 			away = append(away, c.layout.Groups[g][(int(s.Seed%3)+g)%3])
@@ -227,14 +234,29 @@ func TestLongLog7D(t *testing.T) {
 	})
 }
 
+// keepsShortLogs checks from now on that no log has more than twice that many entries (rule 42).
+func (c *shardCluster) keepsShortLogs(every int) {
+	c.s.Always(func() *labtest.Violation {
+		for _, id := range c.servers() {
+			if n := len(c.status(id).Log); n > 2*every {
+				return &labtest.Violation{
+					What: id.String() + " has more than twice SnapshotEvery entries in its log", Rule: ruleShardSpace, Nodes: c.servers(),
+				}
+			}
+		}
+		return nil
+	})
+}
+
 // A group is down from the instant at which a client knows that its transaction was committed; the client dies. The other group
 // commits many transactions, and restarts. When the first one is back, the transaction is whole. After many more and another restart, all its
 // requests arrive again (rules 40 and 41).
 func TestOutcomeIsKept7D(t *testing.T) {
 	labtest.Run(t, labtest.Config{Nodes: shardNodes(2, 7), Link: shardLink, Seeds: 1}, func(s *labtest.Sim) {
 		c := newShardCluster(s, 2)
-		a, b := c.clients[0], c.clients[1]
+		a, b, dies := c.clients[0], c.clients[1], c.clients[2]
 		c.does(a, reads("a"), reads("m"))
+		c.does(dies, reads("a"))
 		g := c.gate(a)
 		c.mu.Lock()
 		g.keep = true
@@ -245,8 +267,13 @@ func TestOutcomeIsKept7D(t *testing.T) {
 		for _, id := range c.layout.Groups[1] {
 			s.Net.Crash(id)
 		}
+		// Another client dies with so many transactions that numbers of 8 bits are used up, and are committed without its help.
+		c.batch(dies, 260, steps("c%d"))
+		s.Run(manyDies)
+		s.Net.Crash(dies)
 		s.Run(2*shardLease + shardSlack) // until nobody tries any more to tell the group that is down
-		c.many(40, c.clients[1:])
+		c.startClient(dies)
+		c.many(10, c.clients[1:])
 		c.crashAll() // what the servers remember is in their snapshots
 		reader := c.commits(c.start(b, time.Minute, reads("a"), reads("m")), shardLease+shardSlack+shardServes, ruleShardLease)
 		for _, key := range []string{"a", "m"} {

@@ -56,10 +56,16 @@ func (c *shardCluster) sees(client labrpc.NodeID, wrote *shardRun, keys ...strin
 func TestBeginAndCommit7D(t *testing.T) {
 	labtest.Run(t, labtest.Config{Nodes: shardNodes(2, 1), Link: shardLink, Seeds: 2}, func(s *labtest.Sim) {
 		c := newShardCluster(s, 2)
-		for _, fault := range c.calls(c.clients[0], shardCalls) {
-			s.Fail(labtest.Violation{What: fault.What, Rule: fault.Rule, Nodes: append(c.servers(), c.clients[0])})
-		}
+		c.right(c.clients[0], shardCalls)
+		c.right(c.clients[0], shardRuns)
 	})
+}
+
+// right lets a client call a function, which must find nothing wrong.
+func (c *shardCluster) right(client labrpc.NodeID, f func(ctx context.Context, cl *transactions.ShardClient) []shardFault) {
+	for _, fault := range c.calls(client, f) {
+		c.s.Fail(labtest.Violation{What: fault.What, Rule: fault.Rule, Nodes: append(c.servers(), client)})
+	}
 }
 
 // A shardFault is what is wrong with the results of calls.
@@ -71,7 +77,7 @@ type shardFault struct {
 func (c *shardCluster) calls(client labrpc.NodeID, f func(ctx context.Context, cl *transactions.ShardClient) []shardFault) (faults []shardFault) {
 	node, cl, over := c.nodes[client], c.client[client], false
 	go func() {
-		ctx, cancel := context.WithTimeout(node.Context(), time.Minute)
+		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 		defer cancel()
 		_ = labrpc.Tell(node, f(ctx, cl), func(_ time.Duration, found []shardFault) { faults, over = found, true })
 	}()
@@ -151,14 +157,14 @@ func shardCalls(ctx context.Context, cl *transactions.ShardClient) (faults []sha
 
 	tx = cl.Begin(ctx)
 	put(tx, "", "")
-	put(tx, "\U0001F512", "")
+	put(tx, "\U0001F512", "lock")
 	if err := tx.Commit(); err != nil {
 		wrong(ruleShardDisjoint, "Commit = %v, want nil", err)
 	}
 	tx = cl.Begin(ctx)
-	for _, key := range []string{"", "\U0001F512"} {
-		if got, ok, err := tx.Get(key); got != "" || !ok || err != nil {
-			wrong(ruleShardStrict, "Get(%q) = %q, %v, %v, want an empty value, which was committed", key, got, ok, err)
+	for _, want := range [][2]string{{"", ""}, {"\U0001F512", "lock"}, {"", ""}} {
+		if got, ok, err := tx.Get(want[0]); got != want[1] || !ok || err != nil {
+			wrong(ruleShardStrict, "Get(%q) = %q, %v, %v, want the value %q, which was committed", want[0], got, ok, err, want[1])
 		}
 	}
 	tx.Abort()
@@ -188,6 +194,40 @@ func shardCalls(ctx context.Context, cl *transactions.ShardClient) (faults []sha
 	}
 	if committed > 1 {
 		wrong(ruleShardStrict, "two transactions read the same value of a, wrote a, and were both committed")
+	}
+	return faults
+}
+
+// shardRuns uses the key a by Run, with functions that return errors.
+func shardRuns(ctx context.Context, cl *transactions.ShardClient) (faults []shardFault) {
+	wrong := func(rule, format string, args ...any) {
+		faults = append(faults, shardFault{What: fmt.Sprintf(format, args...), Rule: rule})
+	}
+	var kept *transactions.ShardTx
+	err := cl.Run(ctx, func(tx *transactions.ShardTx) error {
+		kept = tx
+		_ = tx.Put("a", "failed")
+		return errShardUser
+	})
+	if !errors.Is(err, errShardUser) {
+		wrong(ruleShardOutcome, "Run = %v, want the function's own error", err)
+	}
+	if err := kept.Commit(); !errors.Is(err, transactions.ErrOver) {
+		wrong(ruleShardOver, "Commit of a transaction whose Run has returned the error of its function = %v, want ErrOver", err)
+	}
+	tx := cl.Begin(ctx)
+	if got, _, err := tx.Get("a"); got == "failed" || err != nil {
+		wrong(ruleShardOutcome, "Get(a) = %q, %v, although Run of the transaction that wrote this value returned the error of its function", got, err)
+	}
+	tx.Abort()
+
+	const limit = 300 * time.Millisecond
+	short, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	begin := time.Now()
+	err = cl.Run(short, func(*transactions.ShardTx) error { return fmt.Errorf("not now: %w", transactions.ErrAborted) })
+	if took := time.Since(begin); err == nil || took > limit+shardContext {
+		wrong(ruleShardContext, "Run returned %v after %v, want an error within %v: its context ended after %v", err, took, limit+shardContext, limit)
 	}
 	return faults
 }

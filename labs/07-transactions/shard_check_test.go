@@ -29,7 +29,7 @@ func (c *shardCluster) isolationHistory() *isolation.History {
 		}
 		for i, a := range r.Attempts {
 			t := isolation.Txn{
-				ID: r.ID, Label: fmt.Sprintf("T%d", r.ID), Session: int(r.Client)*100 + session, Call: a.From, Return: r.Return,
+				ID: r.ID, Label: fmt.Sprintf("T%d", r.ID), Session: int(r.Client)*1000 + session, Call: a.From, Return: r.Return,
 				Outcome: isolation.Aborted, Ops: shardOps(a.Ops),
 			}
 			switch {

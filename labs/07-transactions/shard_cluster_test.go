@@ -52,6 +52,7 @@ type shardCluster struct {
 	running map[labrpc.NodeID]*transactions.Shard
 	runs    []*shardRun
 	gates   map[labrpc.NodeID]*shardGate
+	between *[]labrpc.Message // if not nil: requests of servers to servers of other groups
 }
 
 // shardSplits divide the keys: group 0 has those from a, 1 from h, 2 from q.
@@ -62,11 +63,16 @@ func shardNodes(groups, clients int) int { return 3*groups + clients }
 
 // newShardCluster starts that many groups of three servers, and clients on all other nodes. It returns when all groups have leaders.
 func newShardCluster(s *labtest.Sim, groups int) *shardCluster {
+	return newShardClusterWith(s, groups, transactions.Layout{Lease: shardLease, SnapshotEvery: 20 + s.Rand().IntN(20)})
+}
+
+// newShardClusterWith is newShardCluster; the layout has only what is not about the groups.
+func newShardClusterWith(s *labtest.Sim, groups int, layout transactions.Layout) *shardCluster {
 	all := s.Net.Nodes()
 	c := &shardCluster{
 		s: s, clients: all[3*groups:], nodes: map[labrpc.NodeID]*labrpc.Node{}, client: map[labrpc.NodeID]*transactions.ShardClient{},
 		running: map[labrpc.NodeID]*transactions.Shard{}, gates: map[labrpc.NodeID]*shardGate{},
-		layout: transactions.Layout{Lease: shardLease, SnapshotEvery: 20 + s.Rand().IntN(20)},
+		layout: layout,
 	}
 	for g := range groups {
 		c.layout.Groups = append(c.layout.Groups, all[3*g:3*g+3])
@@ -193,6 +199,9 @@ func (c *shardCluster) rewrite(m *labrpc.Message) labrpc.Verdict {
 			return labrpc.Drop
 		}
 		return labrpc.Pass
+	}
+	if from, to := c.layout.Member(m.From), c.layout.Member(m.To); c.between != nil && from >= 0 && to >= 0 && from != to {
+		*c.between = append(*c.between, *m)
 	}
 	g := c.gates[m.From]
 	if g == nil {

@@ -16,7 +16,7 @@ import (
 
 // A shardStep is one step of a transaction: it reads, writes or appends to a key, or pauses.
 type shardStep struct {
-	Kind  string // "read", "write", "append", "pause", "fail"
+	Kind  string // "read", "write", "append", "pause", "fail", "once"
 	Key   string
 	Pause time.Duration
 }
@@ -26,6 +26,9 @@ func writes(key string) shardStep         { return shardStep{Kind: "write", Key:
 func appends(key string) shardStep        { return shardStep{Kind: "append", Key: key} }
 func rests(pause time.Duration) shardStep { return shardStep{Kind: "pause", Pause: pause} }
 
+// once lets the function of a transaction fail when it is called again.
+func once() shardStep { return shardStep{Kind: "once"} }
+
 // errShardUser is the error of a transaction's function that does not want to commit.
 var errShardUser = errors.New("the function of the transaction returned an error")
 
@@ -33,6 +36,7 @@ var errShardUser = errors.New("the function of the transaction returned an error
 type shardRun struct {
 	ID       int
 	Client   labrpc.NodeID
+	Steps    []shardStep // what its function does
 	Call     time.Duration
 	Limit    time.Duration // when its context ends, from Call
 	Return   time.Duration
@@ -64,16 +68,34 @@ func (r *shardRun) String() string {
 			ops = append(ops, op.String())
 		}
 	}
+	if !r.Over {
+		ops = nil
+		for _, step := range r.Steps {
+			ops = append(ops, step.String())
+		}
+	}
 	what := fmt.Sprintf("%v's transaction T%d {%s}", r.Client, r.ID, strings.Join(ops, ", "))
 	switch {
 	case !r.Over:
-		return fmt.Sprintf("%s, from %v, did not return", what, labtest.At(r.Call))
+		return fmt.Sprintf("%s, which began at %v, had not returned", what, labtest.At(r.Call))
 	case r.Err == "":
 		what += " returned nil"
 	default:
 		what += " returned " + r.Err
 	}
 	return fmt.Sprintf("%s, from %v to %v", what, labtest.At(r.Call), labtest.At(r.Return))
+}
+
+func (step shardStep) String() string {
+	switch step.Kind {
+	case "pause":
+		return fmt.Sprintf("pause for %v", step.Pause)
+	case "append":
+		return "append to " + step.Key
+	case "once":
+		return "end with an error if run again"
+	}
+	return strings.TrimSpace(step.Kind + " " + step.Key)
 }
 
 func (op shardSeen) String() string {
@@ -134,23 +156,26 @@ func (c *shardCluster) start(client labrpc.NodeID, limit time.Duration, steps ..
 	if slices.ContainsFunc(c.history(), now) {
 		c.s.Run(time.Microsecond)
 	}
-	r := &shardRun{ID: len(c.history()) + 1, Client: client, Call: c.s.Net.Now(), Limit: limit}
+	r := &shardRun{ID: len(c.history()) + 1, Client: client, Steps: steps, Call: c.s.Net.Now(), Limit: limit}
 	c.mu.Lock()
 	c.runs = append(c.runs, r)
 	c.mu.Unlock()
 	node := c.nodes[client]
-	go shardRunOnce(node, c.client[client], limit, steps, int64(r.ID*1000), func(n shardNews) { _ = labrpc.Tell(node, n, r.learn) })
+	go shardRunOnce(node, c.client[client], limit, steps, int64(r.ID)*100_000, func(n shardNews) { _ = labrpc.Tell(node, n, r.learn) })
 	return r
 }
 
 // shardRunOnce is a call of Run on a client's goroutine. Its values are base and above.
 func shardRunOnce(node *labrpc.Node, cl *transactions.ShardClient, limit time.Duration, steps []shardStep, base int64, news func(n shardNews)) {
-	ctx, cancel := context.WithTimeout(node.Context(), limit)
+	ctx, cancel := context.WithTimeout(context.Background(), limit)
 	defer cancel()
 	attempt := 0
 	err := cl.Run(ctx, func(tx *transactions.ShardTx) error {
 		attempt++
 		news(shardNews{Attempt: attempt})
+		if attempt > 1 && steps[0].Kind == "once" {
+			return errShardUser
+		}
 		ops, err := shardExecute(tx, base+int64(attempt*20), steps)
 		news(shardNews{Attempt: attempt, Ops: ops})
 		return err
@@ -193,6 +218,7 @@ func shardExecute(tx *transactions.ShardTx, base int64, steps []shardStep) (ops 
 	for i, step := range steps {
 		value := base + int64(i)
 		switch step.Kind {
+		case "once":
 		case "pause":
 			time.Sleep(step.Pause)
 		case "fail":
@@ -244,7 +270,7 @@ func (c *shardCluster) history() []*shardRun {
 func (c *shardCluster) ended(r *shardRun, limit time.Duration, rule string) *shardRun {
 	c.s.Until(limit, func() bool { return r.Over })
 	if !r.Over {
-		c.s.Fail(labtest.Violation{What: fmt.Sprintf("%v within %v", r, limit), Rule: rule, Nodes: c.around(r)})
+		c.s.Fail(labtest.Violation{What: fmt.Sprintf("%v by %v", r, labtest.At(c.s.Net.Now())), Rule: rule, Nodes: c.around(r)})
 	}
 	c.mayBeUnknown(r)
 	return r
@@ -252,9 +278,9 @@ func (c *shardCluster) ended(r *shardRun, limit time.Duration, rule string) *sha
 
 // mayBeUnknown checks that a run whose outcome is unknown had a reason: its context has ended, or a Lease has passed.
 func (c *shardCluster) mayBeUnknown(r *shardRun) {
-	if took := r.Return - r.Call; r.Over && r.Err == "unknown" && took < min(r.Limit, shardLease) {
+	if took := r.Return - r.Call; r.Over && r.Err == "unknown" && took < min(r.Limit, c.layout.Lease) {
 		c.s.Fail(labtest.Violation{
-			What:  fmt.Sprintf("%v, after %v, want an outcome: its context had not ended, and a Lease of %v had not passed", r, shardTime(took), shardLease),
+			What:  fmt.Sprintf("%v, after %v, want an outcome: its context had not ended, and a Lease of %v had not passed", r, shardTime(took), c.layout.Lease),
 			Rule:  ruleShardUnknown,
 			Nodes: c.around(r),
 		})
@@ -264,7 +290,7 @@ func (c *shardCluster) mayBeUnknown(r *shardRun) {
 // commits waits until a run has committed, which it must within the limit.
 func (c *shardCluster) commits(r *shardRun, limit time.Duration, rule string) *shardRun {
 	if c.ended(r, limit, rule); !r.committed() {
-		c.s.Fail(labtest.Violation{What: r.String(), Rule: rule, Nodes: c.around(r)})
+		c.s.Fail(labtest.Violation{What: r.String() + ", want nil", Rule: rule, Nodes: c.around(r)})
 	}
 	return r
 }
@@ -272,7 +298,7 @@ func (c *shardCluster) commits(r *shardRun, limit time.Duration, rule string) *s
 // survives waits until a run that faults of servers delayed has returned: committed, or after a Lease with unknown outcome.
 func (c *shardCluster) survives(r *shardRun) {
 	c.ended(r, shardHeals, ruleShardDurable)
-	if r.Err == "unknown" && r.Return-r.Call >= shardLease {
+	if r.Err == "unknown" && r.Return-r.Call >= c.layout.Lease {
 		return
 	}
 	c.commits(r, 0, ruleShardDurable)

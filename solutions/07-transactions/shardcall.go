@@ -36,18 +36,17 @@ func newShardCaller(node *labrpc.Node, layout Layout) *shardCaller {
 func (g *shardCaller) ask(ctx context.Context, group int, c shardCommand) (shardResult, error) {
 	for {
 		server := g.server(group)
-		reply, err := g.askOnce(ctx, server, c)
+		reply := g.askOnce(ctx, server, c)
 		servers := g.layout.Groups[group]
 		switch {
-		case err == nil && reply.Served && reply.Result.Outcome != outcomeLocked:
+		case reply.Served && reply.Result.Outcome != outcomeLocked:
 			return reply.Result, nil
 		case ctx.Err() != nil:
 			return shardResult{}, ctx.Err()
 		case g.node.Context().Err() != nil:
 			return shardResult{}, labrpc.ErrDown
-		case err == nil && reply.Served:
-			continue // the server has waited for the lock already
-		case err == nil && reply.Leader != 0:
+		case reply.Served: // ask again, until the lock is gone
+		case reply.Leader != 0 && reply.Leader != server:
 			g.turn(group, server, reply.Leader)
 		default:
 			g.turn(group, server, servers[(slices.Index(servers, server)+1)%len(servers)])
@@ -56,10 +55,12 @@ func (g *shardCaller) ask(ctx context.Context, group int, c shardCommand) (shard
 	}
 }
 
-func (g *shardCaller) askOnce(ctx context.Context, server labrpc.NodeID, c shardCommand) (shardReply, error) {
+// askOnce returns a server's reply; the zero reply if none arrives.
+func (g *shardCaller) askOnce(ctx context.Context, server labrpc.NodeID, c shardCommand) shardReply {
 	ctx, cancel := context.WithTimeout(ctx, shardAttempt)
 	defer cancel()
-	return labrpc.Call[shardReply](ctx, g.node, server, "Execute", c)
+	reply, _ := labrpc.Call[shardReply](ctx, g.node, server, "Execute", c)
+	return reply
 }
 
 // askAll asks several groups at once. It returns their results in the order of the groups, and
@@ -86,10 +87,8 @@ func (g *shardCaller) commitAt(ctx context.Context, groups []int, txn, at uint64
 }
 
 func (g *shardCaller) pause(ctx context.Context, d time.Duration) {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
 	select {
-	case <-timer.C:
+	case <-time.After(d):
 	case <-ctx.Done():
 	case <-g.node.Context().Done():
 	}

@@ -25,82 +25,61 @@ func (s *Shard) cleanUp() {
 	}
 }
 
-// overdue returns the transactions that this server, as the leader, has known unfinished for a lease. The
-// caller must finish them.
+// overdue returns the transactions that this server, as the leader, has known unfinished for a lease, or for a lease since it
+// returned them. The caller must finish them.
 //
 // The time counts from when this server saw the lock: the client has had all of its lease by then, whatever any
-// clock shows. A new leader begins to count again.
-func (s *Shard) overdue() []uint64 {
-	status := s.raft.Status()
-	if status.Role != replication.Leader {
+// clock shows. Another server that becomes the leader begins to count.
+func (s *Shard) overdue() (txns []uint64) {
+	if s.raft.Status().Role != replication.Leader {
 		return nil
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.seenTerm != status.Term {
-		s.seen, s.seenTerm = map[uint64]time.Time{}, status.Term
+	seen, now := map[uint64]time.Time{}, time.Now()
+	for _, txn := range s.unfinished() {
+		since, ok := s.seen[txn]
+		switch {
+		case !ok:
+			since = now
+		case now.Sub(since) >= s.layout.Lease:
+			since = now
+			txns = append(txns, txn)
+		}
+		seen[txn] = since
 	}
-	maps.DeleteFunc(s.seen, func(txn uint64, _ time.Time) bool { return !s.unfinished(txn) })
+	s.seen = seen
+	return txns
+}
+
+// unfinished returns the transactions that have locks here, or were committed here and others may not know. The
+// caller holds s.mu.
+func (s *Shard) unfinished() []uint64 {
 	txns := slices.Collect(maps.Keys(s.state.Open))
-	for txn := range s.state.Ended {
-		if s.unfinished(txn) {
+	for txn, end := range s.state.Ended {
+		if len(end.Tell) > 0 {
 			txns = append(txns, txn)
 		}
 	}
 	slices.Sort(txns)
-	return slices.DeleteFunc(txns, func(txn uint64) bool {
-		since, ok := s.seen[txn]
-		if !ok {
-			s.seen[txn] = time.Now()
-		}
-		if !ok || time.Since(since) < s.layout.Lease || s.finishes[txn] {
-			return true
-		}
-		s.finishes[txn] = true
-		return false
-	})
+	return txns
 }
 
-// unfinished reports whether a transaction has locks here, or was committed here and others may not know. The
-// caller holds s.mu.
-func (s *Shard) unfinished(txn uint64) bool {
-	_, open := s.state.Open[txn]
-	return open || len(s.state.Ended[txn].Tell) > 0
-}
-
-// finish aborts a transaction if its home group has not committed it, and tells the outcome to those that do not know.
+// finish ends a transaction that has locks here, if its home group, which may be this group, has aborted it or now does. If its home
+// group has committed it, that group tells all groups: finish tells them for a transaction that was committed here.
 func (s *Shard) finish(txn uint64) {
-	ctx, cancel := context.WithTimeout(s.node.Context(), s.layout.Lease)
+	ctx, cancel := context.WithTimeout(s.node.Context(), s.layout.Lease/2) // it is called again after a lease
 	defer cancel()
-	defer func() {
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		delete(s.finishes, txn)
-	}()
 	s.mu.Lock()
-	open, ok := s.state.Open[txn]
-	s.mu.Unlock()
-	if ok && open.Home != s.group {
-		s.follow(ctx, txn, open.Home)
-		return
-	}
-	s.propose(shardCommand{Op: opAbort, Txn: txn})
-	s.mu.Lock()
+	open, locked := s.state.Open[txn]
 	end := s.state.Ended[txn]
 	s.mu.Unlock()
-	if len(end.Tell) > 0 && s.groups.commitAt(ctx, end.Tell, txn, end.At) == nil {
+	if locked {
+		result, _ := s.groups.ask(ctx, open.Home, shardCommand{Op: opAbort, Txn: txn})
+		if result.Outcome == outcomeAborted {
+			s.propose(shardCommand{Op: opAbort, Txn: txn})
+		}
+	} else if s.groups.commitAt(ctx, end.Tell, txn, end.At) == nil {
 		s.propose(shardCommand{Op: opSettle, Txn: txn})
-	}
-}
-
-// follow ends a transaction here as its home group has ended it, or now ends it.
-func (s *Shard) follow(ctx context.Context, txn uint64, home int) {
-	result, err := s.groups.ask(ctx, home, shardCommand{Op: opAbort, Txn: txn})
-	switch {
-	case err != nil:
-	case result.Outcome == outcomeCommitted:
-		s.propose(shardCommand{Op: opCommit, Txn: txn, At: result.At})
-	case result.Outcome == outcomeAborted:
-		s.propose(shardCommand{Op: opAbort, Txn: txn})
 	}
 }

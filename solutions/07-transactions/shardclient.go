@@ -14,13 +14,12 @@ import (
 // A ShardClient runs transactions on a sharded store. Its methods may be called by several goroutines at once.
 type ShardClient struct {
 	node   *labrpc.Node
-	layout Layout
 	groups *shardCaller
 }
 
 // NewShardClient makes a client of a store. It returns at once.
 func NewShardClient(node *labrpc.Node, layout Layout) *ShardClient {
-	return &ShardClient{node: node, layout: layout, groups: newShardCaller(node, layout)}
+	return &ShardClient{node: node, groups: newShardCaller(node, layout)}
 }
 
 // Run executes a transaction: it calls f and then Commit, and again after ErrAborted, until ctx ends. If f returns
@@ -79,7 +78,7 @@ func (tx *ShardTx) Get(key string) (value string, found bool, err error) {
 		return "", false, fmt.Errorf("get %s: %w", key, err)
 	}
 	c := tx.client
-	result, err := c.groups.ask(tx.ctx, c.layout.Group(key), shardCommand{Op: opRead, Key: key, Txn: tx.start})
+	result, err := c.groups.ask(tx.ctx, c.groups.layout.Group(key), shardCommand{Op: opRead, Key: key, Txn: tx.start})
 	if err == nil && result.Outcome != outcomeDone {
 		err = ErrAborted // the version that it must read was dropped
 	}
@@ -139,18 +138,16 @@ func (tx *ShardTx) Commit() error {
 		return fmt.Errorf("commit: %w", err)
 	}
 	result, err := tx.client.groups.ask(tx.ctx, p.home, shardCommand{Op: opCommit, Txn: p.txn, At: at})
-	switch {
-	case err == nil && result.Outcome == outcomeCommitted:
+	switch result.Outcome {
+	case outcomeCommitted:
 		go tx.client.settle(p, result.At)
 		return nil
-	case err == nil && result.Outcome == outcomeAborted:
+	case outcomeAborted:
 		go tx.client.abort(p)
 		return fmt.Errorf("commit: the lease is over: %w", ErrAborted)
-	case err == nil:
-		return fmt.Errorf("commit: it ended long ago: %w", ErrOutcomeUnknown)
 	}
-	// The home group may have decided already, or will when the lease is over.
-	return fmt.Errorf("commit: %w: %w", ErrOutcomeUnknown, err)
+	// The home group has forgotten the transaction; or, after an error, it may have decided already, or will when the lease is over.
+	return fmt.Errorf("commit: %w", errors.Join(ErrOutcomeUnknown, err))
 }
 
 // A shardPlan says what a transaction wants of which group.
@@ -163,19 +160,18 @@ type shardPlan struct {
 }
 
 func (tx *ShardTx) plan() shardPlan {
-	p := shardPlan{txn: tx.start, home: -1, reads: map[int][]string{}, writes: map[int][]shardWrite{}}
+	written := slices.Sorted(maps.Keys(tx.writes))
+	layout := tx.client.groups.layout
+	p := shardPlan{txn: tx.start, home: layout.Group(written[0]), reads: map[int][]string{}, writes: map[int][]shardWrite{}}
 	add := func(key string) int {
-		group := tx.client.layout.Group(key)
+		group := layout.Group(key)
 		if !slices.Contains(p.groups, group) {
 			p.groups = append(p.groups, group)
 		}
 		return group
 	}
-	for _, key := range slices.Sorted(maps.Keys(tx.writes)) {
+	for _, key := range written {
 		group := add(key)
-		if p.home < 0 {
-			p.home = group
-		}
 		p.writes[group] = append(p.writes[group], shardWrite{Key: key, Value: tx.writes[key]})
 	}
 	for _, key := range slices.Sorted(maps.Keys(tx.reads)) {
@@ -205,16 +201,16 @@ func (tx *ShardTx) prepare(p shardPlan) (at uint64, err error) {
 // abort aborts a transaction that was never asked to commit, or that its home group has aborted. If it
 // fails, the groups do so when the lease is over.
 func (c *ShardClient) abort(p shardPlan) {
-	ctx, cancel := context.WithTimeout(c.node.Context(), c.layout.Lease)
+	ctx, cancel := context.WithTimeout(c.node.Context(), c.groups.layout.Lease)
 	defer cancel()
 	_, _ = c.groups.askAll(ctx, p.groups, func(int) shardCommand { return shardCommand{Op: opAbort, Txn: p.txn} })
 }
 
 // settle tells the other groups that a transaction was committed, and then the home group that all know. If it fails, the home group does so when the lease is over.
 func (c *ShardClient) settle(p shardPlan, at uint64) {
-	ctx, cancel := context.WithTimeout(c.node.Context(), c.layout.Lease)
+	ctx, cancel := context.WithTimeout(c.node.Context(), c.groups.layout.Lease)
 	defer cancel()
-	others := slices.DeleteFunc(slices.Clone(p.groups), func(g int) bool { return g == p.home })
+	others := slices.DeleteFunc(p.groups, func(g int) bool { return g == p.home })
 	if c.groups.commitAt(ctx, others, p.txn, at) == nil {
 		_, _ = c.groups.ask(ctx, p.home, shardCommand{Op: opSettle, Txn: p.txn})
 	}

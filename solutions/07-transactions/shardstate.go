@@ -128,7 +128,8 @@ func (s *shardState) apply(group int, c shardCommand) shardResult {
 		return s.abort(c.Txn)
 	case opSettle:
 		if e, ok := s.Ended[c.Txn]; ok {
-			s.Ended[c.Txn] = shardEnding{At: e.At}
+			e.Tell = nil
+			s.Ended[c.Txn] = e
 		}
 	}
 	return shardResult{Outcome: outcomeDone}
@@ -162,17 +163,15 @@ func (s *shardState) lock(c shardCommand) shardResult {
 	if _, ok := s.Open[c.Txn]; ok {
 		return shardResult{Outcome: outcomeDone}
 	}
-	if c.Txn <= s.Floor || !s.free(c) {
+	if s.mayBeForgotten(c.Txn) || !s.free(c) {
 		return shardResult{Outcome: outcomeConflict}
 	}
 	for _, w := range c.Writes {
-		l := s.Locks[w.Key]
-		l.Writer = c.Txn
-		s.Locks[w.Key] = l
+		s.Locks[w.Key] = shardLock{Writer: c.Txn}
 	}
 	for _, key := range c.Reads {
 		l := s.Locks[key]
-		l.Readers = append(slices.Clone(l.Readers), c.Txn)
+		l.Readers = append(l.Readers, c.Txn)
 		s.Locks[key] = l
 	}
 	s.Open[c.Txn] = shardOpen{Home: c.Home, Groups: c.Groups, Reads: c.Reads, Writes: c.Writes}
@@ -206,7 +205,7 @@ func (s *shardState) commit(group int, c shardCommand) shardResult {
 		return shardResult{Outcome: outcomeForgotten}
 	}
 	for _, w := range open.Writes {
-		versions := append(slices.Clone(s.Values[w.Key]), shardVersion{At: c.At, Value: w.Value})
+		versions := append(s.Values[w.Key], shardVersion{At: c.At, Value: w.Value})
 		s.Values[w.Key] = versions[max(0, len(versions)-shardVersions):]
 	}
 	end := shardEnding{At: c.At}
@@ -223,37 +222,33 @@ func (s *shardState) abort(txn uint64) shardResult {
 	if e, ok := s.Ended[txn]; ok {
 		return e.result()
 	}
-	if _, ok := s.Open[txn]; ok || txn > s.Floor {
+	if _, ok := s.Open[txn]; ok || !s.mayBeForgotten(txn) {
 		s.end(txn, shardEnding{})
 	}
 	return shardResult{Outcome: outcomeAborted}
 }
 
+// mayBeForgotten reports whether a transaction that is not in Ended may have ended here all the same.
+func (s *shardState) mayBeForgotten(txn uint64) bool { return txn <= s.Floor }
+
 // end ends a transaction in this group and gives its locks back.
 func (s *shardState) end(txn uint64, e shardEnding) {
 	for _, w := range s.Open[txn].Writes {
-		l := s.Locks[w.Key]
-		l.Writer = 0
-		s.setLock(w.Key, l)
+		delete(s.Locks, w.Key) // no other transaction has a lock of it
 	}
 	for _, key := range s.Open[txn].Reads {
-		l := s.Locks[key]
-		l.Readers = slices.DeleteFunc(slices.Clone(l.Readers), func(o uint64) bool { return o == txn })
-		s.setLock(key, l)
+		readers := slices.DeleteFunc(s.Locks[key].Readers, func(o uint64) bool { return o == txn })
+		if len(readers) == 0 {
+			delete(s.Locks, key)
+		} else {
+			s.Locks[key] = shardLock{Readers: readers}
+		}
 	}
 	delete(s.Open, txn)
 	s.Ended[txn] = e
 	if len(s.Ended) > 2*shardRecords {
 		s.drop()
 	}
-}
-
-func (s *shardState) setLock(key string, l shardLock) {
-	if l.Writer == 0 && len(l.Readers) == 0 {
-		delete(s.Locks, key)
-		return
-	}
-	s.Locks[key] = l
 }
 
 // drop drops the oldest endings for which nothing asks any more.
