@@ -31,6 +31,7 @@ func TestCarrySaysWhetherItElects(t *testing.T) {
 		put("solutions/04-election/"+name, "labs/04-election/"+name)
 	}
 	t.Chdir(dir)
+	t.Setenv("GOFLAGS", "-trimpath") // what the grader has built is then in the build cache
 	carry := func() string {
 		for _, name := range []string{"election.go", "wire.go"} {
 			put("labs/05-replication/.stub/"+name, "labs/05-replication/"+name)

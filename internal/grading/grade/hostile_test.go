@@ -259,7 +259,7 @@ var quick = Run{Seeds: 1, Timeout: 20 * time.Second}
 func (a attack) run() Run {
 	run := quick
 	if a.name == "endless" || a.name == "slow-init" {
-		run.Timeout = 4 * time.Second
+		run.Timeout = 2 * time.Second
 	}
 	return run
 }
