@@ -98,6 +98,8 @@ func (c *sagaCluster) start() {
 			clear(units)
 		}
 	}
+	// A service sends from goroutines of its own what it finds in its outbox. A call in this instant could come before that or after it: chance would say.
+	c.s.Run(time.Microsecond)
 }
 
 func (c *sagaCluster) restart(id labrpc.NodeID) {
