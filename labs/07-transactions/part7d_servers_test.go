@@ -2,6 +2,7 @@ package transactions_test
 
 import (
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -101,7 +102,7 @@ func TestReplacedEntries7D(t *testing.T) {
 			s.Run(200 * time.Millisecond)
 			old := c.leader(0)
 			c.strike(old, false)
-			c.raiseTerms(near, old)
+			c.raiseTerms(old)
 			s.Until(shardHeals, func() bool { l := c.leader(0); return l != 0 && l != old })
 			s.Net.CutBoth(near, old)
 			c.commits(c.start(near, time.Minute, writes("a")), shardHeals, ruleShardDurable)
@@ -132,16 +133,15 @@ func TestReplacedEntries7D(t *testing.T) {
 	})
 }
 
-// raiseTerms makes the servers of group 0, except its old leader, learn of a term, from a candidate for which no server votes: the next one is
-// equal to the old leader's in 16 bits.
-func (c *shardCluster) raiseTerms(client, old labrpc.NodeID) {
-	node, term := c.nodes[client], c.status(old).Term+1<<16-1
-	for _, id := range c.layout.Groups[0] {
-		if id != old {
-			go func() {
-				_, _ = labrpc.Call[replication.VoteReply](node.Context(), node, id, "RequestVote", replication.VoteRequest{Term: term, Candidate: client})
-			}()
-		}
+// raiseTerms makes the servers of group 0, except its old leader, learn of a term, each from the other as a candidate for which it does not
+// vote: the next one is equal to the old leader's in 16 bits.
+func (c *shardCluster) raiseTerms(old labrpc.NodeID) {
+	others := slices.DeleteFunc(slices.Clone(c.layout.Groups[0]), func(id labrpc.NodeID) bool { return id == old })
+	term := c.status(old).Term + 1<<16 - 1
+	for i, to := range others {
+		from := others[1-i]
+		vote := replication.VoteRequest{Term: term, Candidate: from}
+		_ = c.s.Net.Inject(labrpc.Message{From: from, To: to, Method: "RequestVote", Kind: labrpc.Request, Body: vote})
 	}
 	c.s.Run(10 * time.Millisecond)
 }
@@ -240,7 +240,7 @@ func (c *shardCluster) keepsShortLogs(every int) {
 		for _, id := range c.servers() {
 			if n := len(c.status(id).Log); n > 2*every {
 				return &labtest.Violation{
-					What: id.String() + " has more than twice SnapshotEvery entries in its log", Rule: ruleShardSpace, Nodes: c.servers(),
+					What: fmt.Sprintf("%v has %d entries in its log, want at most twice SnapshotEvery, which is %d", id, n, every), Rule: ruleShardSpace, Nodes: c.servers(),
 				}
 			}
 		}
