@@ -35,7 +35,7 @@ func ShortFaults(run *Run) (int, []FaultLine) {
 		case labrpc.EventDuplicated:
 			add(s, "%s duplicated", message())
 		case labrpc.EventAltered:
-			add(s, "%s %s", message(), s.Altered())
+			add(s, "%s %s", message(), s.Word())
 		case labrpc.EventHeld:
 			lines = append(lines, FaultLine{message() + " held back" + run.heldUntil(i), true})
 		case labrpc.EventCut:

@@ -27,14 +27,16 @@ func (r *Run) link() {
 	r.order = order{lanes: make([][]int, nodes+1), parent: make([]int, n), follows: map[int][]int{}}
 	slab := make([]int, n*nodes)
 	journeys := map[uint64]*journey{}
-	sent := map[saying]bool{}
+	var forged []int
 	for i := range r.Steps {
 		s := &r.Steps[i]
 		s.Vector = slab[i*nodes : (i+1)*nodes : (i+1)*nodes]
 		s.Partner = -1
 		parent := r.advance(journeys, i)
 		r.order.parent[i] = parent
-		s.forge(sent, parent < 0)
+		if s.Kind == labrpc.EventAltered && parent < 0 {
+			forged = append(forged, i)
+		}
 		if parent >= 0 {
 			copy(s.Vector, r.Steps[parent].Vector)
 			if r.Steps[parent].Node == 0 {
@@ -53,6 +55,7 @@ func (r *Run) link() {
 		s.Vector[s.Node-1]++
 		r.order.lanes[s.Node] = append(lane, i)
 	}
+	r.nameForged(forged)
 }
 
 // saying is what a message says, and on which link.
@@ -63,16 +66,22 @@ type saying struct {
 	body     string
 }
 
-// forge sets forged. Sent holds what has been sent so far.
-func (s *Step) forge(sent map[saying]bool, first bool) {
-	said := saying{s.From, s.To, s.Method, s.Message, s.Body}
-	switch {
-	case s.Kind == labrpc.EventSent:
-		sent[said] = true
-	case s.Kind == labrpc.EventAltered && first && sent[said]:
-		s.forged = "sent again by the test"
-	case s.Kind == labrpc.EventAltered && first:
+func (s *Step) says() saying { return saying{s.From, s.To, s.Method, s.Message, s.Body} }
+
+// nameForged says of the steps with which forged messages begin what the test did. In most runs there are none.
+func (r *Run) nameForged(forged []int) {
+	sent, next := map[saying]bool{}, 0
+	for _, i := range forged {
+		for ; next < i; next++ {
+			if s := &r.Steps[next]; s.Kind == labrpc.EventSent {
+				sent[s.says()] = true
+			}
+		}
+		s := &r.Steps[i]
 		s.forged = "forged by the test"
+		if sent[s.says()] {
+			s.forged = "sent again by the test"
+		}
 	}
 }
 

@@ -166,10 +166,8 @@ func (r *row) tail(run *Run) string {
 			return "  " + fate(s.Reason)
 		}
 		return fmt.Sprintf("  %s, sent at %s", fate(s.Reason), Seconds(run.Steps[s.Partner].At))
-	case labrpc.EventAltered:
-		return "  " + s.Altered()
 	}
-	return "  " + string(s.Kind)
+	return "  " + s.Word()
 }
 
 // travelled is how long a delivered message was under way.

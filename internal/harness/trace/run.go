@@ -81,5 +81,6 @@ type Step struct {
 	forged string // of an EventAltered with which a message begins: what the test did
 }
 
-// Altered says what an EventAltered is: the network altered a message, or the test forged one or sent an earlier one again.
-func (s *Step) Altered() string { return cmp.Or(s.forged, "altered") }
+// Word is the word for the step's kind. Of an EventAltered with which a message begins, it says whether the test forged the message or
+// sent an earlier one again.
+func (s *Step) Word() string { return cmp.Or(s.forged, string(s.Kind)) }

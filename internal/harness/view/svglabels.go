@@ -89,10 +89,7 @@ func stepLabel(run *trace.Run, s *trace.Step) (pictureLabel, bool) {
 		}
 	case labrpc.EventHeld, labrpc.EventAltered:
 		l.node, l.class = s.From, "bad"
-		l.text = fmt.Sprintf("%s%v→%v %s", name, s.From, s.To, s.Kind)
-		if s.Kind == labrpc.EventAltered {
-			l.text = fmt.Sprintf("%s%v→%v %s", name, s.From, s.To, s.Altered())
-		}
+		l.text = fmt.Sprintf("%s%v→%v %s", name, s.From, s.To, s.Word())
 	case trace.KindCalled:
 		l.text = "▷ " + oneLine(s.Value)
 	case trace.KindReturned:
