@@ -125,7 +125,7 @@ func (g *group) take(at time.Duration, e broadcastEvent) {
 
 // wrong checks a delivery against rule 15. The caller holds g.mu.
 func (g *group) wrong(e broadcastEvent) *labtest.Violation {
-	sent := slices.IndexFunc(g.log, func(o broadcastEvent) bool { return o.Broadcast && o.Post == e.Post })
+	sent := g.posted(e.Post)
 	if sent < 0 || g.log[sent].Node != e.From {
 		return &labtest.Violation{What: fmt.Sprintf("%v delivered message %d of %v, but %[3]v did not broadcast it", e.Node, e.Post, e.From), Rule: ruleCausal}
 	}
@@ -159,6 +159,11 @@ func (g *group) evidence(cause, effect int) []string {
 	return append(lines, fmt.Sprintf("%v broadcast message %d at %s", b.Node, b.Post, labtest.At(b.At)))
 }
 
+// posted returns the index in the log of the broadcast of a message, or -1. The caller holds g.mu.
+func (g *group) posted(post int) int {
+	return slices.IndexFunc(g.log, func(o broadcastEvent) bool { return o.Broadcast && o.Post == post })
+}
+
 // delivery returns the index in the log of the delivery of a message by a node, or -1. The caller holds g.mu.
 func (g *group) delivery(id labrpc.NodeID, post int) int {
 	return slices.IndexFunc(g.log, func(o broadcastEvent) bool { return !o.Broadcast && o.Node == id && o.Post == post })
@@ -189,23 +194,19 @@ func (g *group) has(id labrpc.NodeID, post int) bool {
 	return g.delivery(id, post) >= 0
 }
 
-// poster returns the node that broadcast a message.
-func (g *group) poster(post int) labrpc.NodeID {
+// own reports whether a node has broadcast a message.
+func (g *group) own(id labrpc.NodeID, post int) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	for _, e := range g.log {
-		if e.Broadcast && e.Post == post {
-			return e.Node
-		}
-	}
-	return 0
+	i := g.posted(post)
+	return i >= 0 && g.log[i].Node == id
 }
 
 // soon waits until a node has delivered the messages, and fails if that takes too long.
 func (g *group) soon(id labrpc.NodeID, posts ...int) {
 	for _, post := range posts {
 		why := "it has arrived"
-		if g.poster(post) == id {
+		if g.own(id, post) {
 			why = "it is its own message"
 		}
 		g.s.WaitFor(soonEnough, labtest.Violation{

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"time"
 
@@ -232,9 +233,10 @@ func (o *leaseCluster) read() File {
 	return f
 }
 
-func (o *leaseCluster) holds(rule string, want File) {
+func (o *leaseCluster) holds(rule string, want File, why ...string) {
 	if got := o.read(); got != want {
-		o.s.Failf(rule, "n4 read the file and got Value %q and Version %d, want Value %q and Version %d", got.Value, got.Version, want.Value, want.Version)
+		o.s.Failf(rule, "n4 read the file and got Value %q and Version %d, want Value %q and Version %d%s", got.Value, got.Version, want.Value, want.Version,
+			strings.Join(append([]string{""}, why...), ": "))
 	}
 }
 

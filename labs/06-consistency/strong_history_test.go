@@ -56,13 +56,11 @@ func (op *strongOp) call() string {
 	return fmt.Sprintf("%s(%s) at %v", op.Method, nameText(op.Key), op.Server)
 }
 
-// nameText writes a key or a value, in quotes if it is more than letters and digits. Of a long one it writes how long it is.
+// nameText writes a key or a value, in quotes if it is long or more than letters and digits.
 func nameText(s string) string {
-	if len(s) > 40 {
-		return fmt.Sprintf("%.20q… of %d bytes", s, len(s))
-	}
-	if s == "" || strings.ContainsFunc(s, func(r rune) bool { return !unicode.IsLetter(r) && !unicode.IsDigit(r) && r != '-' }) {
-		return fmt.Sprintf("%q", s)
+	plain := func(r rune) bool { return unicode.IsLetter(r) || unicode.IsDigit(r) || r == '-' }
+	if s == "" || len(s) > 40 || strings.ContainsFunc(s, func(r rune) bool { return !plain(r) }) {
+		return labtest.Quote(s)
 	}
 	return s
 }

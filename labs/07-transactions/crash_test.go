@@ -215,10 +215,7 @@ func valueText(value string, ok bool) string {
 	if !ok {
 		return "no value"
 	}
-	if len(value) > 40 {
-		return fmt.Sprintf("%.20q… of %d bytes", value, len(value))
-	}
-	return fmt.Sprintf("%q", value)
+	return labtest.Quote(value)
 }
 
 func merged(a, b map[string]string) map[string]string {

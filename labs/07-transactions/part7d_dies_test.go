@@ -28,10 +28,7 @@ func (c *shardCluster) countRequests(client labrpc.NodeID) int {
 // cutAfter begins shardScript at a client, of whose requests the first k arrive; sometimes the later ones
 // of the same instant arrive too, except the first. It may lose the replies too. It returns when a request was lost, or the transaction is over.
 func (c *shardCluster) cutAfter(client labrpc.NodeID, k int, limit time.Duration) (*shardRun, *shardGate) {
-	g := c.gate(client)
-	c.mu.Lock()
-	g.limit, g.last, g.deaf, g.keep = k, c.s.Rand().IntN(2) == 0, c.s.Rand().IntN(2) == 0, true
-	c.mu.Unlock()
+	g := c.setGate(client, shardGate{limit: k, last: c.s.Rand().IntN(2) == 0, deaf: c.s.Rand().IntN(2) == 0, keep: true})
 	r := c.start(client, limit, shardScript...)
 	c.s.Until(shardServes, func() bool { return c.requests(g) > k || r.Over })
 	return r, g
@@ -225,10 +222,7 @@ func TestContextEnds7D(t *testing.T) {
 // cutCalls: the context of Get, Put and Commit ends while their client is cut off after its first k requests.
 func (c *shardCluster) cutCalls(client labrpc.NodeID, k int, reads bool) {
 	const limit = 300 * time.Millisecond
-	g := c.gate(client)
-	c.mu.Lock()
-	g.limit = k
-	c.mu.Unlock()
+	c.setGate(client, shardGate{limit: k})
 	c.right(client, func(ctx context.Context, cl *transactions.ShardClient) (faults []shardFault) {
 		ctx, cancel := context.WithTimeout(ctx, limit)
 		defer cancel()

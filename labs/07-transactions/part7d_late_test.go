@@ -40,9 +40,14 @@ func (c *shardCluster) again(g *shardGate) {
 	copies := g.copies
 	g.copies, g.keep, g.limit = nil, false, -1
 	c.mu.Unlock()
+	c.inject(copies, 20*time.Millisecond)
+}
+
+// inject lets copies of messages arrive, with a pause after each.
+func (c *shardCluster) inject(copies []labrpc.Message, pause time.Duration) {
 	for _, m := range copies {
 		_ = c.s.Net.Inject(labrpc.Message{From: m.From, To: m.To, Method: m.Method, Kind: m.Kind, Body: m.Body})
-		c.s.Run(20 * time.Millisecond)
+		c.s.Run(pause)
 	}
 }
 
@@ -53,12 +58,7 @@ func (c *shardCluster) overwritten(client labrpc.NodeID, last *shardRun, keys ..
 		steps = append(steps, reads(key))
 	}
 	reader := c.commits(c.start(client, time.Minute, steps...), shardLease+shardSlack+shardServes, ruleShardLate)
-	for _, key := range keys {
-		if reader.saw(key) != last.wrote(key) {
-			c.s.Fail(labtest.Violation{
-				What: reader.String() + ", want what an earlier transaction wrote: " + last.String(), Rule: ruleShardLate,
-				Seen: []string{"all messages of the client of an earlier transaction had arrived again"}, Nodes: c.around(reader), At: reader.Return,
-			})
-		}
-	}
+	c.hasRead(reader, last, labtest.Violation{
+		Rule: ruleShardLate, Seen: []string{"all messages of the client of an earlier transaction had arrived again"}, At: reader.Return,
+	}, keys...)
 }

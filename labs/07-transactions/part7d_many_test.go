@@ -87,31 +87,16 @@ func (m *manyTest) findLeaders() {
 // cutAll starts a transaction of each of the clients, which are cut off, and waits until they have sent what they can.
 func (m *manyTest) cutAll(clients []labrpc.NodeID, keys ...string) (runs []*shardRun) {
 	for i, id := range clients {
-		g := m.gate(id)
-		m.mu.Lock()
-		g.limit, g.last, g.deaf = i, true, true
-		m.mu.Unlock()
+		m.setGate(id, shardGate{limit: i, last: true, deaf: true})
 		runs = append(runs, m.start(id, time.Minute, steps(keys...)(i)...))
 	}
 	m.s.Run(100 * time.Millisecond)
 	return runs
 }
 
-// keep returns the gate of a client, which keeps copies of its requests.
-func (m *manyTest) keep(client labrpc.NodeID) *shardGate {
-	g := m.gate(client)
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	g.keep = true
-	return g
-}
-
 // late lets messages arrive again.
 func (m *manyTest) late(copies []labrpc.Message) {
-	for _, msg := range copies {
-		_ = m.s.Net.Inject(labrpc.Message{From: msg.From, To: msg.To, Method: msg.Method, Kind: msg.Kind, Body: msg.Body})
-		m.s.Run(10 * time.Microsecond)
-	}
+	m.inject(copies, 10*time.Microsecond)
 	m.s.Run(50 * time.Millisecond)
 }
 
@@ -122,14 +107,13 @@ func (m *manyTest) clientsDie() {
 	m.s.Run(100 * time.Millisecond)
 	brief := m.cutAll(m.brief, "e%d")
 	m.cutAll(m.cut, "cl%d", "vl%d")
-	m.gate(m.other)
 	m.batch(m.other, manyMore, steps("b%d", "v%d"))
 	m.s.Run(manyDies)
 	died := m.s.Net.Now()
 	for _, id := range append([]labrpc.NodeID{m.other}, m.cut...) {
 		m.s.Net.Crash(id)
 	}
-	g := m.keep(m.many)
+	g := m.setGate(m.many, shardGate{limit: -1, keep: true})
 	m.all(m.batch(m.many, manyDrop, steps("al%d", "t%d")), shardServes, ruleShardDisjoint)
 	m.s.Run(50 * time.Millisecond)
 	m.gate(m.many)
@@ -169,13 +153,9 @@ func (m *manyTest) lateCopies(copies []labrpc.Message, wrote []*shardRun) {
 	read := m.batch(m.other, len(wrote), four(reads))
 	m.all(read, manyLease+shardSlack+shardServes, ruleShardLate)
 	for i, r := range read {
+		v := labtest.Violation{Rule: ruleShardLate, Seen: []string{"requests of earlier transactions had arrived again"}, At: r.Return}
 		for _, step := range four(reads)(i) {
-			if r.saw(step.Key) != wrote[i].wrote(step.Key) {
-				m.s.Fail(labtest.Violation{
-					What: r.String() + ", want what an earlier transaction wrote: " + wrote[i].String(), Rule: ruleShardLate,
-					Seen: []string{"requests of earlier transactions had arrived again"}, Nodes: m.around(r), At: r.Return,
-				})
-			}
+			m.hasRead(r, wrote[i], v, step.Key)
 		}
 	}
 }
@@ -260,10 +240,7 @@ func (m *manyTest) endedDoNotWait() {
 		m.gate(client)
 		m.does(client, reads("a"), reads("t"))
 		m.s.Run(100 * time.Millisecond)
-		g := m.gate(client)
-		m.mu.Lock()
-		g.limit, g.last = k, true
-		m.mu.Unlock()
+		m.setGate(client, shardGate{limit: k, last: true})
 		locks := fmt.Sprint("w", k)
 		r := m.start(client, time.Minute, once(), writes("c"), writes(locks))
 		m.s.Run(50 * time.Millisecond)

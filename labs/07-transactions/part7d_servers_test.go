@@ -226,9 +226,7 @@ func TestLongLog7D(t *testing.T) {
 			}
 		}
 		reader := c.commits(c.start(a, time.Minute, reads("n"), reads("b")), shardHeals, ruleShardDurable)
-		if reader.saw("n") != last.wrote("n") || reader.saw("b") != last.wrote("b") {
-			c.s.Fail(labtest.Violation{What: reader.String() + ", want what an earlier transaction wrote: " + last.String(), Rule: ruleShardDurable, Nodes: c.around(reader)})
-		}
+		c.hasRead(reader, last, labtest.Violation{Rule: ruleShardDurable}, "n", "b")
 		c.does(a, appends("al"), appends("ml"))
 		c.check()
 	})
@@ -257,10 +255,7 @@ func TestOutcomeIsKept7D(t *testing.T) {
 		a, b, dies := c.clients[0], c.clients[1], c.clients[2]
 		c.does(a, reads("a"), reads("m"))
 		c.does(dies, reads("a"))
-		g := c.gate(a)
-		c.mu.Lock()
-		g.keep = true
-		c.mu.Unlock()
+		g := c.setGate(a, shardGate{limit: -1, keep: true})
 		r := c.does(a, writes("a"), writes("m"))
 		leaders := []labrpc.NodeID{c.leader(0), c.leader(1)}
 		s.Net.Crash(a)
@@ -268,7 +263,7 @@ func TestOutcomeIsKept7D(t *testing.T) {
 			s.Net.Crash(id)
 		}
 		// Another client dies with so many transactions that numbers of 8 bits are used up, and are committed without its help.
-		c.batch(dies, 260, steps("c%d"))
+		c.batch(dies, manyMore, steps("c%d"))
 		s.Run(manyDies)
 		s.Net.Crash(dies)
 		s.Run(2*shardLease + shardSlack) // until nobody tries any more to tell the group that is down
@@ -276,11 +271,7 @@ func TestOutcomeIsKept7D(t *testing.T) {
 		c.many(10, c.clients[1:])
 		c.crashAll() // what the servers remember is in their snapshots
 		reader := c.commits(c.start(b, time.Minute, reads("a"), reads("m")), shardLease+shardSlack+shardServes, ruleShardLease)
-		for _, key := range []string{"a", "m"} {
-			if reader.saw(key) != r.wrote(key) {
-				c.s.Fail(labtest.Violation{What: reader.String() + ", want what an earlier transaction wrote: " + r.String(), Rule: ruleShardDurable, Nodes: c.around(reader)})
-			}
-		}
+		c.hasRead(reader, r, labtest.Violation{Rule: ruleShardDurable}, "a", "m")
 		c.many(40, c.clients[1:])
 		next := c.does(b, writes("a"), writes("m"))
 		c.crashAll()

@@ -183,11 +183,15 @@ type shardGate struct {
 
 // gate returns the gate of a client, with all requests going through.
 func (c *shardCluster) gate(client labrpc.NodeID) *shardGate {
+	return c.setGate(client, shardGate{limit: -1})
+}
+
+// setGate gives a client a gate, in place of the one that it has, and returns it.
+func (c *shardCluster) setGate(client labrpc.NodeID, g shardGate) *shardGate {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	g := &shardGate{limit: -1}
-	c.gates[client] = g
-	return g
+	c.gates[client] = &g
+	return &g
 }
 
 // rewrite is the cluster's interceptor.

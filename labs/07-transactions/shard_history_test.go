@@ -309,6 +309,16 @@ func (c *shardCluster) does(client labrpc.NodeID, steps ...shardStep) *shardRun 
 	return c.commits(c.start(client, shardServes, steps...), shardServes+shardContext, ruleShardDisjoint)
 }
 
+// hasRead checks that a transaction has read what an earlier one wrote to the keys. The violation says the rest.
+func (c *shardCluster) hasRead(reader, wrote *shardRun, v labtest.Violation, keys ...string) {
+	for _, key := range keys {
+		if reader.saw(key) != wrote.wrote(key) {
+			v.What, v.Nodes = reader.String()+", want what an earlier transaction wrote: "+wrote.String(), c.around(reader)
+			c.s.Fail(v)
+		}
+	}
+}
+
 // around lists the nodes that a run concerns.
 func (c *shardCluster) around(r *shardRun) []labrpc.NodeID {
 	return append([]labrpc.NodeID{r.Client}, c.servers()...)
