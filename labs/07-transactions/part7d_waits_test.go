@@ -11,7 +11,7 @@ import (
 
 // A client whose messages are slow writes keys that others read all the time: it commits (rule 36).
 func TestReadersDoNotAbort7D(t *testing.T) {
-	labtest.Run(t, labtest.Config{Nodes: shardNodes(3, 3), Link: shardLink, Seeds: 3}, func(s *labtest.Sim) {
+	labtest.Run(t, labtest.Config{Nodes: shardNodes(3, 3), Link: shardLink, Seeds: 2}, func(s *labtest.Sim) {
 		c := newShardCluster(s, 3)
 		slow := c.clients[0]
 		for _, id := range c.servers() {

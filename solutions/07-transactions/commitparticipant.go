@@ -2,7 +2,6 @@ package transactions
 
 import (
 	"context"
-	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -120,11 +119,12 @@ func (p *Participant) InDoubt() []TxID {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	var all []TxID
-	for _, tx := range slices.Sorted(maps.Keys(p.branches)) {
-		if p.branches[tx].inDoubt() {
+	for tx, b := range p.branches {
+		if b.inDoubt() {
 			all = append(all, tx)
 		}
 	}
+	slices.Sort(all)
 	return all
 }
 

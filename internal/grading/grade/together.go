@@ -19,7 +19,7 @@ import (
 // costs more than most tests. Once a test has failed, each of those that have not begun has a process of its own, as in Runner.Test.
 func (r *Runner) together(ctx context.Context, out *result.Lab, run Run) error {
 	jobs := r.g.builder.Jobs()
-	q := &queue{share: 2 * jobs}
+	q := &queue{share: 4 * jobs}
 	for i := range out.Parts {
 		for j := range out.Parts[i].Tests {
 			q.tests = append(q.tests, &out.Parts[i].Tests[j])
