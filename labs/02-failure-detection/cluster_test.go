@@ -51,6 +51,7 @@ type pair struct{ by, about labrpc.NodeID }
 type cluster struct {
 	s         *labtest.Sim
 	perfect   string // the rule that no correct node is suspected; "" if there is none
+	final     string // the rule that a crashed node is not trusted again
 	bounds    string // the options from which that rule counts, for its message
 	detectors map[labrpc.NodeID]suspecter
 
@@ -200,7 +201,7 @@ func (c *cluster) judge(cl claim) *labtest.Violation {
 		v.What, v.Rule = fmt.Sprintf("%v, although %v has not crashed", cl, cl.about), c.eventually
 		v.Seen = append(v.Seen, fmt.Sprintf("from %v on, no peer that runs may be suspected", labtest.At(c.settled)))
 	case c.perfect != "" && !cl.suspected:
-		v.What, v.Rule = fmt.Sprintf("%v, although %v crashed at %v", cl, cl.about, labtest.At(gone)), c.perfect
+		v.What, v.Rule = fmt.Sprintf("%v, although %v crashed at %v", cl, cl.about, labtest.At(gone)), c.final
 		v.Seen = append(v.Seen, before.String())
 	default:
 		return nil

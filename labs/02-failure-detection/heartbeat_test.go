@@ -15,7 +15,7 @@ const (
 	delay2B     = 20 * time.Millisecond // no message takes longer
 	longDelay2B = 7 * period / 2        // and in one test
 
-	ruleBeats = "a crashed peer is suspected at most (Tolerate+1)·Period + 2·Delay after the crash, a correct peer never (rule 6)"
+	ruleBeats = "a crashed peer is suspected at most (Tolerate+1)·Period + 2·Delay after the crash and not trusted again, a correct peer is never suspected (rule 6)"
 )
 
 // bound2B is rule 6's.
@@ -33,6 +33,7 @@ func newHeartbeatsWithDelay(s *labtest.Sim, tolerate int, delay time.Duration) *
 	c := newCluster(s, ruleBeats, func(node *labrpc.Node, changed func(Change)) suspecter {
 		return NewHeartbeat(node, HeartbeatOptions{Period: period, Delay: delay, Tolerate: tolerate, Changed: changed})
 	})
+	c.final = ruleBeats
 	c.bounds = fmt.Sprintf("Period is %v, Delay is %v, and Tolerate is %d", period, delay, tolerate)
 	return c
 }

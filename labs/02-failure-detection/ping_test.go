@@ -14,7 +14,7 @@ const (
 	hop2A     = 40 * time.Millisecond // no message takes longer
 	timeout2A = 2*hop2A + time.Millisecond
 
-	ruleComplete2A = "every correct node suspects a crashed peer at most Period + Timeout after the crash (rule 2; Cachin, Guerraoui, Rodrigues §2.6.2)"
+	ruleComplete2A = "every correct node suspects a crashed peer at most Period + Timeout after the crash, and does not trust it again (rule 2; Cachin, Guerraoui, Rodrigues §2.6.2)"
 	ruleAccurate2A = "while each round trip takes less than Timeout, a peer that has not crashed is never suspected (rule 3; Cachin, Guerraoui, Rodrigues §2.6.2)"
 )
 
@@ -22,6 +22,7 @@ func newProbers(s *labtest.Sim, timeout time.Duration) *cluster {
 	c := newCluster(s, ruleAccurate2A, func(node *labrpc.Node, changed func(Change)) suspecter {
 		return NewProber(node, ProberOptions{Period: period, Timeout: timeout, Changed: changed})
 	})
+	c.final = ruleComplete2A
 	c.bounds = fmt.Sprintf("Period is %v, and Timeout is %v", period, timeout)
 	return c
 }

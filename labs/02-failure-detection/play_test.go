@@ -116,7 +116,7 @@ func detectorPuzzles(c *cluster) []labtest.Puzzle {
 				"Deliver messages late, but not too late. What happens to the timeout?",
 			},
 			Rules: []string{
-				"Every correct node suspects a crashed peer at most two minutes after the crash, and permanently (rule 9)",
+				"From two minutes after the crash of a peer on, every correct node suspects it (rule 9)",
 				"From one minute after GST on, no correct node is suspected (rule 10)",
 				"A suspicion is withdrawn at most two seconds after messages of the peer arrive again (rule 11)",
 				"Only a mistake about a peer raises the peer's timeout (rule 12)",
