@@ -35,6 +35,7 @@ type bullyCluster struct {
 	known   *knowledge
 	reports map[labrpc.NodeID]labrpc.NodeID // the last of each node that were checked for rule 2
 	stays   labrpc.NodeID                   // no node may report another; 0 for no such rule
+	since   time.Duration                   // when that began
 	known0  bool                            // a node may not report that it knows no leader either
 }
 
@@ -74,7 +75,7 @@ func upOf(net *labrpc.Network) []labrpc.NodeID {
 
 func (c *bullyCluster) checkLeaders() *labtest.Violation {
 	c.mu.Lock()
-	stays, known0 := c.stays, c.known0
+	stays, since, known0 := c.stays, c.since, c.known0
 	c.mu.Unlock()
 	for _, id := range upOf(c.s.Net) {
 		leader := c.leader(id)
@@ -89,7 +90,12 @@ func (c *bullyCluster) checkLeaders() *labtest.Violation {
 			return violation(ruleNoLower, "%v reports %v as its leader at %s, but since %v started no message from %v has reached it",
 				id, leader, labtest.At(c.s.Net.Now()), id, leader)
 		case stays != 0 && leader != stays && (leader != 0 || known0):
-			return violation(ruleStays, "%v leads and has not crashed, but at %s %v reports %v as the leader", stays, labtest.At(c.s.Net.Now()), id, leader)
+			want := fmt.Sprintf("%v or no leader", stays)
+			if known0 {
+				want = stays.String()
+			}
+			return violation(ruleStays, "at %s, %v reports %s, want %s: all nodes reported %v at %s, and it has run since",
+				labtest.At(c.s.Net.Now()), id, reported(leader), want, stays, labtest.At(since))
 		}
 	}
 	return nil
@@ -99,7 +105,7 @@ func (c *bullyCluster) checkLeaders() *labtest.Violation {
 func (c *bullyCluster) mustStay(id labrpc.NodeID, known bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.stays, c.known0 = id, known
+	c.stays, c.since, c.known0 = id, c.s.Net.Now(), known
 }
 
 // agrees waits until all nodes that are up report the highest of them.
@@ -117,13 +123,17 @@ func (c *bullyCluster) agrees() {
 func disagreement(s *labtest.Sim, rule string, up []labrpc.NodeID, want labrpc.NodeID, since time.Duration, leader func(labrpc.NodeID) labrpc.NodeID) labtest.Violation {
 	v := violation(rule, "%[1]v has been the highest node that is up since %[2]s, but at %[3]s not every node reports %[1]v as the leader", want, labtest.At(since), labtest.At(s.Net.Now()))
 	for _, id := range up {
-		if l := leader(id); l == 0 {
-			v.Seen = append(v.Seen, fmt.Sprintf("%v reports no leader", id))
-		} else {
-			v.Seen = append(v.Seen, fmt.Sprintf("%v reports %v as the leader", id, l))
-		}
+		v.Seen = append(v.Seen, fmt.Sprintf("%v reports %s", id, reported(leader(id))))
 	}
 	return *v
+}
+
+// reported says what a node reports.
+func reported(leader labrpc.NodeID) string {
+	if leader == 0 {
+		return "no leader"
+	}
+	return fmt.Sprintf("%v as the leader", leader)
 }
 
 // atRest checks that the nodes send few messages.

@@ -155,8 +155,12 @@ func TestStoreSurvivesCrash4E(t *testing.T) {
 			o.restartStore()
 			after = o.read()
 			if written := (File{value, before.Version + 1}); after != written && (confirmed || after != before) {
-				s.Failf(ruleKept, "on the store, %v, the file was {Value:%q Version:%d}; the store crashed at the write of %q, and now the file is {Value:%q Version:%d}",
-					storeNode, before.Value, before.Version, value, after.Value, after.Version)
+				want, why := fmt.Sprintf("%+v or %+v", before, written), "which it had not confirmed"
+				if confirmed {
+					want, why = fmt.Sprintf("%+v", written), "which it had confirmed"
+				}
+				s.Failf(ruleKept, "after a crash of the store, %v, the file is %+v, want %s: it was %+v, and the store crashed at the write of %q, %s",
+					storeNode, after, want, before, value, why)
 			}
 			return before, after
 		}

@@ -60,21 +60,24 @@ func (c *strongCluster) raisesIndexes(client labrpc.NodeID, by int) {
 		}
 		switch body := m.Body.(type) {
 		case consistency.ReadRequest:
-			body.Index = max(body.Index-by, 0)
-			m.Body = body
+			if body.Index > 0 {
+				body.Index = max(body.Index-by, 0)
+				m.Body = body
+				return labrpc.Replace
+			}
 		case consistency.ReadReply:
 			if body.Done {
 				body.Index += by
+				m.Body = body
+				return labrpc.Replace
 			}
-			m.Body = body
 		case consistency.PutReply:
 			if body.Done {
 				body.Index += by
+				m.Body = body
+				return labrpc.Replace
 			}
-			m.Body = body
-		default:
-			return labrpc.Pass
 		}
-		return labrpc.Replace
+		return labrpc.Pass
 	})
 }

@@ -213,8 +213,9 @@ func (q *quorumStore) mustDo(call *quorumCall) consistency.Cell {
 	cell, err := q.wait(call)
 	if err != nil {
 		q.s.Fail(labtest.Violation{
-			What: fmt.Sprintf("%s, called at %v, failed at %v with the error %q, although as many replicas as it needs could be reached, and reply within Timeout, which is %v", call.what, labtest.At(call.began), labtest.At(call.ended), err, q.limit()),
+			What: fmt.Sprintf("%s, called at %v, failed at %v with the error %q, although as many replicas as it needs are up and connected to %v; Timeout is %v", call.what, labtest.At(call.began), labtest.At(call.ended), err, call.via, q.limit()),
 			Rule: ruleLevels, Nodes: []labrpc.NodeID{call.via},
+			Seen: []string{fmt.Sprintf("messages can be lost: %v is to ask a replica that has not replied again every Retry, which is %v", call.via, quorumRetry)},
 		})
 	}
 	return cell
