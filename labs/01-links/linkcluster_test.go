@@ -357,9 +357,9 @@ func (m *linkCluster) arrives(limit time.Duration, rule string, at ...labrpc.Nod
 	if m.s.Until(limit, func() bool { return m.missing(at) == 0 }) {
 		return
 	}
-	end := m.s.Net.Now()
-	v := labtest.Violation{Rule: rule, What: fmt.Sprintf("%s had not been delivered by %s%s; the test waited from %s",
-		messages(m.missing(at)), labtest.At(end), wanted[rule], labtest.At(end-limit))}
+	missing, end := messages(m.missing(at)), m.s.Net.Now()
+	v := labtest.Violation{Rule: rule}
+	var from, to []string
 	m.mu.Lock()
 	for _, r := range slices.SortedFunc(maps.Keys(m.sent), compareRoutes) {
 		if n, first := m.missingOn(r); n > 0 && (len(at) == 0 || slices.Contains(at, r.to)) {
@@ -372,13 +372,27 @@ func (m *linkCluster) arrives(limit time.Duration, rule string, at ...labrpc.Nod
 			}
 			v.Seen = append(v.Seen, line)
 			v.Nodes = append(v.Nodes, r.from, r.to)
+			from, to = append(from, r.from.String()), append(to, r.to.String())
 		}
 	}
 	m.mu.Unlock()
+	v.What = fmt.Sprintf("%s from %s to %s had not been delivered by %s%s; the test waited from %s",
+		missing, inWords(from), inWords(to), labtest.At(end), wanted[rule], labtest.At(end-limit))
 	v.Seen = atMost(v.Seen, 6)
 	slices.Sort(v.Nodes)
 	v.Nodes = slices.Compact(v.Nodes)
 	m.s.Fail(v)
+}
+
+// inWords lists names, each once: "n1, n2 and n3".
+func inWords(names []string) string {
+	slices.Sort(names)
+	names = slices.Compact(names)
+	last := len(names) - 1
+	if last < 1 {
+		return strings.Join(names, "")
+	}
+	return strings.Join(names[:last], ", ") + " and " + names[last]
 }
 
 // missingOn counts the messages that were sent on a route and not delivered. The caller holds m.mu.

@@ -137,10 +137,10 @@ func TestReadsCostNoEntries6A(t *testing.T) {
 			s.Failf(ruleBase, "your lab 05 does not work yet: the term rose by %d in a calm network with a leader", cost.term)
 		}
 		if cost.entries > 0 {
-			s.Failf(ruleNoEntry, "%d calls of Get added %d entries to the log, want none: each term has its entry already", 3*reads, cost.entries)
+			s.Failf(ruleNoEntry, "%d calls of Get, a third of them at each of 3 servers, added %d entries to the log of the leader, %v, want none: each term has its entry already", 3*reads, cost.entries, leader)
 		}
 		if cost.writes > 0 {
-			s.Failf(ruleNoEntry, "%d calls of Get caused %d writes to the disks of the servers, want none", 3*reads, cost.writes)
+			s.Failf(ruleNoEntry, "%d calls of Get, a third of them at each of 3 servers, caused %d writes to the disks of these servers, want none", 3*reads, cost.writes)
 		}
 		const budget = reads * (4 + 6 + 6)
 		if cost.messages > budget {
