@@ -12,7 +12,7 @@ import (
 )
 
 // While a transaction is under way, after each of its requests, the leader of a group crashes or is cut off from its group. The
-// transaction commits all the same, as a whole, and what others commit meanwhile stays. In the end all groups have new leaders, and a client finds them in
+// transaction commits all the same, as a whole, and what others commit meanwhile stays. Finally all groups have new leaders, and a client finds them in
 // time (rules 33, 34 and 40).
 func TestLeaderChanges7D(t *testing.T) {
 	const changed = "a group changed its leader between two requests of a transaction that then committed"
