@@ -31,7 +31,7 @@ const (
 	ruleFarApart    = "a replica accepts every write, however far its time is from the wall clock of the replica (rule 17)"
 	ruleDeletes     = "a deleted key stays deleted until it is written again (rule 18)"
 	ruleCounts      = "a counter is the sum of all adds that the replica has, each counted exactly once (rule 19)"
-	ruleSurvives    = "no crash undoes an update that has returned nil (rule 20)"
+	ruleSurvives    = "no crash undoes an update that has returned nil; one that a crash interrupted has happened at all replicas or at none (rule 20)"
 	ruleGoesOn      = "a replica that has acknowledged or returned a value returns it from then on, until a newer one replaces it (rules 17 and 20)"
 	ruleVersion     = "Version counts the updates that a replica has, the first so many of each replica, and loses none while it runs; the vector belongs to the caller (rule 21)"
 	ruleGossipBytes = "a replica causes at most 400 bytes of messages per gossip period, and an update at most 400 bytes more for each replica that lacks it (rule 22)"
