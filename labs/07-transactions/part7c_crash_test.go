@@ -141,7 +141,32 @@ func TestCoordinatorCrashes7C(t *testing.T) {
 			s.Net.Heal()
 			s.Cover(map[Outcome]string{Committed: committed, Aborted: aborted}[c.outcome(tx, 3)])
 		}
+		c.crashesBetweenTwo()
 	})
+}
+
+// crashesBetweenTwo: when the coordinator crashes, it has decided to commit one transaction, of which n3 does not know, and a vote of another one
+// is missing. After its restart it says at once that the other one has aborted.
+func (c *commitCluster) crashesBetweenTwo() {
+	const open, decided = TxID("open"), TxID("decided")
+	c.add(open, map[labrpc.NodeID]scriptedVote{4: {VoteYes, 20 * time.Second}})
+	waits := c.run(open, time.Minute)
+	c.voted(open, 2, 3)
+	c.add(decided, nil)
+	call := c.run(decided, time.Minute)
+	c.voted(decided, 2, 3, 4)
+	c.s.Net.Cut(coordinatorNode, 3)
+	c.returns(call, decided, calmRun, Committed)
+	c.s.Net.Crash(coordinatorNode)
+	c.failsWithNode(waits, "when a vote was missing")
+	c.s.Run(time.Second)
+	c.start(coordinatorNode)
+	c.learns(learnLimit, open, Aborted, 2)
+	c.s.Net.HealBoth(coordinatorNode, 3)
+	c.learns(learnLimit, open, Aborted, 3)
+	c.learns(learnLimit, decided, Committed, 3)
+	c.s.Run(20 * time.Second) // until n4 has voted
+	c.settles(learnLimit)
 }
 
 // failsWithNode checks that Run, which was under way when its node crashed, returns an error in time.
