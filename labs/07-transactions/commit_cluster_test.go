@@ -21,7 +21,7 @@ const (
 	ruleVote        = "a participant calls Prepare once and replies with its first vote; before a vote yes leaves, the vote and the work are on the disk; after a restart, StartParticipant calls Restore for each transaction in doubt (rule 24; Gray 1978)"
 	ruleSameVote    = "a participant replies to every further request with its first vote; a vote yes also after a crash (rule 24; Gray 1978)"
 	ruleInDoubt     = "a participant in doubt calls neither Commit nor Abort until it learns the outcome from a node that knows it; meanwhile it keeps its locks, and InDoubt lists the transaction, and no other (rule 25; Bernstein, Hadzilacos, Goodman §7.4)"
-	ruleListsDoubt  = "InDoubt lists a transaction from the vote yes until Commit or Abort is called, and no other (rule 25)"
+	ruleListsDoubt  = "InDoubt lists a transaction from the vote yes until Commit or Abort is called, once, and no other; the list is sorted (rule 25)"
 	ruleLearns      = "a participant in doubt has called Commit or Abort within 2s after a node that knows the outcome is up and connected to it in a calm network (rule 26; Bernstein, Hadzilacos, Goodman §7.4)"
 	rulePresumed    = "a coordinator which has no decision to commit on its disk says that the transaction has aborted; while Run is under way, it gives no outcome (rule 27; Mohan, Lindsay, Obermarck 1986)"
 	ruleForgets     = "a coordinator keeps a decision to commit until every participant that voted yes has the outcome on its disk; within 2s after that it forgets the decision (rule 28; Mohan, Lindsay, Obermarck 1986)"
@@ -202,6 +202,11 @@ func (r *testResource) checkDoubt(doubt []TxID) *labtest.Violation {
 			return breach(ruleListsDoubt, "InDoubt() at %v lists %s, for which %v has called %s", id, tx, id, outcomeCall(t.outcome[id]))
 		case t.outcome[id] == Undecided && r.locks[lockOf(t.work(id))] != tx:
 			return breach(ruleInDoubt, "%v is in doubt about %s, but its resource does not hold the locks of %s", id, tx, tx)
+		}
+	}
+	for i, tx := range doubt {
+		if i > 0 && doubt[i-1] >= tx {
+			return breach(ruleListsDoubt, "InDoubt() at %v lists %s before %s, want each once, sorted", id, doubt[i-1], tx)
 		}
 	}
 	var missing []TxID
