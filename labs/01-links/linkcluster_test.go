@@ -169,6 +169,8 @@ func (m *linkCluster) take(at time.Duration, r route, l delivery) {
 	}
 	sent, before := m.sent[r][l.Text], m.got[r][l.Text]
 	switch {
+	case len(sent) == 0 && m.authentic == ruleNoKey:
+		m.fail(r, m.authentic, "%v delivered %q from %v, but the two nodes share no key", r.to, shorten(l.Text), r.from)
 	case len(sent) == 0:
 		m.fail(r, m.authentic, "%v delivered %q as from %v, but %v never called Send with this message for %v", r.to, shorten(l.Text), r.from, r.from, r.to)
 	case m.wire.withholds(l.Text):
