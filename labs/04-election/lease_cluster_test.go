@@ -235,7 +235,7 @@ func (o *leaseCluster) read() File {
 
 func (o *leaseCluster) holds(rule string, want File, why ...string) {
 	if got := o.read(); got != want {
-		o.s.Failf(rule, "n4 read the file and got Value %q and Version %d, want Value %q and Version %d%s", got.Value, got.Version, want.Value, want.Version,
+		o.s.Failf(rule, "the store, %v, returned Value %q and Version %d to n4, want Value %q and Version %d%s", storeNode, got.Value, got.Version, want.Value, want.Version,
 			strings.Join(append([]string{""}, why...), ": "))
 	}
 }

@@ -91,7 +91,7 @@ func TestEveryWriteCounts4E(t *testing.T) {
 		client, want := o.clients[alice], File{}
 		write := func(token int, value string, err error) {
 			client = o.clients[[]labrpc.NodeID{alice, bob}[want.Version%2]] // any client may have a token: it is data
-			o.wants(ruleFence, fmt.Sprintf("a Write with token %d arrives at the file %s, version %d", token, labtest.Quote(want.Value), want.Version),
+			o.wants(ruleFence, fmt.Sprintf("a Write with token %d arrives at the store, %v, whose file is %s, version %d", token, storeNode, labtest.Quote(want.Value), want.Version),
 				client.Write(within(time.Second), Lease{Token: token}, value), err)
 			if err == nil {
 				want = File{value, want.Version + 1}

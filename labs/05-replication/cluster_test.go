@@ -137,6 +137,16 @@ func (w *invariantChecker) digest(index int) []byte {
 	return state
 }
 
+// stateIn says to which index the data of a snapshot belong.
+func (w *invariantChecker) stateIn(data []byte) string {
+	for index := range w.committed {
+		if bytes.HasPrefix(data, w.digest(index+1)) {
+			return fmt.Sprintf("the state at index %d", index+1)
+		}
+	}
+	return "the state at no index"
+}
+
 // filterElections lets only the allowed servers win an election.
 func (c *raftCluster) filterElections(m *labrpc.Message) labrpc.Verdict {
 	c.mu.Lock()

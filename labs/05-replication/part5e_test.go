@@ -107,7 +107,7 @@ func TestSnapshotIsAHeartbeat5E(t *testing.T) {
 			}
 			s.Run(300 * time.Millisecond)
 			if st := p.status(); st.Term != 3 {
-				p.fail(ruleTimer, "n1 started an election at most 300ms after the last InstallSnapshot of its leader: it is in term %d", st.Term)
+				p.fail(ruleTimer, "n1 has started an election, and is in term %d: the last InstallSnapshot of its leader, n2, reached it only 300ms before", st.Term)
 			}
 		}
 		p.waitApplied(8)

@@ -197,7 +197,7 @@ func (w *invariantChecker) wasCommitted(h applyCall) *labtest.Violation {
 	if a.Snapshot != nil {
 		if want := w.digest(a.Index); !bytes.HasPrefix(a.Snapshot, want) {
 			return w.violation("the snapshot of an index is the state that the entries up to it lead to (rules 5 and 15; Raft §7)", h.node,
-				"%v applied a snapshot of index %d at %v whose data is not the state at that index", h.node, a.Index, labtest.At(h.at))
+				"%v applied a snapshot of index %d at %v whose data are %s, want the state at index %d", h.node, a.Index, labtest.At(h.at), w.stateIn(a.Snapshot), a.Index)
 		}
 		if a.Term != c.term {
 			return w.violation(ruleApply, h.node, "%v applied a snapshot of index %d with Term = %d at %v, want %d, the term of that entry", h.node, a.Index, a.Term, labtest.At(h.at), c.term)

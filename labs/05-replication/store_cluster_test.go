@@ -330,7 +330,7 @@ func (c *testClient) mustRun(e command) response {
 	rule := ruleReturns
 	switch err {
 	case "ErrExpired":
-		rule = ruleSession
+		c.v.s.Failf(ruleSession, "on %v, %v returned ErrExpired, want no error: the client's TTL is %v, and it was never cut off for so long", c.id, e, c.opts.TTL)
 	case "ErrExists", "ErrConflict":
 		rule = ruleChecked
 	}

@@ -232,11 +232,19 @@ func (b *basketStore) mustServe(call *basketCall) []string {
 	return items
 }
 
+// orNil says what a request without an error has returned: items, or nothing.
+func orNil(items []string) string {
+	if len(items) == 0 {
+		return "no error"
+	}
+	return fmt.Sprintf("%q", items)
+}
+
 // mustRefuse is for requests that cannot be served under CP.
 func (b *basketStore) mustRefuse(call *basketCall) {
 	if items, ok := b.wait(call); ok {
 		b.s.Fail(labtest.Violation{
-			What: fmt.Sprintf("under %v, %v, served at %v with %q, want ErrRefused: the member is connected to no majority", b.policy, call, labtest.At(call.ended), items),
+			What: fmt.Sprintf("under %v, %v, returned %s at %v, want ErrRefused: the member is connected to no majority", b.policy, call, orNil(items), labtest.At(call.ended)),
 			Rule: ruleRefuses, Nodes: []labrpc.NodeID{call.at},
 		})
 	}

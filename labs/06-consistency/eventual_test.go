@@ -47,8 +47,9 @@ type gossipGroup struct {
 	updates  map[labrpc.NodeID]uint64                    // how many of each replica are certain
 	versions map[labrpc.NodeID]consistency.VersionVector // of each replica, as the test last saw it since its start
 	writes   int
-	shown    int           // calls in the record of the run
-	period   time.Duration // of gossip; 0 for gossipPeriod
+	updated  map[string][]string // by key: the last that was done to it, and where and when
+	shown    int                 // calls in the record of the run
+	period   time.Duration       // of gossip; 0 for gossipPeriod
 }
 
 // A gossipAdd is an update of a counter.
@@ -164,9 +165,19 @@ func (g *gossipGroup) put(id labrpc.NodeID, key string) bool {
 	return g.putValue(id, key, g.value())
 }
 
+// note keeps the last updates of a key for a message.
+func (g *gossipGroup) note(key, update string) {
+	if g.updated == nil {
+		g.updated = map[string][]string{}
+	}
+	last := append(g.updated[key], update)
+	g.updated[key] = last[max(0, len(last)-4):]
+}
+
 func (g *gossipGroup) putValue(id labrpc.NodeID, key, value string) bool {
 	op := history.Op{Client: int(id), Key: key, Kind: history.Write, Value: value, Invoke: g.s.Net.Now(), Where: id.String()}
-	g.s.Logf("put %s=%s at %v", key, value, id)
+	g.s.Logf("put %s=%q at %v", key, value, id)
+	g.note(key, fmt.Sprintf("put %s=%q at %v, at %v", key, value, id, labtest.At(op.Invoke)))
 	ok := g.done(id, fmt.Sprintf("Put(%q, %q)", key, value), op.Invoke, g.replicas[id].Put(key, value))
 	op.Return, op.Indeterminate = op.Invoke, !ok
 	g.ops = append(g.ops, op)
@@ -189,6 +200,7 @@ func (g *gossipGroup) get(id labrpc.NodeID, key string) string {
 
 func (g *gossipGroup) delete(id labrpc.NodeID, key string) bool {
 	g.s.Logf("delete %s at %v", key, id)
+	g.note(key, fmt.Sprintf("delete %s at %v, at %v", key, id, labtest.At(g.s.Net.Now())))
 	return g.done(id, fmt.Sprintf("Delete(%q)", key), g.s.Net.Now(), g.replicas[id].Delete(key))
 }
 
@@ -327,7 +339,7 @@ func (g *gossipGroup) all(rule, key, want string) {
 		if got, ok := g.replicas[id].Get(key); got != want || ok != (want != "") {
 			g.s.Fail(labtest.Violation{
 				What: fmt.Sprintf("on %v, Get(%q) returned (%q, %v) at %v, want (%q, %v)", id, key, got, ok, labtest.At(g.s.Net.Now()), want, want != ""),
-				Rule: rule, Nodes: []labrpc.NodeID{id},
+				Rule: rule, Nodes: []labrpc.NodeID{id}, Seen: g.updated[key],
 			})
 		}
 	}

@@ -20,11 +20,11 @@ const (
 	ruleSequential = "one order of all operations explains the results of all sessions; it keeps each session's order, and the log's order of writes: sequential consistency (rule 8)"
 	ruleSession    = "a Get returns nothing older than its session's own writes, and nothing older than what its session has read, whatever server it reads from (rule 9)"
 	ruleUnseen     = "a write that returned ErrUnknown does not count as seen: the session does not wait for it (rule 9)"
-	ruleLocal      = "a server whose state is not older than the session has seen replies within 500ms from its own state, and asks no other server (rule 10)"
+	ruleLocal      = "a server whose state is not older than what the session has seen replies within 500ms from its own state, and asks no other server (rule 10)"
 	ruleCatchesUp  = "a server replies within 500ms of its state reaching what the session has seen, and Get returns within 1s (rule 11)"
 	ruleContext    = "Get continues until its ctx ends; within 100ms of that, Get and Put return ctx's error, or ErrUnknown from Put (rule 12)"
 	ruleOnce       = "Put writes at most once, and looks for the leader until its ctx ends; after nil it has written, after ctx's error it never will, ErrUnknown means unknown (rule 13)"
-	rulePutServes  = "in a calm network with all servers up and a leader, Put returns nil within 1s; while one server is down and the others follow a leader, the Put after one that returned ErrUnknown does (rule 14)"
+	rulePutServes  = "in a calm network with all servers up and a leader, Put returns nil within 1s; while one server is down and the others follow a leader, a Put may return ErrUnknown, and the next Put returns nil (rule 14)"
 )
 
 const (
