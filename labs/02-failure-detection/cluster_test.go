@@ -144,7 +144,7 @@ func withoutChanged(s *labtest.Sim, bound time.Duration, start func(*labrpc.Node
 		for _, about := range []labrpc.NodeID{3 - by, 3} {
 			want := about == 3
 			if got := all[by].Suspects(about); got != want {
-				s.Failf(ruleNil, "Suspects(%d) = %v on %v, want %v: Changed is nil; n3 crashed %v before, and n1 and n2 have not crashed", int(about), got, by, want, bound)
+				s.Failf(ruleNil, "Suspects(%v) = %v on %v, want %v: Changed is nil; n3 crashed %v before, and n1 and n2 have not crashed", about, got, by, want, bound)
 			}
 		}
 	}
@@ -273,7 +273,7 @@ func (c *cluster) agree() {
 			told := c.suspects(by, about).suspected
 			if says := c.detectors[by].Suspects(about); says != told {
 				c.s.Fail(labtest.Violation{
-					What:  fmt.Sprintf("Suspects(%d) = %v on %v, want %v: Changed reported that last", int(about), says, by, told),
+					What:  fmt.Sprintf("Suspects(%v) = %v on %v, want %v: Changed reported that last", about, says, by, told),
 					Rule:  ruleTold,
 					Nodes: []labrpc.NodeID{by, about},
 				})

@@ -68,7 +68,7 @@ func (q *question) expectWithin(s *labtest.Sim, reached bool, limit, roundTrip t
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	took := q.at - q.began
-	call := fmt.Sprintf("Reach(%d, %v) on %v, called at %s,", int(q.peer), limit, q.by, labtest.At(q.began))
+	call := fmt.Sprintf("Reach(%v, %v) on %v, called at %s,", q.peer, limit, q.by, labtest.At(q.began))
 	switch {
 	case !q.done:
 		s.Failf(ruleReach, "%s has not returned by %s, after %v", call, labtest.At(s.Net.Now()), brief(s.Net.Now()-q.began))
