@@ -241,7 +241,7 @@ func TestNeedsAMajority4D(t *testing.T) {
 			case err == nil:
 				s.Failf(ruleChosen, "Propose at %v returned the value %v, although no majority is connected", id, got)
 			default:
-				s.Failf(ruleReturns, "Propose at %v returned the error %q before its context ended", id, err)
+				s.Failf(ruleReturns, "Propose at %v returned the error %q before its context ended, want it to try until then: a majority may be connected again", id, err)
 			}
 		}
 		s.Run(time.Millisecond)

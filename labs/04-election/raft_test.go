@@ -128,8 +128,12 @@ func TestHeartbeats4C(t *testing.T) {
 		for _, peer := range to {
 			n := sent(peer) - before[peer]
 			s.Measure("heartbeats to a peer, for each that is due", float64(n)/float64(due), "", "≤ 2")
+			down := ""
+			if !s.Net.Up(peer) {
+				down = ", which is down,"
+			}
 			if n > 2*due {
-				s.Failf(ruleHeartbeats, "%v sent %v %d heartbeats in the last %d heartbeat intervals of 50ms, want at most 2 per interval", leader, peer, n, due)
+				s.Failf(ruleHeartbeats, "%v sent %d heartbeats to %v%s in the last %d heartbeat intervals of 50ms, want at most 2 per interval", leader, n, peer, down, due)
 			}
 			if n := len(c.requestsOf(peer, began)); n > 0 {
 				s.Failf(ruleHeartbeats, "%v follows %v but has sent %d requests of its own since %v, want 0", peer, leader, n, labtest.At(began))

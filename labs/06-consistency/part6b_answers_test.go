@@ -21,7 +21,7 @@ func TestReadIsAnswered6B(t *testing.T) {
 			for _, id := range c.servers {
 				call := strongAsk[consistency.ReadReply](c, c.clients[0], id, "Read", consistency.ReadRequest{Key: "x"}, nil)
 				if !s.Until(servesLimit+10*time.Millisecond, func() bool { return call.over }) || !call.reply.Done {
-					s.Failf(ruleLocal, "%v had received a Read of index 0 and not replied within %v (replied = %v, Done = %v), want a reply with Done: every state has index 0%s",
+					s.Failf(ruleLocal, "%v had received a Read of index 0 and not replied within %v (replied = %v, Done = %v), want a reply with Done, as every server has the state of index 0%s",
 						id, servesLimit, call.came, call.reply.Done, while)
 				}
 			}
@@ -35,7 +35,7 @@ func TestReadIsAnswered6B(t *testing.T) {
 				}
 				strongAsk[consistency.GetReply](c, c.clients[0], id, "Get", consistency.GetRequest{Key: "x"}, nil)
 			}
-			serves(": Reads of higher indexes, and a Get, may wait meanwhile")
+			serves(", while Reads of higher indexes and a Get wait")
 			s.Run(answersLimit + servesLimit)
 			for i, call := range calls {
 				if !call.came || call.reply.Done {

@@ -153,8 +153,8 @@ func (g *gossipGroup) deleteIsCounted() {
 			g.restart(1)
 			_, has := g.replicas[1].Get("gone")
 			if counted := g.updates[1] > before; counted == has {
-				s.Failf(ruleVersion, "a crash interrupted a Delete of n1; after the restart the key has a value: %v, and the Version counts the Delete: %v, want one of the two",
-					has, counted)
+				is := map[bool]string{true: "n1 has deleted the key \"gone\", but its Version does not count the Delete", false: "n1 has not deleted the key \"gone\", but its Version counts the Delete"}
+				s.Failf(ruleVersion, "after the restart from a crash that interrupted Delete(\"gone\"), %s, want both or neither", is[!has])
 			}
 		}
 		s.Net.CrashAtWrite(1, labrpc.CrashPoint{})

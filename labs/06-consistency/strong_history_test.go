@@ -139,7 +139,7 @@ func (c *strongCluster) answered(ops ...*strongOp) {
 		limit := op.Call + answersLimit + servesLimit - c.s.Net.Now()
 		if !c.s.Until(max(limit, 0), func() bool { return op.Over }) {
 			c.s.Fail(labtest.Violation{
-				What:  fmt.Sprintf("%v by %s, want a reply within %v, if only that the request is not done", op, labtest.At(c.s.Net.Now()), answersLimit),
+				What:  fmt.Sprintf("%v by %s, want a reply within %v, which may say that the request is not done", op, labtest.At(c.s.Net.Now()), answersLimit),
 				Rule:  ruleAnswers,
 				Nodes: append([]labrpc.NodeID{op.Client}, c.servers...),
 			})
