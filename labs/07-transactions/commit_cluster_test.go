@@ -47,9 +47,17 @@ type commitCluster struct {
 	coordinator  *Coordinator
 	participants map[labrpc.NodeID]*Participant
 	resources    map[labrpc.NodeID]*testResource // of the current incarnations
+	pairs        []commitPair                    // of the two, by ID; replaced, never changed
 	txs          map[TxID]*testTx
 	oneOutcome   string                              // the rule that two outcomes break
 	mustWait     map[labrpc.NodeID]labtest.Violation // the participants that cannot know an outcome, with the rule and the reason
+}
+
+// A commitPair is a participant and its resource.
+type commitPair struct {
+	id          labrpc.NodeID
+	participant *Participant
+	resource    *testResource
 }
 
 // A testTx is a transaction, and what the test has seen of it.
@@ -76,6 +84,7 @@ type testResource struct {
 	locks    map[string]TxID // by key
 	asked    map[TxID]bool   // Prepare is under way
 	prepared map[TxID]Vote   // in this incarnation
+	open     map[TxID]bool   // of these, the votes yes without an outcome
 	restored map[TxID]bool
 	ended    map[TxID]bool // Commit or Abort was called in this incarnation, after a vote yes
 }
@@ -115,7 +124,7 @@ func (c *commitCluster) boot(node *labrpc.Node) (again bool) {
 		again, c.coordinator = c.coordinator != nil, coordinator
 		return again
 	}
-	r := &testResource{c: c, node: node, locks: map[string]TxID{}, asked: map[TxID]bool{}, prepared: map[TxID]Vote{}, restored: map[TxID]bool{}, ended: map[TxID]bool{}}
+	r := &testResource{c: c, node: node, locks: map[string]TxID{}, asked: map[TxID]bool{}, prepared: map[TxID]Vote{}, open: map[TxID]bool{}, restored: map[TxID]bool{}, ended: map[TxID]bool{}}
 	c.mu.Lock()
 	again = c.resources[id] != nil
 	c.resources[id] = r
@@ -129,6 +138,10 @@ func (c *commitCluster) boot(node *labrpc.Node) (again bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.participants[id] = p
+	c.pairs = nil
+	for _, id := range slices.Sorted(maps.Keys(c.participants)) {
+		c.pairs = append(c.pairs, commitPair{id, c.participants[id], c.resources[id]})
+	}
 	r.started = true
 	if !r.gone() {
 		c.findLost(id, r)
@@ -174,15 +187,15 @@ func (t *testTx) work(id labrpc.NodeID) string {
 // checkLocks checks that every participant lists what it has in doubt, and nothing else, and holds the locks of it (rule 25).
 func (c *commitCluster) checkLocks() *labtest.Violation {
 	c.mu.Lock()
-	participants, resources := maps.Clone(c.participants), maps.Clone(c.resources)
+	pairs := c.pairs
 	c.mu.Unlock()
-	for _, id := range slices.Sorted(maps.Keys(participants)) {
-		if !c.s.Net.Up(id) {
+	for _, p := range pairs {
+		if !c.s.Net.Up(p.id) {
 			continue
 		}
-		doubt := participants[id].InDoubt()
+		doubt := p.participant.InDoubt()
 		c.mu.Lock()
-		v := resources[id].checkDoubt(doubt)
+		v := p.resource.checkDoubt(doubt)
 		c.mu.Unlock()
 		if v != nil {
 			return v
@@ -210,8 +223,8 @@ func (r *testResource) checkDoubt(doubt []TxID) *labtest.Violation {
 		}
 	}
 	var missing []TxID
-	for tx, vote := range r.prepared {
-		if vote == VoteYes && !r.ended[tx] && !slices.Contains(doubt, tx) {
+	for tx := range r.open {
+		if !slices.Contains(doubt, tx) {
 			missing = append(missing, tx)
 		}
 	}
@@ -274,6 +287,9 @@ func (r *testResource) Prepare(tx TxID, work string) Vote {
 	}
 	delete(r.asked, tx)
 	r.prepared[tx], t.votes[r.node.ID()] = vote, vote
+	if vote == VoteYes && !r.ended[tx] {
+		r.open[tx] = true
+	}
 	return vote
 }
 
@@ -383,6 +399,7 @@ func (r *testResource) end(t *testTx, tx TxID, outcome Outcome) {
 		r.c.fail(ruleOneOutcome, "%v called %s for %s, but Run has returned that it has %s", id, call, tx, outcomeName(other))
 	}
 	t.outcome[id], r.ended[tx] = outcome, true
+	delete(r.open, tx)
 	r.unlock(tx)
 }
 
