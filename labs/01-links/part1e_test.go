@@ -411,7 +411,7 @@ func noChangeIsRemembered(s *labtest.Sim, situation string) {
 	}
 	s.Run(30 * time.Second)
 	if got := string(links[1].State()); got != "" {
-		s.Failf(ruleApplied, "the state of n2 is %q 30s after n1 has sent an empty message, want an empty state, which Apply has returned for it", got)
+		s.Failf(ruleApplied, "the state of n2 is %q 30s after n1 has sent an empty message, want an empty state: Apply has returned that for the message", got)
 	}
 }
 

@@ -446,7 +446,7 @@ func TestDriftOverAnHour3A(t *testing.T) {
 		got := k.clock.Drift()
 		s.Measure("error of the drift", math.Abs(got-k.drift), "ppm", "≤ 6")
 		if !(math.Abs(got-k.drift) <= 6) {
-			s.Failf(ruleDrift, "Drift() = %.1f ppm on n2 after an hour, want %.1f ± 6 ppm: n2's wall clock is %s than n1's; n2 has sent %d messages",
+			s.Failf(ruleDrift, "Drift() = %.1f ppm on n2 after an hour, want %.1f ± 6 ppm: n2's wall clock is %s than n1's; n2 has sent %d messages, and in an hour there is time for hundreds",
 				got, k.drift, map[bool]string{true: "faster", false: "slower"}[k.drift > 0], s.Net.Stats(labrpc.Match{From: 2}).Sent)
 		}
 		asked := s.Net.Stats(labrpc.Match{From: 2}).Sent
