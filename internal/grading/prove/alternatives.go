@@ -107,15 +107,3 @@ func readAlternative(c *course.Course, lab course.Lab, name string, text []byte)
 	}
 	return a, nil
 }
-
-// applyPatch returns a file with a patch applied, exactly or not at all.
-func applyPatch(patch *gitdiff.File, file []byte) ([]byte, error) {
-	var out bytes.Buffer
-	if err := gitdiff.Apply(&out, bytes.NewReader(file), patch); err != nil {
-		return nil, fmt.Errorf("does not apply to the reference any more: %w", err)
-	}
-	if bytes.Equal(out.Bytes(), file) {
-		return nil, errors.New("changes nothing")
-	}
-	return out.Bytes(), nil
-}

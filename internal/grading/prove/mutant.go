@@ -2,6 +2,7 @@ package prove
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"os"
 	"path"
@@ -139,4 +140,16 @@ func (m Mutant) Source(c *course.Course) (submission.Source, error) {
 // apply returns the reference's file with the patch applied, exactly or not at all.
 func (m Mutant) apply(reference []byte) ([]byte, error) {
 	return applyPatch(m.patch, reference)
+}
+
+// applyPatch returns a file with a patch applied, exactly or not at all.
+func applyPatch(patch *gitdiff.File, file []byte) ([]byte, error) {
+	var out bytes.Buffer
+	if err := gitdiff.Apply(&out, bytes.NewReader(file), patch); err != nil {
+		return nil, fmt.Errorf("does not apply to the reference any more: %w", err)
+	}
+	if bytes.Equal(out.Bytes(), file) {
+		return nil, errors.New("changes nothing")
+	}
+	return out.Bytes(), nil
 }
