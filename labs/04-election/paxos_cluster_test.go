@@ -37,7 +37,7 @@ type paxosCluster struct {
 	nodes    map[labrpc.NodeID]*Paxos
 	proposed map[labrpc.NodeID]bool
 	values   map[Ballot]labrpc.NodeID           // of each ballot
-	seen     map[Ballot]string                  // what showed that value: "n1 sent"
+	sender   map[Ballot]labrpc.NodeID           // of the message that told of that value first
 	accepted map[Ballot]map[labrpc.NodeID]bool  // the acceptors that have accepted it
 	known    map[labrpc.NodeID]AcceptorState    // the highest ballots that each acceptor has reported
 	chosen   map[labrpc.NodeID]Ballot           // the ballot in which each value was chosen first
@@ -49,7 +49,7 @@ type paxosCluster struct {
 func newPaxosCluster(s *labtest.Sim) *paxosCluster {
 	y := &paxosCluster{
 		s: s, nodes: map[labrpc.NodeID]*Paxos{}, proposed: map[labrpc.NodeID]bool{},
-		values: map[Ballot]labrpc.NodeID{}, seen: map[Ballot]string{}, accepted: map[Ballot]map[labrpc.NodeID]bool{},
+		values: map[Ballot]labrpc.NodeID{}, sender: map[Ballot]labrpc.NodeID{}, accepted: map[Ballot]map[labrpc.NodeID]bool{},
 		known: map[labrpc.NodeID]AcceptorState{}, chosen: map[labrpc.NodeID]Ballot{},
 		returned: map[labrpc.NodeID][]labrpc.NodeID{}, asked: map[labrpc.NodeID][]AcceptRequest{},
 		prepares: map[labrpc.NodeID][]PrepareRequest{},
@@ -93,7 +93,7 @@ func (y *paxosCluster) recordMessage(m *labrpc.Message) labrpc.Verdict {
 		}
 	case AcceptRequest:
 		y.asked[m.From] = append(y.asked[m.From], b)
-		v = y.hasValue(fmt.Sprintf("%v sent", m.From), b.Ballot, b.Value)
+		v = y.hasValue(m.From, b.Ballot, b.Value)
 	case AcceptReply:
 		v = y.learn(m.From, b.State)
 	case PrepareReply:
@@ -153,7 +153,7 @@ func (y *paxosCluster) learn(id labrpc.NodeID, st AcceptorState) *labtest.Violat
 	if proposed, ok := y.values[st.Accepted]; ok && proposed != st.Value {
 		return violation(ruleBallot, "%v reports that it has accepted the value of %v in ballot %v, but the proposal with this ballot had the value of %v", id, st.Value, st.Accepted, proposed)
 	}
-	if v := y.hasValue(fmt.Sprintf("%v had accepted", id), st.Accepted, st.Value); v != nil {
+	if v := y.hasValue(id, st.Accepted, st.Value); v != nil {
 		return v
 	}
 	who := y.accepted[st.Accepted]
@@ -184,16 +184,16 @@ func (y *paxosCluster) twoValues() *labtest.Violation {
 }
 
 // hasValue checks that a ballot has one value, and that the value was proposed.
-func (y *paxosCluster) hasValue(who string, b Ballot, value labrpc.NodeID) *labtest.Violation {
+func (y *paxosCluster) hasValue(sender labrpc.NodeID, b Ballot, value labrpc.NodeID) *labtest.Violation {
 	old, ok := y.values[b]
 	switch {
 	case ok && old != value:
-		return violation(ruleBallot, "two proposals have the ballot %v: %s it with the value of %v, after %s it with the value of %v, want one value per ballot", b, who, value, y.seen[b], old)
+		return violation(ruleBallot, "two proposals have the ballot %v: %v sent it with the value of %v, after %v sent it with the value of %v, want one value per ballot", b, sender, value, y.sender[b], old)
 	case !y.proposed[value]:
 		return violation(ruleChosen, "ballot %v has the value %v, which no node has proposed", b, value)
 	}
 	if !ok {
-		y.values[b], y.seen[b] = value, who
+		y.values[b], y.sender[b] = value, sender
 	}
 	return nil
 }

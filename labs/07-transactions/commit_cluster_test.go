@@ -47,17 +47,9 @@ type commitCluster struct {
 	coordinator  *Coordinator
 	participants map[labrpc.NodeID]*Participant
 	resources    map[labrpc.NodeID]*testResource // of the current incarnations
-	pairs        []commitPair                    // of the two, by ID; replaced, never changed
 	txs          map[TxID]*testTx
 	oneOutcome   string                              // the rule that two outcomes break
 	mustWait     map[labrpc.NodeID]labtest.Violation // the participants that cannot know an outcome, with the rule and the reason
-}
-
-// A commitPair is a participant and its resource.
-type commitPair struct {
-	id          labrpc.NodeID
-	participant *Participant
-	resource    *testResource
 }
 
 // A testTx is a transaction, and what the test has seen of it.
@@ -138,10 +130,6 @@ func (c *commitCluster) boot(node *labrpc.Node) (again bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.participants[id] = p
-	c.pairs = nil
-	for _, id := range slices.Sorted(maps.Keys(c.participants)) {
-		c.pairs = append(c.pairs, commitPair{id, c.participants[id], c.resources[id]})
-	}
 	r.started = true
 	if !r.gone() {
 		c.findLost(id, r)
@@ -186,16 +174,16 @@ func (t *testTx) work(id labrpc.NodeID) string {
 
 // checkLocks checks that every participant lists what it has in doubt, and nothing else, and holds the locks of it (rule 25).
 func (c *commitCluster) checkLocks() *labtest.Violation {
-	c.mu.Lock()
-	pairs := c.pairs
-	c.mu.Unlock()
-	for _, p := range pairs {
-		if !c.s.Net.Up(p.id) {
+	for _, id := range c.s.Net.Nodes() {
+		c.mu.Lock()
+		p, r := c.participants[id], c.resources[id]
+		c.mu.Unlock()
+		if p == nil || !c.s.Net.Up(id) {
 			continue
 		}
-		doubt := p.participant.InDoubt()
+		doubt := p.InDoubt()
 		c.mu.Lock()
-		v := p.resource.checkDoubt(doubt)
+		v := r.checkDoubt(doubt)
 		c.mu.Unlock()
 		if v != nil {
 			return v

@@ -39,6 +39,7 @@ func TestManyAtOnce7D(t *testing.T) {
 		m.all(m.batch(m.many, manyFirst, steps("a%d")), shardServes, ruleShardDisjoint)
 		if s.Seed%2 == 1 {
 			m.clientsDie()
+			m.slowLinks(m.slow)
 			m.slowWriter()
 		} else {
 			m.clientsComeBack()
@@ -195,7 +196,7 @@ func (m *manyTest) clientsComeBack() {
 	m.between = nil
 	m.mu.Unlock()
 
-	m.slowLinks()
+	m.slowLinks(m.slow)
 	slow := m.start(m.slow, time.Minute, reads("m"), writes("d"))
 	m.s.Run(800 * time.Millisecond)
 	shares := func(i int) []shardStep { return append(steps("a%d", "u%d")(i), reads("m")) }
@@ -217,18 +218,8 @@ func (m *manyTest) clientsComeBack() {
 	}
 }
 
-// slowLinks makes the messages of the slow client slow.
-func (m *manyTest) slowLinks() {
-	far := labrpc.Link{Latency: labrpc.Fixed(150 * time.Millisecond)}
-	for _, id := range m.servers() {
-		m.s.Net.SetLink(m.slow, id, far)
-		m.s.Net.SetLink(id, m.slow, far)
-	}
-}
-
 // slowWriter: a client whose messages are slow writes two keys, while another one writes others (rule 36).
 func (m *manyTest) slowWriter() {
-	m.slowLinks()
 	var stop atomic.Bool
 	m.repeats(m.other, &stop, writes("b"), writes("v"))
 	m.commits(m.start(m.slow, time.Minute, writes("d"), writes("t")), 3*manyLease, ruleShardInTime)

@@ -30,7 +30,7 @@ func TestLeaderChanges7D(t *testing.T) {
 			c.strike(old, i%2 == 0)
 			under := !r.Over
 			other := c.start(b, time.Minute, reads("m"), writes("t"), appends("al"))
-			s.Until(shardHeals, func() bool { l := c.leader(group); return l != 0 && l != old })
+			c.waitForAnother(group, old)
 			c.settle()
 			c.survives(r)
 			c.survives(other)
@@ -46,12 +46,17 @@ func TestLeaderChanges7D(t *testing.T) {
 	})
 }
 
+// waitForAnother waits until another server than the old one leads a group, for as long as rule 40 allows.
+func (c *shardCluster) waitForAnother(group int, old labrpc.NodeID) {
+	c.s.Until(shardHeals, func() bool { l := c.leader(group); return l != 0 && l != old })
+}
+
 // replaceLeaders makes other servers lead all groups, and starts the old leaders again.
 func (c *shardCluster) replaceLeaders() {
 	for g := range c.layout.Groups {
 		old := c.leader(g)
 		c.s.Net.Crash(old)
-		c.s.Until(shardHeals, func() bool { l := c.leader(g); return l != 0 && l != old })
+		c.waitForAnother(g, old)
 	}
 	c.settle()
 }
@@ -85,7 +90,7 @@ func TestDeposedLeader7D(t *testing.T) {
 			s.Run(200 * time.Millisecond) // until nothing of it is under way
 			old := c.leader(group)
 			c.strike(old, false)
-			s.Until(shardHeals, func() bool { l := c.leader(group); return l != 0 && l != old })
+			c.waitForAnother(group, old)
 			s.Net.CutBoth(a, old)
 			wrote := c.commits(c.start(a, time.Minute, writes(key), writes(keys[1])), shardHeals, ruleShardDurable)
 			before := s.Net.Stats(labrpc.Match{From: b, To: old}).Sent
@@ -117,7 +122,7 @@ func TestReplacedEntries7D(t *testing.T) {
 			old := c.leader(0)
 			c.strike(old, false)
 			c.raiseTerms(old)
-			s.Until(shardHeals, func() bool { l := c.leader(0); return l != 0 && l != old })
+			c.waitForAnother(0, old)
 			s.Net.CutBoth(near, old)
 			c.commits(c.start(near, time.Minute, writes("a")), shardHeals, ruleShardDurable)
 			var runs []*shardRun

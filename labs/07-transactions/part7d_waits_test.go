@@ -14,11 +14,7 @@ func TestReadersDoNotAbort7D(t *testing.T) {
 	labtest.Run(t, labtest.Config{Nodes: shardNodes(3, 3), Link: shardLink, Seeds: 2}, func(s *labtest.Sim) {
 		c := newShardCluster(s, 3)
 		slow := c.clients[0]
-		for _, id := range c.servers() {
-			far := labrpc.Link{Latency: labrpc.Fixed(150 * time.Millisecond)}
-			s.Net.SetLink(slow, id, far)
-			s.Net.SetLink(id, slow, far)
-		}
+		c.slowLinks(slow)
 		var stop atomic.Bool
 		for _, id := range c.clients[1:] {
 			c.repeats(id, &stop, reads("m"), reads("t"))
@@ -29,6 +25,15 @@ func TestReadersDoNotAbort7D(t *testing.T) {
 		s.Run(shardServes)
 		c.check()
 	})
+}
+
+// slowLinks makes the messages of a client slow.
+func (c *shardCluster) slowLinks(client labrpc.NodeID) {
+	far := labrpc.Link{Latency: labrpc.Fixed(150 * time.Millisecond)}
+	for _, id := range c.servers() {
+		c.s.Net.SetLink(client, id, far)
+		c.s.Net.SetLink(id, client, far)
+	}
 }
 
 // Clients have died in the middle of transactions, a group has lost its majority, and two clients use the same keys without
