@@ -28,6 +28,13 @@ type system interface {
 	Close()
 }
 
+// Each server makes a snapshot after that many commands, of a state machine that holds nothing, and keeps some entries for a follower that is
+// behind: the log of a server that goes on does not grow for ever.
+const (
+	compactEvery = 8192
+	keepBehind   = 1024
+)
+
 var systems = []struct {
 	name  string
 	start func() (system, error)
@@ -106,11 +113,14 @@ func newWaitingRoom() *waitingRoom {
 
 // submit runs f, which puts a command into a log, and waits for its index.
 func (w *waitingRoom) submit(f func() (int, error)) error {
-	w.mu.Lock()
 	index, err := f()
-	if err != nil || index <= w.applied {
-		w.mu.Unlock()
+	if err != nil {
 		return err
+	}
+	w.mu.Lock()
+	if index <= w.applied {
+		w.mu.Unlock()
+		return nil
 	}
 	done := make(chan struct{})
 	if w.waiting[index] != nil {

@@ -17,6 +17,7 @@ type etcd struct {
 	members []*member
 	leader  *member
 	number  atomic.Uint64 // of the last command
+	conf    *pb.ConfState
 	done    chan struct{}
 	all     sync.WaitGroup
 }
@@ -33,13 +34,13 @@ type member struct {
 // startEtcd runs go.etcd.io/raft with its in-memory storage and the reference's timeouts.
 func startEtcd() (system, error) {
 	s := &etcd{done: make(chan struct{})}
-	conf := &pb.ConfState{Voters: []uint64{1, 2, 3}}
-	for _, id := range conf.Voters {
+	s.conf = &pb.ConfState{Voters: []uint64{1, 2, 3}}
+	for _, id := range s.conf.Voters {
 		m := &member{
 			storage: raft.NewMemoryStorage(), inbox: make(chan *pb.Message, 4096), submits: make(chan []byte, 64), leads: make(chan struct{}),
 		}
 		// A snapshot of nothing tells who the members are.
-		err := m.storage.ApplySnapshot(&pb.Snapshot{Metadata: &pb.SnapshotMetadata{Index: new(uint64(1)), Term: new(uint64(1)), ConfState: conf}})
+		err := m.storage.ApplySnapshot(&pb.Snapshot{Metadata: &pb.SnapshotMetadata{Index: new(uint64(1)), Term: new(uint64(1)), ConfState: s.conf}})
 		if err != nil {
 			return nil, err
 		}
@@ -123,6 +124,11 @@ func (s *etcd) carryOut(m *member, rd raft.Ready) {
 		}
 	}
 	for _, e := range rd.CommittedEntries {
+		if e.GetIndex()%compactEvery == 0 {
+			if _, err := m.storage.CreateSnapshot(e.GetIndex(), s.conf, nil); err == nil {
+				_ = m.storage.Compact(e.GetIndex() - keepBehind)
+			}
+		}
 		if len(e.GetData()) == 0 {
 			continue // a new leader's
 		}

@@ -17,8 +17,14 @@ type hashicorp struct {
 type sink struct{}
 
 func (sink) Apply(*raft.Log) any                  { return nil }
-func (sink) Snapshot() (raft.FSMSnapshot, error)  { return nil, fmt.Errorf("bench: no snapshots") }
+func (sink) Snapshot() (raft.FSMSnapshot, error)  { return nothing{}, nil }
 func (sink) Restore(snapshot io.ReadCloser) error { return snapshot.Close() }
+
+// nothing is the state of a sink.
+type nothing struct{}
+
+func (nothing) Persist(s raft.SnapshotSink) error { return s.Close() }
+func (nothing) Release()                          {}
 
 // startHashicorp runs hashicorp/raft on its in-memory stores and transport, with
 // the reference's timeouts.
@@ -43,6 +49,7 @@ func startHashicorp() (system, error) {
 		cfg := raft.DefaultConfig()
 		cfg.LocalID = servers[i].ID
 		cfg.HeartbeatTimeout, cfg.ElectionTimeout, cfg.LeaderLeaseTimeout = 400*time.Millisecond, 400*time.Millisecond, 400*time.Millisecond
+		cfg.SnapshotThreshold, cfg.TrailingLogs, cfg.SnapshotInterval = compactEvery, keepBehind, 5*time.Millisecond
 		cfg.LogOutput, cfg.LogLevel = io.Discard, "ERROR"
 		store := raft.NewInmemStore()
 		r, err := raft.NewRaft(cfg, sink{}, store, store, raft.NewInmemSnapshotStore(), transports[i])

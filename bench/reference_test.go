@@ -23,7 +23,16 @@ func startReference() (system, error) {
 	rooms := map[labrpc.NodeID]*waitingRoom{}
 	for _, id := range net.Nodes() {
 		rooms[id] = newWaitingRoom()
-		rafts[id] = replication.StartRaft(net.Start(id), net.Nodes(), func(a replication.Applied) { rooms[id].apply(a.Index) })
+		node := net.Start(id)
+		started := make(chan struct{})
+		rafts[id] = replication.StartRaft(node, net.Nodes(), func(a replication.Applied) {
+			rooms[id].apply(a.Index)
+			if a.Index%compactEvery == 0 {
+				<-started
+				rafts[id].Snapshot(a.Index-keepBehind, nil)
+			}
+		})
+		close(started)
 	}
 	for range 1000 {
 		for id, r := range rafts {

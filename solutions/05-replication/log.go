@@ -3,6 +3,7 @@ package replication
 import (
 	"fmt"
 	"slices"
+	"strconv"
 
 	"distlabs/labrpc"
 )
@@ -48,7 +49,7 @@ func (l *diskLog) open(disk *labrpc.Disk) error {
 	}
 }
 
-func entryName(index int) string { return fmt.Sprintf("entry %d", index) }
+func entryName(index int) string { return "entry " + strconv.Itoa(index) }
 
 // last returns the index of the last entry, 0 if there never was one.
 func (l *diskLog) last() int { return l.snapshot.Index + len(l.entries) }
