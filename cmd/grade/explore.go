@@ -46,9 +46,11 @@ node crashes. The rules are checked after every step.
                detours from the usual order
   sampled      for comparison: no schedules, but links that lose and delay by the seed
 
-It builds without the race detector, which would make the search six times as
-long, and runs a schedule that fails once more with it. What it finds is a failure
-like any other: shortened, drawn, and with the command that shows it again.
+A search that draws (own, pct, random, sampled) runs on all processors, and finds the
+same first schedule however many there are. It builds without the race detector, which
+would make the search six times as long, and runs a schedule that fails once more with
+it. What it finds is a failure like any other: shortened, drawn, and with the command
+that shows it again.
 
 Exit status: 0 if no schedule failed, 1 if one did.
 

@@ -59,8 +59,7 @@ func (p *Prover) Explore(ctx context.Context, src submission.Source, selected []
 	}
 	defer w.Remove()
 	w.Plain = true
-	run := s.Run
-	run.Seed, run.Env = "", []string{s.env()}
+	run := s.parts()[0].run() // which tells the tests that search from the others
 	graded := p.g.Blank(src, selected)
 	for i := range graded.Labs {
 		if err := p.g.GradeLab(ctx, w, &graded.Labs[i], run); err != nil {
@@ -76,12 +75,19 @@ func (p *Prover) Explore(ctx context.Context, src submission.Source, selected []
 			all = append(all, Explored{Lab: lab.ID, Part: part.ID, Test: *t})
 		}
 	})
+	last := make([]Search, len(all))
+	for i := range all {
+		last[i], err = goOn(ctx, p.g.Runner(w, all[i].Lab), &all[i].Test, s, p.builder().Jobs())
+		if err != nil {
+			return nil, err
+		}
+	}
 	w.Plain = false
 	for i := range all {
 		if !all[i].Found() {
 			continue
 		}
-		if err := p.confirm(ctx, w, &all[i], s); err != nil {
+		if err := p.confirm(ctx, w, &all[i], last[i]); err != nil {
 			return nil, err
 		}
 	}
@@ -183,10 +189,8 @@ func (p *Prover) compare(ctx context.Context, m Mutant, s Search, strategies []s
 				if known, no := explores[t.Name]; no && !known {
 					continue
 				}
-				run := s.Run
-				run.Seed, run.Env = "", []string{s.env()}
 				r := result.Test{Name: t.Name}
-				if err := runner.Test(ctx, &r, run); err != nil {
+				if err := runner.Test(ctx, &r, s.run()); err != nil {
 					return c, err
 				}
 				explores[t.Name] = r.Status != report.Skip

@@ -98,6 +98,7 @@ type Test struct {
 	Failures []report.Failure `json:"failures,omitempty"`
 	Measures []report.Measure `json:"measures,omitempty"`
 
+	States    []byte   `json:"-"` // of a part of a search: see report.Result
 	Uncovered []string `json:"-"` // in a chunk of a soak: what the test must cover and did not
 }
 
@@ -107,6 +108,16 @@ func (t Test) Worth() string {
 		return "1 point"
 	}
 	return fmt.Sprintf("%d points", t.Max)
+}
+
+// Measure returns the value of the test's measure of that name, 0 if there is none.
+func (t Test) Measure(name string) float64 {
+	for _, m := range t.Measures {
+		if m.Name == name {
+			return m.Value
+		}
+	}
+	return 0
 }
 
 // Passed reports whether every selected test passed.

@@ -1,7 +1,9 @@
 package labtest
 
 import (
+	"encoding/binary"
 	"fmt"
+	"maps"
 	"os"
 	"slices"
 	"strings"
@@ -75,6 +77,7 @@ func (x *exploration) run() {
 		res.Failures = append(res.Failures, report.Vacuity(x.t.Name(), missing, fmt.Sprintf("%d schedules", x.schedules), place().Replay(x.t.Name())))
 	}
 	if exploring() && search.script == nil {
+		res.States = x.states()
 		fmt.Fprintln(x.t.Output(), coverageLine(search.strategy, res.Measures))
 	}
 	x.end(res, began, races, nil)
@@ -93,19 +96,28 @@ func coverageLine(strategy Strategy, measures []report.Measure) string {
 func (x *exploration) coverage(real time.Duration) []report.Measure {
 	measures := []report.Measure{
 		{Name: report.Schedules, Value: float64(x.schedules)},
-		{Name: "steps", Value: float64(x.steps)},
-		{Name: "longest schedule", Value: float64(x.deepest), Unit: "steps"},
+		{Name: report.Steps, Value: float64(x.steps)},
+		{Name: report.LongestSchedule, Value: float64(x.deepest), Unit: "steps"},
 	}
 	if len(x.seen) > 0 {
-		measures = append(measures, report.Measure{Name: "distinct states", Value: float64(len(x.seen))})
+		measures = append(measures, report.Measure{Name: report.DistinctStates, Value: float64(len(x.seen))})
 	}
 	if x.search.strategy == DepthFirst && x.search.script == nil {
-		measures = append(measures, report.Measure{Name: "all schedules up to", Value: float64(x.exhausted), Unit: "steps"})
+		measures = append(measures, report.Measure{Name: report.Exhausted, Value: float64(x.exhausted), Unit: "steps"})
 	}
 	if exploring() {
-		measures = append(measures, report.Measure{Name: "schedules a second", Value: float64(x.schedules) / real.Seconds()})
+		measures = append(measures, report.Measure{Name: report.SchedulesPerSecond, Value: float64(x.schedules) / real.Seconds()})
 	}
 	return measures
+}
+
+// states are the distinct states that were seen, 8 bytes each.
+func (x *exploration) states() []byte {
+	list := make([]byte, 0, 8*len(x.seen))
+	for _, state := range slices.Sorted(maps.Keys(x.seen)) {
+		list = binary.LittleEndian.AppendUint64(list, state)
+	}
+	return list
 }
 
 // hunt runs schedules until one fails, and returns that one: the first, in a soak, which goes on.

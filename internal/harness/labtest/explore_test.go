@@ -118,7 +118,8 @@ func TestExploreExhausts(t *testing.T) {
 	for _, m := range x.coverage(1) {
 		names = append(names, m.Name)
 	}
-	require.Contains(t, names, "all schedules up to")
+	require.Contains(t, names, report.Exhausted)
+	require.Len(t, x.states(), 8*len(x.seen))
 	require.True(t, strings.HasPrefix(coverageLine(DepthFirst, x.coverage(1)), "searched (depth-first): schedules "))
 }
 

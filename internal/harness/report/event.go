@@ -63,6 +63,10 @@ type Result struct {
 	// Uncovered is, in one process of a soak, what the test must cover and did not: it is vacuous if no process covered it.
 	Uncovered []string `json:"uncovered,omitempty"`
 
+	// States has 8 bytes for each distinct state that a search with LABS_EXPLORE has seen, so that the states of several processes can be
+	// counted together.
+	States []byte `json:"states,omitempty"`
+
 	// Races is runtime.RaceErrors at the end of the test: the reports of the
 	// race detector up to this number were made by this test or an earlier one.
 	Races int `json:"races,omitempty"`
@@ -97,8 +101,15 @@ func (m Measure) Number() string {
 // Enough is the name of a failed test's measure: how many faults are enough for the failure, of how many.
 const Enough = "faults that are enough"
 
-// Schedules is the name of a measure that only a search of schedules has: how many it ran.
-const Schedules = "schedules"
+// The names of the measures of a search of schedules. Only a search has Schedules, and only one that tries all short schedules has Exhausted.
+const (
+	Schedules          = "schedules"           // how many it ran
+	Steps              = "steps"               // of all schedules
+	LongestSchedule    = "longest schedule"    // in steps
+	DistinctStates     = "distinct states"     // as far as the scenario tells them apart
+	Exhausted          = "all schedules up to" // so many steps
+	SchedulesPerSecond = "schedules a second"
+)
 
 func (m Measure) atLeast() bool {
 	return strings.HasPrefix(m.Bound, "≥") || strings.HasPrefix(m.Bound, ">")
