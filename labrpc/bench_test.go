@@ -67,7 +67,12 @@ func BenchmarkCallVirtual(b *testing.B) {
 func bubble(b *testing.B, f func()) {
 	ok := testing.RunTests(func(_, _ string) (bool, error) { return true, nil }, []testing.InternalTest{{
 		Name: b.Name(),
-		F:    func(t *testing.T) { b.ResetTimer(); b.StartTimer(); synctest.Test(t, func(*testing.T) { f() }); b.StopTimer() },
+		F: func(t *testing.T) {
+			b.ResetTimer()
+			b.StartTimer() // -count runs this more than once
+			synctest.Test(t, func(*testing.T) { f() })
+			b.StopTimer()
+		},
 	}})
 	if !ok {
 		b.Fatal("the bubble failed")
