@@ -29,7 +29,7 @@ type system interface {
 }
 
 // Each server makes a snapshot after that many commands, of a state machine that holds nothing, and keeps some entries for a follower that is
-// behind: the log of a server that goes on does not grow for ever.
+// behind: the log of a server that goes on does not grow forever.
 const (
 	compactEvery = 8192
 	keepBehind   = 1024

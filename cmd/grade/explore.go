@@ -26,7 +26,7 @@ type exploreFlags struct {
 	jobs     int
 }
 
-var strategies = []string{"sampled", "random", "pct", "depth-first"}
+var strategies = []string{"sampled", "random", "pct", "depth-first", "by-state"}
 
 func exploreCommand() *cobra.Command {
 	f := exploreFlags{search: prove.DefaultSearch}
@@ -44,6 +44,8 @@ node crashes. The rules are checked after every step.
   depth-first  all short schedules of one seed; one of each class of those that differ
                only in the order of steps at different nodes. And long ones with few
                detours from the usual order
+  by-state     all short schedules of one seed, but none goes on from a state that looks
+               like one in which the search has been
   sampled      for comparison: no schedules, but links that lose and delay by the seed
 
 A search that draws (own, pct, random, sampled) runs on all processors, and finds the

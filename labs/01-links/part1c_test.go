@@ -79,7 +79,7 @@ func (w *windowWatch) waiting() bool {
 // Every link loses and reorders packets. All messages are delivered in their order (rule 9).
 func TestOrder1C(t *testing.T) {
 	const lost = "a packet was lost"
-	cfg := labtest.Config{Nodes: 3, Link: labrpc.FairLoss(0.3), MustCover: []string{lost}}
+	cfg := labtest.Config{Nodes: 3, Seeds: 5, Link: labrpc.FairLoss(0.3), MustCover: []string{lost}}
 	labtest.Run(t, cfg, func(s *labtest.Sim) {
 		m := inOrder(ordered(s))
 		m.sendAll(25)
@@ -95,7 +95,7 @@ func TestOrder1C(t *testing.T) {
 // most a window may be sent (rule 10). When the message arrives, the others follow.
 func TestNothingPassesAGap1C(t *testing.T) {
 	const past = "a later message was sent while the message was missing"
-	labtest.Run(t, labtest.Config{Nodes: 2, MustCover: []string{past}}, func(s *labtest.Sim) {
+	labtest.Run(t, labtest.Config{Nodes: 2, Seeds: 5, MustCover: []string{past}}, func(s *labtest.Sim) {
 		missing := s.Rand().IntN(20)
 		m := inOrder(ordered(s))
 		w := watchWindow(m, 1, 2)
@@ -116,7 +116,7 @@ func TestNothingPassesAGap1C(t *testing.T) {
 // at the sender: otherwise the messages for a slow application would fill the memory of the receiver (rule 10).
 func TestSlowApplication1C(t *testing.T) {
 	const busy = "deliver was running for the first message while others waited"
-	labtest.Run(t, labtest.Config{Nodes: 2, MustCover: []string{busy}}, func(s *labtest.Sim) {
+	labtest.Run(t, labtest.Config{Nodes: 2, Seeds: 5, MustCover: []string{busy}}, func(s *labtest.Sim) {
 		var calls atomic.Int64
 		m := inOrder(ordered(s, func() {
 			if calls.Add(1) == 1 {

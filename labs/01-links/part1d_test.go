@@ -110,7 +110,7 @@ func TestAltered1D(t *testing.T) {
 // the messages arrive (rules 12 and 14).
 func TestAlteredOnTheWay1D(t *testing.T) {
 	const situation = "a packet was altered on its way"
-	labtest.Run(t, labtest.Config{Nodes: 2, MustCover: []string{situation}}, func(s *labtest.Sim) {
+	labtest.Run(t, labtest.Config{Nodes: 2, Seeds: 5, MustCover: []string{situation}}, func(s *labtest.Sim) {
 		r := s.Rand()
 		var honest atomic.Bool
 		s.Net.Intercept(func(p *labrpc.Message) labrpc.Verdict {
@@ -382,7 +382,7 @@ func TestConcurrentSends1D(t *testing.T) { testConcurrentSends(t, newAuthenticat
 // messages: all genuine messages arrive as soon as without the adversary (rule 14).
 func TestFlood1D(t *testing.T) {
 	const situation = "a message was sent while forged packets arrived"
-	labtest.Run(t, labtest.Config{Nodes: 2, MustCover: []string{situation}}, func(s *labtest.Sim) {
+	labtest.Run(t, labtest.Config{Nodes: 2, Seeds: 5, MustCover: []string{situation}}, func(s *labtest.Sim) {
 		var seen packetLog
 		s.Net.Intercept(seen.record)
 		m := authenticated(s)

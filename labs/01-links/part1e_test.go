@@ -481,7 +481,7 @@ func crashAtEveryWrite(s *labtest.Sim, victim labrpc.NodeID, situation string) {
 // twice (rules 15, 16, 17).
 func TestCrashAtEveryWrite1E(t *testing.T) {
 	const situation = "a node crashed at a write"
-	labtest.Run(t, labtest.Config{Nodes: 2, Limit: 3 * time.Hour, MustCover: []string{situation}}, func(s *labtest.Sim) {
+	labtest.Run(t, labtest.Config{Nodes: 2, Seeds: 5, Limit: 3 * time.Hour, MustCover: []string{situation}}, func(s *labtest.Sim) {
 		crashAtEveryWrite(s, 2, situation)
 	})
 }
@@ -489,7 +489,7 @@ func TestCrashAtEveryWrite1E(t *testing.T) {
 // The same on links that lose and duplicate packets: packets of every kind arrive several times.
 func TestCrashAtEveryWriteUnderLoss1E(t *testing.T) {
 	const situation = "a node crashed at a write"
-	cfg := labtest.Config{Nodes: 2, Link: labrpc.FairLoss(0.2), Limit: 3 * time.Hour, MustCover: []string{situation}}
+	cfg := labtest.Config{Nodes: 2, Seeds: 5, Link: labrpc.FairLoss(0.2), Limit: 3 * time.Hour, MustCover: []string{situation}}
 	labtest.Run(t, cfg, func(s *labtest.Sim) { crashAtEveryWrite(s, 1, situation) })
 }
 

@@ -38,7 +38,7 @@ var refused = map[string]string{
 
 const keyed = "which is a sync.Map: keep it in your struct"
 
-// Every stub, reference and alternative of the course passes, and every mutant, a quarter of them a day (package rotation), except
+// Every stub and reference of the course passes, and every alternative and mutant, a seventh of them a day (package rotation), except
 // those that are listed.
 func TestHonestSourcesPass(t *testing.T) {
 	c, err := course.Load(root)
@@ -68,7 +68,7 @@ func TestHonestSourcesPass(t *testing.T) {
 			patches, err := filepath.Glob(filepath.Join(root, lab.SolutionDir(), folder, "*.patch"))
 			require.NoError(t, err)
 			for i, patch := range patches {
-				if folder == "mutants" && !rotation.Today(i, rotation.Week) {
+				if !rotation.Today(i, rotation.Week) {
 					continue
 				}
 				t.Run(lab.ID+"/"+strings.TrimSuffix(filepath.Base(patch), ".patch"), func(t *testing.T) {
@@ -83,7 +83,7 @@ func TestHonestSourcesPass(t *testing.T) {
 			}
 		}
 	}
-	require.Greater(t, checked, 200)
+	require.Greater(t, checked, 150)
 }
 
 // source is a lab as the grader would hand it to the gate.

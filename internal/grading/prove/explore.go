@@ -20,7 +20,7 @@ import (
 // Search says how schedules are searched: see package explore. The zero value of a field is the default.
 type Search struct {
 	grade.Run
-	Strategy  string // own (the test's), random, pct, depth-first or sampled
+	Strategy  string // own (the test's), random, pct, depth-first, by-state or sampled
 	Schedules int
 }
 

@@ -2,7 +2,6 @@ package prove
 
 import (
 	"context"
-	"encoding/binary"
 	"slices"
 	"strconv"
 	"sync"
@@ -20,10 +19,10 @@ import (
 const partSize = 500
 
 // parts cuts a search into those of its processes, in order. Schedule i of a strategy that draws has the seed first+i, so that the parts
-// run just the schedules of the whole. Depth-first is one search, which goes on where it was.
+// run just the schedules of the whole. Depth-first and by-state are one search, which goes on where it was.
 func (s Search) parts() []Search {
 	first, err := strconv.ParseUint(s.Seed, 10, 64)
-	if s.Strategy == "depth-first" || err != nil {
+	if s.Strategy == "depth-first" || s.Strategy == "by-state" || err != nil {
 		return []Search{s}
 	}
 	var all []Search
@@ -50,8 +49,8 @@ func goOn(ctx context.Context, r *grade.Runner, t *result.Test, whole Search, jo
 	if t.Status != report.Pass || len(parts) == 1 {
 		return parts[0], nil
 	}
-	if slices.ContainsFunc(t.Measures, func(m report.Measure) bool { return m.Name == report.Exhausted }) {
-		// The test's own strategy is depth-first.
+	if slices.ContainsFunc(t.Measures, func(m report.Measure) bool { return m.Name == report.Exhausted || m.Name == report.ExhaustedByState }) {
+		// The test's own strategy is one of these.
 		*t = result.Test{Name: t.Name, Max: t.Max}
 		return whole, r.Test(ctx, t, whole.run())
 	}
@@ -120,8 +119,8 @@ func addUp(t *result.Test, more []result.Test, seconds float64) {
 	t.Real = seconds
 	for _, part := range parts {
 		t.Seeds += part.Seeds
-		for b := part.States; len(b) >= 8; b = b[8:] {
-			states[binary.LittleEndian.Uint64(b)] = struct{}{}
+		for _, state := range part.States {
+			states[state] = struct{}{}
 		}
 	}
 	t.Measures = slices.Clone(t.Measures)

@@ -9,7 +9,7 @@ import (
 	"distlabs/internal/harness/report"
 )
 
-// The parts of a search run just its schedules, in order; depth-first stays whole.
+// The parts of a search run just its schedules, in order; the strategies that try all stay whole.
 func TestParts(t *testing.T) {
 	s := Search{Strategy: "pct", Schedules: 2*partSize + 1}
 	s.Seed = "10"
@@ -26,14 +26,12 @@ func TestParts(t *testing.T) {
 
 // A state that two processes have seen is one state; of the lengths the longest counts.
 func TestAddUp(t *testing.T) {
-	part := func(schedules, steps, longest float64, states ...byte) result.Test {
+	part := func(schedules, steps, longest float64, states ...uint64) result.Test {
 		r := result.Test{Status: report.Pass, Seeds: int(schedules), Measures: []report.Measure{
 			{Name: report.Schedules, Value: schedules}, {Name: report.Steps, Value: steps}, {Name: report.LongestSchedule, Value: longest, Unit: "steps"},
 			{Name: report.DistinctStates, Value: float64(len(states))}, {Name: report.SchedulesPerSecond, Value: 1},
 		}}
-		for _, s := range states {
-			r.States = append(r.States, 0, 0, 0, s, 0, 0, 0, 0)
-		}
+		r.States = states
 		return r
 	}
 	whole := part(500, 9000, 30, 1, 2, 3)

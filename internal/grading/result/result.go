@@ -98,7 +98,7 @@ type Test struct {
 	Failures []report.Failure `json:"failures,omitempty"`
 	Measures []report.Measure `json:"measures,omitempty"`
 
-	States    []byte   `json:"-"` // of a part of a search: see report.Result
+	States    []uint64 `json:"-"` // of a part of a search: see report.Result
 	Uncovered []string `json:"-"` // in a chunk of a soak: what the test must cover and did not
 }
 

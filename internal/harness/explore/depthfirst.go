@@ -13,17 +13,30 @@ func NewDepthFirst(b Bounds, seed uint64) *DepthFirst {
 	return &DepthFirst{bounds: b, seed: seed, limit: min(2, b.Depth), detours: newDetours(b)}
 }
 
-// DepthFirst is the strategy of [NewDepthFirst].
+// NewByState is the first of the two ways of [NewDepthFirst] alone, and does not go on from a state in which it has been with as many
+// steps left. Its bound grows much further so. But it takes two states for one that look alike to the scenario and have alike
+// messages under way, whatever the messages say and however long the timers have run: what follows from the second one only is missed.
+// Where the scenario has no State, it leaves nothing out.
+func NewByState(b Bounds, seed uint64) *DepthFirst {
+	return &DepthFirst{bounds: b, seed: seed, limit: min(2, b.Depth), states: map[uint64]int{}}
+}
+
+// DepthFirst is the strategy of [NewDepthFirst] and [NewByState].
 type DepthFirst struct {
 	bounds  Bounds
 	seed    uint64
-	limit   int // the present bound
-	done    int // the last bound that was exhausted
-	begun   int // schedules
-	detours *detours
-	onTour  bool // this schedule is one of the detours'
+	limit   int      // the present bound
+	done    int      // the last bound that was exhausted
+	begun   int      // schedules
+	detours *detours // nil for none
+	onTour  bool     // this schedule is one of the detours'
 	frames  []frame
 	pruned  int
+
+	// By state and by what is asleep there: the smallest depth at which the search has gone on from it, within the present bound. nil where all
+	// states count as different.
+	states map[uint64]int
+	state  uint64 // in which the next step is picked; 0 if not known
 }
 
 // Of the schedules after the first shortFirst, one in toursIn is a short one and the others are detours.
@@ -46,7 +59,7 @@ func (d *DepthFirst) Begin() (uint64, bool) {
 	if d.begun == 1 {
 		return d.seed, true
 	}
-	if d.onTour = d.begun > shortFirst && d.begun%toursIn != 0 && d.detours.begin(); d.onTour {
+	if d.onTour = d.detours != nil && d.begun > shortFirst && d.begun%toursIn != 0 && d.detours.begin(); d.onTour {
 		return d.seed, true
 	}
 	if d.advance() {
@@ -57,6 +70,7 @@ func (d *DepthFirst) Begin() (uint64, bool) {
 		return 0, false
 	}
 	d.limit = min(d.limit+2, d.bounds.Depth)
+	clear(d.states)
 	return d.seed, true
 }
 
@@ -103,6 +117,26 @@ func contains(list []Choice, c Choice) bool {
 	return false
 }
 
+// At tells the state in which the next step is picked.
+func (d *DepthFirst) At(state uint64) { d.state = state }
+
+// known reports whether the search has gone on from the present state with as many steps left, and with the same steps asleep.
+func (d *DepthFirst) known(asleep []Choice) bool {
+	if d.states == nil || d.state == 0 {
+		return false
+	}
+	key := d.state
+	for _, c := range asleep {
+		key += c.hash() // in any order
+	}
+	depth := len(d.frames)
+	if before, ok := d.states[key]; ok && before <= depth {
+		return true
+	}
+	d.states[key] = depth
+	return false
+}
+
 // Pick repeats the steps up to the one that changed, and then takes the first possible ones.
 func (d *DepthFirst) Pick(depth int, choices []Choice) int {
 	if d.onTour {
@@ -138,6 +172,10 @@ func (d *DepthFirst) push(choices []Choice) bool {
 				}
 			}
 		}
+	}
+	if d.known(f.asleep) {
+		d.pruned++
+		return false
 	}
 	if !d.wake(&f) {
 		return false

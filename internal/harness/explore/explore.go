@@ -2,12 +2,14 @@
 // crashes. It knows nothing of networks: a harness offers choices at each quiescent point ([Choice]), a [Strategy] picks one,
 // and the same picks make the same run, so that a search can go back by starting again (stateless search, Godefroid 1997).
 //
-// Three strategies: [NewRandom], a random walk; [NewPCT], probabilistic concurrency testing; [NewDepthFirst], all schedules up to
-// a depth, one of each class of those that differ only in the order of steps that commute, and by turns the long ones with few detours.
+// Four strategies: [NewRandom], a random walk; [NewPCT], probabilistic concurrency testing; [NewDepthFirst], all schedules up to
+// a depth, one of each class of those that differ only in the order of steps that commute, and by turns the long ones with few detours; [NewByState],
+// one of those that lead to states which look alike.
 package explore
 
 import (
 	"fmt"
+	"hash/fnv"
 
 	"distlabs/labrpc"
 )
@@ -102,6 +104,13 @@ func (c Choice) IsFault() bool {
 	return true
 }
 
+// hash is the same for equal choices.
+func (c Choice) hash() uint64 {
+	h := fnv.New64a()
+	fmt.Fprintf(h, "%c %d %d %v %d %d %s", c.Act, c.Node, c.From, c.Kind, c.Number, c.Copies, c.Method)
+	return h.Sum64()
+}
+
 // commute reports whether two steps that are both possible lead to the same state in either order, and neither makes the
 // other impossible. Steps at two nodes do: nodes share nothing, and a message is named by its number on
 // its link. Faults draw on one budget, and time passes for all.
@@ -111,6 +120,9 @@ func commute(a, b Choice) bool {
 	}
 	return a.Node != b.Node
 }
+
+// A StateReader is a strategy that is told, before each pick, a hash of what is seen of the system, if anything is.
+type StateReader interface{ At(state uint64) }
 
 // Bounds say how long a schedule may be and how much may go wrong in it.
 type Bounds struct {

@@ -2,6 +2,7 @@ package explore
 
 import (
 	"fmt"
+	"hash/fnv"
 	"math/rand/v2"
 	"slices"
 	"strings"
@@ -21,6 +22,7 @@ type toy struct {
 	numbers map[link]uint64
 	waits   int
 	maxWait int
+	counts  bool // how many messages a node has received is its state, not which
 }
 
 func newToy(nodes int, sends func(labrpc.NodeID, []string) []labrpc.NodeID) *toy {
@@ -62,7 +64,22 @@ func (t *toy) take(c Choice) {
 	t.send(c.Node)
 }
 
-func (t *toy) state() string { return fmt.Sprint(t.got) }
+// state is all of the toy that does not follow from the rest.
+func (t *toy) state() string {
+	if !t.counts {
+		return fmt.Sprint(t.got)
+	}
+	var b strings.Builder
+	for _, got := range t.got {
+		fmt.Fprint(&b, len(got), " ")
+	}
+	pending := make([]string, len(t.pending))
+	for i, c := range t.pending {
+		pending[i] = c.String()
+	}
+	slices.Sort(pending)
+	return b.String() + strings.Join(pending, ", ")
+}
 
 // everything is the states of all schedules up to a depth, without any reduction, and how many schedules there are.
 func everything(make func() *toy, depth int) (states map[string]bool, schedules int) {
@@ -101,6 +118,11 @@ func run(make func() *toy, st Strategy, limit int) (states map[string]bool, sche
 			if len(choices) == 0 {
 				break
 			}
+			if s, ok := st.(StateReader); ok {
+				h := fnv.New64a()
+				_, _ = h.Write([]byte(t.state()))
+				s.At(h.Sum64())
+			}
 			i := st.Pick(depth, choices)
 			if i < 0 {
 				break
@@ -131,28 +153,66 @@ func TestDepthFirstTakesOneOfEachClass(t *testing.T) {
 	require.Positive(t, d.Pruned())
 }
 
-// Whatever the system: depth-first reaches every state that there is within the depth.
-func TestDepthFirstMissesNoState(t *testing.T) {
-	saved := 0
-	for seed := range uint64(40) {
-		system := func() *toy {
-			// What a node sends is a function of all that it has received, in order.
-			s := newToy(3, func(node labrpc.NodeID, got []string) []labrpc.NodeID {
-				h := rand.New(rand.NewPCG(seed, uint64(node)*31+uint64(len(strings.Join(got, ",")))*7+uint64(len(got))))
-				for _, g := range got {
-					h = rand.New(rand.NewPCG(h.Uint64(), uint64(g[0])<<8+uint64(g[len(g)-1])))
+// randomToy makes toys of one system: what a node sends is a function of all that it has received, in order.
+func randomToy(seed uint64) func() *toy {
+	return func() *toy {
+		s := newToy(3, func(node labrpc.NodeID, got []string) []labrpc.NodeID {
+			h := rand.New(rand.NewPCG(seed, uint64(node)*31+uint64(len(strings.Join(got, ",")))*7+uint64(len(got))))
+			for _, g := range got {
+				h = rand.New(rand.NewPCG(h.Uint64(), uint64(g[0])<<8+uint64(g[len(g)-1])))
+			}
+			var to []labrpc.NodeID
+			for n := labrpc.NodeID(1); n <= 3; n++ {
+				if h.IntN(4) == 0 || len(got) == 0 && h.IntN(2) == 0 {
+					to = append(to, n)
 				}
-				var to []labrpc.NodeID
+			}
+			return to
+		})
+		s.maxWait = int(seed % 3)
+		return s
+	}
+}
+
+// Where what is seen tells all states apart, by-state reaches every one within the depth, in fewer schedules than depth-first needs.
+func TestByStateMissesNoState(t *testing.T) {
+	fewer := 0
+	for seed := range uint64(20) {
+		system := func() *toy {
+			// What a node sends follows from how much it has received: orders lead to equal states.
+			s := newToy(3, func(node labrpc.NodeID, got []string) (to []labrpc.NodeID) {
+				h := rand.New(rand.NewPCG(seed, uint64(node)*31+uint64(len(got))))
 				for n := labrpc.NodeID(1); n <= 3; n++ {
-					if h.IntN(4) == 0 || len(got) == 0 && h.IntN(2) == 0 {
+					if h.IntN(3) == 0 {
 						to = append(to, n)
 					}
 				}
 				return to
 			})
-			s.maxWait = int(seed % 3)
+			s.counts = true
 			return s
 		}
+		want, _ := everything(system, 5)
+		d := NewDepthFirst(Bounds{Depth: 5}, 1)
+		d.detours = nil
+		_, without := run(system, d, 1_000_000)
+		s := NewByState(Bounds{Depth: 5}, 1)
+		got, with := run(system, s, 1_000_000)
+		require.Equal(t, want, got, "system %d", seed)
+		require.Equal(t, 5, s.Exhausted())
+		require.LessOrEqual(t, with, without, "system %d", seed)
+		if with < without {
+			fewer++
+		}
+	}
+	require.Greater(t, fewer, 5, "it saves something in many systems")
+}
+
+// Whatever the system: depth-first reaches every state that there is within the depth.
+func TestDepthFirstMissesNoState(t *testing.T) {
+	saved := 0
+	for seed := range uint64(40) {
+		system := randomToy(seed)
 		want, all := everything(system, 4)
 		d := NewDepthFirst(Bounds{Depth: 4}, 1)
 		d.detours = newDetours(Bounds{}) // the short schedules alone

