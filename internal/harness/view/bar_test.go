@@ -30,7 +30,7 @@ func TestListIsVirtualAtEveryWidth(t *testing.T) {
 	for _, width := range []int64{390, 600, 899, 901, 1366, 2560} {
 		b.size(width, 844)
 		best := time.Hour
-		for range 3 {
+		for tries := 0; tries < 3 && best >= time.Second; tries++ { // one that was disturbed proves nothing
 			b.Do(chromedp.Navigate("file://"+b.path), chromedp.WaitReady(`html[data-ready="yes"]`))
 			b.Settle()
 			best = min(best, b.CPU())
