@@ -177,7 +177,7 @@ func randomToy(seed uint64) func() *toy {
 // Where what is seen tells all states apart, by-state reaches every one within the depth, in fewer schedules than depth-first needs.
 func TestByStateMissesNoState(t *testing.T) {
 	fewer := 0
-	for seed := range uint64(20) {
+	for seed := range uint64(12) {
 		system := func() *toy {
 			// What a node sends follows from how much it has received: orders lead to equal states.
 			s := newToy(3, func(node labrpc.NodeID, got []string) (to []labrpc.NodeID) {
@@ -192,20 +192,20 @@ func TestByStateMissesNoState(t *testing.T) {
 			s.counts = true
 			return s
 		}
-		want, _ := everything(system, 5)
-		d := NewDepthFirst(Bounds{Depth: 5}, 1)
+		want, _ := everything(system, 4)
+		d := NewDepthFirst(Bounds{Depth: 4}, 1)
 		d.detours = nil
 		_, without := run(system, d, 1_000_000)
-		s := NewByState(Bounds{Depth: 5}, 1)
+		s := NewByState(Bounds{Depth: 4}, 1)
 		got, with := run(system, s, 1_000_000)
 		require.Equal(t, want, got, "system %d", seed)
-		require.Equal(t, 5, s.Exhausted())
+		require.Equal(t, 4, s.Exhausted())
 		require.LessOrEqual(t, with, without, "system %d", seed)
 		if with < without {
 			fewer++
 		}
 	}
-	require.Greater(t, fewer, 5, "it saves something in many systems")
+	require.Greater(t, fewer, 3, "it saves something in many systems")
 }
 
 // Whatever the system: depth-first reaches every state that there is within the depth.
