@@ -152,7 +152,7 @@ func TestStubsScoreNothing(t *testing.T) {
 	})
 }
 
-// Mutants die by the test that they name. Each day has a third of them, and at least one of every test (package rotation): a test that
+// Mutants die by the test that they name. Each day has a quarter of them, and at least one of every test (package rotation): a test that
 // has come to notice nothing is found on the same day.
 func TestMutantsDie(t *testing.T) {
 	forEachLab(t, func(t *testing.T, s course.Selected) {

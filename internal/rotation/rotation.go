@@ -14,7 +14,7 @@ import (
 // DayEnv names the variable that chooses another day than today.
 const DayEnv = "GATE_DAY"
 
-// Days is how many days the rotations of the grader's own checks take until all is done.
+// Days is how many days the rotations of the grader's own checks, and of the mutants, take until all is done.
 const Days = 4
 
 // Week is how many days a rotation takes that does a seventh a day.
@@ -38,5 +38,5 @@ func Today(item, parts int) bool {
 	return all || item%parts == day%parts
 }
 
-// OfGroup reports whether an item of a group of so many is in today's part: one in three, and each day at least one of every group.
-func OfGroup(item, size int) bool { return Today(item, min(size, 3)) }
+// OfGroup reports whether an item of a group of so many is in today's part: one in four, and each day at least one of every group.
+func OfGroup(item, size int) bool { return Today(item, min(size, Days)) }
