@@ -24,6 +24,10 @@ func bound(t *result.Test) {
 	b := &bounds{left: maxTest}
 	b.text(&t.Skipped, maxText)
 	t.Failed, t.Diverged = first(t.Failed, maxSeeds), first(t.Diverged, maxSeeds)
+	t.Uncovered = first(t.Uncovered, maxList)
+	for i := range t.Uncovered {
+		b.text(&t.Uncovered[i], maxName)
+	}
 	t.Measures, t.Failures = first(t.Measures, maxList), first(t.Failures, maxFailures)
 	for i := range t.Failures {
 		f := &t.Failures[i]

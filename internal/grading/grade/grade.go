@@ -47,6 +47,7 @@ type Run struct {
 	Traces func(course.Lab) string
 
 	Minimise bool // look for the faults that are enough also where Traces keeps nothing
+	States   bool // keep the hashes of the states that a search has seen: many, so not for a class
 	Silent   bool // that a test fails is enough: no second run, no record
 
 	// Together has tests share processes until one fails: of our own code and of a student's before it is handed in, where

@@ -88,6 +88,9 @@ func (r *Runner) Test(ctx context.Context, t *result.Test, run Run) (err error) 
 		}
 	}
 	v.fill(t)
+	if told := v.result(); run.States && told != nil {
+		t.States = told.States
+	}
 	r.noteHang(v, t)
 	return nil
 }

@@ -40,7 +40,7 @@ func (v verdict) fill(t *result.Test) {
 	if told != nil {
 		t.Seeds, t.Failed, t.Diverged = told.Seeds, told.Failed, told.Diverged
 		t.Virtual, t.Real = told.Virtual.Seconds(), told.Real.Seconds()
-		t.Measures, t.Uncovered, t.States = told.Measures, told.Uncovered, told.States
+		t.Measures, t.Uncovered = told.Measures, told.Uncovered
 		t.Failures = told.Failures
 	}
 	if f, broken := v.broken(told); broken {

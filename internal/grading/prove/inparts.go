@@ -37,7 +37,7 @@ func (s Search) parts() []Search {
 // run is how the grader runs the search of one process.
 func (s Search) run() grade.Run {
 	run := s.Run
-	run.Seed, run.Env = "", []string{s.env()}
+	run.Seed, run.Env, run.States = "", []string{s.env()}, true
 	return run
 }
 

@@ -20,8 +20,10 @@ func TestParts(t *testing.T) {
 	require.Equal(t, []string{"LABS_EXPLORE=pct:500:10", "LABS_EXPLORE=pct:500:510", "LABS_EXPLORE=pct:1:1010"}, envs)
 	s.Schedules = partSize
 	require.Equal(t, []Search{s}, s.parts())
-	s.Strategy, s.Schedules = "depth-first", 10*partSize
-	require.Equal(t, []Search{s}, s.parts())
+	for _, s.Strategy = range []string{"depth-first", "by-state"} {
+		s.Schedules = 10 * partSize
+		require.Equal(t, []Search{s}, s.parts())
+	}
 }
 
 // A state that two processes have seen is one state; of the lengths the longest counts.
