@@ -76,11 +76,17 @@ func (x *exploration) run() {
 		res.Failures = append(res.Failures, report.Vacuity(x.t.Name(), missing, fmt.Sprintf("%d schedules", x.schedules), place().Replay(x.t.Name())))
 	}
 	if exploring() && search.script == nil {
-		res.States = slices.Sorted(maps.Keys(x.seen))
+		if len(x.seen) <= maxStates {
+			res.States = slices.Sorted(maps.Keys(x.seen))
+		}
 		fmt.Fprintln(x.t.Output(), coverageLine(search.strategy, res.Measures))
 	}
 	x.end(res, began, races, nil)
 }
+
+// maxStates is how many states a process tells of: more than a part of a search has, and as text less than what a process may say.
+// A search that is whole in one process has nobody to add its states to.
+const maxStates = 1 << 18
 
 // coverageLine says how much was searched, in a line.
 func coverageLine(strategy Strategy, measures []report.Measure) string {

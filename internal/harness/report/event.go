@@ -64,7 +64,7 @@ type Result struct {
 	Uncovered []string `json:"uncovered,omitempty"`
 
 	// States has a hash of each distinct state that a search with LABS_EXPLORE has seen, so that the states of several processes can be
-	// counted together.
+	// counted together. A search that has seen too many for a part leaves them out.
 	States []uint64 `json:"states,omitempty"`
 
 	// Races is runtime.RaceErrors at the end of the test: the reports of the
