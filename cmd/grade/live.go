@@ -194,7 +194,7 @@ func (f liveFlags) build(ctx context.Context, c *course.Course, selected []cours
 
 // buildOwn builds the command that supervises the processes. Nothing of a student's is in it.
 func buildOwn(ctx context.Context, module, binary string) error {
-	build := exec.CommandContext(ctx, "go", "build", "-o", binary, "./command")
+	build := exec.CommandContext(ctx, "go", "build", "-trimpath", "-o", binary, "./command")
 	build.Dir = module
 	build.Env = append(os.Environ(), "GOWORK=off", "GOFLAGS=-mod=readonly")
 	if out, err := build.CombinedOutput(); err != nil {

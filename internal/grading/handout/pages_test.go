@@ -145,7 +145,7 @@ func pagesIn(t *testing.T, dir string) []string {
 func tryCommands(t *testing.T, dir, grade string) {
 	run := func(args ...string) (int, string) {
 		cmd := exec.CommandContext(context.Background(), grade, args...)
-		cmd.Dir, cmd.Env = dir, append(os.Environ(), "GOFLAGS=", "GOWORK=off")
+		cmd.Dir, cmd.Env = dir, append(os.Environ(), "GOFLAGS=-trimpath", "GOWORK=off")
 		text, err := cmd.CombinedOutput()
 		exit, exited := errors.AsType[*exec.ExitError](err)
 		require.True(t, err == nil || exited, "grade %v: %v", args, err)

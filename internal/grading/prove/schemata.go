@@ -1,8 +1,11 @@
 package prove
 
 import (
+	"bytes"
 	"context"
 	"maps"
+	"regexp"
+	"slices"
 	"strconv"
 
 	"distlabs/internal/grading/course"
@@ -44,45 +47,82 @@ type program struct {
 	number map[string]int // by mutant, from 1; one that is missing needs a build of its own
 }
 
-// build builds one program of a lab's reference and all edits that can share it. If it does not compile, because of what the edits
-// declare, those that declare nothing share it. If it still does not, no mutant is in it: each is then built alone, which shows the one
-// at fault. plain builds without the race detector.
-func build(ctx context.Context, g *grade.Grader, lab course.Lab, edits []Edit, plain bool) (p *program, err error) {
-	if p, err = buildOnce(ctx, g, lab, edits, plain, true); err != nil || p.number != nil {
-		return p, err
+// rounds is how many mutants may be at fault for a program that does not compile. With more, no mutant is in it: each is then built alone.
+const rounds = 8
+
+// build builds one program of a lab's reference and all edits that can share it. One that compiles alone and not beside the reference's
+// body, as one whose := assigns to a parameter that it does not use, is left out. plain builds without the race detector.
+func build(ctx context.Context, g *grade.Grader, lab course.Lab, edits []Edit, plain bool) (*program, error) {
+	text, err := (submission.Source{Kind: course.Solution}).Text(g.Builder().Course(), lab)
+	if err != nil {
+		return nil, err
 	}
-	p.w.Remove()
-	return buildOnce(ctx, g, lab, edits, plain, false)
+	edits = slices.Clone(edits)
+	for range rounds {
+		files, number := schemata(lab, text, edits)
+		p, refused, err := buildOnce(ctx, g, lab, files, plain)
+		if err != nil || refused == "" {
+			if p != nil {
+				p.number = number
+			}
+			return p, err
+		}
+		p.w.Remove()
+		n := atFault(files, refused)
+		if n == 0 {
+			break
+		}
+		edits[n-1].Text = nil
+	}
+	p, _, err := buildOnce(ctx, g, lab, text, plain)
+	return p, err
 }
 
-func buildOnce(ctx context.Context, g *grade.Grader, lab course.Lab, edits []Edit, plain, declare bool) (*program, error) {
-	c, reference := g.Builder().Course(), submission.Source{Kind: course.Solution}
-	whole, err := c.Select(lab.ID)
+// buildOnce builds the files of a lab; refused says why they are not.
+func buildOnce(ctx context.Context, g *grade.Grader, lab course.Lab, files map[string][]byte, plain bool) (p *program, refused string, err error) {
+	whole, err := g.Builder().Course().Select(lab.ID)
 	if err != nil {
-		return nil, err
+		return nil, "", err
 	}
-	text, err := reference.Text(c, lab)
+	w, err := g.Builder().Assemble(submission.Source{Kind: course.Solution}, whole)
 	if err != nil {
-		return nil, err
-	}
-	w, err := g.Builder().Assemble(reference, whole)
-	if err != nil {
-		return nil, err
+		return nil, "", err
 	}
 	w.Plain = plain
-	files, number := schemata(lab, text, edits, declare)
+	files = maps.Clone(files)
 	files[switchFile] = []byte("package " + lab.Package + "\n" + switchText)
 	if err := w.Put(w.Lab(lab.ID), files); err != nil {
-		return nil, err
+		return nil, "", err
 	}
 	runner, err := g.Build(ctx, w, lab.ID, "")
 	if err != nil {
-		return nil, err
+		return nil, "", err
 	}
-	if runner.Refused() != "" {
-		number = nil
+	return &program{w: w, lab: lab}, runner.Refused(), nil
+}
+
+// fault is where the compiler found one, and marked is what stands in front of what a mutant adds.
+var (
+	fault  = regexp.MustCompile(`([^/\s]+\.go):([0-9]+):`)
+	marked = regexp.MustCompile(`mutantNumber == ([0-9]+) |// mutant ([0-9]+)\n`)
+)
+
+// atFault returns the number of the mutant to which the place belongs that a refusal names; 0 if there is none.
+func atFault(files map[string][]byte, refused string) int {
+	place := fault.FindStringSubmatch(refused)
+	if place == nil {
+		return 0
 	}
-	return &program{w: w, lab: lab, number: number}, nil
+	line, _ := strconv.Atoi(place[2])
+	lines := bytes.SplitAfter(files[place[1]], []byte("\n"))
+	before := bytes.Join(lines[:min(line, len(lines))], nil)
+	marks := marked.FindAllSubmatch(before, -1)
+	if len(marks) == 0 {
+		return 0
+	}
+	last := marks[len(marks)-1]
+	n, _ := strconv.Atoi(string(last[1]) + string(last[2]))
+	return n
 }
 
 // runner returns what runs a mutant's tests, and the environment that chooses the mutant; nil if the mutant is not in the program.
@@ -95,22 +135,20 @@ func (p *program) runner(g *grade.Grader, mutant string) (*grade.Runner, []strin
 }
 
 // schemata puts all mutants that it can into the files of the reference, and numbers them. A mutant is left out if it changes
-// a declaration other than a body, if the gate refuses it, or if it declares something and may not.
-func schemata(lab course.Lab, reference map[string][]byte, edits []Edit, declare bool) (files map[string][]byte, number map[string]int) {
+// a declaration other than a body, or if the gate refuses it.
+func schemata(lab course.Lab, reference map[string][]byte, edits []Edit) (files map[string][]byte, number map[string]int) {
 	files, number = map[string][]byte{}, map[string]int{}
 	shapes, declared := map[string]*shape{}, map[string]string{}
 	for _, name := range lab.Files() {
 		if s, ok := shapeOf(reference[name]); ok {
 			shapes[name] = s
-			if s.declared = declared; !declare {
-				s.declared = nil
-			}
+			s.declared = declared
 		}
 	}
 	for i, e := range edits {
 		base := shapes[e.File]
 		changed, ok := shapeOf(e.Text)
-		if base == nil || !ok || refused(lab, reference, e) || !base.add(i+1, changed) {
+		if base == nil || !ok || refused(lab, e) || !base.add(i+1, changed) {
 			continue
 		}
 		number[e.Name] = i + 1
@@ -121,9 +159,7 @@ func schemata(lab course.Lab, reference map[string][]byte, edits []Edit, declare
 	return files, number
 }
 
-// refused reports whether the gate does not let the edited reference pass.
-func refused(lab course.Lab, reference map[string][]byte, e Edit) bool {
-	files := maps.Clone(reference)
-	files[e.File] = e.Text
-	return gate.Look(lab, files) != ""
+// refused reports whether the gate does not let an edit pass. The other files of the reference pass.
+func refused(lab course.Lab, e Edit) bool {
+	return gate.Look(lab, map[string][]byte{e.File: e.Text}) != ""
 }

@@ -24,7 +24,7 @@ type shape struct {
 	closes  map[string]int               // by struct: the offset of its closing brace
 	specs   map[string]string            // other declarations by kind and names: "const a"
 
-	declared map[string]string // what mutants of all files have declared so far; nil if they may not
+	declared map[string]string // what mutants of all files have declared so far
 	insert   map[int]string    // by offset: what assemble puts there
 }
 
@@ -137,11 +137,14 @@ var hooks = regexp.MustCompile(`\.(String|GoString|Format|Error|Is|As|Unwrap|((U
 func (s *shape) add(number int, m *shape) bool {
 	insert, declared := map[int]string{}, map[string]string{}
 	news, ok := s.newImports(m)
-	if !ok || !s.addBodies(number, m, insert, declared) || !s.addFields(m, insert, declared) || !s.addSpecs(m, insert, declared) ||
-		len(declared) > 0 && s.declared == nil {
+	if !ok || !s.addBodies(number, m, insert, declared) || !s.addFields(m, insert, declared) || !s.addSpecs(m, insert, declared) {
 		return false
 	}
+	mark := fmt.Sprintf("\n// mutant %d\n", number)
 	for at, text := range insert {
+		if !strings.HasPrefix(text, bodyMark) {
+			text = mark + text
+		}
 		s.insert[at] += text
 	}
 	for key, text := range declared {
@@ -149,7 +152,7 @@ func (s *shape) add(number int, m *shape) bool {
 	}
 	for _, spec := range news {
 		if line := "\nimport " + spec; !strings.Contains(s.insert[s.name], line+"\n") {
-			s.insert[s.name] += line + "\n"
+			s.insert[s.name] += mark + line + "\n"
 		}
 	}
 	return true
@@ -165,6 +168,9 @@ func (s *shape) declare(key, text, whole string, at int, insert map[int]string, 
 	insert[at] += "\n" + whole + "\n"
 	return true
 }
+
+// bodyMark begins the body of a mutant, and its number follows.
+const bodyMark = " if mutantNumber == "
 
 func (s *shape) addBodies(number int, m *shape, insert map[int]string, declared map[string]string) bool {
 	for signature, b := range m.bodies {
@@ -182,9 +188,9 @@ func (s *shape) addBodies(number int, m *shape, insert map[int]string, declared 
 		case b.labelled && original.labelled:
 			return false // one label would stand twice in one function
 		case b.results:
-			insert[original.from+1] += fmt.Sprintf(" if mutantNumber == %d %s }; ", number, text)
+			insert[original.from+1] += fmt.Sprintf(bodyMark+"%d %s }; ", number, text)
 		default:
-			insert[original.from+1] += fmt.Sprintf(" if mutantNumber == %d %s ; return }; ", number, text)
+			insert[original.from+1] += fmt.Sprintf(bodyMark+"%d %s ; return }; ", number, text)
 		}
 	}
 	return true

@@ -134,7 +134,7 @@ func raceWorks(ctx context.Context, t toolchain, scratch string) error {
 	if err := os.WriteFile(main, []byte(raceProgram), 0o666); err != nil {
 		return err
 	}
-	build := exec.CommandContext(ctx, t.command(), "build", "-race", "-o", binary, main)
+	build := exec.CommandContext(ctx, t.command(), "build", "-race", "-trimpath", "-o", binary, main)
 	build.Dir, build.Env = scratch, t.env(scratch, scratch)
 	if out, err := build.CombinedOutput(); err != nil {
 		return fmt.Errorf("go build -race: %s", plain.FirstLine(string(out)))
