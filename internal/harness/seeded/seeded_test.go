@@ -4,8 +4,8 @@ import (
 	"go/ast"
 	"go/parser"
 	"go/token"
+	"os/exec"
 	"path/filepath"
-	"runtime"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -39,9 +39,10 @@ func TestSeedDecides(t *testing.T) {
 
 // The packages have every exported name of those that they stand in for.
 func TestSameNames(t *testing.T) {
+	root, err := exec.Command("go", "env", "GOROOT").Output()
+	require.NoError(t, err)
 	for ours, theirs := range map[string]string{"v1": "math/rand", "v2": "math/rand/v2"} {
-		//lint:ignore SA1019 the tests run where Go is
-		names := exported(t, filepath.Join(runtime.GOROOT(), "src", theirs))
+		names := exported(t, filepath.Join(strings.TrimSpace(string(root)), "src", theirs))
 		require.NotEmpty(t, names)
 		require.Subset(t, exported(t, ours), names, theirs)
 	}

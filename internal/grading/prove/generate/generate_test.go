@@ -2,11 +2,14 @@ package generate
 
 import (
 	"go/ast"
+	"go/build"
 	goimporter "go/importer"
 	"go/parser"
 	"go/token"
 	"go/types"
+	"os/exec"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -57,14 +60,19 @@ func (s *server) send(request)     {}
 func two() (int, bool)             { return 2, true }
 `
 
-// imports reads the standard library once for all tests.
-var imports = goimporter.ForCompiler(token.NewFileSet(), "source", nil)
+// imports reads the standard library once for all tests. A program that is built with -trimpath does not know where the library is.
+var imports = sync.OnceValue(func() types.Importer {
+	if root, err := exec.Command("go", "env", "GOROOT").Output(); err == nil {
+		build.Default.GOROOT = strings.TrimSpace(string(root))
+	}
+	return goimporter.ForCompiler(token.NewFileSet(), "source", nil)
+})
 
 // source is a package of the prelude and one function.
 func source(t *testing.T, body string) *Package {
 	t.Helper()
 	text := map[string][]byte{"prelude.go": []byte(prelude), "code.go": []byte("package lab\n\nimport \"time\"\n\nvar _ time.Time\n\n" + body)}
-	p, err := Check(text, imports)
+	p, err := Check(text, imports())
 	require.NoError(t, err)
 	delete(p.files, "prelude.go")
 	return p
