@@ -85,6 +85,11 @@ func TestStaleAppendUndoesNothing5B(t *testing.T) {
 		p.append(2, AppendRequest{Term: 2, PrevLogIndex: 4, PrevLogTerm: 2, Entries: list[4:]}, true)
 		p.append(2, AppendRequest{Term: 2}, true)
 		p.expectTerms(1, 1, 2, 2, 2)
+		// A new leader may look first for where the logs agree: what it has not named does not conflict.
+		p.append(3, AppendRequest{Term: 3, PrevLogIndex: 2, PrevLogTerm: 1}, true)
+		p.expectTerms(1, 1, 2, 2, 2)
+		p.append(4, AppendRequest{Term: 4, PrevLogIndex: 2, PrevLogTerm: 1, Entries: list[2:3]}, true)
+		p.expectTerms(1, 1, 2, 2, 2)
 	})
 }
 

@@ -79,8 +79,8 @@ func TestTermOfAReplySurvives5C(t *testing.T) {
 	})
 }
 
-// Entries that a server has accepted are on its disk, and those that it removed are
-// not (§5.6).
+// Entries that a server has accepted are on its disk, and those that it removed are not (§5.6). A request that an earlier incarnation
+// has had already undoes nothing.
 func TestLogSurvives5C(t *testing.T) {
 	labtest.Run(t, labtest.Config{Nodes: 5, Seeds: raftSeeds, Link: calmLink}, func(s *labtest.Sim) {
 		p := newScriptedCluster(s)
@@ -94,6 +94,8 @@ func TestLogSurvives5C(t *testing.T) {
 		p.append(3, AppendRequest{Term: 2, PrevLogIndex: 4, PrevLogTerm: 2, Entries: entriesOf(2), Commit: 5}, true)
 		p.restart()
 		p.expectAfterCrash(1, 2, 2, 2, 2)
+		p.append(3, AppendRequest{Term: 2, PrevLogIndex: 2, PrevLogTerm: 2, Entries: entriesOf(2), Commit: 2}, true) // an old one, which was late
+		p.expectTerms(1, 2, 2, 2, 2)
 	})
 }
 
