@@ -59,6 +59,7 @@ type linkCluster struct {
 	since    map[route]map[string]time.Duration // when each message was delivered for the first time
 	missed   map[labrpc.NodeID]int              // how many messages each node has not delivered
 	active   map[route]int                      // how many calls of deliver are running
+	busy     map[route]time.Duration            // how long each call of deliver takes
 	unproved []claim
 }
 
@@ -75,7 +76,7 @@ func newLinkCluster(s *labtest.Sim) *linkCluster {
 		links: map[labrpc.NodeID]sender{}, byzantine: map[labrpc.NodeID]bool{},
 		wire: wire{lose: map[int]int{}, withheld: map[int]bool{}},
 		sent: map[route]map[string][]int{}, got: map[route]map[string]int{}, since: map[route]map[string]time.Duration{},
-		missed: map[labrpc.NodeID]int{}, active: map[route]int{},
+		missed: map[labrpc.NodeID]int{}, active: map[route]int{}, busy: map[route]time.Duration{},
 	}
 	s.Net.Intercept(m.wire.see)
 	s.Always(m.checkClaims)
@@ -101,6 +102,13 @@ func ordered(s *labtest.Sim, work ...func()) *linkCluster {
 	m.oneAtATime = "the messages of one sender are delivered one at a time (rule 9)"
 	s.StartAll(func(n *labrpc.Node) { m.add(n.ID(), NewOrdered(n, m.deliver(n, work...))) })
 	return m
+}
+
+// takes makes the application of r.to take d for each message of r.from.
+func (m *linkCluster) takes(r route, d time.Duration) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.busy[r] = d
 }
 
 func (m *linkCluster) add(id labrpc.NodeID, link sender) {
@@ -137,6 +145,10 @@ func (m *linkCluster) deliver(node *labrpc.Node, work ...func()) Deliver {
 		for _, f := range work {
 			f()
 		}
+		m.mu.Lock()
+		takes := m.busy[route{from, node.ID()}]
+		m.mu.Unlock()
+		time.Sleep(takes)
 		l.Returned = true
 		tell(l)
 	}
