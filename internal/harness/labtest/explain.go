@@ -146,11 +146,14 @@ func (r *runner) divergence() report.Failure {
 		What: fmt.Sprintf("%d of %d seeds did not replay the same", len(r.diverged), len(r.outcomes)),
 		Rule: "same seed, same run",
 	}
+	if d, known := r.parted[seed]; known {
+		f.Seen = append(f.Seen, fmt.Sprintf("the two runs of seed %d part at %s", seed, d))
+	}
 	_, first := r.record(seed)
 	for range 20 {
 		_, again := r.record(seed)
 		if d, differ := trace.Diff(first, again); differ {
-			f.Seen = append(f.Seen, d.String())
+			f.Seen = append(f.Seen, "two runs that were recorded part at "+d.String())
 			break
 		}
 	}

@@ -186,6 +186,27 @@ func TestSoak(t *testing.T) {
 	require.Equal(t, []uint64{5}, slices.Clip(res.Diverged), "what each run did is not compared, what came of it is")
 }
 
+// Where the two runs of a seed part is told, although they may never do so again.
+func TestSoakSaysWhereRunsPart(t *testing.T) {
+	t.Setenv("LABS_SOAK", "1")
+	t.Setenv("LABS_SEEDS", "3")
+	t.Setenv("LABS_TRACE_DIR", t.TempDir())
+	runs := 0
+	res := runnerOf(t, Config{Nodes: 2}, func(s *Sim) {
+		node := s.Start(1)
+		s.Run(time.Second)
+		if s.Seed == 2 {
+			if runs++; runs == 2 {
+				node = s.Start(2)
+			}
+		}
+		node.Logf("and now?")
+		s.Run(time.Second)
+	})
+	require.Equal(t, []uint64{2}, slices.Clip(res.Diverged))
+	require.Equal(t, []string{"the two runs of seed 2 part at step 2 at 1.000s: n1 logged \"and now?\" in one run, n2 started in the other"}, res.Failures[0].Seen)
+}
+
 // Always sees every step: a state that lasts from one delivery to the next is not missed.
 func TestAlwaysSeesEveryStep(t *testing.T) {
 	t.Setenv("LABS_TRACE_DIR", t.TempDir())

@@ -34,6 +34,7 @@ type runner struct {
 	mu       sync.Mutex
 	outcomes []*outcome
 	diverged []uint64
+	parted   map[uint64]trace.Difference // by diverged seed: where its two runs parted
 	stop     bool
 	raced    []uint64      // the seed at whose data race it stopped
 	racedBy  time.Duration // when the detector had reported it by, in that run
@@ -132,7 +133,7 @@ func (r *runner) stopped() bool {
 
 // runOne runs one seed, twice in a soak.
 func (r *runner) runOne(seed uint64) {
-	var first trace.Digest
+	var first trace.Trail
 	observe := first.Observe
 	if !r.soak {
 		observe = nil
@@ -143,9 +144,12 @@ func (r *runner) runOne(seed uint64) {
 	}
 	same := true
 	if r.soak && !out.abandoned {
-		var second trace.Digest
+		var second trace.Trail
 		again := r.runSeed(seed, second.Observe)
 		same = (r.cfg.Simultaneous || first.Sum() == second.Sum()) && sameFailure(out.failure, again.failure)
+		if d, differ := first.Part(&second); differ && !same {
+			r.part(seed, d)
+		}
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -161,6 +165,16 @@ func (r *runner) runOne(seed uint64) {
 	if !r.soak && len(r.raced) == 0 && raceErrors() > r.races && len(report.RaceLog()) > 0 {
 		r.stop, r.raced, r.racedBy = true, []uint64{seed}, out.racedBy
 	}
+}
+
+// part notes where the two runs of a seed parted.
+func (r *runner) part(seed uint64, d trace.Difference) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.parted == nil {
+		r.parted = map[uint64]trace.Difference{}
+	}
+	r.parted[seed] = d
 }
 
 // tell says on the results channel that there is a failure, before it is explained: if the process is stopped meanwhile, its

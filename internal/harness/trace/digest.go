@@ -31,7 +31,20 @@ const digestBlock = 8 << 10
 
 // Observe folds in one event.
 func (d *Digest) Observe(e labrpc.Event) {
-	b := d.buf
+	d.fold(appendEvent(d.buf, e))
+}
+
+// fold takes the buffer with one more event in it.
+func (d *Digest) fold(buf []byte) {
+	d.buf = buf
+	d.events++
+	if len(d.buf) >= digestBlock {
+		d.flush()
+	}
+}
+
+// appendEvent appends all that counts of an event.
+func appendEvent(b []byte, e labrpc.Event) []byte {
 	b = appendField(b, string(e.Kind))
 	for _, n := range [...]uint64{
 		uint64(e.At), uint64(e.Node), uint64(e.Inc), e.Msg, uint64(e.Copy),
@@ -52,11 +65,7 @@ func (d *Digest) Observe(e labrpc.Event) {
 		b = binary.AppendUvarint(b, uint64(len(body)))
 		b = append(b, body...)
 	}
-	d.buf = b
-	d.events++
-	if len(d.buf) >= digestBlock {
-		d.flush()
-	}
+	return b
 }
 
 // appendField appends a string with its length, so that no two lists of strings look alike.
