@@ -11,7 +11,7 @@ import (
 	. "distlabs/labs/02-failure-detection"
 )
 
-const ruleQuality = "with heartbeats every 100 ms and the threshold 8, a crash is noticed within 200 ms in one room, 400 ms across a continent, 700 ms over a bad radio link, with at most 0, 6 and 12 mistakes in five minutes (rule 18)"
+const ruleQuality = "with heartbeats every 100 ms and the threshold 8, a crash is noticed within 200 ms in one room, 400 ms across a continent, 800 ms over a bad radio link, with at most 0, 6 and 12 mistakes in five minutes (rule 18)"
 
 // A path is a kind of network, and how good a detector must be on it.
 type path struct {
@@ -25,7 +25,7 @@ type path struct {
 var paths = map[labrpc.NodeID]path{
 	2: {name: "one room", latency: labrpc.LogNormal(2*time.Millisecond, 0.3), detected: 200 * time.Millisecond, mistakes: 0},
 	3: {name: "one continent", latency: labrpc.LogNormal(50*time.Millisecond, 0.3), detected: 400 * time.Millisecond, mistakes: 6},
-	4: {name: "a bad radio link", latency: labrpc.Exponential(20*time.Millisecond, 40*time.Millisecond), detected: 700 * time.Millisecond, mistakes: 12},
+	4: {name: "a bad radio link", latency: labrpc.Exponential(20*time.Millisecond, 40*time.Millisecond), detected: 800 * time.Millisecond, mistakes: 12},
 }
 
 // A listener keeps a Phi for every peer, and notes when φ was over the threshold though the next beat was to come.
