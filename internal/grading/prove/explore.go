@@ -60,7 +60,6 @@ func (p *Prover) Explore(ctx context.Context, src submission.Source, selected []
 	defer w.Remove()
 	w.Plain = true
 	run := s.parts()[0].run() // which tells the tests that search from the others
-	run.States = true
 	graded := p.g.Blank(src, selected)
 	for i := range graded.Labs {
 		if err := p.g.GradeLab(ctx, w, &graded.Labs[i], run); err != nil {

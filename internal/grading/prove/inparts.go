@@ -37,7 +37,7 @@ func (s Search) parts() []Search {
 // run is how the grader runs the search of one process.
 func (s Search) run() grade.Run {
 	run := s.Run
-	run.Seed, run.Env = "", []string{s.env()}
+	run.Seed, run.Env, run.States = "", []string{s.env()}, true
 	return run
 }
 
@@ -66,9 +66,7 @@ func goOn(ctx context.Context, r *grade.Runner, t *result.Test, whole Search, jo
 		last = parts[len(searched)]
 		again := &searched[len(searched)-1]
 		*again = result.Test{Name: t.Name}
-		run := last.run()
-		run.States = true
-		if err := r.Test(ctx, again, run); err != nil {
+		if err := r.Test(ctx, again, last.run()); err != nil {
 			return last, err
 		}
 	}
@@ -92,7 +90,7 @@ func inOrder(ctx context.Context, r *grade.Runner, test string, parts []Search, 
 		}
 		all.Go(func() error {
 			run := part.run()
-			run.Silent, run.Traces, run.States = true, nil, true
+			run.Silent, run.Traces = true, nil
 			results[i].Name = test
 			err := r.Test(ctx, &results[i], run)
 			if err == nil && results[i].Status != report.Pass {

@@ -58,24 +58,23 @@ func build(ctx context.Context, g *grade.Grader, lab course.Lab, edits []Edit, p
 		return nil, err
 	}
 	edits = slices.Clone(edits)
-	for range rounds {
+	for round := 0; ; round++ {
 		files, number := schemata(lab, text, edits)
 		p, refused, err := buildOnce(ctx, g, lab, files, plain)
-		if err != nil || refused == "" {
-			if p != nil {
-				p.number = number
-			}
-			return p, err
+		if err != nil {
+			return nil, err
+		}
+		if refused == "" {
+			p.number = number
+			return p, nil
+		}
+		n := atFault(files, refused)
+		if n == 0 || round == rounds {
+			return p, nil // without numbers
 		}
 		p.w.Remove()
-		n := atFault(files, refused)
-		if n == 0 {
-			break
-		}
 		edits[n-1].Text = nil
 	}
-	p, _, err := buildOnce(ctx, g, lab, text, plain)
-	return p, err
 }
 
 // buildOnce builds the files of a lab; refused says why they are not.

@@ -143,12 +143,14 @@ func (r *runner) runOne(seed uint64) {
 		r.keep(out)
 	}
 	same := true
+	var where trace.Difference
+	var parted bool
 	if r.soak && !out.abandoned {
 		var second trace.Trail
 		again := r.runSeed(seed, second.Observe)
 		same = (r.cfg.Simultaneous || first.Sum() == second.Sum()) && sameFailure(out.failure, again.failure)
-		if d, differ := first.Part(&second); differ && !same {
-			r.part(seed, d)
+		if !same {
+			where, parted = first.Part(&second)
 		}
 	}
 	r.mu.Lock()
@@ -156,6 +158,12 @@ func (r *runner) runOne(seed uint64) {
 	r.outcomes = append(r.outcomes, out)
 	if !same {
 		r.diverged = append(r.diverged, seed)
+	}
+	if parted {
+		if r.parted == nil {
+			r.parted = map[uint64]trace.Difference{}
+		}
+		r.parted[seed] = where
 	}
 	if out.failure != nil && !r.soak || out.abandoned {
 		r.stop = true
@@ -165,16 +173,6 @@ func (r *runner) runOne(seed uint64) {
 	if !r.soak && len(r.raced) == 0 && raceErrors() > r.races && len(report.RaceLog()) > 0 {
 		r.stop, r.raced, r.racedBy = true, []uint64{seed}, out.racedBy
 	}
-}
-
-// part notes where the two runs of a seed parted.
-func (r *runner) part(seed uint64, d trace.Difference) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.parted == nil {
-		r.parted = map[uint64]trace.Difference{}
-	}
-	r.parted[seed] = d
 }
 
 // tell says on the results channel that there is a failure, before it is explained: if the process is stopped meanwhile, its

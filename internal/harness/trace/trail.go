@@ -36,24 +36,14 @@ func (t *Trail) Sum() Sum { return t.digest.Sum() }
 
 // Part returns the first event at which two runs differ, and whether they do.
 func (t *Trail) Part(other *Trail) (Difference, bool) {
-	for i := range max(len(t.marks), len(other.marks)) {
-		switch {
-		case i >= len(t.marks):
-			e := other.marks[i].event
-			return Difference{Step: i, At: e.At, Other: sentenceOf(e)}, true
-		case i >= len(other.marks):
-			e := t.marks[i].event
-			return Difference{Step: i, At: e.At, One: sentenceOf(e)}, true
-		case t.marks[i].sum != other.marks[i].sum:
-			x, y := t.marks[i].event, other.marks[i].event
-			d := Difference{Step: i, At: min(x.At, y.At), One: sentenceOf(x), Other: sentenceOf(y)}
-			if d.One == d.Other {
-				d.Other = "the same with another content or at another time"
-			}
-			return d, true
-		}
-	}
-	return Difference{}, false
+	same := func(x, y *mark) bool { return x.sum == y.sum }
+	return parting(t.marks, other.marks, same, func(m *mark) *Step { return &Step{Event: m.event} }, describeMarks)
 }
 
-func sentenceOf(e labrpc.Event) string { return (&Step{Event: e}).sentence() }
+// describeMarks says what two events are that differ, perhaps in what a mark does not keep.
+func describeMarks(x, y *Step) (one, other string) {
+	if one, other = x.sentence(), y.sentence(); one == other {
+		other = "the same with another content or at another time"
+	}
+	return one, other
+}
