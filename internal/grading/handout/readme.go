@@ -39,6 +39,10 @@ go run ./cmd/grade doctor
 Each lab's README is one page: the problem, what you write, the rules that the tests hold you to, the parts and their points, and
 hints. *In a lab's folder ` + "`_test.go`" + ` is ours and every other ` + "`.go`" + ` is yours; outside ` + "`labs/`" + ` nothing is yours.*
 
+Your code may import what the lab's stubs import, and packages of the standard library that only compute, such as ` + "`maps`, `sort`, `strconv` and `math/rand/v2`" + `.
+The grader refuses package variables that change, struct tags, ` + "`os`, `net`, `reflect` and `unsafe`" + `: with them nodes could share memory, or a test would not see what a message
+holds.{{if .Command}} ` + "`go run ./cmd/grade run`" + ` says what it refuses, with the file and the line.{{end}}
+
 ## Working on a lab
 
 ` + "```" + `
