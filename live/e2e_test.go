@@ -7,8 +7,10 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -131,11 +133,25 @@ func start(t *testing.T, opts cluster.Options) *cluster.Cluster {
 	if opts.Servers == 0 {
 		opts.Servers = 3
 	}
+	opts.Host = ownHost()
 	c, err := cluster.New(opts)
 	require.NoError(t, err)
 	t.Cleanup(c.Close)
 	require.NoError(t, c.StartAll())
 	return c
+}
+
+// hosts counts the clusters of these tests.
+var hosts atomic.Int32
+
+// ownHost is an address of this machine for one cluster, where every address that begins with 127 is one: when a server of it is down, no other
+// cluster can get its port.
+func ownHost() string {
+	if runtime.GOOS != "linux" {
+		return ""
+	}
+	n := hosts.Add(1)
+	return fmt.Sprintf("127.0.%d.%d", 1+n/200, 1+n%200)
 }
 
 // etcdctl runs etcd's client and returns what it says.

@@ -24,7 +24,7 @@ func long(t *testing.T) {
 func torment(t *testing.T, program string, d time.Duration, seed uint64) *torture.Report {
 	t.Helper()
 	report, err := torture.Run(t.Context(), torture.Options{
-		Cluster: cluster.Options{Dir: filepath.Join(t.TempDir(), "torture"), Program: program, Servers: 3}, Duration: d, Seed: seed, Log: t.Output(),
+		Cluster: cluster.Options{Dir: filepath.Join(t.TempDir(), "torture"), Program: program, Servers: 3, Host: ownHost()}, Duration: d, Seed: seed, Log: t.Output(),
 	})
 	require.NoError(t, err)
 	t.Log(report)
@@ -35,6 +35,7 @@ func torment(t *testing.T, program string, d time.Duration, seed uint64) *tortur
 }
 
 func TestReferenceSurvivesTorture(t *testing.T) {
+	t.Parallel() // it waits most of the time
 	report := torment(t, program(t), 6*time.Second, 3)
 	require.Empty(t, report.Anomalies)
 	require.NotZero(t, report.Kills)

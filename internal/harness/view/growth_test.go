@@ -1,0 +1,41 @@
+package view
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/chromedp/cdproto/performance"
+	"github.com/chromedp/chromedp"
+
+	"distlabs/internal/harness/browser"
+)
+
+// What a page costs as its run grows: to write it, its size, and the processor time of a browser that opens and draws it.
+//
+//	go test -run '^$' -bench Page -benchtime 1x ./internal/harness/view
+func BenchmarkPage(b *testing.B) {
+	for _, events := range []int{1000, 10_000, 100_000, 200_000} {
+		b.Run(fmt.Sprint(events), func(b *testing.B) {
+			run := large(events)
+			for b.Loop() {
+				began := time.Now()
+				html := pageOf(b, run)
+				b.ReportMetric(float64(time.Since(began).Microseconds())/float64(events), "µs-to-write/event")
+				b.ReportMetric(float64(len(html))/float64(events), "bytes/event")
+				opened := opening(b, html)
+				b.ReportMetric(opened.Seconds(), "s-to-open")
+			}
+		})
+	}
+}
+
+// opening is the processor time of the browser that opens and draws a page.
+func opening(b *testing.B, html []byte) time.Duration {
+	t := open(b, html, "")
+	browser.Command(t, performance.Enable, performance.EnableParams{TimeDomain: performance.EnableTimeDomainThreadTicks})
+	t.Do(chromedp.Navigate("file://" + t.path)) // once more: the processor time is that of this document
+	t.Ready()
+	t.Settle()
+	return t.CPU()
+}
