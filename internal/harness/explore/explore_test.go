@@ -190,7 +190,7 @@ func TestByStateMissesNoState(t *testing.T) {
 // Whatever the system: depth-first reaches every state that there is within the depth.
 func TestDepthFirstMissesNoState(t *testing.T) {
 	saved := 0
-	for seed := range uint64(40) {
+	for seed := range uint64(20) {
 		system := func() *toy {
 			// What a node sends is a function of all that it has received, in order.
 			s := newToy(3, func(node labrpc.NodeID, got []string) []labrpc.NodeID {

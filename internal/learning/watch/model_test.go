@@ -243,9 +243,10 @@ func TestNarrowWindows(t *testing.T) {
 	running := m
 	m, _ = ended(m)
 	list, _ := press(m, "l")
-	for width := 10; width < 120; width++ {
+	models := map[string]Model{"running": running, "list": list, "failure": m, "long": longFailure(t)}
+	for width := 10; width < 120; width += 1 + width/40 {
 		s := Screen{Width: width, Height: 12, Colour: width%2 == 0}
-		for name, m := range map[string]Model{"running": running, "list": list, "failure": m, "long": longFailure(t)} {
+		for name, m := range models {
 			require.True(t, fits(m.View(s), s), "%s at width %d:\n%s", name, width, text(m, s))
 		}
 		lines := m.View(s)

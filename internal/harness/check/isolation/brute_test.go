@@ -273,7 +273,7 @@ func randomHistory(r *rand.Rand, txns int) *History {
 }
 
 // bruteHistories is how many random histories are compared; the figures in this package's documentation are from 100 000.
-var bruteHistories = flag.Int("brute", 2_000, "how many random histories to compare with brute force")
+var bruteHistories = flag.Int("brute", 800, "how many random histories to compare with brute force")
 
 // The checker agrees with brute force over all serial orders, and over all orders of snapshots and commits.
 func TestAgreesWithBruteForce(t *testing.T) {
