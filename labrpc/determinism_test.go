@@ -15,7 +15,7 @@ import (
 	"distlabs/labrpc"
 )
 
-var repeats = flag.Int("repeats", 40, "how often TestSameSeedSameRun runs each seed")
+var repeats = flag.Int("repeats", 40, "how often TestSameSeedSameRun runs each seed, and TestSameStepsSameRun a fifth as often")
 
 // gossip is a busy little protocol that does all that students do: tickers, goroutines for each peer,
 // calls with deadlines, a lock, one-way messages in bursts, the disk, random choices.

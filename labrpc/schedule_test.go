@@ -138,7 +138,7 @@ func TestSameStepsSameRun(t *testing.T) {
 	for seed := uint64(1); seed <= 3; seed++ {
 		first := record(seed)
 		require.Greater(t, len(first), 300)
-		for range 8 {
+		for range *repeats / 5 {
 			if again := record(seed); !equal(first, again) {
 				t.Fatalf("seed %d: %s", seed, firstDifference(first, again))
 			}

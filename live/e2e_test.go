@@ -141,7 +141,7 @@ func start(t *testing.T, opts cluster.Options) *cluster.Cluster {
 	return c
 }
 
-// hosts counts the clusters of these tests.
+// hosts counts the clusters of these tests. Tests that wait most of the time are parallel.
 var hosts atomic.Int32
 
 // ownHost is an address of this machine for one cluster, where every address that begins with 127 is one: when a server of it is down, no other

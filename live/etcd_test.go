@@ -58,7 +58,7 @@ func (s *session) interrupt(t *testing.T) { require.NoError(t, s.cmd.Process.Sig
 
 // A watch of etcd's client reports every change in order, each once, although servers and their gateways are killed.
 func TestWatchGoesOnAfterKills(t *testing.T) {
-	t.Parallel() // it waits most of the time
+	t.Parallel()
 	c := start(t, cluster.Options{})
 	etcdctl(t, c, "put", "w/0", "first")
 	w := begin(t, c, "watch", "w/", "--prefix", "--rev=2")
@@ -98,7 +98,7 @@ func putAnyway(t *testing.T, c *cluster.Cluster, key, value string) {
 }
 
 func TestLeaseExpires(t *testing.T) {
-	t.Parallel() // it waits most of the time
+	t.Parallel()
 	c := start(t, cluster.Options{})
 	id := strings.Fields(etcdctl(t, c, "lease", "grant", "3"))[1]
 	etcdctl(t, c, "put", "mine", "1", "--lease="+id)
@@ -120,7 +120,7 @@ func TestLeaseExpires(t *testing.T) {
 
 // The lease of a gateway that was killed ends too, and the lock goes to the next in the queue.
 func TestLockIsHandedOver(t *testing.T) {
-	t.Parallel() // it waits most of the time
+	t.Parallel()
 	c := start(t, cluster.Options{})
 	first := begin(t, c, "lock", "m", "--ttl=3")
 	require.Contains(t, first.next(t), "m/")
@@ -139,7 +139,7 @@ func TestLockIsHandedOver(t *testing.T) {
 }
 
 func TestElection(t *testing.T) {
-	t.Parallel() // it waits most of the time
+	t.Parallel()
 	c := start(t, cluster.Options{})
 	first := begin(t, c, "elect", "e", "one")
 	require.Contains(t, first.next(t), "e/")

@@ -20,7 +20,7 @@ func startLab(t *testing.T, program, policy string) *cluster.Cluster {
 
 // Raft's election of lab 04: another server leads when the leader is killed, and no server when there is no majority.
 func TestElectionOfLab04(t *testing.T) {
-	t.Parallel() // it waits most of the time
+	t.Parallel()
 	c := startLab(t, otherPrograms(t)["election"], "")
 	leader, term, ok := c.WaitLeader(wait, 0)
 	require.True(t, ok)
@@ -36,7 +36,7 @@ func TestElectionOfLab04(t *testing.T) {
 // The stores of lab 06: a replica that is cut off takes writes, which survive a kill and spread when it is connected; under CP a member
 // without a majority refuses.
 func TestStoresOfLab06(t *testing.T) {
-	t.Parallel() // it waits most of the time
+	t.Parallel()
 	programs := otherPrograms(t)
 	ask := func(c *cluster.Cluster, server int, line string) string {
 		t.Helper()

@@ -35,7 +35,7 @@ func torment(t *testing.T, program string, d time.Duration, seed uint64) *tortur
 }
 
 func TestReferenceSurvivesTorture(t *testing.T) {
-	t.Parallel() // it waits most of the time
+	t.Parallel()
 	report := torment(t, program(t), 6*time.Second, 3)
 	require.Empty(t, report.Anomalies)
 	require.NotZero(t, report.Kills)

@@ -209,7 +209,13 @@ func (b *Tab) Save(name string, data []byte) {
 	}
 }
 
-// CPU is the processor time that the page's main thread has used.
+// CountCPU makes CPU count, in processor time and not in real time.
+func (b *Tab) CountCPU() {
+	b.T.Helper()
+	Command(b, performance.Enable, performance.EnableParams{TimeDomain: performance.EnableTimeDomainThreadTicks})
+}
+
+// CPU is the processor time that the page's main thread has used for its document. Call CountCPU before.
 func (b *Tab) CPU() time.Duration {
 	b.T.Helper()
 	for _, m := range Command(b, performance.GetMetrics, cdp.Empty{}).Metrics {

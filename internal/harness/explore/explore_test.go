@@ -1,6 +1,7 @@
 package explore
 
 import (
+	"flag"
 	"fmt"
 	"hash/fnv"
 	"math/rand/v2"
@@ -187,10 +188,13 @@ func TestByStateMissesNoState(t *testing.T) {
 	require.Greater(t, fewer, 3, "it saves something in many systems")
 }
 
+// systems is how many systems are searched whole.
+var systems = flag.Int("systems", 20, "how many systems TestDepthFirstMissesNoState searches")
+
 // Whatever the system: depth-first reaches every state that there is within the depth.
 func TestDepthFirstMissesNoState(t *testing.T) {
 	saved := 0
-	for seed := range uint64(20) {
+	for seed := range uint64(*systems) {
 		system := func() *toy {
 			// What a node sends is a function of all that it has received, in order.
 			s := newToy(3, func(node labrpc.NodeID, got []string) []labrpc.NodeID {
@@ -247,7 +251,7 @@ func TestRandomStrategiesFollowTheirSeed(t *testing.T) {
 			require.Equal(t, two, picks(make(2)), "the second schedule is the first of the next seed")
 			require.NotEqual(t, two, picks(make(3)))
 			faults := 0
-			for seed := range uint64(20) {
+			for seed := range uint64(*systems) {
 				for _, i := range picks(make(seed + 1)) {
 					if choices[i].IsFault() {
 						faults++

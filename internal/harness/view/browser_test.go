@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/chromedp/chromedp"
 	"github.com/stretchr/testify/require"
@@ -31,6 +32,14 @@ func open(t testing.TB, html []byte, fragment string, before ...chromedp.Action[
 	b.Do(append(before, chromedp.Navigate("file://"+path+fragment))...)
 	b.Ready()
 	return b
+}
+
+// reopen opens and draws the page once more, and returns the processor time of the new document.
+func (b *tab) reopen() time.Duration {
+	b.T.Helper()
+	b.Do(chromedp.Navigate("file://"+b.path), chromedp.WaitReady(`html[data-ready="yes"]`))
+	b.Settle()
+	return b.CPU()
 }
 
 // shot saves a picture for a person to look at, and the page itself.

@@ -4,11 +4,6 @@ import (
 	"fmt"
 	"testing"
 	"time"
-
-	"github.com/chromedp/cdproto/performance"
-	"github.com/chromedp/chromedp"
-
-	"distlabs/internal/harness/browser"
 )
 
 // What a page costs as its run grows: to write it, its size, and the processor time of a browser that opens and draws it.
@@ -23,19 +18,10 @@ func BenchmarkPage(b *testing.B) {
 				html := pageOf(b, run)
 				b.ReportMetric(float64(time.Since(began).Microseconds())/float64(events), "µs-to-write/event")
 				b.ReportMetric(float64(len(html))/float64(events), "bytes/event")
-				opened := opening(b, html)
-				b.ReportMetric(opened.Seconds(), "s-to-open")
+				page := open(b, html, "")
+				page.CountCPU()
+				b.ReportMetric(page.reopen().Seconds(), "s-to-open")
 			}
 		})
 	}
-}
-
-// opening is the processor time of the browser that opens and draws a page.
-func opening(b *testing.B, html []byte) time.Duration {
-	t := open(b, html, "")
-	browser.Command(t, performance.Enable, performance.EnableParams{TimeDomain: performance.EnableTimeDomainThreadTicks})
-	t.Do(chromedp.Navigate("file://" + t.path)) // once more: the processor time is that of this document
-	t.Ready()
-	t.Settle()
-	return t.CPU()
 }
