@@ -183,6 +183,15 @@ func (c *cluster) waitForCampaign(id labrpc.NodeID, while string) time.Duration 
 	return waited
 }
 
+// waitForAnother waits until a server that has started an election without success starts the next one. After that it starts none for
+// the shortest timeout: so what it states can be compared with what it stated before.
+func (c *cluster) waitForAnother(id labrpc.NodeID, while string) {
+	began := c.s.Net.Now()
+	v := *violation(ruleElectionTimeout, "%v has started an election without success, and has not started another one within %v of %s; meanwhile %s",
+		id, longestTimeout, labtest.At(began), while)
+	c.s.WaitFor(longestTimeout+2*fixedLatency, v, func() bool { return len(c.requestsOf(id, began)) > 0 })
+}
+
 // agreed returns the leader that all these servers follow in one term, or 0.
 func (c *cluster) agreed(ids ...labrpc.NodeID) (leader labrpc.NodeID, term int) {
 	for i, id := range ids {

@@ -49,7 +49,8 @@ func TestTermsSpread4C(t *testing.T) {
 		is(ruleTerms, State{Term: 9, Leader: 3}, "six heartbeats of term 9")
 		// A server that follows a leader may ignore candidates (rule 10): so n1 first times out.
 		c.waitForCampaign(1, "it receives no message")
-		s.Run(20 * time.Millisecond) // until the replies to its requests have arrived
+		c.waitForAnother(1, "it receives no message")
+		s.Run(20 * time.Millisecond) // until the replies to its requests have arrived; it starts no further election so soon
 		candidate := c.state(1)
 		if r := p[1].heartbeat(1, candidate.Term-1); r.Success || r.Term != candidate.Term {
 			s.Failf(ruleAnother, "n1, in term %d, replied %+v to n3, the leader of term %d, want {Term:%[1]d Success:false}", candidate.Term, r, candidate.Term-1)
