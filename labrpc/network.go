@@ -69,6 +69,7 @@ type Network struct {
 	problems   []string
 	faults     map[FaultKind]uint64 // how many of each kind the test has caused
 	moved      bool                 // something happened since the step functions last ran
+	lines      map[uintptr]string   // of calls that an observer was told of: see lineOf
 
 	pending   []Pending     // with a Scheduler: what was sent and has not arrived
 	waitUntil time.Duration // it lets time pass until then; the dispatcher's own

@@ -211,8 +211,21 @@ func (net *Network) tellObserver(kind EventKind, m *message, copy int, reason st
 		e.Node, e.Inc = m.from, m.sender.inc
 	}
 	if kind == EventSent && m.pc != 0 {
-		frame, _ := runtime.CallersFrames([]uintptr{m.pc}).Next()
-		e.Source = fmt.Sprintf("%s/%s:%d", path.Base(path.Dir(frame.File)), path.Base(frame.File), frame.Line)
+		e.Source = net.lineOf(m.pc)
 	}
 	net.emit(e)
+}
+
+// lineOf is the folder, file and line of a call. A program has few, and looking one up takes longer than sending a message.
+func (net *Network) lineOf(pc uintptr) string {
+	line, known := net.lines[pc]
+	if !known {
+		frame, _ := runtime.CallersFrames([]uintptr{pc}).Next()
+		line = fmt.Sprintf("%s/%s:%d", path.Base(path.Dir(frame.File)), path.Base(frame.File), frame.Line)
+		if net.lines == nil {
+			net.lines = map[uintptr]string{}
+		}
+		net.lines[pc] = line
+	}
+	return line
 }

@@ -13,6 +13,7 @@ import (
 
 	"distlabs/internal/harness/report"
 	"distlabs/internal/harness/trace"
+	"distlabs/labrpc"
 )
 
 // A runner runs one test over its seeds.
@@ -134,11 +135,7 @@ func (r *runner) stopped() bool {
 // runOne runs one seed, twice in a soak.
 func (r *runner) runOne(seed uint64) {
 	var first trace.Trail
-	observe := first.Observe
-	if !r.soak {
-		observe = nil
-	}
-	out := r.runSeed(seed, observe)
+	out := r.runSeed(seed, r.compared(first.Observe))
 	if recording() {
 		r.keep(out)
 	}
@@ -146,12 +143,10 @@ func (r *runner) runOne(seed uint64) {
 	var where trace.Difference
 	var parted bool
 	if r.soak && !out.abandoned {
-		var second trace.Trail
-		again := r.runSeed(seed, second.Observe)
-		same = (r.cfg.Simultaneous || first.Sum() == second.Sum()) && sameFailure(out.failure, again.failure)
-		if !same {
-			where, parted = first.Part(&second)
-		}
+		second := first.Retrace()
+		again := r.runSeed(seed, r.compared(second.Observe))
+		where, parted = second.Parted()
+		same = !parted && sameFailure(out.failure, again.failure)
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -173,6 +168,14 @@ func (r *runner) runOne(seed uint64) {
 	if !r.soak && len(r.raced) == 0 && raceErrors() > r.races && len(report.RaceLog()) > 0 {
 		r.stop, r.raced, r.racedBy = true, []uint64{seed}, out.racedBy
 	}
+}
+
+// compared is an observer of the events that the two runs of a soak must have in common; nil if there are none.
+func (r *runner) compared(observe func(labrpc.Event)) func(labrpc.Event) {
+	if !r.soak || r.cfg.Simultaneous {
+		return nil
+	}
+	return observe
 }
 
 // tell says on the results channel that there is a failure, before it is explained: if the process is stopped meanwhile, its

@@ -32,24 +32,18 @@ func (d Difference) String() string {
 // Diff returns the first step at which two runs differ, and whether they do. Source lines and what follows
 // from the rest (vectors, partners) are not compared.
 func Diff(a, b *Run) (Difference, bool) {
-	same := func(x, y *Step) bool { return x.comparison() == y.comparison() }
-	return parting(a.Steps, b.Steps, same, func(s *Step) *Step { return s }, describeDifference)
-}
-
-// parting returns the first place at which two lists of steps differ, and whether they do. describe is asked about two steps that do.
-func parting[T any](a, b []T, same func(x, y *T) bool, step func(*T) *Step, describe func(x, y *Step) (one, other string)) (Difference, bool) {
-	for i := range max(len(a), len(b)) {
+	for i := range max(len(a.Steps), len(b.Steps)) {
 		switch {
-		case i >= len(a):
-			s := step(&b[i])
+		case i >= len(a.Steps):
+			s := &b.Steps[i]
 			return Difference{Step: i, At: s.At, Other: s.sentence()}, true
-		case i >= len(b):
-			s := step(&a[i])
+		case i >= len(b.Steps):
+			s := &a.Steps[i]
 			return Difference{Step: i, At: s.At, One: s.sentence()}, true
-		case !same(&a[i], &b[i]):
-			x, y := step(&a[i]), step(&b[i])
+		case a.Steps[i].comparison() != b.Steps[i].comparison():
+			x, y := &a.Steps[i], &b.Steps[i]
 			d := Difference{Step: i, At: min(x.At, y.At)}
-			d.One, d.Other = describe(x, y)
+			d.One, d.Other = describeDifference(x, y)
 			return d, true
 		}
 	}

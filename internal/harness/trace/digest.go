@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"encoding/hex"
 	"hash"
+	"time"
 
 	"distlabs/labrpc"
 )
@@ -66,6 +67,28 @@ func appendEvent(b []byte, e labrpc.Event) []byte {
 		b = append(b, body...)
 	}
 	return b
+}
+
+// eventOf reads what appendEvent has appended, except what a message holds.
+func eventOf(b []byte) labrpc.Event {
+	number := func() uint64 {
+		n, size := binary.Uvarint(b)
+		b = b[size:]
+		return n
+	}
+	text := func() string {
+		n := number()
+		s := string(b[:n])
+		b = b[n:]
+		return s
+	}
+	// Go evaluates the calls in the order in which they stand here, which is appendEvent's.
+	return labrpc.Event{
+		Kind: labrpc.EventKind(text()),
+		At:   time.Duration(number()), Node: labrpc.NodeID(number()), Inc: int(number()), Msg: number(), Copy: int(number()),
+		From: labrpc.NodeID(number()), To: labrpc.NodeID(number()), Number: number(), ReplyTo: number(),
+		Method: text(), Message: labrpc.MessageKind(text()), Reason: text(), Name: text(), Value: text(),
+	}
 }
 
 // appendField appends a string with its length, so that no two lists of strings look alike.

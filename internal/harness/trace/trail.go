@@ -1,49 +1,92 @@
 package trace
 
 import (
-	"hash/crc32"
-	"strings"
+	"bytes"
+	"encoding/binary"
 
 	"distlabs/labrpc"
 )
 
-// A Trail is a [Digest] that can also say where two runs part. It keeps some 200 bytes of each event: enough to name it, and not what a message holds. The
-// zero Trail is ready. It is not for several goroutines at once.
+// A Trail keeps the events of a run, so that a second run can be compared with it while it goes on (see [Trail.Retrace]). It takes some 50 bytes an event,
+// and what each message holds. The zero Trail is ready. It is not for several goroutines at once.
 type Trail struct {
-	digest Digest
-	marks  []mark
+	blocks [][]byte // each event as appendEvent writes it, after its length
+	buf    []byte
 }
 
-// mark is what a trail keeps of an event.
-type mark struct {
-	event labrpc.Event // without what is long
-	sum   uint32       // of all that counts
-}
+// trailBlock is how many bytes a block has, so that nothing is copied when a trail grows.
+const trailBlock = 256 << 10
 
 // Observe follows one event.
 func (t *Trail) Observe(e labrpc.Event) {
-	from := len(t.digest.buf)
-	whole := appendEvent(t.digest.buf, e)
-	t.marks = append(t.marks, mark{sum: crc32.ChecksumIEEE(whole[from:]), event: labrpc.Event{
-		Kind: e.Kind, At: e.At, Node: e.Node, From: e.From, To: e.To, Method: e.Method, Message: e.Message, Name: e.Name,
-		Value: strings.Clone(e.Value[:min(len(e.Value), maxSentence)]),
-	}})
-	t.digest.fold(whole)
-}
-
-// Sum returns the sum of the events so far, as a Digest does.
-func (t *Trail) Sum() Sum { return t.digest.Sum() }
-
-// Part returns the first event at which two runs differ, and whether they do.
-func (t *Trail) Part(other *Trail) (Difference, bool) {
-	same := func(x, y *mark) bool { return x.sum == y.sum }
-	return parting(t.marks, other.marks, same, func(m *mark) *Step { return &Step{Event: m.event} }, describeMarks)
-}
-
-// describeMarks says what two events are that differ, perhaps in what a mark does not keep.
-func describeMarks(x, y *Step) (one, other string) {
-	if one, other = x.sentence(), y.sentence(); one == other {
-		other = "the same with another content or at another time"
+	t.buf = appendEvent(t.buf[:0], e)
+	need := binary.MaxVarintLen64 + len(t.buf)
+	if n := len(t.blocks); n == 0 || cap(t.blocks[n-1])-len(t.blocks[n-1]) < need {
+		t.blocks = append(t.blocks, make([]byte, 0, max(trailBlock, need)))
 	}
-	return one, other
+	last := &t.blocks[len(t.blocks)-1]
+	*last = append(binary.AppendUvarint(*last, uint64(len(t.buf))), t.buf...)
+}
+
+// Retrace returns an observer for a second run. The trail must not grow any more.
+func (t *Trail) Retrace() *Retrace { return &Retrace{blocks: t.blocks} }
+
+// A Retrace compares a second run with the trail of a first one. It is not for several goroutines at once.
+type Retrace struct {
+	blocks [][]byte // of the trail, from the one in which the second run is
+	at     int      // where in that block it is
+	buf    []byte
+	step   int
+
+	parted bool
+	where  Difference
+}
+
+// Observe follows one event of the second run.
+func (r *Retrace) Observe(e labrpc.Event) {
+	if r.parted {
+		return
+	}
+	r.buf = appendEvent(r.buf[:0], e)
+	first, ok := r.next()
+	switch {
+	case !ok:
+		r.part(Difference{At: e.At, Other: (&Step{Event: e}).sentence()})
+	case !bytes.Equal(first, r.buf):
+		x, y := &Step{Event: eventOf(first)}, &Step{Event: e}
+		d := Difference{At: min(x.At, y.At), One: shorten(x.sentence(), maxSentence), Other: shorten(y.sentence(), maxSentence)}
+		if d.One == d.Other {
+			d.Other = "the same with another content or at another time"
+		}
+		r.part(d)
+	}
+	r.step++
+}
+
+// Parted returns the first event at which the two runs differ, and whether they do. The second run must be over.
+func (r *Retrace) Parted() (Difference, bool) {
+	if first, ok := r.next(); ok && !r.parted {
+		e := eventOf(first)
+		r.part(Difference{At: e.At, One: shorten((&Step{Event: e}).sentence(), maxSentence)})
+	}
+	return r.where, r.parted
+}
+
+func (r *Retrace) part(d Difference) {
+	d.Step = r.step
+	r.where, r.parted = d, true
+}
+
+// next takes the next event of the trail, and reports whether there is one.
+func (r *Retrace) next() ([]byte, bool) {
+	if len(r.blocks) > 0 && r.at == len(r.blocks[0]) {
+		r.blocks, r.at = r.blocks[1:], 0
+	}
+	if len(r.blocks) == 0 {
+		return nil, false
+	}
+	n, size := binary.Uvarint(r.blocks[0][r.at:])
+	from := r.at + size
+	r.at = from + int(n)
+	return r.blocks[0][from:r.at], true
 }
