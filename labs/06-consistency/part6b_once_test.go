@@ -71,6 +71,7 @@ func (c *strongCluster) copyArrivesLate(client, other labrpc.NodeID) {
 	hist.puts(hist.opens(client, leader), "w", "1")
 	put, b := hist.ops[0], hist.opens(other, leader)
 	hist.puts(b, "w", "2")
+	c.settles() // a server that lacks an entry could not win
 	c.handOver(leader, others[0])
 	held.Release()
 	c.s.Run(servesLimit)
