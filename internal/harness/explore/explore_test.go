@@ -251,7 +251,7 @@ func TestRandomStrategiesFollowTheirSeed(t *testing.T) {
 			require.Equal(t, two, picks(make(2)), "the second schedule is the first of the next seed")
 			require.NotEqual(t, two, picks(make(3)))
 			faults := 0
-			for seed := range uint64(*systems) {
+			for seed := range uint64(20) {
 				for _, i := range picks(make(seed + 1)) {
 					if choices[i].IsFault() {
 						faults++
