@@ -32,12 +32,7 @@ const digestBlock = 8 << 10
 
 // Observe folds in one event.
 func (d *Digest) Observe(e labrpc.Event) {
-	d.fold(appendEvent(d.buf, e))
-}
-
-// fold takes the buffer with one more event in it.
-func (d *Digest) fold(buf []byte) {
-	d.buf = buf
+	d.buf = appendEvent(d.buf, e)
 	d.events++
 	if len(d.buf) >= digestBlock {
 		d.flush()

@@ -51,10 +51,10 @@ func (r *Retrace) Observe(e labrpc.Event) {
 	first, ok := r.next()
 	switch {
 	case !ok:
-		r.part(Difference{At: e.At, Other: (&Step{Event: e}).sentence()})
+		r.part(Difference{At: e.At, Other: happened(e)})
 	case !bytes.Equal(first, r.buf):
-		x, y := &Step{Event: eventOf(first)}, &Step{Event: e}
-		d := Difference{At: min(x.At, y.At), One: shorten(x.sentence(), maxSentence), Other: shorten(y.sentence(), maxSentence)}
+		x := eventOf(first)
+		d := Difference{At: min(x.At, e.At), One: happened(x), Other: happened(e)}
 		if d.One == d.Other {
 			d.Other = "the same with another content or at another time"
 		}
@@ -67,10 +67,13 @@ func (r *Retrace) Observe(e labrpc.Event) {
 func (r *Retrace) Parted() (Difference, bool) {
 	if first, ok := r.next(); ok && !r.parted {
 		e := eventOf(first)
-		r.part(Difference{At: e.At, One: shorten((&Step{Event: e}).sentence(), maxSentence)})
+		r.part(Difference{At: e.At, One: happened(e)})
 	}
 	return r.where, r.parted
 }
+
+// happened says what an event tells of, in a sentence that is not too long.
+func happened(e labrpc.Event) string { return shorten((&Step{Event: e}).sentence(), maxSentence) }
 
 func (r *Retrace) part(d Difference) {
 	d.Step = r.step
