@@ -15,8 +15,8 @@ import (
 // a packet that it has seen and changes the numbers, strings and bytes in it. It works on the packet's value, so
 // the methods of a packet's type, such as UnmarshalCBOR, make no difference.
 
-// visit calls f for every number, string, boolean and byte slice in a value, in a fixed order. What f changes in a map is
-// written back. The value is addressable.
+// visit calls f for every number, string, boolean, byte slice and byte array in a value, in a fixed order. What f changes in a
+// map is written back. The value is addressable.
 func visit(v reflect.Value, f func(leaf reflect.Value)) {
 	switch v.Kind() {
 	case reflect.Struct:
@@ -31,7 +31,7 @@ func visit(v reflect.Value, f func(leaf reflect.Value)) {
 			visit(v.Elem(), f)
 		}
 	case reflect.Slice, reflect.Array:
-		if v.Kind() == reflect.Slice && v.Type().Elem().Kind() == reflect.Uint8 {
+		if v.Type().Elem().Kind() == reflect.Uint8 {
 			f(v)
 			return
 		}
@@ -113,13 +113,13 @@ type forgery func() labrpc.Message
 
 // forgeries lists the single changes to a packet: every number a little more or less, every byte with one
 // of its two low bits flipped, every string and slice shortened. It lists the same for the packet with
-// each of its byte slices empty, for a receiver that does not check an empty MAC.
+// each of its byte slices empty, or its byte arrays zero, for a receiver that does not check an empty MAC.
 func forgeries(p labrpc.Message) []forgery {
 	all := singleChanges(p)
 	at := -1
 	visit(deepCopy(reflect.ValueOf(p.Body)), func(leaf reflect.Value) {
-		if at++; leaf.Kind() == reflect.Slice {
-			empty := altered(p, only(at, func(l reflect.Value) { l.SetBytes(nil) }))
+		if at++; holdsBytes(leaf) {
+			empty := altered(p, only(at, func(l reflect.Value) { setBytes(l, nil) }))
 			all = append(all, singleChanges(empty)...)
 		}
 	})
@@ -177,12 +177,28 @@ func changes(leaf reflect.Value) []func(reflect.Value) {
 		for _, change := range byteChanges(leaf.Len()) {
 			add(func(l reflect.Value) { l.SetString(string(change([]byte(l.String())))) })
 		}
-	case leaf.Kind() == reflect.Slice:
+	case holdsBytes(leaf):
 		for _, change := range byteChanges(leaf.Len()) {
-			add(func(l reflect.Value) { l.SetBytes(change(l.Bytes())) })
+			add(func(l reflect.Value) { setBytes(l, change(slices.Clone(l.Bytes()))) })
 		}
 	}
 	return all
+}
+
+func holdsBytes(leaf reflect.Value) bool {
+	return leaf.Kind() == reflect.Slice || leaf.Kind() == reflect.Array
+}
+
+// setBytes sets a byte slice or array. An array is longer than b, or as long: what is left of it is zero.
+func setBytes(leaf reflect.Value, b []byte) {
+	if leaf.Kind() == reflect.Slice {
+		leaf.SetBytes(b)
+		return
+	}
+	leaf.SetZero()
+	for i, x := range b {
+		leaf.Index(i).SetUint(uint64(x))
+	}
 }
 
 func shift(l reflect.Value, d int64) {
@@ -219,12 +235,12 @@ func scrambled(p labrpc.Message, r *rand.Rand) labrpc.Message {
 			l.SetInt(int64(r.Uint32()))
 		case l.CanUint():
 			l.SetUint(uint64(r.Uint32()))
-		case l.Kind() == reflect.Slice && l.Len() > 0:
-			b := append([]byte{}, l.Bytes()...)
+		case holdsBytes(l) && l.Len() > 0:
+			b := slices.Clone(l.Bytes())
 			for range 4 {
 				b[r.IntN(len(b))] = byte(r.Uint32())
 			}
-			l.SetBytes(b)
+			setBytes(l, b)
 		}
 	})
 }

@@ -26,8 +26,12 @@ const (
 	ruleContent     = "a message arrives as it was passed to Send, byte for byte, whatever its content and length (rules 6 and 7)"
 )
 
-// losesThree loses the first three packets of a message (rule 2).
+// acknowledged lets a minute pass on a calm network. All messages that were delivered before are acknowledged then: a link is silent (rule 4).
+func (m *linkCluster) acknowledged() { m.s.Run(time.Minute) }
+
+// losesThree loses the first three packets of a message, when all earlier ones are acknowledged (rule 2).
 func (m *linkCluster) losesThree(situation string) {
+	m.acknowledged()
 	n := m.nextNumber()
 	m.wire.loseNext(n, 3)
 	m.send(1, 2, numberedText(n))
@@ -67,6 +71,7 @@ const years = 10 * 365 * 24 * time.Hour
 func (m *linkCluster) outage(length, jump time.Duration) {
 	const messages = 3
 	s := m.s
+	m.acknowledged()
 	s.Net.Isolate(2)
 	for range messages {
 		m.sendNew(1, 2)

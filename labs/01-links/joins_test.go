@@ -1,6 +1,7 @@
 package links_test
 
 import (
+	"math/rand/v2"
 	"reflect"
 	"strconv"
 
@@ -13,7 +14,8 @@ import (
 type field struct {
 	place int
 	text  string
-	base  int // of a number; 0 for a string or byte slice
+	base  int  // of a number; 0 for a string or bytes
+	fixed bool // an array: its length cannot change
 }
 
 // fields lists the fields of a packet, in its order, as they would be written in a base.
@@ -24,16 +26,27 @@ func fields(p labrpc.Message, base int) []field {
 		place++
 		switch {
 		case leaf.CanInt():
-			all = append(all, field{place, strconv.FormatInt(leaf.Int(), base), base})
+			all = append(all, field{place: place, text: strconv.FormatInt(leaf.Int(), base), base: base})
 		case leaf.CanUint():
-			all = append(all, field{place, strconv.FormatUint(leaf.Uint(), base), base})
+			all = append(all, field{place: place, text: strconv.FormatUint(leaf.Uint(), base), base: base})
 		case leaf.Kind() == reflect.String:
-			all = append(all, field{place, leaf.String(), 0})
-		case leaf.Kind() == reflect.Slice:
-			all = append(all, field{place, string(leaf.Bytes()), 0})
+			all = append(all, field{place: place, text: leaf.String()})
+		case holdsBytes(leaf):
+			all = append(all, field{place: place, text: string(leaf.Bytes()), fixed: leaf.Kind() == reflect.Array})
 		}
 	})
 	return all
+}
+
+// rigid reports whether no bytes can move from one field of a packet to another.
+func rigid(p labrpc.Message) bool {
+	moving := 0
+	for _, f := range fields(p, 10) {
+		if !f.fixed {
+			moving++
+		}
+	}
+	return moving < 2
 }
 
 // joins lists the forgeries that move a few bytes from one field to another, and those that exchange two fields. In each pair,
@@ -59,6 +72,16 @@ func joins(p labrpc.Message) []forgery {
 	return all
 }
 
+// some returns the forgeries, or 500 of them: a packet with many messages has thousands.
+func some(r *rand.Rand, all []forgery) []forgery {
+	const most = 500
+	if len(all) > most {
+		r.Shuffle(len(all), func(i, j int) { all[i], all[j] = all[j], all[i] })
+		all = all[:most]
+	}
+	return all
+}
+
 // moves lists other ways to divide a+b, near the end of a, with and without a separator between the two.
 func moves(a, b string) [][2]string {
 	var all [][2]string
@@ -78,7 +101,7 @@ func moves(a, b string) [][2]string {
 	return all
 }
 
-// withFields sets two fields. The packet stays as it is if a number would not be one.
+// withFields sets two fields. The packet stays as it is if a number would not be one, or an array would have another length.
 func withFields(p labrpc.Message, a field, aText string, b field, bText string) labrpc.Message {
 	place, valid := -1, true
 	forged := altered(p, func(leaf reflect.Value) {
@@ -108,8 +131,10 @@ func set(leaf reflect.Value, text string, base int) bool {
 		return err == nil
 	case leaf.Kind() == reflect.String:
 		leaf.SetString(text)
+	case leaf.Kind() == reflect.Array && len(text) != leaf.Len():
+		return false
 	default:
-		leaf.SetBytes([]byte(text))
+		setBytes(leaf, []byte(text))
 	}
 	return true
 }

@@ -293,6 +293,9 @@ func (m *linkCluster) note(r route, text string) {
 	if m.sent[r] == nil {
 		m.sent[r] = map[string][]int{}
 	}
+	if before := len(m.sent[r][text]); m.got[r][text] > before {
+		m.got[r][text] = before // a stubborn link may deliver a message several times, and none of that was this one
+	}
 	m.sent[r][text] = append(m.sent[r][text], arrived)
 	m.missed[r.to]++
 }

@@ -1,6 +1,7 @@
 package links_test
 
 import (
+	"fmt"
 	"runtime"
 	"sync/atomic"
 	"testing"
@@ -42,7 +43,7 @@ func checkMemoryGrowth(s *labtest.Sim, things string, n int, rule string, do fun
 		n += more
 	}
 	each := float64(growth) / float64(more)
-	s.Measure("memory that "+things+" leave", max(each, 0), "bytes each", "≤ 4")
+	s.Measure("memory that "+things+" leave", max(each, 0), "bytes each", fmt.Sprintf("≤ %.1f", float64(allowance(more))/float64(more)))
 	if growth > allowance(more) {
 		s.Failf(rule, "%d more %s left %d bytes of memory on all nodes together, %.1f bytes for each, want at most 1", more, things, growth, each)
 	}

@@ -448,8 +448,8 @@ func TestLateAcknowledgement1E(t *testing.T) {
 
 // crashAtEveryWrite crashes the victim before its first write of a round, then before its second, and so on, until a round has
 // fewer writes; then after its first write, and so on. After each crash the victim restarts. Both nodes send in every
-// round: the victim is a sender and a receiver.
-func crashAtEveryWrite(s *labtest.Sim, victim labrpc.NodeID, situation string) {
+// round: the victim is a sender and a receiver. All messages of a round are applied within limit of its end.
+func crashAtEveryWrite(s *labtest.Sim, victim labrpc.NodeID, limit time.Duration, situation string) {
 	p := newDurableCluster(s)
 	for _, after := range []bool{false, true} {
 		for write := 1; write <= 50; write++ { // no link needs as many
@@ -464,7 +464,7 @@ func crashAtEveryWrite(s *labtest.Sim, victim labrpc.NodeID, situation string) {
 			reached := !s.Net.Up(victim)
 			s.Net.CrashAtWrite(victim, labrpc.CrashPoint{})
 			p.start()
-			p.arrives(30*time.Second, rulePromise)
+			p.arrives(limit, rulePromise)
 			s.Run(5 * time.Second)
 			if !reached {
 				break
@@ -474,7 +474,7 @@ func crashAtEveryWrite(s *labtest.Sim, victim labrpc.NodeID, situation string) {
 	}
 	p.send(1, 2)
 	p.send(2, 1)
-	p.arrives(30*time.Second, rulePromise)
+	p.arrives(limit, rulePromise)
 }
 
 // A node crashes between any two of its writes. Afterwards no message is lost, and no message is applied
@@ -482,7 +482,7 @@ func crashAtEveryWrite(s *labtest.Sim, victim labrpc.NodeID, situation string) {
 func TestCrashAtEveryWrite1E(t *testing.T) {
 	const situation = "a node crashed at a write"
 	labtest.Run(t, labtest.Config{Nodes: 2, Seeds: 3, Limit: 3 * time.Hour, MustCover: []string{situation}}, func(s *labtest.Sim) {
-		crashAtEveryWrite(s, 2, situation)
+		crashAtEveryWrite(s, 2, 30*time.Second, situation)
 	})
 }
 
@@ -490,7 +490,7 @@ func TestCrashAtEveryWrite1E(t *testing.T) {
 func TestCrashAtEveryWriteUnderLoss1E(t *testing.T) {
 	const situation = "a node crashed at a write"
 	cfg := labtest.Config{Nodes: 2, Seeds: 3, Link: labrpc.FairLoss(0.2), Limit: 3 * time.Hour, MustCover: []string{situation}}
-	labtest.Run(t, cfg, func(s *labtest.Sim) { crashAtEveryWrite(s, 1, situation) })
+	labtest.Run(t, cfg, func(s *labtest.Sim) { crashAtEveryWrite(s, 1, 2*time.Minute, situation) })
 }
 
 // Three nodes crash at random times, several at once, while messages are on the way (rules 15, 16, 17).
@@ -525,7 +525,7 @@ func TestRandomCrashes1E(t *testing.T) {
 			s.Net.CrashAtWrite(id, labrpc.CrashPoint{})
 		}
 		p.start()
-		p.arrives(time.Minute, rulePromise)
+		p.arrives(2*time.Minute, rulePromise)
 		s.Run(30 * time.Second)
 	})
 }
@@ -674,9 +674,13 @@ func TestConcurrentSends1E(t *testing.T) {
 					"%d goroutines called Send on n1, and n2 applied %q twice", callers, l)
 			}
 		}
-		if n := len(lines); n != callers*each || refused.Load() > 0 {
+		if n := refused.Load(); n > 0 {
+			s.Failf("Send returns an error only if its node is down or the network has no such peer, however many messages wait (rule 15)",
+				"%d of %d calls of Send returned an error on n1, which was up; want nil, also while many messages wait", n, callers*each)
+		}
+		if n := len(lines); n != callers*each {
 			s.Failf("all methods may be called by several goroutines at once: every message is applied (rules 15 and 18)",
-				"%d goroutines called Send on n1, and n2 applied %d of their %d messages; Send returned %d errors", callers, n, callers*each, refused.Load())
+				"%d goroutines called Send on n1, and n2 applied %d of their %d messages", callers, n, callers*each)
 		}
 	})
 }

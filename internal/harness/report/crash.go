@@ -207,7 +207,11 @@ func (c *Crash) stopped(note, raw string, src Source) {
 	}
 	if ok && f.Kind == Spin {
 		// It was running when the stacks were taken, which is no proof that it never waits.
-		c.Seen = append(c.Seen, "at that time: "+f.What)
+		seen := "at that time: " + f.What
+		if f.Rule == ruleSpin {
+			seen = "at that time, " + f.Seen[0] + " was running; virtual time cannot move while code runs without waiting"
+		}
+		c.Seen = append(c.Seen, seen)
 	}
 	c.Notes = append(c.Notes, note)
 }
