@@ -110,6 +110,9 @@ func TestIncarnationsRise2E(t *testing.T) {
 				c.start(2)
 				if s.Net.Up(2) {
 					c.expectOver(saw, end)
+					s.Until(period, func() bool { return !s.Net.Up(2) }) // it may write later than in NewRecovery
+				}
+				if s.Net.Up(2) {
 					s.Net.CrashAtWrite(2, labrpc.CrashPoint{})
 					c.expectRunning()
 					continue
