@@ -233,10 +233,11 @@ func (q *questions) prepare() {
 // both sets the time of each message.
 func (q *questions) both(d time.Duration) { q.s.Net.SetLinks(labrpc.Link{Latency: labrpc.Fixed(d)}) }
 
-// wait waits until n more questions have been asked and answered.
+// wait waits until n more questions have been asked and answered, for as long as rule 2 lets a clock follow one that was set. A client may ask
+// less often than every PollInterval (rule 6).
 func (q *questions) wait(n int) bool {
 	n += q.asked()
-	ok := q.s.Until(2*time.Duration(clocks.Window)*clocks.PollInterval, func() bool { return q.asked() >= n })
+	ok := q.s.Until(settled, func() bool { return q.asked() >= n })
 	q.s.Run(100 * time.Millisecond)
 	return ok
 }

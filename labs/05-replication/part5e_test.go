@@ -440,6 +440,7 @@ func checkEmptySnapshot(s *labtest.Sim) {
 		data = []byte{}
 	}
 	raft.Snapshot(index, data)
+	s.Run(time.Millisecond) // it may be written right after Snapshot has returned
 	s.Net.Crash(3)
 	s.Run(time.Millisecond)
 	start(s.Start(3))

@@ -117,7 +117,7 @@ func (r *rival) isAsked() bool { return r.polite || r.c.leads(r.old) }
 // A leader has just been confirmed, and has served a read. Milliseconds later another server leads and writes. A confirmation
 // for one read is no confirmation for the next one (rule 1).
 func TestConfirmsEachRead6A(t *testing.T) {
-	const covered = "a leader served a read less than 50ms before another leader wrote"
+	const covered = "a leader served a read less than 50ms before another was elected"
 	cfg := labtest.Config{Nodes: 5, Seeds: 20, Link: strongLink, MustCover: []string{covered}}
 	labtest.Run(t, cfg, func(s *labtest.Sim) {
 		c := newStrongCluster(s, 3)
@@ -132,8 +132,9 @@ func TestConfirmsEachRead6A(t *testing.T) {
 		r := newRival(c)
 		last := c.done(c.read(a, r.old, "Get", "x"))
 		r.wins()
+		soon := s.Net.Now()-last.Return < 50*time.Millisecond
 		c.writes(b, r.new, "x", "2")
-		if r.isAsked() && (r.polite || s.Net.Now()-last.Return < 50*time.Millisecond) {
+		if r.isAsked() && (r.polite || soon) {
 			s.Cover(covered)
 		}
 		for range 3 {
@@ -165,11 +166,12 @@ func TestLateConfirmation6A(t *testing.T) {
 		r := newRival(c)
 		late := s.Net.Hold(labrpc.Match{To: r.old})
 		first := c.read(a, r.old, "Get", "x")
-		// It must reach the old leader, and the replies of the old leader's peers must be sent, but not arrive.
+		// It must reach the old leader, and the replies of the old leader's peers must be sent, but not arrive. A leader may collect reads
+		// before it asks.
 		late.Deliver(func(m labrpc.Message) bool { return m.From == a })
 		s.Run(15 * time.Millisecond)
 		late.Deliver(func(m labrpc.Message) bool { return m.From == a })
-		s.Run(15 * time.Millisecond)
+		s.Run([]time.Duration{15, 120}[s.Seed%2] * time.Millisecond)
 		r.wins()
 		c.writes(b, r.new, "x", "2")
 		second := c.read(a, r.old, "Get", "x")

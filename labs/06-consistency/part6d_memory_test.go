@@ -82,9 +82,9 @@ func (q *quorumStore) remembersAMajority(a, b labrpc.NodeID) {
 
 	q.reaches(a, q.replicas...)
 	q.reaches(b, q.replicas...)
-	q.put(b, "y", all)
+	whole := q.put(b, "y", all)
 	s.Run(2 * quorumTimeout)
-	q.store(q.replicas[0], "y", consistency.Cell{Value: "half", Timestamp: consistency.Timestamp{Counter: 99, Node: a}})
+	q.store(q.replicas[0], "y", consistency.Cell{Value: "half", Timestamp: consistency.Timestamp{Counter: whole.Timestamp.Counter + 1, Node: a}})
 	lost := newDropper(s)
 	lost.set(func(m *labrpc.Message) bool { return m.Method == "Store" && m.From == a && m.Kind == labrpc.Request })
 	q.reaches(a, q.replicas[:3]...)
