@@ -47,9 +47,9 @@ type recoveryCluster struct {
 	seen    []sawCall
 	checked int
 	latest  map[pair]sawCall
-	numbers map[labrpc.NodeID][]uint64 // of all incarnations, oldest first
-	sent    map[labrpc.NodeID]int      // how many messages each node had sent before its latest start
-	spoken  map[labrpc.NodeID]uint64   // the last number under which a node has sent a message, before its latest start
+	numbers map[labrpc.NodeID]uint64 // of each node's last incarnation that came to run
+	sent    map[labrpc.NodeID]int    // how many messages each node had sent before its latest start
+	spoken  map[labrpc.NodeID]uint64 // the last number under which a node has sent a message, before its latest start
 	ended   map[labrpc.NodeID]time.Duration
 }
 
@@ -57,7 +57,7 @@ type recoveryCluster struct {
 func newRecoveries(s *labtest.Sim) *recoveryCluster {
 	c := &recoveryCluster{
 		s: s, spared: map[labrpc.NodeID]bool{}, latest: map[pair]sawCall{},
-		numbers: map[labrpc.NodeID][]uint64{}, ended: map[labrpc.NodeID]time.Duration{},
+		numbers: map[labrpc.NodeID]uint64{}, ended: map[labrpc.NodeID]time.Duration{},
 		sent: map[labrpc.NodeID]int{}, spoken: map[labrpc.NodeID]uint64{},
 	}
 	s.Always(c.check)
@@ -96,7 +96,7 @@ func (c *recoveryCluster) boot(node *labrpc.Node) {
 				Nodes: []labrpc.NodeID{id},
 			})
 		}
-		c.numbers[id] = append(c.numbers[id], number)
+		c.numbers[id] = number
 	}
 }
 
@@ -106,7 +106,7 @@ func (c *recoveryCluster) mark(id labrpc.NodeID) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if sent > c.sent[id] {
-		c.spoken[id] = c.number(id)
+		c.spoken[id] = c.numbers[id]
 	}
 	c.sent[id] = sent
 }
@@ -170,20 +170,12 @@ func (c *recoveryCluster) judge(g sawCall) *labtest.Violation {
 		v.What += fmt.Sprintf(", but had not reported that incarnation %d has ended", before.Incarnation)
 	case g.Over && g.Incarnation != before.Incarnation:
 		v.What += ", but had not reported that this incarnation runs"
-	case g.Over && (!ended || g.at < gone) && g.Incarnation == c.number(g.Peer) && c.s.Net.Up(g.Peer): // a person who plays the run may have crashed it
+	case g.Over && (!ended || g.at < gone) && g.Incarnation == c.numbers[g.Peer] && c.s.Net.Up(g.Peer): // a person who plays the run may have crashed it
 		v.What, v.Rule = g.String()+", but the incarnation runs", ruleRuns
 	default:
 		return nil
 	}
 	return v
-}
-
-// number is that of the node's last incarnation which came to run. The caller holds c.mu.
-func (c *recoveryCluster) number(id labrpc.NodeID) uint64 {
-	if n := c.numbers[id]; len(n) > 0 {
-		return n[len(n)-1]
-	}
-	return 0
 }
 
 // witnesses are the live nodes that say that an incarnation of the node runs.
@@ -255,7 +247,7 @@ func (c *recoveryCluster) expectRunning() {
 				defer c.mu.Unlock()
 				return c.latest[pair{by, about}]
 			}
-			want := c.number(about)
+			want := c.numbers[about]
 			c.s.Until(max(deadline-c.s.Net.Now(), 1), func() bool { return seen().Incarnation == want && !seen().Over })
 			if g := seen(); g.Incarnation != want || g.Over {
 				v := labtest.Violation{
