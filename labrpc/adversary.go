@@ -200,6 +200,25 @@ func (h *Held) Deliver(f func(Message) bool) int {
 	})
 }
 
+// DeliverAtOnce brings those held messages for which f holds (all, if f is nil) to their receivers in one instant, and goes on holding
+// new ones: their handlers, and the calls that their replies end, run at the same time. In virtual time they do so nowhere else. Links
+// neither lose nor delay them, unless they are cut. In which order the goroutines run no seed decides. It returns how many messages it delivers.
+func (h *Held) DeliverAtOnce(f func(Message) bool) int {
+	h.net.lock()
+	defer h.net.mu.Unlock()
+	var chosen []*message
+	h.remove(f, func(m *message) {
+		h.net.observe(EventReleased, m, 0, "")
+		chosen = append(chosen, m)
+	})
+	h.net.after(0, func() {
+		for _, m := range chosen {
+			h.net.deliver(delivery{m: m})
+		}
+	})
+	return len(chosen)
+}
+
 // Discard loses those held messages for which f holds (all, if f is nil). It returns how many.
 func (h *Held) Discard(f func(Message) bool) int {
 	h.net.lock()

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"runtime"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -193,6 +195,46 @@ func TestHold(t *testing.T) {
 		require.ElementsMatch(t, []string{"n1→n2 c", "n1→n2 e"}, l.arrived())
 		l.send(1, 2, "f")
 		require.Equal(t, []string{"n1→n2 f"}, l.arrived())
+	})
+}
+
+// What is delivered at once runs at the same time: each handler and each caller waits, without letting virtual time pass, until the other is there.
+func TestDeliverAtOnce(t *testing.T) {
+	inLab(t, labrpc.Options{Nodes: 3}, func(l *lab) {
+		var there, met atomic.Int32
+		meet := func() {
+			there.Add(1)
+			for range 1_000_000 {
+				if there.Load() == 2 {
+					met.Add(1)
+					return
+				}
+				runtime.Gosched()
+			}
+		}
+		labrpc.Receive(l.node[1], "meet", func(labrpc.NodeID, note) { meet() })
+		labrpc.Handle(l.node[2], "ask", func(labrpc.NodeID, note) note { return note{} })
+		go func() {
+			_, _ = labrpc.Call[note](l.node[1].Context(), l.node[1], 2, "ask", note{})
+			meet()
+		}()
+		held := l.Hold(labrpc.Match{To: 1})
+		require.NoError(t, labrpc.Send(l.node[3], 1, "meet", note{}))
+		l.send(3, 1, "a")
+		require.Empty(t, l.arrived())
+		before := l.Now()
+		require.Equal(t, 2, held.DeliverAtOnce(func(m labrpc.Message) bool { return m.Method != "note" }))
+		l.Run(0)
+		require.EqualValues(t, 2, met.Load())
+		require.Less(t, l.Now()-before, time.Microsecond)
+		l.Cut(3, 1)
+		require.Equal(t, 1, held.DeliverAtOnce(nil))
+		require.Empty(t, l.arrived(), "a cut link brings nothing")
+		l.Heal()
+		l.send(3, 1, "b")
+		require.Empty(t, l.arrived(), "it goes on holding")
+		require.Equal(t, 1, held.Release())
+		require.Equal(t, []string{"n3→n1 b"}, l.arrived())
 	})
 }
 

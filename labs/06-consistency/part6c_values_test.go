@@ -4,13 +4,11 @@ import (
 	"fmt"
 	"math"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
 	"distlabs/internal/harness/labtest"
 	"distlabs/labrpc"
-	consistency "distlabs/labs/06-consistency"
 )
 
 // Every Put and every Delete is a write: of the value that the key has, of the empty value, of a key without a value. Each wins over
@@ -223,13 +221,13 @@ func (g *gossipGroup) largeNumbers() {
 // make the same updates, so that the run does not depend on their order.
 func TestManyAtOnce6C(t *testing.T) {
 	const goroutines, each = 8, 100
-	counted, made := countedWhileMerging()
 	labtest.Run(t, labtest.Config{Nodes: 2, Seeds: 2}, func(s *labtest.Sim) {
 		defer labtest.Threads(1)()
-		if counted != made {
-			s.Failf(ruleVersion, "in real time, n1 made %d updates while it received those of n2, and its Version counts %d of them, want all", made, counted)
-		}
-		g := newGossipGroup(s)
+		g := gossipGroupOf(s)
+		n1, n2 := s.Start(1), s.Start(2)
+		g.boot(n1)
+		g.boot(n2)
+		g.updatesWhileMerging(n1, n2, goroutines)
 		store := g.replicas[1]
 		for _, update := range []func() error{
 			func() error { return store.Add("total", 1) },
@@ -257,37 +255,33 @@ func TestManyAtOnce6C(t *testing.T) {
 			}
 		}
 		for i := range goroutines * each {
-			g.adds = append(g.adds, gossipAdd{at: 1, number: uint64(i + 1), counter: "total", n: 1})
+			g.adds = append(g.adds, gossipAdd{at: 1, number: g.updates[1] - 3*goroutines*each + uint64(i+1), counter: "total", n: 1})
 		}
 		g.settle(gossipSettles, 1, 2)
 		g.all(ruleConverges, "x", "x")
 	})
 }
 
-// countedWhileMerging has goroutines update a replica that receives the updates of another one meanwhile, and returns how many of its own the replica
-// counts, and how many it made. It does so in real time: in virtual time no message arrives while the goroutines run.
-func countedWhileMerging() (counted, made uint64) {
-	const goroutines, merges, most = 4, 10, 1000
-	defer labtest.Threads(1)()
-	net := labrpc.New(labrpc.Options{Nodes: 2})
-	defer net.Close()
-	opts := consistency.EventualOptions{Gossip: time.Millisecond}
-	store, other := consistency.NewEventualStore(net.Start(1), opts), consistency.NewEventualStore(net.Start(2), opts)
-	var puts atomic.Uint64
-	var wg sync.WaitGroup
-	for range goroutines {
-		wg.Go(func() {
-			var last uint64
-			for seen, n := 0, 0; seen < merges && n < most; n++ {
-				_ = store.Put("x", "x")
-				puts.Add(1)
-				if now := store.Version()[2]; now != last {
-					seen, last = seen+1, now
-				}
-				_ = other.Put("y", "y")
-			}
-		})
+// updatesWhileMerging has goroutines update n1 at the very instant at which it receives updates of n2. They are handlers of the test on
+// n1, whose messages arrive together with those of the store.
+func (g *gossipGroup) updatesWhileMerging(n1, n2 *labrpc.Node, goroutines int) {
+	const rounds, method = 30, "the test: update"
+	s, store := g.s, g.replicas[1]
+	labrpc.Receive(n1, method, func(labrpc.NodeID, bool) { _ = store.Put("x", "x") })
+	held := s.Net.Hold(labrpc.Match{From: 2, To: 1})
+	for range rounds {
+		g.putValue(2, "y", "y")
+		for range goroutines {
+			_ = labrpc.Send(n2, 1, method, true)
+			g.updates[1]++
+		}
+		s.Until(2*gossipPeriod, func() bool { return len(held.Messages()) > goroutines })
+		held.DeliverAtOnce(nil)
+		s.Run(0)
+		if got := store.Version()[1]; got != g.updates[1] {
+			s.Failf(ruleVersion, "at %v, %d goroutines of n1 had made an update each while it received those of n2, and its Version counts %d of all %d updates, want all",
+				labtest.At(s.Net.Now()), goroutines, got, g.updates[1])
+		}
 	}
-	wg.Wait()
-	return store.Version()[1], puts.Load()
+	held.Release()
 }

@@ -3,7 +3,7 @@ package consistency_test
 import (
 	"fmt"
 	"slices"
-	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -16,12 +16,7 @@ import (
 // replied to, or a newer one; an older one does not come back (rule 28).
 func TestReplicaSurvivesCrash6D(t *testing.T) {
 	const crashed = "a replica crashed in the middle of a store"
-	older, isOlder := olderAfterCrash()
 	labtest.Run(t, labtest.Config{Nodes: 3, Seeds: 4, MustCover: []string{crashed}}, func(s *labtest.Sim) {
-		if isOlder {
-			s.Failf(ruleHolds, "n1 replied to Stores of one key that came at once, crashed, and has %s, want the newest of them, with the counter %d",
-				quorumCell(older), storesAtOnce)
-		}
 		q := newQuorumStore(s, 1)
 		keys := []string{"x", "y"}
 		had := map[string]consistency.Cell{}
@@ -60,40 +55,44 @@ func TestReplicaSurvivesCrash6D(t *testing.T) {
 		if got := q.peek(1, "x"); got != had["x"] {
 			s.Failf(ruleHolds, "n1 has %s in x at %v, although it had %s before", quorumCell(got), labtest.At(s.Net.Now()), quorumCell(had["x"]))
 		}
+		q.storesAtOnce()
 	})
 }
 
-const storesAtOnce = 8
-
-// olderAfterCrash sends a replica several Stores of a key at once, for many keys, and crashes it when it has replied to all. It returns a cell that is not the
-// newest of its key. It does so in real time, as timestampTwice does.
-func olderAfterCrash() (older consistency.Cell, isOlder bool) {
-	const keys = 40
+// storesAtOnce sends n1 several Stores of a key, for many keys, which arrive in one instant, and crashes it when it has replied to all. It keeps
+// the newest cell of each.
+func (q *quorumStore) storesAtOnce() {
+	const keys, stores = 40, 8
+	s := q.s
 	defer labtest.Threads(1)()
-	net := labrpc.New(labrpc.Options{Nodes: 2})
-	defer net.Close()
-	consistency.NewReplica(net.Start(1))
-	client := net.Start(2)
+	held := s.Net.Hold(labrpc.Match{To: 1, Method: "Store"})
+	var replied atomic.Int64
 	for key := range keys {
-		var wg sync.WaitGroup
-		for i := range storesAtOnce {
-			// On one thread, the goroutine that is made last runs first. It has the oldest cell: all others are newer than what came before.
-			cell := consistency.Cell{Value: fmt.Sprint("v", i), Timestamp: consistency.Timestamp{Counter: uint64((i+1)%storesAtOnce + 1), Node: 2}}
-			wg.Go(func() {
-				_, _ = labrpc.Call[consistency.StoreReply](client.Context(), client, 1, "Store", consistency.StoreRequest{Key: fmt.Sprint(key), Cell: cell})
-			})
+		replied.Store(0)
+		for _, i := range s.Rand().Perm(stores) {
+			cell := consistency.Cell{Value: fmt.Sprint("v", i), Timestamp: consistency.Timestamp{Counter: uint64(i + 1), Node: 2}}
+			go func() {
+				_, err := labrpc.Call[consistency.StoreReply](q.probe.Context(), q.probe, 1, "Store", consistency.StoreRequest{Key: fmt.Sprint(key), Cell: cell})
+				if err == nil {
+					replied.Add(1)
+				}
+			}()
+			s.Run(0) // so that they arrive in this order: what is sent in one instant is sorted
 		}
-		wg.Wait()
-	}
-	net.Crash(1)
-	consistency.NewReplica(net.Start(1))
-	for key := range keys {
-		cell, err := labrpc.Call[consistency.Cell](client.Context(), client, 1, "Fetch", consistency.FetchRequest{Key: fmt.Sprint(key)})
-		if err == nil && cell.Timestamp.Counter != storesAtOnce {
-			return cell, true
+		held.DeliverAtOnce(nil)
+		if !s.Until(time.Second, func() bool { return replied.Load() == stores }) {
+			s.Failf(ruleHolds, "n1 received %d Stores in one instant, and had replied to %d of them a second later, at %v, want all", stores, replied.Load(), labtest.At(s.Net.Now()))
 		}
 	}
-	return consistency.Cell{}, false
+	held.Release()
+	s.Net.Crash(1)
+	q.start(1)
+	for key := range keys {
+		if cell := q.peek(1, fmt.Sprint(key)); cell.Timestamp.Counter != stores {
+			s.Failf(ruleHolds, "n1 replied to %d Stores of one key that came in one instant, crashed, and has %s at %v, want the newest of them, with the counter %[1]d",
+				stores, quorumCell(cell), labtest.At(s.Net.Now()))
+		}
+	}
 }
 
 // Three coordinators read and write at QUORUM over lossy links, while replicas and

@@ -46,15 +46,18 @@ func TestAnyValue6D(t *testing.T) {
 	})
 }
 
-// emptyIsNewer reads a key whose last value is empty and reached one replica only (rule 24).
+// emptyIsNewer reads keys whose last value is empty and reached one replica only: many, for code may compare the replies in the order of
+// a map (rule 24).
 func (q *quorumStore) emptyIsNewer(via labrpc.NodeID) {
-	const key = "emptied"
-	for _, id := range q.replicas {
-		q.store(id, key, consistency.Cell{Value: "old", Timestamp: consistency.Timestamp{Counter: 1, Node: 9}})
+	for i := range 10 {
+		key := fmt.Sprint("emptied ", i)
+		for _, id := range q.replicas {
+			q.store(id, key, consistency.Cell{Value: "old", Timestamp: consistency.Timestamp{Counter: 1, Node: 9}})
+		}
+		empty := consistency.Cell{Timestamp: consistency.Timestamp{Counter: 2, Node: 9}}
+		q.store(q.replicas[q.s.Rand().IntN(len(q.replicas))], key, empty)
+		q.want(ruleOverlap, q.goGet(via, key, consistency.ReadOptions{Level: all}), empty, "that is the last write, of an empty value")
 	}
-	empty := consistency.Cell{Timestamp: consistency.Timestamp{Counter: 2, Node: 9}}
-	q.store(q.replicas[q.s.Rand().IntN(len(q.replicas))], key, empty)
-	q.want(ruleOverlap, q.goGet(via, key, consistency.ReadOptions{Level: all}), empty, "that is the last write, of an empty value")
 }
 
 // largeCounters writes keys whose counters do not fit into 8, 16 or 32 bits: a write exceeds them, also after its coordinator restarts (rule 25).
