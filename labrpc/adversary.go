@@ -141,11 +141,12 @@ type Match struct {
 	From, To NodeID
 	Method   string
 	Kind     MessageKind
+	Body     func(body any) bool // is asked about a copy of the value sent; as an interceptor, it must not call the network
 }
 
 func (x Match) matches(m *message) bool {
 	return (x.From == 0 || x.From == m.from) && (x.To == 0 || x.To == m.to) &&
-		(x.Method == "" || x.Method == m.method) && (x.Kind == "" || x.Kind == m.kind)
+		(x.Method == "" || x.Method == m.method) && (x.Kind == "" || x.Kind == m.kind) && (x.Body == nil || x.Body(m.view().Body))
 }
 
 // Held are the messages that a [Network.Hold] keeps from their receivers, in the order in which they were sent.

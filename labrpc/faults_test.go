@@ -195,6 +195,12 @@ func TestHold(t *testing.T) {
 		require.ElementsMatch(t, []string{"n1→n2 c", "n1→n2 e"}, l.arrived())
 		l.send(1, 2, "f")
 		require.Equal(t, []string{"n1→n2 f"}, l.arrived())
+
+		held = l.Hold(labrpc.Match{To: 2, Body: func(body any) bool { return body.(note).Text == "g" }})
+		l.send(1, 2, "g")
+		l.send(3, 2, "h")
+		require.Equal(t, []string{"n3→n2 h"}, l.arrived())
+		require.Equal(t, 1, held.Release())
 	})
 }
 

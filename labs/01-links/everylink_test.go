@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"distlabs/internal/harness/labtest"
+	"distlabs/internal/harness/marked"
 	"distlabs/labrpc"
 )
 
@@ -34,7 +35,7 @@ func (m *linkCluster) losesThree(situation string) {
 	m.acknowledged()
 	n := m.nextNumber()
 	m.wire.loseNext(n, 3)
-	m.send(1, 2, numberedText(n))
+	m.send(1, 2, marked.Text(n))
 	m.arrives(5*time.Second, ruleSoon)
 	if m.wire.lost(n) {
 		m.s.Cover(situation)
@@ -45,18 +46,18 @@ func (m *linkCluster) losesThree(situation string) {
 func (m *linkCluster) losesOneInTraffic() {
 	n := m.nextNumber()
 	m.wire.loseNext(n, 3)
-	m.send(1, 2, numberedText(n))
+	m.send(1, 2, marked.Text(n))
 	for range 45 {
 		m.s.Run(100 * time.Millisecond)
 		m.sendNew(1, 2)
 	}
 	m.s.Run(500 * time.Millisecond)
 	m.mu.Lock()
-	missing := m.got[route{1, 2}][numberedText(n)] == 0
+	missing := m.got[route{1, 2}][marked.Text(n)] == 0
 	m.mu.Unlock()
 	if missing {
 		m.s.Fail(labtest.Violation{
-			What: fmt.Sprintf("n2 did not deliver %q from n1 within 5s of Send, while n1 sent another message every 100ms", numberedText(n)),
+			What: fmt.Sprintf("n2 did not deliver %q from n1 within 5s of Send, while n1 sent another message every 100ms", marked.Text(n)),
 			Rule: ruleSoon, Nodes: []labrpc.NodeID{1, 2},
 		})
 	}
@@ -151,13 +152,13 @@ func (m *linkCluster) losesAPeer() {
 	}
 	done := make(chan struct{})
 	for range calls {
-		m.note(route{1, 2}, numberedText(m.nextNumber()))
+		m.note(route{1, 2}, marked.Text(m.nextNumber()))
 	}
 	first := m.number - calls + 1
 	began := s.Net.Now()
 	go func() {
 		for i := range calls {
-			m.link(1).Send(2, []byte(numberedText(10000+first+i)))
+			m.link(1).Send(2, []byte(marked.Text(10000+first+i)))
 		}
 		close(done)
 	}()

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"distlabs/internal/harness/labtest"
+	"distlabs/internal/harness/marked"
 	"distlabs/labrpc"
 	. "distlabs/labs/01-links"
 )
@@ -317,14 +318,14 @@ func (m *linkCluster) send(from, to labrpc.NodeID, text string) {
 // sendMany sends n numbered messages, from number 0.
 func (m *linkCluster) sendMany(from, to labrpc.NodeID, n int) {
 	for i := range n {
-		m.send(from, to, numberedText(i))
+		m.send(from, to, marked.Text(i))
 	}
 }
 
 // sendNew sends a message with a number that no other message of this cluster has, from 10000, and returns the number.
 func (m *linkCluster) sendNew(from, to labrpc.NodeID) int {
 	n := m.nextNumber()
-	m.send(from, to, numberedText(n))
+	m.send(from, to, marked.Text(n))
 	return n
 }
 
@@ -341,7 +342,7 @@ func (m *linkCluster) sendAll(n int) {
 		for _, from := range m.s.Net.Nodes() {
 			for _, to := range m.s.Net.Nodes() {
 				if from != to {
-					m.send(from, to, numberedText(i))
+					m.send(from, to, marked.Text(i))
 				}
 			}
 		}

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"distlabs/internal/harness/labtest"
+	"distlabs/internal/harness/marked"
 	"distlabs/labrpc"
 	. "distlabs/labs/01-links"
 )
@@ -93,7 +94,7 @@ func TestLateDuplicate1B(t *testing.T) {
 		m := reliable(s)
 		for round := range 2 {
 			for from := labrpc.NodeID(2); from <= 30; from++ {
-				m.send(from, 1, numberedText(round))
+				m.send(from, 1, marked.Text(round))
 			}
 		}
 		m.arrives(time.Minute, ruleOnce)
@@ -170,7 +171,7 @@ func TestMemoryIsBounded1B(t *testing.T) {
 		send := func(n int) {
 			for range n / batch {
 				for range batch {
-					links[1].Send(labrpc.NodeID(2+sent%2), []byte(numberedText(int(sent))))
+					links[1].Send(labrpc.NodeID(2+sent%2), []byte(marked.Text(int(sent))))
 					sent++
 				}
 				net.RunUntil(time.Minute, func() bool { return delivered.Load() >= sent })

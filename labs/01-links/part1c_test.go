@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"distlabs/internal/harness/labtest"
+	"distlabs/internal/harness/marked"
 	"distlabs/labrpc"
 	. "distlabs/labs/01-links"
 )
@@ -23,7 +24,7 @@ const (
 func inOrder(m *linkCluster) *linkCluster {
 	next := map[route]int{}
 	m.arrived = func(r route, text string) {
-		if want := numberedText(next[r]); text != want {
+		if want := marked.Text(next[r]); text != want {
 			m.fail(r, ruleOrder, "%v delivered %q from %v before %q", r.to, text, r.from, want)
 		}
 		next[r]++
@@ -60,7 +61,7 @@ func (w *windowWatch) see(p *labrpc.Message) labrpc.Verdict {
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	for _, n := range numbersIn(p.Body) {
+	for _, n := range marked.In(p.Body) {
 		w.furthest = max(w.furthest, n)
 		if n >= w.returned+Window {
 			w.m.fail(w.route, ruleWindow, "%v sent message %d to %v, where deliver had returned for %d messages, want no message after number %d", p.From, n+1, p.To, w.returned, w.returned+Window)
@@ -178,7 +179,7 @@ func everyTenth(s *labtest.Sim, situation string) func(*labrpc.Message) labrpc.V
 
 // packetName is the same for all copies of a packet: the numbers in it, or else all of it.
 func packetName(p *labrpc.Message) string {
-	if numbers := numbersIn(p.Body); len(numbers) > 0 {
+	if numbers := marked.In(p.Body); len(numbers) > 0 {
 		return fmt.Sprint(p.From, p.To, numbers)
 	}
 	data, _ := labrpc.Marshal(p.Body) // it has travelled, so it can be encoded

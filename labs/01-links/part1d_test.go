@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"distlabs/internal/harness/labtest"
+	"distlabs/internal/harness/marked"
 	"distlabs/labrpc"
 	. "distlabs/labs/01-links"
 )
@@ -153,7 +154,7 @@ func TestReplayed1D(t *testing.T) {
 			s.Cover(situation)
 		}
 		for i := range 100 {
-			m.send(1, 2, numberedText(100+i))
+			m.send(1, 2, marked.Text(100+i))
 		}
 		m.arrives(time.Minute, ruleTrace)
 		m.inject(seen.packets())
@@ -272,8 +273,8 @@ func TestForgedAcknowledgement1D(t *testing.T) {
 
 		s.Net.CutBoth(1, 2)
 		for i := range 8 {
-			m.send(1, 2, numberedText(10+i))
-			m.send(2, 1, numberedText(10+i))
+			m.send(1, 2, marked.Text(10+i))
+			m.send(2, 1, marked.Text(10+i))
 		}
 		s.Run(time.Second)
 		s.Net.Heal()
@@ -316,8 +317,8 @@ func TestJoinedFields1D(t *testing.T) {
 			if i < 3 {
 				m.wire.withhold(i)
 			}
-			m.send(1, 2, fmt.Sprintf("345%s678", numberedText(i)))
-			m.send(2, 1, fmt.Sprintf("1,2:3%s4:5,6", numberedText(i)))
+			m.send(1, 2, fmt.Sprintf("345%s678", marked.Text(i)))
+			m.send(2, 1, fmt.Sprintf("1,2:3%s4:5,6", marked.Text(i)))
 			m.send(1, 2, "")
 			m.send(2, 1, "")
 		}
@@ -396,8 +397,8 @@ func TestFlood1D(t *testing.T) {
 					_ = s.Net.Inject(scrambled(p, s.Rand())) // only numbers and bytes are changed, so it can travel
 				}
 			}
-			m.send(1, 2, numberedText(10+i))
-			m.send(2, 1, numberedText(10+i))
+			m.send(1, 2, marked.Text(10+i))
+			m.send(2, 1, marked.Text(10+i))
 			s.Cover(situation)
 			s.Run(50 * time.Millisecond)
 		}
@@ -422,8 +423,8 @@ func TestFloodLeavesNoMemory1D(t *testing.T) {
 		sent := int64(0)
 		talk := func() {
 			sent += 2
-			links[1].Send(2, []byte(numberedText(int(sent))))
-			links[2].Send(1, []byte(numberedText(int(sent))))
+			links[1].Send(2, []byte(marked.Text(int(sent))))
+			links[2].Send(1, []byte(marked.Text(int(sent))))
 			net.Run(30 * time.Second)
 			if n := delivered.Load(); n != sent {
 				s.Failf(ruleTrace, "half a minute after the last of %d messages was sent, %d of them were delivered, want all", sent, n)

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"distlabs/internal/harness/labtest"
+	"distlabs/internal/harness/marked"
 	"distlabs/labrpc"
 	. "distlabs/labs/01-links"
 )
@@ -55,7 +56,7 @@ func logLine(state []byte, from labrpc.NodeID, msg []byte) []byte {
 
 // line is a message as the state shows it.
 func line(from labrpc.NodeID, text string) string {
-	if textNumber([]byte(text)) < 0 {
+	if marked.Number([]byte(text)) < 0 {
 		text = fmt.Sprintf("%q", text)
 	}
 	return fmt.Sprintf("%v says %s", from, text)
@@ -111,7 +112,7 @@ func (p *durableCluster) send(from, to labrpc.NodeID) {
 func (p *durableCluster) sendNext(from, to labrpc.NodeID) {
 	p.mu.Lock()
 	p.number++
-	text := numberedText(p.number)
+	text := marked.Text(p.number)
 	p.mu.Unlock()
 	p.sendText(from, to, text)
 }
@@ -657,7 +658,7 @@ func TestConcurrentSends1E(t *testing.T) {
 			go func() {
 				<-begin
 				for i := range each {
-					if links[1].Send(2, []byte(numberedText(1000*caller+i))) != nil {
+					if links[1].Send(2, []byte(marked.Text(1000*caller+i))) != nil {
 						refused.Add(1)
 					}
 					_ = links[2].State()

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"distlabs/internal/harness/labtest"
+	"distlabs/internal/harness/marked"
 	"distlabs/labrpc"
 	. "distlabs/labs/01-links"
 )
@@ -105,7 +106,7 @@ func openStream(s *labtest.Sim, rule string, makeLink maker) *stream {
 func (st *stream) sendUpTo(n int, pause time.Duration) {
 	for st.sent < n {
 		for range min(40, n-st.sent) {
-			st.links[1].Send(2, []byte(numberedText(st.sent)))
+			st.links[1].Send(2, []byte(marked.Text(st.sent)))
 			st.sent++
 		}
 		st.net.RunUntil(pause, func() bool { return st.tally.delivered() >= st.sent })
@@ -117,7 +118,7 @@ func (st *stream) lacks() string {
 	st.tally.mu.Lock()
 	defer st.tally.mu.Unlock()
 	for i := range st.sent {
-		if text := numberedText(i); !st.tally.got[parcel{1, 2, text}] {
+		if text := marked.Text(i); !st.tally.got[parcel{1, 2, text}] {
 			return text
 		}
 	}
@@ -183,10 +184,10 @@ func (st *stream) overtake(total int) {
 	st.sendUpTo(total, 100*time.Millisecond)
 	st.net.Run(10 * time.Second)
 	st.tally.mu.Lock()
-	early := st.tally.got[parcel{1, 2, numberedText(0)}]
+	early := st.tally.got[parcel{1, 2, marked.Text(0)}]
 	st.tally.mu.Unlock()
 	if early {
-		st.s.Failf(ruleNoPacket, "n2 delivered %q, but every packet with this message was lost", numberedText(0))
+		st.s.Failf(ruleNoPacket, "n2 delivered %q, but every packet with this message was lost", marked.Text(0))
 	}
 	st.wire.release()
 	st.check(fmt.Sprintf("after the network had dropped every packet of n1's first message until n1 had sent %d others", total-1))

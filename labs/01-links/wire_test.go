@@ -1,94 +1,13 @@
 package links_test
 
 import (
-	"bytes"
-	"fmt"
-	"reflect"
 	"slices"
 	"sync"
 	"sync/atomic"
-	"time"
 
+	"distlabs/internal/harness/marked"
 	"distlabs/labrpc"
 )
-
-// numberedText is a message that the tests find in a packet (rule 6).
-func numberedText(i int) string { return fmt.Sprintf("<%05d>", i) }
-
-// textNumber is the number of a numbered text; -1 if it is none.
-func textNumber(text []byte) int {
-	if len(text) < 7 || text[0] != '<' || text[6] != '>' {
-		return -1
-	}
-	n := 0
-	for _, digit := range text[1:6] {
-		if digit < '0' || digit > '9' {
-			return -1
-		}
-		n = 10*n + int(digit-'0')
-	}
-	return n
-}
-
-// numbersIn lists the numbered texts in a packet, in its order. It reads the strings and bytes of the packet itself: how
-// the packet's type encodes itself makes no difference.
-func numbersIn(body any) []int {
-	var all []int
-	inspect(reflect.ValueOf(body), func(data []byte) {
-		for at := bytes.IndexByte(data, '<'); at >= 0; at = bytes.IndexByte(data, '<') {
-			data = data[at:]
-			if n := textNumber(data); n >= 0 {
-				all = append(all, n)
-			}
-			data = data[1:]
-		}
-	})
-	return all
-}
-
-// inspect calls f for every string, byte slice and byte array in a value.
-func inspect(v reflect.Value, f func(data []byte)) {
-	switch v.Kind() {
-	case reflect.String:
-		f([]byte(v.String()))
-	case reflect.Struct:
-		if v.Type() == reflect.TypeFor[time.Time]() {
-			return
-		}
-		for i := range v.NumField() {
-			inspect(v.Field(i), f)
-		}
-	case reflect.Pointer, reflect.Interface:
-		if !v.IsNil() {
-			inspect(v.Elem(), f)
-		}
-	case reflect.Slice, reflect.Array:
-		if v.Type().Elem().Kind() == reflect.Uint8 {
-			f(bytesOf(v))
-			return
-		}
-		for i := range v.Len() {
-			inspect(v.Index(i), f)
-		}
-	case reflect.Map:
-		for at := v.MapRange(); at.Next(); {
-			inspect(at.Key(), f)
-			inspect(at.Value(), f)
-		}
-	}
-}
-
-// bytesOf returns the content of a byte slice, which f must not change, or of a byte array.
-func bytesOf(v reflect.Value) []byte {
-	if v.Kind() == reflect.Slice {
-		return v.Bytes()
-	}
-	data := make([]byte, v.Len())
-	for i := range data {
-		data[i] = byte(v.Index(i).Uint())
-	}
-	return data
-}
 
 // A wire loses the packets that carry chosen numbered texts.
 type wire struct {
@@ -107,7 +26,7 @@ func (w *wire) see(p *labrpc.Message) labrpc.Verdict {
 		return labrpc.Pass
 	}
 	verdict := labrpc.Pass
-	for _, n := range numbersIn(p.Body) {
+	for _, n := range marked.In(p.Body) {
 		if w.withheld[n] {
 			verdict = labrpc.Drop
 		}
@@ -152,7 +71,7 @@ func (w *wire) release() {
 func (w *wire) withholds(text string) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return w.withheld[textNumber([]byte(text))]
+	return w.withheld[marked.Number([]byte(text))]
 }
 
 // A packetLog keeps copies of the packets that were sent.

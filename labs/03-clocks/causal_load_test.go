@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"distlabs/internal/harness/labtest"
+	"distlabs/internal/harness/marked"
 	"distlabs/labrpc"
 	clocks "distlabs/labs/03-clocks"
 )
@@ -68,42 +69,65 @@ func (in *inbox) delivered() []string {
 	return slices.Clone(in.texts)
 }
 
-// Hundreds of messages of n1 arrive at n3 an hour late, and more than a thousand that n2 has broadcast after them wait. Nothing is dropped meanwhile.
+// Hundreds of messages of n1 arrive at n3 10 s late, and more than a thousand that n2 has broadcast after them wait. Then one comes an hour late. Nothing
+// is dropped meanwhile.
 func TestCausalLongWait3D(t *testing.T) {
 	const late, n = 1 << 8, 1100 // eight bits cannot tell late from 0
 	labtest.Run(t, labtest.Config{Nodes: 3, Seeds: 1, Limit: 3 * time.Hour}, func(s *labtest.Sim) {
-		all := newInboxes(s)
-		held := s.Net.Hold(labrpc.Match{From: 1, To: 3})
-		var want []string
-		for i := range late {
-			text := fmt.Sprint(i / 2) // each text twice: an equal text is not a copy
-			want = append(want, "n1: "+text)
-			all[0].c.Broadcast(text)
-		}
-		s.Run(time.Second)
-		for i := range n {
-			text := fmt.Sprint(i / 2) // each text twice: an equal text is not a copy
-			want = append(want, "n2: "+text)
-			all[1].c.Broadcast(text)
-		}
-		s.Run(time.Hour)
-		if got := all[2].count(); got != 0 {
-			s.Failf(ruleCausal, "n3 has delivered %d messages of n2, want 0: messages of n1 happened before them, and have not arrived", got)
-		}
-		if got := all[2].c.Held(); got != n {
-			s.Failf(ruleHeld, "Held() on n3 = %d, want %d: %[2]d messages of n2 have arrived, and cannot be delivered before messages of n1, which have not arrived", got, n)
-		}
-		held.Release()
-		s.Until(time.Second, func() bool { return all[2].count() >= len(want) })
-		s.Run(time.Second)
-		if got := all[2].delivered(); !slices.Equal(got, want) {
-			s.Failf(ruleAtOnce, "n3 has delivered %d messages, want %d in the order in which they were broadcast: a message that they waited for took an hour",
-				len(got), len(want))
-		}
-		if got := all[2].c.Held(); got != 0 {
-			s.Failf(ruleHeld, "Held() on n3 = %d, want 0: it has delivered every message", got)
-		}
+		w := &longWait{traffic: watchTraffic(s), all: newInboxes(s)}
+		w.wait(10*time.Second, late, n)
+		w.wait(time.Hour, 2, 2)
 	})
+}
+
+// A longWait is a run in which n3 waits for messages of n1.
+type longWait struct {
+	*traffic
+	all  []*inbox
+	want []string // what each node must have delivered
+	next int      // number of the next text
+}
+
+// broadcast has a node broadcast so many messages, each text twice: an equal text is not a copy. It returns the numbers of the texts.
+func (w *longWait) broadcast(from labrpc.NodeID, messages int) (texts []int) {
+	for i := range messages {
+		if i%2 == 0 {
+			texts = append(texts, w.next)
+			w.next++
+		}
+		text := marked.Text(texts[len(texts)-1])
+		w.want = append(w.want, fmt.Sprintf("%v: %s", from, text))
+		w.all[from-1].c.Broadcast(text)
+	}
+	return texts
+}
+
+// wait holds messages of n1 back from n3, while n2 broadcasts others after them.
+func (w *longWait) wait(d time.Duration, late, after int) {
+	s, n3 := w.s, w.all[2]
+	first, before := w.next, n3.count()
+	release := w.withhold(1, 3, func(text int) bool { return first <= text && text < first+(late+1)/2 })
+	w.broadcast(1, late)
+	s.Run(time.Second)
+	texts := w.broadcast(2, after)
+	s.Run(d)
+	if got := n3.count() - before; got != 0 {
+		s.Failf(ruleCausal, "by %v, n3 has delivered %d messages of n2, want 0: messages of n1 happened before them, and have not arrived", labtest.At(s.Net.Now()), got)
+	}
+	if got, arrived := n3.c.Held(), w.arrived(3, 2, texts...); got != arrived {
+		s.Failf(ruleHeld, "on n3, Held() = %d at %v, want %d: %[3]d messages of n2 have arrived, and cannot be delivered before messages of n1, which have not arrived",
+			got, labtest.At(s.Net.Now()), arrived)
+	}
+	release()
+	s.Until(time.Second, func() bool { return n3.count() >= len(w.want) })
+	s.Run(time.Second)
+	if got := n3.delivered(); !slices.Equal(got, w.want) {
+		s.Failf(ruleAtOnce, "by %v, n3 has delivered %d messages, want %d in the order in which they were broadcast: a message that they waited for took %v",
+			labtest.At(s.Net.Now()), len(got), len(w.want), d)
+	}
+	if got := n3.c.Held(); got != 0 {
+		s.Failf(ruleHeld, "on n3, Held() = %d at %v, want 0: it has delivered every message", got, labtest.At(s.Net.Now()))
+	}
 }
 
 // Broadcasts are counted without an end.

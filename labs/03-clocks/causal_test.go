@@ -4,12 +4,14 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"distlabs/internal/harness/check/happened"
 	"distlabs/internal/harness/labtest"
+	"distlabs/internal/harness/marked"
 	"distlabs/labrpc"
 	clocks "distlabs/labs/03-clocks"
 )
@@ -27,9 +29,10 @@ const (
 
 // A group is a set of nodes that broadcast to each other. It checks rule 15 at every delivery.
 type group struct {
-	s       *labtest.Sim
+	*traffic
 	members []*member
 	sent    int
+	plain   bool // the texts are plain numbers, for a person to read
 
 	mu  sync.Mutex
 	log []broadcastEvent
@@ -52,7 +55,7 @@ type broadcastEvent struct {
 }
 
 func newGroup(s *labtest.Sim) *group {
-	g := &group{s: s}
+	g := &group{traffic: watchTraffic(s)}
 	s.StartAll(g.join)
 	return g
 }
@@ -65,7 +68,7 @@ func (g *group) join(node *labrpc.Node) {
 		// No lock here: a race that is reported on this line, and names this variable, means that
 		// deliver was called for two messages at once.
 		m.deliveredOneByOne++
-		post, _ := strconv.Atoi(text)
+		post, _ := strconv.Atoi(strings.Trim(text, "<>"))
 		e := broadcastEvent{Node: node.ID(), Post: post, From: from, Place: m.deliveredOneByOne}
 		_ = labrpc.Tell(node, e, g.take) // fails only when the node is down
 	})
@@ -81,13 +84,17 @@ func (g *group) broadcast(id labrpc.NodeID) int {
 		g.s.Cover(wasOutrun)
 	}
 	g.mu.Unlock()
-	g.members[id-1].c.Broadcast(strconv.Itoa(post))
+	text := marked.Text(post)
+	if g.plain {
+		text = strconv.Itoa(post)
+	}
+	g.members[id-1].c.Broadcast(text)
 	return post
 }
 
-// hold checks that a node holds that many messages.
-func (g *group) hold(id labrpc.NodeID, want int) {
-	if held := g.members[id-1].c.Held(); held != want {
+// holds checks that a node holds a broadcast, which it cannot deliver yet, if that has arrived there.
+func (g *group) holds(id labrpc.NodeID, post int) {
+	if held, want := g.members[id-1].c.Held(), g.arrived(id, 1, post); held != want {
 		g.s.Failf(ruleHeld, "on %v, Held() = %d at %s, want %d", id, held, labtest.At(g.s.Net.Now()), want)
 	}
 }
@@ -234,17 +241,17 @@ func TestCausalAnswerAfterQuestion3D(t *testing.T) {
 	const late = "the question was held back on its way to n3"
 	labtest.Run(t, labtest.Config{Nodes: 3, MustCover: []string{late, wasOutrun}}, func(s *labtest.Sim) {
 		g := newGroup(s)
-		held := s.Net.Hold(labrpc.Match{From: 1, To: 3})
+		release := g.withhold(1, 3, func(post int) bool { return post == 1 })
 		question := g.broadcast(1)
 		g.soon(2, question)
 		answer := g.broadcast(2)
 		g.soon(1, answer)
 		s.Run(time.Second)
-		g.hold(3, 1)
-		if len(held.Messages()) > 0 {
+		g.holds(3, answer)
+		if g.withholds() {
 			s.Cover(late)
 		}
-		held.Release()
+		release()
 		g.allSoon()
 	})
 }
@@ -283,9 +290,9 @@ func TestCausalConcurrentNeedNotWait3D(t *testing.T) {
 	const slow = "messages of n1 were under way all the time"
 	labtest.Run(t, labtest.Config{Nodes: 4, MustCover: []string{slow}}, func(s *labtest.Sim) {
 		g := newGroup(s)
-		var held []*labrpc.Held
+		var release []func()
 		for _, to := range []labrpc.NodeID{2, 3, 4} { // a message to n1 itself arrives as usual
-			held = append(held, s.Net.Hold(labrpc.Match{From: 1, To: to}))
+			release = append(release, g.withhold(1, to, func(post int) bool { return post <= 2 }))
 		}
 		first, second := g.broadcast(1), g.broadcast(1)
 		g.soon(1, first, second)
@@ -299,22 +306,21 @@ func TestCausalConcurrentNeedNotWait3D(t *testing.T) {
 				g.soon(id, b)
 			}
 		}
-		held[0].Release()
+		release[0]()
 		g.soon(2, first, second)
-		g.broadcast(2)
+		answer := g.broadcast(2)
 		s.Run(soonEnough)
-		g.hold(3, 1)
-		g.hold(4, 1)
+		g.holds(3, answer)
+		g.holds(4, answer)
 		c := g.broadcast(3)
 		for _, id := range s.Net.Nodes() {
 			g.soon(id, c)
 		}
-		for _, h := range held[1:] {
-			if len(h.Messages()) > 0 {
-				s.Cover(slow)
-			}
-			h.Release()
+		if g.withholds() {
+			s.Cover(slow)
 		}
+		release[1]()
+		release[2]()
 		g.allSoon()
 	})
 }

@@ -12,7 +12,7 @@ import (
 // delivery (rule 15).
 func TestPlay3D(t *testing.T) {
 	labtest.Play(t, labtest.SearchSpace{Nodes: 3, NoCrashes: true}, func(s *labtest.Sim) labtest.Scenario {
-		g := &group{s: s}
+		g := &group{traffic: &traffic{s: s}, plain: true}
 		scenario := labtest.Scenario{Start: g.join, BeforeStep: g.showHeld(), Puzzles: causalPuzzles(g)}
 		for _, id := range s.Net.Nodes() {
 			scenario.Actions = append(scenario.Actions, labtest.Action{
