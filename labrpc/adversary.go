@@ -141,34 +141,38 @@ type Match struct {
 	From, To NodeID
 	Method   string
 	Kind     MessageKind
-	Body     func(body any) bool // is asked about a copy of the value sent; as an interceptor, it must not call the network
 }
 
 func (x Match) matches(m *message) bool {
 	return (x.From == 0 || x.From == m.from) && (x.To == 0 || x.To == m.to) &&
-		(x.Method == "" || x.Method == m.method) && (x.Kind == "" || x.Kind == m.kind) && (x.Body == nil || x.Body(m.view().Body))
+		(x.Method == "" || x.Method == m.method) && (x.Kind == "" || x.Kind == m.kind)
 }
 
 // Held are the messages that a [Network.Hold] keeps from their receivers, in the order in which they were sent.
 type Held struct {
 	net   *Network
 	match Match
+	has   func(body any) bool // nil for any body
 	open  bool
 	msgs  []*message
 }
 
 // Hold stops the messages that match, from now on, until their release. Where several holds match, the first takes the message.
-func (net *Network) Hold(match Match) *Held {
+func (net *Network) Hold(match Match) *Held { return net.HoldIf(match, nil) }
+
+// HoldIf stops those of the messages that match of which has(body) is true: it is asked about a copy of the value sent and, as an
+// interceptor, must not call the network.
+func (net *Network) HoldIf(match Match, has func(body any) bool) *Held {
 	net.lock()
 	defer net.mu.Unlock()
-	h := &Held{net: net, match: match, open: true}
+	h := &Held{net: net, match: match, has: has, open: true}
 	net.holds = append(net.holds, h)
 	return h
 }
 
 // takes keeps the message if it matches. The caller holds net.mu.
 func (h *Held) takes(m *message) bool {
-	if !h.open || !h.match.matches(m) {
+	if !h.open || !h.match.matches(m) || h.has != nil && !h.has(m.view().Body) {
 		return false
 	}
 	h.msgs = append(h.msgs, m)
