@@ -84,7 +84,7 @@ func (g *group) broadcast(id labrpc.NodeID) int {
 		g.s.Cover(wasOutrun)
 	}
 	g.mu.Unlock()
-	text := marked.Text(post)
+	text := marked.Short(post)
 	if g.plain {
 		text = strconv.Itoa(post)
 	}

@@ -11,13 +11,17 @@ import (
 // Text returns the text with a number, from 0 to 99999: it is seven bytes long.
 func Text(n int) string { return fmt.Sprintf("<%05d>", n) }
 
+// Short returns the text with a number that is as long as the number needs, for a run that a person reads.
+func Short(n int) string { return fmt.Sprintf("<%d>", n) }
+
 // Number returns the number of the text with which data begins, or -1 if it begins with none.
 func Number(data []byte) int {
-	if len(data) < 7 || data[0] != '<' || data[6] != '>' {
+	end := bytes.IndexByte(data[:min(len(data), len("<99999>"))], '>')
+	if end < 2 || data[0] != '<' {
 		return -1
 	}
 	n := 0
-	for _, digit := range data[1:6] {
+	for _, digit := range data[1:end] {
 		if digit < '0' || digit > '9' {
 			return -1
 		}
