@@ -64,12 +64,13 @@ func (d *db) crashAtEveryWrite() {
 	for n := 0; ; n++ {
 		d.clear(start)
 		s.Net.CrashAtWrite(1, labrpc.CrashPoint{Write: s.Net.Writes(1) + 1 + n/2, After: n%2 == 1})
-		bystander := d.beginTx()
-		bystander.put("u1", "uncommitted")
-		bystander.delete("u2")
 		states := []map[string]string{start}
 		sure := 0
+		d.bystander()
 		for _, c := range crashChanges() {
+			if !s.Net.Up(1) {
+				break
+			}
 			states = append(states, c.apply(states[len(states)-1]))
 			if d.commits(c) {
 				sure++
@@ -94,6 +95,24 @@ func (d *db) crashAtEveryWrite() {
 		d.isOneOf(states[sure:])
 		if over {
 			return
+		}
+	}
+}
+
+// bystander begins a transaction, which does not commit, and writes two keys in it. The node may crash meanwhile.
+func (d *db) bystander() {
+	t := d.beginTx()
+	for _, write := range []func() *call{
+		func() *call { return t.goPut("u1", "uncommitted") },
+		func() *call { return t.goDelete("u2") },
+	} {
+		if !d.s.Net.Up(1) {
+			return
+		}
+		c := write()
+		d.run(time.Microsecond)
+		if d.s.Net.Up(1) {
+			t.now(d.rules.quick, c)
 		}
 	}
 }
@@ -158,6 +177,10 @@ func (d *db) recoverWithCrash(n int) {
 		d.s.Net.CrashAtWrite(1, labrpc.CrashPoint{Write: 1 + n/2%7, After: n%4 == 1})
 		d.s.Until(time.Second, func() bool { return ended() || !d.s.Net.Up(1) })
 		d.s.Run(soon)
+		if d.s.Net.Writes(1) == 0 { // it only reads when it opens, and cleans up later
+			d.s.Until(openIn, func() bool { return !d.s.Net.Up(1) })
+			d.s.Cover(coverInRecovery)
+		}
 		if !d.s.Net.Up(1) {
 			d.s.Cover(coverInRecovery)
 		}

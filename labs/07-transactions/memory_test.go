@@ -90,7 +90,7 @@ func (m *memoryRun) overwrite(n int) {
 	err := errors.New("the client had not returned")
 	done := make(chan error, 1)
 	go func() { done <- m.client(n) }()
-	m.net.RunUntil(time.Duration(n)*soon, func() bool {
+	m.net.RunUntil(time.Duration(n)*4*soon, func() bool { // of a dozen calls each
 		select {
 		case err = <-done:
 			return true

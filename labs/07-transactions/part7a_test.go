@@ -169,18 +169,14 @@ func TestWriterWaits7A(t *testing.T) {
 
 // readsMany reads so many other keys and ranges that a store which remembers only the last of them would forget the first.
 func (t *txn) readsMany() {
-	t.now(t.db.rules.quick, t.call("Get and GetRange of 300 other keys", func(*call) error {
-		for i := range 300 {
-			key := fmt.Sprint("another ", i)
-			if _, _, err := t.tx.Get(key); err != nil {
-				return err
-			}
-			if _, err := t.tx.GetRange(key, key+"0"); err != nil {
-				return err
-			}
+	t.many(t.db.rules.quick, "Get and GetRange of 300 other keys", 300, func(i int) error {
+		key := fmt.Sprint("another ", i)
+		if _, _, err := t.tx.Get(key); err != nil {
+			return err
 		}
-		return nil
-	}))
+		_, err := t.tx.GetRange(key, key+"0")
+		return err
+	})
 }
 
 // What a GetRange did not find may not come into its range while the transaction runs (rule 1).

@@ -69,6 +69,10 @@ func (t *txn) try(start func() *call) *call {
 	}
 	c := start()
 	t.db.run(time.Microsecond)
+	if c.what != "Commit" && !c.over() { // it waits for another, or is a slow one
+		t.db.s.Until(quickly, c.over)
+		t.db.observe()
+	}
 	return c
 }
 
@@ -261,25 +265,15 @@ func TestLongReaders7B(t *testing.T) {
 		// A crowd has one snapshot, and all of them except one end.
 		last, crowd := d.beginTx(), make([]transactions.Tx, 300)
 		last.sees(ruleSnapshot7B, "a", model["a"])
-		each := func(f func(i int) error) func(*call) error {
-			return func(*call) error {
-				for i := range crowd {
-					if err := f(i); err != nil {
-						return err
-					}
-				}
-				return nil
-			}
-		}
 		other := d.beginTx()
-		other.now(ruleReadOnly7B, other.call("Begin of 300 others", each(func(i int) error {
+		other.many(ruleReadOnly7B, "Begin and Get of 300 others", len(crowd), func(i int) error {
 			crowd[i] = d.store.Begin()
 			_, _, err := crowd[i].Get("a")
 			return err
-		})))
+		})
 		d.load("a=new")
-		other.now(ruleReadOnly7B, other.call("Commit of 300 others", each(func(i int) error { return crowd[i].Commit() })))
-		other.now(ruleReadOnly7B, other.call("Abort of 300 others, which have committed", each(func(i int) error { crowd[i].Abort(); return nil })))
+		other.many(ruleReadOnly7B, "Commit of 300 others", len(crowd), func(i int) error { return crowd[i].Commit() })
+		other.many(ruleReadOnly7B, "Abort of 300 others, which have committed", len(crowd), func(i int) error { crowd[i].Abort(); return nil })
 		d.load("a=newer")
 		last.sees(ruleSnapshot7B, "a", model["a"])
 	})

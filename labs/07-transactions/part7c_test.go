@@ -165,10 +165,18 @@ func TestReadOnly7C(t *testing.T) {
 
 		// n3 votes no when n2's vote read-only has arrived.
 		c.add("t2", map[labrpc.NodeID]scriptedVote{2: {vote: VoteReadOnly}, 3: {VoteNo, 50 * time.Millisecond}})
-		writes, messages = c.writes(), c.messages()
+		between := func() int {
+			return s.Net.Stats(labrpc.Match{From: coordinatorNode, To: 2}).Sent + s.Net.Stats(labrpc.Match{From: 2, To: coordinatorNode}).Sent
+		}
+		wrote, before := c.writes()[2], between()
 		c.returns(c.run("t2", time.Minute), "t2", 50*time.Millisecond+calmRun, Aborted)
 		s.Run(5 * time.Second)
-		c.costs(writes, messages, participantsOf(1), 2, 0, 2)
+		if n := between() - before; n > 2 {
+			s.Failf(ruleReadOnly, "the coordinator and n2, which voted read-only, have exchanged %d messages for transaction t2, want at most 2: n3's vote no arrived after n2's vote", n)
+		}
+		if n := c.writes()[2] - wrote; n > 0 {
+			s.Failf(ruleReadOnly, "n2, which voted read-only, has written to its disk %d times for transaction t2, want 0", n)
+		}
 	})
 }
 
@@ -251,7 +259,7 @@ func TestManyAtOnce7C(t *testing.T) {
 				s.Failf(ruleApart, "Run of transaction %s has not returned within %v, while Prepare of transaction %s takes 5s at n5", txs[i+1], calmRun, txs[0])
 			}
 		}
-		s.Run(calmRun)
+		s.Run(learnLimit)
 		for i, tx := range txs[1:] {
 			want := Committed
 			if i+1 == 2 {

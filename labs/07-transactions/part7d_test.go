@@ -92,23 +92,53 @@ func shardCalls(ctx context.Context, cl *transactions.ShardClient) (faults []sha
 	wrong := func(rule, format string, args ...any) {
 		faults = append(faults, shardFault{What: fmt.Sprintf(format, args...), Rule: rule})
 	}
-	put := func(tx *transactions.ShardTx, key, value string) {
-		if err := tx.Put(key, value); err != nil {
-			wrong(ruleShardDisjoint, "Put(%s) = %v, want nil", key, err)
+	// tries makes calls of a transaction; again if that was aborted, as Run does: an earlier one may still give its keys back.
+	tries := func(f func(tx *transactions.ShardTx) error) *transactions.ShardTx {
+		for began := time.Now(); ; time.Sleep(10 * time.Millisecond) {
+			tx := cl.Begin(ctx)
+			err := f(tx)
+			if errors.Is(err, transactions.ErrAborted) && time.Since(began) < shardServes {
+				tx.Abort()
+				continue
+			}
+			if err != nil {
+				wrong(ruleShardDisjoint, "%v, want nil", err)
+			}
+			return tx
 		}
 	}
-	value := func(key string) string {
-		tx := cl.Begin(ctx)
-		defer tx.Abort()
-		value, _, err := tx.Get(key)
-		if err != nil {
-			wrong(ruleShardDisjoint, "Get(%s) = %v, want nil", key, err)
+	puts := func(pairs ...string) func(tx *transactions.ShardTx) error {
+		return func(tx *transactions.ShardTx) error {
+			for i := 0; i < len(pairs); i += 2 {
+				if err := tx.Put(pairs[i], pairs[i+1]); err != nil {
+					return fmt.Errorf("Put(%s) = %w", pairs[i], err)
+				}
+			}
+			return nil
 		}
+	}
+	commits := func(pairs ...string) *transactions.ShardTx {
+		return tries(func(tx *transactions.ShardTx) error {
+			if err := puts(pairs...)(tx); err != nil {
+				return err
+			}
+			if err := tx.Commit(); err != nil {
+				return fmt.Errorf("Commit = %w", err)
+			}
+			return nil
+		})
+	}
+	value := func(key string) (value string) {
+		tx := tries(func(tx *transactions.ShardTx) (err error) {
+			if value, _, err = tx.Get(key); err != nil {
+				return fmt.Errorf("Get(%s) = %w", key, err)
+			}
+			return nil
+		})
+		defer tx.Abort()
 		return value
 	}
-	tx := cl.Begin(ctx)
-	put(tx, "a", "first")
-	put(tx, "m", "first")
+	tx := tries(puts("a", "first", "m", "first"))
 	if got, ok, err := tx.Get("m"); got != "first" || !ok || err != nil {
 		wrong(ruleShardStrict, "Get(m) = %q, %v, %v after the transaction's own Put(m=first)", got, ok, err)
 	}
@@ -121,12 +151,7 @@ func shardCalls(ctx context.Context, cl *transactions.ShardClient) (faults []sha
 		wrong(ruleShardOutcome, "another transaction read m=%s, which a transaction had written that was aborted", got)
 	}
 
-	tx = cl.Begin(ctx)
-	put(tx, "a", "second")
-	put(tx, "m", "second")
-	if err := tx.Commit(); err != nil {
-		wrong(ruleShardDisjoint, "Commit = %v, want nil", err)
-	}
+	tx = commits("a", "second", "m", "second")
 	if _, _, err := tx.Get("a"); !errors.Is(err, transactions.ErrOver) {
 		wrong(ruleShardOver, "Get after Commit of a key that the transaction had written = %v, want ErrOver", err)
 	}
@@ -143,40 +168,40 @@ func shardCalls(ctx context.Context, cl *transactions.ShardClient) (faults []sha
 	// Abort after Commit, as a deferred call makes it, does nothing.
 	for i := range 5 {
 		last := fmt.Sprint("third ", i)
-		tx = cl.Begin(ctx)
-		put(tx, "a", last)
-		put(tx, "m", last)
-		if err := tx.Commit(); err != nil {
-			wrong(ruleShardDisjoint, "Commit = %v, want nil", err)
-		}
-		tx.Abort()
+		commits("a", last, "m", last).Abort()
 		if a, m := value("a"), value("m"); a != last || m != last {
 			wrong(ruleShardOutcome, "other transactions read a=%q and m=%q, want %q twice: that was committed, and Abort after Commit does nothing", a, m, last)
 		}
 	}
 
-	tx = cl.Begin(ctx)
-	put(tx, "", "")
-	put(tx, "\U0001F512", "lock")
-	if err := tx.Commit(); err != nil {
-		wrong(ruleShardDisjoint, "Commit = %v, want nil", err)
-	}
-	tx = cl.Begin(ctx)
-	for _, want := range [][2]string{{"", ""}, {"\U0001F512", "lock"}, {"", ""}} {
-		if got, ok, err := tx.Get(want[0]); got != want[1] || !ok || err != nil {
-			wrong(ruleShardStrict, "Get(%q) = %q, %v, %v, want the value %q, which was committed", want[0], got, ok, err, want[1])
+	commits("", "", "\U0001F512", "lock")
+	tries(func(tx *transactions.ShardTx) error {
+		for _, want := range [][2]string{{"", ""}, {"\U0001F512", "lock"}, {"", ""}} {
+			got, ok, err := tx.Get(want[0])
+			if errors.Is(err, transactions.ErrAborted) {
+				return fmt.Errorf("Get(%q) = %w", want[0], err)
+			}
+			if got != want[1] || !ok || err != nil {
+				wrong(ruleShardStrict, "Get(%q) = %q, %v, %v, want the value %q, which was committed", want[0], got, ok, err, want[1])
+			}
 		}
-	}
-	tx.Abort()
+		return nil
+	}).Abort()
 
 	for _, aborts := range []bool{false, true} { // which has written nothing
-		tx = cl.Begin(ctx)
-		_, _, _ = tx.Get("a")
-		if aborts {
-			tx.Abort()
-		} else if err := tx.Commit(); err != nil {
-			wrong(ruleShardDisjoint, "Commit of a transaction that has only read = %v, want nil", err)
-		}
+		tx = tries(func(tx *transactions.ShardTx) error {
+			if _, _, err := tx.Get("a"); err != nil {
+				return fmt.Errorf("Get(a) = %w", err)
+			}
+			if aborts {
+				tx.Abort()
+				return nil
+			}
+			if err := tx.Commit(); err != nil {
+				return fmt.Errorf("Commit of a transaction that has only read = %w", err)
+			}
+			return nil
+		})
 		if err := tx.Commit(); !errors.Is(err, transactions.ErrOver) {
 			wrong(ruleShardOver, "Commit of a transaction that has ended, and has only read = %v, want ErrOver", err)
 		}

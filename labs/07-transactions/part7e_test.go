@@ -171,7 +171,12 @@ func TestCancel7E(t *testing.T) {
 			id := OrderID(fmt.Sprint("a", i))
 			c.place(id, "ann")
 			s.Run(time.Duration(s.Rand().Int64N(int64(80 * time.Millisecond))))
-			if s.Rand().IntN(3) == 0 {
+			switch {
+			case i == 1:
+				s.Until(sagaCalm, func() bool { return c.placed[id].has[Reserved] })
+			case i == 3:
+				s.Run(sagaCalm)
+			case s.Rand().IntN(3) == 0:
 				s.Run(200 * time.Millisecond)
 			}
 			status := c.orders.Status(id)

@@ -175,7 +175,7 @@ type shardGate struct {
 	sent   int
 	limit  int  // how many go through; -1: all
 	last   bool // with limit: of the requests that are sent together, only the first after the limit is lost
-	deaf   bool // with limit: replies to the client are lost too, from when it has sent so many
+	deaf   bool // with limit: messages to the client are lost too, from when it has sent so many
 	at     time.Duration
 	copies []labrpc.Message // of what was sent, if keep
 	keep   bool
@@ -198,10 +198,10 @@ func (c *shardCluster) setGate(client labrpc.NodeID, g shardGate) *shardGate {
 func (c *shardCluster) rewrite(m *labrpc.Message) labrpc.Verdict {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if g := c.gates[m.To]; g != nil && g.deaf && g.limit >= 0 && g.sent >= g.limit {
+		return labrpc.Drop
+	}
 	if m.Kind == labrpc.Reply {
-		if g := c.gates[m.To]; g != nil && g.deaf && g.limit >= 0 && g.sent >= g.limit {
-			return labrpc.Drop
-		}
 		return labrpc.Pass
 	}
 	if from, to := c.layout.Member(m.From), c.layout.Member(m.To); c.between != nil && from >= 0 && to >= 0 && from != to {
