@@ -44,8 +44,9 @@ func TestConsistencyCheck5B(t *testing.T) {
 // reset its election timer (rule 16).
 func (p *scriptedCluster) refusesInPeace(req AppendRequest, leader labrpc.NodeID) {
 	for range 4 {
+		sent := p.s.Net.Now() // the reply may take a while
 		p.append(leader, req, false)
-		p.s.Run(electionTimeout - 10*time.Millisecond)
+		p.s.Run(sent + electionTimeout - 10*time.Millisecond - p.s.Net.Now())
 		if st := p.status(); st.Term != req.Term {
 			p.fail(ruleTimer, "n1 started an election at most %v after a request of its leader, which it had refused: it is in term %d", electionTimeout, st.Term)
 		}
