@@ -2,6 +2,7 @@ package consistency_test
 
 import (
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -271,12 +272,18 @@ func (q *quorumStore) readsCross(a, b labrpc.NodeID) {
 		cell, ok := m.Body.(consistency.Cell)
 		return ok && cell.Value == old.Value
 	}
+	isNew := func(m labrpc.Message) bool { return !isOld(m) }
+	replied := func(is func(m labrpc.Message) bool) { // as many as a quorum, which may take them a few milliseconds
+		s.Until(quorumTimeout/8, func() bool {
+			return len(slices.DeleteFunc(held.Messages(), func(m labrpc.Message) bool { return !is(m) })) > len(q.replicas)/2
+		})
+	}
 	first := q.goGet(b, "y", consistency.ReadOptions{Level: quorum})
-	s.Run(5 * time.Millisecond)
+	replied(isOld)
 	newer := q.put(a, "y", all)
 	second := q.goGet(b, "y", consistency.ReadOptions{Level: quorum})
-	s.Run(5 * time.Millisecond)
-	held.Deliver(func(m labrpc.Message) bool { return !isOld(m) })
+	replied(isNew)
+	held.Deliver(isNew)
 	q.want(ruleOverlap, second, newer, "its write returned before this call")
 	s.Run(quorumTimeout / 2)
 	held.Deliver(isOld)
