@@ -96,6 +96,9 @@ func TestUnknownIsNoRefusal6A(t *testing.T) {
 			s.Cover(covered)
 		}
 		c.checkStrong()
+		if put.Refused { // for good, as checkStrong has found: the leader asks the others before it takes a write
+			s.Cover(covered)
+		}
 		c.answersLate(a, b)
 		c.inherits(a, b)
 		c.answersAlone(a)

@@ -16,7 +16,7 @@ import (
 // replied to, or a newer one; an older one does not come back (rule 28).
 func TestReplicaSurvivesCrash6D(t *testing.T) {
 	const crashed = "a replica crashed in the middle of a store"
-	labtest.Run(t, labtest.Config{Nodes: 3, Seeds: 4, MustCover: []string{crashed}}, func(s *labtest.Sim) {
+	labtest.Run(t, labtest.Config{Nodes: 3, Seeds: 4, MustCover: []string{crashed}, Simultaneous: true}, func(s *labtest.Sim) {
 		q := newQuorumStore(s, 1)
 		keys := []string{"x", "y"}
 		had := map[string]consistency.Cell{}

@@ -68,7 +68,7 @@ func TestLaterWriteIsNewer6D(t *testing.T) {
 // another value, without a reply of the replica that has the first. And goroutines write one key at once (rule 25).
 func TestNoTimestampTwice6D(t *testing.T) {
 	const half = "a write was on one replica when its coordinator crashed"
-	labtest.Run(t, labtest.Config{Nodes: 8, MustCover: []string{half}}, func(s *labtest.Sim) {
+	labtest.Run(t, labtest.Config{Nodes: 8, MustCover: []string{half}, Simultaneous: true}, func(s *labtest.Sim) {
 		q := newQuorumStore(s, 2)
 		q.put(6, "x", all)
 		s.Run(2 * quorumTimeout)
