@@ -11,25 +11,35 @@ import (
 )
 
 // RemoveAll removes a folder and everything in it, however deep it is and whatever rights were taken away from its parts.
-// It returns nil if the folder is not there.
+// It returns nil if the folder is not there, also if another process removes it meanwhile.
 //
 // os.RemoveAll goes down a level at a time and keeps a descriptor open on each, so that some thousand levels use up what a
 // process may open. Here what is deeper than maxLevels is made flat instead: what is in a folder of a folder moves up
 // beside it.
 func RemoveAll(dir string) error {
-	info, err := os.Lstat(dir)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	if err == nil && !info.IsDir() {
-		err = os.Remove(dir)
-	} else if err == nil {
-		err = remove(dir, 0)
+	var err error
+	for range 100 { // each time, somebody else has removed a part
+		if err = removeOnce(dir); !errors.Is(err, fs.ErrNotExist) {
+			break
+		}
 	}
 	if err != nil {
 		return fmt.Errorf("removing %s: %w", dir, err)
 	}
 	return nil
+}
+
+func removeOnce(dir string) error {
+	info, err := os.Lstat(dir)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil
+	case err != nil:
+		return err
+	case !info.IsDir():
+		return os.Remove(dir)
+	}
+	return remove(dir, 0)
 }
 
 const maxLevels = 20

@@ -79,3 +79,21 @@ func TestRemoveAll(t *testing.T) {
 	}
 	require.DirExists(t, "/etc")
 }
+
+// Several processes may remove one folder: each is content when it is gone.
+func TestSeveralRemoveOneFolder(t *testing.T) {
+	for range 50 {
+		dir := filepath.Join(t.TempDir(), "grade")
+		for i := range 20 {
+			require.NoError(t, os.MkdirAll(filepath.Join(dir, fmt.Sprint(i), "a", "b"), 0o755))
+		}
+		errs := make(chan error)
+		for range 4 {
+			go func() { errs <- RemoveAll(dir) }()
+		}
+		for range 4 {
+			require.NoError(t, <-errs)
+		}
+		require.NoDirExists(t, dir)
+	}
+}
