@@ -92,11 +92,9 @@ func TestUnknownIsNoRefusal6A(t *testing.T) {
 		}
 		s.Net.Heal()
 		leader = c.waitForLeader(0)
-		if c.done(c.read(b, leader, "LogGet", "x")).Value == "2" && !put.Refused {
-			s.Cover(covered)
-		}
+		value := c.done(c.read(b, leader, "LogGet", "x")).Value
 		c.checkStrong()
-		if put.Refused { // for good, as checkStrong has found: the leader asks the others before it takes a write
+		if value == "2" || put.Refused { // Refused for good, as checkStrong has found: the leader asks the others before it takes a write
 			s.Cover(covered)
 		}
 		c.answersLate(a, b)

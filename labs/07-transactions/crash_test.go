@@ -75,9 +75,6 @@ func (d *db) crashAtEveryWrite() {
 			if d.commits(c) {
 				sure++
 			}
-			if !s.Net.Up(1) {
-				break
-			}
 		}
 		s.Until(time.Second, func() bool { return !s.Net.Up(1) })
 		over := s.Net.Up(1)
@@ -102,19 +99,24 @@ func (d *db) crashAtEveryWrite() {
 // bystander begins a transaction, which does not commit, and writes two keys in it. The node may crash meanwhile.
 func (d *db) bystander() {
 	t := d.beginTx()
-	for _, write := range []func() *call{
-		func() *call { return t.goPut("u1", "uncommitted") },
-		func() *call { return t.goDelete("u2") },
-	} {
-		if !d.s.Net.Up(1) {
-			return
-		}
-		c := write()
-		d.run(time.Microsecond)
-		if d.s.Net.Up(1) {
-			t.now(d.rules.quick, c)
-		}
+	put := t.goPut("u1", "uncommitted")
+	if !d.made(put) {
+		return
 	}
+	t.isNil(d.rules.quick, put)
+	if deleted := t.goDelete("u2"); d.made(deleted) {
+		t.isNil(d.rules.quick, deleted)
+	}
+}
+
+// made waits for a write, which must return without waiting for others. It reports false if the node has crashed.
+func (d *db) made(write *call) bool {
+	d.run(time.Microsecond)
+	if !d.s.Net.Up(1) {
+		return false
+	}
+	d.wait(d.rules.quick, quickly, write)
+	return true
 }
 
 // crashAfterMany commits more than a hundred transactions without a pause, all of which write one key, and crashes the node: the log has many
@@ -157,11 +159,9 @@ func (d *db) commits(c change) bool {
 		} else {
 			op = t.goPut(key, *c[key])
 		}
-		d.run(time.Microsecond)
-		if !d.s.Net.Up(1) {
+		if !d.made(op) {
 			return false
 		}
-		d.wait(d.rules.quick, quickly, op)
 	}
 	commit := t.goCommit()
 	d.s.Until(time.Second, func() bool { return commit.over() || !d.s.Net.Up(1) })
@@ -177,11 +177,11 @@ func (d *db) recoverWithCrash(n int) {
 		d.s.Net.CrashAtWrite(1, labrpc.CrashPoint{Write: 1 + n/2%7, After: n%4 == 1})
 		d.s.Until(time.Second, func() bool { return ended() || !d.s.Net.Up(1) })
 		d.s.Run(soon)
-		if d.s.Net.Writes(1) == 0 { // it only reads when it opens, and cleans up later
+		onlyReads := d.s.Net.Writes(1) == 0 // it cleans up later
+		if onlyReads {
 			d.s.Until(openIn, func() bool { return !d.s.Net.Up(1) })
-			d.s.Cover(coverInRecovery)
 		}
-		if !d.s.Net.Up(1) {
+		if onlyReads || !d.s.Net.Up(1) {
 			d.s.Cover(coverInRecovery)
 		}
 		d.crash()

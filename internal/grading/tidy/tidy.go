@@ -17,29 +17,17 @@ import (
 // process may open. Here what is deeper than maxLevels is made flat instead: what is in a folder of a folder moves up
 // beside it.
 func RemoveAll(dir string) error {
-	var err error
-	for range 100 { // each time, somebody else has removed a part
-		if err = removeOnce(dir); !errors.Is(err, fs.ErrNotExist) {
-			break
-		}
+	info, err := os.Lstat(dir)
+	if err == nil && !info.IsDir() {
+		err = os.Remove(dir)
+	} else if err == nil {
+		err = remove(dir, 0)
 	}
-	if err != nil {
+	// What is below it may go meanwhile (see once): only the folder itself can be missing here.
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("removing %s: %w", dir, err)
 	}
 	return nil
-}
-
-func removeOnce(dir string) error {
-	info, err := os.Lstat(dir)
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		return nil
-	case err != nil:
-		return err
-	case !info.IsDir():
-		return os.Remove(dir)
-	}
-	return remove(dir, 0)
 }
 
 const maxLevels = 20
