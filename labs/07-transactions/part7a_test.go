@@ -169,7 +169,7 @@ func TestWriterWaits7A(t *testing.T) {
 
 // readsMany reads so many other keys and ranges that a store which remembers only the last of them would forget the first.
 func (t *txn) readsMany() {
-	t.many(t.db.rules.quick, "Get and GetRange of 300 other keys", 300, func(i int) error {
+	t.many(t.db.rules.quick, "Get and GetRange of 300 other keys", 300, 2, func(i int) error {
 		key := fmt.Sprint("another ", i)
 		if _, _, err := t.tx.Get(key); err != nil {
 			return err

@@ -266,14 +266,14 @@ func TestLongReaders7B(t *testing.T) {
 		last, crowd := d.beginTx(), make([]transactions.Tx, 300)
 		last.sees(ruleSnapshot7B, "a", model["a"])
 		other := d.beginTx()
-		other.many(ruleReadOnly7B, "Begin and Get of 300 others", len(crowd), func(i int) error {
+		other.many(ruleReadOnly7B, "Begin and Get of 300 others", len(crowd), 2, func(i int) error {
 			crowd[i] = d.store.Begin()
 			_, _, err := crowd[i].Get("a")
 			return err
 		})
 		d.load("a=new")
-		other.many(ruleReadOnly7B, "Commit of 300 others", len(crowd), func(i int) error { return crowd[i].Commit() })
-		other.many(ruleReadOnly7B, "Abort of 300 others, which have committed", len(crowd), func(i int) error { crowd[i].Abort(); return nil })
+		other.many(ruleReadOnly7B, "Commit of 300 others", len(crowd), 1, func(i int) error { return crowd[i].Commit() })
+		other.many(ruleReadOnly7B, "Abort of 300 others, which have committed", len(crowd), 1, func(i int) error { crowd[i].Abort(); return nil })
 		d.load("a=newer")
 		last.sees(ruleSnapshot7B, "a", model["a"])
 	})

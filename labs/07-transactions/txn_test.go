@@ -230,21 +230,22 @@ func (t *txn) now(rule string, c *call) *call {
 	return c
 }
 
-// many has f make one call or two of the store, n times. Each call must return nil without waiting for others.
-func (t *txn) many(rule, what string, n int, f func(i int) error) {
+// many has f make so many calls of the store, n times. Each call must return nil without waiting for others.
+func (t *txn) many(rule, what string, n, calls int, f func(i int) error) {
+	limit := time.Duration(calls) * quickly
 	c := t.call(what, func(*call) error {
 		for i := range n {
 			began := time.Now()
 			if err := f(i); err != nil {
 				return err
 			}
-			if took := time.Since(began); took > 2*quickly {
-				return fmt.Errorf("one took %v, where %v is the limit of a call", took, quickly)
+			if took := time.Since(began); took > limit {
+				return fmt.Errorf("one took %v, where %v is the limit", took, limit)
 			}
 		}
 		return nil
 	})
-	t.db.wait(rule, 2*time.Duration(n)*quickly, c)
+	t.db.wait(rule, time.Duration(n)*limit, c)
 	t.isNil(rule, c)
 }
 

@@ -91,9 +91,15 @@ func Run(t *testing.T, cfg Config, body func(s *Sim)) {
 // one seed unless LABS_SEEDS asks for more.
 func Once(t *testing.T, body func(s *Sim)) {
 	t.Helper()
+	OnceWithin(t, defaultLimit, body)
+}
+
+// OnceWithin is Once for a body that takes up to limit of virtual time.
+func OnceWithin(t *testing.T, limit time.Duration, body func(s *Sim)) {
+	t.Helper()
 	skipIfExploring(t)
 	skipIfSpoilt(t)
-	r := newRunner(t, Config{Seeds: 1}, body)
+	r := newRunner(t, Config{Seeds: 1, Limit: limit}, body)
 	r.alone = true
 	if inBrowser {
 		newRerunner(r).serve()
