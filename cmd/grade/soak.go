@@ -17,16 +17,19 @@ import (
 func soakCommand() *cobra.Command {
 	run := grade.Run{}
 	var jobs int
+	var others bool
 	procs := []int{1}
 	src := submission.Source{Kind: course.Solution}
 	cmd := &cobra.Command{
 		Use:   "soak [lab or part ...]",
 		Short: "Run the reference over many seeds: none may fail, and each must replay",
 		Long: `Run the reference over many seeds, each of them twice, and print how many failed
-(false failures) and how many did not replay identically (diverged).
+(false failures) and how many did not replay identically (diverged). With
+--alternatives, run the other correct solutions instead, each in the parts that it
+changes.
 
 Exit status: 0 only if both are zero and every test ran all seeds.`,
-		Example: "  grade soak 01 --seeds 1000 --procs 1,2",
+		Example: "  grade soak 01 --seeds 1000 --procs 1,2\n  grade soak 05 --alternatives --seeds 200 --plain",
 		RunE: action(func(cmd *cobra.Command, args []string) error {
 			c, selected, err := open(args)
 			if err != nil {
@@ -40,18 +43,34 @@ Exit status: 0 only if both are zero and every test ran all seeds.`,
 					return usage(fmt.Errorf("--procs %d is not a number of processors", n))
 				}
 			}
-			var soaks []prove.Soak
-			err = withGrader(cmd, c, jobs, newStatus(cmd.ErrOrStderr(), ofRuns, 2*run.Seeds*countTests(selected)*len(procs)), func(g *grade.Grader) error {
-				if src.Path != "" {
-					src.Kind, src.Base = course.Submission, course.Solution
+			if others && src.Path != "" {
+				return usage(errors.New("--submission and --alternatives exclude each other: give one of them"))
+			}
+			if src.Path != "" {
+				src.Kind, src.Base = course.Submission, course.Solution
+			}
+			todo := []soakRun{{src: src, selected: selected}}
+			if others {
+				if todo, err = alternativeRuns(c, selected); err != nil {
+					return err
 				}
-				soaks, err = prove.New(g).RunSoak(cmd.Context(), src, selected, run, procs)
-				return err
+			}
+			tests := 0
+			for _, r := range todo {
+				tests += countTests(r.selected)
+			}
+			err = withGrader(cmd, c, jobs, newStatus(cmd.ErrOrStderr(), ofRuns, 2*run.Seeds*tests*len(procs)), func(g *grade.Grader) error {
+				for i, r := range todo {
+					if todo[i].soaks, err = prove.New(g).RunSoak(cmd.Context(), r.src, r.selected, run, procs); err != nil {
+						return err
+					}
+				}
+				return nil
 			})
 			if err != nil {
 				return err
 			}
-			return printSoaks(newPrinter(cmd.OutOrStdout()), soaks, run.Seeds)
+			return printSoaks(newPrinter(cmd.OutOrStdout()), todo, run.Seeds)
 		}),
 	}
 	flags := cmd.Flags()
@@ -59,23 +78,60 @@ Exit status: 0 only if both are zero and every test ran all seeds.`,
 	flags.IntSliceVar(&procs, "procs", procs, "GOMAXPROCS of the tests; several values run one after another")
 	flags.DurationVar(&run.Timeout, "timeout", time.Hour, "real time per test")
 	flags.StringVar(&src.Path, "submission", "", "soak the files of this directory in place of the reference's; the labs that it builds on are the reference's")
+	flags.BoolVar(&others, "alternatives", false, "soak the other correct solutions in place of the reference, each in the parts that it changes")
 	flags.BoolVar(&run.Plain, "plain", false, "without the race detector: many times as fast, but its scheduler finds more")
 	flags.IntVar(&jobs, "jobs", 0, "processes at a time (default: one per core)")
 	return cmd
 }
 
+// A soakRun is one source in the parts that it is soaked in.
+type soakRun struct {
+	name     string // of an alternative
+	src      submission.Source
+	selected []course.Selected
+	soaks    []prove.Soak
+}
+
+// alternativeRuns are the other correct solutions of the selected labs, in those of the selected parts that they change.
+func alternativeRuns(c *course.Course, selected []course.Selected) (runs []soakRun, err error) {
+	for _, s := range selected {
+		all, err := prove.Alternatives(c, s.Lab)
+		if err != nil {
+			return nil, err
+		}
+		for _, a := range all {
+			if in := a.In(s); len(in.Parts) > 0 {
+				runs = append(runs, soakRun{name: a.Name, src: a.Source, selected: []course.Selected{in}})
+			}
+		}
+	}
+	if len(runs) == 0 {
+		return nil, usage(errors.New("--alternatives: no other solution changes one of these parts: name other parts, or none"))
+	}
+	return runs, nil
+}
+
 // printSoaks prints one row a test and the false-failure rate.
-func printSoaks(p *printer, soaks []prove.Soak, seeds int) error {
+func printSoaks(p *printer, runs []soakRun, seeds int) error {
 	t := table{head: []string{"test", "procs", "seeds", "failed", "diverged", "virtual", "real"}}
 	ran, failed, diverged, dirty := 0, 0, 0, 0
-	for _, s := range soaks {
-		t.add(s.Test.Name, strconv.Itoa(s.Procs), strconv.Itoa(s.Test.Seeds), count(p, len(s.Test.Failed)),
-			count(p, len(s.Test.Diverged)), seconds(s.Test.Virtual), seconds(s.Test.Real))
-		ran += s.Test.Seeds
-		failed += len(s.Test.Failed)
-		diverged += len(s.Test.Diverged)
-		if !s.Clean(seeds) {
-			dirty++
+	if runs[0].name != "" {
+		t.head = append([]string{"solution"}, t.head...)
+	}
+	for _, r := range runs {
+		for _, s := range r.soaks {
+			row := []string{s.Test.Name, strconv.Itoa(s.Procs), strconv.Itoa(s.Test.Seeds), count(p, len(s.Test.Failed)),
+				count(p, len(s.Test.Diverged)), seconds(s.Test.Virtual), seconds(s.Test.Real)}
+			if r.name != "" {
+				row = append([]string{r.name}, row...)
+			}
+			t.add(row...)
+			ran += s.Test.Seeds
+			failed += len(s.Test.Failed)
+			diverged += len(s.Test.Diverged)
+			if !s.Clean(seeds) {
+				dirty++
+			}
 		}
 	}
 	p.table(t)
@@ -83,17 +139,26 @@ func printSoaks(p *printer, soaks []prove.Soak, seeds int) error {
 	if dirty == 0 {
 		return nil
 	}
-	for _, s := range soaks {
-		if s.Clean(seeds) {
-			continue
-		}
-		p.printf("\n%s with GOMAXPROCS=%d: %d of %d seeds ran, failed %v, diverged %v\n", p.bad(s.Test.Name), s.Procs,
-			s.Test.Seeds, seeds, some(s.Test.Failed), some(s.Test.Diverged))
-		if len(s.Test.Failures) > 0 {
-			p.printf("%s\n", s.Test.Failures[0].Text())
+	for _, r := range runs {
+		for _, s := range r.soaks {
+			if !s.Clean(seeds) {
+				printDirty(p, r.name, s, seeds)
+			}
 		}
 	}
 	return &exitError{code: exitFailed}
+}
+
+// printDirty prints what a soak of one test found.
+func printDirty(p *printer, name string, s prove.Soak, seeds int) {
+	if name != "" {
+		name += ": "
+	}
+	p.printf("\n%s%s with GOMAXPROCS=%d: %d of %d seeds ran, failed %v, diverged %v\n", name, p.bad(s.Test.Name), s.Procs,
+		s.Test.Seeds, seeds, some(s.Test.Failed), some(s.Test.Diverged))
+	if len(s.Test.Failures) > 0 {
+		p.printf("%s\n", s.Test.Failures[0].Text())
+	}
 }
 
 // some is the first few of a list of seeds.
