@@ -18,7 +18,7 @@ const (
 
 	ruleSuspects2C  = "from two minutes after the crash of a peer on, every correct node suspects it, whatever happened before (rule 9)"
 	ruleWithdrawn   = "a suspicion is withdrawn at most two seconds after messages of the peer arrive again (rule 11)"
-	ruleOnlyMistake = "only a mistake about a peer raises the peer's timeout; silence does not, nor a mistake about another peer (rule 12)"
+	ruleOnlyMistake = "a node raises a peer's timeout only after a mistake of its own about that peer; silence does not raise it, nor does a mistake about another peer, nor another node's mistake (rule 12)"
 )
 
 func newEventuals(s *labtest.Sim) *cluster {

@@ -119,7 +119,7 @@ func detectorPuzzles(c *cluster) []labtest.Puzzle {
 				"From two minutes after the crash of a peer on, every correct node suspects it (rule 9)",
 				"From one minute after GST on, no correct node is suspected (rule 10)",
 				"A suspicion is withdrawn at most two seconds after messages of the peer arrive again (rule 11)",
-				"Only a mistake about a peer raises the peer's timeout (rule 12)",
+				"A node raises a peer's timeout only after a mistake of its own about that peer (rule 12)",
 			},
 			Forbid: 3,
 		},
