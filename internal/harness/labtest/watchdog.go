@@ -15,13 +15,16 @@ const (
 	giveUp       = 90 * time.Second
 )
 
+// processBegan is when this process began.
+var processBegan = time.Now()
+
 // watch waits outside the bubble until the run is over, and reports false if
 // it never will be: virtual time stands still. Such a bubble is abandoned. A run that is not over at until, if that is not
 // zero, is told to end.
 func (s *Sim) watch(over <-chan struct{}, until time.Time) bool {
 	tick := time.NewTicker(watchTime / 4)
 	defer tick.Stop()
-	last, since := s.progress(), time.Now()
+	last, since, used := s.progress(), time.Now(), processorTime()
 	for {
 		select {
 		case <-over:
@@ -36,10 +39,10 @@ func (s *Sim) watch(over <-chan struct{}, until time.Time) bool {
 			}
 		}
 		if now := s.progress(); now != last {
-			last, since = now, time.Now()
+			last, since, used = now, time.Now(), processorTime()
 			continue
 		}
-		if still := time.Since(since); still > watchTime && s.diagnose(still) {
+		if still := time.Since(since); still > watchTime && s.diagnose(still, processorTime()-used) {
 			return false
 		}
 	}
@@ -54,11 +57,11 @@ func (s *Sim) progress() uint64 {
 }
 
 // diagnose looks for the reason why virtual time stands still. A mutex held across a wait shows at once; a loop that never waits
-// looks like one that has a lot to do, and gets more time.
-func (s *Sim) diagnose(still time.Duration) bool {
+// looks like one that has a lot to do, and gets more time: of a processor, since the machine may be busy with something else.
+func (s *Sim) diagnose(still, used time.Duration) bool {
 	f, ok := report.Diagnose(allStacks(), s.bubble.Load(), source())
 	switch {
-	case ok && f.Kind != report.Spin, ok && still > lastPatience:
+	case ok && f.Kind != report.Spin, ok && min(still, used) > lastPatience:
 		s.failWith(f.Kind, Violation{What: f.What, Rule: f.Rule, Seen: f.Seen}, f.Where)
 		return true
 	case still > giveUp:

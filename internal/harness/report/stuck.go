@@ -16,17 +16,20 @@ const (
 
 // Diagnose says why virtual time stands still in a bubble, from the stacks of
 // all goroutines (runtime.Stack): a mutex held across a wait, a mutex locked
-// twice, mutexes taken in two orders, or a loop that never waits. Bubble 0
-// looks at every goroutine. It reports false if the stacks show none of these.
+// twice, mutexes taken in two orders, or a loop that never waits. While a goroutine of the
+// bubble can go on, only the loop is a reason. Bubble 0 looks at every goroutine, of a process that has ended. It reports
+// false if the stacks show none of these.
 //
 // The failure's Kind, Where, What, Rule and Seen are set.
 func Diagnose(stacks []byte, bubble uint64, src Source) (Failure, bool) {
 	d := diagnosis{src: src, files: map[string]*parsed{}}
-	for _, g := range ParseStacks(stacks) {
+	goroutines := ParseStacks(stacks)
+	for _, g := range goroutines {
 		if bubble == 0 || g.Bubble == bubble {
 			d.all = append(d.all, g)
 		}
 	}
+	settled := bubble == 0 || !goesOn(goroutines, bubble)
 	slices.SortFunc(d.all, func(a, b Goroutine) int { return int(a.ID) - int(b.ID) })
 	var waits []wait
 	for _, g := range d.all {
@@ -35,11 +38,13 @@ func Diagnose(stacks []byte, bubble uint64, src Source) (Failure, bool) {
 			waits = append(waits, w)
 		}
 	}
-	if f, ok := d.lockFailure(waits); ok {
-		return f, true
+	if settled {
+		if f, ok := d.lockFailure(waits); ok {
+			return f, true
+		}
 	}
-	if f, ok := d.spinFailure(); ok {
-		return f, true
+	if f, ok := d.spinFailure(); ok || !settled {
+		return f, ok
 	}
 	for _, w := range waits {
 		if w.holder == nil {
@@ -47,6 +52,18 @@ func Diagnose(stacks []byte, bubble uint64, src Source) (Failure, bool) {
 		}
 	}
 	return Failure{}, false
+}
+
+// goesOn reports whether a goroutine of the bubble can go on. While one can, who waits for a mutex need not wait for long: a mutex that
+// has just been unlocked has no holder for a moment, since the goroutine that it wakes is only about to run. A goroutine that helps the
+// garbage collector is in no bubble meanwhile. The first goroutine of the stacks is the one that asked for them.
+func goesOn(all []Goroutine, bubble uint64) bool {
+	for i, g := range all {
+		if runs(g) && (g.Bubble == bubble || g.Bubble == 0 && i > 0) {
+			return true
+		}
+	}
+	return false
 }
 
 type diagnosis struct {
@@ -130,19 +147,23 @@ func (d *diagnosis) holderOf(w wait) (*Goroutine, holding) {
 }
 
 // holds returns the locks that the student's functions on g's stack hold.
-// A goroutine in Cond.Wait has given its lock back and holds none.
+// A goroutine in Cond.Wait has given its lock back and holds none, and who waits for a lock does not hold it: the grader may have
+// put a statement of its own behind the one that locks, on the same line.
 func (d *diagnosis) holds(g Goroutine) []holding {
 	if g.State == "sync.Cond.Wait" {
 		return nil
 	}
 	var all []holding
+	w, waits := d.waiting(g)
 	for _, f := range d.src.student(g.Frames) {
 		p := d.parse(f.File)
 		if p == nil {
 			continue
 		}
 		for _, l := range p.held(f) {
-			all = append(all, holding{lock: l, in: f})
+			if !waits || f != w.at || l.line != f.Line {
+				all = append(all, holding{lock: l, in: f})
+			}
 		}
 	}
 	return all
@@ -290,7 +311,11 @@ func place(h holding) string { return fmt.Sprintf("%s:%d", baseName(h.in.File), 
 
 // runs tells whether a goroutine could go on if it had a processor.
 func runs(g Goroutine) bool {
-	return g.State == "running" || g.State == "runnable" || g.State == "preempted"
+	switch g.State {
+	case "running", "runnable", "preempted", "syscall", "copystack":
+		return true
+	}
+	return strings.HasPrefix(g.State, "GC ") // waits for the garbage collector, or helps it
 }
 
 // waitName says what a goroutine waits in, below the student's frame at.

@@ -1,6 +1,8 @@
 package report
 
 import (
+	"bytes"
+	"fmt"
 	"os"
 	"os/exec"
 	"strings"
@@ -23,6 +25,11 @@ var stuck = map[string]func(n *student){
 		other := &student{} // its goroutine holds another node's mutex
 		go other.holdAcrossReceive(make(chan int))
 		n.vote()
+	},
+	"receive, two statements on a line": func(n *student) {
+		go n.holdAcrossReceive(make(chan int))
+		time.Sleep(time.Nanosecond)
+		n.voteAndMore()
 	},
 	"sleep": func(n *student) { go n.holdAcrossSleep(false); time.Sleep(time.Nanosecond); n.write() },
 	"twice": func(n *student) { n.twice() },
@@ -85,6 +92,11 @@ func TestDiagnoseRealStacks(t *testing.T) {
 			seen: "locked n.mu at " + at(t, "receive locks"),
 		},
 		{
+			name: "receive, two statements on a line", kind: Lock, where: "receive blocks",
+			what: at(t, "voteAndMore waits") + " waits for n.mu, which the goroutine at " + at(t, "receive blocks") + " holds across a channel receive",
+			seen: "locked n.mu at " + at(t, "receive locks"),
+		},
+		{
 			name: "sleep", kind: Lock, where: "sleep blocks",
 			what: at(t, "write waits") + " waits for n.rw, which the goroutine at " + at(t, "sleep blocks") + " holds across time.Sleep",
 			seen: "locked n.rw at " + at(t, "sleep locks"),
@@ -120,6 +132,18 @@ func TestDiagnoseRealStacks(t *testing.T) {
 			require.False(t, ok, "bubble 2 has no goroutine")
 			_, ok = Diagnose(out, 1, Source{IsStudent: studentSource().IsStudent})
 			require.True(t, ok, "without source the sentence is vaguer, but there is one")
+
+			for state, blamed := range map[string]bool{
+				"runnable, synctest bubble 1":         false,
+				"GC assist wait, synctest bubble 1":   false,
+				"runnable":                            false, // it helps the garbage collector
+				"runnable, synctest bubble 2":         true,
+				"select (durable), synctest bubble 1": true,
+			} {
+				more := fmt.Appendf(nil, "%s\n\ngoroutine 999999 [%s]:\nmain.f()\n\t/elsewhere.go:1\n", bytes.TrimSpace(out), state)
+				f, ok := Diagnose(more, 1, studentSource())
+				require.Equal(t, blamed || c.kind == Spin, ok && f.Kind == c.kind, "beside a goroutine in %s; one that goes on may be the one that the mutex has just been given to", state)
+			}
 		})
 	}
 }

@@ -26,6 +26,8 @@ func (n *student) vote() {
 	n.mu.Unlock()
 }
 
+func (n *student) voteAndMore() { n.mu.Lock(); defer n.mu.Unlock(); n.votes = 1 } // voteAndMore waits
+
 func (n *student) holdAcrossReceive(ch chan int) {
 	n.mu.Lock() // receive locks
 	defer n.mu.Unlock()
