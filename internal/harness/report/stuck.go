@@ -55,7 +55,7 @@ func Diagnose(stacks []byte, bubble uint64, src Source) (Failure, bool) {
 }
 
 // goesOn reports whether a goroutine of the bubble can go on. While one can, who waits for a mutex need not wait for long: a mutex that
-// has just been unlocked has no holder for a moment, since the goroutine that it wakes is only about to run. A goroutine that helps the
+// has just been unlocked has no holder until it runs again, since the goroutine that it wakes is only about to run. A goroutine that helps the
 // garbage collector is in no bubble meanwhile. The first goroutine of the stacks is the one that asked for them.
 func goesOn(all []Goroutine, bubble uint64) bool {
 	for i, g := range all {
