@@ -55,8 +55,8 @@ func Diagnose(stacks []byte, bubble uint64, src Source) (Failure, bool) {
 }
 
 // goesOn reports whether a goroutine of the bubble can go on. While one can, who waits for a mutex need not wait for long: a mutex that
-// has just been unlocked has no holder until it runs again, since the goroutine that it wakes is only about to run. A goroutine that helps the
-// garbage collector is in no bubble meanwhile. The first goroutine of the stacks is the one that asked for them.
+// has just been unlocked has no holder until it runs again, since the goroutine that it wakes is only about to run. A goroutine that starts or helps
+// the garbage collector is in no bubble meanwhile. The first goroutine of the stacks is the one that asked for them.
 func goesOn(all []Goroutine, bubble uint64) bool {
 	for i, g := range all {
 		if runs(g) && (g.Bubble == bubble || g.Bubble == 0 && i > 0) {
@@ -309,13 +309,15 @@ func (w wait) abandoned() Failure {
 // place returns where the lock was taken.
 func place(h holding) string { return fmt.Sprintf("%s:%d", baseName(h.in.File), h.lock.line) }
 
-// runs tells whether a goroutine could go on if it had a processor.
+// runs tells whether a goroutine could go on if it had a processor, or had it from the runtime: one that allocates may have to
+// start the garbage collector (semacquire) or to help it.
 func runs(g Goroutine) bool {
 	switch g.State {
-	case "running", "runnable", "preempted", "syscall", "copystack":
+	case "running", "runnable", "preempted", "syscall", "copystack",
+		"semacquire", "wait for GC cycle", "wait until GC ends", "stopping the world":
 		return true
 	}
-	return strings.HasPrefix(g.State, "GC ") // waits for the garbage collector, or helps it
+	return strings.HasPrefix(g.State, "GC ")
 }
 
 // waitName says what a goroutine waits in, below the student's frame at.

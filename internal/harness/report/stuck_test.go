@@ -137,6 +137,7 @@ func TestDiagnoseRealStacks(t *testing.T) {
 				"runnable, synctest bubble 1":         false,
 				"GC assist wait, synctest bubble 1":   false,
 				"runnable":                            false, // it helps the garbage collector
+				"semacquire":                          false, // it starts the garbage collector
 				"runnable, synctest bubble 2":         true,
 				"select (durable), synctest bubble 1": true,
 			} {
