@@ -151,6 +151,7 @@ func TestStoreSurvivesCrash4E(t *testing.T) {
 			confirmed := call() == nil
 			if !s.Net.Up(storeNode) {
 				s.Cover(crashed)
+				s.Run(20 * time.Millisecond) // a request that left as the call ended finds the store down
 			}
 			o.restartStore()
 			after = o.read()
