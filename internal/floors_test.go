@@ -20,7 +20,7 @@ const module = "distlabs/"
 // of its own floor; a name that ends in /... stands for a folder with all below it, which may import each other.
 var floors = [][]string{
 	{"labrpc", "internal/grading/filelock", "internal/grading/plain", "internal/grading/tidy", "internal/harness/browser", "internal/harness/globals", "internal/harness/marked", "internal/harness/passed", "internal/harness/seeded/...", "internal/rotation"},
-	{"internal/harness/report", "internal/harness/check/history", "internal/harness/explore"},
+	{"internal/harness/report", "internal/harness/check/history", "internal/harness/explore", "internal/harness/prevote"},
 	{"internal/harness/trace", "internal/harness/supervise"},
 	{"internal/harness/check/..."},
 	{"internal/harness/view"},

@@ -13,6 +13,8 @@ type Message struct {
 	Method   string
 	Kind     MessageKind
 	Number   uint64 // its number on its link among those of its method and kind
+	Msg      uint64 // its number in the run, as in an Event; 0 if it is yet to be injected
+	ReplyTo  uint64 // of a reply: the Msg of its request
 	Body     any    // the value sent: a copy, free to alter
 }
 
@@ -61,7 +63,7 @@ func (net *Network) intercepted(m *message) bool {
 
 // view copies a message for the outside.
 func (m *message) view() Message {
-	v := Message{From: m.from, To: m.to, Method: m.method, Kind: m.kind, Number: m.number}
+	v := Message{From: m.from, To: m.to, Method: m.method, Kind: m.kind, Number: m.number, Msg: m.id, ReplyTo: m.replyTo}
 	if copied, err := m.plan.clone(m.body); err == nil {
 		v.Body = reflect.NewAt(m.plan.typ, copied).Elem().Interface()
 	}
@@ -152,7 +154,7 @@ func (x Match) matches(m *message) bool {
 type Held struct {
 	net   *Network
 	match Match
-	has   func(body any) bool // nil for any body
+	has   func(Message) bool // nil for all
 	open  bool
 	msgs  []*message
 }
@@ -160,9 +162,9 @@ type Held struct {
 // Hold stops the messages that match, from now on, until their release. Where several holds match, the first takes the message.
 func (net *Network) Hold(match Match) *Held { return net.HoldIf(match, nil) }
 
-// HoldIf stops those of the messages that match of which has(body) is true: it is asked about a copy of the value sent and, as an
+// HoldIf stops those of the messages that match for which has is true: it is asked about a copy and, as an
 // interceptor, must not call the network.
-func (net *Network) HoldIf(match Match, has func(body any) bool) *Held {
+func (net *Network) HoldIf(match Match, has func(Message) bool) *Held {
 	net.lock()
 	defer net.mu.Unlock()
 	h := &Held{net: net, match: match, has: has, open: true}
@@ -172,7 +174,7 @@ func (net *Network) HoldIf(match Match, has func(body any) bool) *Held {
 
 // takes keeps the message if it matches. The caller holds net.mu.
 func (h *Held) takes(m *message) bool {
-	if !h.open || !h.match.matches(m) || h.has != nil && !h.has(m.view().Body) {
+	if !h.open || !h.match.matches(m) || h.has != nil && !h.has(m.view()) {
 		return false
 	}
 	h.msgs = append(h.msgs, m)

@@ -196,7 +196,7 @@ func TestHold(t *testing.T) {
 		l.send(1, 2, "f")
 		require.Equal(t, []string{"n1→n2 f"}, l.arrived())
 
-		held = l.HoldIf(labrpc.Match{To: 2}, func(body any) bool { return body.(note).Text == "g" })
+		held = l.HoldIf(labrpc.Match{To: 2}, func(m labrpc.Message) bool { return m.Body.(note).Text == "g" })
 		l.send(1, 2, "g")
 		l.send(3, 2, "h")
 		require.Equal(t, []string{"n3→n2 h"}, l.arrived())

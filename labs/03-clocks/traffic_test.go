@@ -38,7 +38,7 @@ func watchTraffic(s *labtest.Sim) *traffic {
 
 // withhold keeps from one node all messages of another, and those of all others with one of the texts. It returns what ends that.
 func (t *traffic) withhold(from, to labrpc.NodeID, text func(n int) bool) (release func()) {
-	has := func(body any) bool { return slices.ContainsFunc(marked.In(body), text) }
+	has := func(m labrpc.Message) bool { return slices.ContainsFunc(marked.In(m.Body), text) }
 	holds := []*labrpc.Held{t.s.Net.Hold(labrpc.Match{From: from, To: to}), t.s.Net.HoldIf(labrpc.Match{To: to}, has)}
 	t.withheld = append(t.withheld, holds...)
 	return func() {

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"distlabs/internal/harness/labtest"
+	"distlabs/internal/harness/prevote"
 	"distlabs/labrpc"
 	. "distlabs/labs/04-election"
 )
@@ -44,18 +45,19 @@ type cluster struct {
 	s       *labtest.Sim
 	servers int // of all, up or not
 
-	mu         sync.Mutex
-	rafts      map[labrpc.NodeID]*Raft
-	boots      map[labrpc.NodeID]int          // how often each server has begun
-	votes      map[int]map[labrpc.NodeID]vote // by term and voter
-	leaders    map[int]claim                  // by term
-	elected    map[int]bool                   // the terms whose leader's votes were checked
-	terms      map[labrpc.NodeID]int          // the highest term that each server was seen in
-	campaigns  map[labrpc.NodeID][]campaign   // the elections that each server was seen to start, in order
-	requests   map[labrpc.NodeID][]time.Duration
-	asked      map[labrpc.NodeID]int // the term of the last RequestVote that each server has sent
-	voteBodies bool                  // a method other than RequestVote carries a VoteRequest, as a pre-vote may
-	forbidden  *forbiddenCampaign
+	preVotes *prevote.Seen // a RequestVote that is a pre-vote promises nothing
+
+	mu        sync.Mutex
+	rafts     map[labrpc.NodeID]*Raft
+	boots     map[labrpc.NodeID]int          // how often each server has begun
+	votes     map[int]map[labrpc.NodeID]vote // by term and voter
+	leaders   map[int]claim                  // by term
+	elected   map[int]bool                   // the terms whose leader's votes were checked
+	terms     map[labrpc.NodeID]int          // the highest term that each server was seen in
+	campaigns map[labrpc.NodeID][]campaign   // the elections that each server was seen to start, in order
+	requests  map[labrpc.NodeID][]time.Duration
+	asked     map[labrpc.NodeID]int // the term of the last RequestVote that each server has sent
+	forbidden *forbiddenCampaign
 }
 
 type vote struct {
@@ -85,7 +87,7 @@ func newCluster(s *labtest.Sim) *cluster {
 		s: s, servers: len(s.Net.Nodes()), rafts: map[labrpc.NodeID]*Raft{}, boots: map[labrpc.NodeID]int{},
 		votes: map[int]map[labrpc.NodeID]vote{}, leaders: map[int]claim{}, elected: map[int]bool{},
 		terms: map[labrpc.NodeID]int{}, campaigns: map[labrpc.NodeID][]campaign{}, requests: map[labrpc.NodeID][]time.Duration{},
-		asked: map[labrpc.NodeID]int{},
+		asked: map[labrpc.NodeID]int{}, preVotes: prevote.Watch(s.Net),
 	}
 	s.Net.Intercept(c.recordMessage)
 	s.Always(c.checkStates)
@@ -155,6 +157,12 @@ func (c *cluster) requestsOf(id labrpc.NodeID, since time.Duration) []time.Durat
 	all := c.requests[id]
 	at, _ := slices.BinarySearch(all, since)
 	return slices.Clone(all[at:])
+}
+
+// holdVotes holds the messages of RequestVote that match, except pre-votes.
+func (c *cluster) holdVotes(match labrpc.Match) *labrpc.Held {
+	match.Method = "RequestVote"
+	return c.s.Net.HoldIf(match, c.preVotes.Lacks)
 }
 
 // lastRequest returns the term of the last RequestVote that a server has sent, or 0.

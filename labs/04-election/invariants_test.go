@@ -12,7 +12,7 @@ import (
 )
 
 // recordMessage records every message when it is sent. Only the methods of wire.go count: a server may have more, such as a
-// PreVote, whose messages look like these but promise nothing.
+// PreVote, whose messages look like these but promise nothing. Nor does a RequestVote that is a pre-vote.
 func (c *cluster) recordMessage(m *labrpc.Message) labrpc.Verdict {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -26,8 +26,7 @@ func (c *cluster) recordMessage(m *labrpc.Message) labrpc.Verdict {
 	}
 	switch b := m.Body.(type) {
 	case VoteRequest:
-		if m.Method != "RequestVote" {
-			c.voteBodies = true
+		if m.Method != "RequestVote" || c.preVotes.Has(*m) {
 			break
 		}
 		c.asked[m.From] = b.Term
@@ -38,7 +37,7 @@ func (c *cluster) recordMessage(m *labrpc.Message) labrpc.Verdict {
 			v = violation(ruleOneVote, "%v asks for a vote for %v, want it to ask for itself", m.From, b.Candidate)
 		}
 	case VoteReply:
-		if m.Method != "RequestVote" {
+		if m.Method != "RequestVote" || c.preVotes.Has(*m) {
 			break
 		}
 		c.saw(m.From, b.Term)

@@ -18,7 +18,7 @@ func electionPuzzles(c *cluster) []labtest.Puzzle {
 	grants, remembered := map[labrpc.NodeID]grant{}, false
 	c.s.Net.Intercept(func(m *labrpc.Message) labrpc.Verdict {
 		reply, ok := m.Body.(VoteReply)
-		if !ok || m.Method != "RequestVote" {
+		if !ok || m.Method != "RequestVote" || c.preVotes.Has(*m) {
 			return labrpc.Pass
 		}
 		c.mu.Lock()

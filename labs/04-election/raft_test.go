@@ -50,7 +50,9 @@ func TestOtherVoters4C(t *testing.T) {
 		c := newCluster(s)
 		voter := func(id labrpc.NodeID) scriptedPeer {
 			node := s.Start(id)
-			labrpc.Handle(node, "RequestVote", func(_ labrpc.NodeID, r VoteRequest) VoteReply { return VoteReply{Term: r.Term, Granted: true} })
+			labrpc.Handle(node, "RequestVote", func(from labrpc.NodeID, r VoteRequest) VoteReply {
+				return VoteReply{Term: c.termFor(from, r), Granted: true}
+			})
 			labrpc.Handle(node, "AppendEntries", func(_ labrpc.NodeID, r AppendRequest) AppendReply { return AppendReply{Term: r.Term, Success: true} })
 			return scriptedPeer{s, node}
 		}
@@ -207,7 +209,7 @@ func TestOldVotesDoNotCount4C(t *testing.T) {
 	cfg := labtest.Config{Nodes: 3, Link: steadyLink, Seeds: raftSeeds, MustCover: []string{late}}
 	labtest.Run(t, cfg, func(s *labtest.Sim) {
 		c := newCluster(s)
-		votes := s.Net.Hold(labrpc.Match{To: 1, Method: "RequestVote", Kind: labrpc.Reply})
+		votes := c.holdVotes(labrpc.Match{To: 1, Kind: labrpc.Reply})
 		held := []*labrpc.Held{votes, s.Net.Hold(labrpc.Match{From: 2, Kind: labrpc.Request})}
 		c.start(1, 2)
 		n3 := c.scriptedPeers(3)[0]
@@ -226,7 +228,7 @@ func TestOldVotesDoNotCount4C(t *testing.T) {
 			}
 			return newest > 0
 		})
-		held = append(held, s.Net.Hold(labrpc.Match{From: 1, Method: "RequestVote", Kind: labrpc.Request}))
+		held = append(held, c.holdVotes(labrpc.Match{From: 1, Kind: labrpc.Request}))
 		if s.Seed%2 == 0 {
 			n3.heartbeat(1, newest+1<<16-1)
 		}
@@ -249,7 +251,7 @@ func TestOldVotesDoNotCount4C(t *testing.T) {
 func TestThreeOutcomes4C(t *testing.T) {
 	labtest.Run(t, labtest.Config{Nodes: 5, Link: steadyLink, Seeds: raftSeeds}, func(s *labtest.Sim) {
 		c := newCluster(s)
-		requests := s.Net.Hold(labrpc.Match{Method: "RequestVote", Kind: labrpc.Request})
+		requests := c.holdVotes(labrpc.Match{Kind: labrpc.Request})
 		c.start(1, 2, 3, 4)
 		n5 := c.scriptedPeers(5)[0]
 		candidate := labrpc.NodeID(0)

@@ -57,7 +57,11 @@ func (c *cluster) atOnce(ps []scriptedPeer, term int) {
 			}
 		}()
 	}
-	c.s.Run(20 * time.Millisecond)
+	c.s.Until(time.Second, func() bool {
+		mu.Lock()
+		defer mu.Unlock()
+		return answered == len(ps)
+	})
 	mu.Lock()
 	defer mu.Unlock()
 	if answered != len(ps) || granted != 1 {
@@ -120,7 +124,7 @@ func TestVoteAtEveryCrashPoint4C(t *testing.T) {
 				}
 				s.Net.CrashAtWrite(1, labrpc.CrashPoint{Write: s.Net.Writes(1) + write, After: late})
 				go tryToAsk[VoteReply](young.node, 1, "RequestVote", VoteRequest{Term: term + 1, Candidate: young.node.ID()})
-				s.Run(20 * time.Millisecond)
+				s.Run(100 * time.Millisecond) // n1 may handle the request a little later, but starts no election so soon
 				if !s.Net.Up(1) {
 					s.Cover(map[bool]string{false: before, true: after}[late])
 				}
@@ -148,7 +152,7 @@ func TestCandidateKeepsItsVote4C(t *testing.T) {
 	cfg := labtest.Config{Nodes: 3, Seeds: raftSeeds, MustCover: []string{asked}}
 	labtest.Run(t, cfg, func(s *labtest.Sim) {
 		c := startAll(s)
-		held := s.Net.Hold(labrpc.Match{Method: "RequestVote", Kind: labrpc.Request})
+		held := c.holdVotes(labrpc.Match{Kind: labrpc.Request})
 		var one, other labrpc.NodeID // one became a candidate last
 		v := *violation(ruleElectionTimeout, "no request for a vote arrives for %v, but no two servers become candidates in the same term", electionLimit)
 		s.WaitFor(electionLimit, v, func() bool {

@@ -1,6 +1,7 @@
 package election_test
 
 import (
+	"slices"
 	"testing"
 
 	"distlabs/internal/harness/labtest"
@@ -21,12 +22,12 @@ func TestAnySchedule4C(t *testing.T) {
 	}
 	labtest.Explore(t, space, func(s *labtest.Sim) labtest.Scenario {
 		c := newCluster(s)
-		due := map[labrpc.NodeID]int{} // the term that each server must have adopted
+		terms := newTermCheck(c)
 		s.Always(func() *labtest.Violation {
 			for _, id := range c.up() {
 				st := c.state(id)
-				if st.Term < due[id] {
-					return violation(ruleTerms, "%v has received a request of term %d, but it is %v", id, due[id], st)
+				if v := terms.check(id, st); v != nil {
+					return v
 				}
 				if st.Role == Candidate && c.voteOf(id, st.Term) == id && c.candidatesIn(st.Term) > 1 {
 					s.Cover(contested)
@@ -39,7 +40,7 @@ func TestAnySchedule4C(t *testing.T) {
 				if c.boot(node) {
 					s.Cover(crashed)
 				}
-				delete(due, node.ID())
+				terms.forget(node.ID())
 			},
 			State: func(see func(...int)) {
 				for _, id := range s.Net.Nodes() {
@@ -49,22 +50,96 @@ func TestAnySchedule4C(t *testing.T) {
 			},
 			Puzzles: electionPuzzles(c),
 			OnDelivery: func(m labtest.Arrival) {
-				switch b := m.Body.(type) {
-				case VoteRequest:
-					// A server that knows a leader may ignore candidates (rule 10), and a pre-vote promises nothing.
-					if c.state(m.To).Leader == 0 && !c.hasVoteBodies() {
-						due[m.To] = max(due[m.To], b.Term)
-					}
-				case AppendRequest:
-					due[m.To] = max(due[m.To], b.Term)
+				if b, ok := m.Body.(VoteRequest); ok {
+					terms.arrives(m.From, m.To, b.Term)
 				}
 			},
 		}
 	})
 }
 
-func (c *cluster) hasVoteBodies() bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.voteBodies
+// A termCheck checks that a server which has replied to a request has adopted the request's term (rule 11). Before its reply it need not: a server
+// may handle its requests at its next tick, or together with one write. One that has known a leader since a RequestVote arrived may have
+// ignored it (rule 10).
+type termCheck struct {
+	c       *cluster
+	sent    map[uint64]int       // the term of each request, by the number of the message
+	led     map[voteRequest]bool // of each RequestVote that has arrived: whether its receiver has known a leader since
+	replied []voteRequest        // since the last check
+	due     map[labrpc.NodeID]int
+}
+
+type voteRequest struct {
+	from, to labrpc.NodeID
+	term     int
+}
+
+func newTermCheck(c *cluster) *termCheck {
+	k := &termCheck{c: c, sent: map[uint64]int{}, led: map[voteRequest]bool{}, due: map[labrpc.NodeID]int{}}
+	c.s.Net.Intercept(func(m *labrpc.Message) labrpc.Verdict {
+		if m.Method != "RequestVote" && m.Method != "AppendEntries" || c.preVotes.Has(*m) {
+			return labrpc.Pass
+		}
+		switch b := m.Body.(type) {
+		case VoteRequest:
+			k.sent[m.Msg] = b.Term
+		case AppendRequest:
+			k.sent[m.Msg] = b.Term
+		case VoteReply:
+			k.replied = append(k.replied, voteRequest{m.To, m.From, k.sent[m.ReplyTo]})
+		case AppendReply:
+			k.due[m.From] = max(k.due[m.From], k.sent[m.ReplyTo])
+			if b.Success {
+				k.knowsLeader(m.From)
+			}
+		}
+		return labrpc.Pass
+	})
+	return k
+}
+
+// arrives is called when a RequestVote, which may be a pre-vote, is about to arrive.
+func (k *termCheck) arrives(from, to labrpc.NodeID, term int) {
+	r := voteRequest{from, to, term}
+	k.led[r] = k.led[r] || k.c.state(to).Leader != 0
+}
+
+func (k *termCheck) knowsLeader(id labrpc.NodeID) {
+	for r := range k.led {
+		if r.to == id {
+			k.led[r] = true
+		}
+	}
+}
+
+// check is called after every step for each server that is up.
+func (k *termCheck) check(id labrpc.NodeID, st State) *labtest.Violation {
+	if st.Leader != 0 {
+		k.knowsLeader(id)
+	}
+	k.replied = slices.DeleteFunc(k.replied, func(r voteRequest) bool {
+		if r.to != id {
+			return false
+		}
+		if !k.led[r] {
+			k.due[id] = max(k.due[id], r.term)
+		}
+		delete(k.led, r)
+		return true
+	})
+	if st.Term < k.due[id] {
+		return violation(ruleTerms, "%v has replied to a request of term %d, but it is %v", id, k.due[id], st)
+	}
+	return nil
+}
+
+// forget is called when a server starts: before a crash it may have received a term without having stated it.
+func (k *termCheck) forget(id labrpc.NodeID) {
+	delete(k.due, id)
+	k.replied = slices.DeleteFunc(k.replied, func(r voteRequest) bool { return r.to == id })
+	for r := range k.led {
+		if r.to == id {
+			delete(k.led, r)
+		}
+	}
 }

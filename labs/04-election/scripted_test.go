@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"distlabs/internal/harness/labtest"
+	"distlabs/internal/harness/prevote"
 	"distlabs/labrpc"
 	. "distlabs/labs/04-election"
 )
@@ -19,8 +20,8 @@ func (c *cluster) scriptedPeers(ids ...labrpc.NodeID) []scriptedPeer {
 	var ps []scriptedPeer
 	for _, id := range ids {
 		node := c.s.Start(id)
-		labrpc.Handle(node, "RequestVote", func(_ labrpc.NodeID, r VoteRequest) VoteReply {
-			return VoteReply{Term: r.Term}
+		labrpc.Handle(node, "RequestVote", func(from labrpc.NodeID, r VoteRequest) VoteReply {
+			return VoteReply{Term: c.termFor(from, r)}
 		})
 		labrpc.Handle(node, "AppendEntries", func(_ labrpc.NodeID, r AppendRequest) AppendReply {
 			return AppendReply{Term: r.Term, Success: true}
@@ -28,6 +29,17 @@ func (c *cluster) scriptedPeers(ids ...labrpc.NodeID) []scriptedPeer {
 		ps = append(ps, scriptedPeer{c.s, node})
 	}
 	return ps
+}
+
+// termFor is the term in a scripted server's reply to a request for its vote: the request's. A pre-vote raises no term, also if it names the next
+// one: then it is the sender's.
+func (c *cluster) termFor(sender labrpc.NodeID, r VoteRequest) int {
+	if !prevote.In(r) {
+		return r.Term
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return min(r.Term, c.terms[sender])
 }
 
 func (p scriptedPeer) askVote(to labrpc.NodeID, term int) VoteReply {
