@@ -181,12 +181,12 @@ func (c *commitCluster) failsWithNode(call *commitRun, how string) {
 	}
 }
 
-// Links duplicate and delay messages. When all has ended, every message is sent once more, in any order, in some seeds to nodes that have
-// restarted. A resource that is asked again would vote otherwise (rules 22 and 24).
+// Links duplicate and delay messages. When all has ended, in some seeds for an hour, every message is sent once more, in any order, in some seeds to nodes that
+// have restarted. A resource that is asked again would vote otherwise (rules 22 and 24).
 func TestDuplicates7C(t *testing.T) {
 	const duplicated = "messages arrived twice"
 	link := labrpc.Link{Latency: labrpc.Uniform(time.Millisecond, 120*time.Millisecond), Duplicate: 0.7}
-	cfg := labtest.Config{Nodes: 4, Link: link, MustCover: []string{duplicated}}
+	cfg := labtest.Config{Nodes: 4, Link: link, Limit: 2 * time.Hour, MustCover: []string{duplicated}}
 	labtest.Run(t, cfg, func(s *labtest.Sim) {
 		var seen []labrpc.Message
 		s.Net.Intercept(func(m *labrpc.Message) labrpc.Verdict {
@@ -209,13 +209,17 @@ func TestDuplicates7C(t *testing.T) {
 		}
 		s.Run(12 * time.Second)
 		c.settles(0)
+		old := requestsOf(seen)
+		s.Net.SetLinks(calmLink)
+		if s.Seed%3 == 0 {
+			s.Run(time.Hour)
+			c.commitMany("other")
+		}
 		if s.Seed%2 == 0 {
 			for _, id := range s.Net.Nodes() {
 				c.restart(id)
 			}
 		}
-		s.Net.SetLinks(calmLink)
-		old := requestsOf(seen)
 		s.Rand().Shuffle(len(old), func(i, j int) { old[i], old[j] = old[j], old[i] })
 		for _, m := range old {
 			_ = s.Net.Inject(m)

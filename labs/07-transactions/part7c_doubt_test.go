@@ -64,9 +64,9 @@ func TestWaitsInDoubt7C(t *testing.T) {
 }
 
 // n3 and n4 are in doubt, and cut off from the coordinator and from each other. n2 knows the outcome: it has committed, or has voted no. n3 learns it from
-// n2, and n4 from n3 (rule 26).
+// n2, and n4 from n3: also after an hour, and after many other transactions of n2 (rule 26).
 func TestLearnsFromAnother7C(t *testing.T) {
-	labtest.Run(t, labtest.Config{Nodes: 4, Link: calmLink, Seeds: 8}, func(s *labtest.Sim) {
+	labtest.Run(t, labtest.Config{Nodes: 4, Link: calmLink, Seeds: 8, Limit: 3 * time.Hour}, func(s *labtest.Sim) {
 		c := newCommitCluster(s)
 		c.startAll()
 		want := Committed
@@ -107,6 +107,9 @@ func TestLearnsFromAnother7C(t *testing.T) {
 		s.Run(20 * time.Second)
 		c.inDoubt("t1", 3)
 		c.inDoubt("t1", 4)
+		if s.Seed%3 > 0 {
+			c.muchLater(s.Seed%3 == 1, 2, 3, 4)
+		}
 		c.mayEnd(3)
 		s.Net.HealBoth(2, 3)
 		c.learns(learnLimit, "t1", want, 3)
@@ -116,10 +119,43 @@ func TestLearnsFromAnother7C(t *testing.T) {
 		}
 		s.Run(20 * time.Second)
 		c.inDoubt("t1", 4)
+		if s.Seed%3 > 0 {
+			c.muchLater(s.Seed%3 == 2, 3, 4)
+		}
 		c.mayEnd(4)
 		s.Net.HealBoth(3, 4)
 		c.learns(learnLimit, "t1", want, 4)
 	})
+}
+
+// muchLater lets an hour pass, in which the coordinator and the nodes in doubt are down, so that they do not send all the time. Then, if
+// many is true, many transactions commit in which only one node takes part. The nodes in doubt start again. The coordinator is up, and cut off.
+func (c *commitCluster) muchLater(many bool, knows labrpc.NodeID, inDoubt ...labrpc.NodeID) {
+	s := c.s
+	for _, id := range append(inDoubt, coordinatorNode) {
+		s.Net.Crash(id)
+	}
+	s.Run(time.Hour)
+	c.start(coordinatorNode)
+	if many {
+		s.Net.HealBoth(coordinatorNode, knows)
+		others := slices.DeleteFunc(s.Net.Nodes(), func(id labrpc.NodeID) bool { return id == knows })
+		c.commitMany(fmt.Sprintf("alone-%v", knows), others...)
+		s.Net.CutBoth(coordinatorNode, knows)
+	}
+	for _, id := range inDoubt {
+		c.start(id)
+		c.inDoubt("t1", id)
+	}
+}
+
+// commitMany commits so many transactions that a node which remembers only the last of them has forgotten the earlier ones.
+func (c *commitCluster) commitMany(name string, leftOut ...labrpc.NodeID) {
+	for i := range 120 {
+		tx := TxID(fmt.Sprintf("%s-%d", name, i))
+		c.add(tx, nil, leftOut...)
+		c.returns(c.run(tx, time.Minute), tx, calmRun, Committed)
+	}
 }
 
 // n3 is in doubt, and can reach only n2, which knows nothing of the transaction: it voted read-only and restarted, or it is still
