@@ -12,7 +12,7 @@ import (
 
 const (
 	ruleSerial7A    = "the transactions that committed have the results of a serial order, which agrees with real time (rule 1)"
-	ruleWaits7A     = "if another running transaction has used a key of a call, and one of the two uses is a write, the call waits until that transaction is over, unless one of the two is aborted (rule 1)"
+	ruleWaits7A     = "if another running transaction has used a key of a call, and one of the two uses is a write, the call waits until that transaction is over, or in Commit if it has only read the key, unless one of the two is aborted (rule 1)"
 	ruleOwn7A       = "Get and GetRange see what the transaction itself wrote last; GetRange returns each key of its range that has a value once, sorted (rule 2)"
 	ruleNoTrace7A   = "what an aborted transaction wrote has no effect, whether its client or the store aborted it (rule 3)"
 	ruleOver7A      = "once a transaction is over, each call returns an error that wraps ErrAborted or ErrOver, and has no effect (rule 3)"
