@@ -372,32 +372,53 @@ func (d *db) checkSpace() {
 	}
 }
 
-// callsAfterCrash calls a transaction that was running when the node crashed, and has written y.
-func (d *db) callsAfterCrash(t *txn) {
+// callsAfterCrash calls a transaction of a store whose node has crashed. commitFirst says whether the first call is Commit.
+func (d *db) callsAfterCrash(t *txn, what string, commitFirst bool) {
 	tx := t.tx
-	for _, late := range []struct {
+	type lateCall struct {
 		name string
 		call func() error
-	}{
+	}
+	calls := []lateCall{
 		{"Get", func() error { _, _, err := tx.Get("y"); return err }},
 		{"GetRange", func() error { _, err := tx.GetRange("y", "z"); return err }},
 		{"Put", func() error { return tx.Put("y", "3") }},
+		{"Append", func() error { return tx.Append("y", "3") }},
+		{"Delete", func() error { return tx.Delete("y") }},
 		{"Commit", tx.Commit},
-	} {
+		{"Abort", func() error { tx.Abort(); return nil }},
+	}
+	if commitFirst {
+		calls = append([]lateCall{{"Commit", tx.Commit}}, calls...)
+	}
+	for _, late := range calls {
 		c := d.async(t, late.name, func(*call) error { return late.call() })
 		d.wait(d.rules.ends, soon, c)
-		if c.err == nil {
-			d.s.Failf(d.rules.ends, "%s of %s returned nil at %v, want an error: the node has crashed at %v", late.name, t.name, labtest.At(c.ended), labtest.At(t.ret))
+		if c.err == nil && late.name != "Abort" {
+			d.s.Failf(d.rules.ends, "%s of %s, which %s, returned nil at %v, want an error: the node had crashed before", late.name, t.name, what, labtest.At(c.ended))
 		}
 	}
 }
 
+// beginCrashed begins a transaction of a store whose node has crashed.
+func (d *db) beginCrashed(old store) *txn {
+	d.store = old
+	t := d.beginTx()
+	d.store = nil
+	t.outcome, t.ret = cutShort, d.s.Net.Now()
+	return t
+}
+
 // crashEndsCalls crashes the node while calls wait for each other, and for the disk. None of them may return nil then.
 func (d *db) crashEndsCalls() {
-	for range 3 {
+	d.load("c=1") // a scan below it does not use the keys above it
+	for round := range 3 {
 		writer, reader, second, idle := d.beginTx(), d.beginTx(), d.beginTx(), d.beginTx()
+		hasRead, hasScanned, unused := d.beginTx(), d.beginTx(), d.beginTx()
 		writer.put("x", "2")
 		idle.put("y", "2")
+		hasRead.sees(d.rules.whole, "c", "1")
+		hasScanned.finds(d.rules.whole, "a", "b", "")
 		calls := []*call{reader.goGet("x")}
 		d.run(time.Microsecond)
 		calls = append(calls, second.goPut("x", "3"))
@@ -406,14 +427,19 @@ func (d *db) crashEndsCalls() {
 		calls = append(calls, writer.goCommit())
 		d.run(time.Second)
 		calls = slices.DeleteFunc(calls, (*call).over) // under wait-die, and in stores with versions
+		store := d.store
 		d.crash()
-		d.callsAfterCrash(idle)
+		d.callsAfterCrash(idle, "has written", round == 1)
+		d.callsAfterCrash(hasRead, "has only read", round != 1)
+		d.callsAfterCrash(hasScanned, "has only read", round != 1)
+		d.callsAfterCrash(unused, "has made no call before", round != 1)
+		d.callsAfterCrash(d.beginCrashed(store), "began after the crash", round != 1)
 		d.start()
 		for _, c := range calls {
 			if c.err == nil {
 				d.s.Failf(d.rules.ends, "%s of %s was under way when the node crashed, and returned %s at %v, want an error", c.what, c.txn.name, c.result(), labtest.At(c.ended))
 			}
 		}
-		d.holds(d.rules.whole, "")
+		d.holds(d.rules.whole, "c=1")
 	}
 }

@@ -21,6 +21,7 @@ var modelKeys = []string{"", "\x00", "a", "a\x00", "a/b", "a_b", "a%2Fb", "A", "
 func (d *db) againstModel() {
 	r := d.s.Rand()
 	model := map[string]string{}
+	var ended []*txn // since the store was opened
 	for range 60 {
 		t := d.beginTx()
 		mine := maps.Clone(model)
@@ -41,10 +42,12 @@ func (d *db) againstModel() {
 		}
 		d.holds(rule, modelText(model, "", ""))
 		d.isOver(t)
+		ended = append(ended, t)
+		d.isOver(ended[r.IntN(len(ended))]) // others have written its keys since
 		rule = d.rules.over
 		if r.IntN(15) == 0 {
 			d.restart()
-			rule = d.rules.durable
+			rule, ended = d.rules.durable, nil
 		}
 		d.holds(rule, modelText(model, "", ""))
 	}

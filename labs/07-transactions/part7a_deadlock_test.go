@@ -2,11 +2,13 @@ package transactions_test
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"testing"
 	"time"
 
 	"distlabs/internal/harness/labtest"
+	"distlabs/labs/07-transactions"
 )
 
 // Transactions wait for each other in a cycle: two or more keys, ranges, readers that want to write, and a cycle through the queue for
@@ -89,6 +91,10 @@ func (d *db) manyDeadlocks() {
 // deadlock makes a cycle, in an order that follows from the seed, and commits those that go on until all are over.
 func (d *db) deadlock(name string, has, asks []func(t *txn) *call) {
 	r := d.s.Rand()
+	d.run(soon)
+	reader := d.beginTx()
+	before := reader.now(ruleRelease7A, reader.goScan("", "")).pairs
+	reader.commit()
 	var all []*txn
 	for range has {
 		all = append(all, d.beginTx())
@@ -150,10 +156,10 @@ func (d *db) deadlock(name string, has, asks []func(t *txn) *call) {
 			d.afterAbort(t)
 		}
 	}
-	d.noTrace(all)
+	d.noTrace(before, all)
 }
 
-// afterAbort checks that a transaction which the store aborted is over.
+// afterAbort checks that a transaction which the store aborted is over. The caller checks that its late calls, Abort too, have no effect.
 func (d *db) afterAbort(t *txn) {
 	tx := t.tx
 	for _, late := range []struct {
@@ -162,64 +168,99 @@ func (d *db) afterAbort(t *txn) {
 	}{
 		{"Put", func() error { return tx.Put("a", "late") }},
 		{"Commit", tx.Commit},
+		{"Abort", func() error { tx.Abort(); return nil }},
+		{"Abort", func() error { tx.Abort(); return nil }},
 	} {
 		c := d.async(t, late.name, func(*call) error { return late.call() })
 		d.wait(d.rules.over, quickly, c)
-		if c.err == nil {
+		if c.err == nil && late.name != "Abort" {
 			d.s.Failf(d.rules.over, "%s of %s returned nil at %v, although the store had aborted it at %v", late.name, t.name, labtest.At(c.ended), labtest.At(t.ret))
 		}
 	}
 }
 
-// noTrace checks that each key has the value of a transaction that committed, or the old one.
-func (d *db) noTrace(all []*txn) {
+// noTrace checks that each key has the value of the transaction that wrote it and committed last, or the one from before.
+func (d *db) noTrace(before []transactions.Pair, all []*txn) {
+	want := map[string]string{}
+	for _, p := range before {
+		want[p.Key] = p.Value
+	}
+	inOrder := slices.Clone(all)
+	slices.SortFunc(inOrder, func(a, b *txn) int { return int(a.ret - b.ret) })
+	for _, t := range inOrder {
+		for key := range t.writes {
+			if t.outcome == committed {
+				want[key] = "9" + t.name
+			}
+		}
+	}
 	reader := d.beginTx()
 	c := reader.now(ruleRelease7A, reader.goScan("", ""))
 	reader.commit()
+	got := map[string]string{}
 	for _, p := range c.pairs {
-		i := slices.IndexFunc(all, func(t *txn) bool { return p.Value == "9"+t.name })
-		switch {
-		case i >= 0 && all[i].outcome == committed, p.Value == "1":
-		case i >= 0:
-			d.s.Fail(labtest.Violation{
-				What: fmt.Sprintf("%s found %s=%s at %v, but %s, which wrote that, was %s", c.what, p.Key, p.Value, labtest.At(c.ended), all[i].name, all[i].outcome),
-				Rule: ruleNoTrace7A, Seen: d.describe(),
-			})
-		default:
-			d.s.Failf(ruleNoTrace7A, "%s found %s=%s at %v, which no transaction has written: late calls of aborted transactions must write nothing", c.what, p.Key, p.Value, labtest.At(c.ended))
+		got[p.Key] = p.Value
+	}
+	for _, key := range slices.Sorted(maps.Keys(merged(got, want))) {
+		value, ok := got[key]
+		expect, is := want[key]
+		if value == expect && ok == is {
+			continue
 		}
+		why := "after the late calls of aborted transactions, which must have no effect"
+		if i := slices.IndexFunc(all, func(t *txn) bool { return value == "9"+t.name }); i >= 0 && all[i].outcome != committed {
+			why = fmt.Sprintf("and %s, which wrote that, was %s", all[i].name, all[i].outcome)
+		}
+		d.s.Fail(labtest.Violation{
+			What: fmt.Sprintf("%s found %s for the key %s at %v, want %s: %s", c.what, valueText(value, ok), key, labtest.At(c.ended), valueText(expect, is), why),
+			Rule: ruleNoTrace7A, Seen: d.describe(),
+		})
 	}
 }
 
-// Readers of the key, or of a range, come and go, so that the key is never without one. A writer gets its turn, and so does a scan among writers (rule 8).
+// Readers of the key, or of a range, come and go, so that the key is never without one. A writer gets its turn, also if it has read the key before, and so
+// does a scan among writers (rule 8).
 func TestNoStarvation7A(t *testing.T) {
+	get := func(t *txn) *call { return t.goGet("x") }
+	put := func(t *txn) *call { return t.goPut("x", "1") }
+	remove := func(t *txn) *call { return t.goDelete("x") }
+	scan := func(t *txn) *call { return t.goScan("w", "y") }
+	scanAll := func(t *txn) *call { return t.goScan("", "") }
+	n := 0
+	putOwn := func(t *txn) *call { n++; return t.goPut(fmt.Sprint("x", n%5), "1") } // so that they do not wait for each other
+	putLast := func(t *txn) *call { return t.goPut("x9", "1") }
+	cases := []struct {
+		has   func(t *txn) *call // what the oldest has used before; nil for nothing
+		start func(t *txn) *call // what it must get
+		other func(t *txn) *call // what those that come and go use
+	}{
+		{nil, put, get},
+		{nil, remove, scan},
+		{nil, scanAll, putOwn},
+		{get, put, get},
+		{scan, remove, get},
+		{get, put, scan},
+		{putLast, scanAll, putOwn},
+	}
 	labtest.Run(t, labtest.Config{Nodes: 1, Seeds: 2}, func(s *labtest.Sim) {
 		d := newLockDB(s)
 		d.load("x=1 y=1 z=1")
-		for i, start := range []func(t *txn) *call{
-			func(t *txn) *call { return t.goPut("x", "1") },
-			func(t *txn) *call { return t.goDelete("x") },
-			func(t *txn) *call { return t.goScan("", "") },
-		} {
-			n := 0
-			other := func(t *txn) *call { return t.goGet("x") }
-			switch i {
-			case 1:
-				other = func(t *txn) *call { return t.goScan("w", "y") }
-			case 2: // on keys of their own, so that they do not wait for each other
-				other = func(t *txn) *call { n++; return t.goPut(fmt.Sprint("x", n%5), "1") }
-			}
+		for _, one := range cases {
+			n = 0
 			oldest := d.beginTx()
+			if one.has != nil {
+				oldest.now(ruleQuick7A, one.has(oldest))
+			}
 			before := d.beginTx()
-			before.now(ruleQuick7A, other(before))
-			c := start(oldest)
+			before.now(ruleQuick7A, one.other(before))
+			c := one.start(oldest)
 			var later []*txn
 			for range 30 {
 				next := d.beginTx()
 				if s.Seed%2 == 0 {
 					next.sees(ruleQuick7A, "z", "1") // who has something already must not pass the one that waits
 				}
-				other(next)
+				one.other(next)
 				later = append(later, next)
 				d.run(10 * time.Millisecond)
 				for j, t := range later {

@@ -276,7 +276,43 @@ func TestLongReaders7B(t *testing.T) {
 		other.many(ruleReadOnly7B, "Abort of 300 others, which have committed", len(crowd), 1, func(i int) error { crowd[i].Abort(); return nil })
 		d.load("a=newer")
 		last.sees(ruleSnapshot7B, "a", model["a"])
+
+		// The store aborts such a crowd: another has written what they write. Their clients call Abort as well, once or twice.
+		last.now(ruleReadOnly7B, last.goCommit())
+		other.abort()
+		for _, n := range []int{1, 30} {
+			d.load("a=before")
+			last = d.beginTx()
+			last.sees(ruleSnapshot7B, "a", "before")
+			d.crowdAborted(n)
+			d.load("a=after")
+			last.sees(ruleSnapshot7B, "a", "before")
+			last.now(ruleReadOnly7B, last.goCommit())
+		}
 	})
+}
+
+// crowdAborted begins n transactions that have one snapshot, has the store abort them, and calls Abort of each (rules 13 and 14).
+func (d *db) crowdAborted(n int) {
+	var crowd []*txn
+	for range n {
+		t := d.beginTx()
+		t.now(ruleReadOnly7B, t.goGet("a"))
+		crowd = append(crowd, t)
+	}
+	d.load("crowd=1")
+	for i, t := range crowd {
+		t.try(func() *call { return t.goPut("crowd", "2") })
+		if !t.ended() {
+			d.wait(ruleCallsEnd7B, quickly+perKey+soon, t.goCommit())
+		}
+		if t.outcome != byStore {
+			d.s.Failf(ruleFirst7B, "%s committed at %v, although another transaction had committed a write of the same key since its snapshot", t.name, labtest.At(t.ret))
+		}
+		for range 1 + i%2 {
+			t.abort()
+		}
+	}
 }
 
 // Transactions that only read, while others have written, are in Commit on a slow disk, and have committed (rule 18).
