@@ -153,7 +153,7 @@ func (c *raftCluster) filterElections(m *labrpc.Message) labrpc.Verdict {
 	defer c.mu.Unlock()
 	req, ok := bodyOf[VoteRequest](m, "RequestVote", labrpc.Request)
 	switch {
-	case !ok || c.allowed == nil || c.allowed[m.From]:
+	case !ok || c.allowed == nil || c.allowed[m.From] || c.w.preVotes.Has(*m):
 		return labrpc.Pass
 	case c.dropVotes:
 		return labrpc.Drop

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"distlabs/internal/harness/labtest"
+	"distlabs/internal/harness/prevote"
 	"distlabs/labrpc"
 	. "distlabs/labs/05-replication"
 )
@@ -14,7 +15,8 @@ import (
 // every message. It knows incarnations: it asks the one that runs, and a message binds the server
 // from the instant at which it was sent.
 type invariantChecker struct {
-	s *labtest.Sim
+	s        *labtest.Sim
+	preVotes *prevote.Seen // a RequestVote that is a pre-vote promises nothing
 
 	// What arrives in the network's goroutine waits here for the next check, because
 	// the network may not be asked anything there. Nothing else is done under inbox.
@@ -83,7 +85,7 @@ type applyCall struct {
 // checkInvariants begins to check the servers 1 to n.
 func checkInvariants(s *labtest.Sim, n int) *invariantChecker {
 	w := &invariantChecker{
-		s: s, leaders: map[int]leadClaim{}, commands: map[logPlace]string{}, places: map[logPlace]placeContent{}, ballots: map[voteKey]labrpc.NodeID{},
+		s: s, preVotes: prevote.Watch(s.Net), leaders: map[int]leadClaim{}, commands: map[logPlace]string{}, places: map[logPlace]placeContent{}, ballots: map[voteKey]labrpc.NodeID{},
 	}
 	for i := range n {
 		w.servers = append(w.servers, &checkedServer{id: labrpc.NodeID(i + 1)})
@@ -98,6 +100,13 @@ func (w *invariantChecker) started(id labrpc.NodeID, raft *Raft) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.servers[id-1].raft = raft
+}
+
+// termOf returns the term in which a server was seen last.
+func (w *invariantChecker) termOf(id labrpc.NodeID) int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.servers[id-1].seen.Term
 }
 
 // submitted notes which command a leader was given for which place of the log.

@@ -154,7 +154,7 @@ func TestLateVoteDoesNotCount5B(t *testing.T) {
 	labtest.Run(t, cfg, func(s *labtest.Sim) {
 		p := newScriptedCluster(s)
 		first := 0 // the term of the first election
-		held := s.Net.Hold(labrpc.Match{To: 1, Method: "RequestVote", Kind: labrpc.Reply})
+		held := s.Net.HoldIf(labrpc.Match{To: 1, Method: "RequestVote", Kind: labrpc.Reply}, p.c.w.preVotes.Lacks)
 		p.answerVotes(func(_ labrpc.NodeID, req VoteRequest) bool { return req.Term == 1 })
 		stands := func() bool { st := p.status(); return st.Role == roleCandidate && st.Term > first }
 		p.waitUntil(electionBound, ruleLeader, "n1 received no heartbeat but did not start an election", stands)
@@ -213,10 +213,10 @@ func TestHigherTermDeposes5B(t *testing.T) {
 			defer mu.Unlock()
 			return max(asked, newer)
 		}
+		p.replyToVotes(func(_ labrpc.NodeID, req VoteRequest) VoteReply {
+			return VoteReply{Term: term(req.Term), Granted: term(req.Term) == req.Term && req.Term > 9}
+		})
 		for _, node := range p.peers {
-			labrpc.Handle(node, "RequestVote", func(_ labrpc.NodeID, req VoteRequest) VoteReply {
-				return VoteReply{Term: term(req.Term), Granted: term(req.Term) == req.Term && req.Term > 9}
-			})
 			labrpc.Handle(node, "AppendEntries", func(_ labrpc.NodeID, req AppendRequest) AppendReply {
 				return AppendReply{Term: term(req.Term), Success: term(req.Term) == req.Term, Index: req.PrevLogIndex + len(req.Entries)}
 			})

@@ -59,13 +59,13 @@ func TestTermOfAReplySurvives5C(t *testing.T) {
 	labtest.Run(t, labtest.Config{Nodes: 5, Seeds: 10, Link: calmLink}, func(s *labtest.Sim) {
 		p := newScriptedCluster(s)
 		byVote := s.Seed%2 == 0
+		p.replyToVotes(func(_ labrpc.NodeID, req VoteRequest) VoteReply {
+			if byVote {
+				return VoteReply{Term: max(req.Term, 9)}
+			}
+			return VoteReply{Term: req.Term, Granted: req.Term < 9}
+		})
 		for _, node := range p.peers {
-			labrpc.Handle(node, "RequestVote", func(_ labrpc.NodeID, req VoteRequest) VoteReply {
-				if byVote {
-					return VoteReply{Term: max(req.Term, 9)}
-				}
-				return VoteReply{Term: req.Term, Granted: req.Term < 9}
-			})
 			labrpc.Handle(node, "AppendEntries", func(_ labrpc.NodeID, req AppendRequest) AppendReply {
 				return AppendReply{Term: max(req.Term, 9)}
 			})

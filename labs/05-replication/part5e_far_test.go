@@ -38,6 +38,7 @@ func checkFarLog(s *labtest.Sim) {
 	f.start()
 	for id := labrpc.NodeID(2); id <= 5; id++ {
 		f.p.peers[id] = s.Start(id)
+		f.p.registerVotes(f.p.peers[id])
 	}
 	p, far, term := f.p, f.far, f.far+1
 	p.farSnapshot(far)

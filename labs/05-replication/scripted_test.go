@@ -4,9 +4,11 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"distlabs/internal/harness/labtest"
+	"distlabs/internal/harness/prevote"
 	"distlabs/labrpc"
 	. "distlabs/labs/05-replication"
 )
@@ -23,7 +25,9 @@ type scriptedCluster struct {
 	c     *raftCluster // of the servers
 	peers map[labrpc.NodeID]*labrpc.Node
 	last  time.Duration // when n1 last received a request of a leader
-	beat  AppendRequest // the heartbeat that n1's leader would send next; its Leader is 0 if n1 has accepted nothing
+	mu    sync.Mutex
+	votes func(voter labrpc.NodeID, req VoteRequest) VoteReply // how the peers reply to requests for their votes; nil if they are silent
+	beat  AppendRequest                                        // the heartbeat that n1's leader would send next; its Leader is 0 if n1 has accepted nothing
 }
 
 func newScriptedCluster(s *labtest.Sim) *scriptedCluster { return newScriptedServers(s, 1) }
@@ -35,6 +39,7 @@ func newScriptedServers(s *labtest.Sim, servers int) *scriptedCluster {
 	p := &scriptedCluster{s: s, c: c, peers: map[labrpc.NodeID]*labrpc.Node{}}
 	for _, id := range c.servers[servers:] {
 		p.peers[id] = s.Start(id)
+		p.registerVotes(p.peers[id])
 	}
 	for _, id := range c.servers[:servers] {
 		c.start(id)
@@ -44,11 +49,38 @@ func newScriptedServers(s *labtest.Sim, servers int) *scriptedCluster {
 
 // answerVotes makes the scripted peers vote as grant says.
 func (p *scriptedCluster) answerVotes(grant func(voter labrpc.NodeID, req VoteRequest) bool) {
-	for id, node := range p.peers {
-		labrpc.Handle(node, "RequestVote", func(_ labrpc.NodeID, req VoteRequest) VoteReply {
-			return VoteReply{Term: req.Term, Granted: grant(id, req)}
-		})
-	}
+	p.replyToVotes(func(voter labrpc.NodeID, req VoteRequest) VoteReply {
+		return VoteReply{Term: req.Term, Granted: grant(voter, req)}
+	})
+}
+
+// replyToVotes makes the scripted peers reply so to requests for their votes. Before, they are silent.
+func (p *scriptedCluster) replyToVotes(reply func(voter labrpc.NodeID, req VoteRequest) VoteReply) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.votes = reply
+}
+
+// registerVotes makes a scripted peer reply to RequestVote. It grants every pre-vote, which binds it to nothing and raises no term, also if it names
+// the next one: then the term in the reply is the sender's.
+func (p *scriptedCluster) registerVotes(node *labrpc.Node) {
+	labrpc.Handle(node, "RequestVote", func(from labrpc.NodeID, req VoteRequest) VoteReply {
+		if prevote.In(req) {
+			term := req.Term
+			if p.c.w != nil { // nil in checkFarLog
+				term = min(term, p.c.w.termOf(from))
+			}
+			return VoteReply{Term: term, Granted: true}
+		}
+		p.mu.Lock()
+		reply := p.votes
+		p.mu.Unlock()
+		if reply == nil {
+			<-node.Context().Done()
+			return VoteReply{}
+		}
+		return reply(node.ID(), req)
+	})
 }
 
 // grantVotes makes all scripted peers vote for every candidate.

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"distlabs/internal/harness/labtest"
+	"distlabs/internal/harness/prevote"
 	"distlabs/labrpc"
 	"distlabs/labs/05-replication"
 )
@@ -91,7 +92,7 @@ func newRival(c *strongCluster) *rival {
 	old, others := c.roles()
 	r := &rival{c: c, old: old, new: others[0], third: others[1], drops: newDropper(c.s)}
 	c.allowWinner(r.new)
-	r.asks = c.s.Net.Hold(labrpc.Match{From: r.new, Method: "RequestVote", Kind: labrpc.Request})
+	r.asks = c.s.Net.HoldIf(labrpc.Match{From: r.new, Method: "RequestVote", Kind: labrpc.Request}, func(m labrpc.Message) bool { return !prevote.In(m.Body) })
 	r.drops.set(func(m *labrpc.Message) bool {
 		return m.From == r.old && m.To == r.new || m.From == r.new && m.To == r.old
 	})
