@@ -2,6 +2,7 @@ package election_test
 
 import (
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -14,11 +15,34 @@ import (
 type scriptedProposer struct {
 	*paxosCluster
 	node *labrpc.Node
+	base int // the round that n1 has promised to its own proposer when it has just started; 0 if it prepares nothing before Propose is called
 }
 
-// prepare sends a Prepare, and checks whether n1 promises, and the state that it reports.
-func (q scriptedProposer) prepare(b Ballot, want bool, last AcceptorState) {
+func (y *paxosCluster) newScriptedProposer(id labrpc.NodeID) scriptedProposer {
+	q := scriptedProposer{paxosCluster: y, node: y.s.Start(id)}
+	y.s.Run(50 * time.Millisecond)
+	if st := y.nodes[1].Acceptor(); q.hasOutbid(Ballot{}, st) {
+		q.base = st.Promised.Round
+	}
+	return q
+}
+
+// ballot is a ballot that is higher than the one that n1 promised when it started.
+func (q scriptedProposer) ballot(round int, node labrpc.NodeID) Ballot {
+	return Ballot{q.base + round, node}
+}
+
+// prepare sends a Prepare, and checks whether n1 promises, and the state that it reports. It returns the ballot, which is higher than b if n1
+// itself has outbid b.
+func (q scriptedProposer) prepare(b Ballot, want bool, last AcceptorState) Ballot {
 	r := ask[PrepareReply](rulePromise, q.s, q.node, 1, "Prepare", PrepareRequest{Ballot: b})
+	for range outbids {
+		if !want || r.OK || !q.hasOutbid(b, r.State) {
+			break
+		}
+		b = Ballot{r.State.Promised.Round + 1, b.Node}
+		r = ask[PrepareReply](rulePromise, q.s, q.node, 1, "Prepare", PrepareRequest{Ballot: b})
+	}
 	if r.OK != want {
 		q.s.Failf(rulePromise, "n1 replied to Prepare %v with OK = %v, want %v; its state is %+v", b, r.OK, want, r.State)
 	}
@@ -26,12 +50,20 @@ func (q scriptedProposer) prepare(b Ballot, want bool, last AcceptorState) {
 		q.s.Failf(rulePromise, "n1 replied to Prepare %v with OK and Promised = %v, want %v", b, r.State.Promised, b)
 	}
 	q.reports(fmt.Sprintf("Prepare %v", b), r.State, last)
+	return b
 }
 
-// accept sends an Accept, and checks whether n1 accepts, and the state that it reports.
-func (q scriptedProposer) accept(b Ballot, value labrpc.NodeID, want bool) {
+// accept sends an Accept, and checks whether n1 accepts, and the state that it reports. It returns the ballot, as prepare does.
+func (q scriptedProposer) accept(b Ballot, value labrpc.NodeID, want bool) Ballot {
 	q.allow(value)
 	r := ask[AcceptReply](rulePromise, q.s, q.node, 1, "Accept", AcceptRequest{Ballot: b, Value: value})
+	for range outbids {
+		if !want || r.OK || !q.hasOutbid(b, r.State) {
+			break
+		}
+		b = Ballot{r.State.Promised.Round + 1, b.Node}
+		r = ask[AcceptReply](rulePromise, q.s, q.node, 1, "Accept", AcceptRequest{Ballot: b, Value: value})
+	}
 	if r.OK != want {
 		q.s.Failf(rulePromise, "n1 replied to Accept %v with OK = %v, want %v; its state is %+v", b, r.OK, want, r.State)
 	}
@@ -40,6 +72,18 @@ func (q scriptedProposer) accept(b Ballot, value labrpc.NodeID, want bool) {
 		last = AcceptorState{Accepted: b, Value: value}
 	}
 	q.reports(fmt.Sprintf("Accept %v", b), r.State, last)
+	return b
+}
+
+// outbids is how often n1 may outbid the test at one request.
+const outbids = 5
+
+// hasOutbid reports whether n1 has promised a ballot that is higher than b and its own: it has sent that Prepare. No rule forbids that before
+// Propose is called; a leader of Multi-Paxos does so when it starts.
+func (q scriptedProposer) hasOutbid(b Ballot, st AcceptorState) bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return st.Promised.Compare(b) > 0 && slices.ContainsFunc(q.prepares[1], func(r PrepareRequest) bool { return r.Ballot == st.Promised })
 }
 
 // reports checks the state in a reply: the ballot and the value that n1 accepted last, and the same that Acceptor returns.
@@ -65,35 +109,35 @@ func TestAcceptorKeepsItsPromise4D(t *testing.T) {
 	labtest.Run(t, labtest.Config{Nodes: 3}, func(s *labtest.Sim) {
 		y := newPaxosCluster(s)
 		y.start(1)
-		q := scriptedProposer{y, s.Start(2)}
+		q := y.newScriptedProposer(2)
 		in := func(b Ballot, value labrpc.NodeID) AcceptorState { return AcceptorState{Accepted: b, Value: value} }
 		none := AcceptorState{}
-		q.prepare(Ballot{5, 2}, true, none)
-		q.accept(Ballot{3, 3}, 3, false)
-		q.prepare(Ballot{4, 3}, false, none)
-		q.prepare(Ballot{5, 3}, true, none) // n3 is higher than n2
-		q.accept(Ballot{5, 2}, 2, false)
-		q.accept(Ballot{5, 3}, 3, true)
-		q.accept(Ballot{5, 3}, 3, true) // the same once more
-		q.prepare(Ballot{5, 2}, false, in(Ballot{5, 3}, 3))
-		q.prepare(Ballot{7, 2}, true, in(Ballot{5, 3}, 3))
-		q.accept(Ballot{9, 3}, 2, true) // its Prepare went to others
-		q.accept(Ballot{8, 2}, 3, false)
-		q.prepare(Ballot{8, 2}, false, in(Ballot{9, 3}, 2))
-		q.prepare(Ballot{10, 2}, true, in(Ballot{9, 3}, 2))
-		q.prepare(Ballot{12, 1}, true, in(Ballot{9, 3}, 2))
-		q.accept(Ballot{10, 2}, 2, false)
-		q.accept(Ballot{12, 1}, 2, true)
-		q.prepare(Ballot{13, 2}, true, in(Ballot{12, 1}, 2))
+		q.prepare(q.ballot(5, 2), true, none)
+		q.accept(q.ballot(3, 3), 3, false)
+		q.prepare(q.ballot(4, 3), false, none)
+		q.prepare(q.ballot(5, 3), true, none) // n3 is higher than n2
+		q.accept(q.ballot(5, 2), 2, false)
+		q.accept(q.ballot(5, 3), 3, true)
+		q.accept(q.ballot(5, 3), 3, true) // the same once more
+		q.prepare(q.ballot(5, 2), false, in(q.ballot(5, 3), 3))
+		q.prepare(q.ballot(7, 2), true, in(q.ballot(5, 3), 3))
+		q.accept(q.ballot(9, 3), 2, true) // its Prepare went to others
+		q.accept(q.ballot(8, 2), 3, false)
+		q.prepare(q.ballot(8, 2), false, in(q.ballot(9, 3), 2))
+		q.prepare(q.ballot(10, 2), true, in(q.ballot(9, 3), 2))
+		q.prepare(q.ballot(12, 1), true, in(q.ballot(9, 3), 2))
+		q.accept(q.ballot(10, 2), 2, false)
+		q.accept(q.ballot(12, 1), 2, true)
+		q.prepare(q.ballot(13, 2), true, in(q.ballot(12, 1), 2))
 		last := 13
 		for _, round := range []int{1<<8 + 1, 1<<16 + 2, 1<<32 + 3} {
-			q.prepare(Ballot{round, 2}, true, in(Ballot{12, 1}, 2))
-			q.prepare(Ballot{last, 3}, false, in(Ballot{12, 1}, 2))
-			q.accept(Ballot{last, 3}, 3, false)
+			q.prepare(q.ballot(round, 2), true, in(q.ballot(12, 1), 2))
+			q.prepare(q.ballot(last, 3), false, in(q.ballot(12, 1), 2))
+			q.accept(q.ballot(last, 3), 3, false)
 			last = round
 		}
-		q.accept(Ballot{last, 2}, 1, true)
-		q.prepare(Ballot{last + 1, 1}, true, in(Ballot{last, 2}, 1))
+		q.accept(q.ballot(last, 2), 1, true)
+		q.prepare(q.ballot(last+1, 1), true, in(q.ballot(last, 2), 1))
 	})
 }
 
@@ -104,27 +148,27 @@ func TestAcceptorSurvivesCrash4D(t *testing.T) {
 	labtest.Run(t, labtest.Config{Nodes: 3, Link: steadyLink, MustCover: []string{crashed}}, func(s *labtest.Sim) {
 		y := newPaxosCluster(s)
 		y.start(1)
-		q := scriptedProposer{y, s.Start(2)}
-		q.prepare(Ballot{5, 2}, true, AcceptorState{})
+		q := y.newScriptedProposer(2)
+		q.prepare(q.ballot(5, 2), true, AcceptorState{})
 		y.restart(1)
-		q.accept(Ballot{3, 3}, 3, false)
-		q.accept(Ballot{5, 2}, 2, true)
+		q.accept(q.ballot(3, 3), 3, false)
+		last := q.accept(q.ballot(5, 2), 2, true)
 		y.restart(1)
-		q.prepare(Ballot{6, 2}, true, AcceptorState{Accepted: Ballot{5, 2}, Value: 2})
+		q.prepare(Ballot{last.Round + 1, 2}, true, AcceptorState{Accepted: last, Value: 2})
 		value := func(round int) labrpc.NodeID { return labrpc.NodeID(1 + round/4%3) }
 		y.allow(1, 2, 3)
 		asks := func(round int) {
 			if round%4 < 2 {
-				_, _ = tryToAsk[PrepareReply](q.node, 1, "Prepare", PrepareRequest{Ballot: Ballot{round, 2}})
+				_, _ = tryToAsk[PrepareReply](q.node, 1, "Prepare", PrepareRequest{Ballot: q.ballot(round, 2)})
 			} else {
-				_, _ = tryToAsk[AcceptReply](q.node, 1, "Accept", AcceptRequest{Ballot: Ballot{round, 2}, Value: value(round)})
+				_, _ = tryToAsk[AcceptReply](q.node, 1, "Accept", AcceptRequest{Ballot: q.ballot(round, 2), Value: value(round)})
 			}
 		}
 		for round := 10; round < 18; round++ { // at the instant of the reply
-			replies := s.Net.Stats(labrpc.Match{From: 1, Kind: labrpc.Reply}).Sent
+			replies := s.Net.Stats(labrpc.Match{From: 1, To: 2, Kind: labrpc.Reply}).Sent
 			go asks(round)
 			s.WaitFor(time.Second, *violation(rulePromise, "n1 has not replied in ballot %d.n2", round), func() bool {
-				return s.Net.Stats(labrpc.Match{From: 1, Kind: labrpc.Reply}).Sent > replies
+				return s.Net.Stats(labrpc.Match{From: 1, To: 2, Kind: labrpc.Reply}).Sent > replies
 			})
 			y.restart(1)
 			s.Run(time.Millisecond)
@@ -139,8 +183,8 @@ func TestAcceptorSurvivesCrash4D(t *testing.T) {
 			y.restart(1)
 			s.Run(time.Millisecond)
 			// A lower ballot: the acceptor may accept it if the crash came before the write, and must refuse it otherwise.
-			_, _ = tryToAsk[AcceptReply](q.node, 1, "Accept", AcceptRequest{Ballot: Ballot{round - 1, 3}, Value: value(round - 1)})
+			_, _ = tryToAsk[AcceptReply](q.node, 1, "Accept", AcceptRequest{Ballot: q.ballot(round-1, 3), Value: value(round - 1)})
 		}
-		q.accept(Ballot{40, 2}, 2, true)
+		q.accept(q.ballot(40, 2), 2, true)
 	})
 }

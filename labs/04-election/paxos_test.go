@@ -75,7 +75,7 @@ func TestProposerTakesTheHighest4D(t *testing.T) {
 		y.start(1)
 		c := cases[s.Seed%uint64(len(cases))]
 		if c.own.Accepted.Round > 0 {
-			scriptedProposer{y, s.Start(4)}.accept(c.own.Accepted, c.own.Value, true)
+			scriptedProposer{paxosCluster: y, node: s.Start(4)}.accept(c.own.Accepted, c.own.Value, true)
 		}
 		n2, n3 := y.scriptedAcceptor(2, c.n2, c.rivals...), y.scriptedAcceptor(3, c.n3, c.rivals...)
 		slow := labrpc.NodeID(2 + s.Seed/uint64(len(cases))%2)
@@ -136,7 +136,7 @@ func TestNoBallotTwice4D(t *testing.T) {
 			func() bool { return len(values.Messages()) > 0 })
 		s.Cover(crashed)
 		if s.Seed/2%2 == 0 {
-			rival := scriptedProposer{y, y.s.Net.Restart(5)}
+			rival := scriptedProposer{paxosCluster: y, node: y.s.Net.Restart(5)}
 			go tryToAsk[PrepareReply](rival.node, 1, "Prepare", PrepareRequest{Ballot: Ballot{1, 5}})
 			s.Run(30 * time.Millisecond)
 			y.restart(5)
