@@ -130,6 +130,13 @@ func (g *appendFilter) noNews(to labrpc.NodeID) {
 	g.alone, g.deaf = 0, to
 }
 
+// learns lets servers learn of more entries that they are committed.
+func (g *appendFilter) learns(known int) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.known = known
+}
+
 // calm lets every message pass as it is.
 func (g *appendFilter) calm() {
 	g.mu.Lock()
@@ -165,13 +172,15 @@ func TestFollowerOfAnOldLeader6A(t *testing.T) {
 			})
 		}
 		c.waitForLeader(old)
-		c.writes(b, leader, "x", "2")
+		put := c.put(b, leader, "x", "2")
+		c.visible(put, servesLimit) // the follower has no leader when its election timeout is over
 		get := c.read(a, follower, "Get", "x")
 		s.Run(5 * time.Millisecond)
 		if c.status(follower).Leader == old && !c.leads(old) {
 			s.Cover(covered)
 		}
 		c.answered(get)
+		c.done(put)
 		c.checkStrong()
 	})
 }

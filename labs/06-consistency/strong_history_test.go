@@ -163,6 +163,18 @@ func (c *strongCluster) writes(client, leader labrpc.NodeID, key, value string) 
 	return c.done(c.put(client, leader, key, value))
 }
 
+// visible waits, for a limited time, until each read that is called later must return what a Put writes: until the Put is done, or a Get at its server
+// has returned its value. The Put alone may take as long as rule 4 allows, which is longer than another server waits for its leader, or for a reply.
+func (c *strongCluster) visible(put *strongOp, limit time.Duration) {
+	end := c.s.Net.Now() + limit
+	seen := c.s.Until(min(limit, 50*time.Millisecond), func() bool { return put.Over })
+	for !seen && !put.Over && c.s.Net.Now() < end {
+		get := c.read(put.Client, put.Server, "Get", put.Key)
+		c.s.Until(end-c.s.Net.Now(), func() bool { return put.Over || get.Over })
+		seen = get.Done && get.Value == put.Value
+	}
+}
+
 // strongModel is a register.
 var strongModel = linear.Model[string, *strongOp, string]{
 	Step: func(state string, in *strongOp, out *string) (string, bool) {
