@@ -1,6 +1,7 @@
 package consistency_test
 
 import (
+	"bytes"
 	"cmp"
 	"errors"
 	"fmt"
@@ -124,14 +125,42 @@ func (c *basketCall) done() bool {
 	return c.over
 }
 
-// goAdd begins to add a new item.
-func (b *basketStore) goAdd(at labrpc.NodeID) *basketCall {
+// newItem names an item that nobody has added.
+func (b *basketStore) newItem() string {
 	b.added++
-	return b.goAddItem(at, fmt.Sprintf("%s-%03d", b.name, b.added))
+	return fmt.Sprintf("%s-%03d", b.name, b.added)
 }
+
+// goAdd begins to add a new item.
+func (b *basketStore) goAdd(at labrpc.NodeID) *basketCall { return b.goAddItem(at, b.newItem()) }
 
 func (b *basketStore) goAddItem(at labrpc.NodeID, item string) *basketCall {
 	return b.call(&basketCall{at: at, item: item}, func(basket *consistency.Basket) ([]string, error) { return nil, basket.Add(item) })
+}
+
+// addAlone adds a new item at each of these members, at the same time, and waits for the results. No item leaves its member: every message with one of the
+// items is lost, and every other message arrives. So a member has its item alone, also one that looks for a majority before it stores an item. It reports
+// whether each of the members wrote to its disk meanwhile: one that stores an item only when other members have it has not.
+func (b *basketStore) addAlone(members ...labrpc.NodeID) (calls []*basketCall, stored bool) {
+	items, before := map[labrpc.NodeID]string{}, map[labrpc.NodeID]int{}
+	for _, id := range members {
+		items[id], before[id] = b.newItem(), b.s.Net.Writes(id)
+	}
+	drops := newDropper(b.s)
+	drops.set(func(m *labrpc.Message) bool {
+		body, _ := labrpc.Marshal(m.Body)
+		return m.From != m.To && items[m.From] != "" && bytes.Contains(body, []byte(items[m.From]))
+	})
+	for _, id := range members {
+		calls = append(calls, b.goAddItem(id, items[id]))
+	}
+	stored = true
+	for i, id := range members {
+		_, _ = b.wait(calls[i])
+		stored = stored && b.s.Net.Writes(id) > before[id]
+	}
+	drops.set(nil)
+	return calls, stored
 }
 
 // goItems begins to read.
