@@ -64,7 +64,7 @@ type StoreRequest struct {
 // StoreReply says that the replica has the cell, or a newer one, on its disk.
 type StoreReply struct{}
 
-// A Replica is one of the N replicas: it stores cells.
+// A Replica is one of the N replicas: it stores cells. It sends only replies, and only a Store changes its cells.
 type Replica struct {
 	node *labrpc.Node
 }
