@@ -189,5 +189,5 @@ func (c *shardCluster) twoReaders(slow, b labrpc.NodeID) {
 
 // repeats makes a client run a transaction again and again until stop is set.
 func (c *shardCluster) repeats(client labrpc.NodeID, stop *atomic.Bool, steps ...shardStep) {
-	c.then(client, stop, func() []shardStep { return steps })
+	c.then(client, 0, stop, func() []shardStep { return steps })
 }
