@@ -125,7 +125,25 @@ func TestLearnsFromAnother7C(t *testing.T) {
 		c.mayEnd(4)
 		s.Net.HealBoth(3, 4)
 		c.learns(learnLimit, "t1", want, 4)
+		c.learnsOfANo()
 	})
+}
+
+// learnsOfANo: n2's vote no does not reach the coordinator, whose Run is under way. n3 and n4, which reach both, learn it from n2 (rule 26).
+func (c *commitCluster) learnsOfANo() {
+	s := c.s
+	s.Net.Heal()
+	if !s.Net.Up(coordinatorNode) {
+		c.start(coordinatorNode)
+	}
+	c.settles(2 * learnLimit)
+	s.Net.Cut(2, coordinatorNode)
+	c.add("no", map[labrpc.NodeID]scriptedVote{2: {vote: VoteNo}})
+	call := c.run("no", time.Minute)
+	c.voted("no", 2, 3, 4)
+	c.learns(learnLimit, "no", Aborted, 3, 4)
+	s.Net.Heal()
+	c.returns(call, "no", 2*learnLimit, Aborted)
 }
 
 // muchLater lets an hour pass, in which the coordinator and the nodes in doubt are down, so that they do not send all the time. Then, if
