@@ -45,6 +45,7 @@ func TestManyAtOnce7D(t *testing.T) {
 			m.clientsComeBack()
 			m.slowWriter()
 			m.endedDoNotWait()
+			m.returnedDoNotWait()
 		}
 		c.check()
 	})
@@ -258,5 +259,26 @@ func (m *manyTest) endedDoNotWait() {
 		m.open(client)
 		m.ended(r, shardProgress, ruleShardProgress)
 		m.does(m.other, writes(locks))
+	}
+}
+
+// returnedDoNotWait: Run has returned nil, or its context's error while its transaction had locks. What the client then sends to the second group is lost
+// for a while, and its context has ended, as contexts do when a call has returned. Others use the keys of the second group long before the lease is over (rule 37).
+func (m *manyTest) returnedDoNotWait() {
+	client := m.cut[1]
+	for i, limit := range []time.Duration{time.Minute, 12 * time.Millisecond, 16 * time.Millisecond, 20 * time.Millisecond} {
+		m.does(client, reads("a"), reads("t")) // it knows the leaders
+		key := fmt.Sprint("u", i)
+		r := m.start(client, limit, writes(fmt.Sprint("f", i)), writes(key))
+		m.ended(r, shardServes+shardContext, ruleShardDisjoint)
+		for _, id := range m.layout.Groups[1] {
+			m.s.Net.CutBoth(client, id)
+		}
+		m.s.Run(20 * time.Millisecond)
+		m.s.Net.Heal()
+		if r.Err != "unknown" { // then it may be unfinished
+			m.does(m.other, writes(key))
+		}
+		m.s.Run(manyLease + shardSlack)
 	}
 }
