@@ -2,6 +2,7 @@ package prevote_test
 
 import (
 	"context"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -34,8 +35,11 @@ func TestReplies(t *testing.T) {
 		net := labrpc.New(labrpc.Options{Seed: 1, Nodes: 2})
 		defer net.Close()
 		seen := prevote.Watch(net)
+		var mu sync.Mutex
 		found := map[labrpc.MessageKind][]bool{}
 		net.Intercept(func(m *labrpc.Message) labrpc.Verdict {
+			mu.Lock()
+			defer mu.Unlock()
 			found[m.Kind] = append(found[m.Kind], seen.Has(*m))
 			require.Equal(t, !seen.Has(*m), seen.Lacks(*m))
 			return labrpc.Pass
@@ -53,6 +57,8 @@ func TestReplies(t *testing.T) {
 			go labrpc.Call[reply](context.Background(), one, 2, method, request{})
 			time.Sleep(2 * time.Second)
 		}
+		mu.Lock()
+		defer mu.Unlock()
 		require.Equal(t, []bool{true, false, false, false}, found[labrpc.Request])
 		require.Equal(t, []bool{false, true, false, false}, found[labrpc.Reply])
 	})
