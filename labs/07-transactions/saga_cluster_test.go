@@ -78,6 +78,12 @@ func newSagaCluster(s *labtest.Sim, balances, units map[string]int) *sagaCluster
 	return c
 }
 
+// sagaLater is a customer and an item that only later incarnations are given.
+const sagaLater = "later"
+
+// hasState reports whether an earlier incarnation of a service has left something on its disk.
+func (c *sagaCluster) hasState(id labrpc.NodeID) bool { return len(c.s.Net.Disk(id).Names()) > 0 }
+
 // start starts every service that is down.
 func (c *sagaCluster) start() {
 	for _, id := range c.s.Net.Nodes() {
@@ -90,12 +96,24 @@ func (c *sagaCluster) start() {
 			c.orders = StartOrders(node, sagaNodes)
 		case sagaNodes.Payments:
 			balances := maps.Clone(c.balances)
+			if c.hasState(id) { // then the map does not count
+				balances[sagaLater] = 1000
+			}
 			c.payments = StartPayments(node, sagaNodes, balances)
 			clear(balances) // the map is the caller's
+			if n := c.payments.Balance(sagaLater); n != 0 {
+				c.s.Failf(ruleEffectOnce, "Balance(%q) = %d after a restart, want 0: Payments has the state that an earlier incarnation left", sagaLater, n)
+			}
 		case sagaNodes.Stock:
 			units := maps.Clone(c.units)
+			if c.hasState(id) {
+				units[sagaLater] = 1000
+			}
 			c.stock = StartStock(node, sagaNodes, units)
 			clear(units)
+			if u := c.stock.Units(sagaLater); u != (Units{}) {
+				c.s.Failf(ruleEffectOnce, "Units(%q) = %+v after a restart, want no units: Stock has the state that an earlier incarnation left", sagaLater, u)
+			}
 		}
 	}
 	// A service sends from goroutines of its own what it finds in its outbox. A call in this instant could come before that or after it: chance would say.

@@ -55,10 +55,13 @@ type letterReceipt struct{ Number uint64 }
 // openMailbox continues with the record on the disk, or begins with the initial state.
 func openMailbox[S any](node *labrpc.Node, initial S, handle func(*S, sagaMessage) []letter) *mailbox[S] {
 	b := &mailbox[S]{node: node, handle: handle, sent: map[uint64]chan struct{}{}}
-	b.record.State = initial
-	if _, err := node.Disk().Load("saga", &b.record); err != nil {
+	found, err := node.Disk().Load("saga", &b.record)
+	if err != nil {
 		node.Logf("saga: the disk cannot be read: %v", err)
 		return b // a service that cannot know its state must not act
+	}
+	if !found {
+		b.record.State = initial
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
