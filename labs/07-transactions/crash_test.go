@@ -56,6 +56,8 @@ func (d *db) crashAtEveryWrite() {
 	s := d.s
 	if s.Seed%2 == 0 { // first, while the log's numbers are small
 		d.crashAfterMany()
+	} else {
+		d.crashesTwice()
 	}
 	start := map[string]string{"x": "0", "y": "0", "z": "0"}
 	for i := range 12 {
@@ -93,6 +95,44 @@ func (d *db) crashAtEveryWrite() {
 		if over {
 			return
 		}
+	}
+}
+
+// crashesTwice crashes the node in a large Commit. After the restart a small transaction commits at once, and the node crashes again, at one of the
+// next writes. What the first crash has left in the log does not mix with what is new there.
+func (d *db) crashesTwice() {
+	large, small := crashChanges()[2], change{"a": text("1")}
+	before := map[string]string{"a": "0"}
+	for n := range 4 * 8 {
+		d.clear(before)
+		crashIn := func(write int) {
+			d.s.Net.CrashAtWrite(1, labrpc.CrashPoint{Write: d.s.Net.Writes(1) + 1 + write, After: true})
+		}
+		restart := func() {
+			if d.s.Until(50*time.Millisecond, func() bool { return !d.s.Net.Up(1) }) {
+				d.crashed()
+			} else {
+				d.crash()
+			}
+			d.s.Net.CrashAtWrite(1, labrpc.CrashPoint{})
+			d.start()
+		}
+		states := []map[string]string{large.apply(before)}
+		crashIn(n / 8)
+		if !d.commits(large) {
+			states = append(states, before)
+		}
+		restart()
+		crashIn(n % 8)
+		sure := d.commits(small)
+		for i, state := range states {
+			states[i] = small.apply(state)
+			if !sure {
+				states = append(states, state)
+			}
+		}
+		restart()
+		d.isOneOf(states)
 	}
 }
 
