@@ -50,7 +50,12 @@ func TestKilledAtAnyMoment(t *testing.T) {
 	out := filepath.Join(dir, "killed")
 	finished := map[string]os.FileInfo{}
 	early := 0 // kills that found work unfinished
-	for range 10 {
+	for kill := 0; kill < 10 || early <= 4; kill++ {
+		require.Less(t, kill, 60, "the grader was killed too late to tell anything")
+		if len(finished) == 8 { // the machine has become faster: once more, and earlier
+			require.NoError(t, os.RemoveAll(out))
+			whole, finished = whole/2+time.Millisecond, map[string]os.FileInfo{}
+		}
 		cmd := batch(out)
 		require.NoError(t, cmd.Start())
 		time.Sleep(time.Duration(random.Int64N(int64(whole) / 2)))
@@ -64,7 +69,6 @@ func TestKilledAtAnyMoment(t *testing.T) {
 			early++
 		}
 	}
-	require.Greater(t, early, 4, "the grader was killed too late to tell anything")
 	text, err = batch(out).CombinedOutput()
 	require.NoError(t, err, "%s", text)
 	require.Empty(t, cmp.Diff(withoutTimes(t, filepath.Join(dir, "undisturbed")), withoutTimes(t, out)))

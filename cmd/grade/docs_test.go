@@ -74,8 +74,13 @@ func TestDocumentedGradeCommands(t *testing.T) {
 			if command := strings.Join(args, " "); !seen[command] {
 				seen[command] = true
 				t.Run(command, func(t *testing.T) {
-					if strings.HasPrefix(command, "report ") {
+					switch {
+					case strings.HasPrefix(command, "report "):
 						forReport(t)
+					case strings.Contains(command, " --alternatives"):
+						other := filepath.Join("solutions", "01-echo", "alternative")
+						require.NoError(t, os.CopyFS(other, os.DirFS("DIR")))
+						defer os.RemoveAll(other)
 					}
 					if at := slices.Index(args, "--out"); strings.HasPrefix(command, "batch ") && !slices.Contains(args, "--resume") && at > 0 {
 						require.NoError(t, os.RemoveAll(args[at+1])) // another page's
