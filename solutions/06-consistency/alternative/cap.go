@@ -86,8 +86,11 @@ func (b *Basket) Add(item string) error {
 	if err := b.take([]string{item}); err != nil || b.opts.Policy == AP {
 		return err
 	}
-	_, err := b.Items()
-	return err
+	// One round suffices: a member that answers has the item on its disk. To wait until a majority agrees, as Items does, might never end while others add.
+	if _, ok := b.try(b.sorted(), time.After(b.opts.Timeout)); !ok {
+		return ErrRefused
+	}
+	return nil
 }
 
 // Items returns what is in the basket, sorted.
