@@ -35,14 +35,11 @@ func (q scriptedProposer) ballot(round int, node labrpc.NodeID) Ballot {
 // prepare sends a Prepare, and checks whether n1 promises, and the state that it reports. It returns the ballot, which is higher than b if n1
 // itself has outbid b.
 func (q scriptedProposer) prepare(b Ballot, want bool, last AcceptorState) Ballot {
-	r := ask[PrepareReply](rulePromise, q.s, q.node, 1, "Prepare", PrepareRequest{Ballot: b})
-	for range outbids {
-		if !want || r.OK || !q.hasOutbid(b, r.State) {
-			break
-		}
-		b = Ballot{r.State.Promised.Round + 1, b.Node}
+	var r PrepareReply
+	b = q.bid(b, want, func(b Ballot) (bool, AcceptorState) {
 		r = ask[PrepareReply](rulePromise, q.s, q.node, 1, "Prepare", PrepareRequest{Ballot: b})
-	}
+		return r.OK, r.State
+	})
 	if r.OK != want {
 		q.s.Failf(rulePromise, "n1 replied to Prepare %v with OK = %v, want %v; its state is %+v", b, r.OK, want, r.State)
 	}
@@ -56,14 +53,11 @@ func (q scriptedProposer) prepare(b Ballot, want bool, last AcceptorState) Ballo
 // accept sends an Accept, and checks whether n1 accepts, and the state that it reports. It returns the ballot, as prepare does.
 func (q scriptedProposer) accept(b Ballot, value labrpc.NodeID, want bool) Ballot {
 	q.allow(value)
-	r := ask[AcceptReply](rulePromise, q.s, q.node, 1, "Accept", AcceptRequest{Ballot: b, Value: value})
-	for range outbids {
-		if !want || r.OK || !q.hasOutbid(b, r.State) {
-			break
-		}
-		b = Ballot{r.State.Promised.Round + 1, b.Node}
+	var r AcceptReply
+	b = q.bid(b, want, func(b Ballot) (bool, AcceptorState) {
 		r = ask[AcceptReply](rulePromise, q.s, q.node, 1, "Accept", AcceptRequest{Ballot: b, Value: value})
-	}
+		return r.OK, r.State
+	})
 	if r.OK != want {
 		q.s.Failf(rulePromise, "n1 replied to Accept %v with OK = %v, want %v; its state is %+v", b, r.OK, want, r.State)
 	}
@@ -77,6 +71,16 @@ func (q scriptedProposer) accept(b Ballot, value labrpc.NodeID, want bool) Ballo
 
 // outbids is how often n1 may outbid the test at one request.
 const outbids = 5
+
+// bid sends a request in a ballot, and again in a higher one while n1 should agree and refuses because it has outbid the test. It returns the last ballot.
+func (q scriptedProposer) bid(b Ballot, want bool, send func(b Ballot) (ok bool, st AcceptorState)) Ballot {
+	ok, st := send(b)
+	for n := 0; n < outbids && want && !ok && q.hasOutbid(b, st); n++ {
+		b = Ballot{st.Promised.Round + 1, b.Node}
+		ok, st = send(b)
+	}
+	return b
+}
 
 // hasOutbid reports whether n1 has promised a ballot that is higher than b and its own: it has sent that Prepare. No rule forbids that before
 // Propose is called; a leader of Multi-Paxos does so when it starts.

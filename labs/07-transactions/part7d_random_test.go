@@ -12,8 +12,7 @@ import (
 )
 
 // then makes a client run one transaction after another, with the steps that next returns, until stop is set. The first begins even if stop
-// is set in the same instant: otherwise chance would say whether it begins. A client may have
-// several such streams at once, numbered from 0.
+// is set in the same instant: otherwise chance would say whether it begins. A client may have several such streams at once, numbered from 0.
 func (c *shardCluster) then(client labrpc.NodeID, stream int, stop *atomic.Bool, next func() []shardStep) {
 	node, cl := c.nodes[client], c.client[client]
 	runs := map[int]*shardRun{} // by number
