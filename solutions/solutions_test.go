@@ -52,11 +52,11 @@ func (t tests) Run() int {
 	return t.M.Run()
 }
 
-// The reference of every lab has full marks. Two labs a day run with the race detector (package rotation), which takes them four times as
+// The reference of every lab has full marks. One lab a day runs with the race detector (package rotation), which takes it four times as
 // long; whoever changes a lab runs it with it, as its students do, and so does the night.
 func TestReferencesHaveFullMarks(t *testing.T) {
 	forEachLab(t, func(t *testing.T, s course.Selected) {
-		requireFullMarks(t, s, submission.Source{Kind: course.Solution}, grade.Run{Together: true, Plain: !rotation.Today(numberOf(s.Lab), rotation.Days)})
+		requireFullMarks(t, s, submission.Source{Kind: course.Solution}, grade.Run{Together: true, Plain: !rotation.Today(numberOf(s.Lab), len(labs.Labs))})
 	})
 }
 
@@ -107,8 +107,8 @@ func TestReferencesReplay(t *testing.T) {
 
 // Other correct solutions, of other designs than the reference's, have full marks too: the tests demand what
 // the handout says, and not what the reference happens to do. A patch is graded in the parts that it changes. Each day has a seventh of
-// them (package rotation). The patches share most of the reference's code, so one of them, in one lab a day, runs with the race detector, and
-// the others without.
+// them (package rotation). One of them, in one lab a day, runs with the race detector, and the others without: most are patches, which share
+// most of the reference's code.
 func TestAlternativesHaveFullMarks(t *testing.T) {
 	forEachLab(t, func(t *testing.T, s course.Selected) {
 		all, err := prove.Alternatives(labs, s.Lab)
@@ -121,7 +121,7 @@ func TestAlternativesHaveFullMarks(t *testing.T) {
 			if !rotation.Today(i, rotation.Week) {
 				continue
 			}
-			raced := first || !a.Patch
+			raced := first
 			first = false
 			t.Run(a.Name, func(t *testing.T) {
 				t.Parallel()
@@ -157,8 +157,8 @@ func TestStubsScoreNothing(t *testing.T) {
 	})
 }
 
-// Mutants die by the test that they name. Each day has a quarter of them, and at least one of every test (package rotation): a test that
-// has come to notice nothing is found on the same day.
+// Mutants die by the test that they name. Each day has an eighth of them, and at least one of every second test (package rotation): a test that
+// has come to notice nothing is found in two days.
 func TestMutantsDie(t *testing.T) {
 	forEachLab(t, func(t *testing.T, s course.Selected) {
 		mutants, err := prove.Mutants(labs, s.Lab)
@@ -188,12 +188,15 @@ func TestMutantsDie(t *testing.T) {
 // todays are the mutants of today.
 func todays(mutants []prove.Mutant) (list []prove.Mutant) {
 	byTest := map[string]int{}
+	var tests []string
 	for _, m := range mutants {
-		byTest[m.DiesBy]++
+		if byTest[m.DiesBy]++; byTest[m.DiesBy] == 1 {
+			tests = append(tests, m.DiesBy)
+		}
 	}
 	before := map[string]int{}
 	for _, m := range mutants {
-		if rotation.OfGroup(before[m.DiesBy], byTest[m.DiesBy]) {
+		if rotation.OfGroup(slices.Index(tests, m.DiesBy), before[m.DiesBy], byTest[m.DiesBy]) {
 			list = append(list, m)
 		}
 		before[m.DiesBy]++

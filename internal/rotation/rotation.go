@@ -38,5 +38,9 @@ func Today(item, parts int) bool {
 	return all || item%parts == day%parts
 }
 
-// OfGroup reports whether an item of a group of so many is in today's part: one in four, and each day at least one of every group.
-func OfGroup(item, size int) bool { return Today(item, min(size, Days)) }
+// OfGroup reports whether an item of a group, which has so many, is in today's part. A group has its turn every second day, and
+// then a quarter of its items are done, at least one.
+func OfGroup(group, item, size int) bool {
+	day, all := Day()
+	return all || group%2 == day%2 && item%min(size, Days) == day/2%min(size, Days)
+}
