@@ -161,17 +161,21 @@ func TestAcceptorSurvivesCrash4D(t *testing.T) {
 		q.prepare(Ballot{last.Round + 1, 2}, true, AcceptorState{Accepted: last, Value: 2})
 		value := func(round int) labrpc.NodeID { return labrpc.NodeID(1 + round/4%3) }
 		y.allow(1, 2, 3)
-		asks := func(round int) {
-			if round%4 < 2 {
-				_, _ = tryToAsk[PrepareReply](q.node, 1, "Prepare", PrepareRequest{Ballot: q.ballot(round, 2)})
-			} else {
-				_, _ = tryToAsk[AcceptReply](q.node, 1, "Accept", AcceptRequest{Ballot: q.ballot(round, 2), Value: value(round)})
-			}
+		asks := func(round int) (b Ballot) {
+			b = Ballot{max(q.ballot(round, 2).Round, y.nodes[1].Acceptor().Promised.Round+1), 2} // n1 may have prepared one since its start
+			go func() {
+				if round%4 < 2 {
+					_, _ = tryToAsk[PrepareReply](q.node, 1, "Prepare", PrepareRequest{Ballot: b})
+				} else {
+					_, _ = tryToAsk[AcceptReply](q.node, 1, "Accept", AcceptRequest{Ballot: b, Value: value(round)})
+				}
+			}()
+			return b
 		}
 		for round := 10; round < 18; round++ { // at the instant of the reply
 			replies := s.Net.Stats(labrpc.Match{From: 1, To: 2, Kind: labrpc.Reply}).Sent
-			go asks(round)
-			s.WaitFor(time.Second, *violation(rulePromise, "n1 has not replied in ballot %d.n2", round), func() bool {
+			b := asks(round)
+			s.WaitFor(time.Second, *violation(rulePromise, "n1 has not replied in ballot %v", b), func() bool {
 				return s.Net.Stats(labrpc.Match{From: 1, To: 2, Kind: labrpc.Reply}).Sent > replies
 			})
 			y.restart(1)
@@ -179,7 +183,7 @@ func TestAcceptorSurvivesCrash4D(t *testing.T) {
 		}
 		for round := 20; round < 36; round++ {
 			s.Net.CrashAtWrite(1, labrpc.CrashPoint{Write: s.Net.Writes(1) + 1 + round/8%2, After: round%8 < 4})
-			go asks(round)
+			b := asks(round)
 			s.Run(10 * time.Millisecond)
 			if !s.Net.Up(1) {
 				s.Cover(crashed)
@@ -187,7 +191,7 @@ func TestAcceptorSurvivesCrash4D(t *testing.T) {
 			y.restart(1)
 			s.Run(time.Millisecond)
 			// A lower ballot: the acceptor may accept it if the crash came before the write, and must refuse it otherwise.
-			_, _ = tryToAsk[AcceptReply](q.node, 1, "Accept", AcceptRequest{Ballot: q.ballot(round-1, 3), Value: value(round - 1)})
+			_, _ = tryToAsk[AcceptReply](q.node, 1, "Accept", AcceptRequest{Ballot: Ballot{b.Round - 1, 3}, Value: value(round - 1)})
 		}
 		q.accept(q.ballot(40, 2), 2, true)
 	})

@@ -75,7 +75,13 @@ func TestProposerTakesTheHighest4D(t *testing.T) {
 		y.start(1)
 		c := cases[s.Seed%uint64(len(cases))]
 		if c.own.Accepted.Round > 0 {
-			scriptedProposer{paxosCluster: y, node: s.Start(4)}.accept(c.own.Accepted, c.own.Value, true)
+			// An n1 that has prepared a ballot already accepts only a higher one. Then all others are higher by as much.
+			accepted := scriptedProposer{paxosCluster: y, node: s.Start(4)}.accept(c.own.Accepted, c.own.Value, true)
+			by := accepted.Round - c.own.Accepted.Round
+			for _, st := range []*AcceptorState{&c.own, &c.n2, &c.n3} {
+				st.Promised = higher(st.Promised, by)
+				st.Accepted = higher(st.Accepted, by)
+			}
 		}
 		n2, n3 := y.scriptedAcceptor(2, c.n2, c.rivals...), y.scriptedAcceptor(3, c.n3, c.rivals...)
 		slow := labrpc.NodeID(2 + s.Seed/uint64(len(cases))%2)
@@ -101,6 +107,14 @@ func TestProposerTakesTheHighest4D(t *testing.T) {
 			s.Failf(ruleChosen, "the value %v is chosen, but Propose returned the value %v", c.want, got)
 		}
 	})
+}
+
+// higher is a ballot, if there is one, so many rounds later.
+func higher(b Ballot, rounds int) Ballot {
+	if b != (Ballot{}) {
+		b.Round += rounds
+	}
+	return b
 }
 
 // The other acceptors have promised a ballot of a much higher round to a proposer that is gone. n1 learns it from their refusals, and
