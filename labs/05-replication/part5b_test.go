@@ -44,9 +44,8 @@ func TestConsistencyCheck5B(t *testing.T) {
 // reset its election timer (rule 16).
 func (p *scriptedCluster) refusesInPeace(req AppendRequest, leader labrpc.NodeID) {
 	for range 4 {
-		sent := p.s.Net.Now() // the reply may take a while
 		p.append(leader, req, false)
-		p.s.Run(sent + electionTimeout - 10*time.Millisecond - p.s.Net.Now())
+		p.runAfter(electionTimeout - 10*time.Millisecond)
 		if st := p.status(); st.Term != req.Term {
 			p.fail(ruleTimer, "n1 started an election at most %v after a request of its leader, which it had refused: it is in term %d", electionTimeout, st.Term)
 		}
@@ -236,7 +235,7 @@ func TestHigherTermDeposes5B(t *testing.T) {
 		reply(20)
 		p.waitUntil(2*heartbeat, ruleTerm, "n1 received term 20 in every reply to AppendEntries but did not become a follower in term 20", follows(20))
 		reply(0)
-		p.waitForElection(s.Net.Now(), "it was deposed as leader")
+		p.waitForElection(instant(s.Net.Now()), "it was deposed as leader")
 		p.waitUntil(electionBound, ruleTimer, "n1 was deposed and received every vote, but did not become leader again", p.leads)
 	})
 }
@@ -460,27 +459,26 @@ func TestRejoiningLeaderConverges5B(t *testing.T) {
 // the same entries of term 1 before.
 func twoHistories(p *scriptedCluster, common, terms, each int) {
 	s := p.s
-	for id := labrpc.NodeID(1); id <= 2; id++ {
-		req := AppendRequest{Term: 1, Leader: 3}
+	last := 0 // the last term of the same entries
+	if common > 0 {
+		same := AppendRequest{Leader: 3}
 		for i := range common {
-			req.Entries = append(req.Entries, Entry{Term: 1 + i/each, Command: []byte("common")})
+			same.Entries = append(same.Entries, Entry{Term: 1 + i/each, Command: []byte("common")})
 		}
-		if common > 0 {
-			req.Term = req.Entries[common-1].Term
-			p.appendTo(id, req)
-		}
-		last := req.Term * min(common, 1)
-		for i := range terms {
-			term := last + 2*i + int(id)
-			next := AppendRequest{Term: term, Leader: 2 + id, PrevLogIndex: common + i*each, Entries: entriesOf(slices.Repeat([]int{term}, each)...)}
-			switch {
-			case i > 0:
-				next.PrevLogTerm = term - 2
-			case common > 0:
-				next.PrevLogTerm = last
+		last = same.Entries[common-1].Term
+		same.Term = last
+		p.appendToBoth(same, same)
+	}
+	for i := range terms {
+		var next [2]AppendRequest
+		for k := range next {
+			term, before := last+2*i+k+1, last
+			if i > 0 {
+				before = term - 2
 			}
-			p.appendTo(id, next)
+			next[k] = AppendRequest{Term: term, Leader: labrpc.NodeID(3 + k), PrevLogIndex: common + i*each, PrevLogTerm: before, Entries: entriesOf(slices.Repeat([]int{term}, each)...)}
 		}
+		p.appendToBoth(next[0], next[1])
 	}
 	for id := labrpc.NodeID(1); id <= 2; id++ {
 		if n := lastIndexOf(p.c.rafts[id].Status()); n != common+terms*each {
@@ -511,8 +509,8 @@ func TestBackUpSkipsTerms5B(t *testing.T) {
 		p, terms := newScriptedServers(s, 2), terms
 		if s.Seed%10 == 2 {
 			terms = 1
-			p.appendTo(1, AppendRequest{Term: 1, Leader: 3, Entries: entriesOf(slices.Repeat([]int{1}, 12)...)})
-			p.appendTo(2, AppendRequest{Term: 13, Leader: 4, Entries: entriesOf(2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13)})
+			p.appendToBoth(AppendRequest{Term: 1, Leader: 3, Entries: entriesOf(slices.Repeat([]int{1}, 12)...)},
+				AppendRequest{Term: 13, Leader: 4, Entries: entriesOf(2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13)})
 			p.letN2Win()
 		} else {
 			twoHistories(p, 0, terms, each)

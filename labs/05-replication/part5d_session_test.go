@@ -276,8 +276,8 @@ func TestSessionLastsItsTTL5D(t *testing.T) {
 		c.mustRun(command{Op: "own", Key: "busy", Data: "1"})
 		// The last request may be any, and may come at any time between two requests that only keep the session.
 		s.Run(ttl * time.Duration(s.Seed%8) / 9)
+		last := s.Net.Now() // the leader receives the request later, and others may follow
 		a.mustRun(command{Op: []string{"get", "put"}[s.Seed/2%2], Key: "own"})
-		last := s.Net.Now() // the request was received before; others may follow
 		s.Run(100 * time.Millisecond)
 		s.Net.Isolate(a.id)
 		from := s.Net.Now()
@@ -286,7 +286,7 @@ func TestSessionLastsItsTTL5D(t *testing.T) {
 			s.Run(100 * time.Millisecond)
 			for _, e := range w.seen() {
 				if e.Deleted && s.Net.Now()-last < ttl {
-					s.Failf(ruleSession, "the key \"own\" was deleted by %v, %v after a request of its session, which is %v's, had returned at %v, want at least the TTL, which is %v",
+					s.Failf(ruleSession, "the key \"own\" was deleted by %v, %v after its session, which is %v's, had made a request at %v, want at least the TTL, which is %v",
 						labtest.At(s.Net.Now()), (s.Net.Now() - last).Round(time.Millisecond), a.id, labtest.At(last), ttl)
 				}
 			}

@@ -105,7 +105,7 @@ func TestSnapshotIsAHeartbeat5E(t *testing.T) {
 			if st := p.status(); st.Leader != 2 || st.Term != 3 || st.Role != roleFollower {
 				p.fail(ruleFollows, "n1 is %v with Leader = %v in term %d after InstallSnapshot of n2, the leader of term 3, want follower, n2 and 3", st.Role, st.Leader, st.Term)
 			}
-			s.Run(300 * time.Millisecond)
+			p.runAfter(300 * time.Millisecond)
 			if st := p.status(); st.Term != 3 {
 				p.fail(ruleTimer, "n1 has started an election, and is in term %d: the last InstallSnapshot of its leader, n2, reached it only 300ms before", st.Term)
 			}
@@ -113,7 +113,7 @@ func TestSnapshotIsAHeartbeat5E(t *testing.T) {
 		p.waitApplied(8)
 		p.answerVotes(func(labrpc.NodeID, VoteRequest) bool { return false })
 		p.install(p.snapshot(2, 3, 8))
-		p.standsWithin(p.last-time.Millisecond, func() { p.install(p.snapshot(4, 2, 8)) })
+		p.standsWithin(p.heard, func() { p.install(p.snapshot(4, 2, 8)) })
 		term := p.status().Term
 		p.install(p.snapshot(3, max(term, 4), 8))
 		if st := p.status(); st.Leader != 3 || st.Role != roleFollower {
@@ -122,21 +122,21 @@ func TestSnapshotIsAHeartbeat5E(t *testing.T) {
 	})
 }
 
-// standsWithin checks that n1 asks for votes, or for pre-votes, within an election timeout of from, when the last snapshot of its leader came (rule 16).
+// standsWithin checks that n1 asks for votes, or for pre-votes, within an election timeout of the last snapshot of its leader (rule 16).
 // Meanwhile the test does something every 50ms that does not reset n1's election timer.
-func (p *scriptedCluster) standsWithin(from time.Duration, meanwhile func()) {
+func (p *scriptedCluster) standsWithin(reset span, meanwhile func()) {
 	s, asks := p.s, labrpc.Match{From: 1, Kind: labrpc.Request}
 	before := s.Net.Stats(asks).Sent
-	for s.Net.Now() < from+longestTimeout && s.Net.Stats(asks).Sent == before {
+	for s.Net.Now() < reset.to+longestTimeout && s.Net.Stats(asks).Sent == before {
 		meanwhile()
-		s.Until(min(50*time.Millisecond, from+longestTimeout-s.Net.Now()), func() bool { return s.Net.Stats(asks).Sent > before })
+		s.Until(min(50*time.Millisecond, reset.to+longestTimeout-s.Net.Now()), func() bool { return s.Net.Stats(asks).Sent > before })
 	}
 	now := s.Net.Now()
 	switch asked := s.Net.Stats(asks).Sent > before; {
 	case !asked:
-		p.fail(ruleTimer, "n1 had not started an election by %v, want one within %v of %v, when the last snapshot of its leader came", labtest.At(now), longestTimeout, labtest.At(from))
-	case now-from < electionTimeout:
-		p.fail(ruleTimer, "n1 started an election at %v, want none within %v of %v, when the last snapshot of its leader came", labtest.At(now), electionTimeout, labtest.At(from))
+		p.fail(ruleTimer, "n1 had not started an election by %v, want one within %v of %v, when the last snapshot of its leader came", labtest.At(now), longestTimeout, labtest.At(reset.to))
+	case now-reset.from < electionTimeout:
+		p.fail(ruleTimer, "n1 started an election at %v, want none within %v of %v, when the last snapshot of its leader came", labtest.At(now), electionTimeout, labtest.At(reset.from))
 	}
 }
 

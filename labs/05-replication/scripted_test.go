@@ -15,7 +15,9 @@ import (
 
 // calmLink is a network with a delay of 1ms: a request of a scripted peer gets its reply long before
 // an election timer fires.
-var calmLink = labrpc.Link{Latency: labrpc.Fixed(time.Millisecond)}
+var calmLink = labrpc.Link{Latency: labrpc.Fixed(oneWay)}
+
+const oneWay = time.Millisecond
 
 // A scriptedCluster has one server, n1, and peers that the test plays. So a test
 // determines exactly what n1 receives, which a run of five servers would bring about once
@@ -24,11 +26,17 @@ type scriptedCluster struct {
 	s     *labtest.Sim
 	c     *raftCluster // of the servers
 	peers map[labrpc.NodeID]*labrpc.Node
-	last  time.Duration // when n1 last received a request of a leader
+	last  time.Duration // when n1 last replied to a request of a leader
+	heard span          // when n1 handled the last request
 	mu    sync.Mutex
 	votes func(voter labrpc.NodeID, req VoteRequest) VoteReply // how the peers reply to requests for their votes; nil if they are silent
 	beat  AppendRequest                                        // the heartbeat that n1's leader would send next; its Leader is 0 if n1 has accepted nothing
 }
+
+// A span holds an instant: from the arrival of a request to the arrival of the reply, which may take replyBound (rule 13).
+type span struct{ from, to time.Duration }
+
+func instant(at time.Duration) span { return span{at, at} }
 
 func newScriptedCluster(s *labtest.Sim) *scriptedCluster { return newScriptedServers(s, 1) }
 
@@ -44,6 +52,7 @@ func newScriptedServers(s *labtest.Sim, servers int) *scriptedCluster {
 	for _, id := range c.servers[:servers] {
 		c.start(id)
 	}
+	p.heard = instant(s.Net.Now())
 	return p
 }
 
@@ -137,12 +146,20 @@ type pendingReply[R any] struct {
 func sendRequest[R, A any](p *scriptedCluster, from, to labrpc.NodeID, method string, args A) R {
 	sent := p.s.Net.Now()
 	a := startRequest[R](p, from, to, method, args)
-	p.s.WaitFor(replyBound, labtest.Violation{
+	waitForReply(p, a, from, to, method, sent)
+	if to == 1 {
+		p.heard = span{sent + oneWay, p.s.Net.Now()}
+	}
+	return a.reply
+}
+
+// waitForReply waits until the reply to a request is there.
+func waitForReply[R any](p *scriptedCluster, a *pendingReply[R], from, to labrpc.NodeID, method string, sent time.Duration) {
+	p.s.WaitFor(sent+replyBound+2*oneWay-p.s.Net.Now(), labtest.Violation{
 		What:  fmt.Sprintf("%v did not reply within %v to the %s that %v sent at %v", to, replyBound, method, from, labtest.At(sent)),
 		Rule:  ruleReply,
 		Nodes: []labrpc.NodeID{to, from},
 	}, func() bool { return a.here })
-	return a.reply
 }
 
 // append sends entries to n1 as a leader would, and checks whether n1 accepts them.
@@ -175,10 +192,15 @@ func (p *scriptedCluster) append(from labrpc.NodeID, req AppendRequest, want boo
 	return reply
 }
 
-// appendTo is append to a server other than n1.
-func (p *scriptedCluster) appendTo(to labrpc.NodeID, req AppendRequest) {
-	if !sendRequest[AppendReply](p, req.Leader, to, "AppendEntries", req).Success {
-		p.s.Failf(ruleAppend, "at %v, %v refused entries of term %d after entry %d of term %d, which it has", labtest.At(p.s.Net.Now()), to, req.Term, req.PrevLogIndex, req.PrevLogTerm)
+// appendToBoth sends entries to n1 and n2, which must accept them: at the same time, so that the election timer of neither fires while the other replies.
+func (p *scriptedCluster) appendToBoth(toN1, toN2 AppendRequest) {
+	second := startRequest[AppendReply](p, toN2.Leader, 2, "AppendEntries", toN2)
+	first := sendRequest[AppendReply](p, toN1.Leader, 1, "AppendEntries", toN1)
+	waitForReply(p, second, toN2.Leader, 2, "AppendEntries", p.heard.from-oneWay)
+	for i, req := range []AppendRequest{toN1, toN2} {
+		if reply := []AppendReply{first, second.reply}[i]; !reply.Success {
+			p.s.Failf(ruleAppend, "at %v, n%d refused entries of term %d after entry %d of term %d, which it has", labtest.At(p.s.Net.Now()), 1+i, req.Term, req.PrevLogIndex, req.PrevLogTerm)
+		}
 	}
 }
 
@@ -315,7 +337,7 @@ func (p *scriptedCluster) askAgain(ask func() bool) bool {
 // accept them.
 func (p *scriptedCluster) tryAppend(req AppendRequest) bool {
 	a := startRequest[AppendReply](p, req.Leader, 1, "AppendEntries", req)
-	p.s.Until(replyBound, func() bool { return a.here || !p.s.Net.Up(1) })
+	p.s.Until(replyBound+2*oneWay, func() bool { return a.here || !p.s.Net.Up(1) })
 	p.last = p.s.Net.Now()
 	if a.here && !a.reply.Success {
 		p.fail(ruleAppend, "n1 refused the entries of %v, of term %d, after index %d", req.Leader, req.Term, req.PrevLogIndex)
@@ -326,7 +348,7 @@ func (p *scriptedCluster) tryAppend(req AppendRequest) bool {
 // tryVote asks n1 for its vote; it reports whether n1 was up to reply.
 func (p *scriptedCluster) tryVote(req VoteRequest) bool {
 	a := startRequest[VoteReply](p, req.Candidate, 1, "RequestVote", req)
-	p.s.Until(replyBound, func() bool { return a.here || !p.s.Net.Up(1) })
+	p.s.Until(replyBound+2*oneWay, func() bool { return a.here || !p.s.Net.Up(1) })
 	return a.here
 }
 
@@ -350,9 +372,11 @@ func (p *scriptedCluster) snapshot(from labrpc.NodeID, term, index int) Snapshot
 
 // install sends a snapshot to n1; it reports whether n1 was up to reply.
 func (p *scriptedCluster) install(req SnapshotRequest) bool {
+	sent := p.s.Net.Now()
 	a := startRequest[SnapshotReply](p, req.Leader, 1, "InstallSnapshot", req)
-	p.s.Until(replyBound, func() bool { return a.here || !p.s.Net.Up(1) })
+	p.s.Until(replyBound+2*oneWay, func() bool { return a.here || !p.s.Net.Up(1) })
 	p.last = p.s.Net.Now()
+	p.heard = span{sent + oneWay, p.last}
 	if a.here {
 		p.expectReplyTerm(a.reply.Term)
 		p.beat = AppendRequest{Term: req.Term, Leader: req.Leader, PrevLogIndex: req.LastIndex, PrevLogTerm: req.LastTerm, Commit: req.LastIndex}

@@ -12,19 +12,22 @@ import (
 // longestTimeout is what rule 16 allows, and one heartbeat for a server that looks at its timer now and then.
 const longestTimeout = 2*electionTimeout + heartbeat
 
-// waitForElection waits until n1 starts an election: at least a timeout after from, and at most the longest one. It returns when that was.
-func (p *scriptedCluster) waitForElection(from time.Duration, what string) time.Duration {
+// waitForElection waits until n1 starts an election: at least a timeout after its timer was reset, and at most the longest one. It returns when that was.
+func (p *scriptedCluster) waitForElection(reset span, what string) time.Duration {
 	term := p.status().Term
-	p.s.Until(from+longestTimeout-p.s.Net.Now(), func() bool { return p.status().Term > term })
+	p.s.Until(reset.to+longestTimeout-p.s.Net.Now(), func() bool { return p.status().Term > term })
 	now := p.s.Net.Now()
 	switch {
 	case p.status().Term == term:
-		p.fail(ruleTimer, "n1 had not started an election by %v, want one within %v of %v, when %s", labtest.At(now), longestTimeout, labtest.At(from), what)
-	case now-from < electionTimeout:
-		p.fail(ruleTimer, "n1 started an election at %v, want none within %v of %v, when %s", labtest.At(now), electionTimeout, labtest.At(from), what)
+		p.fail(ruleTimer, "n1 had not started an election by %v, want one within %v of %v, when %s", labtest.At(now), longestTimeout, labtest.At(reset.to), what)
+	case now-reset.from < electionTimeout:
+		p.fail(ruleTimer, "n1 started an election at %v, want none within %v of %v, when %s", labtest.At(now), electionTimeout, labtest.At(reset.from), what)
 	}
 	return now
 }
+
+// runAfter runs until so long after the last request reached n1.
+func (p *scriptedCluster) runAfter(d time.Duration) { p.s.Run(p.heard.from + d - p.s.Net.Now()) }
 
 // n1 receives heartbeats of its leader, and then none; then it is a candidate without votes. Each time it starts an election after a
 // timeout of one to two election timeouts, which it draws again. At the end another candidate wins, and is heard of once. In every second seed five servers that have just started
@@ -39,27 +42,27 @@ func TestElectionTimer5A(t *testing.T) {
 		p.answerVotes(func(labrpc.NodeID, VoteRequest) bool { return false })
 		for range 6 { // longer than any timeout in total
 			p.append(2, AppendRequest{Term: 1}, true)
-			s.Run(electionTimeout - 10*time.Millisecond)
+			p.runAfter(electionTimeout - 10*time.Millisecond)
 			if st := p.status(); st.Term != 1 {
 				p.fail(ruleTimer, "n1 started an election at most %v after the last heartbeat of its leader: it is in term %d", electionTimeout, st.Term)
 			}
 		}
 		p.append(2, AppendRequest{Term: 1}, true)
 		s.Net.JumpClock(1, []time.Duration{-time.Hour, time.Hour}[s.Seed/2%2]) // election timers do not ask the wall clock
-		from := p.last - time.Millisecond                                      // the reply took 1ms
+		reset := p.heard
 		var waits []time.Duration
 		next := func(what string) {
-			at := p.waitForElection(from, what)
-			waits, from = append(waits, at-from), at
+			at := p.waitForElection(reset, what)
+			waits, reset = append(waits, at-reset.from), instant(at)
 		}
 		next("its leader had sent the last heartbeat")
 		for range 5 {
 			next("it started its last election")
 		}
 		p.expectRandom(waits, "its elections")
-		s.Run(from + electionTimeout - 10*time.Millisecond - s.Net.Now())
+		s.Run(reset.to + electionTimeout - replyBound - 10*time.Millisecond - s.Net.Now()) // n1 does not start an election while it replies
 		p.append(2, AppendRequest{Term: p.status().Term}, true)
-		p.waitForElection(p.last-time.Millisecond, "it was a candidate, and the last request of the leader of its term came then")
+		p.waitForElection(p.heard, "it was a candidate, and the last request of the leader of its term came then")
 	})
 }
 
@@ -110,7 +113,7 @@ func TestVoteResetsTheTimer5A(t *testing.T) {
 	labtest.Run(t, labtest.Config{Nodes: 5, Seeds: 8, Link: calmLink}, func(s *labtest.Sim) {
 		p := newScriptedCluster(s)
 		for i := range 5 {
-			s.Run(electionTimeout - 50*time.Millisecond)
+			p.runAfter(electionTimeout - 50*time.Millisecond)
 			if st := p.status(); st.Term != i {
 				p.fail(ruleTimer, "n1 started an election less than %v after it had granted a vote: it is in term %d, want %d", electionTimeout, st.Term, i)
 			}
@@ -125,7 +128,7 @@ func TestVoteResetsTheTimer5A(t *testing.T) {
 				p.fail(ruleNames, "n1 has Leader = %v in term %d, want n3: it has accepted AppendEntries of n3 in this term, and had voted for n2", st.Leader, st.Term)
 			}
 		}
-		p.waitForElection(s.Net.Now()-time.Millisecond, "it had granted its last vote, or accepted the request of the leader of that term")
+		p.waitForElection(p.heard, "it had granted its last vote, or accepted the request of the leader of that term")
 	})
 }
 
@@ -135,14 +138,14 @@ func TestRefusalsDoNotResetTheTimer5A(t *testing.T) {
 	labtest.Run(t, labtest.Config{Nodes: 5, Seeds: 6, Link: calmLink}, func(s *labtest.Sim) {
 		p := newScriptedCluster(s)
 		p.vote(VoteRequest{Term: 3, Candidate: 4}, true, "it has not voted in this term")
-		from, term := s.Net.Now(), 3
-		for s.Net.Now()-from < longestTimeout && p.status().Term == term {
+		reset, term := p.heard, 3
+		for s.Net.Now()-reset.to < longestTimeout && p.status().Term == term {
 			p.append(2, AppendRequest{Term: 2}, false)
 			p.vote(VoteRequest{Term: 3, Candidate: 5}, false, "it has voted for n4 in this term")
 			s.Run(100 * time.Millisecond)
 		}
 		if p.status().Term == term {
-			p.waitForElection(from, "it granted its vote: then it received only requests that it refused")
+			p.waitForElection(reset, "it granted its vote: then it received only requests that it refused")
 		}
 	})
 }
@@ -172,7 +175,7 @@ func TestHopelessCandidates5B(t *testing.T) {
 		for s.Net.Now()-from < 10*electionTimeout {
 			s.Run(electionTimeout - replyBound - 20*time.Millisecond) // n1 does not start an election while it replies
 			p.vote(VoteRequest{Term: p.status().Term + 1, Candidate: 3}, false, "its log is empty")
-			started = p.waitForElection(started, "it had started its last election; since then only a candidate that it refused asked it")
+			started = p.waitForElection(instant(started), "it had started its last election; since then only a candidate that it refused asked it")
 		}
 	})
 }
