@@ -22,6 +22,7 @@ func TestCommits7C(t *testing.T) {
 			c.add(tx, nil, participantsBut(s, all)...)
 			writes, messages := c.writes(), c.messages()
 			call := c.run(tx, time.Minute)
+			c.votedWithin(askTime, tx, all...)
 			c.returns(call, tx, calmRun, Committed)
 			if n := c.writes()[coordinatorNode] - writes[coordinatorNode]; n > 1 {
 				s.Failf(ruleCost, "the coordinator has written %d records when Run returns, want 1", n)
@@ -256,7 +257,7 @@ func TestManyAtOnce7C(t *testing.T) {
 		}
 		for i, call := range calls[1:] {
 			if !s.Until(calmRun, func() bool { _, _, done := call.result(); return done }) {
-				s.Failf(ruleApart, "Run of transaction %s has not returned within %v, while Prepare of transaction %s takes 5s at n5", txs[i+1], calmRun, txs[0])
+				s.Failf(ruleApart, "Run of transaction %s has not returned within %v of its call, while Prepare of transaction %s takes 5s at n5", txs[i+1], calmRun, txs[0])
 			}
 		}
 		s.Run(learnLimit)
