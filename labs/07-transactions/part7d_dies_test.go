@@ -58,7 +58,10 @@ func (c *shardCluster) open(client labrpc.NodeID) { c.gate(client) }
 
 // whole checks that a transaction took effect as a whole or not at all, as another one sees it (rule 33). It reports
 // whether it took effect.
-func (c *shardCluster) whole(r, reader *shardRun) bool {
+func (c *shardCluster) whole(r, reader *shardRun) bool { return c.wholeBy(ruleShardStrict, r, reader) }
+
+// wholeBy is whole, for the rule that a part of a transaction breaks.
+func (c *shardCluster) wholeBy(rule string, r, reader *shardRun) bool {
 	m, t := reader.saw("m") == r.wrote("m"), reader.saw("t") == r.wrote("t")
 	if len(r.Attempts) == 0 || r.wrote("t") == 0 {
 		return false
@@ -68,7 +71,7 @@ func (c *shardCluster) whole(r, reader *shardRun) bool {
 		if m == t {
 			saw = fmt.Sprintf("%v read m=%d and t=%d: not what T%d wrote, which had returned nil", reader.Client, reader.saw("m"), reader.saw("t"), r.ID)
 		}
-		c.s.Fail(labtest.Violation{What: saw, Rule: ruleShardStrict, Seen: []string{r.String(), reader.String()}, Nodes: append(c.around(r), reader.Client), At: reader.Return})
+		c.s.Fail(labtest.Violation{What: saw, Rule: rule, Seen: []string{r.String(), reader.String()}, Nodes: append(c.around(r), reader.Client), At: reader.Return})
 	}
 	return m
 }
@@ -182,7 +185,7 @@ func TestClientComesBack7D(t *testing.T) {
 }
 
 // The context of a transaction ends while its client is cut off, after each of its requests: it returns in time, and says that
-// nothing was written only if that is so (rules 34 and 39).
+// nothing was written only if that is so. Abort after Commit changes nothing (rules 33, 34 and 39).
 func TestContextEnds7D(t *testing.T) {
 	const unknown = "Run returned ErrOutcomeUnknown"
 	cfg := labtest.Config{Nodes: shardNodes(3, 2), Link: shardLink, Seeds: 2, MustCover: []string{unknown}}
@@ -216,13 +219,10 @@ func TestContextEnds7D(t *testing.T) {
 			}
 			c.open(a)
 			reader := c.commits(c.start(b, time.Minute, reads("m"), reads("t")), shardLease+shardSlack+shardServes, ruleShardLease)
-			if took := c.whole(r, reader); took && (r.Err == "context" || r.Err == "aborted") {
-				c.s.Fail(labtest.Violation{
-					What: fmt.Sprintf("%v, but %v read what it wrote", r, reader.Client), Rule: ruleShardOutcome, Nodes: append(c.around(r), b), At: reader.Return,
-				})
-			}
+			c.noEffect(r, reader, c.whole(r, reader))
 			c.commits(c.start(b, time.Minute, writes("m"), writes("t")), shardLease+shardSlack+shardServes, ruleShardLease)
 		}
+		c.abortsLater(a, b)
 		c.check()
 		for k := range 5 {
 			for _, reads := range []bool{true, false} {
@@ -230,6 +230,30 @@ func TestContextEnds7D(t *testing.T) {
 			}
 		}
 	})
+}
+
+// noEffect checks that a transaction took effect only if its error permits that (rule 34).
+func (c *shardCluster) noEffect(r, reader *shardRun, took bool) {
+	if took && (r.Err == "context" || r.Err == "aborted") {
+		c.s.Fail(labtest.Violation{
+			What: fmt.Sprintf("%v, but %v read what it wrote", r, reader.Client), Rule: ruleShardOutcome, Nodes: append(c.around(r), reader.Client), At: reader.Return,
+		})
+	}
+}
+
+// abortsLater: the replies to all requests of a client are lost from one of the requests on, and the context of Commit ends. The client can send
+// again, and calls Abort, which does nothing: the transaction is committed in both groups, or aborted in both (rules 33 to 35).
+func (c *shardCluster) abortsLater(client, other labrpc.NodeID) {
+	const limit = 400 * time.Millisecond
+	for k := range c.countRequests(client) + 1 {
+		c.setGate(client, shardGate{limit: k, deaf: true})
+		r := c.startBy(shardCommitAndAbort, client, limit, shardScript)
+		c.ended(r, limit+shardContext, ruleShardContext)
+		c.open(client)
+		c.s.Run(2 * shardAbortsLater)
+		reader := c.commits(c.start(other, time.Minute, reads("m"), reads("t")), shardLease+shardSlack+shardServes, ruleShardLease)
+		c.noEffect(r, reader, c.wholeBy(ruleShardOver, r, reader))
+	}
 }
 
 // cutCalls: the context of Get, Put and Commit ends while their client is cut off after its first k requests.

@@ -150,8 +150,13 @@ type shardNews struct {
 	Err     string
 }
 
-// start begins a transaction at a client; limit bounds its context. No two begin at one client in one instant: chance would order their requests.
+// start begins a transaction at a client, with Run; limit bounds its context.
 func (c *shardCluster) start(client labrpc.NodeID, limit time.Duration, steps ...shardStep) *shardRun {
+	return c.startBy(shardRunOnce, client, limit, steps)
+}
+
+// startBy begins a transaction at a client, whose goroutine calls a function for it. No two begin at one client in one instant: chance would order their requests.
+func (c *shardCluster) startBy(call shardFunc, client labrpc.NodeID, limit time.Duration, steps []shardStep) *shardRun {
 	now := func(r *shardRun) bool { return r.Client == client && r.Call == c.s.Net.Now() }
 	if slices.ContainsFunc(c.history(), now) {
 		c.s.Run(time.Microsecond)
@@ -161,11 +166,14 @@ func (c *shardCluster) start(client labrpc.NodeID, limit time.Duration, steps ..
 	c.runs = append(c.runs, r)
 	c.mu.Unlock()
 	node := c.nodes[client]
-	go shardRunOnce(node, c.client[client], limit, steps, int64(r.ID)*100_000, func(n shardNews) { _ = labrpc.Tell(node, n, r.learn) })
+	go call(node, c.client[client], limit, steps, int64(r.ID)*100_000, func(n shardNews) { _ = labrpc.Tell(node, n, r.learn) })
 	return r
 }
 
-// shardRunOnce is a call of Run on a client's goroutine. Its values are base and above.
+// A shardFunc executes a transaction on a client's goroutine. Its values are base and above.
+type shardFunc func(node *labrpc.Node, cl *transactions.ShardClient, limit time.Duration, steps []shardStep, base int64, news func(n shardNews))
+
+// shardRunOnce is a call of Run.
 func shardRunOnce(node *labrpc.Node, cl *transactions.ShardClient, limit time.Duration, steps []shardStep, base int64, news func(n shardNews)) {
 	ctx, cancel := context.WithTimeout(context.Background(), limit)
 	defer cancel()
@@ -181,6 +189,25 @@ func shardRunOnce(node *labrpc.Node, cl *transactions.ShardClient, limit time.Du
 		return err
 	})
 	news(shardNews{Over: true, Err: shardError(err)})
+}
+
+// shardAbortsLater is the pause of shardCommitAndAbort before Abort.
+const shardAbortsLater = 50 * time.Millisecond
+
+// shardCommitAndAbort calls Begin and Commit and, when Commit has returned, Abort.
+func shardCommitAndAbort(_ *labrpc.Node, cl *transactions.ShardClient, limit time.Duration, steps []shardStep, base int64, news func(n shardNews)) {
+	ctx, cancel := context.WithTimeout(context.Background(), limit)
+	defer cancel()
+	news(shardNews{Attempt: 1})
+	tx := cl.Begin(ctx)
+	ops, err := shardExecute(tx, base, steps)
+	news(shardNews{Attempt: 1, Ops: ops})
+	if err == nil {
+		err = tx.Commit()
+	}
+	news(shardNews{Over: true, Err: shardError(err)})
+	time.Sleep(shardAbortsLater)
+	tx.Abort()
 }
 
 // learn records what a client's goroutine told.
