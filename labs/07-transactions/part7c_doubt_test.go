@@ -176,8 +176,8 @@ func (c *commitCluster) commitMany(name string, leftOut ...labrpc.NodeID) {
 	}
 }
 
-// n3 is in doubt, and can reach only n2, which knows nothing of the transaction: it voted read-only and restarted, or it is still
-// without a request to prepare. If n2 says to n3 that the transaction has aborted, it has to keep to that (rules 22 and 25).
+// n3 is in doubt, and can reach only n2, which knows no outcome: it voted read-only and restarted, it is still without a request
+// to prepare, or its Prepare is under way. If n2 says to n3 that the transaction has aborted, it has to keep to that (rules 22 and 25).
 func TestAsksOneWhoDoesNotKnow7C(t *testing.T) {
 	const readOnly, unasked = "n2 had voted read-only and restarted", "n2 was without a request to prepare"
 	cfg := labtest.Config{Nodes: 4, Link: calmLink, Seeds: 6, MustCover: []string{readOnly, unasked}}
@@ -213,7 +213,27 @@ func TestAsksOneWhoDoesNotKnow7C(t *testing.T) {
 		c.ends(call, "t1", time.Minute)
 		s.Net.Heal()
 		c.settles(learnLimit)
+		c.asksOneWhoPrepares()
 	})
+}
+
+// asksOneWhoPrepares: n3 is in doubt, cannot reach the coordinator, and asks n2, whose Prepare is under way. Then n2 restarts, and votes yes in the Prepare
+// of its new incarnation. If n2 has said to n3 that the transaction has aborted, n2 has to keep to that, also after the crash (rules 22 and 25).
+func (c *commitCluster) asksOneWhoPrepares() {
+	const slow = 4 * time.Second
+	s := c.s
+	c.add("slow", map[labrpc.NodeID]scriptedVote{2: {VoteYes, slow}})
+	call := c.run("slow", time.Minute)
+	c.voted("slow", 3, 4)
+	s.Run(50 * time.Millisecond) // until the votes have arrived
+	s.Net.CutBoth(coordinatorNode, 3)
+	s.Net.CutBoth(3, 4)
+	s.Run(slow - time.Second)
+	s.Net.CutBoth(2, 3) // the new incarnation is not asked
+	c.restart(2)
+	c.ends(call, "slow", time.Minute)
+	s.Net.Heal()
+	c.settles(learnLimit)
 }
 
 // n2 takes long, and the others are in doubt and ask. While Run is under way, no participant learns an outcome (rule 27).
