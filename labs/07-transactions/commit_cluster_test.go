@@ -24,7 +24,7 @@ const (
 	ruleListsDoubt  = "InDoubt lists a transaction from the vote yes until Commit or Abort is called, once, and no other; the list is sorted (rule 25)"
 	ruleLearns      = "a participant in doubt has called Commit or Abort within 2s after a node that knows the outcome is up and connected to it in a calm network (rule 26; Bernstein, Hadzilacos, Goodman §7.4)"
 	rulePresumed    = "a coordinator which has no decision to commit on its disk says that the transaction has aborted; while Run is under way, it gives no outcome (rule 27; Mohan, Lindsay, Obermarck 1986)"
-	ruleForgets     = "a coordinator keeps a decision to commit until every participant that voted yes has the outcome on its disk; within 2s after that it forgets the decision (rule 28; Mohan, Lindsay, Obermarck 1986)"
+	ruleForgets     = "a coordinator keeps a decision to commit until every participant that voted yes has the outcome on its disk; within 2s after that it forgets the decision, also while nodes of other transactions are down or cut off (rule 28; Mohan, Lindsay, Obermarck 1986)"
 	ruleCost        = "if all vote yes, each participant sends and receives at most 4 messages together, and writes at most twice; the coordinator writes at most once until Run returns, and at most twice in all (rule 29; Mohan, Lindsay, Obermarck 1986)"
 	ruleSilent      = "from 5s after every transaction has ended on, no node sends messages (rule 29; Mohan, Lindsay, Obermarck 1986)"
 	ruleLossy       = "if links lose a fifth of the messages and each Prepare returns at once, 10s suffice for the votes (rule 31)"

@@ -344,19 +344,30 @@ func TestForgetsWhenAllKnow7C(t *testing.T) {
 }
 
 // forgetsLate: n3 misses twenty decisions to commit, for half a minute (odd seeds), or until the coordinator has restarted. Then it learns them all, and 2s later
-// the coordinator has forgotten them (rule 28).
+// the coordinator has forgotten them, although n4 is down and misses the decision of an earlier transaction (rule 28).
 func (c *commitCluster) forgetsLate() {
-	const slow = 300 * time.Millisecond
+	const slow, down = 300 * time.Millisecond, TxID("down")
 	s := c.s
+	c.add(down, nil)
+	call := c.run(down, time.Minute)
+	c.voted(down, 2, 3, 4)
+	s.Net.Isolate(4)
+	s.Net.HealBoth(4, coordinatorNode) // the vote must arrive
+	s.Net.Cut(coordinatorNode, 4)
+	c.returns(call, down, calmRun, Committed)
+	s.Net.Crash(4)
+	c.learns(learnLimit, down, Committed, 2, 3)
+	one := c.diskBytes(coordinatorNode) // with the decision of this transaction
+
 	calls := map[TxID]*commitRun{}
 	for i := range 20 {
 		tx := TxID(fmt.Sprint("late", i))
-		c.add(tx, map[labrpc.NodeID]scriptedVote{2: {VoteYes, slow}})
+		c.add(tx, map[labrpc.NodeID]scriptedVote{2: {VoteYes, slow}}, 4)
 		calls[tx] = c.run(tx, time.Minute)
 	}
 	txs := slices.Sorted(maps.Keys(calls))
 	for _, tx := range txs {
-		c.voted(tx, 3, 4)
+		c.voted(tx, 3)
 	}
 	s.Net.Isolate(3)
 	s.Net.HealBoth(3, coordinatorNode)
@@ -372,10 +383,14 @@ func (c *commitCluster) forgetsLate() {
 	}
 	s.Net.HealBoth(3, coordinatorNode)
 	for _, tx := range txs {
-		c.learns(learnLimit, tx, Committed, 2, 3, 4)
+		c.learns(learnLimit, tx, Committed, 2, 3)
 	}
 	s.Run(learnLimit)
+	c.hasForgotten(one)
 	s.Net.Heal()
+	c.start(4)
+	c.learns(learnLimit, down, Committed, 4)
+	s.Run(learnLimit)
 }
 
 // knowsAnother: n3 misses a decision to commit, and acknowledges that of another transaction. Then the coordinator restarts: it has the first one
