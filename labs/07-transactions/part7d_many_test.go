@@ -91,12 +91,12 @@ func (m *manyTest) findLeaders() {
 }
 
 // cutAll starts a transaction of each of the clients, which are cut off, and waits until they have sent what they can.
-func (m *manyTest) cutAll(clients []labrpc.NodeID, keys ...string) (runs []*shardRun) {
+func (c *shardCluster) cutAll(clients []labrpc.NodeID, keys ...string) (runs []*shardRun) {
 	for i, id := range clients {
-		m.setGate(id, shardGate{limit: i, last: true, deaf: true})
-		runs = append(runs, m.start(id, time.Minute, steps(keys...)(i)...))
+		c.setGate(id, shardGate{limit: i, last: true, deaf: true})
+		runs = append(runs, c.start(id, time.Minute, steps(keys...)(i)...))
 	}
-	m.s.Run(100 * time.Millisecond)
+	c.s.Run(100 * time.Millisecond)
 	return runs
 }
 

@@ -267,13 +267,15 @@ func (c *shardCluster) keepsShortLogs(every int) {
 
 // A group is down from the instant at which a client knows that its transaction was committed; the client dies. The other group
 // commits more than a thousand transactions, and restarts. When the first one is back, the transaction is whole. After many more and another restart, all its
-// requests arrive again (rules 40 and 41).
+// requests arrive again (rules 34, 40 and 41).
 func TestOutcomeIsKept7D(t *testing.T) {
 	labtest.Run(t, labtest.Config{Nodes: shardNodes(2, 7), Link: shardLink, Seeds: 1}, func(s *labtest.Sim) {
 		c := newShardCluster(s, 2)
 		a, b, dies := c.clients[0], c.clients[1], c.clients[2]
-		c.does(a, reads("a"), reads("m"))
-		c.does(dies, reads("a"))
+		for _, id := range c.clients {
+			c.does(id, reads("a"), reads("m"))
+		}
+		c.asksAfterMany(b, append([]labrpc.NodeID{a}, c.clients[2:]...))
 		g := c.setGate(a, shardGate{limit: -1, keep: true})
 		r := c.does(a, writes("a"), writes("m"))
 		leaders := []labrpc.NodeID{c.leader(0), c.leader(1)}
@@ -306,6 +308,24 @@ func TestOutcomeIsKept7D(t *testing.T) {
 		c.overwritten(b, next, "a", "m")
 		c.check()
 	})
+}
+
+// asksAfterMany: clients have no replies for a while, each from another one of its requests on. Before they ask again, many transactions of another client
+// end. The servers still know the outcomes of the first ones: a Lease has not passed (rule 34).
+func (c *shardCluster) asksAfterMany(other labrpc.NodeID, cut []labrpc.NodeID) {
+	runs := c.cutAll(cut, "e%d", "x%d")
+	for _, id := range cut {
+		c.open(id)
+	}
+	c.s.Run(150 * time.Millisecond) // until the groups have told each other of the outcomes, if they do
+	for _, r := range c.batch(other, manyMore, steps("f%d")) {
+		c.commits(r, r.Call+shardServes-c.s.Net.Now(), ruleShardDisjoint)
+	}
+	for _, r := range runs {
+		if c.ended(r, shardProgress, ruleShardProgress); r.Err != "unknown" { // which it may be only after a Lease
+			c.commits(r, 0, ruleShardProgress)
+		}
+	}
 }
 
 // waitUntilLeads crashes the leader of a group until a given server leads it, and reports whether it does.
