@@ -387,7 +387,7 @@ func checkDeposedWhileFollowed(v *storeCluster) {
 // Three hundred commands of one client: numbers that are narrower than int wrap. A late watch gets all changes at once, old copies of the
 // requests change nothing, a hundred sessions do not get into each other's way. The client is cut off for minutes.
 func TestManyCommands5D(t *testing.T) {
-	labtest.Run(t, labtest.Config{Nodes: 6, Seeds: 2}, func(s *labtest.Sim) {
+	labtest.Run(t, labtest.Config{Nodes: 6, Seeds: 2, Limit: time.Hour}, func(s *labtest.Sim) {
 		v := newStoreCluster(s, 3, ServerOptions{})
 		var log requestLog
 		s.Net.Intercept(log.collect(4))
