@@ -12,9 +12,9 @@ import (
 	. "distlabs/labs/07-transactions"
 )
 
-// Orders for which there is money and stock are completed, one after another and several at once (rules 43, 44 and 49).
+// Orders for which there is money and stock are completed, one after another and several at once (rules 43, 44, 49 and 50).
 func TestOrdersComplete7E(t *testing.T) {
-	labtest.Run(t, labtest.Config{Nodes: 3, Seeds: 5}, func(s *labtest.Sim) {
+	labtest.Run(t, labtest.Config{Nodes: 3, Seeds: 5, Limit: 2 * time.Hour}, func(s *labtest.Sim) {
 		if s.Seed == 1 {
 			checkManyOrders(s)
 			return
@@ -43,8 +43,7 @@ func TestOrdersComplete7E(t *testing.T) {
 		if n := s.Net.Stats(labrpc.Match{}).Sent - before; n > 0 {
 			s.Failf(ruleSagaRest, "after a restart of all services they sent %d messages, although every order ended more than a minute before", n)
 		}
-		c.place("b9", "bob") // a new message must not be taken for an old one
-		c.end(sagaCalm)
+		c.staysEnded("b9", "bob") // a new message must not be taken for an old one
 		c.wants("b9", OrderCompleted)
 	})
 }
@@ -80,9 +79,9 @@ func checkManyOrders(s *labtest.Sim) {
 }
 
 // Bob has too little money: his order is cancelled at the second step. Then the stock is empty: Ann's order is cancelled at the third, and
-// she has her money back (rules 44, 46 and 47).
+// she has her money back (rules 44, 46, 47 and 50).
 func TestOrdersFail7E(t *testing.T) {
-	labtest.Run(t, labtest.Config{Nodes: 3, Seeds: 5}, func(s *labtest.Sim) {
+	labtest.Run(t, labtest.Config{Nodes: 3, Seeds: 5, Limit: 2 * time.Hour}, func(s *labtest.Sim) {
 		c := newSagaCluster(s, map[string]int{"ann": 100, "bob": 10}, map[string]int{"book": 2, "pen": 9})
 		c.place("b1", "bob")
 		c.end(sagaCalm)
@@ -109,7 +108,29 @@ func TestOrdersFail7E(t *testing.T) {
 			s.Failf(ruleWhole, "the balance of ann is %d, want %d: two of her orders were completed, the others cancelled", got, 8*c.price)
 		}
 		c.isSilent()
+		c.staysEnded("b3", "bob") // who still has too little
+		c.wants("b3", OrderCancelled)
 	})
+}
+
+// staysEnded waits for an hour, and places another order. The orders that had ended before are as they were, also if Place and Cancel are called for them again.
+func (c *sagaCluster) staysEnded(id OrderID, customer string) {
+	before := map[OrderID]OrderStatus{}
+	for id := range c.placed {
+		before[id] = c.orders.Status(id)
+	}
+	c.s.Run(time.Hour) // a service may drop what is old only if that has no effect
+	c.place(id, customer)
+	for _, old := range slices.Sorted(maps.Keys(before)) {
+		if now := c.orders.Status(old); now != before[old] {
+			c.s.Failf(ruleCancel, "order %s is %s, but an hour ago it was %s", old, statusName(now), statusName(before[old]))
+		}
+		c.placeAgain(old)
+		if done := c.cancel(old); done != (before[old] == OrderCancelled) {
+			c.s.Failf(ruleCancel, "Cancel returned %v for order %s, which has been %s for an hour", done, old, statusName(before[old]))
+		}
+	}
+	c.end(sagaCalm)
 }
 
 // Ann's order has reserved the last unit, and Stock is then cut off from Orders. Bob orders it too. While the unit is reserved he cannot have it,
