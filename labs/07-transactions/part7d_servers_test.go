@@ -267,15 +267,13 @@ func (c *shardCluster) keepsShortLogs(every int) {
 
 // A group is down from the instant at which a client knows that its transaction was committed; the client dies. The other group
 // commits more than a thousand transactions, and restarts. When the first one is back, the transaction is whole. After many more and another restart, all its
-// requests arrive again (rules 34, 40 and 41).
+// requests arrive again. Finally clients ask for outcomes after many other transactions (rules 34, 40 and 41).
 func TestOutcomeIsKept7D(t *testing.T) {
 	labtest.Run(t, labtest.Config{Nodes: shardNodes(2, 7), Link: shardLink, Seeds: 1}, func(s *labtest.Sim) {
 		c := newShardCluster(s, 2)
 		a, b, dies := c.clients[0], c.clients[1], c.clients[2]
-		for _, id := range c.clients {
-			c.does(id, reads("a"), reads("m"))
-		}
-		c.asksAfterMany(b, append([]labrpc.NodeID{a}, c.clients[2:]...))
+		c.does(a, reads("a"), reads("m"))
+		c.does(dies, reads("a"))
 		g := c.setGate(a, shardGate{limit: -1, keep: true})
 		r := c.does(a, writes("a"), writes("m"))
 		leaders := []labrpc.NodeID{c.leader(0), c.leader(1)}
@@ -306,6 +304,11 @@ func TestOutcomeIsKept7D(t *testing.T) {
 		}
 		c.again(g)
 		c.overwritten(b, next, "a", "m")
+		c.startClient(a)
+		for _, id := range c.clients {
+			c.does(id, reads("a"), reads("m"))
+		}
+		c.asksAfterMany(b, append([]labrpc.NodeID{a}, c.clients[2:]...))
 		c.check()
 	})
 }
