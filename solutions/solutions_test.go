@@ -187,16 +187,16 @@ func TestMutantsDie(t *testing.T) {
 
 // todays are the mutants of today.
 func todays(mutants []prove.Mutant) (list []prove.Mutant) {
-	byTest := map[string]int{}
-	var tests []string
+	size, group := map[string]int{}, map[string]int{} // by test
 	for _, m := range mutants {
-		if byTest[m.DiesBy]++; byTest[m.DiesBy] == 1 {
-			tests = append(tests, m.DiesBy)
+		if size[m.DiesBy] == 0 {
+			group[m.DiesBy] = len(group)
 		}
+		size[m.DiesBy]++
 	}
 	before := map[string]int{}
 	for _, m := range mutants {
-		if rotation.OfGroup(slices.Index(tests, m.DiesBy), before[m.DiesBy], byTest[m.DiesBy]) {
+		if rotation.OfGroup(group[m.DiesBy], before[m.DiesBy], size[m.DiesBy]) {
 			list = append(list, m)
 		}
 		before[m.DiesBy]++

@@ -76,8 +76,7 @@ func TestProposerTakesTheHighest4D(t *testing.T) {
 		c := cases[s.Seed%uint64(len(cases))]
 		if c.own.Accepted.Round > 0 {
 			// An n1 that has prepared a ballot already accepts only a higher one. Then all others are higher by as much.
-			accepted := scriptedProposer{paxosCluster: y, node: s.Start(4)}.accept(c.own.Accepted, c.own.Value, true)
-			by := accepted.Round - c.own.Accepted.Round
+			by := scriptedProposer{paxosCluster: y, node: s.Start(4)}.accept(c.own.Accepted, c.own.Value, true).Round - c.own.Accepted.Round
 			for _, st := range []*AcceptorState{&c.own, &c.n2, &c.n3} {
 				st.Promised = higher(st.Promised, by)
 				st.Accepted = higher(st.Accepted, by)

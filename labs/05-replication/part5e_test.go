@@ -131,13 +131,7 @@ func (p *scriptedCluster) standsWithin(reset span, meanwhile func()) {
 		meanwhile()
 		s.Until(min(50*time.Millisecond, reset.to+longestTimeout-s.Net.Now()), func() bool { return s.Net.Stats(asks).Sent > before })
 	}
-	now := s.Net.Now()
-	switch asked := s.Net.Stats(asks).Sent > before; {
-	case !asked:
-		p.fail(ruleTimer, "n1 had not started an election by %v, want one within %v of %v, when the last snapshot of its leader came", labtest.At(now), longestTimeout, labtest.At(reset.to))
-	case now-reset.from < electionTimeout:
-		p.fail(ruleTimer, "n1 started an election at %v, want none within %v of %v, when the last snapshot of its leader came", labtest.At(now), electionTimeout, labtest.At(reset.from))
-	}
+	p.expectElection(s.Net.Stats(asks).Sent > before, reset, "the last snapshot of its leader came")
 }
 
 // checkLateSnapshotReply: n1 leads, sends n5 its snapshot, is deposed and leads again. Then n5 replies to the first request, which it has received late and

@@ -127,7 +127,7 @@ func (p *scriptedCluster) restart() {
 
 // startRequest sends a request to a server as a scripted peer, and returns where the reply will be.
 func startRequest[R, A any](p *scriptedCluster, from, to labrpc.NodeID, method string, args A) *pendingReply[R] {
-	a := &pendingReply[R]{}
+	a := &pendingReply[R]{from: from, to: to, method: method, sent: p.s.Net.Now()}
 	node := p.peers[from]
 	go func() {
 		if got, err := labrpc.Call[R](node.Context(), node, to, method, args); err == nil {
@@ -138,28 +138,44 @@ func startRequest[R, A any](p *scriptedCluster, from, to labrpc.NodeID, method s
 }
 
 type pendingReply[R any] struct {
-	reply R
-	here  bool
+	from, to labrpc.NodeID
+	method   string
+	sent     time.Duration
+	reply    R
+	here     bool
+}
+
+// wait waits until the reply is there.
+func (a *pendingReply[R]) wait(p *scriptedCluster) R {
+	p.s.WaitFor(a.due()-p.s.Net.Now(), labtest.Violation{
+		What:  fmt.Sprintf("%v did not reply within %v to the %s that %v sent at %v", a.to, replyBound, a.method, a.from, labtest.At(a.sent)),
+		Rule:  ruleReply,
+		Nodes: []labrpc.NodeID{a.to, a.from},
+	}, func() bool { return a.here })
+	a.note(p)
+	return a.reply
+}
+
+// waitUnlessDown waits until n1's reply is there or overdue, or n1 is down. It reports whether the reply is there.
+func (a *pendingReply[R]) waitUnlessDown(p *scriptedCluster) bool {
+	p.s.Until(a.due()-p.s.Net.Now(), func() bool { return a.here || !p.s.Net.Up(1) })
+	a.note(p)
+	return a.here
+}
+
+// due is when the reply must be there (rule 13).
+func (a *pendingReply[R]) due() time.Duration { return a.sent + replyBound + 2*oneWay }
+
+// note notes when n1 handled the request.
+func (a *pendingReply[R]) note(p *scriptedCluster) {
+	if a.to == 1 {
+		p.heard = span{a.sent + oneWay, p.s.Net.Now()}
+	}
 }
 
 // sendRequest sends a request to a server as a scripted peer, and waits for the reply.
 func sendRequest[R, A any](p *scriptedCluster, from, to labrpc.NodeID, method string, args A) R {
-	sent := p.s.Net.Now()
-	a := startRequest[R](p, from, to, method, args)
-	waitForReply(p, a, from, to, method, sent)
-	if to == 1 {
-		p.heard = span{sent + oneWay, p.s.Net.Now()}
-	}
-	return a.reply
-}
-
-// waitForReply waits until the reply to a request is there.
-func waitForReply[R any](p *scriptedCluster, a *pendingReply[R], from, to labrpc.NodeID, method string, sent time.Duration) {
-	p.s.WaitFor(sent+replyBound+2*oneWay-p.s.Net.Now(), labtest.Violation{
-		What:  fmt.Sprintf("%v did not reply within %v to the %s that %v sent at %v", to, replyBound, method, from, labtest.At(sent)),
-		Rule:  ruleReply,
-		Nodes: []labrpc.NodeID{to, from},
-	}, func() bool { return a.here })
+	return startRequest[R](p, from, to, method, args).wait(p)
 }
 
 // append sends entries to n1 as a leader would, and checks whether n1 accepts them.
@@ -195,10 +211,9 @@ func (p *scriptedCluster) append(from labrpc.NodeID, req AppendRequest, want boo
 // appendToBoth sends entries to n1 and n2, which must accept them: at the same time, so that the election timer of neither fires while the other replies.
 func (p *scriptedCluster) appendToBoth(toN1, toN2 AppendRequest) {
 	second := startRequest[AppendReply](p, toN2.Leader, 2, "AppendEntries", toN2)
-	first := sendRequest[AppendReply](p, toN1.Leader, 1, "AppendEntries", toN1)
-	waitForReply(p, second, toN2.Leader, 2, "AppendEntries", p.heard.from-oneWay)
+	replies := []AppendReply{sendRequest[AppendReply](p, toN1.Leader, 1, "AppendEntries", toN1), second.wait(p)}
 	for i, req := range []AppendRequest{toN1, toN2} {
-		if reply := []AppendReply{first, second.reply}[i]; !reply.Success {
+		if !replies[i].Success {
 			p.s.Failf(ruleAppend, "at %v, n%d refused entries of term %d after entry %d of term %d, which it has", labtest.At(p.s.Net.Now()), 1+i, req.Term, req.PrevLogIndex, req.PrevLogTerm)
 		}
 	}
@@ -337,19 +352,17 @@ func (p *scriptedCluster) askAgain(ask func() bool) bool {
 // accept them.
 func (p *scriptedCluster) tryAppend(req AppendRequest) bool {
 	a := startRequest[AppendReply](p, req.Leader, 1, "AppendEntries", req)
-	p.s.Until(replyBound+2*oneWay, func() bool { return a.here || !p.s.Net.Up(1) })
+	here := a.waitUnlessDown(p)
 	p.last = p.s.Net.Now()
-	if a.here && !a.reply.Success {
+	if here && !a.reply.Success {
 		p.fail(ruleAppend, "n1 refused the entries of %v, of term %d, after index %d", req.Leader, req.Term, req.PrevLogIndex)
 	}
-	return a.here
+	return here
 }
 
 // tryVote asks n1 for its vote; it reports whether n1 was up to reply.
 func (p *scriptedCluster) tryVote(req VoteRequest) bool {
-	a := startRequest[VoteReply](p, req.Candidate, 1, "RequestVote", req)
-	p.s.Until(replyBound+2*oneWay, func() bool { return a.here || !p.s.Net.Up(1) })
-	return a.here
+	return startRequest[VoteReply](p, req.Candidate, 1, "RequestVote", req).waitUnlessDown(p)
 }
 
 // commits tells the checker of entries, from index 1, that the scripted peers have
@@ -372,18 +385,16 @@ func (p *scriptedCluster) snapshot(from labrpc.NodeID, term, index int) Snapshot
 
 // install sends a snapshot to n1; it reports whether n1 was up to reply.
 func (p *scriptedCluster) install(req SnapshotRequest) bool {
-	sent := p.s.Net.Now()
 	a := startRequest[SnapshotReply](p, req.Leader, 1, "InstallSnapshot", req)
-	p.s.Until(replyBound+2*oneWay, func() bool { return a.here || !p.s.Net.Up(1) })
+	here := a.waitUnlessDown(p)
 	p.last = p.s.Net.Now()
-	p.heard = span{sent + oneWay, p.last}
-	if a.here {
+	if here {
 		p.expectReplyTerm(a.reply.Term)
 		p.beat = AppendRequest{Term: req.Term, Leader: req.Leader, PrevLogIndex: req.LastIndex, PrevLogTerm: req.LastTerm, Commit: req.LastIndex}
 	} else if p.s.Net.Up(1) {
 		p.fail(ruleReply, "n1 did not reply within %v to InstallSnapshot", replyBound)
 	}
-	return a.here
+	return here
 }
 
 // expectSnapshot checks up to which entry n1's snapshot goes.

@@ -16,14 +16,19 @@ const longestTimeout = 2*electionTimeout + heartbeat
 func (p *scriptedCluster) waitForElection(reset span, what string) time.Duration {
 	term := p.status().Term
 	p.s.Until(reset.to+longestTimeout-p.s.Net.Now(), func() bool { return p.status().Term > term })
+	p.expectElection(p.status().Term > term, reset, what)
+	return p.s.Net.Now()
+}
+
+// expectElection checks that n1 has just started an election, and not too early.
+func (p *scriptedCluster) expectElection(started bool, reset span, what string) {
 	now := p.s.Net.Now()
 	switch {
-	case p.status().Term == term:
+	case !started:
 		p.fail(ruleTimer, "n1 had not started an election by %v, want one within %v of %v, when %s", labtest.At(now), longestTimeout, labtest.At(reset.to), what)
 	case now-reset.from < electionTimeout:
 		p.fail(ruleTimer, "n1 started an election at %v, want none within %v of %v, when %s", labtest.At(now), electionTimeout, labtest.At(reset.from), what)
 	}
-	return now
 }
 
 // runAfter runs until so long after the last request reached n1.

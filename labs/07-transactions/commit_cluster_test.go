@@ -529,6 +529,13 @@ func (c *commitCluster) votesIn(tx TxID) string {
 	return strings.Join(all, ", ")
 }
 
+// hearsNothing cuts a participant off. Only what it sends to the coordinator arrives: it has voted, and misses the decision.
+func (c *commitCluster) hearsNothing(id labrpc.NodeID) {
+	c.s.Net.Isolate(id)
+	c.s.Net.HealBoth(id, coordinatorNode)
+	c.s.Net.Cut(coordinatorNode, id)
+}
+
 // voted waits until the participants have voted.
 func (c *commitCluster) voted(tx TxID, ids ...labrpc.NodeID) {
 	c.votedWithin(5*time.Second, tx, ids...)

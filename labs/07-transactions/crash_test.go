@@ -103,20 +103,20 @@ func (d *db) crashAtEveryWrite() {
 func (d *db) crashesTwice() {
 	large, small := crashChanges()[2], change{"a": text("1")}
 	before := map[string]string{"a": "0"}
+	crashIn := func(write int) {
+		d.s.Net.CrashAtWrite(1, labrpc.CrashPoint{Write: d.s.Net.Writes(1) + 1 + write, After: true})
+	}
+	restart := func() {
+		if d.s.Until(50*time.Millisecond, func() bool { return !d.s.Net.Up(1) }) {
+			d.crashed()
+		} else {
+			d.crash()
+		}
+		d.s.Net.CrashAtWrite(1, labrpc.CrashPoint{})
+		d.start()
+	}
 	for n := range 4 * 8 {
 		d.clear(before)
-		crashIn := func(write int) {
-			d.s.Net.CrashAtWrite(1, labrpc.CrashPoint{Write: d.s.Net.Writes(1) + 1 + write, After: true})
-		}
-		restart := func() {
-			if d.s.Until(50*time.Millisecond, func() bool { return !d.s.Net.Up(1) }) {
-				d.crashed()
-			} else {
-				d.crash()
-			}
-			d.s.Net.CrashAtWrite(1, labrpc.CrashPoint{})
-			d.start()
-		}
 		states := []map[string]string{large.apply(before)}
 		crashIn(n / 8)
 		if !d.commits(large) {

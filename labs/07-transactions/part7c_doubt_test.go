@@ -307,9 +307,7 @@ func TestForgetsWhenAllKnow7C(t *testing.T) {
 		c.add("t1", nil)
 		call := c.run("t1", time.Minute)
 		c.voted("t1", 2, 3, 4)
-		s.Net.Isolate(3)
-		s.Net.HealBoth(3, coordinatorNode)
-		s.Net.Cut(coordinatorNode, 3)
+		c.hearsNothing(3)
 		c.returns(call, "t1", calmRun, Committed)
 		c.learns(learnLimit, "t1", Committed, 2, 4)
 		for range 2 {
@@ -351,9 +349,7 @@ func (c *commitCluster) forgetsLate() {
 	c.add(down, nil)
 	call := c.run(down, time.Minute)
 	c.voted(down, 2, 3, 4)
-	s.Net.Isolate(4)
-	s.Net.HealBoth(4, coordinatorNode) // the vote must arrive
-	s.Net.Cut(coordinatorNode, 4)
+	c.hearsNothing(4)
 	c.returns(call, down, calmRun, Committed)
 	s.Net.Crash(4)
 	c.learns(learnLimit, down, Committed, 2, 3)
@@ -369,9 +365,7 @@ func (c *commitCluster) forgetsLate() {
 	for _, tx := range txs {
 		c.voted(tx, 3)
 	}
-	s.Net.Isolate(3)
-	s.Net.HealBoth(3, coordinatorNode)
-	s.Net.Cut(coordinatorNode, 3)
+	c.hearsNothing(3)
 	for _, tx := range txs {
 		c.returns(calls[tx], tx, slow+calmRun, Committed)
 	}
@@ -402,9 +396,7 @@ func (c *commitCluster) knowsAnother() {
 		c.add(missed, nil)
 		call := c.run(missed, time.Minute)
 		c.voted(missed, 2, 3, 4)
-		s.Net.Isolate(3)
-		s.Net.HealBoth(3, coordinatorNode)
-		s.Net.Cut(coordinatorNode, 3)
+		c.hearsNothing(3)
 		c.returns(call, missed, calmRun, Committed)
 		s.Run(5 * time.Second)
 		s.Net.HealBoth(3, coordinatorNode)
