@@ -184,6 +184,12 @@ func (d *db) random(w workload, rule string) {
 			w.op(t)
 		}
 		d.run(time.Duration(1+r.IntN(1500)) * time.Microsecond)
+		for waited := 0; waited < 200 && d.s.Net.Up(1) && allWait(clients); waited++ {
+			d.run(5 * time.Millisecond) // a store may resolve a deadlock late (rule 6), and no step is lost meanwhile
+		}
+		if d.s.Net.Up(1) && allWait(clients) {
+			break // finish waits for longer
+		}
 	}
 	d.finish(rule, clients)
 	if !d.s.Net.Up(1) {
@@ -202,6 +208,11 @@ func (d *db) random(w workload, rule string) {
 	if n >= 20 {
 		d.s.Cover(coverCommits)
 	}
+}
+
+// allWait reports whether every client has a call that has not returned.
+func allWait(clients []*txn) bool {
+	return !slices.ContainsFunc(clients, func(t *txn) bool { return t == nil || t.ended() || t.busy.over() })
 }
 
 // op begins a random operation.
