@@ -2,6 +2,7 @@ package transactions_test
 
 import (
 	"testing"
+	"time"
 
 	"distlabs/internal/harness/labtest"
 )
@@ -9,7 +10,7 @@ import (
 // A crash at every write, also of the recovery, leaves each transaction whole or not at all (rules 9 and 10).
 func TestCrashAtEveryWrite7A(t *testing.T) {
 	cover := []string{coverInCommit, coverBetween, coverInRecovery}
-	labtest.Run(t, labtest.Config{Nodes: 1, Seeds: 2, MustCover: cover}, func(s *labtest.Sim) {
+	labtest.Run(t, labtest.Config{Nodes: 1, Seeds: 2, Limit: time.Hour, MustCover: cover}, func(s *labtest.Sim) {
 		d := newLockDB(s)
 		if s.Seed%2 == 1 {
 			d.olderCommitsLast()

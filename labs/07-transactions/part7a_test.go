@@ -18,6 +18,7 @@ const (
 	ruleOver7A      = "once a transaction is over, each call returns an error that wraps ErrAborted or ErrOver, and has no effect (rule 3)"
 	ruleQuick7A     = "a call returns nil within 20ms, and Commit within 5ms more per written key, unless the transaction conflicts with another (rule 4)"
 	ruleOldest7A    = "the store does not abort a transaction that is older than all that it conflicts with, unless it is in a cycle, however long it waits (rule 5)"
+	ruleReason7A    = "the store aborts a transaction only because it conflicts with another, however long it runs (rule 5)"
 	ruleDeadlock7A  = "500ms after transactions began to wait for each other in a cycle, at least one is aborted and at least one is not (rule 6)"
 	ruleGoesOn7A    = "when a transaction of a cycle is aborted, what it had is free, and at least one of the others goes on (rules 6 and 7)"
 	ruleRelease7A   = "100ms after a transaction is over, no call waits for it any more (rule 7)"
@@ -230,7 +231,7 @@ func TestPhantom7A(t *testing.T) {
 
 // Transactions that only read, or use other keys, neither wait for each other nor are aborted (rule 4).
 func TestNoNeedlessWait7A(t *testing.T) {
-	labtest.Run(t, labtest.Config{Nodes: 1, Seeds: 2}, func(s *labtest.Sim) {
+	labtest.Run(t, labtest.Config{Nodes: 1, Seeds: 2, Limit: 3 * time.Hour}, func(s *labtest.Sim) {
 		d := newLockDB(s)
 		d.load("a=1 b=2 c=3 d=4 e=5")
 		writer := d.beginTx()
@@ -279,16 +280,26 @@ func TestNoNeedlessWait7A(t *testing.T) {
 		if held.granted() {
 			waiting.hasValue(ruleSerial7A, held, "6")
 		}
+
+		// A transaction may rest for as long as it likes.
+		idle := d.beginTx()
+		idle.sees(ruleQuick7A, "a", "1")
+		idle.put("g", "9")
+		d.run(2 * time.Hour)
+		idle.now(ruleReason7A, idle.goGet("g"))
+		idle.now(ruleReason7A, idle.goPut("h", "9"))
+		idle.now(ruleReason7A, idle.goCommit())
+		d.holds(ruleSerial7A, "a=1 b=2 bxx=7 c=6 c2=7 cc=6 d=4 e=5 g=9 h=9")
 	})
 }
 
 // A transaction waits as long as the other runs, and is not aborted if it is the older one; a transaction in no cycle goes on (rule 5).
 func TestOldestGoesOn7A(t *testing.T) {
-	labtest.Run(t, labtest.Config{Nodes: 1, Seeds: 2}, func(s *labtest.Sim) {
+	labtest.Run(t, labtest.Config{Nodes: 1, Seeds: 2, Limit: 2 * time.Hour}, func(s *labtest.Sim) {
 		d := newLockDB(s)
 		d.load("x=1 y=1")
 		for _, write := range []bool{false, true} {
-			for _, long := range []time.Duration{time.Second, time.Minute} {
+			for _, long := range []time.Duration{time.Second, 6 * time.Minute} { // usual timeouts of locks are shorter
 				older, younger := d.beginTx(), d.beginTx()
 				younger.put("x", "2")
 				var wants *call

@@ -52,7 +52,7 @@ func TestManyAtOnce7B(t *testing.T) {
 // A crash at every write, also of the recovery, leaves each transaction whole or not at all (rule 21).
 func TestCrashAtEveryWrite7B(t *testing.T) {
 	cover := []string{coverInCommit, coverBetween, coverInRecovery}
-	labtest.Run(t, labtest.Config{Nodes: 1, Seeds: 2, MustCover: cover}, func(s *labtest.Sim) {
+	labtest.Run(t, labtest.Config{Nodes: 1, Seeds: 2, Limit: time.Hour, MustCover: cover}, func(s *labtest.Sim) {
 		newVersionDB(s, bothLevels(s)).crashAtEveryWrite()
 	})
 }

@@ -3,6 +3,7 @@ package transactions_test
 import (
 	"fmt"
 	"testing"
+	"time"
 
 	"distlabs/internal/harness/check/isolation"
 	"distlabs/internal/harness/labtest"
@@ -87,6 +88,23 @@ func skews() []skew {
 			d.run(soon)
 			report.now(ruleReadOnly7B, report.goGet("l2"))
 			report.now(ruleReadOnly7B, report.goCommit())
+			return []*txn{withdraw, deposit, report}
+		}, isolation.G2Item},
+		{"as before, and the report comes and goes while the withdrawal is in Commit", func(d *db) []*txn {
+			withdraw, deposit := d.beginTx(), d.beginTx()
+			withdraw.try(func() *call { return withdraw.goGet("l1") })
+			withdraw.try(func() *call { return withdraw.goAppendNew("l2") })
+			deposit.try(func() *call { return deposit.goAppendNew("l1") })
+			deposit.try(deposit.goCommit)
+			d.run(soon)
+			d.disk.setLatency(20 * time.Millisecond)
+			withdraw.try(withdraw.goCommit)
+			d.run(10 * time.Millisecond)
+			report := d.beginTx()
+			report.now(ruleReadOnly7B, report.goGet("l2"))
+			report.now(ruleReadOnly7B, report.goGet("l1"))
+			report.now(ruleReadOnly7B, report.goCommit())
+			d.disk.setLatency(0)
 			return []*txn{withdraw, deposit, report}
 		}, isolation.G2Item},
 	}

@@ -317,7 +317,7 @@ func (d *db) crowdAborted(n int) {
 
 // Transactions that only read, while others have written, are in Commit on a slow disk, and have committed (rule 18).
 func TestReadOnly7B(t *testing.T) {
-	labtest.Run(t, labtest.Config{Nodes: 1, Seeds: 4}, func(s *labtest.Sim) {
+	labtest.Run(t, labtest.Config{Nodes: 1, Seeds: 4, Limit: 3 * time.Hour}, func(s *labtest.Sim) {
 		d := newVersionDB(s, bothLevels(s))
 		d.load("x=1 y=1 z=1")
 		early := d.beginTx()
@@ -352,7 +352,7 @@ func TestReadOnly7B(t *testing.T) {
 			}
 			d.clear(map[string]string{"x": "1", "y": "1", "z": "1"})
 		}
-		d.run(5 * time.Minute) // it may run for as long as it likes
+		d.run(2 * time.Hour) // it may run for as long as it likes
 		early.now(ruleReadOnly7B, early.goGet("y"))
 		early.finds(ruleSnapshot7B, "", "", "x=1 y=1 z=1")
 		early.now(ruleReadOnly7B, early.goCommit())

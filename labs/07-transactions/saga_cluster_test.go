@@ -13,7 +13,7 @@ import (
 )
 
 const (
-	rulePlaced       = "an order for which Place returned nil is pending, and is completed or cancelled 30s after all services are up and connected, in a calm network 1s after Place; Place and Cancel return at once (rule 43; Garcia-Molina, Salem 1987)"
+	rulePlaced       = "an order for which Place returned nil is pending, and is completed or cancelled 30s after all services are up and connected, in a calm network with at most six pending orders 1s after Place; Place and Cancel return at once (rule 43; Garcia-Molina, Salem 1987)"
 	ruleWhole        = "a completed order has all effects of its steps, Completed and Sold; a cancelled order has Created and Cancelled, and each other step that ran has its compensation (rule 44; Garcia-Molina, Salem 1987)"
 	ruleEffectOnce   = "each effect of an order happens at most once, also if Place is called again, and balances and units agree with the journals (rule 45)"
 	ruleCompensates  = "a compensation runs only for a step that has run, and no step runs after its compensation (rule 46; Garcia-Molina, Salem 1987)"
