@@ -21,12 +21,14 @@ import (
 	"distlabs/internal/grading/grade"
 	"distlabs/internal/grading/gradetest"
 	"distlabs/internal/grading/result"
+	"distlabs/internal/rotation"
 )
 
 // A grader that is killed at any instant has lost nothing that was finished, and left nothing
 // half-written: what it goes on to write is, except times, what an undisturbed one writes.
 func TestKilledAtAnyMoment(t *testing.T) {
 	t.Parallel()
+	rotation.Turn(t, 1, 2)
 	dir := t.TempDir()
 	course, handedIn := filepath.Join(dir, "course"), filepath.Join(dir, "handed-in")
 	require.NoError(t, gradetest.NewCourse(course))

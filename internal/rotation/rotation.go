@@ -38,6 +38,17 @@ func Today(item, parts int) bool {
 	return all || item%parts == day%parts
 }
 
+// Turn skips a test whose turn is another day: it has it every few days, as the item of that number.
+func Turn(t interface {
+	Helper()
+	Skipf(format string, args ...any)
+}, item, parts int) {
+	t.Helper()
+	if !Today(item, parts) {
+		t.Skipf("it has its turn every %d days; %s=all runs it today", parts, DayEnv)
+	}
+}
+
 // OfGroup reports whether an item of a group, which has so many, is in today's part. A group has its turn every second day, and
 // then a quarter of its items are done, at least one.
 func OfGroup(group, item, size int) bool {

@@ -107,7 +107,7 @@ type hostile struct {
 
 // No attack gains a point, leaves a file outside its scratch folder or a process behind, or
 // changes how another submission is graded: with the gate shut none, with the gate open those that the
-// table says, as this user or, where this is root, on each second day as an ordinary one (package rotation).
+// table says, as this user or, where this is root, on each second day as an ordinary one. Each day has half of the attacks (package rotation).
 func TestHostileSubmissions(t *testing.T) {
 	if text := os.Getenv(hostileEnv); text != "" {
 		var h hostile
@@ -160,6 +160,17 @@ func newHostile(t *testing.T) *hostile {
 	require.NoError(t, os.WriteFile(h.Heard, nil, 0o666))
 	require.NoError(t, os.Chmod(h.Heard, 0o666))
 	return h
+}
+
+// today are the attacks whose turn it is: each half of them has two days together, one of root's and one of an ordinary user's.
+func today() (list []attack) {
+	day, all := rotation.Day()
+	for i, a := range attacks {
+		if all || i%2 == day/2%2 {
+			list = append(list, a)
+		}
+	}
+	return list
 }
 
 func (h *hostile) submission(a attack) string { return filepath.Join(h.Base, "submissions", a.name) }
@@ -276,7 +287,7 @@ func (a attack) selected(t *testing.T, c *course.Course) []course.Selected {
 
 // tryShut grades the attacks as they come.
 func (h *hostile) tryShut(t *testing.T, g *Grader) {
-	for _, a := range attacks {
+	for _, a := range today() {
 		t.Run(a.name, func(t *testing.T) {
 			r, err := g.Grade(t.Context(), submission.Source{Kind: course.Submission, Path: h.submission(a)}, a.selected(t, g.builder.Course()), a.run())
 			require.NoError(t, err)
@@ -343,7 +354,7 @@ func requireSays(t *testing.T, r *result.Result, want string) {
 func (h *hostile) buildOpen(t *testing.T) {
 	g := h.grader(t, workspace.Options{Open: true, Unread: true})
 	require.NoError(t, os.Mkdir(filepath.Join(h.Base, "bin"), 0o755))
-	for _, a := range attacks {
+	for _, a := range today() {
 		if a.stops == 0 {
 			continue
 		}
@@ -368,7 +379,7 @@ func (h *hostile) tryOpen(t *testing.T) {
 	weak := best.builder.Box().LimitsOnly()
 	for _, g := range []*Grader{h.grader(t, workspace.Options{Open: true, Unread: true, Box: &weak}), best} {
 		box := g.builder.Box()
-		for _, a := range attacks {
+		for _, a := range today() {
 			if h.Binary[a.name] == "" {
 				continue
 			}

@@ -13,11 +13,13 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"distlabs/internal/grading/course"
+	"distlabs/internal/rotation"
 )
 
 // A real lab's handout builds and tests on its own: the stubs fail, the reference copied over them
 // passes; nothing of any solution is in it, and its go.mod is tidy.
 func TestHandoutStandsAlone(t *testing.T) {
+	rotation.Turn(t, 0, 2)
 	root, err := course.Root(".")
 	require.NoError(t, err)
 	c, err := course.Load(root)

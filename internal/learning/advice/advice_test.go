@@ -14,6 +14,7 @@ import (
 	"golang.org/x/tools/go/packages"
 
 	"distlabs/internal/grading/course"
+	"distlabs/internal/rotation"
 )
 
 // Each folder of testdata/src has what the analyzer of that name must find, in want comments, and what is right and looks like it. They
@@ -67,16 +68,18 @@ func TestSaysThatCodeDoesNotCompile(t *testing.T) {
 	require.ErrorContains(t, err, "the code does not compile: solutions/04-election/")
 }
 
-// Known-wrong solutions that an analyzer is about do get its advice.
+// Known-wrong solutions that an analyzer is about do get its advice. Each day has one of them (package rotation): what they import is
+// type-checked for each.
 func TestFindsItInMutants(t *testing.T) {
 	root, err := course.Root(".")
 	require.NoError(t, err)
-	for _, tc := range []struct{ lab, mutant, want string }{
+	for i, tc := range []struct{ lab, mutant, want string }{
 		{"04-election", "raft-lock-across-call", "r.mu, locked at raft.go:"},
 		{"04-election", "raft-outlives-its-node", "this loop goes on when its node has crashed"},
 		{"03-clocks", "3a-serves-package-time", "a reading of time.Now leaves this node, in a message or a record"},
 	} {
 		t.Run(tc.mutant, func(t *testing.T) {
+			rotation.Turn(t, i, 3)
 			dir := filepath.Join("solutions", tc.lab)
 			text, err := os.ReadFile(filepath.Join(root, dir, "mutants", tc.mutant+".patch"))
 			require.NoError(t, err)
