@@ -29,8 +29,8 @@ const (
 	ruleSilent      = "from 5s after every transaction has ended on, no node sends messages (rule 29; Mohan, Lindsay, Obermarck 1986)"
 	ruleLossy       = "if links lose a fifth of the messages and each Prepare returns at once, 10s suffice for the votes (rule 31)"
 	ruleReadOnly    = "a participant that votes read-only calls Release at its vote, writes nothing, and sends and receives at most 2 messages if the outcome is decided after its vote has arrived, and within 100ms; if all vote read-only, the coordinator writes nothing either (rule 30; Mohan, Lindsay, Obermarck 1986)"
-	ruleRunReturns  = "Run asks all participants at once; in a calm network, it returns Aborted within 100ms of a vote no, Committed within 100ms of the last vote if all have voted yes or read-only, Aborted within 10ms of the end of its context, and an error within 10ms of a crash of its node (rule 31)"
-	ruleApart       = "a Prepare that takes long delays no other transaction (rule 32)"
+	ruleRunReturns  = "Run asks all participants at once; in a calm network, it returns Aborted within 100ms of a vote no, Committed within 100ms of the last vote if all have voted yes or read-only, Aborted within 10ms of the end of its context, and not earlier without a vote no, and an error within 10ms of a crash of its node (rule 31)"
+	ruleApart       = "a Prepare that takes long delays no other transaction, however many of them are under way (rule 32)"
 	learnLimit      = 2 * time.Second        // rule 26
 	calmRun         = 120 * time.Millisecond // rule 31, from the call of Run: a request takes 20ms, and 100ms are counted from the vote
 	askTime         = 60 * time.Millisecond  // a request takes 20ms; the rest is for nodes that look at their messages now and then
@@ -164,13 +164,14 @@ func (t *testTx) with(outcome Outcome) []labrpc.NodeID {
 	return ids
 }
 
-func (t *testTx) work(id labrpc.NodeID) string {
+// work returns the work of a participant, and whether it takes part.
+func (t *testTx) work(id labrpc.NodeID) (work string, takesPart bool) {
 	for _, b := range t.branches {
 		if b.Participant == id {
-			return b.Work
+			return b.Work, true
 		}
 	}
-	return ""
+	return "", false
 }
 
 // checkLocks checks that every participant lists what it has in doubt, and nothing else, and holds the locks of it (rule 25).
@@ -202,7 +203,7 @@ func (r *testResource) checkDoubt(doubt []TxID) *labtest.Violation {
 			return breach(ruleInDoubt, "InDoubt() at %v lists %q, which is no transaction", id, tx)
 		case r.ended[tx]:
 			return breach(ruleListsDoubt, "InDoubt() at %v lists %s, for which %v has called %s", id, tx, id, outcomeCall(t.outcome[id]))
-		case t.outcome[id] == Undecided && r.locks[lockOf(t.work(id))] != tx:
+		case t.outcome[id] == Undecided && !r.holds(t, tx):
 			return breach(ruleInDoubt, "%v is in doubt about %s, but its resource does not hold the locks of %s", id, tx, tx)
 		}
 	}
@@ -213,7 +214,7 @@ func (r *testResource) checkDoubt(doubt []TxID) *labtest.Violation {
 	}
 	var missing []TxID
 	for tx := range r.open {
-		if !slices.Contains(doubt, tx) {
+		if _, listed := slices.BinarySearch(doubt, tx); !listed {
 			missing = append(missing, tx)
 		}
 	}
@@ -221,6 +222,13 @@ func (r *testResource) checkDoubt(doubt []TxID) *labtest.Violation {
 		return breach(ruleListsDoubt, "InDoubt() at %v does not list %s, in which %v has voted yes and called neither Commit nor Abort", id, slices.Min(missing), id)
 	}
 	return nil
+}
+
+// holds reports whether the transaction has its lock. The caller holds c.mu.
+func (r *testResource) holds(t *testTx, tx TxID) bool {
+	work, takesPart := t.work(r.node.ID())
+	holder, held := r.locks[lockOf(work)]
+	return takesPart && held && holder == tx
 }
 
 // lockOf returns the key that a work locks: its first word.
@@ -252,12 +260,18 @@ func (r *testResource) gone() bool { return r.node.Context().Err() != nil }
 // knows returns the transaction, if the work is the one that the participant was given. The caller holds c.mu.
 func (r *testResource) knows(call string, tx TxID, work string) *testTx {
 	t := r.c.txs[tx]
-	switch id := r.node.ID(); {
-	case t == nil || t.work(id) == "":
+	id := r.node.ID()
+	var want string
+	takesPart := false
+	if t != nil {
+		want, takesPart = t.work(id)
+	}
+	switch {
+	case !takesPart:
 		r.c.fail(ruleVote, "%v called %s for %q, in which it does not take part", id, call, tx)
 		return nil
-	case t.work(id) != work:
-		r.c.fail(ruleVote, "%v called %s for %s with the work %q, want %q", id, call, tx, work, t.work(id))
+	case want != work:
+		r.c.fail(ruleVote, "%v called %s for %s with the work %q, want %q", id, call, tx, work, want)
 		return nil
 	}
 	return t
@@ -444,6 +458,17 @@ func (c *commitCluster) add(tx TxID, script map[labrpc.NodeID]scriptedVote, left
 	c.txs[tx] = t
 }
 
+// doesNothing gives a participant the empty work.
+func (c *commitCluster) doesNothing(tx TxID, id labrpc.NodeID) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for i, b := range c.txs[tx].branches {
+		if b.Participant == id {
+			c.txs[tx].branches[i].Work = ""
+		}
+	}
+}
+
 // run calls Run in a goroutine of its own, with a context that ends after limit, and a little more: not at the instant of a
 // node's own timer, for which limits are round too.
 func (c *commitCluster) run(tx TxID, limit time.Duration) *commitRun {
@@ -586,6 +611,19 @@ func (c *commitCluster) learns(limit time.Duration, tx TxID, want Outcome, ids .
 	for _, id := range ids {
 		c.s.WaitFor(limit, *breach(ruleLearns, "%v has not called %s for %s within %v, although a node that knows the outcome is connected to it",
 			id, outcomeCall(want), tx, limit), func() bool { return c.outcome(tx, id) == want })
+	}
+}
+
+// learnsAll waits until the participants have the outcomes of all these transactions, all within the limit of rule 26.
+func (c *commitCluster) learnsAll(txs []TxID, want Outcome, ids ...labrpc.NodeID) {
+	end := c.s.Net.Now() + learnLimit
+	for _, tx := range txs {
+		for _, id := range ids {
+			if !c.s.Until(max(0, end-c.s.Net.Now()), func() bool { return c.outcome(tx, id) == want }) {
+				c.s.Failf(ruleLearns, "%v has not called %s for %s within %v, although a node that knows the outcome is connected to it",
+					id, outcomeCall(want), tx, learnLimit)
+			}
+		}
 	}
 }
 

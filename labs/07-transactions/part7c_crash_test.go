@@ -3,6 +3,8 @@ package transactions_test
 import (
 	"fmt"
 	"math/rand/v2"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -58,7 +60,43 @@ func TestVoteSurvivesCrash7C(t *testing.T) {
 		}
 		c.returns(call, "again", 0, Committed)
 		c.settles(learnLimit)
+		c.restartsWithMany()
 	})
+}
+
+// longID returns an ID of some 300 bytes, which differs only at its end from others.
+func longID(end string) TxID { return TxID(strings.Repeat("long-", 60) + end) }
+
+// restartsWithMany: n2 votes yes in transactions whose IDs are nearly the same. In one of them its work is empty. It misses the decisions, and restarts; then the
+// coordinator restarts. All these transactions are in doubt, and then they commit (rules 22 and 24).
+func (c *commitCluster) restartsWithMany() {
+	txs := []TxID{longID("1"), longID("2"), "name", "Name", "name ", "name\x00", "na/me", "na%2Fme", "é", "e\u0301"}
+	slices.Sort(txs)
+	var calls []*commitRun
+	for i, tx := range txs {
+		c.add(tx, map[labrpc.NodeID]scriptedVote{3: {VoteYes, 300 * time.Millisecond}}, 4)
+		if i == 0 {
+			c.doesNothing(tx, 2)
+		}
+		calls = append(calls, c.run(tx, time.Minute))
+	}
+	for _, tx := range txs {
+		c.voted(tx, 2)
+	}
+	c.s.Run(50 * time.Millisecond) // until the votes have arrived
+	c.s.Net.Isolate(2)
+	for i, tx := range txs {
+		c.returns(calls[i], tx, time.Second, Committed)
+	}
+	c.learnsAll(txs, Committed, 3)
+	c.restart(2)
+	if got := c.participants[2].InDoubt(); !slices.Equal(got, txs) {
+		c.s.Failf(ruleInDoubt, "InDoubt() = %q at n2 after its restart, want the transactions in which it has voted yes: %q", got, txs)
+	}
+	c.restart(coordinatorNode)
+	c.s.Net.Heal()
+	c.learnsAll(txs, Committed, 2)
+	c.settles(learnLimit)
 }
 
 // n2 has acknowledged the commit, and crashes at that instant. The coordinator has forgotten the transaction, so n2 must know it (rules 22 and 28).
