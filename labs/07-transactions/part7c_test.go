@@ -1,6 +1,9 @@
 package transactions_test
 
 import (
+	"fmt"
+	"maps"
+	"slices"
 	"testing"
 	"time"
 
@@ -181,10 +184,10 @@ func TestReadOnly7C(t *testing.T) {
 	})
 }
 
-// Run returns when its context ends, and when its node crashes (rule 31).
+// Run returns when its context ends, and when its node crashes. As long as its context has not ended, it waits for a vote, in some seeds for an hour (rule 31).
 func TestRunReturns7C(t *testing.T) {
 	const limit = 1500 * time.Millisecond
-	labtest.Run(t, labtest.Config{Nodes: 4, Link: calmLink, Seeds: 6}, func(s *labtest.Sim) {
+	labtest.Run(t, labtest.Config{Nodes: 4, Link: calmLink, Seeds: 6, Limit: 2 * time.Hour}, func(s *labtest.Sim) {
 		c := newCommitCluster(s)
 		c.startAll()
 		down := labrpc.NodeID(2 + s.Seed%3)
@@ -208,6 +211,14 @@ func TestRunReturns7C(t *testing.T) {
 		s.Run(time.Second)
 		c.start(coordinatorNode)
 		c.settles(learnLimit)
+
+		if s.Seed%3 == 0 { // n2 alone takes part
+			c.add("t3", map[labrpc.NodeID]scriptedVote{2: {VoteYes, time.Hour}}, 3, 4)
+			call = c.run("t3", 2*time.Hour)
+			s.Run(time.Hour - time.Second)
+			c.returns(call, "t3", time.Second+calmRun, Committed)
+			c.settles(learnLimit)
+		}
 	})
 }
 
@@ -235,7 +246,8 @@ func TestCommitsUnderLoss7C(t *testing.T) {
 	})
 }
 
-// Ten transactions run at once. In one of them n5 is slow, another needs n5 too, and the third of them has a vote no (rule 32).
+// Ten transactions run at once. In one of them n5 is slow, another needs n5 too, and the third of them has a vote no. In some seeds, n5 is then
+// slow in 300 transactions (rule 32).
 func TestManyAtOnce7C(t *testing.T) {
 	labtest.Run(t, labtest.Config{Nodes: 5, Link: calmLink, Seeds: 5}, func(s *labtest.Sim) {
 		c := newCommitCluster(s)
@@ -271,7 +283,103 @@ func TestManyAtOnce7C(t *testing.T) {
 		c.returns(calls[0], txs[0], 6*time.Second, Committed)
 		c.settles(learnLimit)
 		c.has(txs[0], Committed)
+		if s.Seed%3 == 0 {
+			c.manySlow()
+		}
 	})
+}
+
+// manySlow: in 300 transactions, Prepare takes long at n5, and still longer at n2. Meanwhile another one commits (rule 32). n5 votes yes in all 300, misses the
+// decisions, and restarts: it learns them all in time (rule 26).
+func (c *commitCluster) manySlow() {
+	const slow = 5 * time.Second
+	s := c.s
+	calls := map[TxID]*commitRun{}
+	for i := range 300 {
+		tx := TxID(fmt.Sprintf("slow%03d", i))
+		c.add(tx, map[labrpc.NodeID]scriptedVote{5: {VoteYes, slow}, 2: {VoteYes, slow + 500*time.Millisecond}}, 3, 4)
+		calls[tx] = c.run(tx, time.Minute)
+	}
+	txs := slices.Sorted(maps.Keys(calls))
+	s.Run(time.Second)
+	c.add("fast", nil)
+	if fast := c.run("fast", time.Minute); !s.Until(calmRun, func() bool { _, _, done := fast.result(); return done }) {
+		s.Failf(ruleApart, "Run of transaction fast has not returned within %v of its call, while Prepare of %d other transactions takes %v or more at n2 and n5", calmRun, len(txs), slow)
+	}
+	for _, tx := range txs {
+		c.voted(tx, 5)
+	}
+	s.Run(50 * time.Millisecond) // until the votes have arrived
+	s.Net.Isolate(5)
+	for _, tx := range txs {
+		c.returns(calls[tx], tx, time.Second, Committed)
+	}
+	c.restart(5)
+	s.Net.Heal()
+	c.learnsAll(txs, Committed, 5)
+	c.settles(learnLimit)
+}
+
+// Twenty participants. Run asks them all at once, and the vote no of one of them is enough (rule 31). In another transaction only one of them has the
+// outcome, and the others are connected to it alone: each finds it (rule 26).
+func TestManyParticipants7C(t *testing.T) {
+	labtest.Run(t, labtest.Config{Nodes: 21, Link: calmLink, Seeds: 4}, func(s *labtest.Sim) {
+		c := newCommitCluster(s)
+		c.startAll()
+		all := participantsOf(20)
+		script := map[labrpc.NodeID]scriptedVote{}
+		for _, id := range all {
+			script[id] = scriptedVote{VoteYes, 3 * time.Second}
+		}
+		no := all[s.Rand().IntN(len(all))]
+		script[no] = scriptedVote{VoteNo, 100 * time.Millisecond}
+		c.add("no", script)
+		call := c.run("no", time.Minute)
+		c.asked("no", all)
+		c.voted("no", no)
+		c.returns(call, "no", calmRun, Aborted)
+		s.Run(3 * time.Second)
+		c.settles(learnLimit)
+
+		knows := all[[]int{19, 0, 10}[s.Seed%3]]
+		others := slices.DeleteFunc(slices.Clone(all), func(id labrpc.NodeID) bool { return id == knows })
+		c.add("yes", map[labrpc.NodeID]scriptedVote{knows: {VoteYes, 300 * time.Millisecond}})
+		call = c.run("yes", time.Minute)
+		c.voted("yes", others...)
+		s.Run(50 * time.Millisecond) // until the votes have arrived
+		for _, id := range others {
+			s.Net.Isolate(id)
+		}
+		c.mustNotEnd(ruleInDoubt, "no node that it can reach knows the outcome", others...)
+		c.returns(call, "yes", time.Second, Committed)
+		c.learns(learnLimit, "yes", Committed, knows)
+		s.Net.Isolate(coordinatorNode)
+		s.Run(3 * time.Second)
+		c.mayEnd(others...)
+		for _, id := range others {
+			s.Net.HealBoth(id, knows)
+		}
+		c.learnsAll([]TxID{"yes"}, Committed, others...)
+		s.Net.Heal()
+		c.settles(learnLimit)
+	})
+}
+
+// asked checks that Run, which has just been called, has asked all these participants.
+func (c *commitCluster) asked(tx TxID, ids []labrpc.NodeID) {
+	var missing []labrpc.NodeID
+	all := c.s.Until(askTime, func() bool {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		missing = slices.DeleteFunc(slices.Clone(ids), func(id labrpc.NodeID) bool {
+			_, voted := c.txs[tx].votes[id]
+			return voted || c.resources[id].asked[tx]
+		})
+		return len(missing) == 0
+	})
+	if !all {
+		c.s.Failf(ruleRunReturns, "Run of %s has been called for %v, but %s have not called Prepare, although all nodes are up and connected", tx, askTime, commitNames(missing))
+	}
 }
 
 // n2's vote yes in t1 is on the way for 600ms; meanwhile t1 aborts, because n3 votes no, and t2 begins, in which n2 votes no later (rule 23).
