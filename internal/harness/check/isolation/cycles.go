@@ -24,7 +24,7 @@ func (ix *index) cycles(g *graph) {
 		known := marked{}
 		known.mark(lists)
 		wanted := func(c cycle) bool { return c.order != "" && !known.any(c) }
-		lists = append(lists, ix.inComponents(walk{g: g, mask: m}, StrictSerializable, saturated|of(strictRW), wanted)...)
+		lists = append(lists, ix.inComponents(walk{g: g, mask: m}, StrictSerializable, saturated|of(strictRW, strictDerived, strictDerivedRW), wanted)...)
 	}
 }
 
@@ -55,7 +55,7 @@ func (ix *index) inComponents(w walk, refutes Level, through mask, wanted func(c
 		s.steps = maxSteps
 		best := ix.shortest(s, list, through, wanted)
 		if best.edges != nil {
-			ix.reportCycle(best, s.steps > 0)
+			ix.reportCycle(w.g, best, s.steps > 0)
 		}
 	}
 	return lists
@@ -98,7 +98,7 @@ func (ix *index) skews(w walk) {
 		for _, s := range []*search{single, several} {
 			s.steps = maxSteps
 			if best := ix.shortest(s, list, rws, func(c cycle) bool { return c.rw > 0 }); best.edges != nil {
-				ix.reportCycle(best, s.steps > 0)
+				ix.reportCycle(w.g, best, s.steps > 0)
 				break
 			}
 		}
@@ -126,7 +126,29 @@ func (ix *index) newCycle(g *graph, first edge, path []int32) cycle {
 	for raw[0].from >= txns { // begin at a transaction
 		raw = append(raw[1:], raw[0])
 	}
-	var c cycle
+	c := cycle{edges: ix.withoutRelays(raw)}
+	for i, e := range c.edges {
+		isRW := rws&(1<<e.kind) != 0
+		if isRW {
+			c.rw++
+			c.adjacent = c.adjacent || len(c.edges) > 1 && rws&(1<<c.edges[(i+1)%len(c.edges)].kind) != 0
+		}
+		c.range_ = c.range_ || e.kind == PredicateRW
+		c.wr = c.wr || e.kind == WR || e.kind == follows
+		c.derived = c.derived || e.kind == derived || e.kind == derivedRW || e.kind == strictDerived
+		switch {
+		case of(e.kind)&of(RealTime, strictRW, strictDerived, strictDerivedRW) != 0:
+			c.order = RealtimeSuffix
+		case e.kind == SessionOrder && c.order == "":
+			c.order = SessionSuffix
+		}
+	}
+	return c
+}
+
+// withoutRelays joins the edges to and from relays of a path between transactions.
+func (ix *index) withoutRelays(raw []edge) (edges []edge) {
+	txns := int32(len(ix.h.Txns))
 	for i := 0; i < len(raw); i++ {
 		e := raw[i]
 		for e.to >= txns { // go on to the end of the relays
@@ -136,25 +158,9 @@ func (ix *index) newCycle(g *graph, first edge, path []int32) cycle {
 			}
 			e.to = raw[i].to
 		}
-		c.edges = append(c.edges, e)
+		edges = append(edges, e)
 	}
-	for i, e := range c.edges {
-		isRW := rws&(1<<e.kind) != 0
-		if isRW {
-			c.rw++
-			c.adjacent = c.adjacent || len(c.edges) > 1 && rws&(1<<c.edges[(i+1)%len(c.edges)].kind) != 0
-		}
-		c.range_ = c.range_ || e.kind == PredicateRW
-		c.wr = c.wr || e.kind == WR || e.kind == follows
-		c.derived = c.derived || e.kind == derived || e.kind == derivedRW
-		switch {
-		case e.kind == RealTime || e.kind == strictRW:
-			c.order = RealtimeSuffix
-		case e.kind == SessionOrder && c.order == "":
-			c.order = SessionSuffix
-		}
-	}
-	return c
+	return edges
 }
 
 // kind names the cycle, and the weakest level that forbids it.
@@ -184,12 +190,12 @@ func (c *cycle) kind() (Kind, Level) {
 // lostUpdate reports whether the cycle is that of two transactions of which one read a key and replaced it without seeing
 // that the other had replaced it.
 func (c *cycle) lostUpdate() bool {
-	return len(c.edges) == 2 && c.rw == 1 && !c.derived && c.edges[0].key == c.edges[1].key && c.order == "" &&
-		slices.ContainsFunc(c.edges, func(e edge) bool { return e.kind == WW })
+	return len(c.edges) == 2 && c.rw == 1 && c.edges[0].key == c.edges[1].key &&
+		slices.ContainsFunc(c.edges, func(e edge) bool { return e.kind == WW || e.kind == strictDerived })
 }
 
 // reportCycle adds the cycle to the report, with a sentence for each edge.
-func (ix *index) reportCycle(c cycle, shortest bool) {
+func (ix *index) reportCycle(g *graph, c cycle, shortest bool) {
 	kind, level := c.kind()
 	first := 0
 	for i, e := range c.edges { // begin with the transaction that comes first in the history
@@ -202,7 +208,7 @@ func (ix *index) reportCycle(c cycle, shortest bool) {
 	var names []string
 	for _, e := range edges {
 		a.Txns = append(a.Txns, int(e.from))
-		a.Cycle = append(a.Cycle, Edge{From: int(e.from), To: int(e.to), Kind: e.kind.shown(), Key: ix.keyOf(e), Text: ix.sentence(e)})
+		a.Cycle = append(a.Cycle, Edge{From: int(e.from), To: int(e.to), Kind: e.kind.shown(), Key: ix.keyOf(e), Text: ix.sentence(e) + ix.because(g, e)})
 		names = append(names, ix.txn(e.from))
 	}
 	a.Text = kind.Meaning() + ": " + circle(names)
@@ -226,9 +232,9 @@ func circle(names []string) string {
 // shown returns the kind that a report has for an edge of the graph.
 func (k EdgeKind) shown() EdgeKind {
 	switch k {
-	case follows, derived:
+	case follows, derived, strictDerived:
 		return WW
-	case strictRW, derivedRW:
+	case strictRW, derivedRW, strictDerivedRW:
 		return RW
 	}
 	return k

@@ -2,6 +2,7 @@ package isolation
 
 import (
 	"fmt"
+	"strings"
 	"time"
 )
 
@@ -21,16 +22,40 @@ func (ix *index) sentence(e edge) string {
 		return fmt.Sprintf("%s %s before %s's %s (ww)", from, ix.lastWrite(e.from, e.key), to, ix.firstWrite(e.to, e.key))
 	case follows:
 		return fmt.Sprintf("%s read the version of %s that %s wrote, and replaced it (ww)", to, info.name, from)
-	case derived:
+	case derived, strictDerived:
 		return fmt.Sprintf("%s wrote %s before %s did: a transaction that comes after %[1]s has read the value of %[3]s (ww)", from, info.name, to)
 	case WR:
 		return fmt.Sprintf("%s %s, which %s read (wr)", from, ix.writeSeenBy(e), to)
-	case derivedRW:
+	case derivedRW, strictDerivedRW:
 		return fmt.Sprintf("%s before %s's %s, which is later than the version read (rw)", ix.readBefore(e), to, ix.lastWriteNoun(e.to, e.key))
 	case strictRW:
 		return fmt.Sprintf("%s before %s's %s, which was called after the version read had been written (rw)", ix.readBefore(e), to, ix.lastWriteNoun(e.to, e.key))
 	}
 	return fmt.Sprintf("%s before %s's %s (%s)", ix.readBefore(e), to, ix.firstWrite(e.to, e.key), e.kind)
+}
+
+// because says why the version that a transaction has read is before the write of another one, if the edge is an rw that follows from that and from
+// real time. It says nothing if that follows from such edges itself.
+func (ix *index) because(g *graph, e edge) string {
+	if e.kind != strictDerivedRW {
+		return ""
+	}
+	info := &ix.keys[e.key]
+	for _, r := range info.reads {
+		if r.txn != e.from || r.version == initial {
+			continue
+		}
+		path, ok := g.shortestPath(info.writes[r.version].txn, e.to, timed)
+		if !ok {
+			return ""
+		}
+		var reasons []string
+		for _, e := range ix.withoutRelays(path) {
+			reasons = append(reasons, ix.sentence(e))
+		}
+		return "; it is later, because " + strings.Join(reasons, ", and ")
+	}
+	return ""
 }
 
 // when prints a time to the microsecond.

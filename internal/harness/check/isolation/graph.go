@@ -1,13 +1,17 @@
 package isolation
 
+import "slices"
+
 // The kinds of edge that only the graph has, after those of EdgeKind.
 const (
-	link      EdgeKind = iota + RealTime + 1 // from a relay to where the edge that ended at the relay goes on to
-	chain                                    // along the times of returns
-	strictRW                                 // an rw that follows from real time
-	follows                                  // a ww of a transaction that read the version before: forced from read committed on
-	derived                                  // a ww without which the history could not be serializable
-	derivedRW                                // an rw of that kind
+	link            EdgeKind = iota + RealTime + 1 // from a relay to where the edge that ended at the relay goes on to
+	chain                                          // along the times of returns
+	strictRW                                       // an rw that follows from real time
+	follows                                        // a ww of a transaction that read the version before: forced from read committed on
+	derived                                        // a ww without which the history could not be serializable
+	derivedRW                                      // an rw of that kind
+	strictDerived                                  // a ww without which the history could not be strictly serializable
+	strictDerivedRW                                // an rw of that kind
 )
 
 type mask uint32
@@ -23,11 +27,12 @@ func of(kinds ...EdgeKind) mask {
 var (
 	itemWrites = of(WW)
 	flow       = of(WW, WR, follows)
-	rws        = of(RW, PredicateRW, strictRW, derivedRW)
+	rws        = of(RW, PredicateRW, strictRW, derivedRW, strictDerivedRW)
 	full       = flow | of(RW, PredicateRW, link)
 	saturated  = full | of(derived, derivedRW)
 	sessions   = saturated | of(SessionOrder)
-	strict     = saturated | of(SessionOrder, RealTime, chain, strictRW)
+	timed      = saturated | of(SessionOrder, RealTime, chain, strictRW) // what follows from reads, sessions and real time alone
+	strict     = timed | of(strictDerived, strictDerivedRW)
 )
 
 type edge struct {
@@ -275,4 +280,27 @@ func (s *search) before(state int32, e edge) int32 {
 		}
 	}
 	return best
+}
+
+// shortestPath returns the edges of a shortest path along the edges of the mask.
+func (g *graph) shortestPath(from, to int32, m mask) (path []edge, ok bool) {
+	came := make([]edge, g.nodes) // by node: the edge to it
+	seen := make([]bool, g.nodes)
+	seen[from] = true
+	for todo := []int32{from}; len(todo) > 0 && !seen[to]; todo = todo[1:] {
+		for _, e := range g.edges[g.off[todo[0]]:g.off[todo[0]+1]] {
+			if m&of(e.kind) != 0 && !seen[e.to] {
+				came[e.to], seen[e.to] = e, true
+				todo = append(todo, e.to)
+			}
+		}
+	}
+	if !seen[to] {
+		return nil, false
+	}
+	for at := to; at != from; at = came[at].from {
+		path = append(path, came[at])
+	}
+	slices.Reverse(path)
+	return path, true
 }

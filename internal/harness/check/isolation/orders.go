@@ -6,12 +6,11 @@ import (
 	"slices"
 )
 
-const (
-	// maxSaturated is the largest history for which the consequences of serializability are drawn: this takes quadratic memory.
-	maxSaturated = 4000
-	// maxOrders is how many orders of versions are tried one by one.
-	maxOrders = 20_000
-)
+// maxSaturated is the largest history for which the consequences of serializability are drawn: this takes quadratic memory.
+const maxSaturated = 4000
+
+// maxOrders is how many orders of versions are tried one by one. A test sets it to 0.
+var maxOrders = 20_000
 
 // searchOrders looks for an order of the versions with which the history has the strongest level that is not refuted.
 func (ix *index) searchOrders(g *graph, open []int32) {
@@ -167,24 +166,31 @@ func (ix *index) refuteAll(open []int32) {
 	}
 }
 
-// saturate returns the graph with what must hold besides if the history is serializable: of a reader of a version and another
-// writer of the key, the writer is before the version's own writer, or the reader is before it.
+// saturate returns the graph with what must hold besides if the history is serializable, and if it is strictly serializable: of a reader of a version
+// and another writer of the key, the writer is before the version's own writer, or the reader is before it. So versions that nobody has read get their places
+// too, where real time leaves only one.
 func (ix *index) saturate(g *graph) *graph {
 	if len(ix.h.Txns) > maxSaturated {
 		return g
 	}
-	for range 8 {
-		reach := g.closure(saturated)
-		if reach == nil || !ix.deriveOnce(g, reach) {
-			return g
-		}
-		g.sort()
-	}
+	ix.derive(g, saturated, derived, derivedRW)
+	ix.derive(g, strict, strictDerived, strictDerivedRW)
 	return g
 }
 
+// derive adds the edges, of two kinds, that follow from what reaches what along the edges of the mask.
+func (ix *index) derive(g *graph, m mask, ww, rw EdgeKind) {
+	for range 8 {
+		reach := g.closure(m)
+		if reach == nil || !ix.deriveOnce(g, reach, ww, rw) {
+			return
+		}
+		g.sort()
+	}
+}
+
 // deriveOnce adds the edges that follow from what reaches what, and reports whether there were any.
-func (ix *index) deriveOnce(g *graph, reach []bitset) bool {
+func (ix *index) deriveOnce(g *graph, reach []bitset, ww, rw EdgeKind) bool {
 	var more []edge
 	for k := range ix.keys {
 		info := &ix.keys[k]
@@ -202,10 +208,10 @@ func (ix *index) deriveOnce(g *graph, reach []bitset) bool {
 					continue
 				}
 				if reach[own].has(other) && !reach[r.txn].has(other) {
-					more = append(more, edge{r.txn, other, int32(k), derivedRW})
+					more = append(more, edge{r.txn, other, int32(k), rw})
 				}
 				if reach[other].has(r.txn) && !reach[other].has(own) {
-					more = append(more, edge{other, own, int32(k), derived})
+					more = append(more, edge{other, own, int32(k), ww})
 				}
 			}
 		}

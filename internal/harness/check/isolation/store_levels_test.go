@@ -3,6 +3,8 @@ package isolation
 import (
 	"fmt"
 	"math/rand/v2"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -125,6 +127,66 @@ func TestSessionsAndRealTime(t *testing.T) {
 	require.Equal(t, Serializable, r.Level)
 	require.False(t, r.Sessions)
 	require.Equal(t, GSingle+SessionSuffix, r.Anomalies[0].Kind)
+}
+
+// T2 writes x without reading it, and nobody ever reads this version. Real time leaves one place for it: after T1's version, which T3 reads, and before T4
+// begins, which reads the version that T3 wrote. So T3 has read x before T2, and replaced T2's version.
+func TestVersionThatNobodyReads(t *testing.T) {
+	txns := []Txn{
+		{ID: 10_001, Session: 901, Call: 1, Return: 2, Ops: []Op{W("x", 1)}},
+		{ID: 10_002, Session: 902, Call: 3, Return: 5, Ops: []Op{W("x", 2)}},
+		{ID: 10_003, Session: 903, Call: 4, Return: 8, Ops: []Op{R("x", 1), W("x", 3)}},
+		{ID: 10_004, Session: 904, Call: 9, Return: 10, Ops: []Op{R("x", 3)}},
+	}
+	for _, row := range []struct {
+		name   string
+		wrong  bool
+		change func(txns []Txn)
+	}{
+		{"lost", true, func([]Txn) {}},
+		{"T2 overlaps T1", false, func(txns []Txn) { txns[1].Call = 2 }},
+		{"T2 overlaps T4", false, func(txns []Txn) { txns[1].Return = 9 }},
+		{"the outcome of T2 is unknown", false, func(txns []Txn) { txns[1].Outcome = Unknown }},
+		{"the outcome of T1 is unknown", false, func(txns []Txn) { txns[0].Outcome = Unknown }},
+		{"the outcome of T3 is unknown", true, func(txns []Txn) { txns[2].Outcome = Unknown }},
+		{"T2 was aborted", false, func(txns []Txn) { txns[1].Outcome = Aborted }},
+		{"T3 has not read x", false, func(txns []Txn) { txns[2].Ops = txns[2].Ops[1:] }},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			h := correct(500, false, false) // with too many orders of versions to try them
+			last := h.Txns[len(h.Txns)-1].Return
+			added := slices.Clone(txns)
+			row.change(added)
+			for _, txn := range added {
+				txn.Call, txn.Return = last+txn.Call, last+txn.Return
+				h.Txns = append(h.Txns, txn)
+			}
+			r, err := Check(h)
+			require.NoError(t, err)
+			if !row.wrong {
+				require.Empty(t, r.Anomalies)
+				return
+			}
+			require.Equal(t, StrictSerializable, r.Refuted)
+			require.Len(t, r.Anomalies, 1)
+			require.Equal(t, LostUpdate+RealtimeSuffix, r.Anomalies[0].Kind, "%v", r.Anomalies[0].Lines())
+		})
+	}
+}
+
+// That the version of T1 is before the version of T3 follows from T2, which has read the first and returned before T3 was called. The sentence says so.
+func TestSaysWhyAVersionIsLater(t *testing.T) {
+	h := &History{Txns: []Txn{
+		{ID: 1, Session: 1, Call: 1, Return: 9, Ops: []Op{W("x", 1)}},
+		{ID: 2, Session: 2, Call: 2, Return: 3, Ops: []Op{R("x", 1)}},
+		{ID: 3, Session: 3, Call: 4, Return: 5, Ops: []Op{W("x", 3)}},
+		{ID: 4, Session: 4, Call: 6, Return: 7, Ops: []Op{R("x", 1)}},
+	}}
+	r, err := Check(h)
+	require.NoError(t, err)
+	require.Len(t, r.Anomalies, 1)
+	lines := strings.Join(r.Anomalies[0].Lines(), "\n")
+	require.Contains(t, lines, "T4 read x = 1 before T3's write of 3, which is later than the version read (rw); it is later, because T1 wrote x = 1, which T2 read (wr), and T2 returned at")
 }
 
 // A transaction of which nobody knows whether it was committed may count as either.
