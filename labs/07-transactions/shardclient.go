@@ -19,7 +19,8 @@ func NewShardClient(node *labrpc.Node, layout Layout) *ShardClient {
 }
 
 // Run executes a transaction: it calls f and then Commit, and again after ErrAborted, until ctx ends. If f returns
-// another error, Run aborts the transaction and returns that error.
+// another error, Run aborts the transaction and returns that error. If f has called Commit itself and returns nil, Run does not call Commit: it goes by
+// the error of that call.
 //
 // After nil, the transaction was committed exactly once, in the last call of f; its earlier calls have written nothing.
 // After an error that wraps ErrOutcomeUnknown, it was committed once or never, or may still be. After any other error, it was not

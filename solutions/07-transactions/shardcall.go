@@ -10,9 +10,12 @@ import (
 )
 
 const (
-	// shardAttempt is how long a server's reply is waited for, shardPause how long the caller pauses before it asks the next.
+	// shardAttempt is how long a server's reply is waited for at most, shardPause how long the caller pauses before it asks the next.
 	shardAttempt = 600 * time.Millisecond
 	shardPause   = 20 * time.Millisecond
+	// shardMargin is how much longer than usual a reply may take. A transaction may need several groups whose leaders have all crashed: it has no time to
+	// wait for each of them as long as for a server that is far away.
+	shardMargin = 150 * time.Millisecond
 )
 
 // A shardCaller asks groups to execute commands.
@@ -22,10 +25,11 @@ type shardCaller struct {
 
 	mu   sync.Mutex
 	next []labrpc.NodeID // of each group: the server to ask next
+	trip time.Duration   // how long replies have taken lately
 }
 
 func newShardCaller(node *labrpc.Node, layout Layout) *shardCaller {
-	g := &shardCaller{node: node, layout: layout}
+	g := &shardCaller{node: node, layout: layout, trip: shardAttempt}
 	for _, servers := range layout.Groups {
 		g.next = append(g.next, servers[0])
 	}
@@ -34,9 +38,9 @@ func newShardCaller(node *labrpc.Node, layout Layout) *shardCaller {
 
 // ask asks one server of a group after another until one has executed the command.
 func (g *shardCaller) ask(ctx context.Context, group int, c shardCommand) (shardResult, error) {
-	for {
+	for wait := g.usual(); ; wait = min(2*wait, shardAttempt) {
 		server := g.server(group)
-		reply := g.askOnce(ctx, server, c)
+		reply := g.askOnce(ctx, server, c, wait)
 		servers := g.layout.Groups[group]
 		switch {
 		case reply.Served && reply.Result.Outcome != outcomeLocked:
@@ -55,12 +59,30 @@ func (g *shardCaller) ask(ctx context.Context, group int, c shardCommand) (shard
 	}
 }
 
-// askOnce returns a server's reply; the zero reply if none arrives.
-func (g *shardCaller) askOnce(ctx context.Context, server labrpc.NodeID, c shardCommand) shardReply {
-	ctx, cancel := context.WithTimeout(ctx, shardAttempt)
+// askOnce returns a server's reply; the zero reply if none arrives in time.
+func (g *shardCaller) askOnce(ctx context.Context, server labrpc.NodeID, c shardCommand, wait time.Duration) shardReply {
+	ctx, cancel := context.WithTimeout(ctx, wait)
 	defer cancel()
-	reply, _ := labrpc.Call[shardReply](ctx, g.node, server, "Execute", c)
+	began := time.Now()
+	reply, err := labrpc.Call[shardReply](ctx, g.node, server, "Execute", c)
+	if err == nil {
+		g.took(time.Since(began))
+	}
 	return reply
+}
+
+// took notes how long a reply has taken. One that took long counts at once, quick ones little by little.
+func (g *shardCaller) took(d time.Duration) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.trip = max(d, (g.trip+d)/2)
+}
+
+// usual returns how long a reply may take, as long as nothing is wrong.
+func (g *shardCaller) usual() time.Duration {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return min(g.trip+shardMargin, shardAttempt)
 }
 
 // askAll asks several groups at once. It returns their results in the order of the groups, and

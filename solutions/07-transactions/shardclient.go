@@ -23,24 +23,28 @@ func NewShardClient(node *labrpc.Node, layout Layout) *ShardClient {
 }
 
 // Run executes a transaction: it calls f and then Commit, and again after ErrAborted, until ctx ends. If f returns
-// another error, Run aborts the transaction and returns that error.
+// another error, Run aborts the transaction and returns that error. If f has called Commit itself and returns nil, Run does not call Commit: it goes by
+// the error of that call.
 //
 // After nil, the transaction was committed exactly once, in the last call of f; its earlier calls have written nothing.
 // After an error that wraps ErrOutcomeUnknown, it was committed once or never, or may still be. After any other error, it was not
 // committed and never will be.
 func (c *ShardClient) Run(ctx context.Context, f func(tx *ShardTx) error) error {
-	for pause := 10 * time.Millisecond; ; pause = min(2*pause, 160*time.Millisecond) {
+	for attempt := 1; ; attempt++ {
+		began := time.Now()
 		tx := c.Begin(ctx)
 		err := f(tx)
 		if err == nil {
-			err = tx.Commit()
+			err = tx.end()
 		} else {
 			tx.Abort()
 		}
 		if !errors.Is(err, ErrAborted) || ctx.Err() != nil {
 			return err
 		}
-		// Of two that met, one must come first: they must not meet again.
+		// Of two that met, one must come first: they must not meet again. The pause is about as long as an attempt, but shorter for a
+		// transaction that was aborted more often: so each gets its turn.
+		pause := min(max(2*time.Since(began)/time.Duration(attempt), 10*time.Millisecond), 300*time.Millisecond)
 		c.groups.pause(ctx, time.Duration(c.node.Rand().Int64N(int64(pause)))+pause/2)
 	}
 }
@@ -58,6 +62,7 @@ type ShardTx struct {
 	reads  map[string]shardResult // what it has read from the store
 	writes map[string]string
 	over   bool
+	result *error // what Commit returned, if it has
 }
 
 // Get returns the value of a key, and whether it has one. The transaction's own writes count.
@@ -124,6 +129,20 @@ func (tx *ShardTx) Commit() error {
 		return fmt.Errorf("commit: %w", ErrOver)
 	}
 	tx.over = true
+	err := tx.commit()
+	tx.result = &err
+	return err
+}
+
+// end is Commit for Run. If the function of the transaction has called Commit itself, end returns what that returned.
+func (tx *ShardTx) end() error {
+	if tx.result != nil {
+		return *tx.result
+	}
+	return tx.Commit()
+}
+
+func (tx *ShardTx) commit() error {
 	// A transaction that writes nothing has read one state: the state of its timestamp.
 	if len(tx.writes) == 0 {
 		return nil
