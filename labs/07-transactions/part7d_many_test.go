@@ -198,6 +198,7 @@ func (m *manyTest) clientsComeBack() {
 	m.mu.Unlock()
 
 	m.slowLinks(m.slow)
+	m.commits(m.start(m.slow, time.Minute, reads("a"), reads("m")), shardProgress, ruleShardProgress) // it knows how long a reply takes now
 	slow := m.start(m.slow, time.Minute, reads("m"), writes("d"))
 	m.s.Run(800 * time.Millisecond)
 	shares := func(i int) []shardStep { return append(steps("a%d", "u%d")(i), reads("m")) }

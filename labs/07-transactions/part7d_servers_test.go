@@ -9,6 +9,7 @@ import (
 	"distlabs/internal/harness/labtest"
 	"distlabs/labrpc"
 	"distlabs/labs/05-replication"
+	"distlabs/labs/07-transactions"
 )
 
 // While a transaction is under way, after each of its requests, the leader of a group crashes or is cut off from its group. The
@@ -213,12 +214,13 @@ func TestWrongClocks7D(t *testing.T) {
 	})
 }
 
-// More transactions than a log may have entries; a server that was down for most of them comes back and leads (rules 40 and 42).
+// More transactions than a log may have entries; a server that was down for most of them comes back and leads. Snapshots have the locks of those that only
+// read a key (rules 33, 40 and 42).
 func TestLongLog7D(t *testing.T) {
 	const leads = "a server that was down for most of the log led its group"
 	cfg := labtest.Config{Nodes: shardNodes(2, 2), Link: shardLink, Seeds: 2, MustCover: []string{leads}}
 	labtest.Run(t, cfg, func(s *labtest.Sim) {
-		c := newShardCluster(s, 2)
+		c := newShardClusterWith(s, 2, transactions.Layout{Lease: 10 * shardLease, SnapshotEvery: 20 + s.Rand().IntN(20)})
 		a := c.clients[0]
 		c.keepsShortLogs(c.layout.SnapshotEvery)
 		var away []labrpc.NodeID
@@ -239,6 +241,7 @@ func TestLongLog7D(t *testing.T) {
 			c.does(a, reads("b"), reads("c"))
 		}
 		c.settle()
+		c.emptyEntries(3 * c.layout.SnapshotEvery)
 		for g := range c.layout.Groups {
 			if c.waitUntilLeads(g, away[g]) {
 				s.Cover(leads)
@@ -248,7 +251,62 @@ func TestLongLog7D(t *testing.T) {
 		c.hasRead(reader, last, labtest.Violation{Rule: ruleShardDurable}, "n", "b")
 		c.does(a, appends("al"), appends("ml"))
 		c.check()
+		c.open(dead)
+		c.startClient(dead)
+		c.readersKeepTheirLocks(dead, a)
 	})
+}
+
+// emptyEntries puts that many entries without a command into the log of each group, as new leaders do.
+func (c *shardCluster) emptyEntries(n int) {
+	for range n {
+		for g := range c.layout.Groups {
+			if id := c.leader(g); id != 0 {
+				c.mu.Lock()
+				server := c.running[id]
+				c.mu.Unlock()
+				server.Raft().Submit(nil)
+			}
+		}
+		c.s.Run(20 * time.Millisecond)
+	}
+}
+
+// readersKeepTheirLocks: a transaction reads a key in one group and writes one in the other. Its client is cut off after each of its requests; many others read
+// in the first group, and all servers of that group restart. Another client writes the key that was read, and a third transaction reads both. Then the first client
+// continues: one order of the three explains all that was read (rules 33 and 40).
+func (c *shardCluster) readersKeepTheirLocks(client, other labrpc.NodeID) {
+	c.does(client, reads("d"), reads("o"))
+	g := c.gate(client)
+	c.does(client, reads("o"), writes("d"))
+	c.s.Run(300 * time.Millisecond)
+	n := c.requests(g)
+	for k := n / 2; k < n; k++ {
+		c.setGate(client, shardGate{limit: k})
+		r := c.start(client, time.Minute, reads("o"), writes("d"))
+		c.s.Until(shardServes, func() bool { return c.requests(g) > k || r.Over })
+		c.s.Run(50 * time.Millisecond)
+		for range 2 * c.layout.SnapshotEvery {
+			c.does(other, reads("p"))
+		}
+		for _, id := range c.layout.Groups[1] {
+			c.s.Net.Crash(id)
+		}
+		c.startDown()
+		c.s.Run(time.Second)
+		c.waitForLeaders(func(what string) {
+			c.s.Fail(labtest.Violation{What: "your lab 05 does not work yet: " + what, Rule: ruleShardBase, Nodes: c.servers()})
+		})
+		wrote := c.start(other, time.Minute, writes("o"))
+		c.s.Run(time.Second)
+		reader := c.start(other, time.Minute, reads("o"), reads("d"))
+		c.s.Run(300 * time.Millisecond)
+		c.open(client)
+		for _, r := range []*shardRun{r, wrote, reader} {
+			c.commits(r, c.layout.Lease+shardSlack+shardServes, ruleShardLease)
+		}
+		c.check()
+	}
 }
 
 // keepsShortLogs checks from now on that no log has more than twice that many entries (rule 42).
@@ -317,12 +375,12 @@ func TestOutcomeIsKept7D(t *testing.T) {
 // end. The servers still know the outcomes of the first ones: a Lease has not passed (rule 34).
 func (c *shardCluster) asksAfterMany(other labrpc.NodeID, cut []labrpc.NodeID) {
 	runs := c.cutAll(cut, "e%d", "x%d")
-	for _, id := range cut {
-		c.open(id)
-	}
 	c.s.Run(150 * time.Millisecond) // until the groups have told each other of the outcomes, if they do
 	for _, r := range c.batch(other, manyMore, steps("f%d")) {
 		c.commits(r, r.Call+shardServes-c.s.Net.Now(), ruleShardDisjoint)
+	}
+	for _, id := range cut {
+		c.open(id)
 	}
 	for _, r := range runs {
 		if c.ended(r, shardProgress, ruleShardProgress); r.Err != "unknown" { // which it may be only after a Lease

@@ -246,11 +246,43 @@ func shardRuns(ctx context.Context, cl *transactions.ShardClient) (faults []shar
 	}
 	tx.Abort()
 
+	// The function may end the transaction itself: then Run returns what has happened.
+	last, committed := "", 0
+	err = cl.Run(ctx, func(tx *transactions.ShardTx) error {
+		last = fmt.Sprint("own ", committed)
+		_ = tx.Put("a", last)
+		if err := tx.Commit(); err != nil {
+			return err
+		}
+		committed++
+		return nil
+	})
+	if err != nil || committed != 1 {
+		wrong(ruleShardOutcome, "Run = %v after %d calls of Commit by the function itself that returned nil, want nil after one", err, committed)
+	}
+	if err := cl.Run(ctx, func(tx *transactions.ShardTx) error {
+		_ = tx.Put("a", "aborted")
+		tx.Abort()
+		return nil
+	}); err == nil {
+		wrong(ruleShardOutcome, "Run = nil, want an error: its function has called Abort")
+	}
+	tx = cl.Begin(ctx)
+	if got, _, err := tx.Get("a"); got != last || err != nil {
+		wrong(ruleShardOutcome, "Get(a) = %q, %v, want %q: the function of Run had called Commit, which returned nil", got, err, last)
+	}
+	tx.Abort()
+
 	const limit = 300 * time.Millisecond
 	short, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
-	begin := time.Now()
-	err = cl.Run(short, func(*transactions.ShardTx) error { return fmt.Errorf("not now: %w", transactions.ErrAborted) })
+	begin, calls := time.Now(), 0
+	err = cl.Run(short, func(*transactions.ShardTx) error {
+		if calls++; calls == 1 { // a client may pause for about as long before it tries again
+			time.Sleep(limit - 50*time.Millisecond)
+		}
+		return fmt.Errorf("not now: %w", transactions.ErrAborted)
+	})
 	if took := time.Since(begin); err == nil || took > limit+shardContext {
 		wrong(ruleShardContext, "Run returned %v after %v, want an error within %v: its context ended after %v", err, took, limit+shardContext, limit)
 	}

@@ -1,6 +1,7 @@
 package transactions_test
 
 import (
+	"fmt"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -9,7 +10,8 @@ import (
 	"distlabs/labrpc"
 )
 
-// A client whose messages are slow writes keys that others read all the time: it commits (rule 36).
+// A client whose messages are slow writes keys that others read all the time, while many transactions write other keys of the same groups: it commits
+// (rule 36).
 func TestReadersDoNotAbort7D(t *testing.T) {
 	labtest.Run(t, labtest.Config{Nodes: shardNodes(3, 3), Link: shardLink, Seeds: 2}, func(s *labtest.Sim) {
 		c := newShardCluster(s, 3)
@@ -18,6 +20,11 @@ func TestReadersDoNotAbort7D(t *testing.T) {
 		var stop atomic.Bool
 		for _, id := range c.clients[1:] {
 			c.repeats(id, &stop, reads("m"), reads("t"))
+			for stream := range 2 {
+				key := fmt.Sprint(id, stream)
+				s.Run(time.Microsecond) // no two begin in one instant: chance would order their requests
+				c.then(id, 1+stream, &stop, func() []shardStep { return []shardStep{writes("n" + key), writes("u" + key)} })
+			}
 		}
 		r := c.start(slow, time.Minute, writes("m"), writes("t"))
 		c.commits(r, 3*shardLease, ruleShardInTime)
@@ -74,11 +81,30 @@ func TestDisjointDoNotWait7D(t *testing.T) {
 		}
 		c.settle()
 		c.commits(c.start(b, time.Minute, reads("m"), reads("t")), shardLease+shardSlack+shardServes, ruleShardLease)
+		c.leadersAreDown(b)
 		c.check()
 	})
 }
 
-// Four clients append to the same lists without a pause: each gets its turn (rules 33 and 38).
+// leadersAreDown: the leaders of all groups are down, which a client has asked last, and each group has another leader. A transaction that needs all groups
+// does not wait for each of the old leaders in turn for so long that it is late, although all messages take nearly 20ms (rule 37).
+func (c *shardCluster) leadersAreDown(client labrpc.NodeID) {
+	c.s.Net.SetLinks(labrpc.Link{Latency: labrpc.Uniform(15*time.Millisecond, 20*time.Millisecond)})
+	c.does(client, reads("a"), reads("m"), reads("t"))
+	for g := range c.layout.Groups {
+		old := c.leader(g)
+		c.s.Net.Crash(old)
+		c.waitForAnother(g, old)
+	}
+	c.s.Run(time.Second)
+	c.waitForLeaders(func(what string) {
+		c.s.Fail(labtest.Violation{What: "your lab 05 does not work yet: " + what, Rule: ruleShardBase, Nodes: c.servers()})
+	})
+	c.does(client, reads("b"), reads("n"), reads("u"), writes("b"))
+	c.settle()
+}
+
+// Four clients append to the same lists, and then read and write the same keys for 25s without a pause: each gets its turn (rules 33 and 38).
 func TestContention7D(t *testing.T) {
 	labtest.Run(t, labtest.Config{Nodes: shardNodes(3, 4), Link: shardLink, Seeds: 2}, func(s *labtest.Sim) {
 		c := newShardCluster(s, 3)
@@ -96,19 +122,44 @@ func TestContention7D(t *testing.T) {
 			}
 		}
 		c.does(c.clients[0], reads("al"), reads("ml"), reads("tl"))
+		c.turns(25 * time.Second)
 		c.check()
 	})
 }
 
+// turns: each client runs one transaction after another, all of them on the same two keys. Each Run returns in time, also if others run several
+// transactions meanwhile (rule 38).
+func (c *shardCluster) turns(d time.Duration) {
+	current := make([]*shardRun, len(c.clients))
+	for end := c.s.Net.Now() + d; c.s.Net.Now() < end; c.s.Run(2 * time.Millisecond) {
+		for i, id := range c.clients {
+			if r := current[i]; r != nil {
+				if !r.Over && c.s.Net.Now()-r.Call <= shardProgress {
+					continue
+				}
+				c.commits(r, 0, ruleShardProgress)
+			}
+			steps := []shardStep{reads("a"), writes("a"), reads("m"), writes("m")}
+			if i%2 == 1 {
+				steps = append(steps[2:], steps[:2]...)
+			}
+			current[i] = c.start(id, time.Minute, steps...)
+		}
+	}
+	for _, r := range current {
+		c.commits(r, r.Call+shardProgress-c.s.Net.Now(), ruleShardProgress)
+	}
+}
+
 // Two clients begin transactions at nearly the same time, again and again: each reads what the other writes; then one, which is
-// further away, writes two keys while the other reads both, or writes both (rule 33).
+// further away, writes two keys while the other reads both, or writes both, or writes one key while the other reads and replaces it (rule 33).
 func TestPairs7D(t *testing.T) {
 	labtest.Run(t, labtest.Config{Nodes: shardNodes(3, 2), Link: shardLink, Seeds: 3}, func(s *labtest.Sim) {
 		c := newShardCluster(s, 3)
 		a, b := c.clients[0], c.clients[1]
 		c.does(a, writes("a"), writes("m"))
 		c.does(b, reads("a"), reads("m"), reads("t"))
-		for range 12 {
+		for range 30 {
 			c.pair(s.Rand().Int64N(3), c.steps(a, reads("a"), writes("m")), c.steps(b, reads("m"), writes("a")))
 		}
 		for _, id := range c.servers() {
@@ -123,9 +174,33 @@ func TestPairs7D(t *testing.T) {
 			c.pair(s.Rand().Int64N(120), c.steps(a, writes("m"), writes("t")), c.steps(b, writes("m"), writes("t")))
 			c.does(b, reads("m"), reads("t"))
 		}
+		for range 12 {
+			c.pair(s.Rand().Int64N(80), c.steps(a, writes("m")), c.steps(b, reads("m"), rests(100*time.Millisecond), writes("m")))
+			c.does(b, reads("m"))
+		}
 		c.does(a, reads("a"), reads("m"), reads("t"))
 		c.check()
+		c.beginTogether(a, b)
 	})
+}
+
+// beginTogether: a client, to which replies are slow, has begun a transaction and waits for a reply. Another client commits; then the first client begins
+// another transaction, which reads that (rule 33).
+func (c *shardCluster) beginTogether(slow, b labrpc.NodeID) {
+	for _, id := range c.servers() {
+		c.s.Net.SetLink(slow, id, shardLink)
+		c.s.Net.SetLink(id, slow, labrpc.Link{Latency: labrpc.Fixed(150 * time.Millisecond)})
+	}
+	for i := range 8 {
+		first := c.start(slow, time.Minute, reads([]string{"a", "m"}[i%2]))
+		c.s.Run(time.Duration(10+c.s.Rand().IntN(200)) * time.Millisecond)
+		wrote := c.does(b, writes("m"))
+		c.s.Run(time.Millisecond)
+		second := c.start(slow, time.Minute, reads("m"))
+		c.commits(first, shardProgress, ruleShardProgress)
+		c.hasRead(c.commits(second, shardProgress, ruleShardProgress), wrote, labtest.Violation{Rule: ruleShardStrict}, "m")
+	}
+	c.check()
 }
 
 // steps is a transaction that can be started.

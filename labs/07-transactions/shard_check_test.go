@@ -28,8 +28,9 @@ func (c *shardCluster) isolationHistory() *isolation.History {
 			free[r.Client][session] = math.MaxInt64 // it may still take effect
 		}
 		for i, a := range r.Attempts {
+			// An attempt may have begun before Run called the function: a client may ask for its timestamp then.
 			t := isolation.Txn{
-				ID: r.ID, Label: fmt.Sprintf("T%d", r.ID), Session: int(r.Client)*1000 + session, Call: a.From, Return: r.Return,
+				ID: r.ID, Label: fmt.Sprintf("T%d", r.ID), Session: int(r.Client)*1000 + session, Call: r.Call, Return: r.Return,
 				Outcome: isolation.Aborted, Ops: shardOps(a.Ops),
 			}
 			switch {
