@@ -13,6 +13,8 @@ const (
 	// shardAttempt is how long a server's reply is waited for at most, shardPause how long the caller pauses before it asks the next.
 	shardAttempt = 600 * time.Millisecond
 	shardPause   = 20 * time.Millisecond
+	// shardTrip is how long replies take, as far as a caller knows at first.
+	shardTrip = 200 * time.Millisecond
 	// shardMargin is how much longer than usual a reply may take. A transaction may need several groups whose leaders have all crashed: it has no time to
 	// wait for each of them as long as for a server that is far away.
 	shardMargin = 150 * time.Millisecond
@@ -29,7 +31,7 @@ type shardCaller struct {
 }
 
 func newShardCaller(node *labrpc.Node, layout Layout) *shardCaller {
-	g := &shardCaller{node: node, layout: layout, trip: shardAttempt}
+	g := &shardCaller{node: node, layout: layout, trip: shardTrip}
 	for _, servers := range layout.Groups {
 		g.next = append(g.next, servers[0])
 	}
