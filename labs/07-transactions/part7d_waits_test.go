@@ -104,7 +104,7 @@ func (c *shardCluster) leadersAreDown(client labrpc.NodeID) {
 	c.settle()
 }
 
-// Four clients append to the same lists, and then read and write the same keys for 30s without a pause: each gets its turn (rules 33 and 38).
+// Four clients append to the same lists, and then read and write the same keys for 20s without a pause: each gets its turn (rules 33 and 38).
 func TestContention7D(t *testing.T) {
 	labtest.Run(t, labtest.Config{Nodes: shardNodes(3, 4), Link: shardLink, Seeds: 2}, func(s *labtest.Sim) {
 		c := newShardCluster(s, 3)
@@ -123,7 +123,7 @@ func TestContention7D(t *testing.T) {
 		}
 		c.does(c.clients[0], reads("al"), reads("ml"), reads("tl"))
 		if s.Seed%2 == 1 { // one seed of two is enough for that
-			c.turns(30 * time.Second)
+			c.turns(20 * time.Second)
 		}
 		c.check()
 	})

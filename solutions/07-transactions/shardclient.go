@@ -44,7 +44,7 @@ func (c *ShardClient) Run(ctx context.Context, f func(tx *ShardTx) error) error 
 		}
 		// Of two that met, one must come first: they must not meet again. The pause is about as long as an attempt, but shorter for a
 		// transaction that was aborted more often: so each gets its turn.
-		pause := min(max(2*time.Since(began)/time.Duration(attempt), 10*time.Millisecond), 300*time.Millisecond)
+		pause := min(max(2*time.Since(began)/time.Duration(attempt), 40*time.Millisecond), 300*time.Millisecond)
 		c.groups.pause(ctx, time.Duration(c.node.Rand().Int64N(int64(pause)))+pause/2)
 	}
 }
