@@ -26,7 +26,7 @@ const (
 	Aborted
 )
 
-// A Branch is the part of a transaction that one participant does.
+// A Branch is the part of a transaction that one participant does. The work may be empty.
 type Branch struct {
 	Participant labrpc.NodeID
 	Work        string
