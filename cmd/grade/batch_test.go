@@ -28,7 +28,7 @@ import (
 // half-written: what it goes on to write is, except times, what an undisturbed one writes.
 func TestKilledAtAnyMoment(t *testing.T) {
 	t.Parallel()
-	rotation.Turn(t, 1, 2)
+	rotation.Turn(t, 1, 3)
 	dir := t.TempDir()
 	course, handedIn := filepath.Join(dir, "course"), filepath.Join(dir, "handed-in")
 	require.NoError(t, gradetest.NewCourse(course))

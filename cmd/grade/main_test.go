@@ -35,7 +35,7 @@ func TestMain(m *testing.M) {
 // others use one without, since most of what they wait for is the command's own time.
 var raced = []string{"batch-interrupt", "interrupt", "mutants", "soak"}
 
-// slow are the scripts that take more than ten seconds. Each has its turn every second day (package rotation).
+// slow are the scripts that take more than ten seconds. Each has its turn every third day (package rotation).
 var slow = []string{"batch", "batch-hostile", "base", "mutants", "soak", "hostile", "selfcheck", "explore", "learner", "submission", "run", "broken"}
 
 var racedPath string // on which this program is grade
@@ -80,8 +80,8 @@ func TestScripts(t *testing.T) {
 		Dir: "testdata/script",
 		Setup: func(env *testscript.Env) error {
 			script := strings.TrimPrefix(filepath.Base(env.WorkDir), "script-")
-			if i := slices.Index(slow, script); i >= 0 && !rotation.Today(i, 2) {
-				env.T().Skip("it has its turn every second day; GATE_DAY=all runs it today")
+			if i := slices.Index(slow, script); i >= 0 && !rotation.Today(i, 3) {
+				env.T().Skip("it has its turn every third day; GATE_DAY=all runs it today")
 			}
 			course := filepath.Join(env.WorkDir, "course")
 			if err := gradetest.NewCourse(course); err != nil {

@@ -7,7 +7,9 @@ package rotation
 
 import (
 	"os"
+	"slices"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -38,15 +40,26 @@ func Today(item, parts int) bool {
 	return all || item%parts == day%parts
 }
 
-// Turn skips a test whose turn is another day: it has it every few days, as the item of that number.
+// Turn skips a test whose turn is another day: it has it every few days, as the item of that number, and whenever something in one of the
+// folders has changed lately, as .ci/run says in GATE_CHANGED.
 func Turn(t interface {
 	Helper()
 	Skipf(format string, args ...any)
-}, item, parts int) {
+}, item, parts int, folders ...string) {
 	t.Helper()
-	if !Today(item, parts) {
+	if !Today(item, parts) && !changed(folders) {
 		t.Skipf("it has its turn every %d days; %s=all runs it today", parts, DayEnv)
 	}
+}
+
+// changed reports whether something in one of the folders has changed lately.
+func changed(folders []string) bool {
+	for folder := range strings.FieldsSeq(os.Getenv("GATE_CHANGED")) {
+		if slices.ContainsFunc(folders, func(f string) bool { return folder == f || strings.HasPrefix(folder, f+"/") }) {
+			return true
+		}
+	}
+	return false
 }
 
 // OfGroup reports whether an item of a group, which has so many, is in today's part. A group has its turn every second day, and

@@ -55,3 +55,29 @@ func TestOfGroup(t *testing.T) {
 		require.NotContains(t, done, false)
 	}
 }
+
+// A test has its turn every few days, and whenever its folder has changed.
+func TestTurn(t *testing.T) {
+	for _, tc := range []struct {
+		day, changed string
+		skipped      bool
+	}{
+		{"20000", "", false},
+		{"20001", "", true},
+		{"all", "", false},
+		{"20001", "cmd/grade internal/harness/view/assets", false},
+		{"20001", "internal/harness/views internal/harness", true},
+	} {
+		t.Setenv(DayEnv, tc.day)
+		t.Setenv("GATE_CHANGED", tc.changed)
+		s := &skips{}
+		Turn(s, 0, 2, "internal/harness/view")
+		require.Equal(t, tc.skipped, s.skipped, "%v", tc)
+	}
+}
+
+type skips struct{ skipped bool }
+
+func (s *skips) Helper() {}
+
+func (s *skips) Skipf(string, ...any) { s.skipped = true }

@@ -13,6 +13,7 @@ import (
 
 	"distlabs/internal/harness/browser"
 	"distlabs/internal/harness/trace"
+	"distlabs/internal/rotation"
 )
 
 func TestMain(m *testing.M) { os.Exit(browser.Run(m)) }
@@ -23,9 +24,11 @@ type tab struct {
 	path string
 }
 
-// open writes the page to a file and opens it. It may ask for nothing but itself.
+// open writes the page to a file and opens it. It may ask for nothing but itself. The pages have their turn every second day (package rotation), those of
+// package play on the others.
 func open(t testing.TB, html []byte, fragment string, before ...chromedp.Action[chromedp.Void]) *tab {
 	t.Helper()
+	rotation.Turn(t, 1, 2, "internal/harness/view")
 	path := filepath.Join(t.TempDir(), "run.html")
 	require.NoError(t, os.WriteFile(path, html, 0o644))
 	b := &tab{browser.Open(t, func(url string) bool { return strings.HasPrefix(url, "file://"+path) }), path}

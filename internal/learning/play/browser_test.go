@@ -20,6 +20,7 @@ import (
 	"distlabs/internal/grading/submission"
 	"distlabs/internal/grading/workspace"
 	"distlabs/internal/harness/browser"
+	"distlabs/internal/rotation"
 )
 
 // The package's tests share the pages of all scenarios with the reference solutions.
@@ -128,6 +129,7 @@ func (b *tab) own(url string) bool {
 // tests do with it. The page is new.
 func open(t testing.TB, place string) *tab {
 	t.Helper()
+	turn(t)
 	if played == nil {
 		b := &tab{}
 		b.Tab = browser.Keep(t, b.own)
@@ -142,9 +144,16 @@ func open(t testing.TB, place string) *tab {
 	return played
 }
 
+// turn skips a test of the page on every second day, on which those of package view have their turn (package rotation).
+func turn(t testing.TB) {
+	t.Helper()
+	rotation.Turn(t, 0, 2, "internal/learning/play", "internal/harness/view")
+}
+
 // openIn opens a page of a site, which is made only if there is a browser.
 func openIn(t testing.TB, dir func() string, place string) *tab {
 	t.Helper()
+	turn(t)
 	b := &tab{}
 	b.Tab = browser.Open(t, b.own)
 	server := httptest.NewServer(handler(dir()))
