@@ -41,7 +41,8 @@ func Today(item, parts int) bool {
 }
 
 // Turn skips a test whose turn is another day: it has it every few days, as the item of that number, and whenever something in one of the
-// folders has changed lately, as .ci/run says in GATE_CHANGED.
+// folders has changed lately, as .ci/run says in GATE_CHANGED. Items within such a test need a number of parts that has no factor in common with this one: of four parts in
+// a test of every second day, two would never have their turn.
 func Turn(t interface {
 	Helper()
 	Skipf(format string, args ...any)

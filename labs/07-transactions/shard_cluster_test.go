@@ -84,9 +84,7 @@ func newShardClusterWith(s *labtest.Sim, groups int, layout transactions.Layout)
 	for _, id := range c.clients {
 		c.startClient(id)
 	}
-	c.waitForLeaders(func(what string) {
-		s.Fail(labtest.Violation{What: "your lab 05 does not work yet: " + what, Rule: ruleShardBase, Nodes: c.servers()})
-	})
+	c.waitForLeaders()
 	return c
 }
 
@@ -117,10 +115,13 @@ func (c *shardCluster) startClient(id labrpc.NodeID) {
 }
 
 // waitForLeaders waits until each group has a leader that a majority follows.
-func (c *shardCluster) waitForLeaders(fail func(what string)) {
+func (c *shardCluster) waitForLeaders() {
 	for g, servers := range c.layout.Groups {
 		if !c.s.Until(shardHeals, func() bool { return c.leader(g) != 0 }) {
-			fail(fmt.Sprintf("%v have elected no leader within %v", servers, shardHeals))
+			c.s.Fail(labtest.Violation{
+				What: fmt.Sprintf("your lab 05 does not work yet: %v have elected no leader within %v", servers, shardHeals),
+				Rule: ruleShardBase, Nodes: c.servers(),
+			})
 		}
 	}
 }
@@ -131,9 +132,7 @@ func (c *shardCluster) settle() {
 	c.s.Net.SetLinks(shardLink)
 	c.startDown()
 	c.s.Run(time.Second)
-	c.waitForLeaders(func(what string) {
-		c.s.Fail(labtest.Violation{What: "your lab 05 does not work yet: " + what, Rule: ruleShardBase, Nodes: c.servers()})
-	})
+	c.waitForLeaders()
 }
 
 func (c *shardCluster) status(id labrpc.NodeID) replication.Status {

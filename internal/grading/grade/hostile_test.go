@@ -379,7 +379,7 @@ func (h *hostile) tryOpen(t *testing.T) {
 	weak := best.builder.Box().LimitsOnly()
 	for _, g := range []*Grader{h.grader(t, workspace.Options{Open: true, Unread: true, Box: &weak}), best} {
 		box := g.builder.Box()
-		for _, a := range today() {
+		for _, a := range attacks {
 			if h.Binary[a.name] == "" {
 				continue
 			}
