@@ -197,6 +197,7 @@ func (net *Network) observe(kind EventKind, m *message, copy int, reason string)
 	}
 }
 
+//go:norace
 //go:noinline
 func (net *Network) tellObserver(kind EventKind, m *message, copy int, reason string) {
 	e := Event{

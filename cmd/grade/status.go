@@ -18,7 +18,7 @@ const (
 	ofTests   unit = "tests"
 	ofMutants unit = "mutants"
 	ofSteps   unit = "steps" // tests of stubs, references and alternatives, and mutants
-	ofRuns    unit = "runs"  // of a soak, which runs each seed twice
+	ofRuns    unit = "runs"  // of a soak, which runs each seed two or three times
 )
 
 // status tells how far the work is, and what it has found: on a terminal in one line that is redrawn, elsewhere, as in a

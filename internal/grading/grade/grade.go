@@ -36,6 +36,7 @@ type Run struct {
 	Seed    string        // this seed only; "": the test's own list
 	Extra   []uint64      // seeds to run after those; not with Seed
 	Soak    bool          // every seed twice, and on after a failure
+	Once    bool          // with Soak: every seed once
 	Procs   int           // processors a process; 0: one, which is faster in a bubble
 	Timeout time.Duration // real time a test; 0: DefaultTimeout
 	Plain   bool          // build without the race detector, which takes most of the time

@@ -88,8 +88,13 @@ func (r *Runner) Test(ctx context.Context, t *result.Test, run Run) (err error) 
 		}
 	}
 	v.fill(t)
-	if told := v.result(); run.States && told != nil {
-		t.States = told.States
+	if told := v.result(); told != nil {
+		if run.States {
+			t.States = told.States
+		}
+		if run.Soak {
+			t.Digests = told.Digests
+		}
 	}
 	r.noteHang(v, t)
 	return nil
@@ -170,7 +175,10 @@ func testEnv(own string, run Run) []string {
 	if len(run.Extra) > 0 {
 		env = append(env, "LABS_EXTRA_SEEDS="+joinSeeds(run.Extra))
 	}
-	if run.Soak {
+	switch {
+	case run.Soak && run.Once:
+		env = append(env, "LABS_SOAK=once")
+	case run.Soak:
 		env = append(env, "LABS_SOAK=1")
 	}
 	if run.Record {

@@ -26,44 +26,42 @@ type Soak struct {
 // Clean reports whether every seed passed and replayed identically. A test that
 // ran fewer seeds than asked has not shown that.
 func (s Soak) Clean(seeds int) bool {
-	return s.Test.Points == s.Test.Max && len(s.Test.Failed) == 0 && len(s.Test.Diverged) == 0 && s.Test.Seeds >= seeds
+	return s.Correct(seeds) && len(s.Test.Diverged) == 0
+}
+
+// Correct reports whether every seed passed. It need not have replayed.
+func (s Soak) Correct(seeds int) bool {
+	other := func(f report.Failure) bool { return f.Rule != report.SameSeed }
+	return (s.Test.Status == report.Pass || len(s.Test.Diverged) > 0) && len(s.Test.Failed) == 0 && s.Test.Seeds >= seeds &&
+		!slices.ContainsFunc(s.Test.Failures, other)
 }
 
 // soakChunk is how many seeds one process of a soak runs. The race detector never gives back some megabytes a seed,
 // and the last test of a long list should keep more than one processor at work.
 const soakChunk = 200
 
-// RunSoak runs the selected tests of a source over so many seeds, once for
-// every number of processors in procs. The harness then runs each seed twice,
-// compares the two recorded runs, and goes on after a failure.
+// RunSoak runs the selected tests of a source over so many seeds, once for every number of processors in procs, and goes on
+// after a failure. Each seed runs once with the race detector, unless run.Plain is set, and twice without it, and all its runs must be the same.
 func (p *Prover) RunSoak(ctx context.Context, src submission.Source, selected []course.Selected, run grade.Run, procs []int) ([]Soak, error) {
-	each, remove, err := p.builder().AssembleEach(src, selected)
-	if err != nil {
-		return nil, err
-	}
-	defer remove()
 	run.Soak = true
-	what := "reference"
-	if src.Kind == course.Submission {
-		what = "submission"
+	var builds []soakBuild
+	plain := []bool{false, true}
+	if run.Plain {
+		plain = plain[1:]
 	}
-	runners := map[string]*grade.Runner{} // by lab
-	for i, s := range selected {
-		each[i].Plain = run.Plain
-		r, err := p.g.Build(ctx, each[i], s.Lab.ID, "")
+	for _, plain := range plain {
+		b, remove, err := p.soakBuild(ctx, src, selected, plain)
 		if err != nil {
 			return nil, err
 		}
-		if why := r.Refused(); why != "" {
-			return nil, fmt.Errorf("prove: the %s of %s is refused: %s", what, s.Lab.ID, why)
-		}
-		runners[s.Lab.ID] = r
+		defer remove()
+		builds = append(builds, b)
 	}
 	var all []Soak
 	for _, n := range procs {
 		run.Procs = n
 		graded := p.g.Blank(src, selected)
-		if err := p.soak(ctx, runners, graded, run); err != nil {
+		if err := p.soak(ctx, builds, graded, run); err != nil {
 			return nil, err
 		}
 		graded.Score()
@@ -74,20 +72,53 @@ func (p *Prover) RunSoak(ctx context.Context, src submission.Source, selected []
 	return all, nil
 }
 
+// A soakBuild has the runner of each lab, by its ID.
+type soakBuild map[string]*grade.Runner
+
+func (p *Prover) soakBuild(ctx context.Context, src submission.Source, selected []course.Selected, plain bool) (b soakBuild, remove func(), err error) {
+	each, drop, err := p.builder().AssembleEach(src, selected)
+	if err != nil {
+		return nil, nil, err
+	}
+	defer func() {
+		if err != nil {
+			drop()
+		}
+	}()
+	what := "reference"
+	if src.Kind == course.Submission {
+		what = "submission"
+	}
+	b = soakBuild{}
+	for i, s := range selected {
+		each[i].Plain = plain
+		r, err := p.g.Build(ctx, each[i], s.Lab.ID, "")
+		if err != nil {
+			return nil, nil, err
+		}
+		if why := r.Refused(); why != "" {
+			return nil, nil, fmt.Errorf("prove: the %s of %s is refused: %s", what, s.Lab.ID, why)
+		}
+		b[s.Lab.ID] = r
+	}
+	return b, drop, nil
+}
+
 // soak fills in a result, each test in as many processes as its seeds make chunks.
-func (p *Prover) soak(ctx context.Context, runners map[string]*grade.Runner, graded *result.Result, run grade.Run) error {
+func (p *Prover) soak(ctx context.Context, builds []soakBuild, graded *result.Result, run grade.Run) error {
 	chunks, ctx := errgroup.WithContext(ctx)
 	graded.Tests(func(lab *result.Lab, _ *result.Part, t *result.Test) {
 		parts := make([]*result.Test, (run.Seeds+soakChunk-1)/soakChunk)
 		var left atomic.Int64
 		left.Store(int64(len(parts)))
+		var explained atomic.Bool
 		for i := range parts {
 			run := run
 			run.First = 1 + i*soakChunk
 			run.Seeds = min(soakChunk, run.Seeds-i*soakChunk)
 			parts[i] = &result.Test{Name: t.Name, Max: t.Max}
 			chunks.Go(func() error {
-				err := runners[lab.ID].Test(ctx, parts[i], run)
+				err := soakPart(ctx, builds, lab.ID, parts[i], run, &explained)
 				if left.Add(-1) == 0 {
 					join(t, parts)
 					if t.Status == report.Pass && len(t.Uncovered) > 0 {

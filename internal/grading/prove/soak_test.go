@@ -27,3 +27,42 @@ func TestJoinChunks(t *testing.T) {
 		t.Error(diff)
 	}
 }
+
+// A seed diverges if it did in the build without the race detector, or if the two builds differ; what one build found counts.
+func TestCompareBuilds(t *testing.T) {
+	race := result.Test{Status: report.Pass, Seeds: 4, Real: 2, Failed: []uint64{3}, Digests: map[uint64]string{1: "a", 2: "b", 3: "c", 4: "d"}}
+	plain := result.Test{
+		Status: report.Fail, Seeds: 3, Real: 1, Failed: []uint64{1, 3}, Diverged: []uint64{3}, Failures: []report.Failure{{What: "late"}},
+		Digests: map[uint64]string{1: "a", 2: "B", 3: "c"},
+	}
+	want := race
+	want.Status, want.Seeds, want.Real, want.Failures = report.Fail, 3, 3, plain.Failures
+	want.Failed, want.Diverged = []uint64{1, 3}, []uint64{2, 3}
+	compare(&race, &plain)
+	if diff := cmp.Diff(want, race); diff != "" {
+		t.Error(diff)
+	}
+
+	silent := result.Test{Status: report.Pass, Seeds: 4}
+	compare(&silent, &result.Test{Status: report.Pass, Seeds: 4})
+	if silent.Status == report.Pass {
+		t.Error("nothing was compared")
+	}
+}
+
+// A seed that does not replay is no wrong verdict about a solution that need not.
+func TestCorrectNeedNotReplay(t *testing.T) {
+	s := Soak{Test: result.Test{
+		Status: report.Fail, Seeds: 9, Diverged: []uint64{3}, Failures: []report.Failure{{Rule: report.SameSeed}},
+	}}
+	if s.Clean(9) || !s.Correct(9) || s.Correct(10) {
+		t.Error("it passed 9 seeds, and did not replay")
+	}
+	s.Test.Failures = append(s.Test.Failures, report.Failure{Kind: report.Race})
+	if s.Correct(9) {
+		t.Error("there was a data race")
+	}
+	if (Soak{Test: result.Test{Status: report.Skip, Seeds: 9}}).Correct(9) {
+		t.Error("it was skipped")
+	}
+}

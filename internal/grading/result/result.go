@@ -98,8 +98,9 @@ type Test struct {
 	Failures []report.Failure `json:"failures,omitempty"`
 	Measures []report.Measure `json:"measures,omitempty"`
 
-	States    []uint64 `json:"-"` // of a part of a search: see report.Result
-	Uncovered []string `json:"-"` // in a chunk of a soak: what the test must cover and did not
+	States    []uint64          `json:"-"` // of a part of a search: see report.Result
+	Digests   map[uint64]string `json:"-"` // in a chunk of a soak: see report.Result
+	Uncovered []string          `json:"-"` // in a chunk of a soak: what the test must cover and did not
 }
 
 // Worth is the test's points as a sentence has them: "1 point", "3 points".

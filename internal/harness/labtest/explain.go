@@ -144,7 +144,7 @@ func (r *runner) divergence() report.Failure {
 	f := report.Failure{
 		Test: r.t.Name(), Kind: report.Malformed, Seed: seed, Replay: "LABS_SOAK=1 " + r.replay(seed),
 		What: fmt.Sprintf("%d of %d seeds did not replay the same", len(r.diverged), len(r.outcomes)),
-		Rule: "same seed, same run",
+		Rule: report.SameSeed,
 	}
 	if d, known := r.parted[seed]; known {
 		f.Seen = append(f.Seen, fmt.Sprintf("the two runs of seed %d part at %s", seed, d))

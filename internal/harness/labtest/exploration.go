@@ -3,7 +3,6 @@ package labtest
 import (
 	"fmt"
 	"maps"
-	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -55,19 +54,19 @@ func (x *exploration) run() {
 		x.t.Fatal(err)
 	}
 	x.search = search
-	x.soak = os.Getenv("LABS_SOAK") != ""
+	x.chooseSoak()
 	out, c := x.hunt()
 	if out == nil && search.script != nil && recording() {
 		x.keepSchedule(search)
 	}
 	res := &report.Result{
-		Status: report.Pass, Seeds: x.schedules, Failed: x.failed, Diverged: x.diverged, Measures: x.coverage(time.Since(began)),
+		Status: report.Pass, Seeds: x.schedules, Failed: x.failed, Diverged: x.diverged, Digests: x.digests, Measures: x.coverage(time.Since(began)),
 	}
 	if out != nil {
 		res.Failures = append(res.Failures, x.explain(out, c))
 	} else if len(x.diverged) > 0 {
 		res.Failures = append(res.Failures, report.Failure{
-			Test: x.t.Name(), Kind: report.Malformed, Rule: "same seed, same run", Seed: x.diverged[0], Replay: x.replay(x.diverged[0]),
+			Test: x.t.Name(), Kind: report.Malformed, Rule: report.SameSeed, Seed: x.diverged[0], Replay: x.replay(x.diverged[0]),
 			What: fmt.Sprintf("%d of %d schedules did not replay the same", len(x.diverged), x.schedules),
 		})
 	} else if missing := x.uncovered(x.bites); x.soak {
@@ -141,7 +140,10 @@ func (x *exploration) hunt() (found *outcome, its *schedule) {
 		x.schedules++
 		x.steps += c.depth
 		x.deepest = max(x.deepest, c.depth)
-		if x.soak && !out.abandoned {
+		if x.soak {
+			x.keepDigest(digest.Sum(), out)
+		}
+		if x.soak && !x.once && !out.abandoned {
 			var second trace.Digest
 			if again, _ := x.runScript(seed, c.tokens, second.Observe); digest.Sum() != second.Sum() || !sameFailure(out.failure, again.failure) {
 				x.diverged = append(x.diverged, seed)

@@ -135,6 +135,11 @@ func TestExploreSoak(t *testing.T) {
 	require.Equal(t, 100, x.schedules)
 	require.Empty(t, x.diverged)
 	require.Contains(t, x.explain(out, c).Faults, "none; 3 of the ")
+	once := newExploration(t, space, order(false))
+	once.search, once.soak, once.once = x.search, true, true
+	once.hunt()
+	require.Len(t, once.digests, 100)
+	require.Equal(t, x.digests, once.digests)
 
 	words := 0
 	x = newExploration(t, space, func(*Sim) Scenario {

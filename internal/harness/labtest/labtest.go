@@ -17,7 +17,7 @@
 //
 // A plain run takes the seeds 1 to Config.Seeds. LABS_SEED=81 takes just that one; LABS_SEEDS takes a number of seeds (20: 1
 // to 20), a range (5-30) or a list (3,9). LABS_EXTRA_SEEDS is a list of seeds to run besides these. With LABS_SOAK set, every seed runs twice and both runs must be
-// the same to the last event; no failure stops the others.
+// the same to the last event; no failure stops the others. With LABS_SOAK=once it runs once: the grader compares its run with that of another build.
 //
 // A failing seed is run again with a recorder, so that passing runs pay for nothing; the record and a page that
 // draws it go to the folder .labs beside the test, or to LABS_TRACE_DIR. (LABS_RECORD=1

@@ -181,7 +181,20 @@ func TestSoak(t *testing.T) {
 	require.Equal(t, []uint64{3, 9}, res.Failed)
 	require.Equal(t, []uint64{5, 7}, slices.Clip(res.Diverged))
 	require.Equal(t, 2, runs[1])
+	digests := res.Digests
+	require.Len(t, digests, 20)
+	require.NotEqual(t, digests[1], digests[7])
+	require.NotEqual(t, digests[1], digests[3])
 
+	t.Setenv("LABS_SOAK", "once")
+	clear(runs)
+	res = runnerOf(t, Config{Nodes: 2}, body)
+	require.Equal(t, []uint64{3, 9}, res.Failed)
+	require.Equal(t, digests, res.Digests)
+	require.Equal(t, 1, runs[1])
+	t.Setenv("LABS_SOAK", "1")
+
+	clear(runs)
 	res = runnerOf(t, Config{Nodes: 2, Simultaneous: true}, body)
 	require.Equal(t, []uint64{5}, slices.Clip(res.Diverged), "what each run did is not compared, what came of it is")
 }

@@ -1,6 +1,8 @@
 package labtest
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
 	"maps"
 	"os"
@@ -22,7 +24,8 @@ type runner struct {
 	cfg   Config
 	body  func(*Sim)
 	alone bool // without a network
-	soak  bool
+	soak  bool // every seed twice, and on after a failure
+	once  bool // of a soak: every seed once, as the grader compares its run with that of another build
 
 	recorder *trace.Recorder // of the run that is recorded now
 	whatIf   *whatIf         // how the run is to differ from what its seed says; nil for not at all
@@ -35,6 +38,7 @@ type runner struct {
 	mu       sync.Mutex
 	outcomes []*outcome
 	diverged []uint64
+	digests  map[uint64]string           // of a soak that runs each seed once
 	parted   map[uint64]trace.Difference // by diverged seed: where its two runs parted
 	stop     bool
 	raced    []uint64      // the seed at whose data race it stopped
@@ -46,7 +50,14 @@ func newRunner(t *testing.T, cfg Config, body func(*Sim)) *runner {
 	if cfg.Seeds == 0 {
 		cfg.Seeds = defaultSeeds
 	}
-	return &runner{t: t, cfg: cfg, body: body, soak: os.Getenv("LABS_SOAK") != ""}
+	r := &runner{t: t, cfg: cfg, body: body}
+	r.chooseSoak()
+	return r
+}
+
+// chooseSoak sees whether this is a soak.
+func (r *runner) chooseSoak() {
+	r.soak, r.once = os.Getenv("LABS_SOAK") != "", os.Getenv("LABS_SOAK") == "once"
 }
 
 func (r *runner) run() {
@@ -134,6 +145,10 @@ func (r *runner) stopped() bool {
 
 // runOne runs one seed, twice in a soak.
 func (r *runner) runOne(seed uint64) {
+	if r.once {
+		r.runOnce(seed)
+		return
+	}
 	var first trace.Trail
 	out := r.runSeed(seed, r.compared(first.Observe))
 	if recording() {
@@ -151,6 +166,9 @@ func (r *runner) runOne(seed uint64) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.outcomes = append(r.outcomes, out)
+	if r.soak {
+		r.keepDigest(first.Sum(), out)
+	}
 	if !same {
 		r.diverged = append(r.diverged, seed)
 	}
@@ -168,6 +186,31 @@ func (r *runner) runOne(seed uint64) {
 	if !r.soak && len(r.raced) == 0 && raceErrors() > r.races && len(report.RaceLog()) > 0 {
 		r.stop, r.raced, r.racedBy = true, []uint64{seed}, out.racedBy
 	}
+}
+
+// runOnce runs one seed of a soak that compares two builds.
+func (r *runner) runOnce(seed uint64) {
+	var digest trace.Digest
+	out := r.runSeed(seed, r.compared(digest.Observe))
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.outcomes = append(r.outcomes, out)
+	r.stop = r.stop || out.abandoned
+	r.keepDigest(digest.Sum(), out)
+}
+
+// keepDigest keeps what the runs of a seed in two builds must have in common: their events, and what came of them. Of a search that
+// takes all schedules of one seed, the digest is of all of them. The caller holds r.mu, or is alone.
+func (r *runner) keepDigest(events trace.Sum, out *outcome) {
+	said := r.digests[out.seed] + events.String()
+	if out.failure != nil {
+		said += out.failure.Rule + ": " + out.failure.What
+	}
+	sum := sha256.Sum256([]byte(said))
+	if r.digests == nil {
+		r.digests = map[uint64]string{}
+	}
+	r.digests[out.seed] = hex.EncodeToString(sum[:len(events)])
 }
 
 // compared is an observer of the events that the two runs of a soak must have in common; nil if there are none.
@@ -200,7 +243,7 @@ func sameFailure(a, b *report.Failure) bool {
 // result sums up the seeds, and explains the first failure. With enough seeds, the test is vacuous unless all
 // that it must cover occurred. A soak is in several processes, and what all of them together did not cover is for the grader to judge.
 func (r *runner) result(enough bool) *report.Result {
-	res := &report.Result{Status: report.Pass, Seeds: len(r.outcomes), Diverged: r.diverged}
+	res := &report.Result{Status: report.Pass, Seeds: len(r.outcomes), Diverged: r.diverged, Digests: r.digests}
 	bites, measures := map[string]bool{}, map[string]report.Measure{}
 	var first *outcome
 	for _, out := range r.outcomes {

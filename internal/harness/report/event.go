@@ -60,6 +60,9 @@ type Result struct {
 	Measures   []Measure     `json:"measures,omitempty"`
 	SkipReason string        `json:"skipReason,omitempty"`
 
+	// Digests has, in a process of a soak, what stands for all that the run of a seed did.
+	Digests map[uint64]string `json:"digests,omitempty"`
+
 	// Uncovered is, in one process of a soak, what the test must cover and did not: it is vacuous if no process covered it.
 	Uncovered []string `json:"uncovered,omitempty"`
 

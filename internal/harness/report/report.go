@@ -27,6 +27,9 @@ const (
 	Malformed Kind = "malformed" // the harness's own bug, or a broken results channel
 )
 
+// SameSeed is the rule that a test breaks whose seed has two runs that are not the same.
+const SameSeed = "same seed, same run"
+
 // Vacuity is the failure of a test whose situations never occurred: in none of its runs, such as "10 seeds", did any of what is missing happen.
 func Vacuity(test string, missing []string, runs, replay string) Failure {
 	return Failure{

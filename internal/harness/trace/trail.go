@@ -2,6 +2,7 @@ package trace
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"encoding/binary"
 
 	"distlabs/labrpc"
@@ -26,6 +27,16 @@ func (t *Trail) Observe(e labrpc.Event) {
 	}
 	last := &t.blocks[len(t.blocks)-1]
 	*last = append(binary.AppendUvarint(*last, uint64(len(t.buf))), t.buf...)
+}
+
+// Sum is that of a [Digest] of the same events.
+func (t *Trail) Sum() Sum {
+	hash := sha256.New()
+	all := Retrace{blocks: t.blocks}
+	for event, ok := all.next(); ok; event, ok = all.next() {
+		hash.Write(event) // a hash.Hash never returns an error
+	}
+	return Sum(hash.Sum(nil)[:len(Sum{})])
 }
 
 // Retrace returns an observer for a second run. The trail must not grow any more.
