@@ -126,7 +126,8 @@ func alternativeRuns(c *course.Course, selected []course.Selected) (runs []soakR
 // printSoaks prints one row a test and the false-failure rate.
 func printSoaks(p *printer, runs []soakRun, seeds int) error {
 	t := table{head: []string{"test", "procs", "seeds", "failed", "diverged", "virtual", "real"}}
-	ran, failed, diverged, dirty := 0, 0, 0, 0
+	ran, failed, diverged := 0, 0, 0
+	var dirty []func()
 	if runs[0].name != "" {
 		t.head = append([]string{"solution"}, t.head...)
 	}
@@ -142,21 +143,17 @@ func printSoaks(p *printer, runs []soakRun, seeds int) error {
 			failed += len(s.Test.Failed)
 			diverged += len(s.Test.Diverged)
 			if !r.clean(s, seeds) {
-				dirty++
+				dirty = append(dirty, func() { printDirty(p, r.name, s, seeds) })
 			}
 		}
 	}
 	p.table(t)
 	p.printf("\n%d seeds: %d false failures (%.4f%%), %d diverged\n", ran, failed, percent(failed, ran), diverged)
-	if dirty == 0 {
+	if len(dirty) == 0 {
 		return nil
 	}
-	for _, r := range runs {
-		for _, s := range r.soaks {
-			if !r.clean(s, seeds) {
-				printDirty(p, r.name, s, seeds)
-			}
-		}
+	for _, print := range dirty {
+		print()
 	}
 	return &exitError{code: exitFailed}
 }

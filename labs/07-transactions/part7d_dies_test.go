@@ -172,7 +172,7 @@ func TestClientComesBack7D(t *testing.T) {
 			r, _ := c.cutAfter(a, k, time.Minute)
 			c.commits(c.start(b, time.Minute, reads("m"), writes("m"), writes("t"), writes("a")), shardLease+shardSlack+shardServes, ruleShardLease)
 			c.open(a)
-			c.ended(r, shardProgress, ruleShardProgress)
+			c.over(r, shardProgress, ruleShardProgress)
 			reader := c.does(b, reads("m"), reads("t"))
 			if c.check(); reader.saw("m") == r.wrote("m") {
 				s.Cover(again)

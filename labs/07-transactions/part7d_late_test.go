@@ -17,10 +17,16 @@ func TestLateCopies7D(t *testing.T) {
 		a, b := c.clients[0], c.clients[1]
 		n := c.countRequests(a)
 		for k := n; k > 0; k-- {
-			_, g := c.cutAfter(a, k, time.Minute)
-			if s.Run(300 * time.Millisecond); k < n {
+			var g *shardGate
+			if k < n {
+				_, g = c.cutAfter(a, k, time.Minute)
+				s.Run(300 * time.Millisecond)
 				s.Net.Crash(a)
 				s.Run(shardLease + shardSlack)
+			} else {
+				g = c.setGate(a, shardGate{limit: -1, keep: true})
+				c.does(a, shardScript...)
+				s.Run(300 * time.Millisecond)
 			}
 			next := c.commits(c.start(b, time.Minute, writes("m"), writes("t"), writes("a")), shardServes, ruleShardLease)
 			c.again(g)

@@ -213,7 +213,7 @@ func (m *manyTest) clientsComeBack() {
 		m.open(id)
 	}
 	for _, r := range runs {
-		m.ended(r, shardProgress, ruleShardProgress)
+		m.over(r, shardProgress, ruleShardProgress)
 	}
 	for i := range m.cut {
 		m.does(m.other, reads(fmt.Sprint("cl", i)), reads(fmt.Sprint("vl", i)))
@@ -258,7 +258,7 @@ func (m *manyTest) endedDoNotWait() {
 		m.startDown()
 		m.s.Run(r.Call + manyLease + manyLease/10 - m.s.Net.Now())
 		m.open(client)
-		m.ended(r, shardProgress, ruleShardProgress)
+		m.over(r, shardProgress, ruleShardProgress)
 		m.does(m.other, writes(locks))
 	}
 }

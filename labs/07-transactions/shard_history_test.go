@@ -303,6 +303,13 @@ func (c *shardCluster) ended(r *shardRun, limit time.Duration, rule string) *sha
 	return r
 }
 
+// over is ended, and waits on until the transaction is not unfinished either, which it may be while its outcome is unknown (rule 35).
+func (c *shardCluster) over(r *shardRun, limit time.Duration, rule string) {
+	if c.ended(r, limit, rule); r.Err == "unknown" {
+		c.s.Run(c.layout.Lease + shardSlack)
+	}
+}
+
 // mayBeUnknown checks that a run whose outcome is unknown had a reason: its context has ended, or a Lease has passed.
 func (c *shardCluster) mayBeUnknown(r *shardRun) {
 	if took := r.Return - r.Call; r.Over && r.Err == "unknown" && took < min(r.Limit, c.layout.Lease) {
