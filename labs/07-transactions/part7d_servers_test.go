@@ -326,7 +326,8 @@ func (c *shardCluster) keepsShortLogs(every int) {
 // requests arrive again. Finally clients ask for outcomes after many other transactions (rules 34, 40 and 41).
 func TestOutcomeIsKept7D(t *testing.T) {
 	labtest.Run(t, labtest.Config{Nodes: shardNodes(2, 7), Link: shardLink, Seeds: 1}, func(s *labtest.Sim) {
-		c := newShardCluster(s, 2)
+		// Snapshots of thousands of outcomes take most of the time: there are few.
+		c := newShardClusterWith(s, 2, transactions.Layout{Lease: shardLease, SnapshotEvery: 100 + s.Rand().IntN(100)})
 		a, b, dies := c.clients[0], c.clients[1], c.clients[2]
 		c.does(a, reads("a"), reads("m"))
 		c.does(dies, reads("a"))
