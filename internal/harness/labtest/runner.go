@@ -188,7 +188,8 @@ func (r *runner) runOne(seed uint64) {
 	}
 }
 
-// runOnce runs one seed of a soak that compares two builds.
+// runOnce runs one seed of a soak that compares two builds. It does not keep a trail as runOne does: with the race detector a digest
+// takes up to a third less of the run's time.
 func (r *runner) runOnce(seed uint64) {
 	var digest trace.Digest
 	out := r.runSeed(seed, r.compared(digest.Observe))
