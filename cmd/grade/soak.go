@@ -3,6 +3,8 @@ package main
 import (
 	"errors"
 	"fmt"
+	"regexp"
+	"slices"
 	"strconv"
 	"time"
 
@@ -18,6 +20,7 @@ func soakCommand() *cobra.Command {
 	run := grade.Run{}
 	var jobs int
 	var others bool
+	var only string
 	procs := []int{1}
 	src := submission.Source{Kind: course.Solution}
 	cmd := &cobra.Command{
@@ -26,7 +29,8 @@ func soakCommand() *cobra.Command {
 		Long: `Run the reference over many seeds, each of them once with the race detector and
 twice without it (with --plain only that), and print how many failed (false failures)
 and how many did not run identically each time (diverged). With --alternatives, run
-the other correct solutions instead, each in the parts that it changes.
+the other correct solutions instead, each in the parts that it changes. An interrupt
+prints the tests that have run all seeds; --run can go on with the others.
 
 Exit status: 0 only if both are zero and every test ran all seeds. A seed of an
 alternative need not replay: its goroutines may take their turns by chance.`,
@@ -44,6 +48,10 @@ alternative need not replay: its goroutines may take their turns by chance.`,
 					return usage(fmt.Errorf("--procs %d is not a number of processors", n))
 				}
 			}
+			named, err := regexp.Compile(only)
+			if err != nil {
+				return usage(fmt.Errorf("--run %s: %w", only, err))
+			}
 			if others && src.Path != "" {
 				return usage(errors.New("--submission and --alternatives exclude each other: give one of them"))
 			}
@@ -55,6 +63,13 @@ alternative need not replay: its goroutines may take their turns by chance.`,
 				if todo, err = alternativeRuns(c, selected); err != nil {
 					return err
 				}
+			}
+			for i, r := range todo {
+				todo[i].selected = course.Named(r.selected, named)
+			}
+			todo = slices.DeleteFunc(todo, func(r soakRun) bool { return len(r.selected) == 0 })
+			if len(todo) == 0 {
+				return usage(fmt.Errorf("--run %s: no test of these parts has such a name", only))
 			}
 			tests, runs := 0, 3
 			if run.Plain {
@@ -71,13 +86,19 @@ alternative need not replay: its goroutines may take their turns by chance.`,
 				}
 				return nil
 			})
+			todo = slices.DeleteFunc(todo, func(r soakRun) bool { return len(r.soaks) == 0 })
+			if len(todo) == 0 {
+				return err
+			}
+			found := printSoaks(newPrinter(cmd.OutOrStdout()), todo, run.Seeds)
 			if err != nil {
 				return err
 			}
-			return printSoaks(newPrinter(cmd.OutOrStdout()), todo, run.Seeds)
+			return found
 		}),
 	}
 	flags := cmd.Flags()
+	flags.StringVar(&only, "run", "", "only the tests whose names match this regular expression")
 	flags.IntVar(&run.Seeds, "seeds", 1000, "seeds per test")
 	flags.IntSliceVar(&procs, "procs", procs, "GOMAXPROCS of the tests; several values run one after another")
 	flags.DurationVar(&run.Timeout, "timeout", time.Hour, "real time per test")

@@ -2,6 +2,7 @@ package course
 
 import (
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 )
@@ -19,6 +20,23 @@ func (s Selected) Tests() []Test {
 		tests = append(tests, p.Tests...)
 	}
 	return tests
+}
+
+// Named keeps the tests whose names match; parts without such a test go.
+func Named(selected []Selected, name *regexp.Regexp) (kept []Selected) {
+	for _, s := range selected {
+		in := Selected{Lab: s.Lab}
+		for _, p := range s.Parts {
+			p.Tests = slices.DeleteFunc(slices.Clone(p.Tests), func(t Test) bool { return !name.MatchString(t.Name) })
+			if len(p.Tests) > 0 {
+				in.Parts = append(in.Parts, p)
+			}
+		}
+		if len(in.Parts) > 0 {
+			kept = append(kept, in)
+		}
+	}
+	return kept
 }
 
 // Whole reports whether every part of the lab is selected.

@@ -41,7 +41,7 @@ func (s Soak) Correct(seeds int) bool {
 const soakChunk = 200
 
 // RunSoak runs the selected tests of a source over so many seeds, once for every number of processors in procs, and goes on
-// after a failure. Each seed runs once with the race detector, unless run.Plain is set, and twice without it, and all its runs must be the same.
+// after a failure. With an error it returns the soaks of the tests that were finished. Each seed runs once with the race detector, unless run.Plain is set, and twice without it, and all its runs must be the same.
 func (p *Prover) RunSoak(ctx context.Context, src submission.Source, selected []course.Selected, run grade.Run, procs []int) ([]Soak, error) {
 	run.Soak = true
 	var builds []soakBuild
@@ -50,7 +50,9 @@ func (p *Prover) RunSoak(ctx context.Context, src submission.Source, selected []
 		plain = plain[1:]
 	}
 	for _, plain := range plain {
-		b, remove, err := p.soakBuild(ctx, src, selected, plain)
+		build := run
+		build.Plain = plain
+		b, remove, err := p.soakBuild(ctx, src, selected, build)
 		if err != nil {
 			return nil, err
 		}
@@ -61,13 +63,16 @@ func (p *Prover) RunSoak(ctx context.Context, src submission.Source, selected []
 	for _, n := range procs {
 		run.Procs = n
 		graded := p.g.Blank(src, selected)
-		if err := p.soak(ctx, builds, graded, run); err != nil {
-			return nil, err
-		}
+		err := p.soak(ctx, builds, graded, run)
 		graded.Score()
 		graded.Tests(func(lab *result.Lab, part *result.Part, t *result.Test) {
-			all = append(all, Soak{Procs: n, Lab: lab.ID, Part: part.ID, Test: *t})
+			if err == nil || t.Seeds > 0 {
+				all = append(all, Soak{Procs: n, Lab: lab.ID, Part: part.ID, Test: *t})
+			}
 		})
+		if err != nil {
+			return all, err
+		}
 	}
 	return all, nil
 }
@@ -75,7 +80,7 @@ func (p *Prover) RunSoak(ctx context.Context, src submission.Source, selected []
 // A soakBuild has the runner of each lab, by its ID.
 type soakBuild map[string]*grade.Runner
 
-func (p *Prover) soakBuild(ctx context.Context, src submission.Source, selected []course.Selected, plain bool) (b soakBuild, remove func(), err error) {
+func (p *Prover) soakBuild(ctx context.Context, src submission.Source, selected []course.Selected, run grade.Run) (b soakBuild, remove func(), err error) {
 	each, drop, err := p.builder().AssembleEach(src, selected)
 	if err != nil {
 		return nil, nil, err
@@ -91,7 +96,7 @@ func (p *Prover) soakBuild(ctx context.Context, src submission.Source, selected 
 	}
 	b = soakBuild{}
 	for i, s := range selected {
-		each[i].Plain = plain
+		each[i].Plain, each[i].Unchecked = run.Plain, run.Seeds > soakChunk
 		r, err := p.g.Build(ctx, each[i], s.Lab.ID, "")
 		if err != nil {
 			return nil, nil, err
@@ -104,7 +109,7 @@ func (p *Prover) soakBuild(ctx context.Context, src submission.Source, selected 
 	return b, drop, nil
 }
 
-// soak fills in a result, each test in as many processes as its seeds make chunks.
+// soak fills in a result, each test in as many processes as its seeds make chunks. A test of which a chunk did not end stays blank.
 func (p *Prover) soak(ctx context.Context, builds []soakBuild, graded *result.Result, run grade.Run) error {
 	chunks, ctx := errgroup.WithContext(ctx)
 	graded.Tests(func(lab *result.Lab, _ *result.Part, t *result.Test) {
@@ -119,7 +124,7 @@ func (p *Prover) soak(ctx context.Context, builds []soakBuild, graded *result.Re
 			parts[i] = &result.Test{Name: t.Name, Max: t.Max}
 			chunks.Go(func() error {
 				err := soakPart(ctx, builds, lab.ID, parts[i], run, &explained)
-				if left.Add(-1) == 0 {
+				if err == nil && left.Add(-1) == 0 {
 					join(t, parts)
 					if t.Status == report.Pass && len(t.Uncovered) > 0 {
 						t.Status = report.Fail

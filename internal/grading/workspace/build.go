@@ -29,7 +29,7 @@ var ErrKilled = errors.New("the build was killed, and not by the grader: was the
 // Build makes the lab's test binary, unless the lab was refused. A build that fails although the
 // pristine lab's does not is a refusal too; the error is any other failure.
 func (w *Workspace) Build(ctx context.Context, p *Lab) error {
-	if p.Refused != "" || p.Binary != "" && p.plain == w.Plain {
+	if p.Refused != "" || p.Binary != "" && p.built == w.options() {
 		return nil
 	}
 	release, err := w.b.Slot(ctx)
@@ -57,7 +57,7 @@ func (w *Workspace) build(ctx context.Context, p *Lab) (err error) {
 		return os.Remove(binary)
 	}
 	if out.Exit == 0 && out.Stopped == "" {
-		p.Binary, p.plain = binary, w.Plain
+		p.Binary, p.built = binary, w.options()
 		return os.Chmod(binary, 0o755)
 	}
 	os.Remove(binary)
@@ -119,7 +119,7 @@ func (w *Workspace) compile(ctx context.Context, lab course.Lab, binary string) 
 	if err != nil || kept != "" && reuse(kept, binary) {
 		return sandbox.Outcome{}, err
 	}
-	out, err := w.compileWith(ctx, lab, testArgs(binary, lab.Dir(), !w.Plain))
+	out, err := w.compileWith(ctx, lab, testArgs(binary, lab.Dir(), w.options()))
 	if err == nil && kept != "" && out.Exit == 0 && out.Stopped == "" {
 		_ = putProgram(binary, kept) // without it the next build takes longer
 	}

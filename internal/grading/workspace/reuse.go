@@ -24,7 +24,7 @@ func (w *Workspace) kept(lab course.Lab) (string, error) {
 		return "", nil
 	}
 	sum := sha256.New()
-	fmt.Fprintln(sum, w.b.tools.Version, w.Plain, lab.ID)
+	fmt.Fprintln(sum, w.b.tools.Version, w.options(), lab.ID)
 	needs := []string{lab.ID}
 	for _, l := range w.b.course.Needs(lab) {
 		needs = append(needs, l.ID)

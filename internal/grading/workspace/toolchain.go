@@ -72,10 +72,19 @@ func SystemEnv() []string {
 //
 // Not -overlay: with -cover it silently compiles the file that it should
 // replace (golang/go issue 73802).
-func testArgs(binary, dir string, race bool) []string {
+func testArgs(binary, dir string, o options) []string {
 	// -s: no tables for debuggers, which nobody starts here; linking is a third faster.
-	return []string{"test", "-c", fmt.Sprintf("-race=%t", race), "-trimpath", "-buildvcs=false", "-ldflags=-s", "-vet=off", "-o", binary, "./" + dir}
+	args := []string{"test", "-c", fmt.Sprintf("-race=%t", !o.plain), "-trimpath", "-buildvcs=false", "-ldflags=-s", "-vet=off", "-o", binary}
+	if o.unchecked && !o.plain {
+		args = append(args, "-gcflags=all=-d=checkptr=0")
+	}
+	return append(args, "./"+dir)
 }
+
+// options are what Workspace lets a caller choose of a build.
+type options struct{ plain, unchecked bool }
+
+func (w *Workspace) options() options { return options{plain: w.Plain, unchecked: w.Unchecked} }
 
 // modulesMissing is what go says when a build needs a module that is not in the cache: builds have no network.
 const modulesMissing = "module lookup disabled by GOPROXY=off"

@@ -21,6 +21,10 @@ type Workspace struct {
 	View  string // an empty folder, for the launcher of confined processes
 	Plain bool   // build without the race detector: to search, not to judge
 
+	// Unchecked leaves out the checks of unsafe pointers that come with the race detector. Submissions have no such pointers,
+	// and the checks take a seventh of the time, but the first build compiles the standard library once more, for a minute.
+	Unchecked bool
+
 	b    *Builder
 	dir  string // holds Root, View and whatever is made here
 	labs map[string]*Lab
@@ -35,9 +39,9 @@ type Lab struct {
 	Compile []string // the compiler's errors, when that is why
 	Binary  string   // the test binary; "" until it is built
 
-	plain bool // Binary is without the race detector
-	check bool // it is a student's: the gate reads it with types too
-	read  bool // it is a student's: the go command's list of it is read
+	built options // how Binary was built
+	check bool    // it is a student's: the gate reads it with types too
+	read  bool    // it is a student's: the go command's list of it is read
 
 	own      map[string]bool // of a submission: its files that are in place; nil of any other source
 	standIns int             // how often stubs were put in place of some
