@@ -120,7 +120,7 @@ func TestContention7D(t *testing.T) {
 			}
 		}
 		c.does(c.clients[0], reads("al"), reads("ml"), reads("tl"))
-		if s.Seed%2 == 1 { // one seed of two is enough for that
+		if wide(s) {
 			c.turns(20 * time.Second)
 		}
 		c.check()

@@ -55,6 +55,9 @@ type shardCluster struct {
 	between *[]labrpc.Message // if not nil: requests of servers to servers of other groups
 }
 
+// wide reports whether a test runs at its full length. The first seed does; of others, which repeat it, one of eight is enough.
+func wide(s *labtest.Sim) bool { return s.Seed%8 == 1 }
+
 // shardSplits divide the keys: group 0 has those from a, 1 from h, 2 from q.
 var shardSplits = []string{"h", "q"}
 
