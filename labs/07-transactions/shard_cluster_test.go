@@ -24,7 +24,7 @@ const (
 	ruleShardContext  = "Get, Put, Commit and Run return within 100ms of the end of the transaction's context, with an error that wraps ctx.Err() if nothing else is known (rule 39)"
 	ruleShardDurable  = "what was committed survives the crash of any servers; 10s after all servers are up and connected again, in a calm network, the store serves (rule 40)"
 	ruleShardLate     = "a message of a transaction that arrives again, or late, changes no value, and makes no other transaction wait for longer than Lease + 1s (rule 41)"
-	ruleShardSpace    = "the log of a server has at most 2 SnapshotEvery entries (rule 42)"
+	ruleShardSpace    = "the log of a server has at most 2 SnapshotEvery entries that the server has applied (rule 42)"
 	ruleShardBase     = "7D needs a lab 05 that works up to 5E"
 )
 
