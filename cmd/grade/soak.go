@@ -48,28 +48,9 @@ alternative need not replay: its goroutines may take their turns by chance.`,
 					return usage(fmt.Errorf("--procs %d is not a number of processors", n))
 				}
 			}
-			named, err := regexp.Compile(only)
+			todo, err := soakRuns(c, selected, src, others, only)
 			if err != nil {
-				return usage(fmt.Errorf("--run %s: %w", only, err))
-			}
-			if others && src.Path != "" {
-				return usage(errors.New("--submission and --alternatives exclude each other: give one of them"))
-			}
-			if src.Path != "" {
-				src.Kind, src.Base = course.Submission, course.Solution
-			}
-			todo := []soakRun{{src: src, selected: selected}}
-			if others {
-				if todo, err = alternativeRuns(c, selected); err != nil {
-					return err
-				}
-			}
-			for i, r := range todo {
-				todo[i].selected = course.Named(r.selected, named)
-			}
-			todo = slices.DeleteFunc(todo, func(r soakRun) bool { return len(r.selected) == 0 })
-			if len(todo) == 0 {
-				return usage(fmt.Errorf("--run %s: no test of these parts has such a name", only))
+				return err
 			}
 			tests, runs := 0, 3
 			if run.Plain {
@@ -123,6 +104,34 @@ func (r soakRun) clean(s prove.Soak, seeds int) bool {
 		return s.Correct(seeds)
 	}
 	return s.Clean(seeds)
+}
+
+// soakRuns are what is to be soaked: the reference, a submission or the alternatives, in the tests whose names match.
+func soakRuns(c *course.Course, selected []course.Selected, src submission.Source, others bool, only string) ([]soakRun, error) {
+	named, err := regexp.Compile(only)
+	if err != nil {
+		return nil, usage(fmt.Errorf("--run %s: %w", only, err))
+	}
+	if others && src.Path != "" {
+		return nil, usage(errors.New("--submission and --alternatives exclude each other: give one of them"))
+	}
+	if src.Path != "" {
+		src.Kind, src.Base = course.Submission, course.Solution
+	}
+	todo := []soakRun{{src: src, selected: selected}}
+	if others {
+		if todo, err = alternativeRuns(c, selected); err != nil {
+			return nil, err
+		}
+	}
+	for i, r := range todo {
+		todo[i].selected = course.Named(r.selected, named)
+	}
+	todo = slices.DeleteFunc(todo, func(r soakRun) bool { return len(r.selected) == 0 })
+	if len(todo) == 0 {
+		return nil, usage(fmt.Errorf("--run %s: no test of these parts has such a name", only))
+	}
+	return todo, nil
 }
 
 // alternativeRuns are the other correct solutions of the selected labs, in those of the selected parts that they change.

@@ -41,7 +41,8 @@ func (s Soak) Correct(seeds int) bool {
 const soakChunk = 200
 
 // RunSoak runs the selected tests of a source over so many seeds, once for every number of processors in procs, and goes on
-// after a failure. With an error it returns the soaks of the tests that were finished. Each seed runs once with the race detector, unless run.Plain is set, and twice without it, and all its runs must be the same.
+// after a failure. Each seed runs once with the race detector, unless run.Plain is set, and twice without it, and all its runs must be the same.
+// With an error it returns the soaks of the tests that were finished.
 func (p *Prover) RunSoak(ctx context.Context, src submission.Source, selected []course.Selected, run grade.Run, procs []int) ([]Soak, error) {
 	run.Soak = true
 	var builds []soakBuild
