@@ -89,6 +89,7 @@ func TestStoreIsAtomic(t *testing.T) {
 	defer s.close()
 	done := make(chan struct{})
 	seen := make(chan error, 1)
+	looked := 0
 	go func() {
 		for {
 			select {
@@ -97,9 +98,12 @@ func TestStoreIsAtomic(t *testing.T) {
 				return
 			default:
 			}
-			entries, err := os.ReadDir(s.run.ResultDir("a"))
-			if err == nil && len(entries) != 2 && len(entries) != 0 {
-				seen <- fmt.Errorf("half a result: %v", entries)
+			names, ok := listedInPlace(s.run.ResultDir("a"))
+			if ok {
+				looked++
+			}
+			if ok && len(names) != 2 {
+				seen <- fmt.Errorf("half a result: %v", names)
 				return
 			}
 			if text, err := os.ReadFile(filepath.Join(s.run.ResultDir("a"), result.ResultsFile)); err == nil && !json.Valid(text) {
@@ -116,6 +120,7 @@ func TestStoreIsAtomic(t *testing.T) {
 	}
 	close(done)
 	require.NoError(t, <-seen)
+	require.Positive(t, looked)
 	left, err := filepath.Glob(filepath.Join(dir, ".*-*"))
 	require.NoError(t, err)
 	require.Empty(t, left)
@@ -123,6 +128,26 @@ func TestStoreIsAtomic(t *testing.T) {
 	_, err = openStore(dir, s.run.Info, nil, true)
 	require.ErrorIs(t, err, ErrUsage)
 	require.ErrorContains(t, err, "another grader is writing")
+}
+
+// listedInPlace is what a folder holds, and whether that folder had its name from before the listing to after it. One
+// that is opened and then replaced is listed where it is removed, file by file.
+func listedInPlace(path string) ([]string, bool) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, false
+	}
+	defer f.Close()
+	names, err := f.Readdirnames(-1)
+	if err != nil {
+		return nil, false
+	}
+	opened, err := f.Stat()
+	if err != nil {
+		return nil, false
+	}
+	named, err := os.Stat(path)
+	return names, err == nil && os.SameFile(opened, named)
 }
 
 func TestShardFrom(t *testing.T) {
