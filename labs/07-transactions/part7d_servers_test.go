@@ -329,6 +329,10 @@ func TestOutcomeIsKept7D(t *testing.T) {
 	labtest.Run(t, labtest.Config{Nodes: shardNodes(2, 7), Link: shardLink, Seeds: 1}, func(s *labtest.Sim) {
 		// Snapshots of thousands of outcomes take most of the time: there are few.
 		c := newShardClusterWith(s, 2, transactions.Layout{Lease: shardLease, SnapshotEvery: 100 + s.Rand().IntN(100)})
+		rounds, more := 11, manyMore // a server which remembers the last thousand has forgotten the first
+		if !wide(s) {
+			rounds, more = 3, 30
+		}
 		a, b, dies := c.clients[0], c.clients[1], c.clients[2]
 		c.does(a, reads("a"), reads("m"))
 		c.does(dies, reads("a"))
@@ -340,16 +344,12 @@ func TestOutcomeIsKept7D(t *testing.T) {
 			s.Net.Crash(id)
 		}
 		// Another client dies with so many transactions that numbers of 8 bits are used up, and are committed without its help.
-		c.batch(dies, manyMore, steps("c%d"))
+		c.batch(dies, more, steps("c%d"))
 		s.Run(manyDies)
 		s.Net.Crash(dies)
 		s.Run(2*shardLease + shardSlack) // until nobody tries any more to tell the group that is down
 		c.startClient(dies)
 		c.many(10, c.clients[1:])
-		rounds := 11 // so many that a server which remembers the last thousand has forgotten the first
-		if !wide(s) {
-			rounds = 3
-		}
 		for round := range rounds {
 			for _, r := range c.batch(b, 100, steps(fmt.Sprint("d", round, "-%d"))) {
 				c.commits(r, r.Call+shardServes-s.Net.Now(), ruleShardDisjoint)
@@ -370,17 +370,17 @@ func TestOutcomeIsKept7D(t *testing.T) {
 		for _, id := range c.clients {
 			c.does(id, reads("a"), reads("m"))
 		}
-		c.asksAfterMany(b, append([]labrpc.NodeID{a}, c.clients[2:]...))
+		c.asksAfterMany(b, more, append([]labrpc.NodeID{a}, c.clients[2:]...))
 		c.check()
 	})
 }
 
 // asksAfterMany: clients have no replies for a while, each from another one of its requests on. Before they ask again, many transactions of another client
 // end. The servers still know the outcomes of the first ones: a Lease has not passed (rule 34).
-func (c *shardCluster) asksAfterMany(other labrpc.NodeID, cut []labrpc.NodeID) {
+func (c *shardCluster) asksAfterMany(other labrpc.NodeID, more int, cut []labrpc.NodeID) {
 	runs := c.cutAll(cut, "e%d", "x%d")
 	c.s.Run(150 * time.Millisecond) // until the groups have told each other of the outcomes, if they do
-	for _, r := range c.batch(other, manyMore, steps("f%d")) {
+	for _, r := range c.batch(other, more, steps("f%d")) {
 		c.commits(r, r.Call+shardServes-c.s.Net.Now(), ruleShardDisjoint)
 	}
 	for _, id := range cut {
