@@ -168,6 +168,8 @@ func (f playFlags) site(c *course.Course, scenes []course.Selected) *play.Site {
 // play writes the pages, and serves them unless they are for another server.
 func (f playFlags) play(cmd *cobra.Command, b *workspace.Builder, site *play.Site) error {
 	p := newPrinter(cmd.OutOrStdout())
+	saves := watch.Begin(b.Course()) // to build may take a minute
+	defer saves.Close()
 	if err := site.Write(cmd.Context(), b); err != nil {
 		return refusedToPlay(p, err)
 	}
@@ -177,7 +179,7 @@ func (f playFlags) play(cmd *cobra.Command, b *workspace.Builder, site *play.Sit
 	}
 	ctx := cmd.Context()
 	if site.Source.Kind == course.WorkingTree {
-		go watch.Files(ctx, b.Course(), func(files []learn.File) { rebuild(ctx, p, b, site, files) }, func() {})
+		go saves.Run(ctx, func(files []learn.File) { rebuild(ctx, p, b, site, files) }, func() {})
 	}
 	return play.Serve(ctx, site, net.JoinHostPort("127.0.0.1", strconv.Itoa(f.port)), func(url string) {
 		p.printf("play at %s\n(Ctrl+C ends)\n", url)

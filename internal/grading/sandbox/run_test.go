@@ -40,14 +40,14 @@ func TestRunStopsAFlood(t *testing.T) {
 // ends in peace.
 func TestRunLeavesNothingRunning(t *testing.T) {
 	for _, tc := range []struct{ name, after, stopped string }{
-		{name: "stopped", after: "wait", stopped: "not done after 300ms of real time"},
+		{name: "stopped", after: "wait", stopped: "not done after 1s of real time"},
 		{name: "ended by itself", after: "exit 0"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			pidFile := filepath.Join(t.TempDir(), "pid")
 			c := shell("sleep 600 & echo $! > " + pidFile + "; " + tc.after)
 			if tc.stopped != "" {
-				c.Time = 300 * time.Millisecond
+				c.Time = time.Second
 			}
 			out, err := Box{}.Run(t.Context(), c)
 			require.NoError(t, err)

@@ -32,60 +32,82 @@ type stamp struct {
 	modified time.Time
 }
 
-// Files calls saved with the students' files that were saved, after each time that
-// some were, and tested when tests passed under plain go test, until the context ends.
-func Files(ctx context.Context, c *course.Course, saved func([]learn.File), tested func()) {
-	usual.files(ctx, c, saved, tested)
+// A Watch tells of the students' files that have been saved since it began.
+type Watch struct {
+	pace
+	course *course.Course
+	events *fsnotify.Watcher // nil where the system has none
+	last   map[learn.File]stamp
+	passes map[string]stamp
 }
 
-func (p pace) files(ctx context.Context, c *course.Course, saved func([]learn.File), tested func()) {
-	events, wake := notification(c)
-	if events != nil {
-		defer events.Close()
+// Begin begins a Watch. What is saved before its Run is told there.
+func Begin(c *course.Course) *Watch { return usual.begin(c) }
+
+func (p pace) begin(c *course.Course) *Watch {
+	return &Watch{pace: p, course: c, events: notification(c), last: stamps(c), passes: passStamps(c)}
+}
+
+// Close ends a Watch that does not Run.
+func (w *Watch) Close() {
+	if w.events != nil {
+		w.events.Close()
 	}
-	last, passes := stamps(c), passStamps(c)
-	ticker := time.NewTicker(p.poll)
+}
+
+// Run calls saved with the files that were saved, after each time that some were, and tested when tests passed under
+// plain go test, until the context ends.
+func (w *Watch) Run(ctx context.Context, saved func([]learn.File), tested func()) {
+	defer w.Close()
+	var wake <-chan fsnotify.Event
+	if w.events != nil {
+		wake = w.events.Events
+	}
+	ticker := time.NewTicker(w.poll)
 	defer ticker.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-ticker.C:
-		case <-wake:
-			p.settled(ctx, wake)
+		case _, open := <-wake:
+			if !open {
+				wake = nil
+			}
+			w.settled(ctx, wake)
 		}
-		now := stamps(c)
-		if files := changed(c, last, now); len(files) > 0 {
+		now := stamps(w.course)
+		if files := changed(w.course, w.last, now); len(files) > 0 {
 			saved(files)
 		}
-		if now := passStamps(c); !maps.Equal(now, passes) {
-			passes = now
+		if now := passStamps(w.course); !maps.Equal(now, w.passes) {
+			w.passes = now
 			tested()
 		}
 		for f, s := range now { // a file that is missing is being replaced: keep what it was
-			last[f] = s
+			w.last[f] = s
 		}
 	}
 }
 
 // notification is the system's, of the labs' folders: a file that is replaced
 // by another of its name would be watched no more. It is nil where there is none.
-func notification(c *course.Course) (*fsnotify.Watcher, <-chan fsnotify.Event) {
+func notification(c *course.Course) *fsnotify.Watcher {
 	w, err := fsnotify.NewWatcher()
 	if err != nil {
-		return nil, nil
+		return nil
 	}
 	for _, lab := range c.Labs {
 		if err := w.Add(filepath.Join(c.Root, filepath.FromSlash(lab.Dir()))); err != nil {
 			w.Close()
-			return nil, nil
+			return nil
 		}
 	}
 	go func() {
 		for range w.Errors { // an overflow, say: polling makes good for it
 		}
 	}()
-	return w, w.Events
+	return w
 }
 
 // settled waits until nothing has been written for a short time, but not forever.

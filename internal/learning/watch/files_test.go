@@ -19,15 +19,14 @@ func TestFilesSeesEverySave(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	saved := make(chan []learn.File, 100)
 	over := make(chan bool)
-	long := pace{settle: time.Second, poll: time.Hour} // a busy machine pauses between two writes, too
+	long := pace{settle: time.Second, poll: time.Hour}.begin(c) // a busy machine pauses between two writes, too
 	go func() {
 		defer close(over)
-		long.files(ctx, c, func(files []learn.File) { saved <- files }, func() {})
+		long.Run(ctx, func(files []learn.File) { saved <- files }, func() {})
 	}()
 	dir := filepath.Join(c.Root, "labs", "01-echo")
 	path := filepath.Join(dir, "echo.go")
 	write := func(path, text string) { require.NoError(t, os.WriteFile(path, []byte(text), 0o666)) }
-	time.Sleep(300 * time.Millisecond) // until it watches
 	for _, tc := range []struct {
 		name string
 		save func()
@@ -73,11 +72,11 @@ func TestFilesPolls(t *testing.T) {
 	require.NoError(t, os.Symlink(other, path))
 	ctx, cancel := context.WithCancel(t.Context())
 	saved, over := make(chan []learn.File, 100), make(chan bool)
+	w := pace{settle: time.Millisecond, poll: 10 * time.Millisecond}.begin(c)
 	go func() {
 		defer close(over)
-		pace{settle: time.Millisecond, poll: 10 * time.Millisecond}.files(ctx, c, func(files []learn.File) { saved <- files }, func() {})
+		w.Run(ctx, func(files []learn.File) { saved <- files }, func() {})
 	}()
-	time.Sleep(100 * time.Millisecond) // until it watches
 	require.NoError(t, os.WriteFile(other, []byte("package count // another"), 0o666))
 	select {
 	case files := <-saved:
@@ -87,6 +86,19 @@ func TestFilesPolls(t *testing.T) {
 	}
 	cancel()
 	<-over
+}
+
+// What is saved before Run, while the code is built for the first time, is told.
+func TestRunTellsOfSavesBefore(t *testing.T) {
+	c := testCourse(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	w := pace{settle: time.Millisecond, poll: 10 * time.Millisecond}.begin(c)
+	require.NoError(t, os.WriteFile(filepath.Join(c.Root, "labs", "01-echo", "echo.go"), []byte("package echo // earlier"), 0o666))
+	w.Run(ctx, func(files []learn.File) {
+		require.Equal(t, []learn.File{{Lab: "01-echo", Name: "echo.go"}}, files)
+		cancel()
+	}, func() {})
 }
 
 // A file that is missing is about to come back.
@@ -106,11 +118,11 @@ func TestFilesSeesPassesOfGoTest(t *testing.T) {
 	c := testCourse(t)
 	ctx, cancel := context.WithCancel(t.Context())
 	tested, over := make(chan bool, 100), make(chan bool)
+	w := pace{settle: time.Millisecond, poll: 10 * time.Millisecond}.begin(c)
 	go func() {
 		defer close(over)
-		pace{settle: time.Millisecond, poll: 10 * time.Millisecond}.files(ctx, c, func([]learn.File) {}, func() { tested <- true })
+		w.Run(ctx, func([]learn.File) {}, func() { tested <- true })
 	}()
-	time.Sleep(100 * time.Millisecond) // until it watches
 	require.NoError(t, passed.Add(filepath.Join(c.Root, "labs", "02-count"), time.Now().Add(time.Hour), []string{"TestCounts2A"}))
 	select {
 	case <-tested:

@@ -28,6 +28,8 @@ type Options struct {
 // Run shows the screen until the student quits (nil) or the context ends (its
 // error), and leaves the terminal as it was.
 func Run(ctx context.Context, c *course.Course, o Options) error {
+	saves := Begin(c)
+	defer saves.Close()
 	progress, err := learn.Collect(c)
 	if err != nil {
 		return err
@@ -54,7 +56,7 @@ func Run(ctx context.Context, c *course.Course, o Options) error {
 		return err
 	}
 	defer t.close()
-	go Files(ctx, c, func(files []learn.File) { a.send(Saved{Files: files, At: time.Now()}) }, a.tested)
+	go saves.Run(ctx, func(files []learn.File) { a.send(Saved{Files: files, At: time.Now()}) }, a.tested)
 	go readKeys(o.In, func(k Key) { a.send(Pressed{Key: k, At: time.Now()}) })
 	return a.loop(New(c, progress), t)
 }
