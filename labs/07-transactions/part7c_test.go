@@ -184,7 +184,8 @@ func TestReadOnly7C(t *testing.T) {
 	})
 }
 
-// Run returns when its context ends, and when its node crashes. As long as its context has not ended, it waits for a vote, in some seeds for an hour (rule 31).
+// Run returns when its context ends, and when its node crashes. As long as its context has not ended, it waits for a vote, in some seeds for an hour (rule 31), and
+// in those seeds a participant that misses a decision learns it an hour after the start as soon as ever (rule 26).
 func TestRunReturns7C(t *testing.T) {
 	const limit = 1500 * time.Millisecond
 	labtest.Run(t, labtest.Config{Nodes: 4, Link: calmLink, Seeds: 6, Limit: 2 * time.Hour}, func(s *labtest.Sim) {
@@ -218,6 +219,15 @@ func TestRunReturns7C(t *testing.T) {
 			s.Run(time.Hour - time.Second)
 			c.returns(call, "t3", time.Second+calmRun, Committed)
 			c.settles(learnLimit)
+
+			c.add("t4", nil) // what has been up for an hour is no slower
+			call = c.run("t4", time.Minute)
+			c.voted("t4", 2, 3, 4)
+			c.hearsNothing(3)
+			c.returns(call, "t4", calmRun, Committed)
+			s.Net.Heal()
+			c.learns(learnLimit, "t4", Committed, 2, 3, 4)
+			c.settles(learnLimit)
 		}
 	})
 }
@@ -247,7 +257,7 @@ func TestCommitsUnderLoss7C(t *testing.T) {
 }
 
 // Ten transactions run at once. In one of them n5 is slow, another needs n5 too, and the third of them has a vote no. In some seeds, n5 is then
-// slow in 300 transactions (rule 32).
+// slow in 300 transactions (rule 32), or in doubt about 130 (rules 24 to 26).
 func TestManyAtOnce7C(t *testing.T) {
 	labtest.Run(t, labtest.Config{Nodes: 5, Link: calmLink, Seeds: 5}, func(s *labtest.Sim) {
 		c := newCommitCluster(s)
@@ -286,6 +296,9 @@ func TestManyAtOnce7C(t *testing.T) {
 		if s.Seed%3 == 0 {
 			c.manySlow()
 		}
+		if s.Seed%8 == 4 {
+			c.manyInDoubt()
+		}
 	})
 }
 
@@ -309,6 +322,38 @@ func (c *commitCluster) manySlow() {
 	for _, tx := range txs {
 		c.returns(calls[tx], tx, 0, Committed)
 	}
+	c.settles(learnLimit)
+}
+
+// manyInDoubt: n5 votes yes in 130 transactions, misses the decisions, and restarts. It is in doubt about all of them, and n4 alone can tell it that they have
+// committed; it may ask for one after another.
+func (c *commitCluster) manyInDoubt() {
+	const slow = 300 * time.Millisecond
+	calls := map[TxID]*commitRun{}
+	for i := range 130 {
+		tx := TxID(fmt.Sprintf("doubt%03d", i))
+		c.add(tx, map[labrpc.NodeID]scriptedVote{4: {VoteYes, slow}}, 2, 3)
+		calls[tx] = c.run(tx, time.Minute)
+	}
+	txs := slices.Sorted(maps.Keys(calls))
+	for _, tx := range txs {
+		c.voted(tx, 5)
+	}
+	c.s.Run(50 * time.Millisecond) // until the votes have arrived
+	c.s.Net.Isolate(5)
+	for _, tx := range txs {
+		c.returns(calls[tx], tx, slow+calmRun, Committed)
+	}
+	c.learnsAll(txs, Committed, 4)
+	c.restart(5)
+	if got := c.participants[5].InDoubt(); !slices.Equal(got, txs) {
+		c.s.Failf(ruleInDoubt, "InDoubt() = %q at n5 after its restart, want the transactions in which it has voted yes: %q", got, txs)
+	}
+	c.s.Net.HealBoth(5, 4)
+	for _, tx := range txs {
+		c.learns(time.Minute, tx, Committed, 5)
+	}
+	c.s.Net.Heal()
 	c.settles(learnLimit)
 }
 
