@@ -169,7 +169,6 @@ func (f playFlags) site(c *course.Course, scenes []course.Selected) *play.Site {
 func (f playFlags) play(cmd *cobra.Command, b *workspace.Builder, site *play.Site) error {
 	p := newPrinter(cmd.OutOrStdout())
 	saves := watch.Begin(b.Course()) // to build may take a minute
-	defer saves.Close()
 	if err := site.Write(cmd.Context(), b); err != nil {
 		return refusedToPlay(p, err)
 	}

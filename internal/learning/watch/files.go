@@ -36,7 +36,6 @@ type stamp struct {
 type Watch struct {
 	pace
 	course *course.Course
-	events *fsnotify.Watcher // nil where the system has none
 	last   map[learn.File]stamp
 	passes map[string]stamp
 }
@@ -45,37 +44,20 @@ type Watch struct {
 func Begin(c *course.Course) *Watch { return usual.begin(c) }
 
 func (p pace) begin(c *course.Course) *Watch {
-	return &Watch{pace: p, course: c, events: notification(c), last: stamps(c), passes: passStamps(c)}
-}
-
-// Close ends a Watch that does not Run.
-func (w *Watch) Close() {
-	if w.events != nil {
-		w.events.Close()
-	}
+	return &Watch{pace: p, course: c, last: stamps(c), passes: passStamps(c)}
 }
 
 // Run calls saved with the files that were saved, after each time that some were, and tested when tests passed under
 // plain go test, until the context ends.
 func (w *Watch) Run(ctx context.Context, saved func([]learn.File), tested func()) {
-	defer w.Close()
-	var wake <-chan fsnotify.Event
-	if w.events != nil {
-		wake = w.events.Events
+	events, wake := notification(w.course)
+	if events != nil {
+		defer events.Close()
 	}
 	ticker := time.NewTicker(w.poll)
 	defer ticker.Stop()
+	w.settled(ctx, wake)
 	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-ticker.C:
-		case _, open := <-wake:
-			if !open {
-				wake = nil
-			}
-			w.settled(ctx, wake)
-		}
 		now := stamps(w.course)
 		if files := changed(w.course, w.last, now); len(files) > 0 {
 			saved(files)
@@ -87,27 +69,34 @@ func (w *Watch) Run(ctx context.Context, saved func([]learn.File), tested func()
 		for f, s := range now { // a file that is missing is being replaced: keep what it was
 			w.last[f] = s
 		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+		case <-wake:
+			w.settled(ctx, wake)
+		}
 	}
 }
 
 // notification is the system's, of the labs' folders: a file that is replaced
 // by another of its name would be watched no more. It is nil where there is none.
-func notification(c *course.Course) *fsnotify.Watcher {
+func notification(c *course.Course) (*fsnotify.Watcher, <-chan fsnotify.Event) {
 	w, err := fsnotify.NewWatcher()
 	if err != nil {
-		return nil
+		return nil, nil
 	}
 	for _, lab := range c.Labs {
 		if err := w.Add(filepath.Join(c.Root, filepath.FromSlash(lab.Dir()))); err != nil {
 			w.Close()
-			return nil
+			return nil, nil
 		}
 	}
 	go func() {
 		for range w.Errors { // an overflow, say: polling makes good for it
 		}
 	}()
-	return w
+	return w, w.Events
 }
 
 // settled waits until nothing has been written for a short time, but not forever.

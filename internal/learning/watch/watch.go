@@ -29,7 +29,6 @@ type Options struct {
 // error), and leaves the terminal as it was.
 func Run(ctx context.Context, c *course.Course, o Options) error {
 	saves := Begin(c)
-	defer saves.Close()
 	progress, err := learn.Collect(c)
 	if err != nil {
 		return err
