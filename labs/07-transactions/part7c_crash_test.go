@@ -2,6 +2,7 @@ package transactions_test
 
 import (
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"slices"
 	"strings"
@@ -72,31 +73,38 @@ func longID(end string) TxID { return TxID(strings.Repeat("long-", 60) + end) }
 func (c *commitCluster) restartsWithMany() {
 	txs := []TxID{longID("1"), longID("2"), "name", "Name", "name ", "name\x00", "na/me", "na%2Fme", "é", "e\u0301"}
 	slices.Sort(txs)
-	var calls []*commitRun
+	calls := map[TxID]*commitRun{}
 	for i, tx := range txs {
 		c.add(tx, map[labrpc.NodeID]scriptedVote{3: {VoteYes, 300 * time.Millisecond}}, 4)
 		if i == 0 {
 			c.doesNothing(tx, 2)
 		}
-		calls = append(calls, c.run(tx, time.Minute))
+		calls[tx] = c.run(tx, time.Minute)
 	}
-	for _, tx := range txs {
-		c.voted(tx, 2)
-	}
-	c.s.Run(50 * time.Millisecond) // until the votes have arrived
-	c.s.Net.Isolate(2)
-	for i, tx := range txs {
-		c.returns(calls[i], tx, time.Second, Committed)
-	}
-	c.learnsAll(txs, Committed, 3)
-	c.restart(2)
-	if got := c.participants[2].InDoubt(); !slices.Equal(got, txs) {
-		c.s.Failf(ruleInDoubt, "InDoubt() = %q at n2 after its restart, want the transactions in which it has voted yes: %q", got, txs)
-	}
+	c.missesDecisions(calls, time.Second, 2, 3)
 	c.restart(coordinatorNode)
 	c.s.Net.Heal()
 	c.learnsAll(txs, Committed, 2)
 	c.settles(learnLimit)
+}
+
+// missesDecisions: id has voted yes in these transactions, in each of which another participant, which knows the outcome later, is slow. The transactions commit
+// within the limit while id is isolated. It restarts, and is in doubt about all of them.
+func (c *commitCluster) missesDecisions(calls map[TxID]*commitRun, limit time.Duration, id, knows labrpc.NodeID) {
+	txs := slices.Sorted(maps.Keys(calls))
+	for _, tx := range txs {
+		c.voted(tx, id)
+	}
+	c.s.Run(50 * time.Millisecond) // until the votes have arrived
+	c.s.Net.Isolate(id)
+	for _, tx := range txs {
+		c.returns(calls[tx], tx, limit, Committed)
+	}
+	c.learnsAll(txs, Committed, knows)
+	c.restart(id)
+	if got := c.participants[id].InDoubt(); !slices.Equal(got, txs) {
+		c.s.Failf(ruleInDoubt, "InDoubt() = %q at %v after its restart, want the transactions in which it has voted yes: %q", got, id, txs)
+	}
 }
 
 // n2 has acknowledged the commit, and crashes at that instant. The coordinator has forgotten the transaction, so n2 must know it (rules 22 and 28).

@@ -335,22 +335,9 @@ func (c *commitCluster) manyInDoubt() {
 		c.add(tx, map[labrpc.NodeID]scriptedVote{4: {VoteYes, slow}}, 2, 3)
 		calls[tx] = c.run(tx, time.Minute)
 	}
-	txs := slices.Sorted(maps.Keys(calls))
-	for _, tx := range txs {
-		c.voted(tx, 5)
-	}
-	c.s.Run(50 * time.Millisecond) // until the votes have arrived
-	c.s.Net.Isolate(5)
-	for _, tx := range txs {
-		c.returns(calls[tx], tx, slow+calmRun, Committed)
-	}
-	c.learnsAll(txs, Committed, 4)
-	c.restart(5)
-	if got := c.participants[5].InDoubt(); !slices.Equal(got, txs) {
-		c.s.Failf(ruleInDoubt, "InDoubt() = %q at n5 after its restart, want the transactions in which it has voted yes: %q", got, txs)
-	}
+	c.missesDecisions(calls, slow+calmRun, 5, 4)
 	c.s.Net.HealBoth(5, 4)
-	for _, tx := range txs {
+	for _, tx := range slices.Sorted(maps.Keys(calls)) {
 		c.learns(time.Minute, tx, Committed, 5)
 	}
 	c.s.Net.Heal()
