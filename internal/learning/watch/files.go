@@ -80,7 +80,7 @@ func (w *Watch) Run(ctx context.Context, saved func([]learn.File), tested func()
 }
 
 // notification is the system's, of the labs' folders: a file that is replaced
-// by another of its name would be watched no more. It is nil where there is none.
+// by another of its name would be watched no more. Both are nil where it has none.
 func notification(c *course.Course) (*fsnotify.Watcher, <-chan fsnotify.Event) {
 	w, err := fsnotify.NewWatcher()
 	if err != nil {
