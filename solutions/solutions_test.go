@@ -118,7 +118,7 @@ func TestAlternativesHaveFullMarks(t *testing.T) {
 		}
 		first := rotation.Today(numberOf(s.Lab), len(labs.Labs))
 		for i, a := range all {
-			if !rotation.Today(i, 2*rotation.Week) {
+			if !rotation.Today(i, rotation.Fortnight) {
 				continue
 			}
 			raced := first

@@ -64,7 +64,7 @@ func TestHonestSourcesPass(t *testing.T) {
 				}
 			})
 		}
-		for folder, days := range map[string]int{"mutants": 8 * rotation.Week, "alternatives": 2 * rotation.Week} {
+		for folder, days := range map[string]int{"mutants": 4 * rotation.Fortnight, "alternatives": rotation.Fortnight} {
 			patches, err := filepath.Glob(filepath.Join(root, lab.SolutionDir(), folder, "*.patch"))
 			require.NoError(t, err)
 			for i, patch := range patches {
