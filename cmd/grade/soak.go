@@ -29,11 +29,11 @@ func soakCommand() *cobra.Command {
 		Long: `Run the reference over many seeds, each of them once with the race detector and
 twice without it (with --plain only that), and print how many failed (false failures)
 and how many did not run identically each time (diverged). With --alternatives, run
-the other correct solutions instead, each in the parts that it changes. An interrupt
-prints the tests that have run all seeds; --run can go on with the others.
+the other correct solutions instead, each in the parts that it changes. Their seeds run
+once in place of twice, and need not replay: goroutines may take their turns by chance.
+An interrupt prints the tests that have run all seeds; --run can go on with the others.
 
-Exit status: 0 only if both are zero and every test ran all seeds. A seed of an
-alternative need not replay: its goroutines may take their turns by chance.`,
+Exit status: 0 only if both are zero and every test ran all seeds.`,
 		Example: "  grade soak 01 --seeds 1000 --procs 1,2\n  grade soak 05 --alternatives --seeds 200 --plain",
 		RunE: action(func(cmd *cobra.Command, args []string) error {
 			c, selected, err := open(args)
@@ -52,9 +52,12 @@ alternative need not replay: its goroutines may take their turns by chance.`,
 			if err != nil {
 				return err
 			}
+			run.Once = others
 			tests, runs := 0, 3
-			if run.Plain {
-				runs = 2
+			for _, fewer := range []bool{run.Plain, run.Once} {
+				if fewer {
+					runs--
+				}
 			}
 			for _, r := range todo {
 				tests += countTests(r.selected)
@@ -96,14 +99,6 @@ type soakRun struct {
 	src      submission.Source
 	selected []course.Selected
 	soaks    []prove.Soak
-}
-
-// clean reports whether a test passed on all seeds, and replayed unless this is an alternative.
-func (r soakRun) clean(s prove.Soak, seeds int) bool {
-	if r.name != "" {
-		return s.Correct(seeds)
-	}
-	return s.Clean(seeds)
 }
 
 // soakRuns are what is to be soaked: the reference, a submission or the alternatives, in the tests whose names match.
@@ -153,32 +148,38 @@ func alternativeRuns(c *course.Course, selected []course.Selected) (runs []soakR
 	return runs, nil
 }
 
-// printSoaks prints one row a test and the false-failure rate.
+// printSoaks prints one row a test and the false-failure rate. Alternatives have a name, and were not asked to replay.
 func printSoaks(p *printer, runs []soakRun, seeds int) error {
+	named := runs[0].name != ""
 	t := table{head: []string{"test", "procs", "seeds", "failed", "diverged", "virtual", "real"}}
+	if named {
+		t.head = []string{"solution", "test", "procs", "seeds", "failed", "virtual", "real"}
+	}
 	ran, failed, diverged := 0, 0, 0
 	var dirty []func()
-	if runs[0].name != "" {
-		t.head = append([]string{"solution"}, t.head...)
-	}
 	for _, r := range runs {
 		for _, s := range r.soaks {
-			row := []string{s.Test.Name, strconv.Itoa(s.Procs), strconv.Itoa(s.Test.Seeds), count(p, len(s.Test.Failed)),
-				count(p, len(s.Test.Diverged)), seconds(s.Test.Virtual), seconds(s.Test.Real)}
-			if r.name != "" {
+			row := []string{s.Test.Name, strconv.Itoa(s.Procs), strconv.Itoa(s.Test.Seeds), count(p, len(s.Test.Failed))}
+			if named {
 				row = append([]string{r.name}, row...)
+			} else {
+				row = append(row, count(p, len(s.Test.Diverged)))
 			}
-			t.add(row...)
+			t.add(append(row, seconds(s.Test.Virtual), seconds(s.Test.Real))...)
 			ran += s.Test.Seeds
 			failed += len(s.Test.Failed)
 			diverged += len(s.Test.Diverged)
-			if !r.clean(s, seeds) {
+			if !s.Clean(seeds) {
 				dirty = append(dirty, func() { printDirty(p, r.name, s, seeds) })
 			}
 		}
 	}
 	p.table(t)
-	p.printf("\n%d seeds: %d false failures (%.4f%%), %d diverged\n", ran, failed, percent(failed, ran), diverged)
+	p.printf("\n%d seeds: %d false failures (%.4f%%)", ran, failed, percent(failed, ran))
+	if !named {
+		p.printf(", %d diverged", diverged)
+	}
+	p.printf("\n")
 	if len(dirty) == 0 {
 		return nil
 	}
@@ -190,11 +191,12 @@ func printSoaks(p *printer, runs []soakRun, seeds int) error {
 
 // printDirty prints what a soak of one test found.
 func printDirty(p *printer, name string, s prove.Soak, seeds int) {
+	diverged := fmt.Sprintf(", diverged %v", some(s.Test.Diverged))
 	if name != "" {
-		name += ": "
+		name, diverged = name+": ", ""
 	}
-	p.printf("\n%s%s with GOMAXPROCS=%d: %d of %d seeds ran, failed %v, diverged %v\n", name, p.bad(s.Test.Name), s.Procs,
-		s.Test.Seeds, seeds, some(s.Test.Failed), some(s.Test.Diverged))
+	p.printf("\n%s%s with GOMAXPROCS=%d: %d of %d seeds ran, failed %v%s\n", name, p.bad(s.Test.Name), s.Procs,
+		s.Test.Seeds, seeds, some(s.Test.Failed), diverged)
 	if len(s.Test.Failures) > 0 {
 		p.printf("%s\n", s.Test.Failures[0].Text())
 	}

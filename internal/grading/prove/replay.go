@@ -12,7 +12,7 @@ import (
 	"distlabs/internal/harness/report"
 )
 
-// soakPart runs a chunk of a test's seeds in each build. The last one, which is the fastest, runs each seed twice: that the race
+// soakPart runs a chunk of a test's seeds in each build. The last one, which is the fastest, runs each seed twice unless run.Once is set: that the race
 // detector sees no race, and that nothing else differs, a single run shows.
 func soakPart(ctx context.Context, builds []soakBuild, lab string, t *result.Test, run grade.Run, explained *atomic.Bool) error {
 	if len(builds) == 1 {
@@ -27,6 +27,10 @@ func soakPart(ctx context.Context, builds []soakBuild, lab string, t *result.Tes
 	if err := builds[1][lab].Test(ctx, plain, run); err != nil {
 		return err
 	}
+	add(t, plain)
+	if run.Once {
+		return nil
+	}
 	compare(t, plain)
 	if len(t.Diverged) == 0 || len(t.Failures) > 0 || explained.Swap(true) {
 		return nil
@@ -34,8 +38,8 @@ func soakPart(ctx context.Context, builds []soakBuild, lab string, t *result.Tes
 	return explainDivergence(ctx, builds[0][lab], t, run)
 }
 
-// compare adds to a chunk with the race detector what the same chunk without it found, and which of their seeds differ.
-func compare(t, plain *result.Test) {
+// add adds to a chunk with the race detector what the same chunk without it found.
+func add(t, plain *result.Test) {
 	if plain.Status != report.Pass && t.Status == report.Pass {
 		t.Status, t.Skipped = plain.Status, plain.Skipped
 	}
@@ -43,6 +47,10 @@ func compare(t, plain *result.Test) {
 	t.Seeds = min(t.Seeds, plain.Seeds)
 	t.Real += plain.Real
 	t.Failed = union(t.Failed, plain.Failed)
+}
+
+// compare adds to a chunk with the race detector which of its seeds did not replay without it, or differ from those without it.
+func compare(t, plain *result.Test) {
 	var differ []uint64
 	for seed, digest := range t.Digests {
 		if other, both := plain.Digests[seed]; both && other != digest {

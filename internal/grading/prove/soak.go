@@ -15,7 +15,7 @@ import (
 	"distlabs/internal/harness/report"
 )
 
-// Soak is one test over many seeds, each run twice.
+// Soak is one test over many seeds.
 type Soak struct {
 	Procs int // processors that the process had
 	Lab   string
@@ -23,25 +23,19 @@ type Soak struct {
 	Test  result.Test
 }
 
-// Clean reports whether every seed passed and replayed identically. A test that
+// Clean reports whether every seed passed, and replayed identically if that was asked of it. A test that
 // ran fewer seeds than asked has not shown that.
 func (s Soak) Clean(seeds int) bool {
-	return s.Correct(seeds) && len(s.Test.Diverged) == 0
-}
-
-// Correct reports whether every seed passed. It need not have replayed.
-func (s Soak) Correct(seeds int) bool {
-	other := func(f report.Failure) bool { return f.Rule != report.SameSeed }
-	return (s.Test.Status == report.Pass || len(s.Test.Diverged) > 0) && len(s.Test.Failed) == 0 && s.Test.Seeds >= seeds &&
-		!slices.ContainsFunc(s.Test.Failures, other)
+	return s.Test.Status == report.Pass && len(s.Test.Failed) == 0 && len(s.Test.Failures) == 0 && len(s.Test.Diverged) == 0 && s.Test.Seeds >= seeds
 }
 
 // soakChunk is how many seeds one process of a soak runs. The race detector never gives back some megabytes a seed,
 // and the last test of a long list should keep more than one processor at work.
-const soakChunk = 200
+const soakChunk = 50
 
 // RunSoak runs the selected tests of a source over so many seeds, once for every number of processors in procs, and goes on
 // after a failure. Each seed runs once with the race detector, unless run.Plain is set, and twice without it, and all its runs must be the same.
+// With run.Once set it runs once in each build, and need not replay.
 // With an error it returns the soaks of the tests that were finished.
 func (p *Prover) RunSoak(ctx context.Context, src submission.Source, selected []course.Selected, run grade.Run, procs []int) ([]Soak, error) {
 	run.Soak = true

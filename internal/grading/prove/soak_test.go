@@ -38,6 +38,7 @@ func TestCompareBuilds(t *testing.T) {
 	want := race
 	want.Status, want.Seeds, want.Real, want.Failures = report.Fail, 3, 3, plain.Failures
 	want.Failed, want.Diverged = []uint64{1, 3}, []uint64{2, 3}
+	add(&race, &plain)
 	compare(&race, &plain)
 	if diff := cmp.Diff(want, race); diff != "" {
 		t.Error(diff)
@@ -50,19 +51,22 @@ func TestCompareBuilds(t *testing.T) {
 	}
 }
 
-// A seed that does not replay is no wrong verdict about a solution that need not.
-func TestCorrectNeedNotReplay(t *testing.T) {
-	s := Soak{Test: result.Test{
-		Status: report.Fail, Seeds: 9, Diverged: []uint64{3}, Failures: []report.Failure{{Rule: report.SameSeed}},
-	}}
-	if s.Clean(9) || !s.Correct(9) || s.Correct(10) {
-		t.Error("it passed 9 seeds, and did not replay")
+// Whatever went wrong in a test, it has not shown that its seeds pass.
+func TestClean(t *testing.T) {
+	clean := result.Test{Status: report.Pass, Seeds: 9}
+	if s := (Soak{Test: clean}); !s.Clean(9) || s.Clean(10) {
+		t.Error("it passed 9 seeds")
 	}
-	s.Test.Failures = append(s.Test.Failures, report.Failure{Kind: report.Race})
-	if s.Correct(9) {
-		t.Error("there was a data race")
-	}
-	if (Soak{Test: result.Test{Status: report.Skip, Seeds: 9}}).Correct(9) {
-		t.Error("it was skipped")
+	for why, spoil := range map[string]func(*result.Test){
+		"was skipped":       func(t *result.Test) { t.Status = report.Skip },
+		"failed":            func(t *result.Test) { t.Failed = []uint64{3} },
+		"did not replay":    func(t *result.Test) { t.Diverged = []uint64{3} },
+		"had one data race": func(t *result.Test) { t.Failures = []report.Failure{{Kind: report.Race}} },
+	} {
+		spoilt := clean
+		spoil(&spoilt)
+		if (Soak{Test: spoilt}).Clean(9) {
+			t.Errorf("it %s", why)
+		}
 	}
 }

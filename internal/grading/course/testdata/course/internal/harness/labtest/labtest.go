@@ -67,11 +67,14 @@ func seeds() []uint64 {
 		seed, _ := strconv.ParseUint(one, 10, 64)
 		return []uint64{seed}
 	}
-	n, _ := strconv.Atoi(os.Getenv("LABS_SEEDS"))
-	if n == 0 {
-		n = 10
+	first, n := 1, 10
+	if from, to, ranged := strings.Cut(os.Getenv("LABS_SEEDS"), "-"); ranged {
+		first, _ = strconv.Atoi(from)
+		last, _ := strconv.Atoi(to)
+		n = last - first + 1
+	} else if from != "" {
+		n, _ = strconv.Atoi(from)
 	}
-	first := 1
 	if search := strings.Split(os.Getenv("LABS_EXPLORE"), ":"); len(search) == 3 {
 		n, _ = strconv.Atoi(search[1])
 		first, _ = strconv.Atoi(search[2])
