@@ -15,7 +15,7 @@ import (
 )
 
 const (
-	ruleRing     = "10n delays after the last call of Elect, every node that is up reports the highest node that is up (rule 5)"
+	ruleRing     = "from 10n delays after the last call of Elect on, every node that is up reports the highest node that is up (rule 5)"
 	ruleRingSafe = "a node reports only the highest node that is up, after messages have told it of every node that is up, or the last winner (rule 6)"
 	ruleRingCost = "a node's ID travels no further than to the next higher node, and the winner's ID travels round twice (rule 7)"
 	ruleRingRest = "after the election no more messages are sent (rule 8)"
@@ -105,17 +105,21 @@ func (c *ringCluster) elects(at ...labrpc.NodeID) {
 	c.agrees()
 }
 
-// agrees waits until all nodes agree after the last call of Elect; then no more messages may be sent.
+// agrees waits until all nodes agree after the last call of Elect; from then on they agree, and no more messages may be sent.
 func (c *ringCluster) agrees() {
 	up := upOf(c.s.Net)
 	want, since := up[len(up)-1], c.s.Net.Now()
-	ok := c.s.Until(10*ringNodes*delay, func() bool {
+	agree := func() bool {
 		return !slices.ContainsFunc(up, func(id labrpc.NodeID) bool { return c.leader(id) != want })
-	})
-	if !ok {
-		c.s.Fail(disagreement(c.s, ruleRing, up, want, since, c.leader))
 	}
+	holds := func(ok bool) {
+		if !ok {
+			c.s.Fail(disagreement(c.s, ruleRing, up, want, since, c.leader))
+		}
+	}
+	holds(c.s.Until(10*ringNodes*delay, agree))
 	c.s.Run(10 * ringNodes * delay)
+	holds(agree())
 	before := c.messages()
 	c.s.Run(time.Second)
 	if n := c.messages() - before; n > 0 {
