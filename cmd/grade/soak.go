@@ -53,16 +53,11 @@ Exit status: 0 only if both are zero and every test ran all seeds.`,
 				return err
 			}
 			run.Once = others
-			tests, runs := 0, 3
-			for _, fewer := range []bool{run.Plain, run.Once} {
-				if fewer {
-					runs--
-				}
-			}
+			tests := 0
 			for _, r := range todo {
 				tests += countTests(r.selected)
 			}
-			err = withGrader(cmd, c, jobs, newStatus(cmd.ErrOrStderr(), ofRuns, runs*run.Seeds*tests*len(procs)), func(g *grade.Grader) error {
+			err = withGrader(cmd, c, jobs, newStatus(cmd.ErrOrStderr(), ofRuns, prove.RunsPerSeed(run)*run.Seeds*tests*len(procs)), func(g *grade.Grader) error {
 				for i, r := range todo {
 					if todo[i].soaks, err = prove.New(g).RunSoak(cmd.Context(), r.src, r.selected, run, procs); err != nil {
 						return err

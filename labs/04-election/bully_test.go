@@ -37,7 +37,6 @@ type bullyCluster struct {
 	stays   labrpc.NodeID                   // no node may report another; 0 for no such rule
 	since   time.Duration                   // when that began
 	known0  bool                            // a node may not report that it knows no leader either
-	changed time.Duration                   // when a node last crashed or returned
 }
 
 func newBullyCluster(s *labtest.Sim) *bullyCluster {
@@ -111,36 +110,32 @@ func (c *bullyCluster) mustStay(id labrpc.NodeID, known bool) {
 
 // agrees waits until all nodes that are up report the highest of them. It is called at once when one has crashed or returned.
 func (c *bullyCluster) agrees() {
-	c.changed = c.s.Net.Now()
-	c.holds(c.s.Until(30*delay, c.agree))
+	mustAgree(c.s, 30*delay, ruleHighest, c.s.Net.Now(), c.leader)
 }
 
 // settles waits until all nodes agree, and then until rule 1 says that they do from now on.
 func (c *bullyCluster) settles() {
+	since := c.s.Net.Now()
 	c.agrees()
 	c.s.Run(30 * delay)
-	c.holds(c.agree())
+	mustAgree(c.s, 0, ruleHighest, since, c.leader)
 }
 
-// agree reports whether all nodes that are up report the highest of them.
-func (c *bullyCluster) agree() bool {
-	up := upOf(c.s.Net)
-	return !slices.ContainsFunc(up, func(id labrpc.NodeID) bool { return c.leader(id) != up[len(up)-1] })
-}
-
-// holds fails the test under rule 1 if the nodes do not agree.
-func (c *bullyCluster) holds(agree bool) {
-	if up := upOf(c.s.Net); !agree {
-		c.s.Fail(disagreement(c.s, ruleHighest, up, up[len(up)-1], c.changed, c.leader))
+// mustAgree waits until all nodes that are up report the highest of them, and fails the test under a rule if they do not within the limit.
+// Nothing that the rule speaks of has happened since.
+func mustAgree(s *labtest.Sim, limit time.Duration, rule string, since time.Duration, leader func(labrpc.NodeID) labrpc.NodeID) {
+	up := upOf(s.Net)
+	want := up[len(up)-1]
+	if s.Until(limit, func() bool {
+		return !slices.ContainsFunc(up, func(id labrpc.NodeID) bool { return leader(id) != want })
+	}) {
+		return
 	}
-}
-
-func disagreement(s *labtest.Sim, rule string, up []labrpc.NodeID, want labrpc.NodeID, since time.Duration, leader func(labrpc.NodeID) labrpc.NodeID) labtest.Violation {
 	v := violation(rule, "%[1]v has been the highest node that is up since %[2]s, but at %[3]s not every node reports %[1]v as the leader", want, labtest.At(since), labtest.At(s.Net.Now()))
 	for _, id := range up {
 		v.Seen = append(v.Seen, fmt.Sprintf("%v reports %s", id, reported(leader(id))))
 	}
-	return *v
+	s.Fail(*v)
 }
 
 // reported says what a node reports.
@@ -216,8 +211,10 @@ func TestWinnerCrashes4A(t *testing.T) {
 
 // wins waits until a node, the highest that is up since this instant, reports itself. What it tells the others then is under way.
 func (c *bullyCluster) wins(id labrpc.NodeID) {
-	c.changed = c.s.Net.Now()
-	c.holds(c.s.Until(30*delay, func() bool { return c.leader(id) == id }))
+	since := c.s.Net.Now()
+	if !c.s.Until(30*delay, func() bool { return c.leader(id) == id }) {
+		mustAgree(c.s, 0, ruleHighest, since, c.leader)
+	}
 }
 
 // overtakes has what one node sends from now on overtake what another has just sent.

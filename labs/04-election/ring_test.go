@@ -107,19 +107,10 @@ func (c *ringCluster) elects(at ...labrpc.NodeID) {
 
 // agrees waits until all nodes agree after the last call of Elect; from then on they agree, and no more messages may be sent.
 func (c *ringCluster) agrees() {
-	up := upOf(c.s.Net)
-	want, since := up[len(up)-1], c.s.Net.Now()
-	agree := func() bool {
-		return !slices.ContainsFunc(up, func(id labrpc.NodeID) bool { return c.leader(id) != want })
-	}
-	holds := func(ok bool) {
-		if !ok {
-			c.s.Fail(disagreement(c.s, ruleRing, up, want, since, c.leader))
-		}
-	}
-	holds(c.s.Until(10*ringNodes*delay, agree))
+	since := c.s.Net.Now()
+	mustAgree(c.s, 10*ringNodes*delay, ruleRing, since, c.leader)
 	c.s.Run(10 * ringNodes * delay)
-	holds(agree())
+	mustAgree(c.s, 0, ruleRing, since, c.leader)
 	before := c.messages()
 	c.s.Run(time.Second)
 	if n := c.messages() - before; n > 0 {

@@ -12,6 +12,18 @@ import (
 	"distlabs/internal/harness/report"
 )
 
+// RunsPerSeed is how many runs RunSoak makes of each seed.
+func RunsPerSeed(run grade.Run) int {
+	runs := 3
+	if run.Plain {
+		runs--
+	}
+	if run.Once {
+		runs--
+	}
+	return runs
+}
+
 // soakPart runs a chunk of a test's seeds in each build. The last one, which is the fastest, runs each seed twice unless run.Once is set: that the race
 // detector sees no race, and that nothing else differs, a single run shows.
 func soakPart(ctx context.Context, builds []soakBuild, lab string, t *result.Test, run grade.Run, explained *atomic.Bool) error {
