@@ -1,6 +1,9 @@
 package consistency_test
 
 import (
+	"fmt"
+	"slices"
+	"sync"
 	"testing"
 	"time"
 
@@ -125,9 +128,10 @@ func TestSameInstant6C(t *testing.T) {
 }
 
 // A replica is isolated with old values, which are deleted elsewhere: by a replica that
-// crashes after that, by one with a slow clock, and by one that writes a new value later (rule 18).
+// crashes after that, by one with a slow clock, and by one that writes a new value later. At the end, all that was sent arrives again (rules 18 and 19).
 func TestDeletesStay6C(t *testing.T) {
 	labtest.Run(t, labtest.Config{Nodes: 4}, func(s *labtest.Sim) {
+		arriveAgain := keepSent(s)
 		g := newGossipGroup(s)
 		s.Net.SetClock(2, -time.Minute, 0)
 		keys := []string{"v", "w", "x", "y"}
@@ -156,9 +160,65 @@ func TestDeletesStay6C(t *testing.T) {
 		s.Run(gossipSettles)
 		s.Net.Heal()
 		g.settle(gossipSettles, 1, 2, 3, 4)
-		g.all(ruleDeletes, "v", "")
-		g.all(ruleDeletes, "w", "")
-		g.all(ruleDeletes, "x", "")
-		g.all(ruleDeletes, "y", "new")
+		deleted := func() {
+			for _, key := range []string{"v", "w", "x"} {
+				g.all(ruleDeletes, key, "")
+			}
+			g.all(ruleDeletes, "y", "new")
+		}
+		deleted()
+		g.overwrite(keys)
+		g.settle(gossipSettles, 1, 2, 3, 4)
+		g.putValue(1, "y", "new")
+		g.settle(60*gossipPeriod, 1, 2, 3, 4) // by now each replica may know that all have the deletes
+		if s.Seed%2 == 0 {
+			for _, id := range s.Net.Nodes() {
+				s.Net.Crash(id)
+				g.restart(id)
+			}
+		}
+		for _, key := range keys {
+			g.note(key, fmt.Sprintf("copies of all old messages arrive, from %v on", labtest.At(s.Net.Now())))
+		}
+		arriveAgain()
+		deleted()
+		g.settle(gossipSettles, 1, 2, 3, 4)
+		deleted()
 	})
+}
+
+// overwrite makes each replica write and delete each of the keys, and add to the counter of that name, so that there are old messages of every kind.
+func (g *gossipGroup) overwrite(keys []string) {
+	for _, id := range g.s.Net.Nodes() {
+		for _, key := range keys {
+			g.put(id, key)
+			g.add(id, key, int(id))
+			g.s.Run(10 * time.Millisecond)
+			g.delete(id, key)
+		}
+	}
+}
+
+// keepSent records all messages from now on. What it returns makes them arrive again, in random order.
+func keepSent(s *labtest.Sim) (arriveAgain func()) {
+	var mu sync.Mutex
+	var sent []labrpc.Message
+	s.Net.Intercept(func(m *labrpc.Message) labrpc.Verdict {
+		if m.Kind != labrpc.Reply { // a reply to a call that is over goes nowhere
+			mu.Lock()
+			defer mu.Unlock()
+			sent = append(sent, *m)
+		}
+		return labrpc.Pass
+	})
+	return func() {
+		mu.Lock()
+		old := slices.Clone(sent)
+		mu.Unlock()
+		for _, i := range s.Rand().Perm(len(old)) {
+			_ = s.Net.Inject(old[i]) // it has travelled before, so it can travel
+			s.Run(time.Millisecond)
+		}
+		s.Run(10 * time.Millisecond)
+	}
 }
