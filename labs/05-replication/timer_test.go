@@ -161,26 +161,27 @@ func TestHopelessCandidates5B(t *testing.T) {
 	labtest.Run(t, labtest.Config{Nodes: 5, Seeds: 10, Link: calmLink}, func(s *labtest.Sim) {
 		p := newScriptedCluster(s)
 		p.append(2, AppendRequest{Term: 1, Entries: entriesOf(1)}, true)
-		from, asked, started := p.last, time.Duration(0), time.Duration(0)
+		from, asked := p.last, time.Duration(0)
+		var started span // when n1 started its last election: it may do so while n3 asks it
 		follows := func() bool { return p.status().Role == roleFollower }
 		for follows() {
 			now := s.Net.Now()
 			if now-from > longestTimeout {
 				p.fail(ruleTimer, "n1 has not started an election by %v: its leader's last request came at %v, and since then only candidates that it refused asked it", labtest.At(now), labtest.At(from))
 			}
-			started = now // n1 may start an election while n3 asks it
 			if now-asked > 200*time.Millisecond {
 				asked = now
 				p.vote(VoteRequest{Term: p.status().Term + 1, Candidate: 3}, false, "its log is empty")
+				started = span{from: now, to: s.Net.Now()}
 			}
 			if follows() && s.Until(5*time.Millisecond, func() bool { return !follows() }) {
-				started = s.Net.Now()
+				started = instant(s.Net.Now())
 			}
 		}
 		for s.Net.Now()-from < 10*electionTimeout {
-			s.Run(electionTimeout - replyBound - 20*time.Millisecond) // n1 does not start an election while it replies
+			s.Run(started.from + electionTimeout - replyBound - 20*time.Millisecond - s.Net.Now()) // n1 does not start an election while it replies
 			p.vote(VoteRequest{Term: p.status().Term + 1, Candidate: 3}, false, "its log is empty")
-			started = p.waitForElection(instant(started), "it had started its last election; since then only a candidate that it refused asked it")
+			started = instant(p.waitForElection(started, "it had started its last election; since then only a candidate that it refused asked it"))
 		}
 	})
 }
