@@ -58,6 +58,7 @@ func TestBeginAndCommit7D(t *testing.T) {
 		c := newShardCluster(s, 2)
 		c.right(c.clients[0], shardCalls)
 		c.right(c.clients[0], shardRuns)
+		c.right(c.clients[0], shardLost)
 	})
 }
 
@@ -287,4 +288,28 @@ func shardRuns(ctx context.Context, cl *transactions.ShardClient) (faults []shar
 		wrong(ruleShardContext, "Run returned %v after %v, want an error within %v: its context ended after %v", err, took, limit+shardContext, limit)
 	}
 	return faults
+}
+
+// shardLost reads a key that has been written so often since the transaction began that the store may have dropped what the transaction must see.
+// If so, the transaction cannot be committed, also if its function goes on.
+func shardLost(ctx context.Context, cl *transactions.ShardClient) (faults []shardFault) {
+	tx := cl.Begin(ctx)
+	defer tx.Abort()
+	if _, _, err := tx.Get("a"); err != nil {
+		return nil // nothing that has read can be lost
+	}
+	for i := range 25 {
+		if err := cl.Run(ctx, func(tx *transactions.ShardTx) error { return tx.Put("m", fmt.Sprint("newer ", i)) }); err != nil {
+			return []shardFault{{What: fmt.Sprintf("Run = %v, want nil: another transaction, which has the key a, is running", err), Rule: ruleShardDisjoint}}
+		}
+	}
+	_, _, lost := tx.Get("m")
+	if !errors.Is(lost, transactions.ErrAborted) {
+		return nil // it was kept
+	}
+	_ = tx.Put("z", "written")
+	if err := tx.Commit(); err == nil {
+		return []shardFault{{What: fmt.Sprintf("Commit = nil, want an error: Get(m) of this transaction had returned %q", lost), Rule: ruleShardLost}}
+	}
+	return nil
 }

@@ -15,6 +15,7 @@ import (
 const (
 	ruleShardStrict   = "one order of the transactions explains all that was read: each takes effect as a whole, at one instant after it began and before it returned, whatever wall clocks show (rule 33)"
 	ruleShardOutcome  = "after nil the transaction has been committed exactly once; after ErrOutcomeUnknown once or never, or it may still be; after any other error it has no effect and never will (rule 34)"
+	ruleShardLost     = "a transaction of which Get or Put has returned an error that wraps ErrAborted is not committed: its Commit returns an error (rule 34)"
 	ruleShardUnknown  = "ErrOutcomeUnknown is returned only if the context or the node has ended, or if a Lease or more has passed since the transaction began (rule 34)"
 	ruleShardOver     = "a call of a transaction that has ended returns ErrOver and has no effect; Abort does nothing then (rule 34)"
 	ruleShardLease    = "when the last message of a client has arrived, its transaction makes other transactions wait for at most Lease + 1s, in a calm network (rule 35)"

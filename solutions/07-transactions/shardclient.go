@@ -61,6 +61,7 @@ type ShardTx struct {
 	start  uint64                 // the timestamp at which it reads, and its name; 0 if it has none yet
 	reads  map[string]shardResult // what it has read from the store
 	writes map[string]string
+	lost   bool // a version that it must read was dropped
 	over   bool
 	result *error // what Commit returned, if it has
 }
@@ -85,7 +86,7 @@ func (tx *ShardTx) Get(key string) (value string, found bool, err error) {
 	c := tx.client
 	result, err := c.groups.ask(tx.ctx, c.groups.layout.Group(key), shardCommand{Op: opRead, Key: key, Txn: tx.start})
 	if err == nil && result.Outcome != outcomeDone {
-		err = ErrAborted // the version that it must read was dropped
+		tx.lost, err = true, ErrAborted
 	}
 	if err != nil {
 		return "", false, fmt.Errorf("get %s: %w", key, err)
@@ -143,6 +144,9 @@ func (tx *ShardTx) end() error {
 }
 
 func (tx *ShardTx) commit() error {
+	if tx.lost {
+		return fmt.Errorf("commit: a read has failed: %w", ErrAborted)
+	}
 	// A transaction that writes nothing has read one state: the state of its timestamp.
 	if len(tx.writes) == 0 {
 		return nil
