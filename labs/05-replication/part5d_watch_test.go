@@ -341,10 +341,12 @@ func TestServersAgree5D(t *testing.T) {
 				}
 			}
 			again := b.watch("", 0)
+			// A client reaches the store only if it is connected to a majority (rule 25), so a watch may ask the other servers for long.
+			s.Until(2*time.Minute, func() bool { return len(again.seen()) >= 2*keys })
+			s.Net.Heal()
 			got := again.waitForEvents(2 * keys)
 			v.sameEvents(ruleRevisions, fmt.Sprintf("on %v, the watch at %v", b.id, leader), got, want)
 			again.cancel()
-			s.Net.Heal()
 		}
 	})
 }
