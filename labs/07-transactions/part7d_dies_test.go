@@ -15,29 +15,31 @@ import (
 // mostRequests is more than a client sends for shardScript.
 const mostRequests = 40
 
-// shardScript is the transaction whose client fails: it reads in one group and writes in two others.
-var shardScript = []shardStep{reads("a"), writes("m"), writes("t")}
+// script is the transaction whose client fails: it reads a key and writes a pair of keys in two groups.
+func (c *shardCluster) script() []shardStep {
+	return []shardStep{reads("a"), writes(c.pairOf[0]), writes(c.pairOf[1])}
+}
 
-// countRequests returns how many requests a client sends for shardScript.
+// countRequests returns how many requests a client sends for its script.
 func (c *shardCluster) countRequests(client labrpc.NodeID) int {
-	c.does(client, shardScript...) // it finds the leaders
+	c.does(client, c.script()...) // it finds the leaders
 	c.s.Run(300 * time.Millisecond)
 	g := c.gate(client)
-	c.does(client, shardScript...)
+	c.does(client, c.script()...)
 	c.s.Run(300 * time.Millisecond)
 	return c.requests(g)
 }
 
-// cutAfter begins shardScript at a client, of whose requests the first k arrive; sometimes the later ones
+// cutAfter begins the script at a client, of whose requests the first k arrive; sometimes the later ones
 // of the same instant arrive too, except the first. It may lose the replies too. It returns when a request was lost, or the transaction is over.
 func (c *shardCluster) cutAfter(client labrpc.NodeID, k int, limit time.Duration) (*shardRun, *shardGate) {
 	g := c.setGate(client, shardGate{limit: k, last: c.s.Rand().IntN(2) == 0, deaf: c.s.Rand().IntN(2) == 0, keep: true})
-	r := c.start(client, limit, shardScript...)
+	r := c.start(client, limit, c.script()...)
 	c.s.Until(shardServes, func() bool { return c.requests(g) > k || r.Over })
 	return r, g
 }
 
-// dieAfter begins shardScript at a client, which dies after its first k requests: before it has a reply to the last of
+// dieAfter begins the script at a client, which dies after its first k requests: before it has a reply to the last of
 // them, or a little later. over reports whether its Run had returned by then.
 func (c *shardCluster) dieAfter(client labrpc.NodeID, k int) (r *shardRun, over bool) {
 	if (k+int(c.s.Seed%2))%2 == 0 {
@@ -45,7 +47,7 @@ func (c *shardCluster) dieAfter(client labrpc.NodeID, k int) (r *shardRun, over 
 		c.s.Run(time.Duration(c.s.Rand().IntN(2)) * 200 * time.Millisecond)
 	} else {
 		g := c.gate(client)
-		r = c.start(client, time.Minute, shardScript...)
+		r = c.start(client, time.Minute, c.script()...)
 		c.s.Until(shardServes, func() bool { return c.requests(g) >= k || r.Over })
 	}
 	over = r.Over
@@ -62,14 +64,15 @@ func (c *shardCluster) whole(r, reader *shardRun) bool { return c.wholeBy(ruleSh
 
 // wholeBy is whole, for the rule that a part of a transaction breaks.
 func (c *shardCluster) wholeBy(rule string, r, reader *shardRun) bool {
-	m, t := reader.saw("m") == r.wrote("m"), reader.saw("t") == r.wrote("t")
-	if len(r.Attempts) == 0 || r.wrote("t") == 0 {
+	one, two := c.pairOf[0], c.pairOf[1]
+	m, t := reader.saw(one) == r.wrote(one), reader.saw(two) == r.wrote(two)
+	if len(r.Attempts) == 0 || r.wrote(two) == 0 {
 		return false
 	}
 	if m != t || r.committed() && !m {
-		saw := fmt.Sprintf("%v read m=%d and t=%d: only one of the two is what T%d wrote", reader.Client, reader.saw("m"), reader.saw("t"), r.ID)
+		saw := fmt.Sprintf("%v read %q=%d and %q=%d: only one of the two is what T%d wrote", reader.Client, one, reader.saw(one), two, reader.saw(two), r.ID)
 		if m == t {
-			saw = fmt.Sprintf("%v read m=%d and t=%d: not what T%d wrote, which had returned nil", reader.Client, reader.saw("m"), reader.saw("t"), r.ID)
+			saw = fmt.Sprintf("%v read %q=%d and %q=%d: not what T%d wrote, which had returned nil", reader.Client, one, reader.saw(one), two, reader.saw(two), r.ID)
 		}
 		c.s.Fail(labtest.Violation{What: saw, Rule: rule, Seen: []string{r.String(), reader.String()}, Nodes: append(c.around(r), reader.Client), At: reader.Return})
 	}
@@ -87,6 +90,9 @@ func TestClientDies7D(t *testing.T) {
 	cfg := labtest.Config{Nodes: shardNodes(3, 2), Link: shardLink, Seeds: 6, MustCover: []string{done, nothing}}
 	labtest.Run(t, cfg, func(s *labtest.Sim) {
 		c := newShardCluster(s, 3)
+		if s.Seed%3 == 2 {
+			c.pairOf[0] = "" // which is a key like any other
+		}
 		a, b := c.clients[0], c.clients[1]
 		for k := 0; s.Seed%3 != 0 && k < mostRequests; k++ { // two seeds of three are enough for that
 			over, took := c.dies(a, b, k)
@@ -109,7 +115,7 @@ func TestClientDies7D(t *testing.T) {
 func (c *shardCluster) dies(a, b labrpc.NodeID, k int) (over, took bool) {
 	r, over := c.dieAfter(a, k)
 	cut := c.s.Net.Now()
-	run := c.start(b, time.Minute, reads("m"), reads("t"), reads("a"))
+	run := c.start(b, time.Minute, reads(c.pairOf[0]), reads(c.pairOf[1]), reads("a"))
 	c.s.Run(shardLease / 4)
 	for _, id := range c.servers() { // which knows the transaction by now
 		c.s.Net.JumpClock(id, -time.Hour)
@@ -117,7 +123,7 @@ func (c *shardCluster) dies(a, b labrpc.NodeID, k int) (over, took bool) {
 	reader := c.commits(run, shardLease*3/4+shardSlack+shardServes, ruleShardLease)
 	took = c.whole(r, reader)
 	c.s.Run(max(0, cut+shardLease+shardSlack-c.s.Net.Now()))
-	c.commits(c.start(b, time.Minute, writes("t"), writes("m"), writes("a")), shardServes, ruleShardLease)
+	c.commits(c.start(b, time.Minute, writes(c.pairOf[1]), writes(c.pairOf[0]), writes("a")), shardServes, ruleShardLease)
 	c.open(a)
 	c.startClient(a)
 	return over, took
@@ -137,7 +143,7 @@ func (c *shardCluster) serversFailToo(a, b labrpc.NodeID) {
 			c.s.Run(2*shardLease + shardSlack)
 			if k == n/2 && g == 1 { // others wait for the lock of the dead client all the time
 				for range 2 {
-					wait = append(wait, c.start(b, 2*time.Minute, writes("t")))
+					wait = append(wait, c.start(b, 2*time.Minute, writes(c.pairOf[1])))
 				}
 				c.s.Run(30 * time.Second)
 			}
@@ -147,14 +153,14 @@ func (c *shardCluster) serversFailToo(a, b labrpc.NodeID) {
 		}
 		c.settle()
 		back := c.s.Net.Now()
-		reader := c.commits(c.start(b, time.Minute, reads("m"), reads("t")), shardLease+shardSlack+shardServes, ruleShardLease)
+		reader := c.commits(c.start(b, time.Minute, reads(c.pairOf[0]), reads(c.pairOf[1])), shardLease+shardSlack+shardServes, ruleShardLease)
 		if wait == nil {
 			c.whole(r, reader)
 		}
 		for _, w := range wait {
 			c.commits(w, back+shardHeals-c.s.Net.Now(), ruleShardDurable)
 		}
-		c.commits(c.start(b, time.Minute, writes("t"), writes("m"), writes("a")), shardLease+shardSlack+shardServes, ruleShardLease)
+		c.commits(c.start(b, time.Minute, writes(c.pairOf[1]), writes(c.pairOf[0]), writes("a")), shardLease+shardSlack+shardServes, ruleShardLease)
 		c.open(a)
 		c.startClient(a)
 	}
@@ -181,7 +187,32 @@ func TestClientComesBack7D(t *testing.T) {
 				c.commits(r, 0, ruleShardProgress)
 			}
 		}
+		c.lateInOneGroup(a, b)
 	})
+}
+
+// lateInOneGroup: a transaction has read a key in one group and writes a key in another. Its messages to that other group take longer than a Lease.
+// Meanwhile another client writes the key that was read, and then reads both. One order of the three explains all that was read (rule 33).
+func (c *shardCluster) lateInOneGroup(late, other labrpc.NodeID) {
+	for range 3 {
+		c.does(late, reads("a"), reads("m"))
+		r := c.start(late, time.Minute, reads("m"), rests(300*time.Millisecond), writes("a"))
+		c.s.Run(200 * time.Millisecond)
+		for _, id := range c.layout.Groups[0] {
+			c.s.Net.SetLink(late, id, labrpc.Link{Latency: labrpc.Fixed(shardLease + shardSlack + shardServes)})
+		}
+		c.s.Run(200 * time.Millisecond) // by now the first group has its lock, if it needs one
+		wrote := c.start(other, time.Minute, writes("m"))
+		c.s.Run(shardLease + shardSlack)
+		reader := c.start(other, time.Minute, reads("m"), reads("a"))
+		c.s.Run(shardServes)
+		c.s.Net.SetLinks(shardLink)
+		for _, o := range []*shardRun{wrote, reader} {
+			c.commits(o, shardLease+shardSlack+shardServes, ruleShardLease)
+		}
+		c.over(r, shardProgress, ruleShardProgress)
+		c.check()
+	}
 }
 
 // The context of a transaction ends while its client is cut off, after each of its requests: it returns in time, and says that
@@ -247,7 +278,7 @@ func (c *shardCluster) abortsLater(client, other labrpc.NodeID) {
 	const limit = 400 * time.Millisecond
 	for k := range c.countRequests(client) + 1 {
 		c.setGate(client, shardGate{limit: k, deaf: true})
-		r := c.startBy(shardCommitAndAbort, client, limit, shardScript)
+		r := c.startBy(shardCommitAndAbort, client, limit, c.script())
 		c.ended(r, limit+shardContext, ruleShardContext)
 		c.open(client)
 		c.s.Run(2 * shardAbortsLater)
@@ -261,7 +292,7 @@ func (c *shardCluster) cutCalls(client labrpc.NodeID, k int, reads bool) {
 	const limit = 300 * time.Millisecond
 	c.setGate(client, shardGate{limit: k})
 	c.right(client, func(ctx context.Context, cl *transactions.ShardClient) (faults []shardFault) {
-		ctx, cancel := context.WithTimeout(ctx, limit)
+		ctx, cancel := shardTimeout(ctx, limit)
 		defer cancel()
 		begin, tx := time.Now(), cl.Begin(ctx)
 		var calls []string

@@ -25,7 +25,7 @@ func TestLateCopies7D(t *testing.T) {
 				s.Run(shardLease + shardSlack)
 			} else {
 				g = c.setGate(a, shardGate{limit: -1, keep: true})
-				c.does(a, shardScript...)
+				c.does(a, c.script()...)
 				s.Run(300 * time.Millisecond)
 			}
 			next := c.commits(c.start(b, time.Minute, writes("m"), writes("t"), writes("a")), shardServes, ruleShardLease)

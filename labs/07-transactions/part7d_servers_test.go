@@ -80,7 +80,7 @@ func (c *shardCluster) strike(server labrpc.NodeID, crash bool) {
 // writes: the next transaction reads that, and not what the old leader has (rule 33).
 func TestDeposedLeader7D(t *testing.T) {
 	const asked = "a client asked a leader that had been replaced"
-	cfg := labtest.Config{Nodes: shardNodes(3, 2), Link: shardLink, Seeds: 3, MustCover: []string{asked}}
+	cfg := labtest.Config{Nodes: shardNodes(3, 3), Link: shardLink, Seeds: 3, MustCover: []string{asked}}
 	labtest.Run(t, cfg, func(s *labtest.Sim) {
 		c := newShardCluster(s, 3)
 		a, b := c.clients[0], c.clients[1]
@@ -105,8 +105,39 @@ func TestDeposedLeader7D(t *testing.T) {
 			}
 			c.settle()
 		}
+		c.lateAcknowledgements(a, b, c.clients[2])
 		c.check()
 	})
+}
+
+// lateAcknowledgements: the acknowledgements of an entry are under way for so long that another leader is elected and serves a client. Then they reach the old
+// leader, which commits the entry. A client that asks it reads what the other leader has (rule 33).
+func (c *shardCluster) lateAcknowledgements(writer, reader, first labrpc.NodeID) {
+	for range 3 {
+		for _, id := range []labrpc.NodeID{writer, reader, first} {
+			c.does(id, reads("m"))
+		}
+		c.s.Run(200 * time.Millisecond)
+		old := c.leader(1)
+		applied := c.status(old).LastApplied
+		others := slices.DeleteFunc(slices.Clone(c.layout.Groups[1]), func(id labrpc.NodeID) bool { return id == old })
+		for _, id := range others {
+			c.s.Net.SetLink(id, old, labrpc.Link{Latency: labrpc.Fixed(1400 * time.Millisecond)})
+		}
+		r := c.start(first, time.Minute, reads("m"), writes("n"))
+		c.s.Run(50 * time.Millisecond)
+		for _, id := range others {
+			c.s.Net.Cut(old, id)
+		}
+		c.waitForAnother(1, old)
+		c.s.Net.CutBoth(writer, old)
+		wrote := c.commits(c.start(writer, time.Minute, writes("m")), shardHeals, ruleShardDurable)
+		c.s.Until(time.Second, func() bool { return c.status(old).LastApplied > applied })
+		saw := c.commits(c.start(reader, time.Minute, reads("m")), shardHeals, ruleShardDurable)
+		c.hasRead(saw, wrote, labtest.Violation{Rule: ruleShardStrict}, "m")
+		c.settle()
+		c.over(r, shardHeals, ruleShardDurable)
+	}
 }
 
 // Clients send requests to a leader that was replaced, while its successor serves other clients. When the old leader is connected
@@ -169,7 +200,7 @@ func (c *shardCluster) raiseTerms(old labrpc.NodeID) {
 // All servers of all groups crash at once, again and again, and start with what is on their disks. What was committed
 // before is read, and later transactions come after it (rules 33 and 40).
 func TestAllServersRestart7D(t *testing.T) {
-	labtest.Run(t, labtest.Config{Nodes: shardNodes(3, 2), Link: shardLink, Seeds: 3}, func(s *labtest.Sim) {
+	labtest.Run(t, labtest.Config{Nodes: shardNodes(3, 2), Link: shardLink, Seeds: 3, Limit: time.Hour}, func(s *labtest.Sim) {
 		c := newShardCluster(s, 3)
 		a, b := c.clients[0], c.clients[1]
 		for round := range 4 {
@@ -189,7 +220,31 @@ func TestAllServersRestart7D(t *testing.T) {
 			c.does(b, reads("m"), reads("t"), reads("a"))
 			c.check()
 		}
+		if wide(s) {
+			c.longOutage()
+		}
 	})
+}
+
+// longOutage: all servers are down for ten minutes, while transactions of clients go on that began at different times. When the servers
+// are back, all return in time (rule 40).
+func (c *shardCluster) longOutage() {
+	for _, id := range c.servers() {
+		c.s.Net.Crash(id)
+	}
+	var runs []*shardRun
+	for range 6 {
+		for _, id := range c.clients {
+			runs = append(runs, c.start(id, time.Hour, writes(fmt.Sprint("c", len(runs)))))
+			c.s.Run(17 * time.Second)
+		}
+	}
+	c.s.Run(6*time.Minute + time.Duration(c.s.Rand().IntN(60_000))*time.Millisecond)
+	c.settle()
+	for _, r := range runs {
+		c.survives(r)
+	}
+	c.check()
 }
 
 // The wall clocks of servers and clients are wrong by hours, and jump (rule 33).
@@ -334,6 +389,7 @@ func TestOutcomeIsKept7D(t *testing.T) {
 			rounds, more = 3, 30
 		}
 		a, b, dies := c.clients[0], c.clients[1], c.clients[2]
+		s.Net.JumpClock(b, 5*time.Hour) // those of the others are behind the clock of this one, which runs most of the transactions
 		c.does(a, reads("a"), reads("m"))
 		c.does(dies, reads("a"))
 		g := c.setGate(a, shardGate{limit: -1, keep: true})
@@ -347,7 +403,7 @@ func TestOutcomeIsKept7D(t *testing.T) {
 		c.batch(dies, more, steps("c%d"))
 		s.Run(manyDies)
 		s.Net.Crash(dies)
-		s.Run(2*shardLease + shardSlack) // until nobody tries any more to tell the group that is down
+		s.Run(60 * shardLease) // however rarely one tries by then to tell the group that is down
 		c.startClient(dies)
 		c.many(10, c.clients[1:])
 		for round := range rounds {
@@ -369,6 +425,7 @@ func TestOutcomeIsKept7D(t *testing.T) {
 		c.startClient(a)
 		for _, id := range c.clients {
 			c.does(id, reads("a"), reads("m"))
+			c.does(id, writes("a"))
 		}
 		c.asksAfterMany(b, more, append([]labrpc.NodeID{a}, c.clients[2:]...))
 		c.check()

@@ -1,9 +1,11 @@
 package transactions_test
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -58,16 +60,21 @@ func TestBeginAndCommit7D(t *testing.T) {
 		c := newShardCluster(s, 2)
 		c.right(c.clients[0], shardCalls)
 		c.right(c.clients[0], shardRuns)
-		c.right(c.clients[0], shardLost)
+		for _, calls := range []shardCheck{shardPutsBack, shardFirstAttempt, shardLost} {
+			c.right(c.clients[0], calls)
+		}
 	})
 }
 
 // right lets a client call a function, which must find nothing wrong.
-func (c *shardCluster) right(client labrpc.NodeID, f func(ctx context.Context, cl *transactions.ShardClient) []shardFault) {
+func (c *shardCluster) right(client labrpc.NodeID, f shardCheck) {
 	for _, fault := range c.calls(client, f) {
 		c.s.Fail(labtest.Violation{What: fault.What, Rule: fault.Rule, Nodes: append(c.servers(), client)})
 	}
 }
+
+// A shardCheck makes calls of a client, and returns what was wrong.
+type shardCheck func(ctx context.Context, cl *transactions.ShardClient) []shardFault
 
 // A shardFault is what is wrong with the results of calls.
 type shardFault struct {
@@ -75,10 +82,10 @@ type shardFault struct {
 }
 
 // calls lets a client's own goroutine call a function, and returns what that found wrong.
-func (c *shardCluster) calls(client labrpc.NodeID, f func(ctx context.Context, cl *transactions.ShardClient) []shardFault) (faults []shardFault) {
+func (c *shardCluster) calls(client labrpc.NodeID, f shardCheck) (faults []shardFault) {
 	node, cl, over := c.nodes[client], c.client[client], false
 	go func() {
-		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+		ctx, cancel := shardTimeout(context.Background(), time.Minute)
 		defer cancel()
 		_ = labrpc.Tell(node, f(ctx, cl), func(_ time.Duration, found []shardFault) { faults, over = found, true })
 	}()
@@ -275,7 +282,7 @@ func shardRuns(ctx context.Context, cl *transactions.ShardClient) (faults []shar
 	tx.Abort()
 
 	const limit = 300 * time.Millisecond
-	short, cancel := context.WithTimeout(ctx, limit)
+	short, cancel := shardTimeout(ctx, limit)
 	defer cancel()
 	begin, calls := time.Now(), 0
 	err = cl.Run(short, func(*transactions.ShardTx) error {
@@ -287,6 +294,52 @@ func shardRuns(ctx context.Context, cl *transactions.ShardClient) (faults []shar
 	if took := time.Since(begin); err == nil || took > limit+shardContext {
 		wrong(ruleShardContext, "Run returned %v after %v, want an error within %v: its context ended after %v", err, took, limit+shardContext, limit)
 	}
+	return faults
+}
+
+// shardPutsBack writes a key again with the value that it has read: that is its last write, whatever it has written meanwhile.
+func shardPutsBack(ctx context.Context, cl *transactions.ShardClient) (faults []shardFault) {
+	var old, own, after string
+	run := func(f func(tx *transactions.ShardTx)) {
+		if err := cl.Run(ctx, func(tx *transactions.ShardTx) error { f(tx); return nil }); err != nil {
+			faults = append(faults, shardFault{fmt.Sprintf("Run = %v, want nil", err), ruleShardDisjoint})
+		}
+	}
+	run(func(tx *transactions.ShardTx) { _ = tx.Put("a", "before") })
+	run(func(tx *transactions.ShardTx) {
+		old, _, _ = tx.Get("a")
+		_ = tx.Put("a", "between")
+		_ = tx.Put("a", old)
+		own, _, _ = tx.Get("a")
+	})
+	run(func(tx *transactions.ShardTx) { after, _, _ = tx.Get("a") })
+	if faults == nil && (own != old || after != old) {
+		faults = append(faults, shardFault{fmt.Sprintf("a transaction read a=%q, wrote a=between and then a=%[1]q; then it read a=%[2]q, and the next transaction a=%[3]q, want %[1]q twice", old, own, after), ruleShardStrict})
+	}
+	return faults
+}
+
+// shardFirstAttempt uses the transaction of the first call of Run's function in the second call: it has ended.
+func shardFirstAttempt(ctx context.Context, cl *transactions.ShardClient) (faults []shardFault) {
+	var first *transactions.ShardTx
+	var put, commit error
+	err := cl.Run(ctx, func(tx *transactions.ShardTx) error {
+		if first == nil {
+			first = tx
+			return fmt.Errorf("once more: %w", transactions.ErrAborted)
+		}
+		put, commit = first.Put("z", "late"), first.Commit()
+		return tx.Put("b", "second")
+	})
+	if err != nil {
+		return []shardFault{{fmt.Sprintf("Run = %v, want nil: its function returned ErrAborted only once", err), ruleShardOutcome}}
+	}
+	for name, err := range map[string]error{"Put": put, "Commit": commit} {
+		if !errors.Is(err, transactions.ErrOver) {
+			faults = append(faults, shardFault{fmt.Sprintf("%s = %v, want ErrOver: it was called for the transaction of the first call of Run's function, during the second", name, err), ruleShardOver})
+		}
+	}
+	slices.SortFunc(faults, func(a, b shardFault) int { return cmp.Compare(a.What, b.What) })
 	return faults
 }
 

@@ -82,6 +82,7 @@ func TestDisjointDoNotWait7D(t *testing.T) {
 		c.settle()
 		c.commits(c.start(b, time.Minute, reads("m"), reads("t")), shardLease+shardSlack+shardServes, ruleShardLease)
 		c.leadersAreDown(b)
+		c.aServerIsAlone(b)
 		c.check()
 	})
 }
@@ -99,6 +100,20 @@ func (c *shardCluster) leadersAreDown(client labrpc.NodeID) {
 	c.s.Run(time.Second)
 	c.waitForLeaders()
 	c.does(client, reads("b"), reads("n"), reads("u"), reads("c"))
+	c.settle()
+}
+
+// aServerIsAlone: in each group, one server is cut off from the others, and not from the clients. A client that has just started, and may ask it first, finds
+// the leader, which all others follow (rule 37).
+func (c *shardCluster) aServerIsAlone(client labrpc.NodeID) {
+	for g, servers := range c.layout.Groups {
+		c.strike(servers[g%2], false)
+	}
+	c.s.Run(2 * time.Second)
+	c.waitForLeaders()
+	c.s.Net.Crash(client)
+	c.startClient(client)
+	c.does(client, reads("b"), writes("n"), writes("u"))
 	c.settle()
 }
 

@@ -48,6 +48,7 @@ type shardCluster struct {
 	clients []labrpc.NodeID
 	nodes   map[labrpc.NodeID]*labrpc.Node // of the clients
 	client  map[labrpc.NodeID]*transactions.ShardClient
+	pairOf  [2]string // the keys that script writes
 
 	mu      sync.Mutex // guards what interceptors use too
 	running map[labrpc.NodeID]*transactions.Shard
@@ -76,7 +77,7 @@ func newShardClusterWith(s *labtest.Sim, groups int, layout transactions.Layout)
 	c := &shardCluster{
 		s: s, clients: all[3*groups:], nodes: map[labrpc.NodeID]*labrpc.Node{}, client: map[labrpc.NodeID]*transactions.ShardClient{},
 		running: map[labrpc.NodeID]*transactions.Shard{}, gates: map[labrpc.NodeID]*shardGate{},
-		layout: layout,
+		layout: layout, pairOf: [2]string{"m", "t"},
 	}
 	for g := range groups {
 		c.layout.Groups = append(c.layout.Groups, all[3*g:3*g+3])
