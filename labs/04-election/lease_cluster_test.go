@@ -120,8 +120,11 @@ func (o *leaseCluster) checkLeases() *labtest.Violation {
 	return nil
 }
 
+// errReason is the cause of the contexts of the tests. It is not their error, which a call returns.
+var errReason = errors.New("the caller's reason")
+
 func within(limit time.Duration) context.Context {
-	ctx, cancel := context.WithTimeout(context.Background(), limit)
+	ctx, cancel := context.WithTimeoutCause(context.Background(), limit, errReason)
 	context.AfterFunc(ctx, cancel)
 	return ctx
 }

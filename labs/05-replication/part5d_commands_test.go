@@ -2,6 +2,7 @@ package replication_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync/atomic"
 	"testing"
@@ -564,6 +565,9 @@ func checkCommandWithinWatch(a, b *testClient) {
 	b.expectValue("z", "1", ruleOnce)
 }
 
+// errReason is the cause of the contexts that end in TestContextEnds5D. It is not their error, which the calls return.
+var errReason = errors.New("the caller's reason")
+
 // A call returns when its context ends: a command that reaches no server, a command that waits for that one, a watch, and
 // Connect. The client can be used afterwards (rules 20 and 22). A call returns also when its client's node crashes.
 func TestContextEnds5D(t *testing.T) {
@@ -586,11 +590,11 @@ func TestContextEnds5D(t *testing.T) {
 			}
 			call := startCall(c, what, func(ctx context.Context, client *Client) (bool, error) {
 				if cancel {
-					inner, stop := context.WithCancel(ctx)
-					time.AfterFunc(d, stop)
+					inner, stop := context.WithCancelCause(ctx)
+					time.AfterFunc(d, func() { stop(errReason) })
 					return true, f(inner, client)
 				}
-				inner, stop := context.WithTimeout(ctx, d)
+				inner, stop := context.WithTimeoutCause(ctx, d, errReason)
 				defer stop()
 				return true, f(inner, client)
 			})

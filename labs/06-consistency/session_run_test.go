@@ -174,9 +174,12 @@ func (t *sessionHistory) call(r *sessionRun, what history.Op, limit time.Duratio
 	return op
 }
 
+// errReason is the cause of the contexts that end. It is not their error, which the calls return.
+var errReason = errors.New("the caller's reason")
+
 // sessionStep makes one call.
 func sessionStep(node *labrpc.Node, s *consistency.Session, what history.Op, limit time.Duration) (e sessionEnd) {
-	ctx, cancel := context.WithTimeout(node.Context(), limit)
+	ctx, cancel := context.WithTimeoutCause(node.Context(), limit, errReason)
 	defer cancel()
 	var err error
 	if what.Kind == history.Read {
