@@ -12,7 +12,7 @@ import (
 	"distlabs/labs/07-transactions"
 )
 
-// mostRequests is more than a client sends for shardScript.
+// mostRequests is more than a client sends for its script.
 const mostRequests = 40
 
 // script is the transaction whose client fails: it reads a key and writes a pair of keys in two groups.
