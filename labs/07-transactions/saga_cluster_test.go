@@ -48,6 +48,7 @@ type sagaCluster struct {
 	items     map[string]Units          // the units by the journal
 	cancelled map[OrderID]bool          // Cancel returned true
 	perhaps   map[OrderID]bool          // Cancel returned an error
+	again     string                    // how a failure ends once old messages have arrived again
 }
 
 // A sagaOrder is an order of the test, and its effects.
@@ -190,6 +191,14 @@ func (c *sagaCluster) cancel(id OrderID) bool {
 
 // check runs after every step.
 func (c *sagaCluster) check() *labtest.Violation {
+	v := c.checkServices()
+	if v != nil {
+		v.What += c.again
+	}
+	return v
+}
+
+func (c *sagaCluster) checkServices() *labtest.Violation {
 	up := true
 	for _, id := range c.s.Net.Nodes() {
 		if !c.s.Net.Up(id) {
@@ -303,12 +312,12 @@ func (o *sagaOrder) checkOrder() *labtest.Violation {
 	case o.has[Refunded] && reserved:
 		return breach(ruleReverse, "order %s is refunded, although its unit is still reserved", o.ID)
 	case o.has[Cancelled] && (charged || reserved):
-		undone := "its charge had not been refunded before"
+		undone := "its charge has not been refunded"
 		switch {
 		case charged && reserved:
-			undone += " and its unit was not released"
+			undone += " and its unit has not been released"
 		case reserved:
-			undone = "its unit was not released"
+			undone = "its unit has not been released"
 		}
 		return breach(ruleReverse, "order %s is cancelled, but %s", o.ID, undone)
 	case (o.has[Completed] || o.has[Sold]) && !(charged && reserved):
