@@ -266,7 +266,7 @@ func TestCancel7E(t *testing.T) {
 }
 
 // Links duplicate and delay messages. When all orders have ended, every message is sent once more, in any order, in some seeds an hour later, or to services
-// that have restarted (rules 45 and 46).
+// that have restarted (rules 45 to 47).
 func TestDuplicates7E(t *testing.T) {
 	const duplicated, compensated = "messages arrived twice", "an order was cancelled after it was reserved"
 	link := labrpc.Link{Latency: labrpc.Uniform(time.Millisecond, 300*time.Millisecond), Duplicate: 0.7}
