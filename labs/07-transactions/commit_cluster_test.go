@@ -241,10 +241,16 @@ func breach(rule, format string, args ...any) *labtest.Violation {
 	return &labtest.Violation{What: fmt.Sprintf(format, args...), Rule: rule}
 }
 
+// maxNames is how many participants a failure names.
+const maxNames = 20
+
 func commitNames(ids []labrpc.NodeID) string {
 	var all []string
-	for _, id := range ids {
+	for _, id := range ids[:min(len(ids), maxNames)] {
 		all = append(all, id.String())
+	}
+	if more := len(ids) - maxNames; more > 0 {
+		all = append(all, fmt.Sprintf("and %d others", more))
 	}
 	return strings.Join(all, ", ")
 }
@@ -538,18 +544,26 @@ func (c *commitCluster) ruleOfRun(limit time.Duration) string {
 	return ruleRunReturns
 }
 
-// votesIn says how each participant has voted.
+// votesIn says how each participant has voted. Of very many it names only those that did not vote yes.
 func (c *commitCluster) votesIn(tx TxID) string {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	t := c.txs[tx]
 	var all []string
+	yes := 0 // not named
 	for _, b := range t.branches {
 		text := "has not voted"
 		if vote, voted := t.votes[b.Participant]; voted {
 			text = "voted " + map[Vote]string{VoteNo: "no", VoteYes: "yes", VoteReadOnly: "read-only"}[vote]
+			if vote == VoteYes && len(t.branches) > maxNames {
+				yes++
+				continue
+			}
 		}
 		all = append(all, fmt.Sprintf("%v %s", b.Participant, text))
+	}
+	if yes > 0 {
+		all = append(all, fmt.Sprintf("%d others voted yes", yes))
 	}
 	return strings.Join(all, ", ")
 }

@@ -345,19 +345,21 @@ func (c *commitCluster) manyInDoubt() {
 }
 
 // Twenty participants. Run asks them all at once, and the vote no of one of them is enough (rule 31). In another transaction only one of them has the
-// outcome, and the others are connected to it alone: each finds it (rule 26).
+// outcome, and the others are connected to it alone: each finds it (rule 26). In some seeds there are seventy later.
 func TestManyParticipants7C(t *testing.T) {
-	labtest.Run(t, labtest.Config{Nodes: 21, Link: calmLink, Seeds: 4}, func(s *labtest.Sim) {
+	labtest.Run(t, labtest.Config{Nodes: 71, Link: calmLink, Seeds: 4}, func(s *labtest.Sim) {
 		c := newCommitCluster(s)
-		c.startAll()
 		all := participantsOf(20)
+		for _, id := range append(all, coordinatorNode) {
+			c.start(id)
+		}
 		script := map[labrpc.NodeID]scriptedVote{}
 		for _, id := range all {
 			script[id] = scriptedVote{VoteYes, 3 * time.Second}
 		}
 		no := all[s.Rand().IntN(len(all))]
 		script[no] = scriptedVote{VoteNo, 100 * time.Millisecond}
-		c.add("no", script)
+		c.add("no", script, participantsBut(s, all)...)
 		call := c.run("no", time.Minute)
 		c.asked("no", all)
 		c.voted("no", no)
@@ -367,7 +369,7 @@ func TestManyParticipants7C(t *testing.T) {
 
 		knows := all[[]int{19, 0, 10}[s.Seed%3]]
 		others := slices.DeleteFunc(slices.Clone(all), func(id labrpc.NodeID) bool { return id == knows })
-		c.add("yes", map[labrpc.NodeID]scriptedVote{knows: {VoteYes, 300 * time.Millisecond}})
+		c.add("yes", map[labrpc.NodeID]scriptedVote{knows: {VoteYes, 300 * time.Millisecond}}, participantsBut(s, all)...)
 		call = c.run("yes", time.Minute)
 		c.voted("yes", others...)
 		s.Run(50 * time.Millisecond) // until the votes have arrived
@@ -386,7 +388,60 @@ func TestManyParticipants7C(t *testing.T) {
 		c.learnsAll([]TxID{"yes"}, Committed, others...)
 		s.Net.Heal()
 		c.settles(learnLimit)
+		if s.Seed%4 == 0 {
+			for _, id := range participantsBut(s, all) {
+				c.start(id)
+			}
+			c.seventyVote()
+			c.seventyAcknowledge()
+		}
 	})
+}
+
+// seventyVote: the last of seventy participants votes no when all others have voted yes (rule 23). 64 bits are not enough to note who has voted.
+func (c *commitCluster) seventyVote() {
+	const last = labrpc.NodeID(71)
+	c.add("seventy-no", map[labrpc.NodeID]scriptedVote{last: {VoteNo, 100 * time.Millisecond}})
+	call := c.run("seventy-no", time.Minute)
+	c.voted("seventy-no", last)
+	c.returns(call, "seventy-no", calmRun, Aborted)
+	c.settles(learnLimit)
+}
+
+// seventyAcknowledge: the last of seventy participants misses a decision to commit, which all others acknowledge. Then the coordinator restarts. It has kept the
+// decision for the last participant, and forgets it later (rule 28). Another decision the first participant can learn from the last one alone (rule 26).
+func (c *commitCluster) seventyAcknowledge() {
+	const first, last = labrpc.NodeID(2), labrpc.NodeID(71)
+	s := c.s
+	before := c.diskBytes(coordinatorNode)
+	c.add("seventy-yes", nil)
+	call := c.run("seventy-yes", time.Minute)
+	c.voted("seventy-yes", participantsOf(70)...)
+	c.hearsNothing(last)
+	c.returns(call, "seventy-yes", calmRun, Committed)
+	s.Run(learnLimit) // the others acknowledge
+	c.restart(coordinatorNode)
+	c.oneOutcome = ruleForgets
+	s.Net.HealBoth(last, coordinatorNode)
+	c.learns(learnLimit, "seventy-yes", Committed, last)
+	c.oneOutcome = ruleOneOutcome
+	s.Net.Heal()
+	s.Run(learnLimit)
+	if after := c.diskBytes(coordinatorNode); after > before+100 {
+		s.Failf(ruleForgets, "the coordinator's disk holds %d bytes, want some %d as before a transaction of 70 participants, which all have known its outcome for %v", after, before, learnLimit)
+	}
+
+	c.add("seventy-ask", map[labrpc.NodeID]scriptedVote{last: {VoteYes, 100 * time.Millisecond}})
+	call = c.run("seventy-ask", time.Minute)
+	c.voted("seventy-ask", first)
+	s.Run(50 * time.Millisecond) // until the vote has arrived
+	s.Net.Isolate(first)
+	c.returns(call, "seventy-ask", 50*time.Millisecond+calmRun, Committed)
+	s.Run(time.Second)
+	s.Net.HealBoth(first, last)
+	c.learns(learnLimit, "seventy-ask", Committed, first)
+	s.Net.Heal()
+	c.settles(learnLimit)
 }
 
 // asked checks that Run, which has just been called, has asked all these participants.
