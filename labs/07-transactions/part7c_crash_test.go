@@ -245,7 +245,11 @@ func TestDuplicates7C(t *testing.T) {
 			tx := TxID(fmt.Sprint("t", i))
 			script := map[labrpc.NodeID]scriptedVote{}
 			if i%3 > 0 {
-				script[labrpc.NodeID(2+s.Rand().IntN(3))] = scriptedVote{Vote([]Vote{VoteNo, VoteReadOnly}[i%3-1]), time.Duration(i) * 20 * time.Millisecond}
+				id := s.Rand().IntN(3)
+				script[labrpc.NodeID(2+id)] = scriptedVote{Vote([]Vote{VoteNo, VoteReadOnly}[i%3-1]), time.Duration(i) * 20 * time.Millisecond}
+				if i%3 == 1 { // a vote read-only comes when the transaction has aborted, also if old messages arrive at a new incarnation
+					script[labrpc.NodeID(2+(id+1)%3)] = scriptedVote{VoteReadOnly, 500 * time.Millisecond}
+				}
 			}
 			c.add(tx, script)
 			call := c.run(tx, 10*time.Second)

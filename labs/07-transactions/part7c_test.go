@@ -98,7 +98,8 @@ func (c *commitCluster) costs(writes, messages map[labrpc.NodeID]int, ids []labr
 	}
 }
 
-// One participant votes no, before, between or after the others. In some seeds another has not voted by then (rules 23 and 31).
+// One participant votes no, before, between or after the others. In some seeds another has not voted by then (rules 23 and 31). Later a participant misses that a transaction
+// aborts (rules 26 and 27), and Prepare returns votes in one that has aborted (rules 26 and 30).
 func TestOneNoAborts7C(t *testing.T) {
 	const yesFirst = "a participant voted yes before another voted no"
 	cfg := labtest.Config{Nodes: 5, Link: calmLink, Seeds: 12, MustCover: []string{yesFirst}}
@@ -126,6 +127,8 @@ func TestOneNoAborts7C(t *testing.T) {
 		c.returns(call, "t1", calmRun, Aborted)
 		c.settles(6 * time.Second)
 		c.has("t1", Aborted)
+		c.missesAbort("no", true)
+		c.votesTooLate()
 		if s.Seed%2 == 0 { // n2 is down for good when n3 votes no
 			s.Net.Crash(2)
 			c.add("t2", map[labrpc.NodeID]scriptedVote{3: {VoteNo, takes}})
@@ -136,6 +139,58 @@ func TestOneNoAborts7C(t *testing.T) {
 		s.Run(5 * time.Second)
 		c.isSilent()
 	})
+}
+
+// missesAbort: n3 votes yes, and misses that the transaction aborts: n2 votes no, or the context of Run ends. The vote of n4 is missing all the time: its Prepare takes
+// long, or it is down. Run has returned, so the coordinator gives n3 the outcome as soon as the two are connected (rules 26 and 27).
+func (c *commitCluster) missesAbort(tx TxID, no bool) {
+	const end, slow = 300 * time.Millisecond, 20 * time.Second
+	s := c.s
+	limit, script := end, map[labrpc.NodeID]scriptedVote{4: {VoteYes, slow}}
+	if no {
+		limit, script[2] = time.Minute, scriptedVote{VoteNo, end}
+	}
+	if s.Seed%2 == 0 {
+		s.Net.Crash(4)
+	}
+	c.add(tx, script)
+	call := c.run(tx, limit)
+	c.voted(tx, 3)
+	c.hearsNothing(3)
+	c.returns(call, tx, end+calmRun, Aborted)
+	returned := s.Net.Now()
+	s.Run(50 * time.Millisecond) // the coordinator may tell the participants once
+	s.Net.HealBoth(3, coordinatorNode)
+	if !s.Until(learnLimit, func() bool { return c.outcome(tx, 3) == Aborted }) {
+		s.Failf(ruleLearns, "n3 voted yes in transaction %s and has not called Abort, although Run returned Aborted at %s, and the coordinator has been connected to n3 for %v; n4 has not voted",
+			tx, labtest.At(returned), learnLimit)
+	}
+	s.Run(slow) // until n4 has voted
+	if !s.Net.Up(4) {
+		c.start(4)
+	}
+	s.Net.Heal()
+	c.settles(learnLimit)
+}
+
+// votesTooLate: the transaction aborts, because n2 votes no or the context of Run ends. When all know it, Prepare returns yes at n3, read-only at n4 and no at n5:
+// n3 calls Abort (rule 26), and n4 calls Release (rule 30).
+func (c *commitCluster) votesTooLate() {
+	const tx, end, slow = TxID("late"), 200 * time.Millisecond, 500 * time.Millisecond
+	s := c.s
+	limit, script := end, map[labrpc.NodeID]scriptedVote{3: {VoteYes, slow}, 4: {VoteReadOnly, slow}, 5: {VoteNo, slow}}
+	if s.Seed%4 < 2 {
+		limit, script[2] = time.Minute, scriptedVote{VoteNo, end}
+	}
+	c.add(tx, script)
+	c.returns(c.run(tx, limit), tx, end+calmRun, Aborted)
+	c.voted(tx, 3, 4, 5)
+	s.Run(askTime)
+	if c.keepsLock(4) != nil {
+		s.Failf(ruleReadOnly, "Prepare returned VoteReadOnly at n4 for transaction %s, which had aborted before, but %v later n4 has not called Release", tx, askTime)
+	}
+	c.settles(learnLimit)
+	c.has(tx, Aborted)
 }
 
 // Some participants, or all, vote read-only (rules 29 and 30).
@@ -184,7 +239,7 @@ func TestReadOnly7C(t *testing.T) {
 	})
 }
 
-// Run returns when its context ends, and when its node crashes. As long as its context has not ended, it waits for a vote, in some seeds for an hour (rule 31), and
+// Run returns when its context ends, also for a participant that misses it (rules 26 and 27), and when its node crashes. As long as its context has not ended, it waits for a vote, in some seeds for an hour (rule 31), and
 // in those seeds a participant that misses a decision learns it an hour after the start as soon as ever (rule 26).
 func TestRunReturns7C(t *testing.T) {
 	const limit = 1500 * time.Millisecond
@@ -212,6 +267,7 @@ func TestRunReturns7C(t *testing.T) {
 		s.Run(time.Second)
 		c.start(coordinatorNode)
 		c.settles(learnLimit)
+		c.missesAbort("missed", false)
 
 		if s.Seed%3 == 0 { // n2 alone takes part
 			c.add("t3", map[labrpc.NodeID]scriptedVote{2: {VoteYes, time.Hour}}, 3, 4)
