@@ -17,20 +17,19 @@ func TestDeadlock7A(t *testing.T) {
 	get := func(key string) func(t *txn) *call { return func(t *txn) *call { return t.goGet(key) } }
 	put := func(key string) func(t *txn) *call { return func(t *txn) *call { return t.goPut(key, "9"+t.name) } }
 	scan := func(from, to string) func(t *txn) *call { return func(t *txn) *call { return t.goScan(from, to) } }
-	type steps = []func(t *txn) *call
 	cases := []struct {
 		name string
-		has  steps // one call of each transaction that does not wait
-		asks steps // one call of each transaction that closes the cycle; nil for none
+		has  oneEach // one call of each transaction that does not wait
+		asks oneEach // one call of each transaction that closes the cycle; nil for none
 	}{
-		{"two writers", steps{put("a"), put("b")}, steps{put("b"), put("a")}},
-		{"a reader and a writer", steps{get("a"), put("b")}, steps{get("b"), put("a")}},
-		{"two readers of a key that want to write it", steps{get("a"), get("a")}, steps{put("a"), put("a")}},
-		{"two that scanned a range", steps{scan("a", "c"), scan("b", "d")}, steps{put("bx"), put("bb")}},
-		{"a scan and a new key", steps{put("bb"), put("d")}, steps{scan("c", ""), scan("a", "c")}},
-		{"three writers", steps{put("a"), put("b"), put("c")}, steps{put("b"), put("c"), put("a")}},
-		{"five in a cycle", steps{put("a"), put("b"), put("c"), put("d"), get("e")}, steps{get("b"), put("c"), get("d"), put("e"), scan("", "b")}},
-		{"three readers that want to write", steps{get("a"), scan("", "b"), get("a")}, steps{put("a"), put("a"), put("a")}},
+		{"two writers", oneEach{put("a"), put("b")}, oneEach{put("b"), put("a")}},
+		{"a reader and a writer", oneEach{get("a"), put("b")}, oneEach{get("b"), put("a")}},
+		{"two readers of a key that want to write it", oneEach{get("a"), get("a")}, oneEach{put("a"), put("a")}},
+		{"two that scanned a range", oneEach{scan("a", "c"), scan("b", "d")}, oneEach{put("bx"), put("bb")}},
+		{"a scan and a new key", oneEach{put("bb"), put("d")}, oneEach{scan("c", ""), scan("a", "c")}},
+		{"three writers", oneEach{put("a"), put("b"), put("c")}, oneEach{put("b"), put("c"), put("a")}},
+		{"five in a cycle", oneEach{put("a"), put("b"), put("c"), put("d"), get("e")}, oneEach{get("b"), put("c"), get("d"), put("e"), scan("", "b")}},
+		{"three readers that want to write", oneEach{get("a"), scan("", "b"), get("a")}, oneEach{put("a"), put("a"), put("a")}},
 	}
 	long := cases[0]
 	long.name, long.has, long.asks = "forty in a cycle", nil, nil
@@ -41,6 +40,7 @@ func TestDeadlock7A(t *testing.T) {
 		d := newLockDB(s)
 		d.load("a=1 b=1 c=1 d=1 e=1")
 		d.manyDeadlocks()
+		d.deadlockAmongWaits()
 		for _, c := range cases {
 			d.deadlock(c.name, c.has, c.asks)
 			reset := d.beginTx()
@@ -85,6 +85,58 @@ func (d *db) manyDeadlocks() {
 		}
 		a.abort()
 		b.abort()
+	}
+}
+
+// deadlockAmongWaits closes a cycle of two. Afterwards a call of another transaction begins to wait every 10ms, for a key of the cycle or for another
+// key, and some of these waits end. They do not put off the end of the cycle (rule 6).
+func (d *db) deadlockAmongWaits() {
+	d.run(soon)
+	holder, one, two := d.beginTx(), d.beginTx(), d.beginTx()
+	holder.put("held", "1")
+	one.put("c1", "1")
+	two.put("c2", "1")
+	one.goPut("c2", "2")
+	d.run(time.Microsecond)
+	two.try(func() *call { return two.goPut("c1", "2") }) // wound-wait has aborted it
+	closed := d.s.Net.Now()
+	var others []*txn
+	for n := 0; d.s.Net.Now() < closed+deadlockIn; n++ {
+		others = append(others, d.beginTx())
+		others[n].goPut([]string{"held", "c1", "passed on", "c2"}[n%4], "3")
+		if n%4 == 2 && n > 4 {
+			if before := others[n-4]; !before.ended() && before.busy.over() { // it has had the key that is passed on
+				before.goCommit()
+			}
+		}
+		d.run(10 * time.Millisecond)
+	}
+	if (one.outcome == byStore) == (two.outcome == byStore) {
+		how := "neither of the two is"
+		if one.outcome == byStore {
+			how = "both are"
+		}
+		d.s.Fail(labtest.Violation{
+			What: fmt.Sprintf("%s and %s have waited for each other since %v; %s aborted at %v, want exactly one of them", one.name, two.name, labtest.At(closed), how, labtest.At(d.s.Net.Now())),
+			Rule: ruleDeadlock7A,
+			Seen: []string{one.describe(), two.describe(), fmt.Sprintf("since then %d other transactions have made calls, one every 10ms, most of which had to wait", len(others))},
+		})
+	}
+	d.run(soon)
+	for _, t := range append([]*txn{one, two, holder}, others...) {
+		d.endNow(t)
+	}
+}
+
+// endNow aborts a transaction as soon as its call has returned, which the caller has made possible.
+func (d *db) endNow(t *txn) {
+	d.observe()
+	if t.ended() {
+		return
+	}
+	d.wait(ruleRelease7A, soon, t.busy)
+	if !t.ended() {
+		t.abort()
 	}
 }
 
@@ -285,5 +337,9 @@ func TestNoStarvation7A(t *testing.T) {
 				}
 			}
 		}
+		d.queuesInEachOrder(queue{has: put, asks: oneEach{put, remove, put}})
+		d.queuesInEachOrder(queue{has: get, asks: oneEach{put, get, scan}})
+		d.queuesInEachOrder(queue{has: scanAll, asks: oneEach{remove, scan, get}})
+		d.queuesInEachOrder(queue{has: get, firstHas: get, asks: oneEach{put, get, remove}})
 	})
 }
