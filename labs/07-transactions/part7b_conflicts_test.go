@@ -151,5 +151,10 @@ func TestNoNeedlessAbort7B(t *testing.T) {
 		again.now(ruleCallsEnd7B, again.goGet("c"))
 		again.put("c", "again")
 		commits(again)
+
+		// Hundreds of keys are not all keys, and hundreds of transactions do not wait for the log of those that are over.
+		d.manyKeys(ruleCallsEnd7B, ruleNeedless7B)
+		d.oneAfterAnother(ruleCallsEnd7B)
+		d.burst(ruleCallsEnd7B, ruleNeedless7B, soon+hundreds*(quickly+perKey))
 	})
 }

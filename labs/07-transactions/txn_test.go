@@ -43,7 +43,7 @@ type txn struct {
 
 // A txnOp is an operation of a transaction, as the history has it.
 type txnOp struct {
-	kind    string // "get", "scan", "put", "append", "delete"
+	kind    string // "get", "scan", "put", "append", "delete"; "many" for calls of which the history has nothing
 	key, to string
 	value   int64
 	call    *call
@@ -233,7 +233,7 @@ func (t *txn) now(rule string, c *call) *call {
 // many has f make so many calls of the store, n times. Each call must return nil without waiting for others.
 func (t *txn) many(rule, what string, n, calls int, f func(i int) error) {
 	limit := time.Duration(calls) * quickly
-	c := t.call(what, func(*call) error {
+	c := t.op(&txnOp{kind: "many"}, what, func(*call) error {
 		for i := range n {
 			began := time.Now()
 			if err := f(i); err != nil {
