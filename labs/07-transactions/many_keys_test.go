@@ -45,7 +45,7 @@ func (d *db) manyKeys(waits, aborts string) {
 		before, user, after := d.beginTx(), d.beginTx(), d.beginTx()
 		granted(before.goPut("z1", u.what))
 		granted(before.goScan("l1", "l2"))
-		what := fmt.Sprintf("%s of %d keys, used by no other,", u.what, hundreds)
+		what := fmt.Sprintf("%s of %d keys (all its own)", u.what, hundreds)
 		user.many(waits, what, hundreds, 1, func(i int) error { return u.call(user.tx, fmt.Sprintf("m%03d", i)) })
 		granted(before.goAppend("z2", u.what))
 		granted(before.goGet("l1"))

@@ -152,9 +152,60 @@ func TestNoNeedlessAbort7B(t *testing.T) {
 		again.put("c", "again")
 		commits(again)
 
+		d.neighboursCommit()
+
 		// Hundreds of keys are not all keys, and hundreds of transactions do not wait for the log of those that are over.
 		d.manyKeys(ruleCallsEnd7B, ruleNeedless7B)
 		d.oneAfterAnother(ruleCallsEnd7B)
 		d.burst(ruleCallsEnd7B, ruleNeedless7B, soon+hundreds*(quickly+perKey))
 	})
+}
+
+// neighboursCommit: a transaction uses a key or a range, and a concurrent one writes the keys around it: the nearest ones that exist, and new ones in
+// between. Both commit (rule 16; what 7A says of nearest keys does not hold in 7B).
+func (d *db) neighboursCommit() {
+	get := func(key string) func(t *txn) *call { return func(t *txn) *call { return t.goGet(key) } }
+	scan := func(from, to string) func(t *txn) *call { return func(t *txn) *call { return t.goScan(from, to) } }
+	around := []string{"b", "bz", "c", "c\x00", "d", "d\x00", "e", "f", "fz"} // b, d and f exist
+	for _, c := range []struct {
+		use  func(t *txn) *call
+		mine []string // the keys of around that the call uses
+	}{
+		{get("c"), []string{"c"}},
+		{get("d"), []string{"d"}},
+		{get("a"), nil},
+		{get("g"), nil},
+		{func(t *txn) *call { return t.goAppend("c", "1") }, []string{"c"}},
+		{func(t *txn) *call { return t.goPut("c", "1") }, []string{"c"}},
+		{func(t *txn) *call { return t.goDelete("c") }, []string{"c"}},
+		{func(t *txn) *call { return t.goDelete("d") }, []string{"d"}},
+		{scan("c", "d"), []string{"c", "c\x00"}},
+		{scan("d", "e"), []string{"d", "d\x00"}},
+		{scan("cx", "cy"), nil},
+		{scan("g", ""), nil},
+		{scan("", "b"), nil},
+	} {
+		d.clear(map[string]string{"b": "0", "d": "0", "f": "0"})
+		user, writer := d.beginTx(), d.beginTx()
+		user.try(func() *call { return c.use(user) })
+		user.try(func() *call { return user.goPut("-own", "1") }) // at Serializable, a transaction that only reads is not compared
+		for _, key := range around {
+			switch {
+			case slices.Contains(c.mine, key):
+			case key == "b" || key == "f":
+				writer.try(func() *call { return writer.goDelete(key) })
+			default:
+				writer.try(func() *call { return writer.goPut(key, "1") })
+			}
+		}
+		d.commitAll(writer, user)
+		for _, t := range []*txn{writer, user} {
+			if t.outcome != committed {
+				d.s.Fail(labtest.Violation{
+					What: fmt.Sprintf("%s of %s returned %s at %v, want nil: the other transaction has used only other keys", t.busy.what, t.name, t.busy.result(), labtest.At(t.ret)),
+					Rule: ruleNeedless7B, Seen: []string{user.describe(), writer.describe()},
+				})
+			}
+		}
+	}
 }
