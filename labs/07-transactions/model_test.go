@@ -22,12 +22,18 @@ func (d *db) againstModel() {
 	r := d.s.Rand()
 	model := map[string]string{}
 	var ended []*txn // since the store was opened
+	var given callerSlices
+	holds := func(rule string) {
+		t := d.beginTx()
+		given.scan(t, rule, "", "", modelText(model, "", ""))
+		t.commit()
+	}
 	for range 60 {
 		t := d.beginTx()
 		mine := maps.Clone(model)
 		deleted := map[string]bool{}
 		for range r.IntN(10) {
-			d.modelOp(t, mine, deleted)
+			d.modelOp(t, mine, deleted, &given)
 		}
 		rule := d.rules.own
 		if r.IntN(3) == 0 {
@@ -40,7 +46,7 @@ func (d *db) againstModel() {
 			t.commit()
 			model = mine
 		}
-		d.holds(rule, modelText(model, "", ""))
+		holds(rule)
 		d.isOver(t)
 		ended = append(ended, t)
 		d.isOver(ended[r.IntN(len(ended))]) // others have written its keys since
@@ -49,12 +55,13 @@ func (d *db) againstModel() {
 			d.restart()
 			rule, ended = d.rules.durable, nil
 		}
-		d.holds(rule, modelText(model, "", ""))
+		holds(rule)
+		given.check(d)
 	}
 }
 
 // modelOp does an operation in a transaction and in the model.
-func (d *db) modelOp(t *txn, model map[string]string, deleted map[string]bool) {
+func (d *db) modelOp(t *txn, model map[string]string, deleted map[string]bool, given *callerSlices) {
 	r := d.s.Rand()
 	key := modelKeys[r.IntN(len(modelKeys))]
 	value := []string{"", "1", "é", "\"x\"\n", strings.Repeat("v", 150)}[r.IntN(5)]
@@ -86,13 +93,55 @@ func (d *db) modelOp(t *txn, model map[string]string, deleted map[string]bool) {
 		}
 	case 5:
 		from, to := key, modelKeys[r.IntN(len(modelKeys))]
-		t.finds(d.rules.own, from, to, modelText(model, from, to))
+		for range 2 {
+			given.scan(t, d.rules.own, from, to, modelText(model, from, to))
+		}
 		for key := range deleted {
 			if key >= from && (to == "" || key < to) {
 				d.s.Cover(coverModel[0])
 			}
 		}
 	}
+}
+
+// callerSlices are slices that GetRange has returned and the caller has changed then.
+type callerSlices []callerSlice
+
+// A callerSlice is a slice as the caller has left it.
+type callerSlice struct {
+	call *call
+	left []transactions.Pair
+}
+
+// inCallerSlice is the value that the caller writes into slices.
+const inCallerSlice = "WRITTEN INTO A SLICE BY THE CALLER"
+
+// scan checks what a GetRange finds, and then makes the slice another one: the slice belongs to the caller.
+func (all *callerSlices) scan(t *txn, rule, from, to, want string) {
+	d := t.db
+	c := t.now(d.rules.quick, t.goScan(from, to))
+	if slices.ContainsFunc(c.pairs, func(p transactions.Pair) bool { return p.Value == inCallerSlice }) {
+		d.s.Failf(d.rules.slice, "%s of %s returned %s at %v, want [%s]: the store has kept a slice that an earlier GetRange returned, and that the caller then changed",
+			c.what, t.name, pairText(c.pairs), labtest.At(c.ended), want)
+	}
+	t.hasPairs(rule, c, want)
+	slices.Reverse(c.slice)
+	for i := range c.slice {
+		c.slice[i].Value = inCallerSlice
+	}
+	_ = append(c.slice, transactions.Pair{Key: from, Value: inCallerSlice}) // writes behind the slice if the array has room there
+	*all = append(*all, callerSlice{c, slices.Clone(c.slice)})
+}
+
+// check checks that the store has not changed the slices since.
+func (all *callerSlices) check(d *db) {
+	for _, a := range *all {
+		if !slices.Equal(a.call.slice, a.left) {
+			d.s.Failf(d.rules.slice, "%s of %s returned a slice at %v, in which the caller left %s; at %v the slice has %s, which the store has written there since",
+				a.call.what, a.call.txn.name, labtest.At(a.call.ended), pairText(a.left), labtest.At(d.s.Net.Now()), pairText(a.call.slice))
+		}
+	}
+	*all = nil
 }
 
 // modelText is what a scan of the model finds.

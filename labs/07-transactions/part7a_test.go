@@ -14,6 +14,7 @@ const (
 	ruleSerial7A    = "the transactions that committed have the results of a serial order, which agrees with real time (rule 1)"
 	ruleWaits7A     = "if another running transaction has used a key of a call, and one of the two uses is a write, the call waits until that transaction is over, or in Commit if it has only read the key, unless one of the two is aborted (rule 1)"
 	ruleOwn7A       = "Get and GetRange see what the transaction itself wrote last; GetRange returns each key of its range that has a value once, sorted (rule 2)"
+	ruleSlice7A     = "a slice that GetRange has returned belongs to the caller: what the caller changes in it changes nothing in the store, and the store does not change it (rule 2)"
 	ruleNoTrace7A   = "what an aborted transaction wrote has no effect, whether its client or the store aborted it (rule 3)"
 	ruleOver7A      = "once a transaction is over, each call returns an error that wraps ErrAborted or ErrOver, and has no effect (rule 3)"
 	ruleQuick7A     = "a call returns nil within 20ms, and Commit within 5ms more per written key, unless the transaction conflicts with another (rule 4)"
@@ -37,7 +38,7 @@ const (
 )
 
 var rules7A = storeRules{
-	own: ruleOwn7A, noTrace: ruleNoTrace7A, over: ruleOver7A, begin: ruleQuick7A, quick: ruleQuick7A, durable: ruleDurable7A, whole: ruleWhole7A,
+	own: ruleOwn7A, slice: ruleSlice7A, noTrace: ruleNoTrace7A, over: ruleOver7A, begin: ruleQuick7A, quick: ruleQuick7A, durable: ruleDurable7A, whole: ruleWhole7A,
 	shown: ruleShown7A, records: ruleRecords7A, space: ruleSpace7A, ends: ruleOpenEnds7A,
 }
 

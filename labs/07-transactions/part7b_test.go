@@ -14,6 +14,7 @@ import (
 const (
 	ruleSnapshot7B  = "all reads of a transaction see the committed state of one instant, between the call of Begin and the return of its first Get, GetRange or write (rule 13)"
 	ruleOwn7B       = "Get and GetRange see what the transaction itself wrote last; GetRange returns each key of its range that has a value once, sorted (rules 2 and 14)"
+	ruleSlice7B     = "a slice that GetRange has returned belongs to the caller: what the caller changes in it changes nothing in the store, and the store does not change it (rules 2 and 14)"
 	ruleNoTrace7B   = "what an aborted transaction wrote has no effect, whether its client or the store aborted it (rules 3 and 14)"
 	ruleOver7B      = "once a transaction is over, each call returns an error that wraps ErrAborted or ErrOver, and has no effect (rules 3 and 14)"
 	ruleFirst7B     = "of concurrent transactions that write one key, at most one commits, and the last that is left commits (rule 15)"
@@ -33,7 +34,7 @@ const (
 )
 
 var rules7B = storeRules{
-	own: ruleOwn7B, noTrace: ruleNoTrace7B, over: ruleOver7B, begin: ruleReadOnly7B, quick: ruleCallsEnd7B, durable: ruleDurable7B, whole: ruleWhole7B,
+	own: ruleOwn7B, slice: ruleSlice7B, noTrace: ruleNoTrace7B, over: ruleOver7B, begin: ruleReadOnly7B, quick: ruleCallsEnd7B, durable: ruleDurable7B, whole: ruleWhole7B,
 	shown: ruleShown7B, records: ruleRecords7B, space: ruleSpace7B, ends: ruleOpenEnds7B,
 }
 

@@ -24,7 +24,7 @@ const (
 
 // storeRules are the rules that a part has for what the parts 7A and 7B have in common.
 type storeRules struct {
-	own, noTrace, over, begin, quick, durable, whole, shown, records, space, ends string
+	own, slice, noTrace, over, begin, quick, durable, whole, shown, records, space, ends string
 }
 
 // A store is what OpenLockStore and OpenVersionStore return.
@@ -151,6 +151,7 @@ type call struct {
 	value string
 	found bool
 	pairs []transactions.Pair
+	slice []transactions.Pair // that GetRange returned; pairs is a copy
 	err   error
 }
 
@@ -176,7 +177,7 @@ func (d *db) async(t *txn, what string, f func(c *call) error) *call {
 		err := f(got)
 		d.mu.Lock()
 		defer d.mu.Unlock()
-		c.value, c.found, c.pairs, c.err = got.value, got.found, got.pairs, err
+		c.value, c.found, c.pairs, c.slice, c.err = got.value, got.found, got.pairs, got.slice, err
 		c.ended, c.done = d.s.Net.Now(), true
 	}()
 	return c

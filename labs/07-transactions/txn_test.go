@@ -177,7 +177,8 @@ func (t *txn) goGet(key string) *call {
 
 func (t *txn) goScan(from, to string) *call {
 	return t.op(&txnOp{kind: "scan", key: from, to: to}, fmt.Sprintf("GetRange(%q, %q)", from, to), func(c *call) (err error) {
-		c.pairs, err = t.tx.GetRange(from, to)
+		c.slice, err = t.tx.GetRange(from, to)
+		c.pairs = slices.Clone(c.slice)
 		return err
 	})
 }

@@ -42,6 +42,7 @@ type Tx interface {
 	// Get returns the value of a key. ok is false if the key has no value.
 	Get(key string) (value string, ok bool, err error)
 	// GetRange returns the keys from <= key < to that have a value, with their values, sorted by key. If to is "", no key is too high.
+	// The slice belongs to the caller, who may change it.
 	GetRange(from, to string) ([]Pair, error)
 	// Put sets the value of a key.
 	Put(key, value string) error
