@@ -59,6 +59,7 @@ func (d *db) crashAtEveryWrite() {
 	} else {
 		d.crashesTwice()
 	}
+	d.clockJumpsBack()
 	start := map[string]string{"x": "0", "y": "0", "z": "0"}
 	for i := range 12 {
 		start[fmt.Sprintf("k%02d", i)] = fmt.Sprint("old", i)
@@ -133,6 +134,43 @@ func (d *db) crashesTwice() {
 		}
 		restart()
 		d.isOneOf(states)
+	}
+}
+
+// clockJumpsBack sets the wall clock back between two Commits that write one key, while the node is up or while it is down. Then the node crashes
+// while the log may still have both, and the later Commit counts: the wall clock does not say which one it was.
+func (d *db) clockJumpsBack() {
+	for _, down := range []bool{false, true} {
+		d.clear(map[string]string{"x": "0"})
+		commits := func(c change) {
+			if !d.commits(c) {
+				d.s.Failf(d.rules.quick, "Commit of %s, beside which no other transaction ran, had not returned nil at %v", d.txns[len(d.txns)-1].name, labtest.At(d.s.Net.Now()))
+			}
+		}
+		commits(crashChanges()[2]) // so large that what comes after it is in the log for long
+		commits(change{"x": text("earlier")})
+		when := "was up"
+		if down {
+			when = "was down"
+			d.crash()
+		}
+		at := d.s.Net.Now()
+		d.s.Net.JumpClock(1, -time.Hour)
+		if down {
+			d.start()
+		}
+		commits(change{"x": text("later")})
+		d.crash()
+		d.start()
+		t := d.beginTx()
+		c := t.now(d.rules.quick, t.goGet("x"))
+		t.commit()
+		if c.value != "later" {
+			d.s.Fail(labtest.Violation{
+				What: fmt.Sprintf("after a crash and a restart, %s of %s returned %s at %v, want \"later\", from the Commit that came last", c.what, t.name, c.result(), labtest.At(c.ended)),
+				Rule: d.rules.last, Seen: []string{fmt.Sprintf("the wall clock of the node was set back by 1h at %v, before that Commit, while the node %s", labtest.At(at), when)},
+			})
+		}
 	}
 }
 

@@ -26,7 +26,7 @@ const (
 	ruleStarve7A    = "a call returns within 100ms once all transactions are over that had used or asked for its keys before (rule 8)"
 	ruleDurable7A   = "no crash undoes a transaction whose Commit has returned nil, or a part of it (rule 9)"
 	ruleWhole7A     = "after a crash, a transaction in Commit is there with all of its writes or none, and one before Commit with none (rule 10)"
-	ruleLast7A      = "after a crash, a key that several transactions wrote has the value of the last one to commit (rule 10)"
+	ruleLast7A      = "after a crash, a key that several transactions wrote has the value of the last one to commit, whatever the wall clock shows (rule 10)"
 	ruleShown7A     = "no crash undoes a value that a Get or GetRange of another transaction has returned (rule 11)"
 	ruleRecords7A   = "no record on the disk has more than MaxRecord bytes (rule 12)"
 	ruleSpace7A     = "10s after the last transaction is over, the disk has at most 4096 bytes, and for each key 200 bytes more and twice the bytes of the key and its value (rule 12)"
@@ -38,7 +38,7 @@ const (
 )
 
 var rules7A = storeRules{
-	own: ruleOwn7A, slice: ruleSlice7A, noTrace: ruleNoTrace7A, over: ruleOver7A, begin: ruleQuick7A, quick: ruleQuick7A, durable: ruleDurable7A, whole: ruleWhole7A,
+	own: ruleOwn7A, slice: ruleSlice7A, noTrace: ruleNoTrace7A, over: ruleOver7A, begin: ruleQuick7A, quick: ruleQuick7A, durable: ruleDurable7A, whole: ruleWhole7A, last: ruleLast7A,
 	shown: ruleShown7A, records: ruleRecords7A, space: ruleSpace7A, ends: ruleOpenEnds7A,
 }
 

@@ -74,14 +74,20 @@ func TestVersionsAfterRestart7B(t *testing.T) {
 		for i := range 20 {
 			d.load(fmt.Sprintf("x=%d y%d=%d", i, i%3, i))
 		}
-		for _, rest := range []time.Duration{0, 10 * time.Second} { // with a log to be replayed, and without
-			d.run(rest)
-			d.restart()
+		for _, c := range []struct {
+			rest time.Duration // with a log to be replayed, and without
+			jump time.Duration // of the wall clock, while the node is down and again while it is up
+		}{{0, 0}, {10 * time.Second, 0}, {0, -time.Hour}, {10 * time.Second, -24 * time.Hour}} {
+			d.run(c.rest)
+			d.crash()
+			d.jumpClock(c.jump)
+			d.start()
 			d.holds(ruleRestarted7B, "x=19 y0=18 y1=19 y2=17")
 			reader := d.beginTx()
 			reader.sees(ruleRestarted7B, "y0", "18")
 			w := d.beginTx()
 			w.sees(ruleRestarted7B, "x", "19")
+			d.jumpClock(c.jump)
 			w.put("x", "20")
 			w.put("y0", "20")
 			w.commit()
@@ -98,4 +104,11 @@ func TestVersionsAfterRestart7B(t *testing.T) {
 			d.load("x=19 y0=18")
 		}
 	})
+}
+
+// jumpClock sets the wall clock of the node, if the jump is not 0.
+func (d *db) jumpClock(jump time.Duration) {
+	if jump != 0 {
+		d.s.Net.JumpClock(1, jump)
+	}
 }

@@ -26,15 +26,16 @@ const (
 	ruleVersions7B  = "the store drops the versions that were overwritten before the oldest running transaction began (rule 20)"
 	ruleDurable7B   = "no crash undoes a transaction whose Commit has returned nil, or a part of it (rules 9 and 21)"
 	ruleWhole7B     = "after a crash, a transaction in Commit is there with all of its writes or none, and one before Commit with none (rules 10 and 21)"
+	ruleLast7B      = "after a crash, a key that several transactions wrote has the value of the last one to commit, whatever the wall clock shows (rules 10 and 21)"
 	ruleShown7B     = "no crash undoes a value that a Get or GetRange of another transaction has returned (rules 11 and 21)"
 	ruleRecords7B   = "no record on the disk has more than MaxRecord bytes (rules 12 and 21)"
 	ruleSpace7B     = "10s after the last transaction is over, the disk has at most 4096 bytes, and for each key 200 bytes more and twice the bytes of the key and its value (rules 12 and 21)"
 	ruleOpenEnds7B  = "the store opens within 10s, and when the node crashes each call, also a later one, returns an error within 100ms (rules 12 and 21)"
-	ruleRestarted7B = "a snapshot that is taken after a restart has all that was committed before the crash, and what is committed later comes after that (rule 21)"
+	ruleRestarted7B = "a snapshot that is taken after a restart has all that was committed before the crash, and what is committed later comes after that, whatever the wall clock shows (rule 21)"
 )
 
 var rules7B = storeRules{
-	own: ruleOwn7B, slice: ruleSlice7B, noTrace: ruleNoTrace7B, over: ruleOver7B, begin: ruleReadOnly7B, quick: ruleCallsEnd7B, durable: ruleDurable7B, whole: ruleWhole7B,
+	own: ruleOwn7B, slice: ruleSlice7B, noTrace: ruleNoTrace7B, over: ruleOver7B, begin: ruleReadOnly7B, quick: ruleCallsEnd7B, durable: ruleDurable7B, whole: ruleWhole7B, last: ruleLast7B,
 	shown: ruleShown7B, records: ruleRecords7B, space: ruleSpace7B, ends: ruleOpenEnds7B,
 }
 

@@ -24,7 +24,7 @@ const (
 
 // storeRules are the rules that a part has for what the parts 7A and 7B have in common.
 type storeRules struct {
-	own, slice, noTrace, over, begin, quick, durable, whole, shown, records, space, ends string
+	own, slice, noTrace, over, begin, quick, durable, whole, last, shown, records, space, ends string
 }
 
 // A store is what OpenLockStore and OpenVersionStore return.
