@@ -133,10 +133,16 @@ func unchanged(ts *testscript.TestScript, neg bool, args []string) {
 	if len(now) < len(before) {
 		ts.Fatalf("files were removed: there were %d, there are %d", len(before), len(now))
 	}
-	left, err := os.ReadDir(ts.Getenv("TMPDIR"))
-	ts.Check(err)
-	for _, e := range left {
-		ts.Fatalf("%s was left behind", e.Name())
+	tmp := ts.Getenv("TMPDIR")
+	var left []string
+	ts.Check(filepath.WalkDir(tmp, func(path string, _ fs.DirEntry, err error) error {
+		if path != tmp {
+			left = append(left, strings.TrimPrefix(path, tmp))
+		}
+		return err
+	}))
+	if len(left) > 0 {
+		ts.Fatalf("left behind: %s", strings.Join(left, " "))
 	}
 }
 
