@@ -299,6 +299,10 @@ func (c *shardCluster) cutCalls(client labrpc.NodeID, k int, reads bool) {
 		call := func(name string, err error) bool {
 			calls = append(calls, name)
 			switch took := time.Since(begin); {
+			case name == "Get" && err == nil && ctx.Err() != nil: // which has waited for it
+				what := fmt.Sprintf("%s of the calls %v returned nil at the end of its context, want an error that wraps %q: the client was cut off", name, calls, ctx.Err())
+				faults = append(faults, shardFault{what, ruleShardContext})
+				return false
 			case err == nil:
 				return true
 			case took > limit+shardContext:
