@@ -141,7 +141,7 @@ func (d *db) endNow(t *txn) {
 }
 
 // deadlock makes a cycle, in an order that follows from the seed, and commits those that go on until all are over.
-func (d *db) deadlock(name string, has, asks []func(t *txn) *call) {
+func (d *db) deadlock(name string, has, asks oneEach) {
 	r := d.s.Rand()
 	d.run(soon)
 	reader := d.beginTx()

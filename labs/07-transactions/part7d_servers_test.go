@@ -120,7 +120,7 @@ func (c *shardCluster) lateAcknowledgements(writer, reader, first labrpc.NodeID)
 		c.s.Run(200 * time.Millisecond)
 		old := c.leader(1)
 		applied := c.status(old).LastApplied
-		others := slices.DeleteFunc(slices.Clone(c.layout.Groups[1]), func(id labrpc.NodeID) bool { return id == old })
+		others := c.others(1, old)
 		for _, id := range others {
 			c.s.Net.SetLink(id, old, labrpc.Link{Latency: labrpc.Fixed(1400 * time.Millisecond)})
 		}
@@ -187,7 +187,7 @@ func TestReplacedEntries7D(t *testing.T) {
 // raiseTerms makes the servers of group 0, except its old leader, learn of a term, each from the other as a candidate for which it does not
 // vote: the next one is equal to the old leader's in 16 bits.
 func (c *shardCluster) raiseTerms(old labrpc.NodeID) {
-	others := slices.DeleteFunc(slices.Clone(c.layout.Groups[0]), func(id labrpc.NodeID) bool { return id == old })
+	others := c.others(0, old)
 	term := c.status(old).Term + 1<<16 - 1
 	for i, to := range others {
 		from := others[1-i]
@@ -195,6 +195,11 @@ func (c *shardCluster) raiseTerms(old labrpc.NodeID) {
 		_ = c.s.Net.Inject(labrpc.Message{From: from, To: to, Method: "RequestVote", Kind: labrpc.Request, Body: vote})
 	}
 	c.s.Run(10 * time.Millisecond)
+}
+
+// others lists the servers of a group except one.
+func (c *shardCluster) others(group int, server labrpc.NodeID) []labrpc.NodeID {
+	return slices.DeleteFunc(slices.Clone(c.layout.Groups[group]), func(id labrpc.NodeID) bool { return id == server })
 }
 
 // All servers of all groups crash at once, again and again, and start with what is on their disks. What was committed
