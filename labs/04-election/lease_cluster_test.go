@@ -120,11 +120,8 @@ func (o *leaseCluster) checkLeases() *labtest.Violation {
 	return nil
 }
 
-// errReason is the cause of the contexts of the tests. It is not their error, which a call returns.
-var errReason = errors.New("the caller's reason")
-
 func within(limit time.Duration) context.Context {
-	ctx, cancel := context.WithTimeoutCause(context.Background(), limit, errReason)
+	ctx, cancel := labtest.WithTimeout(context.Background(), limit)
 	context.AfterFunc(ctx, cancel)
 	return ctx
 }

@@ -218,7 +218,7 @@ func TestClientReturnsAtOnce4E(t *testing.T) {
 		s.Net.Isolate(alice)
 		for _, name := range []string{"Acquire", "Read", "Write", "Swap"} {
 			for _, want := range []error{context.Canceled, context.DeadlineExceeded} {
-				ctx, cancel := context.WithTimeoutCause(context.Background(), time.Second, errReason)
+				ctx, cancel := labtest.WithTimeout(context.Background(), time.Second)
 				call := startCall(func() error { return calls[name](ctx) })
 				if want == context.Canceled {
 					s.Run(time.Duration(s.Rand().Int64N(int64(900 * time.Millisecond))))

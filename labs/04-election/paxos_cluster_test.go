@@ -228,7 +228,7 @@ func (y *paxosCluster) propose(id, value labrpc.NodeID, limit time.Duration) *pr
 	y.proposed[value] = true
 	p := y.nodes[id]
 	y.mu.Unlock()
-	ctx, cancel := context.WithTimeoutCause(context.Background(), limit, errReason)
+	ctx, cancel := labtest.WithTimeout(context.Background(), limit)
 	call := &proposal{cancel: cancel}
 	inc := y.s.Net.Incarnation(id)
 	go func() {

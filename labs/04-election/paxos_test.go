@@ -182,7 +182,7 @@ func TestCallsShareNoBallot4D(t *testing.T) {
 		y.start(s.Net.Nodes()...)
 		y.callsOverlap()
 		const calls = 12
-		ctx, cancel := context.WithCancel(context.Background())
+		ctx, cancel := labtest.WithCancel(context.Background())
 		defer cancel()
 		y.allow(1)
 		p, begin := y.nodes[1], make(chan struct{})

@@ -1,7 +1,6 @@
 package election_test
 
 import (
-	"context"
 	"time"
 
 	"distlabs/internal/harness/labtest"
@@ -60,7 +59,7 @@ func ask[R, A any](rule string, s *labtest.Sim, node *labrpc.Node, to labrpc.Nod
 }
 
 func tryToAsk[R, A any](node *labrpc.Node, to labrpc.NodeID, method string, args A) (R, error) {
-	ctx, cancel := context.WithTimeout(node.Context(), 10*time.Second)
+	ctx, cancel := labtest.WithTimeout(node.Context(), 10*time.Second)
 	defer cancel()
 	return labrpc.Call[R](ctx, node, to, method, args)
 }

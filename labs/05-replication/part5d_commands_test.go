@@ -2,7 +2,6 @@ package replication_test
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"sync/atomic"
 	"testing"
@@ -549,7 +548,7 @@ func TestCallsOfOneClientAtOnce5D(t *testing.T) {
 // checkCommandWithinWatch: the function of a watch may call a command of the same client, which returns as any other (rule 22).
 func checkCommandWithinWatch(a, b *testClient) {
 	call := startCall(a, `Watch, whose f calls put(z, "1")`, func(ctx context.Context, client *Client) (bool, error) {
-		watching, stop := context.WithCancel(ctx)
+		watching, stop := labtest.WithCancel(ctx)
 		defer stop()
 		var err error
 		_ = client.Watch(watching, "within", 0, func(Event) {
@@ -564,9 +563,6 @@ func checkCommandWithinWatch(a, b *testClient) {
 	}
 	b.expectValue("z", "1", ruleOnce)
 }
-
-// errReason is the cause of the contexts that end in TestContextEnds5D. It is not their error, which the calls return.
-var errReason = errors.New("the caller's reason")
 
 // A call returns when its context ends: a command that reaches no server, a command that waits for that one, a watch, and
 // Connect. The client can be used afterwards (rules 20 and 22). A call returns also when its client's node crashes.
@@ -590,11 +586,11 @@ func TestContextEnds5D(t *testing.T) {
 			}
 			call := startCall(c, what, func(ctx context.Context, client *Client) (bool, error) {
 				if cancel {
-					inner, stop := context.WithCancelCause(ctx)
-					time.AfterFunc(d, func() { stop(errReason) })
+					inner, stop := labtest.WithCancel(ctx)
+					time.AfterFunc(d, stop)
 					return true, f(inner, client)
 				}
-				inner, stop := context.WithTimeoutCause(ctx, d, errReason)
+				inner, stop := labtest.WithTimeout(ctx, d)
 				defer stop()
 				return true, f(inner, client)
 			})

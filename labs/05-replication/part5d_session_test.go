@@ -365,7 +365,7 @@ func checkTwoClientsOnOneNode(v *storeCluster, b *testClient, node labrpc.NodeID
 	a1 := v.connect(node, ttl)
 	a2 := a1.another()
 	a2.dial(func(ctx context.Context) (context.Context, context.CancelFunc) {
-		return context.WithTimeout(ctx, 8*time.Second)
+		return labtest.WithTimeout(ctx, 8*time.Second)
 	})
 	a1.mustRun(command{Op: "own", Key: "one", Data: "1"})
 	a2.mustRun(command{Op: "own", Key: "two", Data: "2"})

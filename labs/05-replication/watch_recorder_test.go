@@ -28,7 +28,7 @@ type watchRecorder struct {
 // watch begins a watch.
 func (c *testClient) watch(prefix string, after int) *watchRecorder {
 	w := &watchRecorder{c: c, prefix: prefix, after: after}
-	ctx, cancel := context.WithCancel(c.node.Context())
+	ctx, cancel := labtest.WithCancel(c.node.Context())
 	w.cancel = cancel
 	w.end = startCall(c, fmt.Sprintf("watch(%q, after %d)", prefix, after), func(_ context.Context, client *Client) (bool, error) {
 		return true, client.Watch(ctx, prefix, after, func(e Event) {

@@ -1,7 +1,6 @@
 package consistency_test
 
 import (
-	"context"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -176,7 +175,7 @@ type movingClientOp struct {
 
 // strongStep sends a request, and fills in what came back.
 func strongStep(node *labrpc.Node, op *strongOp) {
-	ctx, cancel := context.WithTimeout(node.Context(), 1500*time.Millisecond)
+	ctx, cancel := labtest.WithTimeout(node.Context(), 1500*time.Millisecond)
 	defer cancel()
 	if op.write() {
 		reply, err := labrpc.Call[consistency.PutReply](ctx, node, op.Server, "Put", consistency.PutRequest{Key: op.Key, Value: op.Value})

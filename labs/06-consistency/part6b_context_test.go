@@ -196,10 +196,10 @@ func TestContextEnds6B(t *testing.T) {
 func (r *sessionRun) cancelled(already bool, what string, call func(ctx context.Context, s *consistency.Session) error) (err error) {
 	over := false
 	node := r.c.nodes[r.client]
-	ctx, cancel := context.WithCancelCause(node.Context())
-	defer cancel(errReason)
+	ctx, cancel := labtest.WithCancel(node.Context())
+	defer cancel()
 	if already {
-		cancel(errReason)
+		cancel()
 	}
 	r.jobs <- func(s *consistency.Session) {
 		type end struct{ Cancelled, Unknown, Nil bool }
@@ -218,7 +218,7 @@ func (r *sessionRun) cancelled(already bool, what string, call func(ctx context.
 	}
 	if !already {
 		r.c.s.Run(400 * time.Millisecond)
-		cancel(errReason)
+		cancel()
 	}
 	if !r.c.s.Until(contextSlack, func() bool { return over }) {
 		r.c.s.Failf(ruleContext, "the session on %v: %s has not returned %v after its ctx was cancelled", r.client, what, contextSlack)

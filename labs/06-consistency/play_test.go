@@ -244,7 +244,7 @@ func (p *playedSession) does(what string, call func(ctx context.Context) (string
 	writes, id := p.writer.written, fmt.Sprint(p.calls)
 	p.c.s.Called(p.node.ID(), id, what)
 	go func() {
-		ctx, cancel := context.WithTimeout(p.node.Context(), playedLimit)
+		ctx, cancel := labtest.WithTimeout(p.node.Context(), playedLimit)
 		defer cancel()
 		p.using.Lock()
 		value, err := call(ctx)

@@ -1,7 +1,6 @@
 package consistency_test
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"regexp"
@@ -174,12 +173,9 @@ func (t *sessionHistory) call(r *sessionRun, what history.Op, limit time.Duratio
 	return op
 }
 
-// errReason is the cause of the contexts that end. It is not their error, which the calls return.
-var errReason = errors.New("the caller's reason")
-
 // sessionStep makes one call.
 func sessionStep(node *labrpc.Node, s *consistency.Session, what history.Op, limit time.Duration) (e sessionEnd) {
-	ctx, cancel := context.WithTimeoutCause(node.Context(), limit, errReason)
+	ctx, cancel := labtest.WithTimeout(node.Context(), limit)
 	defer cancel()
 	var err error
 	if what.Kind == history.Read {

@@ -1,7 +1,6 @@
 package consistency_test
 
 import (
-	"context"
 	"fmt"
 	"reflect"
 	"slices"
@@ -249,7 +248,7 @@ func strongAsk[R, A any](c *strongCluster, from, to labrpc.NodeID, method string
 			Reply R
 			Came  bool
 		}
-		ctx, cancel := context.WithTimeout(node.Context(), 2*answersLimit)
+		ctx, cancel := labtest.WithTimeout(node.Context(), 2*answersLimit)
 		defer cancel()
 		reply, err := labrpc.Call[R](ctx, node, to, method, args)
 		_ = labrpc.Tell(node, end{reply, err == nil}, func(at time.Duration, e end) {

@@ -2,7 +2,6 @@ package consistency_test
 
 import (
 	"cmp"
-	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -284,7 +283,7 @@ func quorumTry[R, A any](q *quorumStore, id labrpc.NodeID, method string, args A
 	var err error
 	over := false
 	go func() {
-		ctx, cancel := context.WithTimeout(q.probe.Context(), 200*time.Millisecond)
+		ctx, cancel := labtest.WithTimeout(q.probe.Context(), 200*time.Millisecond)
 		defer cancel()
 		r, e := labrpc.Call[R](ctx, q.probe, id, method, args)
 		mu.Lock()

@@ -484,7 +484,7 @@ func (c *commitCluster) run(tx TxID, limit time.Duration) *commitRun {
 	call := &commitRun{}
 	inc := c.s.Net.Incarnation(coordinatorNode)
 	go func() {
-		ctx, cancel := context.WithTimeout(context.Background(), limit+417*time.Microsecond)
+		ctx, cancel := labtest.WithTimeout(context.Background(), limit+417*time.Microsecond)
 		defer cancel()
 		outcome, err := coordinator.Run(ctx, tx, branches)
 		if c.s.Net.Up(coordinatorNode) && c.s.Net.Incarnation(coordinatorNode) == inc {

@@ -292,7 +292,7 @@ func (c *shardCluster) cutCalls(client labrpc.NodeID, k int, reads bool) {
 	const limit = 300 * time.Millisecond
 	c.setGate(client, shardGate{limit: k})
 	c.right(client, func(ctx context.Context, cl *transactions.ShardClient) (faults []shardFault) {
-		ctx, cancel := shardTimeout(ctx, limit)
+		ctx, cancel := labtest.WithTimeout(ctx, limit)
 		defer cancel()
 		begin, tx := time.Now(), cl.Begin(ctx)
 		var calls []string

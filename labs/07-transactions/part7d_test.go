@@ -83,7 +83,7 @@ type shardFault struct {
 func (c *shardCluster) calls(client labrpc.NodeID, f shardCheck) (faults []shardFault) {
 	node, cl, over := c.nodes[client], c.client[client], false
 	go func() {
-		ctx, cancel := shardTimeout(context.Background(), time.Minute)
+		ctx, cancel := labtest.WithTimeout(context.Background(), time.Minute)
 		defer cancel()
 		_ = labrpc.Tell(node, f(ctx, cl), func(_ time.Duration, found []shardFault) { faults, over = found, true })
 	}()
@@ -280,7 +280,7 @@ func shardRuns(ctx context.Context, cl *transactions.ShardClient) (faults []shar
 	tx.Abort()
 
 	const limit = 300 * time.Millisecond
-	short, cancel := shardTimeout(ctx, limit)
+	short, cancel := labtest.WithTimeout(ctx, limit)
 	defer cancel()
 	begin, calls := time.Now(), 0
 	err = cl.Run(short, func(*transactions.ShardTx) error {

@@ -170,20 +170,12 @@ func (c *shardCluster) startBy(call shardFunc, client labrpc.NodeID, limit time.
 	return r
 }
 
-// errShardReason is why the contexts of the clients end. It is not their error: that is context.DeadlineExceeded.
-var errShardReason = errors.New("the client's reason")
-
-// shardTimeout is context.WithTimeout with a cause.
-func shardTimeout(ctx context.Context, limit time.Duration) (context.Context, context.CancelFunc) {
-	return context.WithTimeoutCause(ctx, limit, errShardReason)
-}
-
 // A shardFunc executes a transaction on a client's goroutine. Its values are base and above.
 type shardFunc func(node *labrpc.Node, cl *transactions.ShardClient, limit time.Duration, steps []shardStep, base int64, news func(n shardNews))
 
 // shardRunOnce is a call of Run.
 func shardRunOnce(node *labrpc.Node, cl *transactions.ShardClient, limit time.Duration, steps []shardStep, base int64, news func(n shardNews)) {
-	ctx, cancel := shardTimeout(context.Background(), limit)
+	ctx, cancel := labtest.WithTimeout(context.Background(), limit)
 	defer cancel()
 	attempt := 0
 	err := cl.Run(ctx, func(tx *transactions.ShardTx) error {
@@ -204,7 +196,7 @@ const shardAbortsLater = 50 * time.Millisecond
 
 // shardCommitAndAbort calls Begin and Commit and, when Commit has returned, Abort.
 func shardCommitAndAbort(_ *labrpc.Node, cl *transactions.ShardClient, limit time.Duration, steps []shardStep, base int64, news func(n shardNews)) {
-	ctx, cancel := shardTimeout(context.Background(), limit)
+	ctx, cancel := labtest.WithTimeout(context.Background(), limit)
 	defer cancel()
 	news(shardNews{Attempt: 1})
 	tx := cl.Begin(ctx)
