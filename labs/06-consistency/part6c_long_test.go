@@ -7,7 +7,6 @@ import (
 
 	"distlabs/internal/harness/labtest"
 	"distlabs/labrpc"
-	consistency "distlabs/labs/06-consistency"
 )
 
 // wide reports whether a test runs at its full length. The first seed does; of others, which repeat it, one of eight is enough.
@@ -27,7 +26,8 @@ func TestLongAbsence6C(t *testing.T) {
 	const period = 2 * time.Second
 	labtest.Run(t, labtest.Config{Nodes: 4, Seeds: 1, Limit: 4 * time.Hour}, func(s *labtest.Sim) {
 		away := longAway(s)
-		g := &gossipGroup{s: s, replicas: map[labrpc.NodeID]*consistency.EventualStore{}, updates: map[labrpc.NodeID]uint64{}, period: period}
+		g := gossipGroupOf(s)
+		g.period = period
 		for _, id := range s.Net.Nodes() {
 			g.start(id)
 		}

@@ -113,21 +113,16 @@ func (c *commitCluster) inDoubt(tx TxID, ids ...labrpc.NodeID) {
 
 // learns waits until the participants have the outcome.
 func (c *commitCluster) learns(limit time.Duration, tx TxID, want Outcome, ids ...labrpc.NodeID) {
-	for _, id := range ids {
-		c.s.WaitFor(limit, *breach(ruleLearns, "%v has not called %s for %s within %v, although a node that knows the outcome is connected to it",
-			id, outcomeCall(want), tx, limit), func() bool { return c.outcome(tx, id) == want })
-	}
+	c.learnsAll(limit, []TxID{tx}, want, ids...)
 }
 
-// learnsAll waits until the participants have the outcomes of all these transactions, all within the limit of rule 26.
-func (c *commitCluster) learnsAll(txs []TxID, want Outcome, ids ...labrpc.NodeID) {
-	end := c.s.Net.Now() + learnLimit
+// learnsAll waits until the participants have the outcomes of all these transactions, all within the limit.
+func (c *commitCluster) learnsAll(limit time.Duration, txs []TxID, want Outcome, ids ...labrpc.NodeID) {
+	end := c.s.Net.Now() + limit
 	for _, tx := range txs {
 		for _, id := range ids {
-			if !c.s.Until(max(0, end-c.s.Net.Now()), func() bool { return c.outcome(tx, id) == want }) {
-				c.s.Failf(ruleLearns, "%v has not called %s for %s within %v, although a node that knows the outcome is connected to it",
-					id, outcomeCall(want), tx, learnLimit)
-			}
+			c.s.WaitFor(max(0, end-c.s.Net.Now()), *breach(ruleLearns, "%v has not called %s for %s within %v, although a node that knows the outcome is connected to it",
+				id, outcomeCall(want), tx, limit), func() bool { return c.outcome(tx, id) == want })
 		}
 	}
 }

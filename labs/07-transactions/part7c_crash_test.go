@@ -84,7 +84,7 @@ func (c *commitCluster) restartsWithMany() {
 	c.missesDecisions(calls, time.Second, 2, 3)
 	c.restart(coordinatorNode)
 	c.s.Net.Heal()
-	c.learnsAll(txs, Committed, 2)
+	c.learnsAll(learnLimit, txs, Committed, 2)
 	c.settles(learnLimit)
 }
 
@@ -100,7 +100,7 @@ func (c *commitCluster) missesDecisions(calls map[TxID]*commitRun, limit time.Du
 	for _, tx := range txs {
 		c.returns(calls[tx], tx, limit, Committed)
 	}
-	c.learnsAll(txs, Committed, knows)
+	c.learnsAll(learnLimit, txs, Committed, knows)
 	c.restart(id)
 	if got := c.participants[id].InDoubt(); !slices.Equal(got, txs) {
 		c.s.Failf(ruleInDoubt, "InDoubt() = %q at %v after its restart, want the transactions in which it has voted yes: %q", got, id, txs)

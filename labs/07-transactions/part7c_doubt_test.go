@@ -399,7 +399,7 @@ func (c *commitCluster) forgetsLate() {
 		s.Run(30 * time.Second)
 	}
 	s.Net.HealBoth(3, coordinatorNode)
-	c.learnsAll(txs, Committed, 2, 3)
+	c.learnsAll(learnLimit, txs, Committed, 2, 3)
 	s.Run(learnLimit)
 	c.hasForgotten(one)
 	s.Net.Heal()

@@ -141,7 +141,7 @@ func TestManyParticipants7C(t *testing.T) {
 		for _, id := range others {
 			s.Net.HealBoth(id, knows)
 		}
-		c.learnsAll([]TxID{"yes"}, Committed, others...)
+		c.learns(learnLimit, "yes", Committed, others...)
 		s.Net.Heal()
 		c.settles(learnLimit)
 		if s.Seed%4 == 0 {
