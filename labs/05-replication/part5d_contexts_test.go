@@ -13,7 +13,7 @@ import (
 )
 
 // Commands of one client that are called at the same time take effect one after the other, each once (rules 20 and 21): equal
-// commands called in one instant, and different commands shortly after each other, over links that lose.
+// commands called in one instant, and different commands shortly after each other, over links that lose. Nothing waits for a watch (rules 22 and 25).
 func TestCallsOfOneClientAtOnce5D(t *testing.T) {
 	const together = 4
 	labtest.Run(t, labtest.Config{Nodes: 5, Seeds: 10}, func(s *labtest.Sim) {
@@ -37,6 +37,7 @@ func TestCallsOfOneClientAtOnce5D(t *testing.T) {
 			s.Failf(ruleOnce, "on %v, put(y) returned revision %d, want %d: %d puts returned before", b.id, y.Revision, 3*together+1, 3*together)
 		}
 		checkCommandWithinWatch(a, b)
+		checkWatchDelaysNothing(a, b)
 		s.Net.SetLinks(labrpc.FairLoss(0.1))
 		for i := range 6 {
 			x := a.start(command{Op: "put", Key: "x", Data: fmt.Sprint("x", i)})
@@ -67,6 +68,34 @@ func checkCommandWithinWatch(a, b *testClient) {
 		a.v.s.Failf(ruleReturns, `%v: put(z, "1"), called by the f of a watch, returned %s, want no error`, a.id, err)
 	}
 	b.expectValue("z", "1", ruleOnce)
+}
+
+// checkWatchDelaysNothing: while the function of one watch has not returned, another watch of the same client reports what has changed, and a command
+// returns (rules 22 and 25).
+func checkWatchDelaysNothing(a, b *testClient) {
+	s := a.v.s
+	b.mustRun(command{Op: "put", Key: "slow", Data: "1"})
+	watching, stop := labtest.WithCancel(a.node.Context())
+	waits := false
+	slow := startCall(a, `Watch("slow"), whose f waits`, func(_ context.Context, client *Client) (bool, error) {
+		return true, client.Watch(watching, "slow", 0, func(e Event) {
+			tellTest(a, e, func(time.Duration, Event) { waits = true })
+			<-watching.Done()
+		})
+	})
+	s.WaitFor(watchLimit, labtest.Violation{
+		What:  fmt.Sprintf("on %v, the watch of slow did not report within %v that slow has changed", a.id, watchLimit),
+		Rule:  ruleWatch,
+		Nodes: append([]labrpc.NodeID{a.id}, a.v.servers...),
+	}, func() bool { return waits })
+	another := a.watch("slow", 0)
+	if !s.Until(watchLimit, func() bool { return len(another.seen()) > 0 }) {
+		s.Failf(ruleWatch, "on %v, a watch of slow has reported no change for %v, although slow has changed: the client has another watch, whose f has not returned", a.id, watchLimit)
+	}
+	a.mustRun(command{Op: "put", Key: "fast", Data: "1"})
+	stop()
+	slow.wait()
+	another.cancel()
 }
 
 // A call returns when its context ends: a command that reaches no server, a command that waits for that one, a watch, and
