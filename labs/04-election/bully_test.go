@@ -146,8 +146,8 @@ func reported(leader labrpc.NodeID) string {
 	return fmt.Sprintf("%v as the leader", leader)
 }
 
-// atRest checks that the nodes send few messages.
-func (c *bullyCluster) atRest() {
+// atRest checks that the nodes send few messages. The history, if it matters, is part of the message.
+func (c *bullyCluster) atRest(history string) {
 	const rest = 100
 	n := len(c.s.Net.Nodes())
 	before := map[labrpc.NodeID]int{}
@@ -162,12 +162,50 @@ func (c *bullyCluster) atRest() {
 	}
 	c.s.Measure("messages of 5 nodes at rest, per delay", float64(sent)/rest, "", "≤ 10")
 	if sent > 2*n*rest {
-		c.s.Failf(ruleAtRest, "%d nodes at rest sent %d messages in %d delays of %v (%s), want at most %d", n, sent, rest, delay, strings.Join(each, ", "), 2*n*rest)
+		if history != "" {
+			history = "; " + history
+		}
+		c.s.Failf(ruleAtRest, "%d nodes at rest sent %d messages in %d delays of %v (%s), want at most %d%s", n, sent, rest, delay, strings.Join(each, ", "), 2*n*rest, history)
 	}
 }
 
+// often is how often nodes crash and return, where one message per time and delay would be too many for rule 4.
+const often = 25
+
+// comeAndGo has nodes crash and return that often. Each time, the nodes that are up agree on a leader.
+func (c *bullyCluster) comeAndGo(ids ...labrpc.NodeID) {
+	for range often {
+		for _, id := range ids {
+			c.s.Net.Crash(id)
+		}
+		c.agrees()
+		c.s.Run(time.Duration(c.s.Rand().Int64N(int64(5 * delay))))
+		c.start(ids...)
+		c.agrees()
+	}
+}
+
+// restsAfterMany checks rule 4 when a low node has returned to one leader many times, and when one node has won many times, because
+// the nodes above it have crashed and returned.
+func (c *bullyCluster) restsAfterMany(winner, low labrpc.NodeID) {
+	c.comeAndGo(low)
+	c.settles()
+	c.atRest(fmt.Sprintf("n5 has led since all nodes started, and %v has crashed and returned %d times", low, often))
+	higher := c.s.Net.Nodes()[winner:]
+	c.comeAndGo(higher...)
+	c.settles()
+	c.atRest(fmt.Sprintf("n5 leads, and %v has won %d elections before", winner, often))
+	for _, id := range higher {
+		c.s.Net.Crash(id)
+	}
+	c.settles()
+	c.atRest(fmt.Sprintf("%v leads, and has won %d elections before", winner, often))
+	c.start(higher...)
+	c.settles()
+}
+
 // Nodes start together or one after another, and agree (rule 1). Then nothing changes (rule 3), although wall clocks jump, and
-// they send few messages (rule 4), also when some are down.
+// they send few messages (rule 4), also when some are down, and after many returns and many elections.
 func TestHighestWins4A(t *testing.T) {
 	labtest.Run(t, labtest.Config{Nodes: 5, Link: synchronousLink}, func(s *labtest.Sim) {
 		c := newBullyCluster(s)
@@ -180,12 +218,15 @@ func TestHighestWins4A(t *testing.T) {
 		c.settles()
 		c.mustStay(5, true)
 		jumpClocks(s)
-		c.atRest()
+		c.atRest("")
 		c.mustStay(0, false)
+		if s.Seed%5 == 1 {
+			c.restsAfterMany(labrpc.NodeID(3+s.Seed%2), labrpc.NodeID(1+s.Rand().IntN(2)))
+		}
 		s.Net.Crash(labrpc.NodeID(1 + s.Rand().IntN(4)))
 		s.Net.Crash(5)
 		c.settles()
-		c.atRest()
+		c.atRest("")
 	})
 }
 

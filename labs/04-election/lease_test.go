@@ -3,6 +3,8 @@ package election_test
 import (
 	"context"
 	"errors"
+	"maps"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -202,8 +204,41 @@ func TestTokensGrow4E(t *testing.T) {
 	})
 }
 
-// A client is isolated. Its calls return when their contexts end (rule 30), and have no effect. Connected again, it is as good
-// as new.
+// callsAtOnce runs many calls of an isolated client at once: some with a context that ends later, and then, of each method, one whose context ends
+// first (rule 30).
+func callsAtOnce(s *labtest.Sim, calls map[string]func(context.Context) error) {
+	later, end := labtest.WithCancel(context.Background())
+	defer end()
+	methods := slices.Sorted(maps.Keys(calls))
+	var waiting []*pendingCall
+	for range 30 {
+		for _, name := range methods {
+			waiting = append(waiting, startCall(func() error { return calls[name](later) }))
+		}
+		s.Run(time.Millisecond)
+	}
+	for _, name := range methods {
+		ctx, cancel := labtest.WithTimeout(context.Background(), 100*time.Millisecond)
+		call := startCall(func() error { return calls[name](ctx) })
+		s.Run(100*time.Millisecond + returnLimit)
+		if _, done := call.result(); !done {
+			s.Failf(ruleContext, "n3 is isolated, other calls of its client wait, and the context of its call of %s ended at %s, but %v later the call has not returned",
+				name, labtest.At(s.Net.Now()-returnLimit), returnLimit)
+		}
+		cancel()
+	}
+	end()
+	s.Run(returnLimit)
+	for i, call := range waiting {
+		if _, done := call.result(); !done {
+			s.Failf(ruleContext, "n3 is isolated, and the context of %d of its calls ended at %s, but %v later a call of %s has not returned",
+				len(waiting), labtest.At(s.Net.Now()-returnLimit), returnLimit, methods[i%len(methods)])
+		}
+	}
+}
+
+// A client is isolated. Its calls return when their contexts end (rule 30), also if other calls wait, and have no effect. Connected again, it
+// is as good as new.
 func TestClientReturnsAtOnce4E(t *testing.T) {
 	labtest.Run(t, labtest.Config{Nodes: 4, Link: steadyLink}, func(s *labtest.Sim) {
 		o := newLeaseCluster(s)
@@ -235,6 +270,7 @@ func TestClientReturnsAtOnce4E(t *testing.T) {
 				cancel()
 			}
 		}
+		callsAtOnce(s, calls)
 		s.Net.Heal()
 		o.holds(ruleSwap, File{})
 		o.wants(ruleSwap, "n3 is connected again and swaps the empty file of version 0", client.Swap(within(time.Second), File{}, "a"), nil)

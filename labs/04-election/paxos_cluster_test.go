@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"math"
 	"slices"
 	"sync"
 	"time"
@@ -36,15 +37,21 @@ type paxosCluster struct {
 	mu       sync.Mutex
 	nodes    map[labrpc.NodeID]*Paxos
 	proposed map[labrpc.NodeID]bool
-	values   map[Ballot]labrpc.NodeID           // of each ballot
-	sender   map[Ballot]labrpc.NodeID           // of the message that told of that value first
-	accepted map[Ballot]map[labrpc.NodeID]bool  // the acceptors that have accepted it
-	known    map[labrpc.NodeID]AcceptorState    // the highest ballots that each acceptor has reported
-	chosen   map[labrpc.NodeID]Ballot           // the ballot in which each value was chosen first
-	returned map[labrpc.NodeID][]labrpc.NodeID  // the values that Propose returned, by node
-	asked    map[labrpc.NodeID][]AcceptRequest  // the Accepts that each node has sent
-	prepares map[labrpc.NodeID][]PrepareRequest // the Prepares that each node has sent to n2
+	own      map[labrpc.NodeID]map[labrpc.NodeID]bool // the values that each node was given to propose
+	values   map[Ballot]labrpc.NodeID                 // of each ballot
+	sender   map[Ballot]labrpc.NodeID                 // of the message that told of that value first
+	accepted map[Ballot]map[labrpc.NodeID]bool        // the acceptors that have accepted it
+	known    map[labrpc.NodeID]AcceptorState          // the highest ballots that each acceptor has reported
+	chosen   map[labrpc.NodeID]Ballot                 // the ballot in which each value was chosen first
+	returned map[labrpc.NodeID][]labrpc.NodeID        // the values that Propose returned, by node
+	asked    map[labrpc.NodeID][]AcceptRequest        // the Accepts that each node has sent
+	prepares map[labrpc.NodeID][]PrepareRequest       // the Prepares that each node has sent to n2
+	prepared map[uint64]Ballot                        // by the message of its Prepare
+	promises map[Ballot]promises                      // what was replied to the Prepares of each ballot
 }
+
+// promises are the reports of the acceptors that have promised a ballot, by acceptor. One that was asked again may have made several.
+type promises map[labrpc.NodeID][]AcceptorState
 
 func newPaxosCluster(s *labtest.Sim) *paxosCluster {
 	y := &paxosCluster{
@@ -52,7 +59,8 @@ func newPaxosCluster(s *labtest.Sim) *paxosCluster {
 		values: map[Ballot]labrpc.NodeID{}, sender: map[Ballot]labrpc.NodeID{}, accepted: map[Ballot]map[labrpc.NodeID]bool{},
 		known: map[labrpc.NodeID]AcceptorState{}, chosen: map[labrpc.NodeID]Ballot{},
 		returned: map[labrpc.NodeID][]labrpc.NodeID{}, asked: map[labrpc.NodeID][]AcceptRequest{},
-		prepares: map[labrpc.NodeID][]PrepareRequest{},
+		prepares: map[labrpc.NodeID][]PrepareRequest{}, prepared: map[uint64]Ballot{}, promises: map[Ballot]promises{},
+		own: map[labrpc.NodeID]map[labrpc.NodeID]bool{},
 	}
 	s.Net.Intercept(y.recordMessage)
 	s.Always(y.checkStates)
@@ -88,16 +96,23 @@ func (y *paxosCluster) recordMessage(m *labrpc.Message) labrpc.Verdict {
 	var v *labtest.Violation
 	switch b := m.Body.(type) {
 	case PrepareRequest:
+		y.prepared[m.Msg] = b.Ballot
 		if m.To == 2 {
 			y.prepares[m.From] = append(y.prepares[m.From], b)
 		}
 	case AcceptRequest:
 		y.asked[m.From] = append(y.asked[m.From], b)
-		v = y.hasValue(m.From, b.Ballot, b.Value)
+		v = first(y.hasValue(m.From, b.Ballot, b.Value), y.mayPropose(m.From, b))
 	case AcceptReply:
 		v = y.learn(m.From, b.State)
 	case PrepareReply:
 		v = y.learn(m.From, b.State)
+		if ballot := y.prepared[m.ReplyTo]; b.OK {
+			if y.promises[ballot] == nil {
+				y.promises[ballot] = promises{}
+			}
+			y.promises[ballot][m.From] = append(y.promises[ballot][m.From], b.State)
+		}
 	}
 	if v != nil {
 		y.s.Fail(*v)
@@ -135,7 +150,51 @@ func (y *paxosCluster) checkStates() *labtest.Violation {
 	return nil
 }
 
-// The caller of the next three methods holds y.mu.
+// The caller of the next methods holds y.mu.
+
+// mayPropose checks rule 22 for a node that runs the student's code. The test does not know which majority of promises the node has used: it may
+// be any. If no majority has promised, another rule is broken.
+func (y *paxosCluster) mayPropose(id labrpc.NodeID, r AcceptRequest) *labtest.Violation {
+	if y.nodes[id] == nil {
+		return nil
+	}
+	promised := y.promises[r.Ballot]
+	own := y.own[id][r.Value]
+	if none := y.majorityReports(id, promised, Ballot{}); own && none || !y.majorityReports(id, promised, Ballot{Round: math.MaxInt}) {
+		return nil
+	}
+	for _, reports := range promised {
+		for _, st := range reports {
+			if st.Accepted != (Ballot{}) && st.Value == r.Value && y.majorityReports(id, promised, st.Accepted) {
+				return nil
+			}
+		}
+	}
+	want := "the value of the highest ballot that its majority reports"
+	if !own {
+		want += ", or its own value if its majority reports none"
+	}
+	v := violation(ruleProposes, "%v proposes the value %v in ballot %v, want %s", id, r.Value, r.Ballot, want)
+	for _, from := range slices.Sorted(maps.Keys(promised)) {
+		v.Seen = append(v.Seen, fmt.Sprintf("%v has promised ballot %v, and has accepted %v", from, r.Ballot, accepted(promised[from][0])))
+	}
+	return v
+}
+
+// majorityReports tells whether a majority has promised, of which no acceptor reports a ballot higher than this one. A proposer that asks its own
+// acceptor without a message counts it, whatever it reports.
+func (y *paxosCluster) majorityReports(id labrpc.NodeID, promised promises, highest Ballot) bool {
+	n := 0
+	for _, reports := range promised {
+		if slices.ContainsFunc(reports, func(st AcceptorState) bool { return st.Accepted.Compare(highest) <= 0 }) {
+			n++
+		}
+	}
+	if promised[id] == nil {
+		n++
+	}
+	return n > len(y.s.Net.Nodes())/2
+}
 
 // learn records an acceptor's state.
 func (y *paxosCluster) learn(id labrpc.NodeID, st AcceptorState) *labtest.Violation {
@@ -207,6 +266,14 @@ func (y *paxosCluster) allow(values ...labrpc.NodeID) {
 	}
 }
 
+// gives records that a node has this value to propose. The caller holds y.mu.
+func (y *paxosCluster) gives(id, value labrpc.NodeID) {
+	if y.own[id] == nil {
+		y.own[id] = map[labrpc.NodeID]bool{}
+	}
+	y.own[id][value] = true
+}
+
 // A proposal is one call of Propose.
 type proposal struct {
 	cancel context.CancelFunc
@@ -226,6 +293,7 @@ func (p *proposal) outcome() (value labrpc.NodeID, err error, done bool) {
 func (y *paxosCluster) propose(id, value labrpc.NodeID, limit time.Duration) *proposal {
 	y.mu.Lock()
 	y.proposed[value] = true
+	y.gives(id, value)
 	p := y.nodes[id]
 	y.mu.Unlock()
 	ctx, cancel := labtest.WithTimeout(context.Background(), limit)

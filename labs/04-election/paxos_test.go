@@ -51,7 +51,8 @@ func (y *paxosCluster) valuesInBallots() int {
 }
 
 // n1 proposes, and n2 and n3, which the test plays, report what they have accepted, one or the other first; n1's own acceptor
-// may have accepted a value too. n1 proposes the value of the highest ballot (rule 22).
+// may have accepted a value too. n1 proposes the value of the highest ballot (rule 22). In four more seeds a value does not count: only an earlier
+// attempt was told of it, or only a refusal tells of it.
 func TestProposerTakesTheHighest4D(t *testing.T) {
 	none := AcceptorState{Promised: Ballot{5, 4}}
 	low := AcceptorState{Promised: Ballot{5, 4}, Accepted: Ballot{3, 4}, Value: 4}
@@ -69,11 +70,21 @@ func TestProposerTakesTheHighest4D(t *testing.T) {
 		{lowest, low, fours, 4, nil},           // the same value everywhere, but in three ballots
 		{none, low, low, 4, []Ballot{{50, 4}}}, // n2 and n3 refuse the Accept of the value that they have accepted before
 	}
-	labtest.Run(t, labtest.Config{Nodes: 5, Link: steadyLink, Seeds: 2 * len(cases)}, func(s *labtest.Sim) {
+	cfg := labtest.Config{Nodes: 5, Link: steadyLink, Seeds: 2 * (len(cases) + 2), MustCover: []string{reportGone, reportRefused}}
+	labtest.Run(t, cfg, func(s *labtest.Sim) {
 		y := newPaxosCluster(s)
 		y.allow(0, 1, 2, 3, 4, 5)
 		y.start(1)
-		c := cases[s.Seed%uint64(len(cases))]
+		i := s.Seed % uint64(len(cases)+2)
+		switch i {
+		case uint64(len(cases)):
+			y.onlyTheFirstAttemptReports()
+			return
+		case uint64(len(cases)) + 1:
+			y.onlyARefusalReports()
+			return
+		}
+		c := cases[i]
 		if c.own.Accepted.Round > 0 {
 			// An n1 that has prepared a ballot already accepts only a higher one. Then all others are higher by as much.
 			by := scriptedProposer{paxosCluster: y, node: s.Start(4)}.accept(c.own.Accepted, c.own.Value, true).Round - c.own.Accepted.Round
@@ -83,7 +94,7 @@ func TestProposerTakesTheHighest4D(t *testing.T) {
 			}
 		}
 		n2, n3 := y.scriptedAcceptor(2, c.n2, c.rivals...), y.scriptedAcceptor(3, c.n3, c.rivals...)
-		slow := labrpc.NodeID(2 + s.Seed/uint64(len(cases))%2)
+		slow := labrpc.NodeID(2 + s.Seed/uint64(len(cases)+2)%2)
 		s.Net.SetLink(slow, 1, labrpc.Link{Latency: labrpc.Fixed(10 * time.Millisecond)})
 		got := y.decides(1, 1)
 		y.mu.Lock()
@@ -106,6 +117,71 @@ func TestProposerTakesTheHighest4D(t *testing.T) {
 			s.Failf(ruleChosen, "the value %v is chosen, but Propose returned the value %v", c.want, got)
 		}
 	})
+}
+
+// The situations of the next two functions.
+const (
+	reportGone    = "n1's first attempt was told of a value, and no acceptor of its second attempt had accepted one"
+	reportRefused = "only a refusal told n1 of a value"
+)
+
+// onlyTheFirstAttemptReports has n2 report a value to n1's first attempt. Then n1 and n3 promise the ballot of n5, so that the attempt fails, n2
+// crashes, and n4 returns. No acceptor that is up has accepted a value.
+func (y *paxosCluster) onlyTheFirstAttemptReports() {
+	s := y.s
+	y.scriptedAcceptor(2, AcceptorState{Promised: Ballot{5, 4}, Accepted: Ballot{3, 4}, Value: 4})
+	y.scriptedAcceptor(3, AcceptorState{Promised: Ballot{5, 4}})
+	held := s.Net.Hold(labrpc.Match{From: 1, Method: "Accept", Kind: labrpc.Request})
+	call := y.propose(1, 1, time.Hour)
+	s.WaitFor(proposeLimit, *violation(ruleReturns, "n1 proposed n1, but within %v it has sent no Accept", proposeLimit),
+		func() bool { return len(held.Messages()) > 0 })
+	first := held.Messages()[0].Body.(AcceptRequest)
+	rival, n5 := Ballot{first.Ballot.Round + 50, 5}, s.Start(5)
+	for _, id := range []labrpc.NodeID{1, 3} {
+		if r := ask[PrepareReply](rulePromise, s, n5, id, "Prepare", PrepareRequest{Ballot: rival}); !r.OK && r.State.Promised.Compare(rival) < 0 {
+			s.Failf(rulePromise, "n1 refused Prepare %v, although the highest ballot that it has promised is %v", rival, r.State.Promised)
+		}
+	}
+	s.Net.Crash(5)
+	s.Net.Crash(2)
+	y.scriptedAcceptor(4, AcceptorState{Promised: rival})
+	held.Release() // n1 and n3 refuse
+	y.returnsChosen(call)
+	y.mu.Lock()
+	defer y.mu.Unlock()
+	if last := y.asked[1][len(y.asked[1])-1]; first.Value == 4 && last.Ballot.Compare(first.Ballot) > 0 {
+		s.Cover(reportGone)
+	}
+}
+
+// onlyARefusalReports has n1's Prepare come late to n4, which has accepted a value in a higher ballot and refuses. n2 has promised
+// that ballot after n1's, and refuses n1's Accept. n1 may stop at the refusal, and try again with a higher ballot, which n4 promises.
+func (y *paxosCluster) onlyARefusalReports() {
+	s := y.s
+	q := y.newScriptedProposer(5)
+	s.Net.Crash(5)
+	high := q.ballot(50, 5)
+	y.scriptedAcceptor(2, AcceptorState{}, high)
+	y.scriptedAcceptor(3, AcceptorState{})
+	n4 := y.scriptedAcceptor(4, AcceptorState{Promised: high, Accepted: high, Value: 4})
+	for _, id := range []labrpc.NodeID{2, 3} { // n4's reply arrives first
+		s.Net.SetLink(id, 1, labrpc.Link{Latency: labrpc.Fixed(10 * time.Millisecond)})
+	}
+	call := y.propose(1, 1, time.Hour)
+	s.Run(5 * time.Millisecond)
+	if n4().Promised == high {
+		s.Cover(reportRefused)
+	}
+	y.returnsChosen(call)
+}
+
+// returnsChosen waits until a call of Propose at n1 returns. The cluster checks the values that n1 proposes, and the value that it returns.
+func (y *paxosCluster) returnsChosen(call *proposal) {
+	y.s.WaitFor(proposeLimit, *violation(ruleReturns, "n1 is connected to a majority since %s, without a rival, but its call of Propose has not returned within %v",
+		labtest.At(y.s.Net.Now()), proposeLimit), func() bool { _, _, done := call.outcome(); return done })
+	if _, err, _ := call.outcome(); err != nil {
+		y.s.Failf(ruleReturns, "n1 is connected to a majority, without a rival, but its call of Propose returned %s, want nil", errorText(err))
+	}
 }
 
 // higher is a ballot, if there is one, so many rounds later.
@@ -277,7 +353,7 @@ func TestNeedsAMajority4D(t *testing.T) {
 }
 
 // The context of Propose ends while requests are under way, or between two attempts, or before the call; or its node
-// crashes. Propose returns an error within 10ms (rule 23).
+// crashes. Propose returns an error within 10ms (rule 23), also if another call runs at that node.
 func TestReturnsAtOnce4D(t *testing.T) {
 	labtest.Run(t, labtest.Config{Nodes: 5, Seeds: 20}, func(s *labtest.Sim) {
 		y := newPaxosCluster(s)
@@ -285,6 +361,11 @@ func TestReturnsAtOnce4D(t *testing.T) {
 		y.returnsError(y.propose(2, 2, 0), 2, context.DeadlineExceeded)
 		s.Net.Isolate(1)
 		began := time.Now()
+		if s.Seed%2 == 1 { // another call runs at n1 all the time
+			other := y.propose(1, 3, time.Hour)
+			defer other.cancel()
+			s.Run(time.Millisecond)
+		}
 		call := y.propose(1, 1, time.Hour)
 		attempts := 1 + s.Rand().IntN(4)
 		s.WaitFor(proposeLimit, *violation(ruleReturns, "n1 is isolated, and %v after the call of Propose it has not made %d attempts", proposeLimit, attempts), func() bool {

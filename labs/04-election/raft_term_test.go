@@ -128,6 +128,118 @@ func TestStaleLeaderStepsDown4C(t *testing.T) {
 	})
 }
 
+// A request of n1 reaches n2 only when n1 has left the role in which it sent the request, and when n2 is in a much higher term. n2's reply
+// states that term. If n1's call has not ended before, n1 receives the reply: it adopts the term, also for after a crash (rule 11). n2 sends
+// no requests that arrive, so that it cannot lead; the test plays n3.
+func TestLateRepliesTellTheTerm4C(t *testing.T) {
+	ways := []string{
+		"n1 had asked n2 for its vote in its term, and then followed n3, the leader of the same term",
+		"n1 had asked n2 for its vote in an earlier term, and then was a candidate in a later term",
+		"n1 had asked n2 for its vote in an earlier term, and then led a later term",
+		"n1 had led an earlier term, and then followed n3, the leader of a later term",
+		"n1 had led an earlier term, and then was a candidate in a later term",
+		"n1 had led an earlier term, and then led a later term",
+	}
+	labtest.Run(t, labtest.Config{Nodes: 3, Link: steadyLink, Seeds: raftSeeds + 4, MustCover: ways}, func(s *labtest.Sim) {
+		c := newCluster(s)
+		requests := lateRequests{c, s.Net.HoldIf(labrpc.Match{From: 1, To: 2, Kind: labrpc.Request}, func(m labrpc.Message) bool {
+			return m.Method == "AppendEntries" || m.Method == "RequestVote" && c.preVotes.Lacks(m)
+		})}
+		s.Net.Hold(labrpc.Match{From: 2, Kind: labrpc.Request})
+		c.start(1, 2)
+		n3 := c.scriptedPeers(3)[0]
+		n3.heartbeat(1, 10) // n2 is in a lower term, and can vote for n1
+		way := s.Seed % uint64(len(ways))
+		method, term := "RequestVote", 0
+		if way < 3 {
+			term = requests.next(method, 0)
+		} else {
+			requests.elect(0)
+			method = "AppendEntries"
+			term = requests.next(method, 0)
+			n3.heartbeat(1, term+50)
+		}
+		switch way {
+		case 0:
+			n3.heartbeat(1, term)
+		case 1, 4:
+			requests.next("RequestVote", c.state(1).Term)
+		case 2, 5:
+			requests.elect(c.state(1).Term)
+		}
+		high := c.state(1).Term + 100
+		n3.heartbeat(2, high)
+		replies := labrpc.Match{From: 2, To: 1, Method: method, Kind: labrpc.Reply}
+		received := s.Net.Stats(replies).Delivered
+		if requests.deliver(method, term) > 0 {
+			s.Cover(ways[way])
+		}
+		s.Run(30 * time.Millisecond)
+		if s.Net.Stats(replies).Delivered == received {
+			return // n1 had ended its call
+		}
+		if st := c.state(1); st.Term < high {
+			s.Failf(ruleTerms, "n1 received n2's late reply to its %s of term %d, and the reply states term %d, but n1 is %v; %s", method, term, high, st, ways[way])
+		}
+		c.restart(1) // the cluster checks that its term does not decrease
+		s.Run(20 * time.Millisecond)
+	})
+}
+
+// lateRequests are the requests of n1 to n2 that the test delivers when it likes.
+type lateRequests struct {
+	c *cluster
+	*labrpc.Held
+}
+
+// termOf is the term of a request.
+func termOf(m labrpc.Message) int {
+	switch b := m.Body.(type) {
+	case VoteRequest:
+		return b.Term
+	case AppendRequest:
+		return b.Term
+	}
+	return 0
+}
+
+// next waits until n1 has sent a request of this method in a term later than this one, and returns its term.
+func (r lateRequests) next(method string, later int) (term int) {
+	v := *violation(ruleElectionTimeout, "n1 receives no message from a leader, but has not asked n2 for its vote in a term after %d within %v", later, electionLimit)
+	if method == "AppendEntries" {
+		v = *violation(ruleHeartbeats, "n1 leads, but has sent n2 no AppendEntries within %v", electionLimit)
+	}
+	r.c.s.WaitFor(electionLimit, v, func() bool {
+		for _, m := range r.Messages() {
+			if m.Method == method && termOf(m) > later {
+				term = termOf(m)
+			}
+		}
+		return term > 0
+	})
+	return term
+}
+
+// deliver delivers the requests of a method and a term, and returns how many there are.
+func (r lateRequests) deliver(method string, term int) int {
+	return r.Deliver(func(m labrpc.Message) bool { return m.Method == method && termOf(m) == term })
+}
+
+// elect delivers n1's requests for n2's vote in terms later than this one, until n1 leads.
+func (r lateRequests) elect(later int) {
+	for began := r.c.s.Net.Now(); ; {
+		later = r.next("RequestVote", later)
+		r.deliver("RequestVote", later)
+		r.c.s.Run(30 * time.Millisecond)
+		if r.c.state(1).Role == Leader {
+			return
+		}
+		if r.c.s.Net.Now()-began > electionLimit {
+			r.c.s.Failf(ruleProgress, "n1 asks n2 for its vote again and again, no other server starts an election, but n1 does not lead within %v", electionLimit)
+		}
+	}
+}
+
 // n1 starts an election in an old term, and learns the newer one from the replies: requests to it are held. It adopts that
 // term, also for after a crash (rule 11). Then n1, n2 and n3 elect a leader of a later term (rule 17), also if terms are large.
 func TestLateServerLearnsTheTerm4C(t *testing.T) {

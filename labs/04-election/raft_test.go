@@ -83,8 +83,9 @@ func TestOtherVoters4C(t *testing.T) {
 	})
 }
 
-// A leader's heartbeats: the first is sent at once, none is late, and there are not too many; a follower that is down gets them
-// too. A follower sends no requests (rule 15).
+// A leader's heartbeats: the first is sent at once, none is late, and there are not too many. A follower whose replies are lost gets them
+// too, and so does one that is down, in one seed of 20 each for a minute. When it returns, it follows this leader. A follower sends no
+// requests (rule 15).
 func TestHeartbeats4C(t *testing.T) {
 	labtest.Run(t, labtest.Config{Nodes: 4, Seeds: raftSeeds}, func(s *labtest.Sim) {
 		c := startAll(s)
@@ -113,9 +114,16 @@ func TestHeartbeats4C(t *testing.T) {
 		for _, peer := range to {
 			before[peer], last[peer] = sent(peer), sent(peer)
 		}
-		const windows = 40
+		windows := 40
+		if s.Seed%raftSeeds == 1 {
+			windows = 1600 // two minutes
+		}
 		for i := range windows {
-			if i == windows/3 {
+			switch i {
+			case windows / 10:
+				s.Net.Cut(to[1], leader)
+			case windows / 2:
+				s.Net.HealLink(to[1], leader)
 				s.Net.Crash(to[0])
 			}
 			s.Run(raftTiming.Heartbeat * 3 / 2)
@@ -140,6 +148,16 @@ func TestHeartbeats4C(t *testing.T) {
 			if n := len(c.requestsOf(peer, began)); n > 0 {
 				s.Failf(ruleHeartbeats, "%v follows %v but has sent %d requests of its own since %v, want 0", peer, leader, n, labtest.At(began))
 			}
+		}
+		term := c.state(leader).Term
+		c.start(to[0])
+		s.Run(time.Second)
+		if now, in := c.agreed(c.up()...); now != leader || in != term {
+			s.Fail(labtest.Violation{
+				What: fmt.Sprintf("%v was down for %v and has run again for 1s, but now %v is %v and %v is %v, want %v to follow %v, which led term %d all the time",
+					to[0], time.Duration(windows-windows/2)*raftTiming.Heartbeat*3/2, to[0], c.state(to[0]), leader, c.state(leader), to[0], leader, term),
+				Rule: "a server that returns receives the leader's heartbeats before its election timer fires, and follows this leader (rules 14 and 15; Raft §5.2)",
+			})
 		}
 	})
 }
@@ -170,13 +188,16 @@ func TestNewLeader4C(t *testing.T) {
 	})
 }
 
-// Two of four servers are no majority (rule 12).
+// Two of four servers are no majority (rule 12), in one seed of 20 for a minute. Connected, all four elect a leader (rule 17).
 func TestHalfIsNoMajority4C(t *testing.T) {
 	labtest.Run(t, labtest.Config{Nodes: 4, Seeds: raftSeeds}, func(s *labtest.Sim) {
 		c := newCluster(s)
 		s.Net.Partition([]labrpc.NodeID{1, 2})
 		c.start(1, 2, 3, 4)
 		s.Run(3 * time.Second) // the cluster checks that no server leads
+		if s.Seed%raftSeeds == 1 {
+			s.Run(time.Minute) // hundreds of elections, in which the requests to two servers get no reply
+		}
 		s.Net.Heal()
 		c.waitForLeader(electionLimit)
 	})
