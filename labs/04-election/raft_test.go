@@ -44,8 +44,10 @@ func TestLeadsAlone4C(t *testing.T) {
 }
 
 // n1 is elected by n2 and n3, which crash. n4 and n5, of which n1 has heard nothing before, return and depose n1; then they vote for it. n1 must lead
-// again: that majority is connected (rule 17). Only a newer term deposes it: a late candidate of its own term does not (rule 16). The test plays the voters.
+// again: that majority is connected (rule 17). Only a newer term deposes it: a late candidate of its own term does not (rule 16). It sends as few
+// heartbeats when it has led many terms (rule 15). The test plays the voters.
 func TestOtherVoters4C(t *testing.T) {
+	const reigns, intervals = 10, 40
 	labtest.Run(t, labtest.Config{Nodes: 5, Link: steadyLink, Seeds: 4}, func(s *labtest.Sim) {
 		c := newCluster(s)
 		voter := func(id labrpc.NodeID) scriptedPeer {
@@ -70,8 +72,11 @@ func TestOtherVoters4C(t *testing.T) {
 		s.Net.Crash(2)
 		s.Net.Crash(3)
 		voter(4)
-		voter(5).heartbeat(1, c.state(1).Term+1)
-		leads("n4 and n5")
+		n5 := voter(5)
+		for range reigns {
+			n5.heartbeat(1, c.state(1).Term+1)
+			leads("n4 and n5")
+		}
 		s.Run(2 * raftTiming.Heartbeat)
 		term := c.state(1).Term
 		if voter(2).askVote(1, term).Granted {
@@ -79,6 +84,14 @@ func TestOtherVoters4C(t *testing.T) {
 		}
 		if st := c.state(1); st.Role != Leader {
 			s.Failf("a request for a vote of its own term does not depose a leader (rules 11 and 16; Raft §5.2)", "n1 was the leader of term %d, and is %v after n2 asked it for its vote in the same term, want it to stay the leader: n1 has voted for itself, and refuses", term, st)
+		}
+		sent := func() int {
+			return s.Net.Stats(labrpc.Match{From: 1, To: 4, Method: "AppendEntries", Kind: labrpc.Request}).Sent
+		}
+		before := sent()
+		s.Run(intervals * raftTiming.Heartbeat)
+		if n := sent() - before; n > 2*intervals {
+			s.Failf(ruleHeartbeats, "n1, which has led %d terms, sent %d heartbeats to n4 in the last %d heartbeat intervals of 50ms, want at most 2 per interval", reigns, n, intervals)
 		}
 	})
 }
