@@ -35,7 +35,8 @@ type durableCluster struct {
 	nodes    map[labrpc.NodeID]*durableNode
 	promises map[labrpc.NodeID]map[string]promise // by receiver and line
 	number   int
-	forged   bool // old packets were sent again, which the network does not count
+	set      []string // which wall clocks were set, and when
+	forged   bool     // old packets were sent again, which the network does not count
 }
 
 // logLine is the application: its state lists the messages, one line each.
@@ -127,6 +128,16 @@ func (p *durableCluster) sendText(from, to labrpc.NodeID, text string) {
 	p.mu.Lock()
 	p.promises[to][line(from, text)] = promise{kept: err == nil, arrived: arrived}
 	p.mu.Unlock()
+}
+
+// sets sets a wall clock forward or back.
+func (p *durableCluster) sets(id labrpc.NodeID, by time.Duration) {
+	p.s.Net.JumpClock(id, by)
+	how := "forward"
+	if by < 0 {
+		how = "back"
+	}
+	p.set = append(p.set, fmt.Sprintf("the wall clock of %v was set %s by %d h at %s", id, how, by.Abs()/time.Hour, labtest.At(p.s.Net.Now())))
 }
 
 // replay sends old packets once more, and returns how many.
@@ -229,7 +240,7 @@ func (p *durableCluster) arrives(limit time.Duration, rule string, at ...labrpc.
 	p.s.Fail(labtest.Violation{
 		What: fmt.Sprintf("%s for which Send returned nil had not been applied by %s, although %s have been up and connected since %s",
 			messages(len(missing)), labtest.At(p.s.Net.Now()), connected, labtest.At(p.s.Net.Now()-limit)),
-		Rule: rule, Seen: atMost(missing, 5),
+		Rule: rule, Seen: append(atMost(missing, 5), p.set...),
 	})
 }
 

@@ -20,6 +20,8 @@ const (
 	ruleSoon        = "if the first three packets of a message are lost, the message is delivered within 5s of Send (rule 2)"
 	ruleBackOff     = "to a peer that does not answer, a link sends at most 30 packets per message in any minute (rule 3)"
 	ruleReturn      = "a peer that can be reached again has its messages within 15s (rule 3)"
+	ruleReturnClock = "a peer that can be reached again has its messages within 15s, also if a wall clock was set (rule 3)"
+	ruleBackOffDeaf = "to a peer that does not answer, a link sends at most 30 packets per message in any minute; a peer that acknowledges nothing does not answer, although its own messages arrive (rule 3)"
 	ruleAcknowledge = "a link acknowledges a message after deliver has returned, not before, and until then the sender sends the message again (rule 4)"
 	ruleStop        = "an acknowledged message is not sent again: a minute after the last fault, the link is silent (rule 4)"
 	ruleApart       = "a peer that does not answer delays no message to another peer (rule 5)"
@@ -64,6 +66,9 @@ func (m *linkCluster) losesOneInTraffic() {
 	m.arrives(5*time.Second, ruleSoon)
 }
 
+// oneWay is what oneDirection covers.
+const oneWay = "packets of n2 reached n1 again and again, while no packet of n1 reached n2"
+
 // years is longer than anything that a link may take for the age of a packet.
 const years = 10 * 365 * 24 * time.Hour
 
@@ -98,6 +103,55 @@ func (m *linkCluster) outage(length, jump time.Duration) {
 	s.Measure("packets per message and minute without an answer", float64(each[len(each)-1]-each[0])/messages/minutes, "", "≤ 30")
 	s.Net.Heal()
 	m.arrives(15*time.Second, ruleReturn)
+}
+
+// oneDirection loses all packets of n1 to n2 for 75 s, and counts those with the messages that wait. Packets of n2 reach n1 for 100 ms, every 1.5 s: n2 sends
+// messages of its own, and acknowledges nothing. So n2 does not answer (rule 3). Then each node has messages for the other one, both wall clocks are
+// set back, and packets arrive again.
+func (m *linkCluster) oneDirection(situation string) {
+	const messages, bursts, open, every = 10, 50, 100 * time.Millisecond, 1500 * time.Millisecond
+	s := m.s
+	m.acknowledged()
+	s.Net.CutBoth(1, 2)
+	var numbers []int
+	for range messages {
+		numbers = append(numbers, m.nextNumber())
+	}
+	m.wire.count(numbers...)
+	for _, n := range numbers {
+		m.send(1, 2, marked.Text(n))
+	}
+	arrived := m.packets(2, 1).Delivered
+	each := []int{0} // counted packets at the end of each burst
+	for range bursts {
+		s.Net.HealLink(2, 1)
+		m.sendNew(2, 1)
+		s.Run(open)
+		s.Net.Cut(2, 1)
+		s.Run(every - open)
+		each = append(each, m.wire.sent())
+		last := len(each) - 1
+		first := max(0, last-int(time.Minute/every))
+		if n := each[last] - each[first]; n > 30*messages {
+			s.Fail(labtest.Violation{
+				What: fmt.Sprintf("n1 sent %d packets with its %d messages to n2 within %v, want at most %d: no packet of n1 reached n2, so n2 acknowledged nothing, while n2's own messages reached n1",
+					n, messages, time.Duration(last-first)*every, 30*messages),
+				Rule: ruleBackOffDeaf, Nodes: []labrpc.NodeID{1, 2},
+			})
+		}
+	}
+	if m.packets(2, 1).Delivered >= arrived+bursts/2 && !s.Net.Connected(1, 2) {
+		s.Cover(situation)
+	}
+	for range 3 {
+		m.sendNew(2, 1)
+	}
+	for _, id := range []labrpc.NodeID{1, 2} {
+		s.Net.JumpClock(id, -time.Hour)
+	}
+	s.Run(5 * time.Second)
+	s.Net.Heal()
+	m.arrives(15*time.Second, ruleReturnClock)
 }
 
 // losesAnswers loses all answers of n2 for 35 s. When answers arrive again, the link becomes silent (rule 4).
@@ -203,7 +257,7 @@ func (m *linkCluster) losesEqual() {
 func testRetries(t *testing.T, open opener) {
 	t.Helper()
 	const three, lost = "the first three packets of a message were lost", "an answer of n2 was lost"
-	cfg := labtest.Config{Nodes: 4, Seeds: 2, Limit: time.Hour, MustCover: []string{three, lost}}
+	cfg := labtest.Config{Nodes: 4, Seeds: 2, Limit: time.Hour, MustCover: []string{three, lost, oneWay}}
 	labtest.Run(t, cfg, func(s *labtest.Sim) {
 		m := open(s)
 		m.losesThree(three)
@@ -211,6 +265,7 @@ func testRetries(t *testing.T, open opener) {
 		m.outage(2*time.Minute, -years)
 		m.losesThree(three) // a link that has backed off starts again with short waits
 		m.losesAPeer()
+		m.oneDirection(oneWay)
 		m.losesEqual()
 		m.losesAnswers(lost)
 	})

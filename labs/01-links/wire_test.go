@@ -16,17 +16,20 @@ type wire struct {
 	mu       sync.Mutex
 	lose     map[int]int  // for each number: how many of its next packets are lost
 	withheld map[int]bool // all packets with these numbers are lost
+	counted  map[int]bool // packets with these numbers are counted
+	packets  int          // how many of these were sent
 }
 
 // see is an interceptor.
 func (w *wire) see(p *labrpc.Message) labrpc.Verdict {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if len(w.lose) == 0 && len(w.withheld) == 0 {
+	if len(w.lose) == 0 && len(w.withheld) == 0 && len(w.counted) == 0 {
 		return labrpc.Pass
 	}
-	verdict := labrpc.Pass
+	verdict, counts := labrpc.Pass, false
 	for _, n := range marked.In(p.Body) {
+		counts = counts || w.counted[n]
 		if w.withheld[n] {
 			verdict = labrpc.Drop
 		}
@@ -35,7 +38,27 @@ func (w *wire) see(p *labrpc.Message) labrpc.Verdict {
 			verdict = labrpc.Drop
 		}
 	}
+	if counts {
+		w.packets++
+	}
 	return verdict
+}
+
+// count begins to count the packets with these numbers, from 0.
+func (w *wire) count(numbers ...int) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.counted, w.packets = map[int]bool{}, 0
+	for _, n := range numbers {
+		w.counted[n] = true
+	}
+}
+
+// sent is how many of the counted packets were sent, lost ones included.
+func (w *wire) sent() int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.packets
 }
 
 // loseNext loses the next packets with this number.

@@ -17,6 +17,7 @@ const (
 	notice2C  = 2 * time.Minute
 
 	ruleSuspects2C  = "from two minutes after the crash of a peer on, every correct node suspects it, whatever happened before (rule 9)"
+	ruleAccurate2C  = "from one minute after GST on, no correct peer is suspected, however long that lasts (rule 10)"
 	ruleWithdrawn   = "a suspicion is withdrawn at most two seconds after messages of the peer arrive again (rule 11)"
 	ruleOnlyMistake = "a node raises a peer's timeout only after a mistake of its own about that peer; silence does not raise it, nor does a mistake about another peer, nor another node's mistake (rule 12)"
 )
@@ -137,15 +138,19 @@ func TestSuspicionIsWithdrawn2C(t *testing.T) {
 // there is a bound, but no node knows it. Beside the detector a
 // fixed timeout, of one of three lengths, judges beats of its own over the
 // same links. Each of the three is wrong to the end in some of the runs. The
-// student's may be wrong for a minute after GST, and never thereafter.
+// student's may be wrong for a minute after GST, and never thereafter. One run takes hours.
 func TestLearnsWhatNoFixedTimeoutKnows2C(t *testing.T) {
 	const gst = 10 * time.Second
 	lengths := []time.Duration{400 * time.Millisecond, time.Second, 2 * time.Second}
-	config := labtest.Config{Nodes: 3, Seeds: 3}
+	config := labtest.Config{Nodes: 3, Seeds: 4, Limit: 4 * time.Hour}
 	for _, length := range lengths {
 		config.MustCover = append(config.MustCover, wrongAfterAll(length))
 	}
 	labtest.Run(t, config, func(s *labtest.Sim) {
+		if s.Seed%4 == 0 {
+			forgetsNothingInHours(s, gst)
+			return
+		}
 		kind := s.Seed % 3
 		s.Net.SetLinks(alternatingDelay(gst, []time.Duration{period * 5, period * 10, period * 20}[kind]))
 		fixed := newFixedTimeout(lengths[kind], gst+settle2C)
@@ -153,7 +158,7 @@ func TestLearnsWhatNoFixedTimeoutKnows2C(t *testing.T) {
 			fixed.start(node)
 			return NewEventual(node, EventualOptions{Period: 2 * period, Initial: initial2C, Changed: changed})
 		})
-		c.settled, c.eventually = gst+settle2C, "from one minute after GST on, no correct peer is suspected (rule 10)"
+		c.settled, c.eventually = gst+settle2C, ruleAccurate2C
 		s.Run(gst + 2*settle2C)
 		if fixed.wrong() > 0 {
 			s.Cover(wrongAfterAll(fixed.length))
@@ -169,6 +174,30 @@ func TestLearnsWhatNoFixedTimeoutKnows2C(t *testing.T) {
 		c.everybodySuspects(3)
 		c.agree()
 	})
+}
+
+// forgetsNothingInHours alternates between short and long delays from GST on, for more than an hour; then all delays are short for more than an
+// hour; then they alternate again. A minute after GST the detector has seen the longest silence that is possible: it suspects no correct peer from then on. All times are
+// ten times as long as in the other runs, so that hours need few messages.
+func forgetsNothingInHours(s *labtest.Sim, gst time.Duration) {
+	const high, hour = 4 * time.Second, 72 * time.Minute // a multiple of the time from one long delay to the next
+	delays := alternatingDelay(gst, high)
+	s.Net.SetLinks(delays)
+	c := newIdleCluster(s, "") // no goroutine that asks all the time
+	s.StartAll(func(node *labrpc.Node) {
+		c.boot(node, func(node *labrpc.Node, changed func(Change)) suspecter {
+			return NewEventual(node, EventualOptions{Period: 20 * period, Initial: 10 * initial2C, Changed: changed})
+		})
+	})
+	c.settled, c.eventually = gst+settle2C, ruleAccurate2C
+	s.Run(hour)
+	s.Net.SetLinks(labrpc.Synchronous(5 * time.Millisecond))
+	s.Run(hour)
+	s.Net.SetLinks(delays)
+	s.Run(settle2C)
+	c.crash(3)
+	c.everybodySuspects(3)
+	c.agree()
 }
 
 func wrongAfterAll(length time.Duration) string {

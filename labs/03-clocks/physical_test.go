@@ -23,9 +23,15 @@ const (
 	ruleForward   = "Now never goes back and advances by at least 0.3 s in every second, also when a wall clock is set (rule 4)"
 	ruleDrift     = "an hour after the start, Drift errs by at most 6 ppm; before the second exchange it is 0 (rule 5)"
 	rulePolls     = "a SyncedClock asks at most one question per 4 s (rule 6)"
+	ruleApart     = "a SyncedClock asks at most one question per 4 s: any two questions are at least 4 s apart, also after a question without a reply (rule 6)"
+	ruleLost      = "of the last 8 exchanges the one with the shortest delay counts; a question without a reply is no exchange, so the others stay (rule 3)"
 
 	maxError = 25 * time.Millisecond
 	settled  = 2 * time.Minute // after which the clock must be right
+
+	// What the rules say, whatever the student's constants are.
+	window       = 8
+	pollInterval = 4 * time.Second
 )
 
 // noon is the time to which the tables below refer.
@@ -99,9 +105,30 @@ func newTimekeeping(s *labtest.Sim, ahead time.Duration) *timekeeping {
 	serverDrift, clientDrift := 200*s.Rand().Float64()-100, 200*s.Rand().Float64()-100
 	setClock(s, 1, epoch, serverDrift)
 	setClock(s, 2, epoch+ahead, clientDrift)
+	s.Net.Intercept((&asked{s: s, last: map[labrpc.NodeID]time.Duration{}}).see)
 	clocks.ServeTime(s.Start(1))
 	clock := clocks.NewSyncedClock(s.Start(2), 1)
 	return &timekeeping{s: s, clock: clock, drift: clientDrift - serverDrift}
+}
+
+// asked knows when each client has sent its last question to n1.
+type asked struct {
+	s    *labtest.Sim
+	last map[labrpc.NodeID]time.Duration
+}
+
+// see is an interceptor. It checks that a client's questions are apart (rule 6).
+func (a *asked) see(m *labrpc.Message) labrpc.Verdict {
+	if m.To != 1 || m.From == 1 {
+		return labrpc.Pass
+	}
+	now := a.s.Net.Now()
+	if last, known := a.last[m.From]; known && now-last < pollInterval-time.Millisecond {
+		a.s.Failf(ruleApart, "%v sent its server a question at %s and the next one at %s, %v later, want at least %v between them",
+			m.From, labtest.At(last), labtest.At(now), (now - last).Round(time.Millisecond), pollInterval)
+	}
+	a.last[m.From] = now
+	return labrpc.Pass
 }
 
 // setClock sets a clock before the start. When a failure is minimised, the clock may remain as it was: then the two
@@ -169,16 +196,18 @@ func TestFollowsTheServer3A(t *testing.T) {
 
 // Seven of eight questions take 700 ms and their answers 5 ms, so that the exchange errs by a third of a second. The
 // eighth exchange is fast both ways. Then the server's clock is set just after an exchange that was faster than all
-// later ones: eight exchanges later that exchange must not count.
+// later ones: eight exchanges later that exchange must not count. At the end most questions are lost: they are no exchanges, and a fast exchange
+// before them counts.
 func TestBestOfTheWindow3A(t *testing.T) {
 	const slow, set = "an exchange had a slow question and a fast answer", "a fast exchange became older than the last 8"
-	labtest.Run(t, labtest.Config{Nodes: 2, Seeds: 5, MustCover: []string{slow, set}}, func(s *labtest.Sim) {
-		q := &questions{s: s, phase: s.Rand().IntN(clocks.Window)}
+	const lost = "more questions than the window has places were lost, and a fast exchange was among the last 8"
+	labtest.Run(t, labtest.Config{Nodes: 2, Seeds: 5, MustCover: []string{slow, set, lost}}, func(s *labtest.Sim) {
+		q := &questions{s: s, phase: s.Rand().IntN(window)}
 		q.prepare()
 		k := newTimekeeping(s, skew(s))
 		for range int((settled + 3*time.Minute) / time.Second) {
 			q.prepare()
-			if asked, most := q.asked(), int(s.Net.Now()/clocks.PollInterval)+1; asked > most {
+			if asked, most := q.asked(), int(s.Net.Now()/pollInterval)+1; asked > most {
 				s.Failf(rulePolls, "n2 sent %d messages until %s, want at most %d: most questions take 700ms", asked, labtest.At(s.Net.Now()), most)
 			}
 			if s.Net.Now() < settled {
@@ -196,13 +225,44 @@ func TestBestOfTheWindow3A(t *testing.T) {
 		}
 		s.Net.JumpClock(1, 60*time.Millisecond)
 		q.both(10 * time.Millisecond)
-		if !q.wait(clocks.Window) {
+		if !q.wait(window) {
 			return
 		}
 		s.Run(2500 * time.Millisecond) // less than until the next answer
 		s.Cover(set)
 		k.follow(time.Second, ruleWindow)
+		k.losesQuestions(q, lost)
 	})
+}
+
+// losesQuestions lets one exchange be fast. Of the next questions most are lost, 8 of them in a row; the others, fewer than 7, take 700 ms and their
+// answers 5 ms. The fast exchange is among the last 8 all the time, so it counts (rule 3), and its age costs 0.2 ms per second.
+func (k *timekeeping) losesQuestions(q *questions, situation string) {
+	q.both(time.Millisecond)
+	if !q.wait(1) {
+		return // rule 6 allows fewer questions
+	}
+	fast, answered := k.s.Net.Now(), q.answered()
+	for i, lost := range []int{0, 2, 1, 3, 8} { // before each slow exchange
+		q.loses(true)
+		if lost > 0 && !q.wait(lost) {
+			return
+		}
+		q.loses(false)
+		if !q.wait(1) {
+			return
+		}
+		k.s.Run(time.Second) // until the answer is there, and the next question is not
+		age := k.s.Net.Now() - fast
+		most := maxError + age/5000
+		if off := k.err(); off.Abs() > most {
+			k.s.Failf(ruleLost, "at %s, Now on n2 is %s the clock of its server, n1, want a difference of at most %v: %v before, an exchange took 1ms each way. Since then %d slow exchanges and %d questions without a reply followed",
+				labtest.At(k.s.Net.Now()), ahead(off), most.Round(time.Millisecond), age.Round(time.Second), q.answered()-answered, q.lost)
+		}
+		if i == 4 && q.answered()-answered == 5 {
+			k.s.Cover(situation)
+		}
+	}
 }
 
 // questions decides how long the client's questions and the server's answers take.
@@ -210,6 +270,8 @@ type questions struct {
 	s     *labtest.Sim
 	phase int
 	slow  bool // the next question
+	lost  int  // how many questions loses and wait have lost
+	loss  bool // questions are lost now
 }
 
 // asked is how many questions the client has sent.
@@ -217,16 +279,30 @@ func (q *questions) asked() int { return q.s.Net.Stats(labrpc.Match{From: 2}).Se
 
 // prepare makes the next exchange fast if it is the one of eight, else slow. Every ninth question is lost, which is no exchange.
 func (q *questions) prepare() {
-	q.slow = (q.s.Net.Stats(labrpc.Match{From: 1}).Delivered+q.phase)%clocks.Window != 0
+	q.slow = (q.s.Net.Stats(labrpc.Match{From: 1}).Delivered+q.phase)%window != 0
 	question := 5 * time.Millisecond
 	if q.slow {
 		question = 700 * time.Millisecond
 	}
 	loss := 0.0
-	if q.slow && (q.asked()+q.phase)%(clocks.Window+1) == 0 {
+	if q.slow && (q.asked()+q.phase)%(window+1) == 0 {
 		loss = 1
 	}
 	q.s.Net.SetLink(2, 1, labrpc.Link{Latency: labrpc.Fixed(question), Loss: loss})
+	q.s.Net.SetLink(1, 2, labrpc.Link{Latency: labrpc.Fixed(5 * time.Millisecond)})
+}
+
+// answered is how many answers have reached the client.
+func (q *questions) answered() int { return q.s.Net.Stats(labrpc.Match{From: 1}).Delivered }
+
+// loses loses all questions from now on, or makes them slow.
+func (q *questions) loses(all bool) {
+	q.loss = all
+	link := labrpc.Link{Latency: labrpc.Fixed(700 * time.Millisecond)}
+	if all {
+		link.Loss = 1
+	}
+	q.s.Net.SetLink(2, 1, link)
 	q.s.Net.SetLink(1, 2, labrpc.Link{Latency: labrpc.Fixed(5 * time.Millisecond)})
 }
 
@@ -236,6 +312,9 @@ func (q *questions) both(d time.Duration) { q.s.Net.SetLinks(labrpc.Link{Latency
 // wait waits until n more questions have been asked and answered, for as long as rule 2 lets a clock follow one that was set. A client may ask
 // less often than every PollInterval (rule 6).
 func (q *questions) wait(n int) bool {
+	if q.loss {
+		q.lost += n
+	}
 	n += q.asked()
 	ok := q.s.Until(settled, func() bool { return q.asked() >= n })
 	q.s.Run(100 * time.Millisecond)
@@ -254,7 +333,7 @@ func TestNeverGoesBack3A(t *testing.T) {
 			id labrpc.NodeID
 			by time.Duration
 		}{{id: 2}, {1, -5 * time.Second}, {1, 3 * time.Second}, {2, -10 * time.Second}, {2, 7 * time.Second}} {
-			s.Run(time.Duration(s.Rand().Int64N(int64(clocks.PollInterval))))
+			s.Run(time.Duration(s.Rand().Int64N(int64(pollInterval))))
 			w.set(set.id, set.by)
 			if k.err() > time.Second {
 				s.Cover(back)

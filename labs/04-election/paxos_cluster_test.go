@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"math"
 	"slices"
 	"sync"
 	"time"
@@ -49,9 +48,6 @@ type paxosCluster struct {
 	prepared map[uint64]Ballot                        // by the message of its Prepare
 	promises map[Ballot]promises                      // what was replied to the Prepares of each ballot
 }
-
-// promises are the reports of the acceptors that have promised a ballot, by acceptor. One that was asked again may have made several.
-type promises map[labrpc.NodeID][]AcceptorState
 
 func newPaxosCluster(s *labtest.Sim) *paxosCluster {
 	y := &paxosCluster{
@@ -150,51 +146,7 @@ func (y *paxosCluster) checkStates() *labtest.Violation {
 	return nil
 }
 
-// The caller of the next methods holds y.mu.
-
-// mayPropose checks rule 22 for a node that runs the student's code. The test does not know which majority of promises the node has used: it may
-// be any. If no majority has promised, another rule is broken.
-func (y *paxosCluster) mayPropose(id labrpc.NodeID, r AcceptRequest) *labtest.Violation {
-	if y.nodes[id] == nil {
-		return nil
-	}
-	promised := y.promises[r.Ballot]
-	own := y.own[id][r.Value]
-	if none := y.majorityReports(id, promised, Ballot{}); own && none || !y.majorityReports(id, promised, Ballot{Round: math.MaxInt}) {
-		return nil
-	}
-	for _, reports := range promised {
-		for _, st := range reports {
-			if st.Accepted != (Ballot{}) && st.Value == r.Value && y.majorityReports(id, promised, st.Accepted) {
-				return nil
-			}
-		}
-	}
-	want := "the value of the highest ballot that its majority reports"
-	if !own {
-		want += ", or its own value if its majority reports none"
-	}
-	v := violation(ruleProposes, "%v proposes the value %v in ballot %v, want %s", id, r.Value, r.Ballot, want)
-	for _, from := range slices.Sorted(maps.Keys(promised)) {
-		v.Seen = append(v.Seen, fmt.Sprintf("%v has promised ballot %v, and has accepted %v", from, r.Ballot, accepted(promised[from][0])))
-	}
-	return v
-}
-
-// majorityReports tells whether a majority has promised, of which no acceptor reports a ballot higher than this one. A proposer that asks its own
-// acceptor without a message counts it, whatever it reports.
-func (y *paxosCluster) majorityReports(id labrpc.NodeID, promised promises, highest Ballot) bool {
-	n := 0
-	for _, reports := range promised {
-		if slices.ContainsFunc(reports, func(st AcceptorState) bool { return st.Accepted.Compare(highest) <= 0 }) {
-			n++
-		}
-	}
-	if promised[id] == nil {
-		n++
-	}
-	return n > len(y.s.Net.Nodes())/2
-}
+// The caller of the next three methods holds y.mu.
 
 // learn records an acceptor's state.
 func (y *paxosCluster) learn(id labrpc.NodeID, st AcceptorState) *labtest.Violation {

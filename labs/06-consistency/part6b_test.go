@@ -3,11 +3,14 @@ package consistency_test
 import (
 	"fmt"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
 	"distlabs/internal/harness/check/sequential"
 	"distlabs/internal/harness/labtest"
+	"distlabs/labrpc"
+	"distlabs/labs/05-replication"
 )
 
 // A session reads from any server, and no server asks another one. A server that is alone with the
@@ -109,7 +112,8 @@ func TestReadsItsWrites6B(t *testing.T) {
 	})
 }
 
-// A session has read a value that another session wrote, and moves to a server that lacks it. It does not go back (rule 9).
+// A session has read a value that another session wrote, and moves to a server that lacks it, or its own server restarts and lacks it. It does not go
+// back (rule 9).
 func TestNeverGoesBack6B(t *testing.T) {
 	movesToALaggingServer(t, laggingServerOptions{before: []string{"x=1"}, after: []string{"x=2"}, reads: "x", then: "x", emptied: true})
 }
@@ -164,6 +168,89 @@ func (c *strongCluster) checkReadWhileAway() {
 	hist.check()
 }
 
+// checkReadAfterRestart: a session has read a value from its server, and stays there. The server crashes and restarts, and no other server can be
+// reached: it cannot know which entries are committed, so its state is empty. In every other run a late copy of a request of the leader commits the earlier entries, and
+// the state is an older one. The session does not go back, nor does the session that continues it (rule 9).
+func (c *strongCluster) checkReadAfterRestart() {
+	c.s.Net.Heal()
+	c.settles()
+	hist := &sessionHistory{c: c}
+	leader, others := c.roles()
+	own := others[0]
+	late := &lateCopy{from: leader, to: own}
+	c.s.Net.Intercept(late.see)
+	writer, reader := hist.opens(c.clients[0], leader), hist.opens(c.clients[1], own)
+	hist.puts(writer, "restarted", "1")
+	c.settles()
+	c.s.Run(servesLimit) // a heartbeat states that this is committed
+	late.keep()
+	hist.puts(writer, "restarted", "2")
+	c.settles()
+	for range 2 {
+		hist.gets(reader, ruleLocal, "restarted")
+	}
+	c.disconnect(own)
+	c.s.Net.Crash(own)
+	c.startDown()
+	if c.s.Seed%2 == 0 && c.leader() == leader {
+		late.loses(true)
+		c.s.Net.HealLink(leader, own)
+		if late.copy.Body != nil {
+			_ = c.s.Net.Inject(late.copy) // it has travelled before, so it can travel
+		}
+		c.s.Run(10 * time.Millisecond)
+	}
+	for range 2 {
+		hist.returns(hist.get(reader, "restarted", 500*time.Millisecond))
+		hist.check()
+	}
+	second := hist.goesOn(reader, c.clients[1], own)
+	hist.returns(hist.get(second, "restarted", 500*time.Millisecond))
+	hist.check()
+	late.loses(false)
+	c.s.Net.Heal()
+	c.settles()
+	hist.gets(second, ruleCatchesUp, "restarted")
+	hist.check()
+}
+
+// A lateCopy keeps a copy of a message of a leader to a follower, which arrives when the follower has restarted.
+type lateCopy struct {
+	from, to labrpc.NodeID
+
+	mu   sync.Mutex
+	copy labrpc.Message // the last AppendRequest
+	kept bool           // the copy stays
+	lose bool           // all others are lost
+}
+
+// keep ends the copying.
+func (l *lateCopy) keep() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.kept = true
+}
+
+// loses says whether all messages from the leader to the follower are lost. The copy is injected, and arrives.
+func (l *lateCopy) loses(all bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.lose = all
+}
+
+// see is an interceptor.
+func (l *lateCopy) see(m *labrpc.Message) labrpc.Verdict {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if _, appends := m.Body.(replication.AppendRequest); appends && m.From == l.from && m.To == l.to && !l.kept {
+		l.copy = *m
+	}
+	if l.lose && m.From == l.from && m.To == l.to {
+		return labrpc.Drop
+	}
+	return labrpc.Pass
+}
+
 func movesToALaggingServer(t *testing.T, opts laggingServerOptions) {
 	const covered = "a session read what the server to which it then moved lacked"
 	labtest.Run(t, labtest.Config{Nodes: 5, Seeds: 20, MustCover: []string{covered}}, func(s *labtest.Sim) {
@@ -196,6 +283,7 @@ func movesToALaggingServer(t *testing.T, opts laggingServerOptions) {
 		if opts.emptied {
 			c.checkReadOfNothing()
 			c.checkReadWhileAway()
+			c.checkReadAfterRestart()
 		}
 	})
 }
