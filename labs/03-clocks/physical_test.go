@@ -321,14 +321,20 @@ func (q *questions) wait(n int) bool {
 	return ok
 }
 
-// The client is ahead at first; later the server's clock, then the client's own, is set back and forward. Now never
-// goes back, and is right soon.
+// The client is ahead at first, and its clock is set back before it has reached the server; later the server's clock, then the client's own, is set
+// back and forward. Now never goes back, and is right soon.
 func TestNeverGoesBack3A(t *testing.T) {
 	const back = "Now was ahead of the server's clock"
 	labtest.Run(t, labtest.Config{Nodes: 2, Seeds: 3, Limit: time.Hour, MustCover: []string{back}}, func(s *labtest.Sim) {
+		s.Net.CutBoth(1, 2)
 		k := newTimekeeping(s, 8*time.Second)
 		w := &watch{k: k}
 		w.look()
+		for range 2 {
+			w.set(2, -time.Minute)
+			w.watchFor(2 * time.Second)
+		}
+		s.Net.Heal()
 		for _, set := range []struct {
 			id labrpc.NodeID
 			by time.Duration

@@ -47,7 +47,7 @@ func TestLeadsAlone4C(t *testing.T) {
 // again: that majority is connected (rule 17). Only a newer term deposes it: a late candidate of its own term does not (rule 16). It sends as few
 // heartbeats when it has led many terms (rule 15). The test plays the voters.
 func TestOtherVoters4C(t *testing.T) {
-	const reigns, intervals = 10, 40
+	const terms, intervals = 10, 40
 	labtest.Run(t, labtest.Config{Nodes: 5, Link: steadyLink, Seeds: 4}, func(s *labtest.Sim) {
 		c := newCluster(s)
 		voter := func(id labrpc.NodeID) scriptedPeer {
@@ -73,7 +73,7 @@ func TestOtherVoters4C(t *testing.T) {
 		s.Net.Crash(3)
 		voter(4)
 		n5 := voter(5)
-		for range reigns {
+		for range terms {
 			n5.heartbeat(1, c.state(1).Term+1)
 			leads("n4 and n5")
 		}
@@ -91,7 +91,7 @@ func TestOtherVoters4C(t *testing.T) {
 		before := sent()
 		s.Run(intervals * raftTiming.Heartbeat)
 		if n := sent() - before; n > 2*intervals {
-			s.Failf(ruleHeartbeats, "n1, which has led %d terms, sent %d heartbeats to n4 in the last %d heartbeat intervals of 50ms, want at most 2 per interval", reigns, n, intervals)
+			s.Failf(ruleHeartbeats, "n1, which has led %d terms, sent %d heartbeats to n4 in the last %d heartbeat intervals of 50ms, want at most 2 per interval", terms, n, intervals)
 		}
 	})
 }
