@@ -34,6 +34,14 @@ func (w *watchRecorder) deleted(key string) bool {
 // (rules 27 and 28).
 func TestSessionEnds5D(t *testing.T) {
 	labtest.Run(t, labtest.Config{Nodes: 7, Seeds: 20}, func(s *labtest.Sim) {
+		switch s.Seed % 10 {
+		case 1:
+			checkEndIsLost(s)
+			return
+		case 2:
+			checkCloseDuringKeepAlive(s)
+			return
+		}
 		const ttl = 3 * time.Second
 		v := newStoreCluster(s, 3, ServerOptions{})
 		a, b, c, d := v.connect(4, ttl), v.connect(5, ttl), v.connect(6, ttl), v.connect(7, longLife)
@@ -112,6 +120,10 @@ func (c *testClient) closes() {
 func TestSessionLivesOn5D(t *testing.T) {
 	const again, deposed = "a server led for the second time", "a leader was cut off from the other servers and not from the client"
 	labtest.Run(t, labtest.Config{Nodes: 5, Seeds: 20, MustCover: []string{again, deposed}}, func(s *labtest.Sim) {
+		if s.Seed%10 == 1 {
+			checkWatchingSession(s)
+			return
+		}
 		const ttl = 2 * time.Second
 		const owned = "the key belongs to the session of n4, and this session has not ended"
 		v := newStoreCluster(s, 3, ServerOptions{})
