@@ -219,11 +219,11 @@ func (p *scriptedCluster) appendToBoth(toN1, toN2 AppendRequest) {
 	}
 }
 
-// quiet waits until n1 has received no request of a leader for an election timeout: a server may ignore candidates
-// before that (Raft dissertation, §4.2.3). It returns a term that is newer than n1's, even if n1 starts an election just now.
+// quiet waits until n1's election timer has fired since the last request of a leader: a server may ignore candidates before that (Raft dissertation,
+// §4.2.3). It returns a term that is newer than n1's, even if n1 starts an election just now.
 func (p *scriptedCluster) quiet() int {
 	if p.last > 0 {
-		p.s.Run(max(0, p.last+electionTimeout+10*time.Millisecond-p.s.Net.Now()))
+		p.s.Run(max(0, p.last+2*electionTimeout+20*time.Millisecond-p.s.Net.Now()))
 		p.last = 0
 	}
 	return p.status().Term + 2
