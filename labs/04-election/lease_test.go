@@ -125,7 +125,7 @@ func (o *leaseCluster) granted() {
 }
 
 // While n3 holds the lease, no call of Acquire gets another, n3's own included, although wall clocks jump (rule 24). The lease
-// lasts for at least ¾ TTL (rule 26), and ends TTL after its grant at the latest (rule 24).
+// lasts for at least ¾ TTL (rule 26), and ends TTL after its grant at the latest (rule 24), also if n3 calls Acquire again meanwhile.
 func TestLeaseLasts4E(t *testing.T) {
 	labtest.Run(t, labtest.Config{Nodes: 4, Link: steadyLink}, func(s *labtest.Sim) {
 		o := newLeaseCluster(s)
@@ -156,7 +156,43 @@ func TestLeaseLasts4E(t *testing.T) {
 			s.Failf(ruleHolder, "the lease that n3 asked for at %s is still held at %s, more than %v after its grant", labtest.At(began), labtest.At(s.Net.Now()), ttl)
 		}
 		o.acquires(bob)
+		s.Run(2 * ttl) // now the lease is free again
+		o.acquiresTwice()
 	})
+}
+
+// acquiresTwice: n3 calls Acquire and is granted the lease, but the reply is slow. Before it arrives, another goroutine of n3 calls Acquire too.
+// The reply belongs to the first call: that lease ends TTL after its grant, not TTL after the second call (rule 24).
+func (o *leaseCluster) acquiresTwice() {
+	s, before := o.s, len(o.leases)
+	slow := s.Net.Hold(labrpc.Match{To: alice, Kind: labrpc.Reply})
+	call := func() error { _, err := o.acquire(alice, time.Minute); return err }
+	startCall(call)
+	s.Run(ttl / 2)
+	again := s.Net.Now()
+	startCall(call)
+	s.Run(3 * fixedLatency)
+	if s.Seed%2 == 0 { // the second call receives its reply first
+		all := slow.Messages()
+		slow.Deliver(func(m labrpc.Message) bool { return m.Msg == all[len(all)-1].Msg })
+		s.Run(2 * fixedLatency)
+	}
+	slow.Release()
+	o.mu.Lock()
+	granted := o.last
+	o.mu.Unlock()
+	s.Run(max(granted+ttl-s.Net.Now(), 0) + fixedLatency)
+	o.mu.Lock()
+	late := o.leases[before:]
+	o.mu.Unlock()
+	for _, lease := range late {
+		if lease.Held() {
+			s.Failf(ruleHolder, "n1 granted n3 token %d at %s, and n3 called Acquire again at %s, before that reply arrived; at %s, n3 still holds the lease, more than %v after the grant",
+				lease.Token, labtest.At(granted), labtest.At(again), labtest.At(s.Net.Now()), ttl)
+		}
+	}
+	o.acquires(bob)
+	s.Run(2 * ttl) // the cluster checks that no two leases are held
 }
 
 // The lessor crashes at the instant of a grant, and around the write of it (rules 25 and 24); one seed has hundreds of grants. The

@@ -67,12 +67,17 @@ func TestOutbidsAtOnce4D(t *testing.T) {
 }
 
 // A proposer crashes while its value is under way, and then proposes another, in a new ballot (rule 19). In some seeds its
-// own acceptor has not received its Prepare, or has promised the ballot of a rival since.
+// own acceptor has not received its Prepare, or has promised the ballot of a rival since, or has promised one with a much higher round
+// before n1 proposes for the first time.
 func TestNoBallotTwice4D(t *testing.T) {
 	const crashed = "a proposer crashed while its value was under way"
 	labtest.Run(t, labtest.Config{Nodes: 5, Seeds: 20, MustCover: []string{crashed}}, func(s *labtest.Sim) {
 		y := newPaxosCluster(s)
 		y.start(s.Net.Nodes()...)
+		round := []int{0, 20, 50, 1000}[s.Seed/4%4] // of a rival that n1 has heard of
+		if round > 0 {
+			y.rivalPrepares(Ballot{round, 5})
+		}
 		var own *labrpc.Held
 		if s.Seed%2 == 0 {
 			own = s.Net.Hold(labrpc.Match{From: 1, To: 1})
@@ -83,10 +88,7 @@ func TestNoBallotTwice4D(t *testing.T) {
 			func() bool { return len(values.Messages()) > 0 })
 		s.Cover(crashed)
 		if s.Seed/2%2 == 0 {
-			rival := scriptedProposer{paxosCluster: y, node: y.s.Net.Restart(5)}
-			go tryToAsk[PrepareReply](rival.node, 1, "Prepare", PrepareRequest{Ballot: Ballot{1, 5}})
-			s.Run(30 * time.Millisecond)
-			y.restart(5)
+			y.rivalPrepares(Ballot{round + 1, 5})
 		}
 		lucky := labrpc.NodeID(2 + s.Rand().IntN(3))
 		values.Deliver(func(m labrpc.Message) bool { return m.To == lucky })
@@ -105,6 +107,14 @@ func TestNoBallotTwice4D(t *testing.T) {
 			s.Failf(ruleChosen, "Propose returned the value %v at n1, but then the value %v at n2", chosen, got)
 		}
 	})
+}
+
+// rivalPrepares sends a Prepare of n5 to n1, and to no other acceptor.
+func (y *paxosCluster) rivalPrepares(b Ballot) {
+	rival := scriptedProposer{paxosCluster: y, node: y.s.Net.Restart(5)}
+	go tryToAsk[PrepareReply](rival.node, 1, "Prepare", PrepareRequest{Ballot: b})
+	y.s.Run(30 * time.Millisecond)
+	y.restart(5)
 }
 
 // Propose is called at one node by three goroutines one after another, and then by many at one instant. No two of their proposals have
