@@ -158,7 +158,8 @@ func TestNewerTermDoesNotResetTimer4C(t *testing.T) {
 
 // A leader has no election timer; one that is deposed starts it again. n4, which the test plays, leads a newer term and sends
 // a heartbeat to one follower, whose reply deposes the old leader. That is the last message that the old leader receives
-// except replies: it must start an election, neither too early nor too late (rule 14).
+// except replies: it must start an election, neither too early nor too late (rule 14). Then the next leader is isolated. If it becomes a follower,
+// because it receives no replies from a majority, it must start an election too.
 func TestDeposedLeaderCampaigns4C(t *testing.T) {
 	labtest.Run(t, labtest.Config{Nodes: 5, Link: steadyLink, Seeds: raftSeeds}, func(s *labtest.Sim) {
 		c := newCluster(s)
@@ -166,11 +167,20 @@ func TestDeposedLeaderCampaigns4C(t *testing.T) {
 		old, term := c.waitForLeader(electionLimit)
 		n4 := c.scriptedPeers(4)[0]
 		s.Run(time.Duration(s.Rand().Int64N(int64(time.Second))))
-		s.Net.Hold(labrpc.Match{To: old, Kind: labrpc.Request})
+		requests := s.Net.Hold(labrpc.Match{To: old, Kind: labrpc.Request})
 		n4.heartbeat(old%3+1, term+100)
 		v := *violation(ruleTerms, "%v leads term %d, and a follower replies to its heartbeats with term %d, but after 500ms %v has not become a follower in that term",
 			old, term, term+100, old)
 		s.WaitFor(500*time.Millisecond, v, func() bool { return c.state(old).Term >= term+100 && c.state(old).Role != Leader })
 		c.waitForCampaign(old, "it was the leader, and learnt a newer term from a reply")
+		requests.Release()
+		next, _ := c.waitForLeader(electionLimit)
+		s.Run(time.Duration(s.Rand().Int64N(int64(time.Second))))
+		s.Net.Isolate(next)
+		s.Until(3*time.Second, func() bool { return c.state(next).Role != Leader }) // it may also lead on
+		if c.state(next).Role == Follower {
+			s.Run(time.Millisecond) // it may have sent a heartbeat at the same instant
+			c.waitForCampaign(next, "it received no message: it was isolated while it was the leader, and became a follower")
+		}
 	})
 }
