@@ -13,7 +13,7 @@ import (
 )
 
 // The late write again, without a lease: n3 and n4 have read the same version, and the later swap is refused, also if the file
-// has its old value again (rule 28).
+// has its old value again (rule 28). Two calls at one client are no different.
 func TestLateSwapIsRefused4E(t *testing.T) {
 	labtest.Run(t, labtest.Config{Nodes: 4}, func(s *labtest.Sim) {
 		o := newLeaseCluster(s)
@@ -31,7 +31,50 @@ func TestLateSwapIsRefused4E(t *testing.T) {
 		want := o.read()
 		o.wants(ruleSwap, "the file has changed during n3's pause, and then n3's swap arrives", o.returns(ruleSwap, late), ErrConflict)
 		o.holds(ruleSwap, want)
+		o.callsOverlap()
 	})
+}
+
+// callsOverlap: two goroutines of n3 call Swap, with the same version and the same value, and two others call Write, with different
+// tokens. The later reply arrives first. Each call returns the result of its own request (rules 27 and 28).
+func (o *leaseCluster) callsOverlap() {
+	client, read := o.clients[alice], o.read()
+	swap := func() error { return client.Swap(within(time.Minute), read, "same") }
+	write := func(token int) func() error {
+		return func() error { return client.Write(within(time.Minute), Lease{Token: token}, "same") }
+	}
+	first, second := o.repliesInReverse(swap, swap)
+	o.wants(ruleSwap, "n3 called Swap twice at once with the same version, and its first request arrived first: the first call", first, nil)
+	o.wants(ruleSwap, "n3 called Swap twice at once with the same version, and its first request arrived first: the second call", second, ErrConflict)
+	o.holds(ruleSwap, File{"same", read.Version + 1})
+	first, second = o.repliesInReverse(write(7), write(6))
+	o.wants(ruleFence, "n3 called Write with token 7 and then, before the reply arrived, with token 6: the first call", first, nil)
+	o.wants(ruleFence, "n3 called Write with token 7 and then, before the reply arrived, with token 6: the second call", second, ErrStale)
+	o.holds(ruleFence, File{"same", read.Version + 2})
+}
+
+// repliesInReverse runs two calls of n3, and lets the reply to the second one arrive first. (A client may also send the second request only
+// when it has received the first reply.)
+func (o *leaseCluster) repliesInReverse(one, other func() error) (first, second error) {
+	replies := o.s.Net.Hold(labrpc.Match{To: alice, Kind: labrpc.Reply})
+	var calls []*pendingCall
+	for _, call := range []func() error{one, other} {
+		calls = append(calls, startCall(call))
+		o.s.Run(100 * time.Millisecond)
+	}
+	held := replies.Messages()
+	replies.Deliver(func(m labrpc.Message) bool { return m.Msg != held[0].Msg })
+	o.s.Run(100 * time.Millisecond)
+	replies.Release()
+	for _, call := range calls {
+		o.s.WaitFor(time.Minute+returnLimit, *violation(ruleContext, "n3 called Write or Swap twice at once, but a call has not returned when its context ended, after one minute"), func() bool {
+			_, done := call.result()
+			return done
+		})
+	}
+	first, _ = calls[0].result()
+	second, _ = calls[1].result()
+	return first, second
 }
 
 // Three clients count, without a lease: each reads, adds one, swaps, and begins again if the swap is refused. No step is
