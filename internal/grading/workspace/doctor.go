@@ -62,6 +62,9 @@ func Doctor(ctx context.Context, root string) ([]Check, error) {
 		return checks, ctx.Err()
 	}
 	scratch, err := os.MkdirTemp("", "grade-")
+	if err == nil {
+		err = newHome(scratch)
+	}
 	if !add("scratch folder", err, os.TempDir(), "set TMPDIR to a folder that is writable") {
 		return checks, ctx.Err()
 	}

@@ -106,6 +106,9 @@ func (b *Builder) exports(ctx context.Context) (map[string]string, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := newHome(home); err != nil {
+		return nil, err
+	}
 	paths := gate.Importable(b.course.Labs)
 	list := sandbox.Command{Path: b.tools.command(), Args: gate.ListArgs(paths), Dir: b.course.Root, Env: b.tools.env(home, home), Time: buildLimit, Limits: b.limits}
 	for fetched := false; ; fetched = true {

@@ -57,6 +57,21 @@ func (t toolchain) env(home, tmp string) []string {
 	return append(env, SystemEnv()...)
 }
 
+// newHome makes a folder that env can name as home: one in which go keeps no counters. The process that go starts for them outlives it, and
+// would make folders again that have just been removed.
+func newHome(home string) error {
+	for _, config := range []string{".config", filepath.Join("Library", "Application Support")} { // where Linux and macOS have it
+		dir := filepath.Join(home, config, "go", "telemetry")
+		if err := os.MkdirAll(dir, 0o777); err != nil {
+			return fmt.Errorf("workspace: %w", err)
+		}
+		if err := os.WriteFile(filepath.Join(dir, "mode"), []byte("off"), 0o666); err != nil {
+			return fmt.Errorf("workspace: %w", err)
+		}
+	}
+	return nil
+}
+
 // SystemEnv is the environment without which programs cannot start on Windows; it is empty elsewhere.
 func SystemEnv() []string {
 	var env []string

@@ -130,10 +130,13 @@ func (w *Workspace) share() error {
 }
 
 func (w *Workspace) fill(src submission.Source, selected, some []course.Selected) error {
-	for _, sub := range []string{"home", "tmp", "view"} {
+	for _, sub := range []string{"tmp", "view"} {
 		if err := os.MkdirAll(filepath.Join(w.dir, sub), 0o777); err != nil {
 			return fmt.Errorf("workspace: %w", err)
 		}
+	}
+	if err := newHome(filepath.Join(w.dir, "home")); err != nil {
+		return err
 	}
 	if err := w.copyCourse(); err != nil {
 		return fmt.Errorf("workspace: %w", err)

@@ -3,6 +3,7 @@ package workspace
 import (
 	"io/fs"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"runtime"
 	"strings"
@@ -68,6 +69,19 @@ func TestBuildEnvironmentIsClean(t *testing.T) {
 	for _, want := range []string{"HOME=/s/home", "TMPDIR=/s/tmp", "GOENV=off", "GOPROXY=off", "GOFLAGS=-mod=readonly", "GOWORK=off", "GOTOOLCHAIN=local", "CGO_ENABLED=1", "GOCACHE=/cache", "GOMODCACHE=/mod"} {
 		require.Contains(t, build, want)
 	}
+}
+
+// Go keeps no counters in the home of a build: what it starts for them would write into the folder while it is being removed.
+func TestNoTelemetryInABuild(t *testing.T) {
+	home := filepath.Join(t.TempDir(), "home")
+	require.NoError(t, newHome(home))
+	tools, err := findToolchain(t.Context(), ".")
+	require.NoError(t, err)
+	cmd := exec.CommandContext(t.Context(), tools.command(), "env", "GOTELEMETRY")
+	cmd.Env = tools.env(home, t.TempDir())
+	out, err := cmd.CombinedOutput()
+	require.NoError(t, err, string(out))
+	require.Equal(t, "off\n", string(out))
 }
 
 // A build that something else kills, as a machine short of memory does, is no fault of the submission's.
