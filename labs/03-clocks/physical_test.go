@@ -18,7 +18,7 @@ const (
 	ruleHalfDelay = "Delay is the time that the two messages were on their way; Offset errs by at most half of Delay (rule 1; RFC 5905 §8)"
 	ruleFollows   = "Now is within 25 ms of the server's clock, from two minutes after the start, after a clock was set, or after an outage (rule 2)"
 	ruleWindow    = "of the last 8 exchanges the one with the shortest delay counts, so Now is right if one in eight is fast (rules 2 and 3; RFC 5905 §10)"
-	ruleOutage    = "in an outage, Now errs by at most 25 ms plus 0.2 ms per second of the outage (rule 2)"
+	ruleOutage    = "in an outage, Now errs by at most 25 ms plus 0.2 ms per second of the outage, also if a wall clock was set two minutes before the outage (rule 2)"
 	ruleUnknown   = "before the first exchange, Now returns the time of the node's wall clock (rule 2)"
 	ruleForward   = "Now never goes back and advances by at least 0.3 s in every second, also when a wall clock is set (rule 4)"
 	ruleDrift     = "an hour after the start, Drift errs by at most 6 ppm; before the second exchange it is 0 (rule 5)"
@@ -96,6 +96,7 @@ type timekeeping struct {
 	s     *labtest.Sim
 	clock *clocks.SyncedClock
 	drift float64 // of the client's wall clock against the server's, in ppm
+	last  string  // what the test did last, for messages; may be empty
 }
 
 // newTimekeeping starts both. The server's clock is years away from package time, so that the client must ask; the
@@ -171,10 +172,14 @@ func (k *timekeeping) follow(d time.Duration, rule string) {
 		off := k.err()
 		k.s.Measure("error of the clock", float64(off.Abs().Microseconds())/1000, "ms", "≤ 25")
 		if off.Abs() > maxError {
+			seen := []string{fmt.Sprintf("n2's own wall clock is %s the clock of n1", ahead(k.s.Net.ReadClock(2).Sub(k.s.Net.ReadClock(1))))}
+			if k.last != "" {
+				seen = append(seen, k.last)
+			}
 			k.s.Fail(labtest.Violation{
 				What: fmt.Sprintf("at %s, Now on n2 is %s the clock of its server, n1, want a difference of at most 25ms", labtest.At(k.s.Net.Now()), ahead(off)),
 				Rule: rule,
-				Seen: []string{fmt.Sprintf("n2's own wall clock is %s the clock of n1", ahead(k.s.Net.ReadClock(2).Sub(k.s.Net.ReadClock(1))))},
+				Seen: seen,
 			})
 		}
 	}
@@ -292,6 +297,9 @@ func (q *questions) prepare() {
 	q.s.Net.SetLink(1, 2, labrpc.Link{Latency: labrpc.Fixed(5 * time.Millisecond)})
 }
 
+// replies is how many answers the server has sent.
+func (q *questions) replies() int { return q.s.Net.Stats(labrpc.Match{From: 1}).Sent }
+
 // answered is how many answers have reached the client.
 func (q *questions) answered() int { return q.s.Net.Stats(labrpc.Match{From: 1}).Delivered }
 
@@ -322,10 +330,13 @@ func (q *questions) wait(n int) bool {
 }
 
 // The client is ahead at first, and its clock is set back before it has reached the server; later the server's clock, then the client's own, is set
-// back and forward. Now never goes back, and is right soon.
+// back and forward, also just after an exchange that is faster than all later ones, and while a reply is on its way. Now never goes back, and is
+// right soon.
 func TestNeverGoesBack3A(t *testing.T) {
-	const back = "Now was ahead of the server's clock"
-	labtest.Run(t, labtest.Config{Nodes: 2, Seeds: 3, Limit: time.Hour, MustCover: []string{back}}, func(s *labtest.Sim) {
+	const back, replying = "Now was ahead of the server's clock", "the test set a wall clock while a reply was on its way"
+	const fast = "the test set a wall clock just after an exchange that was faster than all later exchanges"
+	cfg := labtest.Config{Nodes: 2, Seeds: 3, Limit: time.Hour, MustCover: []string{back, replying, fast}}
+	labtest.Run(t, cfg, func(s *labtest.Sim) {
 		s.Net.CutBoth(1, 2)
 		k := newTimekeeping(s, 8*time.Second)
 		w := &watch{k: k}
@@ -335,12 +346,37 @@ func TestNeverGoesBack3A(t *testing.T) {
 			w.watchFor(2 * time.Second)
 		}
 		s.Net.Heal()
+		q := &questions{s: s}
 		for _, set := range []struct {
-			id labrpc.NodeID
-			by time.Duration
-		}{{id: 2}, {1, -5 * time.Second}, {1, 3 * time.Second}, {2, -10 * time.Second}, {2, 7 * time.Second}} {
+			id   labrpc.NodeID
+			by   time.Duration
+			when string // "" for at any time
+		}{
+			{id: 2}, {id: 1, by: -5 * time.Second}, {id: 1, by: 3 * time.Second}, {id: 2, by: -10 * time.Second}, {id: 2, by: 7 * time.Second},
+			{id: 2, by: -10 * time.Second, when: replying}, {id: 2, by: 10 * time.Second, when: replying},
+			{id: 1, by: -10 * time.Second, when: fast},
+		} {
 			s.Run(time.Duration(s.Rand().Int64N(int64(pollInterval))))
-			w.set(set.id, set.by)
+			ok := true
+			switch set.when {
+			case fast:
+				q.both(time.Millisecond)
+				ok = q.wait(1)
+				q.both(15 * time.Millisecond)
+				w.set(set.id, set.by)
+			case replying:
+				s.Run(100 * time.Millisecond)
+				sent := q.replies()
+				ok = s.Until(settled, func() bool { return q.replies() > sent })
+				w.setAtOnce(set.id, set.by)
+			default:
+				w.set(set.id, set.by)
+			}
+			k.last = fmt.Sprintf("at %s, n%d's wall clock jumped by %v", labtest.At(s.Net.Now()), set.id, set.by)
+			if ok && set.when != "" {
+				s.Cover(set.when)
+				k.last += ": " + set.when
+			}
 			if k.err() > time.Second {
 				s.Cover(back)
 			}
@@ -404,9 +440,14 @@ func (w *watch) watchFor(d time.Duration) {
 	}
 }
 
-// set sets a wall clock between two calls of Now at one instant.
+// set sets a wall clock 100 ms later.
 func (w *watch) set(id labrpc.NodeID, by time.Duration) {
 	w.k.s.Run(100 * time.Millisecond)
+	w.setAtOnce(id, by)
+}
+
+// setAtOnce sets a wall clock between two calls of Now at one instant. The last look was at least 100 ms ago.
+func (w *watch) setAtOnce(id labrpc.NodeID, by time.Duration) {
 	w.look()
 	before := w.shown[len(w.shown)-1]
 	if by != 0 {
@@ -418,8 +459,8 @@ func (w *watch) set(id labrpc.NodeID, by time.Duration) {
 	}
 }
 
-// Two clients cannot reach the server at first, and again for ten minutes. Nothing is known before the first exchange;
-// after an outage the clocks are right as soon as after the start.
+// Two clients cannot reach the server at first, and twice again for ten minutes: the second time soon after the server's clock was set. Nothing is
+// known before the first exchange; after an outage the clocks are right as soon as after the start.
 func TestOutages3A(t *testing.T) {
 	cfg := labtest.Config{Nodes: 3, Seeds: 3, Limit: time.Hour}
 	labtest.Run(t, cfg, func(s *labtest.Sim) {
@@ -450,20 +491,29 @@ func TestOutages3A(t *testing.T) {
 			}
 		}
 		follow()
-		s.Net.Isolate(1)
-		const outage = 10 * time.Minute
-		before := s.Net.Stats(labrpc.Match{From: 2}).Sent
-		s.Run(outage)
-		// A question without a reply does not allow another one at once.
-		if asked, most := s.Net.Stats(labrpc.Match{From: 2}).Sent-before, int(outage/(4*time.Second))+1; asked > most {
-			s.Failf(rulePolls, "n2 sent %d messages in an outage of %v, want at most %d", asked, outage, most)
-		}
-		for i, clock := range []*timekeeping{k, second} {
-			if off := clock.err(); off.Abs() > maxError+outage/5000 {
-				s.Failf(ruleOutage, "Now on n%d is %s the server's clock after an outage of %v, want a difference of at most %v", i+2, ahead(off), outage, maxError+outage/5000)
+		for _, set := range []time.Duration{0, 10 * time.Second} {
+			before := "no wall clock was set after the start"
+			if set != 0 {
+				s.Net.JumpClock(1, set)
+				follow()
+				before = fmt.Sprintf("n1's wall clock was set forward by %v, %v before the outage began", set, settled+10*time.Second)
 			}
+			s.Net.Isolate(1)
+			const outage = 10 * time.Minute
+			sent := s.Net.Stats(labrpc.Match{From: 2}).Sent
+			s.Run(outage)
+			// A question without a reply does not allow another one at once.
+			if asked, most := s.Net.Stats(labrpc.Match{From: 2}).Sent-sent, int(outage/(4*time.Second))+1; asked > most {
+				s.Failf(rulePolls, "n2 sent %d messages in an outage of %v, want at most %d", asked, outage, most)
+			}
+			for i, clock := range []*timekeeping{k, second} {
+				if off := clock.err(); off.Abs() > maxError+outage/5000 {
+					s.Failf(ruleOutage, "Now on n%d is %s the server's clock after an outage of %v, want a difference of at most %v; %s",
+						i+2, ahead(off), outage, maxError+outage/5000, before)
+				}
+			}
+			follow()
 		}
-		follow()
 	})
 }
 
