@@ -24,6 +24,7 @@ const (
 	ruleDrift     = "an hour after the start, Drift errs by at most 6 ppm; before the second exchange it is 0 (rule 5)"
 	rulePolls     = "a SyncedClock asks at most one question per 4 s (rule 6)"
 	ruleApart     = "a SyncedClock asks at most one question per 4 s: any two questions are at least 4 s apart, also after a question without a reply (rule 6)"
+	ruleLate      = "a reply belongs to its own question, also if it arrives after the next question, and Now is right if one of 8 replies is late (rules 2 and 3)"
 	ruleLost      = "of the last 8 exchanges the one with the shortest delay counts; a question without a reply is no exchange, so the others stay (rule 3)"
 
 	maxError = 25 * time.Millisecond
@@ -200,13 +201,15 @@ func TestFollowsTheServer3A(t *testing.T) {
 }
 
 // Seven of eight questions take 700 ms and their answers 5 ms, so that the exchange errs by a third of a second. The
-// eighth exchange is fast both ways. Then the server's clock is set just after an exchange that was faster than all
+// eighth exchange is fast both ways. Then some replies arrive after later questions. Then the server's clock is set just after an exchange that was faster than all
 // later ones: eight exchanges later that exchange must not count. At the end most questions are lost: they are no exchanges, and a fast exchange
 // before them counts.
 func TestBestOfTheWindow3A(t *testing.T) {
 	const slow, set = "an exchange had a slow question and a fast answer", "a fast exchange became older than the last 8"
 	const lost = "more questions than the window has places were lost, and a fast exchange was among the last 8"
-	labtest.Run(t, labtest.Config{Nodes: 2, Seeds: 5, MustCover: []string{slow, set, lost}}, func(s *labtest.Sim) {
+	const late = "a reply took longer than from one question to the next"
+	cfg := labtest.Config{Nodes: 2, Seeds: 5, Limit: time.Hour, MustCover: []string{slow, set, lost, late}}
+	labtest.Run(t, cfg, func(s *labtest.Sim) {
 		q := &questions{s: s, phase: s.Rand().IntN(window)}
 		q.prepare()
 		k := newTimekeeping(s, skew(s))
@@ -224,9 +227,12 @@ func TestBestOfTheWindow3A(t *testing.T) {
 				s.Cover(slow)
 			}
 		}
+		if !k.lateReplies(q, late) {
+			return // rule 6 allows fewer questions
+		}
 		q.both(time.Millisecond)
 		if !q.wait(2) {
-			return // rule 6 allows fewer questions
+			return
 		}
 		s.Net.JumpClock(1, 60*time.Millisecond)
 		q.both(10 * time.Millisecond)
@@ -238,6 +244,34 @@ func TestBestOfTheWindow3A(t *testing.T) {
 		k.follow(time.Second, ruleWindow)
 		k.losesQuestions(q, lost)
 	})
+}
+
+// lateReplies lets one reply arrive just after the next question, and one just after the question after that. All other messages are fast. It
+// reports whether the client asked often enough. A client may also wait for the late reply before it asks again.
+func (k *timekeeping) lateReplies(q *questions, situation string) bool {
+	const way = 20 * time.Millisecond
+	defer func() { k.last = "" }()
+	for later := 1; later <= 2; later++ {
+		q.both(way)
+		if !q.wait(window) {
+			return false
+		}
+		before := k.s.Net.Now()
+		if !q.wait(1) {
+			return false
+		}
+		takes := time.Duration(later)*(k.s.Net.Now()-before) - way/2 // arrives 10 ms after the later question
+		k.s.Net.SetLink(1, 2, labrpc.Link{Latency: labrpc.Fixed(takes)})
+		if !q.wait(1) {
+			return false
+		}
+		q.both(way) // the late reply is on its way
+		k.last = fmt.Sprintf("n2 asked at %s, and the reply took %v; each of the other messages took %v",
+			labtest.At(k.s.Net.Now()-100*time.Millisecond), takes.Round(time.Millisecond), way)
+		k.follow(10*time.Second, ruleLate)
+		k.s.Cover(situation)
+	}
+	return true
 }
 
 // losesQuestions lets one exchange be fast. Of the next questions most are lost, 8 of them in a row; the others, fewer than 7, take 700 ms and their
