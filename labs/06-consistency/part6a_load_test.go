@@ -10,7 +10,8 @@ import (
 )
 
 // Three clients send many requests in one instant: writes of one key each to the leader, reads to every server. Then one client
-// writes without a pause, while another reads at every server. Each request is served in time (rules 1 and 4).
+// writes without a pause, while another reads at every server. Each request is served in time. Each Put has an entry of its own, also the same Put of the same client
+// while the first is under way (rules 1 and 4).
 func TestManyRequests6A(t *testing.T) {
 	const covered = "a server was asked to read while other requests were being served"
 	labtest.Run(t, labtest.Config{Nodes: 6, Seeds: 5, MustCover: []string{covered}}, func(s *labtest.Sim) {
@@ -26,6 +27,12 @@ func TestManyRequests6A(t *testing.T) {
 				}
 				ops = append(ops, c.read(client, leader, "LogGet", "x"))
 			}
+		}
+		// The same Put again while the first is under way: two writes.
+		for i := range 3 {
+			ops = append(ops, c.put(c.clients[i], leader, "equal", "equal"))
+			s.Run(time.Millisecond)
+			ops = append(ops, c.put(c.clients[i], leader, "equal", "equal"))
 		}
 		s.Run(servesLimit)
 		indexes := map[int]*strongOp{}

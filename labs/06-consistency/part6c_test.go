@@ -210,10 +210,13 @@ func (g *gossipGroup) restartsAlone(id labrpc.NodeID) {
 	g.counts(id, "total")
 }
 
-// n1 and n3 are connected to n2 only, one after the other: updates of n1 reach n3 through n2 (rule 16).
+// n1 and n3 are connected to n2 only, one after the other: updates of n1 reach n3 through n2. Then five replicas are a chain: after a long time without updates, an
+// update of n1 reaches n5 through the three others (rule 16).
 func TestThroughOthers6C(t *testing.T) {
-	labtest.Run(t, labtest.Config{Nodes: 3}, func(s *labtest.Sim) {
+	labtest.Run(t, labtest.Config{Nodes: 5}, func(s *labtest.Sim) {
 		g := newGossipGroup(s)
+		s.Net.Isolate(4)
+		s.Net.Isolate(5)
 		s.Net.CutBoth(1, 3)
 		s.Net.CutBoth(2, 3)
 		g.put(1, "x")
@@ -222,7 +225,7 @@ func TestThroughOthers6C(t *testing.T) {
 		s.Run(gossipSettles)
 		g.get(2, "x")
 		g.delete(2, "gone")
-		s.Net.Stop(1)
+		s.Net.Crash(1)
 		s.Net.HealBoth(2, 3)
 		s.Run(gossipSettles)
 		if got, want := g.replicas[3].Version()[1], g.updates[1]; got != want {
@@ -235,7 +238,37 @@ func TestThroughOthers6C(t *testing.T) {
 		if got, ok := g.replicas[3].Get("gone"); ok {
 			s.Failf(ruleDeletes, "n3: Get(\"gone\") = %q, true at %v, although n2 has deleted it", got, labtest.At(s.Net.Now()))
 		}
+		if wide(s) {
+			g.alongAChain()
+		}
 	})
+}
+
+// alongAChain connects each replica to its neighbours only: n1 to n2, n2 to n3, and so on. After 300 gossip periods without updates, an update at one end reaches
+// the other end in time (rule 16).
+func (g *gossipGroup) alongAChain() {
+	const rest = 300 * gossipPeriod
+	s, nodes := g.s, g.s.Net.Nodes()
+	g.restart(nodes[0])
+	s.Net.Heal()
+	for i, id := range nodes {
+		for _, other := range nodes[min(i+2, len(nodes)):] {
+			s.Net.CutBoth(id, other)
+		}
+	}
+	s.Run(rest)
+	first, last := nodes[0], nodes[len(nodes)-1]
+	for range 2 {
+		first, last = last, first
+		g.put(first, "along the chain")
+		s.Run(gossipSettles)
+		if got, want := g.replicas[last].Version()[first], g.updates[first]; got < want {
+			s.Failf(ruleConverges, "at %v, %v has %d of the %d updates of %v, want all: the last was made 40 gossip periods ago, after %v without updates, and n1 to n5 are connected as a chain",
+				labtest.At(s.Net.Now()), last, got, want, first, rest)
+		}
+		s.Run(rest)
+	}
+	g.settle(0, nodes...)
 }
 
 // Replicas that are down or cut off delay no other replica (rule 16).

@@ -11,7 +11,8 @@ import (
 )
 
 // Answers count until Timeout, and a request does not fail before: replicas that are slow, or that are cut off and come back
-// while a request is under way, are enough. Wall clocks that jump meanwhile do not matter (rules 23 and 26).
+// while a request is under way, are enough. So are replicas that were down during many earlier requests. Wall clocks that jump meanwhile do not matter. Many
+// requests at once, of which each waits for a replica that is down, delay no other request (rules 23 and 26).
 func TestLateAnswersCount6D(t *testing.T) {
 	labtest.Run(t, labtest.Config{Nodes: 8, Seeds: 4}, func(s *labtest.Sim) {
 		q := newQuorumStore(s, 2)
@@ -69,6 +70,10 @@ func TestLateAnswersCount6D(t *testing.T) {
 			}
 		}
 		q.oneIsFast(a)
+		q.comesBack(a)
+		if wide(s) {
+			q.manyPuts(a)
+		}
 		if s.Seed%2 == 0 {
 			q.asksToTheEnd(b)
 		}
@@ -140,4 +145,63 @@ func (q *quorumStore) oneIsFast(via labrpc.NodeID) {
 			s.Failf(ruleReaches, "after %s, %v has %s at %v, want %s", call.what, id, quorumCell(got), labtest.At(s.Net.Now()), quorumCell(wrote))
 		}
 	}
+}
+
+// comesBack writes at QUORUM while one replica is down and another one is cut off, until none of these writes asks the two any more. Then both are there again, and
+// the next requests at ALL succeed at once: what a replica did not reply to before does not count (rule 23).
+func (q *quorumStore) comesBack(via labrpc.NodeID) {
+	s := q.s
+	q.reaches(via, q.replicas...)
+	for _, id := range q.replicas {
+		s.Net.SetLink(via, id, labrpc.Link{Latency: labrpc.Fixed(time.Millisecond)})
+		s.Net.SetLink(id, via, labrpc.Link{Latency: labrpc.Fixed(time.Millisecond)})
+	}
+	down, away := q.replicas[3], q.replicas[4]
+	s.Net.Crash(down)
+	s.Net.CutBoth(via, away)
+	const puts = 12
+	for range puts {
+		q.put(via, "down", quorum)
+	}
+	s.Run(quorumTimeout * 3 / 2)
+	q.start(down)
+	s.Net.HealBoth(via, away)
+	s.Run(quorumRetry)
+	for _, call := range []*quorumCall{
+		q.goPut(via, "down", q.value(), all), q.goGet(via, "x", consistency.ReadOptions{Level: all}),
+	} {
+		if _, err := q.wait(call); err != nil {
+			s.Fail(labtest.Violation{
+				What: fmt.Sprintf("%s, called at %v, failed with the error %q, although all replicas were up and connected to %v: %v was down and %v was cut off during %d earlier Puts, until %v before the call",
+					call.what, labtest.At(call.began), err, via, down, away, puts, quorumRetry),
+				Rule: ruleLevels, Nodes: []labrpc.NodeID{via, down, away},
+			})
+		}
+	}
+}
+
+// manyPuts makes 250 Puts at once while one replica is down, so that each of them asks this replica until Timeout. A Get at ONE meanwhile returns with the first
+// reply, and each of the Puts succeeds (rule 23).
+func (q *quorumStore) manyPuts(via labrpc.NodeID) {
+	s := q.s
+	s.Run(2 * quorumTimeout)
+	s.Net.Crash(q.replicas[4])
+	const puts = 250
+	var calls []*quorumCall
+	for i := range puts {
+		calls = append(calls, q.goPut(via, fmt.Sprint("one of many ", i), "v", quorum))
+		s.Run(time.Microsecond)
+	}
+	s.Run(quorumTimeout / 4)
+	get := q.goGet(via, "x", consistency.ReadOptions{Level: one})
+	if !s.Until(quorumTimeout/4, get.done) {
+		s.Failf(ruleLevels, "%s, called at %v, had not returned %v later, although four of five replicas reply within 10ms: its coordinator had begun %d Puts before, and %v was down",
+			get.what, labtest.At(get.began), quorumTimeout/4, puts, q.replicas[4])
+	}
+	q.mustDo(get)
+	for _, call := range calls {
+		q.mustDo(call)
+	}
+	q.start(q.replicas[4])
+	s.Run(2 * quorumTimeout)
 }

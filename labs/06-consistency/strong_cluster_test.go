@@ -20,7 +20,7 @@ const (
 	ruleAnswers  = "a server replies to every request within 3s, if only to say that it is not Done (rule 3)"
 	ruleServes   = "in a calm network, while a majority follows one leader, each request is Done within 500ms: Put and LogGet at the leader, Get at every server (rule 4)"
 	ruleLeader   = "a server that is not the leader refuses Put and serves no LogGet; it names the leader if it knows one (rule 5)"
-	ruleIndex    = "the reply to a Put that is Done has the index of its entry in the log (rule 4)"
+	ruleIndex    = "the reply to a Put that is Done has the index of its entry in the log; each Put has an entry of its own (rule 4)"
 	ruleNoEntry  = "a Get adds nothing to the log and writes nothing to the disk, except for one entry per term (rule 6)"
 	ruleMessages = "a Get costs at most 2(n-1) messages between the n servers, and 2 more if the client did not ask the leader (rule 7)"
 	ruleBase     = "6A and 6B need a lab 05 that works up to 5C"
