@@ -158,10 +158,13 @@ func TestClocksFarApart6C(t *testing.T) {
 }
 
 // Keys and values are any strings; a key and a counter of one name have nothing to do with each other; a crash changes nothing (rules 16 and 20). Counters
-// need all the bits of an int (rule 19).
+// need all the bits of an int (rule 19). Updates that are one string when key and value are joined are different updates (rule 16).
 func TestAnyValue6C(t *testing.T) {
 	labtest.Run(t, labtest.Config{Nodes: 3, Seeds: 2}, func(s *labtest.Sim) {
 		g := newGossipGroup(s)
+		if wide(s) {
+			g.joinedAlike()
+		}
 		for i, key := range anyStrings {
 			g.putValue(labrpc.NodeID(1+i%3), key, "value of "+key)
 			g.add(labrpc.NodeID(1+i%3), key, 1+i)
@@ -194,6 +197,28 @@ func TestAnyValue6C(t *testing.T) {
 		}
 		g.largeNumbers()
 	})
+}
+
+// joinedAlike has n1 and n2 make different updates while the two are not connected: in one instant, and one string when key and value are joined, without a
+// separator or with one. Afterwards all replicas have both (rule 16).
+func (g *gossipGroup) joinedAlike() {
+	for i, separator := range []string{"", " ", ",", "\n", "\x00", "/", "=", ":"} {
+		word := fmt.Sprint("word", i)
+		two := word + separator + word
+		g.s.Net.Isolate(1)
+		g.putValue(1, word, two)
+		g.putValue(2, two, word)
+		g.s.Net.Heal()
+		g.settle(gossipSettles, 1, 2, 3)
+		g.all(ruleConverges, word, two)
+		g.all(ruleConverges, two, word)
+	}
+	// A name and a sum.
+	g.s.Net.Isolate(1)
+	g.add(1, "joined ", 11)
+	g.add(2, "joined 1", 1)
+	g.s.Net.Heal()
+	g.settle(gossipSettles, 1, 2, 3)
 }
 
 // largeNumbers adds numbers that need all the bits of an int, zero, and numbers that cancel each other.

@@ -59,7 +59,6 @@ func (b *basketStore) joinedAlike() {
 		for at, n := range []int{1, 2, 3, 4} {
 			b.mustServe(b.goAddItem([]labrpc.NodeID{1, 2, 2, 1}[at], words(n)))
 		}
-		b.s.Run(10 * b.period)
 		b.s.Net.Heal()
 		b.s.Run(40 * b.period)
 		b.reconciled()
