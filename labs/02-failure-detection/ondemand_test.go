@@ -3,6 +3,7 @@ package detector_test
 import (
 	"errors"
 	"fmt"
+	"math"
 	"sync"
 	"testing"
 	"time"
@@ -64,7 +65,8 @@ func (q *question) expect(s *labtest.Sim, reached bool, limit time.Duration) {
 
 // expectWithin is expect for a peer whose answer takes so long.
 func (q *question) expectWithin(s *labtest.Sim, reached bool, limit, roundTrip time.Duration) {
-	s.Until(q.began+limit+time.Millisecond-s.Net.Now(), q.over)
+	end := q.began + min(limit, 24*time.Hour) // the longest limit is longer than a run
+	s.Until(end+time.Millisecond-s.Net.Now(), q.over)
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	took := q.at - q.began
@@ -167,7 +169,8 @@ func TestReachSpeaksOfNow2A(t *testing.T) {
 }
 
 // Two peers answer after half a minute, each twice in one call of two and an earlier one of the same peer: a long limit
-// is waited for, and each call has its own answer. Another call to a peer that has crashed waits for its own limit.
+// is waited for, and each call has its own answer. Another call to a peer that has crashed waits for its own limit. The limit
+// may also be the longest time.
 func TestReachWaitsLong2A(t *testing.T) {
 	const hop = 15 * time.Second
 	labtest.Run(t, labtest.Config{Nodes: 4, Link: labrpc.Link{Latency: labrpc.Fixed(hop)}, Seeds: 2}, func(s *labtest.Sim) {
@@ -185,6 +188,7 @@ func TestReachWaitsLong2A(t *testing.T) {
 			q.expectWithin(s, true, 2*time.Minute, 2*hop)
 		}
 		ask(s, nodes[0], all[0], 2, time.Second).expect(s, false, time.Second)
+		ask(s, nodes[0], all[0], 2, math.MaxInt64).expectWithin(s, true, math.MaxInt64, 2*hop)
 		again := ask(s, nodes[0], all[0], 2, 10*time.Minute)
 		again.expectWithin(s, true, 10*time.Minute, 2*hop)
 		dead.expect(s, false, 3*time.Minute)
