@@ -64,11 +64,12 @@ func TestPhiOfKnownIntervals2D(t *testing.T) {
 		{mean: 100 * time.Millisecond, floor: 20 * time.Millisecond, counts: 20 * time.Millisecond},
 		{mean: time.Second, deviation: 2 * time.Millisecond, floor: 50 * time.Millisecond, counts: 50 * time.Millisecond},
 		{mean: 2500 * time.Microsecond, deviation: 300 * time.Microsecond, floor: 10 * time.Microsecond, counts: 300 * time.Microsecond},
+		{mean: 90 * time.Minute, deviation: 30 * time.Minute, floor: time.Minute, counts: 30 * time.Minute},
 	}
 	tail := map[time.Duration]float64{-1: 0.07503, 0: 0.30103, 1: 0.79955, 2: 1.64302, 3: 2.86970} // -log10 of Q(z)
 	labtest.Once(t, func(s *labtest.Sim) {
 		for _, test := range tests {
-			h := newHeart(PhiOptions{Window: 100, Expected: time.Minute, MinDeviation: test.floor, MaxPause: time.Hour})
+			h := newHeart(PhiOptions{Window: 100, Expected: time.Minute, MinDeviation: test.floor, MaxPause: 24 * time.Hour})
 			h.beat(101, test.mean+test.deviation, test.mean-test.deviation)
 			for z := time.Duration(-1); z <= 3; z++ {
 				silence := test.mean + z*test.counts
@@ -206,7 +207,7 @@ func TestEdgesOfTheWindow2D(t *testing.T) {
 }
 
 // A clock that is behind may ask for a time before the last heartbeat, and one that is far ahead for one years later, further than a
-// time.Duration reaches.
+// time.Duration reaches. Equal intervals have no deviation, and MinDeviation may be 0: φ is a number even then.
 func TestPhiAtAnyTime2D(t *testing.T) {
 	labtest.Once(t, func(s *labtest.Sim) {
 		h := newHeart(PhiOptions{Window: 50, Expected: period, MinDeviation: time.Millisecond, MaxPause: time.Hour})
@@ -235,6 +236,16 @@ func TestPhiAtAnyTime2D(t *testing.T) {
 			if before < 1 {
 				s.Failf(ruleSound, "Phi returned φ = %v for a time 100 years after the last heartbeat, want at least 1: heartbeats came every %v", before, period)
 			}
+		}
+		equal := newHeart(PhiOptions{Window: 50, Expected: period, MaxPause: time.Hour})
+		equal.beat(10, period)
+		before := 0.0
+		for _, silence := range []time.Duration{-time.Second, 0, period - 1, period, period + 1, 2 * period, time.Minute, time.Hour, 100 * 365 * 24 * time.Hour} {
+			phi := equal.after(silence)
+			if math.IsNaN(phi) || math.IsInf(phi, 0) || phi < before-1e-9 {
+				s.Failf(ruleSound, "Phi returned φ = %v for a time %v after the last heartbeat, want a number of at least %v: heartbeats came every %v, without a deviation, and MinDeviation is 0", phi, silence, before, period)
+			}
+			before = phi
 		}
 	})
 }

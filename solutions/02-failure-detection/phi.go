@@ -71,7 +71,7 @@ func (p *Phi) Phi(now time.Time) float64 {
 // distribution returns mean and standard deviation of the intervals, in
 // seconds. The caller holds p.mu.
 func (p *Phi) distribution() (mean, deviation float64) {
-	floor := p.opts.MinDeviation.Seconds()
+	floor := max(p.opts.MinDeviation, 1).Seconds() // 1 ns: φ is divided by the deviation, which is 0 if all intervals are equal
 	n := float64(len(p.intervals))
 	if n == 0 {
 		mean = p.opts.Expected.Seconds()

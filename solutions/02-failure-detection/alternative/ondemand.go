@@ -54,7 +54,7 @@ func (c *Caller) Reach(peer labrpc.NodeID, limit time.Duration) error {
 	}()
 
 	over := time.After(limit)
-	again := time.NewTicker(limit*2/5 + 1)
+	again := time.NewTicker(limit/5*2 + 1)
 	defer again.Stop()
 	for {
 		labrpc.Send(c.node, peer, "question", Question{Number: number})

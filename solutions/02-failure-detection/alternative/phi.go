@@ -75,7 +75,7 @@ func (p *Phi) Phi(now time.Time) float64 {
 		mean = p.sum / n
 		deviation = math.Sqrt(max(0, p.squares-n*mean*mean) / max(1, n-1))
 	}
-	y := (millis(now.Sub(p.last)) - mean) / max(deviation, millis(p.opts.MinDeviation))
+	y := (millis(now.Sub(p.last)) - mean) / max(deviation, millis(max(p.opts.MinDeviation, 1)))
 	a := y * (1.5976 + 0.070566*y*y)
 	if a > 30 {
 		return a * math.Log10E
