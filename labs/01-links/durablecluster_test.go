@@ -35,8 +35,9 @@ type durableCluster struct {
 	nodes    map[labrpc.NodeID]*durableNode
 	promises map[labrpc.NodeID]map[string]promise // by receiver and line
 	number   int
-	set      []string // which wall clocks were set, and when
-	forged   bool     // old packets were sent again, which the network does not count
+	down     labrpc.NodeID // a node that never starts; 0 if all do
+	set      []string      // which wall clocks were set, and when
+	forged   bool          // old packets were sent again, which the network does not count
 }
 
 // logLine is the application: its state lists the messages, one line each.
@@ -66,7 +67,7 @@ func newDurableCluster(s *labtest.Sim) *durableCluster {
 // start begins an incarnation of every node that is down.
 func (p *durableCluster) start() {
 	for _, id := range p.s.Net.Nodes() {
-		if !p.s.Net.Up(id) {
+		if !p.s.Net.Up(id) && id != p.down {
 			p.boot(p.s.Start(id))
 		}
 	}
@@ -280,7 +281,11 @@ func (p *durableCluster) isSilent() {
 	before := p.s.Net.Stats(labrpc.Match{}).Sent
 	p.s.Run(2 * time.Minute)
 	if n := p.s.Net.Stats(labrpc.Match{}).Sent - before; n > 0 {
-		p.s.Failf(ruleRest, "the nodes sent %d packets in two minutes, want 0: all messages had been applied more than a minute before", n)
+		down := ""
+		if p.down != 0 {
+			down = fmt.Sprintf("; %v is down, and no message was sent to it", p.down)
+		}
+		p.s.Failf(ruleRest, "the nodes sent %d packets in two minutes, want 0: all messages had been applied more than a minute before%s", n, down)
 	}
 }
 

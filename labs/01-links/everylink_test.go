@@ -15,33 +15,46 @@ import (
 // functions. Each function sends messages from n1, and leaves the network healed and all messages delivered.
 
 const (
-	ruleDelivered   = "a message between nodes that stay up is delivered (rule 1)"
-	ruleNames       = "an acknowledgement counts only for the message that it names, also if another message is equal to that (rules 1 and 7)"
-	ruleSoon        = "if the first three packets of a message are lost, the message is delivered within 5s of Send (rule 2)"
-	ruleBackOff     = "to a peer that does not answer, a link sends at most 30 packets per message in any minute (rule 3)"
-	ruleReturn      = "a peer that can be reached again has its messages within 15s (rule 3)"
-	ruleReturnClock = "a peer that can be reached again has its messages within 15s, also if a wall clock was set (rule 3)"
-	ruleBackOffDeaf = "to a peer that does not answer, a link sends at most 30 packets per message in any minute; a peer that acknowledges nothing does not answer, although its own messages arrive (rule 3)"
-	ruleAcknowledge = "a link acknowledges a message after deliver has returned, not before, and until then the sender sends the message again (rule 4)"
-	ruleStop        = "an acknowledged message is not sent again: a minute after the last fault, the link is silent (rule 4)"
-	ruleApart       = "a peer that does not answer delays no message to another peer (rule 5)"
-	ruleAtOnce      = "Send returns at once (rule 5)"
-	ruleContent     = "a message arrives as it was passed to Send, byte for byte, whatever its content and length (rules 6 and 7)"
+	ruleDelivered     = "a message between nodes that stay up is delivered (rule 1)"
+	ruleNames         = "an acknowledgement counts only for the message that it names, also if another message is equal to that (rules 1 and 7)"
+	ruleSoon          = "if the first three packets of a message are lost, the message is delivered within 5s of Send (rule 2)"
+	ruleSoonAfterSlow = "if the first three packets of a message are lost, the message is delivered within 5s of Send, also after a message for which deliver took long (rule 2)"
+	ruleBackOff       = "to a peer that does not answer, a link sends at most 30 packets per message in any minute (rule 3)"
+	ruleReturn        = "a peer that can be reached again has its messages within 15s (rule 3)"
+	ruleReturnClock   = "a peer that can be reached again has its messages within 15s, also if a wall clock was set (rule 3)"
+	ruleBackOffDeaf   = "to a peer that does not answer, a link sends at most 30 packets per message in any minute; a peer that acknowledges nothing does not answer, although its own messages arrive (rule 3)"
+	ruleAcknowledge   = "a link acknowledges a message after deliver has returned, not before, and until then the sender sends the message again (rule 4)"
+	ruleStop          = "an acknowledged message is not sent again: from a minute after the last fault on, the link is silent (rule 4)"
+	ruleApart         = "a peer that does not answer delays no message to another peer (rule 5)"
+	ruleAtOnce        = "Send returns at once (rule 5)"
+	ruleContent       = "a message arrives as it was passed to Send, byte for byte, whatever its content and length (rules 6 and 7)"
 )
 
 // acknowledged lets a minute pass on a calm network. All messages that were delivered before are acknowledged then: a link is silent (rule 4).
 func (m *linkCluster) acknowledged() { m.s.Run(time.Minute) }
 
 // losesThree loses the first three packets of a message, when all earlier ones are acknowledged (rule 2).
-func (m *linkCluster) losesThree(situation string) {
+func (m *linkCluster) losesThree(situation string) { m.losesThreeUnder(ruleSoon, situation) }
+
+func (m *linkCluster) losesThreeUnder(rule, situation string) {
 	m.acknowledged()
 	n := m.nextNumber()
 	m.wire.loseNext(n, 3)
 	m.send(1, 2, marked.Text(n))
-	m.arrives(5*time.Second, ruleSoon)
+	m.arrives(5*time.Second, rule)
 	if m.wire.lost(n) {
 		m.s.Cover(situation)
 	}
+}
+
+// losesThreeAfterSlow loses the first three packets of a message, when deliver has taken three seconds for the message before it (rule 2).
+func (m *linkCluster) losesThreeAfterSlow(situation string) {
+	m.takes(route{1, 2}, 3*time.Second)
+	m.sendNew(1, 2)
+	m.arrives(5*time.Second, ruleSoon)
+	m.acknowledged()
+	m.takes(route{1, 2}, 0)
+	m.losesThreeUnder(ruleSoonAfterSlow, situation)
 }
 
 // losesOneInTraffic loses the first three packets of a message, while n1 sends other messages all the time (rule 2).
@@ -195,6 +208,16 @@ func (m *linkCluster) isSilent() {
 	}
 }
 
+// isSilentForHours checks that no node sends a packet for hours (rule 4). All is delivered, and the last fault was more than a minute before.
+func (m *linkCluster) isSilentForHours() {
+	const hours = 3
+	before := m.packets(0, 0).Sent
+	m.s.Run(hours * time.Hour)
+	if n := m.packets(0, 0).Sent - before; n > 0 {
+		m.s.Failf(ruleStop, "the nodes sent %d packets in %d hours, want 0: the last fault and the last delivery were more than a minute before", n, hours)
+	}
+}
+
 // losesAPeer isolates n2. Send still returns at once, and the messages to n3 and n4 arrive (rule 5). What n3 and n4
 // acknowledge does not count for n2 (rule 1).
 func (m *linkCluster) losesAPeer() {
@@ -260,7 +283,7 @@ func testRetries(t *testing.T, open opener) {
 	cfg := labtest.Config{Nodes: 4, Seeds: 2, Limit: time.Hour, MustCover: []string{three, lost, oneWay}}
 	labtest.Run(t, cfg, func(s *labtest.Sim) {
 		m := open(s)
-		m.losesThree(three)
+		m.losesThreeAfterSlow(three)
 		m.losesOneInTraffic()
 		m.outage(2*time.Minute, -years)
 		m.losesThree(three) // a link that has backed off starts again with short waits

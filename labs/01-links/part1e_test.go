@@ -17,10 +17,10 @@ const (
 	rulePromise      = "a message for which Send has returned nil is applied (rule 15)"
 	rulePromiseClock = "a message for which Send has returned nil is applied within 30s of both nodes being up and connected, also if a wall clock was set (rule 15)"
 	ruleApplied      = "a message is applied exactly once, whichever nodes crash (rule 16)"
-	ruleAsSent       = "what is applied are messages that were sent, as they were passed to Send (rules 6 and 16)"
+	ruleAsSent       = "a node applies only messages that were sent to it, as they were passed to Send (rules 6 and 16)"
 	ruleShown        = "a message that State has shown as applied stays applied (rule 17)"
 	rulePeersApart   = "a peer that does not answer delays no message to another peer, also after a restart (rules 5 and 16)"
-	ruleRest         = "an acknowledged message is not sent again, also after a restart (rules 4 and 16)"
+	ruleRest         = "an acknowledged message is not sent again, also after a restart: from a minute after the last fault on, the link is silent (rules 4 and 16)"
 )
 
 // Links lose and duplicate packets, and no node crashes (rules 15 and 16).
@@ -47,19 +47,21 @@ func TestApplied1E(t *testing.T) {
 	})
 }
 
-// A node promises three messages to each of two peers, and crashes before a packet of it arrives. Its next incarnation
-// keeps the promises without another call of Send (rule 15).
+// A node promises three messages to each of some peers, and crashes before a packet of it arrives. Its next incarnation
+// keeps the promises without another call of Send (rule 15), each to the right peer (rule 16): the name of one node may be the beginning
+// of the name of another one, as n1 and n12.
 func TestPromiseOutlivesACrash1E(t *testing.T) {
-	labtest.Run(t, labtest.Config{Nodes: 3}, func(s *labtest.Sim) {
+	labtest.Run(t, labtest.Config{Nodes: 12, Seeds: 5}, func(s *labtest.Sim) {
 		p := newDurableCluster(s)
 		p.start()
-		s.Net.Isolate(1)
+		s.Net.Isolate(2)
 		for range 3 {
-			p.send(1, 2)
-			p.send(1, 3)
+			for _, to := range [][]labrpc.NodeID{{12}, {1, 3}, {1, 11, 12}}[s.Seed%3] {
+				p.send(2, to)
+			}
 		}
 		s.Run(time.Second)
-		p.crash(1)
+		p.crash(2)
 		s.Net.Heal()
 		p.start()
 		p.arrives(30*time.Second, rulePromise)
@@ -281,11 +283,12 @@ func TestRandomCrashes1E(t *testing.T) {
 }
 
 // All messages are acknowledged. Then the sender restarts, and later the receiver: no message is sent again, and a minute later no packet of
-// any kind (rules 4 and 16). In one run there are more messages than eight bits can count, and the last of them wait on the disk of a
-// sender that restarts.
+// any kind (rules 4 and 16), also none to n3, which is down all the time. In one run there are more messages than eight bits can count, and
+// the last of them wait on the disk of a sender that restarts.
 func TestRestsAfterARestart1E(t *testing.T) {
-	labtest.Run(t, labtest.Config{Nodes: 2, Seeds: 2}, func(s *labtest.Sim) {
+	labtest.Run(t, labtest.Config{Nodes: 3, Seeds: 2}, func(s *labtest.Sim) {
 		p := newDurableCluster(s)
+		p.down = 3
 		p.start()
 		for range 3 {
 			p.send(1, 2)
@@ -301,7 +304,7 @@ func TestRestsAfterARestart1E(t *testing.T) {
 			again.Add(int64(len(marked.In(m.Body))))
 			return labrpc.Pass
 		})
-		for _, id := range s.Net.Nodes() {
+		for _, id := range []labrpc.NodeID{1, 2} {
 			p.crash(id)
 			p.start()
 			p.isSilent()
