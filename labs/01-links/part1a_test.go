@@ -87,13 +87,13 @@ func TestBacksOff1A(t *testing.T) {
 	})
 }
 
-// All answers are lost for 35 s. When they arrive again, the link becomes silent, and in one run remains so for hours (rule 4).
+// All answers are lost for 35 s. When they arrive again, the link becomes silent, and in one run of five remains so for hours (rule 4).
 func TestStopsOnceAcknowledged1A(t *testing.T) {
 	const lost = "an answer of n2 was lost"
 	labtest.Run(t, labtest.Config{Nodes: 2, Seeds: 5, Limit: 4 * time.Hour, MustCover: []string{lost}}, func(s *labtest.Sim) {
 		m := stubborn(s)
 		m.losesAnswers(lost)
-		if s.Seed == 1 {
+		if s.Seed%5 == 1 {
 			m.isSilentForHours()
 		}
 	})
