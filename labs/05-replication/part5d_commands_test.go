@@ -200,7 +200,7 @@ func (v *storeCluster) allEvents(c *testClient) []Event {
 // leader, which must know that the command was executed (rule 21).
 func TestOnceAcrossLeaders5D(t *testing.T) {
 	const situation = "the leader crashed after it had executed a command, and before the client received a reply"
-	labtest.Run(t, labtest.Config{Nodes: 5, Seeds: 20, MustCover: []string{situation}}, func(s *labtest.Sim) {
+	labtest.Run(t, labtest.Config{Nodes: 5, Seeds: 20, MustCover: []string{situation, commandLost}}, func(s *labtest.Sim) {
 		if s.Seed%10 == 1 {
 			checkEntryIsLost(s)
 			return

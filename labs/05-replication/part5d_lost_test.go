@@ -10,17 +10,26 @@ import (
 	. "distlabs/labs/05-replication"
 )
 
-// leadsAgain has the other leaders crash until this server, which never does, leads. It reports whether that came about.
-func (v *storeCluster) leadsAgain(server labrpc.NodeID) bool {
+// leadsAgain has the other leaders crash until this server, which never does, leads. Unlike moveLeader it heals no link.
+func (v *storeCluster) leadsAgain(server labrpc.NodeID, situation string) {
 	for range 50 {
-		if v.waitForLeader(0) == server {
-			return true
+		leader := v.waitForLeader(0)
+		if leader == server {
+			v.s.Cover(situation)
+			return
 		}
-		v.moveLeader()
+		v.s.Net.Crash(leader)
+		v.waitForLeader(leader)
+		v.startDown()
 		v.s.Run(time.Second)
 	}
-	return false
 }
+
+// What the tests of lost entries meet.
+const (
+	commandLost = "a server whose entry of a command was lost led again"
+	endLost     = "a server whose entry of a session's end was lost led again"
+)
 
 // checkEntryIsLost: n4 reaches only a leader that is cut off, which appends n4's put. Another server leads, and the entry is lost. The old leader
 // leads again, without a restart. Then n4 reaches all servers, and its put, which is still under way, returns within 20 s (rule 22).
@@ -29,12 +38,7 @@ func checkEntryIsLost(s *labtest.Sim) {
 	a, b := v.connect(4, longLife), v.connect(5, longLife)
 	a.mustRun(command{Op: "put", Key: "x", Data: "1"})
 	old := v.waitForLeader(0)
-	v.alone(old)
-	for _, id := range v.servers {
-		if id != old {
-			s.Net.CutBoth(id, a.id)
-		}
-	}
+	s.Net.Partition([]labrpc.NodeID{old, a.id})
 	put := a.start(command{Op: "put", Key: "x", Data: "2"})
 	v.waitForLeader(old)
 	s.Run(2 * time.Second)
@@ -42,7 +46,7 @@ func checkEntryIsLost(s *labtest.Sim) {
 	s.Net.Heal()
 	s.Net.Isolate(a.id)
 	s.Run(2 * time.Second)
-	v.leadsAgain(old)
+	v.leadsAgain(old, commandLost)
 	s.Net.Heal()
 	if _, err := put.wait(); err != "" {
 		s.Failf(ruleReturns, `on %v, put(x, "2") returned %s, want no error: the first leader that received it lost its entry, and n4 has reached the store again`, a.id, err)
@@ -50,7 +54,7 @@ func checkEntryIsLost(s *labtest.Sim) {
 	b.expectValue("x", "2", ruleReturns)
 }
 
-// checkEndIsLost: a leader that is cut off from the other servers and from n4 proposes the end of n4's session. The next leader does not have that
+// checkEndIsLost: a leader that is cut off from all other nodes proposes the end of n4's session. The next leader does not have that
 // entry, and hears of n4. When the old leader leads again, n4 is cut off: its session ends within TTL + 10 s (rule 27).
 func checkEndIsLost(s *labtest.Sim) {
 	const ttl = 3 * time.Second
@@ -59,14 +63,13 @@ func checkEndIsLost(s *labtest.Sim) {
 	w := b.watch("", 0)
 	a.mustRun(command{Op: "own", Key: "own", Data: "1"})
 	old := v.waitForLeader(0)
-	v.alone(old)
-	s.Net.CutBoth(old, a.id)
+	s.Net.Isolate(old)
 	v.waitForLeader(old)
 	s.Run(2 * ttl)
 	b.expectValue("own", "1", ruleSession)
 	s.Net.Heal()
 	s.Run(time.Second)
-	v.leadsAgain(old)
+	v.leadsAgain(old, endLost)
 	b.expectValue("own", "1", ruleSession)
 	s.Net.Isolate(a.id)
 	w.waitForDelete("own", ttl+sessionSlack, "its session's client is cut off; the leader had proposed the end of this session before, and that entry was lost")

@@ -33,7 +33,7 @@ func (w *watchRecorder) deleted(key string) bool {
 // A session ends when its client closes it, and when its client crashes; its keys are deleted with it and no others
 // (rules 27 and 28).
 func TestSessionEnds5D(t *testing.T) {
-	labtest.Run(t, labtest.Config{Nodes: 7, Seeds: 20}, func(s *labtest.Sim) {
+	labtest.Run(t, labtest.Config{Nodes: 7, Seeds: 20, MustCover: []string{endLost}}, func(s *labtest.Sim) {
 		switch s.Seed % 10 {
 		case 1:
 			checkEndIsLost(s)
