@@ -318,7 +318,7 @@ func (q *questions) asked() int { return q.s.Net.Stats(labrpc.Match{From: 2}).Se
 
 // prepare makes the next exchange fast if it is the one of eight, else slow. Every ninth question is lost, which is no exchange.
 func (q *questions) prepare() {
-	q.slow = (q.s.Net.Stats(labrpc.Match{From: 1}).Delivered+q.phase)%window != 0
+	q.slow = (q.answered()+q.phase)%window != 0
 	question := 5 * time.Millisecond
 	if q.slow {
 		question = 700 * time.Millisecond
@@ -327,6 +327,11 @@ func (q *questions) prepare() {
 	if q.slow && (q.asked()+q.phase)%(window+1) == 0 {
 		loss = 1
 	}
+	q.sets(question, loss)
+}
+
+// sets sets the time of each question and how many are lost. Answers are fast.
+func (q *questions) sets(question time.Duration, loss float64) {
 	q.s.Net.SetLink(2, 1, labrpc.Link{Latency: labrpc.Fixed(question), Loss: loss})
 	q.s.Net.SetLink(1, 2, labrpc.Link{Latency: labrpc.Fixed(5 * time.Millisecond)})
 }
@@ -340,12 +345,11 @@ func (q *questions) answered() int { return q.s.Net.Stats(labrpc.Match{From: 1})
 // loses loses all questions from now on, or makes them slow.
 func (q *questions) loses(all bool) {
 	q.loss = all
-	link := labrpc.Link{Latency: labrpc.Fixed(700 * time.Millisecond)}
+	loss := 0.0
 	if all {
-		link.Loss = 1
+		loss = 1
 	}
-	q.s.Net.SetLink(2, 1, link)
-	q.s.Net.SetLink(1, 2, labrpc.Link{Latency: labrpc.Fixed(5 * time.Millisecond)})
+	q.sets(700*time.Millisecond, loss)
 }
 
 // both sets the time of each message.
