@@ -19,7 +19,7 @@ const module = "distlabs/"
 // floors lists the packages of ours from the ground up. A package may import packages of lower floors, and not one
 // of its own floor; a name that ends in /... stands for a folder with all below it, which may import each other.
 var floors = [][]string{
-	{"labrpc", "internal/grading/filelock", "internal/grading/plain", "internal/grading/tidy", "internal/harness/browser", "internal/harness/globals", "internal/harness/marked", "internal/harness/passed", "internal/harness/seeded/...", "internal/rotation"},
+	{"labrpc", "internal/grading/filelock", "internal/grading/plain", "internal/grading/tidy", "internal/harness/browser", "internal/harness/claim", "internal/harness/globals", "internal/harness/marked", "internal/harness/passed", "internal/harness/seeded/...", "internal/rotation"},
 	{"internal/harness/report", "internal/harness/check/history", "internal/harness/explore", "internal/harness/prevote"},
 	{"internal/harness/trace", "internal/harness/supervise"},
 	{"internal/harness/check/..."},

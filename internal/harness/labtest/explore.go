@@ -98,7 +98,7 @@ type Arrival struct {
 // tests of other sorts are skipped.
 func Explore(t *testing.T, space SearchSpace, setup func(s *Sim) Scenario) {
 	t.Helper()
-	skipIfSpoilt(t)
+	skipUnlessOurs(t)
 	if err := refuseWhatIf(); err != nil {
 		t.Fatal(err)
 	}

@@ -78,7 +78,7 @@ func (d done) Run() int {
 func Run(t *testing.T, cfg Config, body func(s *Sim)) {
 	t.Helper()
 	skipIfExploring(t)
-	skipIfSpoilt(t)
+	skipUnlessOurs(t)
 	r := newRunner(t, cfg, body)
 	if inBrowser {
 		newRerunner(r).serve()
@@ -98,7 +98,7 @@ func Once(t *testing.T, body func(s *Sim)) {
 func OnceWithin(t *testing.T, limit time.Duration, body func(s *Sim)) {
 	t.Helper()
 	skipIfExploring(t)
-	skipIfSpoilt(t)
+	skipUnlessOurs(t)
 	r := newRunner(t, Config{Seeds: 1, Limit: limit}, body)
 	r.alone = true
 	if inBrowser {

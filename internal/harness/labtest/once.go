@@ -7,76 +7,60 @@ import (
 	"sync"
 	"testing"
 
+	"distlabs/internal/harness/claim"
 	"distlabs/internal/harness/report"
 )
 
-// One cause is told once in a process, however many tests it fails: what is known of the failures so far.
-var causes struct {
-	sync.Mutex
-	races  map[string]string // test by the sentence of its race
-	leaks  map[string]string // test by the goroutines that its failure lists
-	spoilt string            // why the other tests are skipped
-}
+// spoilt is what a test claims when the others are pointless. In the place of its name it gives the reason.
+const spoilt = "spoilt"
 
-// skipIfSpoilt skips a test that would only fail for a reason which has been told.
-func skipIfSpoilt(t *testing.T) {
+// skipUnlessOurs skips a test that another process runs, and one that would only fail for a reason which has been told.
+func skipUnlessOurs(t *testing.T) {
 	t.Helper()
-	causes.Lock()
-	why := causes.spoilt
-	causes.Unlock()
-	if why == "" {
-		return
+	why, pointless := claim.Known(spoilt)
+	switch {
+	case pointless:
+		channel.Send(report.Event{Kind: report.Start, Test: t.Name()})
+		channel.Send(report.Event{Kind: report.End, Test: t.Name(), Result: &report.Result{Status: report.Skip, SkipReason: why}})
+		t.Skip(why)
+	case !claim.Test(t.Name()):
+		t.Skip("another process of this run runs it")
 	}
-	channel.Send(report.Event{Kind: report.Start, Test: t.Name()})
-	channel.Send(report.Event{Kind: report.End, Test: t.Name(), Result: &report.Result{Status: report.Skip, SkipReason: why}})
-	t.Skip(why)
 }
 
 // spoils returns why tests after one with these failures are pointless, if they are: its goroutines still run and take the
 // processor, or would be met in every test.
 func (r *runner) spoils(failures []report.Failure) string {
-	causes.Lock()
-	defer causes.Unlock()
-	if causes.spoilt != "" {
-		return ""
-	}
 	for _, f := range failures {
+		why := ""
 		switch f.Kind {
 		case report.Spin:
-			causes.spoilt = "the goroutine that never waits still runs; correct this first"
+			why = "the goroutine that never waits still runs; correct this first"
 		case report.Lock, report.Deadlock:
-			causes.spoilt = "the goroutines of this test wait forever; correct this first"
+			why = "the goroutines of this test wait forever; correct this first"
 		case report.Leak:
-			leak := strings.Join(f.Seen, "\n")
-			if first, known := causes.leaks[leak]; known && first != r.t.Name() {
-				causes.spoilt = fmt.Sprintf("%s left the same goroutines behind; correct this first", first)
+			if first, _ := claim.First("leak "+strings.Join(f.Seen, "\n"), r.t.Name()); first != r.t.Name() {
+				why = fmt.Sprintf("%s left the same goroutines behind; correct this first", first)
 			}
-			if causes.leaks == nil {
-				causes.leaks = map[string]string{}
-			}
-			causes.leaks[leak] = r.t.Name()
+		}
+		if why == "" {
+			continue
+		}
+		if _, first := claim.First(spoilt, why); first {
+			return why
 		}
 	}
-	return causes.spoilt
+	return ""
 }
 
 // raceFailures returns the failures for the data races that the detector has reported since the last call: each race once in a
-// process, where it was met first.
+// run, where it was met first.
 func (r *runner) raceFailures(seeds []uint64) []report.Failure {
 	var failures []report.Failure
 	known := ""
 	for _, race := range newRaces() {
-		causes.Lock()
-		first, told := causes.races[race.What]
-		if !told {
-			if causes.races == nil {
-				causes.races = map[string]string{}
-			}
-			causes.races[race.What] = r.t.Name()
-		}
-		causes.Unlock()
-		if told {
-			known = first
+		if by, first := claim.First("race "+race.What, r.t.Name()); !first {
+			known = by
 			continue
 		}
 		f := race.Failure

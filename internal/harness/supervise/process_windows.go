@@ -6,12 +6,12 @@ import (
 	"syscall"
 )
 
-// passSignals leaves an interrupt to the child, which the console sends it to as
+// passSignals leaves an interrupt to the children, which the console sends it to as
 // well, so pass does nothing. stop ends this.
-func passSignals() (pass func(*os.Process), stop func()) {
+func passSignals() (pass func([]*os.Process), stop func()) {
 	signals := make(chan os.Signal, 8)
 	signal.Notify(signals, os.Interrupt)
-	return func(*os.Process) {}, func() { signal.Stop(signals) }
+	return func([]*os.Process) {}, func() { signal.Stop(signals) }
 }
 
 // exitNow ends the process at once: no deferred calls, no exit hooks.

@@ -26,6 +26,8 @@ const outputGrace = 2 * time.Second
 // Main runs the tests in a child process, explains how they died if they did,
 // and exits with the child's status. It never returns.
 //
+// All tests of a lab it runs in several children where there are processors, each test in one of them (see crew).
+//
 // In a lab's folder, where go test runs it, it reads the student's files first: code whose nodes share memory proves
 // nothing, so its tests do not run (package globals says why).
 //
@@ -74,55 +76,66 @@ func direct() bool {
 	})
 }
 
-// supervise runs the child to its end and reports on it. The error says that no
+// supervise runs the children to their end and reports on them. The error says that no
 // child was started.
 func supervise() (code int, err error) {
 	exe, err := os.Executable()
 	if err != nil {
 		return 0, err
 	}
-	receiver, err := report.NewReceiver()
-	if err != nil {
-		return 0, err
-	}
-	defer receiver.Close()
-	child := exec.Command(exe, os.Args[1:]...)
-	child.Args[0] = os.Args[0]
-	child.Stdin, child.Stdout = os.Stdin, os.Stdout
-	stderr := &holder{out: os.Stderr}
-	child.Stderr = stderr
-	child.WaitDelay = outputGrace
-	receiver.Attach(child)
-	races, err := watchRaces(child)
-	if err != nil {
-		return 0, err
-	}
-	defer races.remove()
-
-	// The thread that starts the child stays, as its end would end the child
+	// The thread that starts a child stays, as its end would end the child
 	// where endWithParent has an effect.
 	runtime.LockOSThread()
-	endWithParent(child)
-	pass, stop := passSignals() // before the child says anything: who reads it may send one
+	pass, stop := passSignals() // before a child says anything: who reads it may send one
 	defer stop()
-	err = child.Start()
-	receiver.Started()
+	crew, err := newCrew(os.Args[1:])
 	if err != nil {
 		return 0, err
 	}
-	go pass(child.Process)
-
-	story := newStory()
-	collected := make(chan error, 1)
-	go func() {
-		_, err := receiver.Collect(story.add)
-		collected <- err
-	}()
-	child.Wait() // its error is the child's status, which explain reads
-	receiver.Ended()
-	story.channelErr = <-collected
-	end := ending{state: child.ProcessState, stderr: stderr, races: races.text()}
-	code = explain(os.Stdout, story, end)
-	remember(story, code, len(end.races) > 0)
+	defer crew.remove()
+	for i := range crew.size {
+		c, err := crew.start(exe, i)
+		switch {
+		case err == nil:
+			crew.children = append(crew.children, c)
+		case i == 0:
+			return 0, err
+		}
+	}
+	go pass(crew.processes())
+	for _, c := range crew.children {
+		c.wait()
+	}
+	crew.joinLogs()
+	crew.printer.end()
+	for _, c := range crew.children {
+		ending := ending{state: c.cmd.ProcessState, stderr: c.stderr, races: c.races.text()}
+		status := explain(os.Stdout, c.story, ending)
+		remember(c.story, status, len(ending.races) > 0)
+		code = max(code, status)
+		c.close()
+	}
 	return code, nil
+}
+
+// child is a process that runs tests.
+type child struct {
+	cmd       *exec.Cmd
+	receiver  *report.Receiver
+	collected chan error
+	story     *story
+	stderr    *holder
+	races     raceLog
+}
+
+// wait waits until the child is over and all is read that it had to say.
+func (c *child) wait() {
+	c.cmd.Wait() // its error is the child's status, which explain reads
+	c.receiver.Ended()
+	c.story.channelErr = <-c.collected
+}
+
+func (c *child) close() {
+	c.races.remove()
+	c.receiver.Close()
 }

@@ -25,7 +25,10 @@ const labDir = "testdata/lab"
 
 // buildLab builds the test binary of testdata/lab, with the race detector if
 // these tests have it.
-var buildLab = sync.OnceValues(func() (string, error) {
+var buildLab = sync.OnceValues(func() (string, error) { return build(labDir) })
+
+// build builds the test binary of a folder.
+func build(folder string) (string, error) {
 	dir, err := os.MkdirTemp("", "supervise-test-")
 	if err != nil {
 		return "", err
@@ -35,17 +38,19 @@ var buildLab = sync.OnceValues(func() (string, error) {
 	if raceEnabled {
 		args = append(args, "-race")
 	}
-	out, err := exec.Command("go", append(args, "./"+labDir)...).CombinedOutput()
+	out, err := exec.Command("go", append(args, "./"+folder)...).CombinedOutput()
 	if err != nil {
 		return "", fmt.Errorf("%w: %s", err, out)
 	}
 	return exe, nil
-})
+}
 
 func TestMain(m *testing.M) {
 	code := m.Run()
-	if exe, err := buildLab(); err == nil {
-		os.RemoveAll(filepath.Dir(exe))
+	for _, build := range []func() (string, error){buildLab, buildCrew} {
+		if exe, err := build(); err == nil {
+			os.RemoveAll(filepath.Dir(exe))
+		}
 	}
 	os.Exit(code)
 }
