@@ -1,6 +1,7 @@
 package links_test
 
 import (
+	"bytes"
 	"fmt"
 	"math/rand/v2"
 	"reflect"
@@ -8,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"distlabs/internal/harness/marked"
 	"distlabs/labrpc"
 )
 
@@ -137,6 +139,39 @@ func singleChanges(p labrpc.Message) []forgery {
 		}
 	})
 	return all
+}
+
+// shortMACs lists the packets with another text, and with each value of one byte in the place of any other bytes or string.
+func shortMACs(p labrpc.Message, text, other string) []labrpc.Message {
+	var all []labrpc.Message
+	p = altered(p, func(l reflect.Value) { replace(l, text, other) })
+	at := -1
+	visit(deepCopy(reflect.ValueOf(p.Body)), func(leaf reflect.Value) {
+		at++
+		if leaf.Kind() != reflect.String && leaf.Kind() != reflect.Slice || len(marked.In(leaf.Interface())) > 0 {
+			return
+		}
+		for b := range 256 {
+			all = append(all, altered(p, only(at, func(l reflect.Value) {
+				if l.Kind() == reflect.String {
+					l.SetString(string([]byte{byte(b)}))
+				} else {
+					l.SetBytes([]byte{byte(b)})
+				}
+			})))
+		}
+	})
+	return all
+}
+
+// replace writes another text of the same length into a string or bytes.
+func replace(l reflect.Value, text, other string) {
+	switch {
+	case l.Kind() == reflect.String:
+		l.SetString(strings.ReplaceAll(l.String(), text, other))
+	case holdsBytes(l):
+		setBytes(l, bytes.ReplaceAll(l.Bytes(), []byte(text), []byte(other)))
+	}
 }
 
 // only makes a change to the part at one place.

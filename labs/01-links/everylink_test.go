@@ -86,7 +86,7 @@ const oneWay = "packets of n2 reached n1 again and again, while no packet of n1 
 const years = 10 * 365 * 24 * time.Hour
 
 // outage isolates n2 for some time and counts the packets to it in each minute. Meanwhile the wall clock of n1 is set
-// back, or forward. After the outage, n2 has its messages soon (rule 3).
+// back, or forward, and n1 and n3 exchange a message per second. After the outage, n2 has its messages soon (rule 3).
 func (m *linkCluster) outage(length, jump time.Duration) {
 	const messages = 3
 	s := m.s
@@ -100,13 +100,15 @@ func (m *linkCluster) outage(length, jump time.Duration) {
 		if second == 5 {
 			s.Net.JumpClock(1, jump)
 		}
+		m.sendNew(1, 3)
+		m.sendNew(3, 1)
 		s.Run(time.Second)
 		each = append(each, m.packets(1, 2).Sent)
 		last := len(each) - 1
 		first := max(0, last-60)
 		if n := each[last] - each[first]; n > 30*messages {
 			s.Fail(labtest.Violation{
-				What: fmt.Sprintf("n1 sent %d packets from second %d to second %d of an outage, for %d messages to n2, which did not answer, want at most %d",
+				What: fmt.Sprintf("n1 sent %d packets from second %d to second %d of an outage, for %d messages to n2, which did not answer, want at most %d; n1 and n3 sent each other a message per second",
 					n, first, last, messages, 30*messages),
 				Rule: ruleBackOff, Nodes: []labrpc.NodeID{1, 2},
 			})

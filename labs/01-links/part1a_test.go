@@ -60,7 +60,7 @@ func TestFirstRetriesAreSoon1A(t *testing.T) {
 // After each of three outages, a link starts again with short waits: its back-off belongs to the outage (rule 2).
 func TestFirstRetriesAfterAnOutage1A(t *testing.T) {
 	const three = "the first three packets were lost after an outage"
-	labtest.Run(t, labtest.Config{Nodes: 2, Seeds: 4, Limit: time.Hour, MustCover: []string{three}}, func(s *labtest.Sim) {
+	labtest.Run(t, labtest.Config{Nodes: 3, Seeds: 4, Limit: time.Hour, MustCover: []string{three}}, func(s *labtest.Sim) {
 		m := stubborn(s)
 		for range 3 {
 			m.outage(time.Minute, time.Hour)
@@ -78,9 +78,9 @@ func TestFirstRetriesInTraffic1A(t *testing.T) {
 }
 
 // Back-off: a peer that does not answer for five minutes costs few packets, and has its
-// messages soon after it can be reached again (rule 3). So does a peer whose own messages arrive, and which receives nothing.
+// messages soon after it can be reached again (rule 3); n1 and n3 exchange messages meanwhile. So does a peer whose own messages arrive, and which receives nothing.
 func TestBacksOff1A(t *testing.T) {
-	labtest.Run(t, labtest.Config{Nodes: 2, MustCover: []string{oneWay}}, func(s *labtest.Sim) {
+	labtest.Run(t, labtest.Config{Nodes: 3, MustCover: []string{oneWay}}, func(s *labtest.Sim) {
 		m := stubborn(s)
 		m.outage(5*time.Minute, time.Hour)
 		m.oneDirection(oneWay)

@@ -3,6 +3,7 @@ package links_test
 import (
 	"fmt"
 	"runtime"
+	"slices"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -164,14 +165,22 @@ func TestReplayed1D(t *testing.T) {
 	})
 }
 
-// The adversary sends the packets of n1 to n2 back to n1, in the name of n2. Both nodes have the same key (rule 12).
+// The adversary sends the packets of n1 to a peer back to n1, in the name of the peer. Both nodes have the same key (rule 12). The peer is
+// n2, or n11: "1" and "11" give the same text as "11" and "1".
 func TestReflected1D(t *testing.T) {
 	const situation = "a packet was sent back to its sender"
-	labtest.Run(t, labtest.Config{Nodes: 2, MustCover: []string{situation}}, func(s *labtest.Sim) {
+	labtest.Run(t, labtest.Config{Nodes: 11, MustCover: []string{situation}}, func(s *labtest.Sim) {
 		var seen packetLog
 		s.Net.Intercept(seen.record)
-		m := authenticated(s)
-		m.sendMany(1, 2, 5)
+		peer := labrpc.NodeID(2)
+		if s.Seed%2 == 0 {
+			peer = 11
+		}
+		m := newLinkCluster(s)
+		m.once, m.authentic = ruleReplay, ruleForgery
+		m.startAuthentic(1, keysOf(1, 11))
+		m.startAuthentic(peer, keysOf(peer, 11))
+		m.sendMany(1, peer, 5)
 		m.arrives(time.Minute, ruleGenuine)
 		s.Run(10 * time.Second)
 		var back []labrpc.Message
@@ -182,6 +191,33 @@ func TestReflected1D(t *testing.T) {
 		if m.inject(back) > 0 {
 			s.Cover(situation)
 		}
+		m.sendMany(peer, 1, 5)
+		m.arrives(time.Minute, ruleTrace)
+		s.Run(30 * time.Second)
+	})
+}
+
+// The adversary keeps a packet back, writes another message into it, and sends this with every MAC of one byte: for a link that compares as many
+// bytes as there are (rule 12).
+func TestShortMAC1D(t *testing.T) {
+	const situation = "an altered message was sent with each MAC of one byte"
+	labtest.Run(t, labtest.Config{Nodes: 2, Seeds: 1, MustCover: []string{situation}}, func(s *labtest.Sim) {
+		var seen packetLog
+		s.Net.Intercept(seen.record)
+		m := authenticated(s)
+		m.wire.withhold(1)
+		m.send(1, 2, marked.Text(1))
+		s.Run(time.Second)
+		seen.stop()
+		for _, p := range seen.packets() {
+			if !slices.Equal(marked.In(p.Body), []int{1}) {
+				continue
+			}
+			if m.inject(shortMACs(p, marked.Text(1), marked.Text(2))) > 0 {
+				s.Cover(situation)
+			}
+		}
+		m.wire.release()
 		m.sendMany(2, 1, 5)
 		m.arrives(time.Minute, ruleTrace)
 		s.Run(30 * time.Second)

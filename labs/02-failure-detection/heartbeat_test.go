@@ -146,6 +146,23 @@ func TestBeatsKeepTime2B(t *testing.T) {
 	})
 }
 
+// A period may be of any length, also one that is no whole number of milliseconds: the n-th heartbeat leaves after n−1 to n periods.
+func TestAnyPeriod2B(t *testing.T) {
+	labtest.Run(t, labtest.Config{Nodes: 2, Seeds: 3, Limit: 24 * time.Hour}, func(s *labtest.Sim) {
+		every := []time.Duration{time.Second / 30, 700 * time.Microsecond, 100*time.Second + time.Millisecond/3}[s.Seed%3]
+		s.StartAll(func(n *labrpc.Node) { NewHeartbeat(n, HeartbeatOptions{Period: every, Delay: delay2B, Tolerate: 100}) })
+		for range 20 {
+			s.Run(every * 31 / 2)
+			now := s.Net.Now()
+			first, last := int((now-every/10)/every), int((now+every/10)/every)+1
+			if sent := s.Net.Stats(labrpc.Match{From: 1, To: 2}).Sent; sent < first || sent > last {
+				s.Failf("a node sends its n-th heartbeat at most n periods after the start, and not before n−1 periods (rule 7)",
+					"n1 has sent %d heartbeats to n2 by %v, want %d or %d: Period is %v", sent, now, first, last, every)
+			}
+		}
+	})
+}
+
 // A network that makes copies may deliver one at any time. We take down all that
 // n2 sends and, once it has crashed, deliver it again.
 func TestOldBeatsProveNothing2B(t *testing.T) {

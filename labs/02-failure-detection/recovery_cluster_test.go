@@ -29,11 +29,15 @@ type sawCall struct {
 }
 
 func (g sawCall) String() string {
-	what := "runs"
-	if g.Over {
-		what = "has ended"
+	return fmt.Sprintf("%v reported at %v of %v: %s", g.by, labtest.At(g.at), g.Peer, inWords(g.Life))
+}
+
+// inWords says what a node reports of a peer.
+func inWords(l Life) string {
+	if l.Over {
+		return fmt.Sprintf("incarnation %d has ended", l.Incarnation)
 	}
-	return fmt.Sprintf("%v reported at %v that incarnation %d of %v %s", g.by, labtest.At(g.at), g.Incarnation, g.Peer, what)
+	return fmt.Sprintf("incarnation %d runs", l.Incarnation)
 }
 
 // A recoveryCluster is a Recovery on every node, and the record of what they saw. It

@@ -278,23 +278,23 @@ func TestNoStarvation7A(t *testing.T) {
 	remove := func(t *txn) *call { return t.goDelete("x") }
 	scan := func(t *txn) *call { return t.goScan("w", "y") }
 	scanAll := func(t *txn) *call { return t.goScan("", "") }
-	n := 0
-	putOwn := func(t *txn) *call { n++; return t.goPut(fmt.Sprint("x", n%5), "1") } // so that they do not wait for each other
 	putLast := func(t *txn) *call { return t.goPut("x9", "1") }
-	cases := []struct {
-		has   func(t *txn) *call // what the oldest has used before; nil for nothing
-		start func(t *txn) *call // what it must get
-		other func(t *txn) *call // what those that come and go use
-	}{
-		{nil, put, get},
-		{nil, remove, scan},
-		{nil, scanAll, putOwn},
-		{get, put, get},
-		{scan, remove, get},
-		{get, put, scan},
-		{putLast, scanAll, putOwn},
-	}
 	labtest.Run(t, labtest.Config{Nodes: 1, Seeds: 2}, func(s *labtest.Sim) {
+		n := 0
+		putOwn := func(t *txn) *call { n++; return t.goPut(fmt.Sprint("x", n%5), "1") } // so that they do not wait for each other
+		cases := []struct {
+			has   func(t *txn) *call // what the oldest has used before; nil for nothing
+			start func(t *txn) *call // what it must get
+			other func(t *txn) *call // what those that come and go use
+		}{
+			{nil, put, get},
+			{nil, remove, scan},
+			{nil, scanAll, putOwn},
+			{get, put, get},
+			{scan, remove, get},
+			{get, put, scan},
+			{putLast, scanAll, putOwn},
+		}
 		d := newLockDB(s)
 		d.load("x=1 y=1 z=1")
 		for _, one := range cases {

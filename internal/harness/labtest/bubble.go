@@ -155,7 +155,7 @@ func (s *Sim) beat(quit chan struct{}, races int) {
 	if limit == 0 {
 		limit = defaultLimit
 	}
-	tick := time.NewTicker(pulse)
+	tick := time.NewTicker(max(pulse, limit/20_000)) // a run may last for months
 	defer tick.Stop()
 	for {
 		select {
