@@ -287,7 +287,7 @@ func testRetries(t *testing.T, open opener) {
 		m := open(s)
 		m.losesThreeAfterSlow(three)
 		m.losesOneInTraffic()
-		m.outage(2*time.Minute, -years)
+		m.outage(80*time.Second, -years)
 		m.losesThree(three) // a link that has backed off starts again with short waits
 		m.losesAPeer()
 		m.oneDirection(oneWay)

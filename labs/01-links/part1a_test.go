@@ -80,7 +80,7 @@ func TestFirstRetriesInTraffic1A(t *testing.T) {
 // Back-off: a peer that does not answer for five minutes costs few packets, and has its
 // messages soon after it can be reached again (rule 3); n1 and n3 exchange messages meanwhile. So does a peer whose own messages arrive, and which receives nothing.
 func TestBacksOff1A(t *testing.T) {
-	labtest.Run(t, labtest.Config{Nodes: 3, MustCover: []string{oneWay}}, func(s *labtest.Sim) {
+	labtest.Run(t, labtest.Config{Nodes: 3, Seeds: 5, MustCover: []string{oneWay}}, func(s *labtest.Sim) {
 		m := stubborn(s)
 		m.outage(5*time.Minute, time.Hour)
 		m.oneDirection(oneWay)

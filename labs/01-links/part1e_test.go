@@ -349,14 +349,14 @@ func TestPeersApart1E(t *testing.T) {
 	})
 }
 
-// Two hundred messages wait on the disk of a sender that restarts. Packets take 100 ms, or half of them are lost. All are applied in
+// A hundred messages wait on the disk of a sender that restarts. Packets take 200 ms, or half of them are lost. All are applied in
 // time: a restarted sender sends them all, not one after another (rule 15).
 func TestBacklog1E(t *testing.T) {
-	labtest.Run(t, labtest.Config{Nodes: 2, Seeds: 2, Link: labrpc.Link{Latency: labrpc.Fixed(100 * time.Millisecond)}}, func(s *labtest.Sim) {
+	labtest.Run(t, labtest.Config{Nodes: 2, Seeds: 2, Link: labrpc.Link{Latency: labrpc.Fixed(200 * time.Millisecond)}}, func(s *labtest.Sim) {
 		p := newDurableCluster(s)
 		p.down = 2
 		p.start()
-		for range 200 {
+		for range 100 {
 			p.send(1, 2)
 		}
 		s.Run(time.Second)
