@@ -3,6 +3,7 @@ package clocks_test
 import (
 	"fmt"
 	"runtime"
+	"strings"
 	"testing"
 	"time"
 
@@ -237,6 +238,35 @@ func TestHybridLargeLogical3E(t *testing.T) {
 			if got := c.Receive(clocks.HybridTime{Wall: want.Wall, Logical: logical}); got != want {
 				s.Failf(ruleHybridLogical, "the receipt of a message with Logical %d has timestamp %s, want %s", logical, fromNoon(got), fromNoon(want))
 			}
+		}
+	})
+}
+
+// The wall clock may be set at any instant, also between two readings for one event: it shows another time at each. Every event is after the
+// event before it, and after the message that it receives.
+func TestHybridClockSetMeanwhile3E(t *testing.T) {
+	labtest.Once(t, func(s *labtest.Sim) {
+		r := s.Rand()
+		var about time.Duration // what the wall clock shows, more or less
+		var shown []string      // for the next event
+		c := clocks.NewHybridClock(func() time.Time {
+			at := about + time.Duration(r.IntN(200)-100)*time.Millisecond
+			shown = append(shown, fmt.Sprintf("noon%+dms", at.Milliseconds()))
+			return noon.Add(at)
+		})
+		last := c.Tick()
+		for i := range 500 {
+			about, shown = about+10*time.Millisecond, nil
+			heard := clocks.HybridTime{Wall: noon.Add(about).UnixNano(), Logical: r.IntN(3)}
+			next, what := c.Tick, "Tick"
+			if i%2 == 0 {
+				next, what = func() clocks.HybridTime { return c.Receive(heard) }, "Receive of "+fromNoon(heard)
+			}
+			got := next()
+			if !last.Before(got) || i%2 == 0 && !heard.Before(got) {
+				s.Failf(ruleHybridOrder, "after %s, %s returned %s, want a later timestamp: for this event, the wall clock was read as %s", fromNoon(last), what, fromNoon(got), strings.Join(shown, ", then "))
+			}
+			last = got
 		}
 	})
 }
