@@ -130,23 +130,6 @@ func TestWindowForgets2D(t *testing.T) {
 	})
 }
 
-// A remembered interval of a month leaves no trace when it is out of the window: neither in the mean nor in the deviation.
-func TestWindowForgetsAMonth2D(t *testing.T) {
-	labtest.Once(t, func(s *labtest.Sim) {
-		const month, ms = 30 * 24 * time.Hour, time.Millisecond
-		for days := range 20 {
-			h := newHeart(PhiOptions{Window: 50, Expected: period, MinDeviation: ms / 2, MaxPause: 3 * month})
-			h.beat(11, period)
-			h.beat(1, month+time.Duration(days)*24*time.Hour)
-			h.beat(50, 101*ms, 99*ms)
-			for z, want := range []float64{0.30103, 0.79955, 1.64302, 2.86970} {
-				after := 100*ms + time.Duration(z)*ms
-				near(s, ruleWindow, h.after(after), want, "%v after a heartbeat: the last 50 intervals were 100ms ± 1ms, and the one before them %v", after, month+time.Duration(days)*24*time.Hour)
-			}
-		}
-	})
-}
-
 // A peer was away for a minute: suspended, or cut off. It comes back with its old rhythm.
 // What was learnt of that rhythm still holds: a second absence must be noticed as quickly.
 func TestPauseIsNotLearnt2D(t *testing.T) {

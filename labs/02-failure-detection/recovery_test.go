@@ -93,14 +93,14 @@ func TestOldIncarnationsProveNothing2E(t *testing.T) {
 	})
 }
 
-// A copy of an old message may arrive after a month, and changes nothing.
-func TestCopiesAfterAMonth2E(t *testing.T) {
-	const again, month = "an old beat came again", 30 * 24 * time.Hour
-	opts := RecoveryOptions{Period: 6 * time.Hour, Delay: time.Second}
-	labtest.Run(t, labtest.Config{Nodes: 2, Seeds: 2, Limit: 6 * month, MustCover: []string{again}}, func(s *labtest.Sim) {
+// A copy of an old message may arrive after a week, and changes nothing.
+func TestCopiesAfterAWeek2E(t *testing.T) {
+	const again, week = "an old beat came again", 8 * 24 * time.Hour
+	opts := RecoveryOptions{Period: 50 * time.Second, Delay: time.Second}
+	labtest.Run(t, labtest.Config{Nodes: 2, Seeds: 1, Limit: 2 * week, MustCover: []string{again}}, func(s *labtest.Sim) {
 		old := record(s, 2)
 		var mu sync.Mutex
-		var saw, want []string
+		var saw []string
 		first := s.Start(1)
 		watching := opts
 		watching.Saw = func(l Life) {
@@ -111,25 +111,21 @@ func TestCopiesAfterAMonth2E(t *testing.T) {
 			})
 		}
 		NewRecovery(first, watching)
-		for range 2 {
-			number := NewRecovery(s.Start(2), opts).Incarnation()
-			s.Run(24 * time.Hour)
-			s.Net.Crash(2)
-			s.Run(24 * time.Hour)
-			want = append(want, inWords(Life{Peer: 2, Incarnation: number}), inWords(Life{Peer: 2, Incarnation: number, Over: true}))
-			for _, when := range []string{"two days after its start", "a month later"} {
-				for range 5 {
-					old.replay(s, len(old.messages()))
-					s.Run(opts.Period)
-				}
-				mu.Lock()
-				got := slices.Clone(saw)
-				mu.Unlock()
-				if !slices.Equal(got, want) {
-					s.Failf(ruleOnce, "n1 reported of n2: %s; want: %s (%s, incarnation %d was over, and copies of old messages of n2 had arrived)",
-						strings.Join(got, ", "), strings.Join(want, ", "), when, number)
-				}
-				s.Run(month)
+		number := NewRecovery(s.Start(2), opts).Incarnation()
+		s.Run(time.Hour)
+		s.Net.Crash(2)
+		want := []string{inWords(Life{Peer: 2, Incarnation: number}), inWords(Life{Peer: 2, Incarnation: number, Over: true})}
+		for _, pause := range []time.Duration{time.Hour, week} {
+			s.Run(pause)
+			for range 5 {
+				old.replay(s, len(old.messages()))
+				s.Run(opts.Period)
+			}
+			mu.Lock()
+			got := slices.Clone(saw)
+			mu.Unlock()
+			if !slices.Equal(got, want) {
+				s.Failf(ruleOnce, "n1 reported of n2: %s; want: %s: n2 had been down for more than %v, and copies of its old messages had arrived", strings.Join(got, ", "), strings.Join(want, ", "), pause)
 			}
 		}
 	})
