@@ -19,8 +19,8 @@ const (
 	ruleGrants  = "one of the clients that keep asking gets the lease within 2 TTLs of the last grant or start of the lessor, and holds it for at least ¾ TTL (rule 26)"
 	ruleFence   = "the store refuses a Write if and only if its token is lower than the highest token of the writes that it has executed, also after a crash (rule 27)"
 	ruleSwap    = "Swap writes if and only if the file has the version that was read, in one atomic step; each write adds 1 to the version (rule 28)"
-	ruleKept    = "a confirmed write is there after a crash; an unconfirmed one is there with its version and its token, or not at all (rule 29)"
-	ruleContext = "a call of a Client returns when its context ends, within 10ms, with an error that wraps the context's (rule 30)"
+	ruleKept    = "a confirmed write is there for each later Read, also after a crash; an unconfirmed one is there once, with its version and its token, or not at all (rule 29)"
+	ruleContext = "a call of a Client returns when its own context ends, within 10ms, with an error that wraps the context's (rule 30)"
 )
 
 // The nodes of these tests.

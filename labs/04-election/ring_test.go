@@ -108,8 +108,9 @@ func (c *ringCluster) elects(at ...labrpc.NodeID) {
 // agrees waits until all nodes agree after the last call of Elect; from then on they agree, and no more messages may be sent.
 func (c *ringCluster) agrees() {
 	since := c.s.Net.Now()
-	mustAgree(c.s, 10*ringNodes*delay, ruleRing, since, c.leader)
-	c.s.Run(10 * ringNodes * delay)
+	n := time.Duration(len(c.order))
+	mustAgree(c.s, 10*n*delay, ruleRing, since, c.leader)
+	c.s.Run(10 * n * delay)
 	mustAgree(c.s, 0, ruleRing, since, c.leader)
 	before := c.messages()
 	c.s.Run(time.Second)
@@ -230,6 +231,28 @@ func TestElectsAgain4B(t *testing.T) {
 			c.elects(a, b)
 			c.crash(labrpc.NodeID(left))
 		}
+	})
+}
+
+// After more elections than a byte can number, the winner crashes and the next election is as good as the first (rule 5). One node makes all the calls,
+// or all nodes in turn.
+func TestManyElections4B(t *testing.T) {
+	labtest.Run(t, labtest.Config{Nodes: 3, Link: synchronousLink, Seeds: 2, Limit: time.Hour}, func(s *labtest.Sim) {
+		c := newRingCluster(s)
+		const nodes, pause = 3, 20 * 3 * delay
+		c.begins()
+		for i := range 260 {
+			caller := labrpc.NodeID(1)
+			if s.Seed%2 == 0 {
+				caller = labrpc.NodeID(1 + i%nodes)
+			}
+			c.rings[caller].Elect()
+			s.Run(pause)
+			mustAgree(s, 0, ruleRing, s.Net.Now()-pause, c.leader)
+		}
+		c.crash(nodes)
+		c.elects(1)
+		c.elects(2)
 	})
 }
 
