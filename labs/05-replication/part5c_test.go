@@ -1,7 +1,9 @@
 package replication_test
 
 import (
+	"bytes"
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -96,7 +98,31 @@ func TestLogSurvives5C(t *testing.T) {
 		p.expectAfterCrash(1, 2, 2, 2, 2)
 		p.append(3, AppendRequest{Term: 2, PrevLogIndex: 2, PrevLogTerm: 2, Entries: entriesOf(2), Commit: 2}, true) // an old one, which was late
 		p.expectTerms(1, 2, 2, 2, 2)
+		if s.Seed == 1 {
+			p.longLogSurvives()
+		}
 	})
+}
+
+// longLogSurvives: so does a log of more than ten thousand entries, in its order.
+func (p *scriptedCluster) longLogSurvives() {
+	const last = 10_010
+	terms := slices.Repeat([]int{3}, last-5)
+	p.append(4, AppendRequest{Term: 3, PrevLogIndex: 5, PrevLogTerm: 2, Entries: entriesOf(terms...)}, true)
+	want := p.status().Log
+	p.c.crash(1)
+	p.s.Run(time.Millisecond)
+	p.c.start(1)
+	got := p.status().Log
+	for i := range min(len(got), len(want)) {
+		if got[i].Term != want[i].Term || !bytes.Equal(got[i].Command, want[i].Command) {
+			p.fail(rulePromise, "after a restart, entry %d of n1's log of %d entries is %q of term %d, want %q of term %d, which n1 has acknowledged",
+				i+1, len(want), got[i].Command, got[i].Term, want[i].Command, want[i].Term)
+		}
+	}
+	if len(got) != len(want) {
+		p.fail(rulePromise, "after a restart the log of n1 has %d entries, want %d, which n1 has acknowledged", len(got), len(want))
+	}
 }
 
 // A crash comes while several entries are written. A part of them may be on the disk, but entries that are behind a gap

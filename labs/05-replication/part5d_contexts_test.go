@@ -174,7 +174,45 @@ func TestContextEnds5D(t *testing.T) {
 		s.Net.Isolate(b.id)
 		ends(b, "Close", time.Second, s.Seed%2 == 1, func(ctx context.Context, client *Client) error { return client.Close(ctx) })()
 		checkCrashOfClient(a, slack)
+		s.Net.Heal()
+		checkWatchEndsBetweenCalls(v, v.connect(a.id, longLife), slack)
 	})
+}
+
+// checkWatchEndsBetweenCalls: a watch has many changes to report, and its f needs 50ms for each. The watch returns when its context ends or its client's node
+// crashes, and does not report the other changes first (rule 22).
+func checkWatchEndsBetweenCalls(v *storeCluster, c *testClient, slack time.Duration) {
+	const each, reported = 50 * time.Millisecond, 4
+	s, client := v.s, c.connected()
+	c.writes(30, "x")
+	ctx, cancel := labtest.WithCancel(context.Background())
+	defer cancel()
+	var calls atomic.Int64
+	var returned atomic.Bool
+	go func() {
+		_ = client.Watch(ctx, "", 0, func(Event) {
+			calls.Add(1)
+			time.Sleep(each)
+		})
+		returned.Store(true)
+	}()
+	s.WaitFor(watchLimit, labtest.Violation{What: fmt.Sprintf("on %v, a watch after revision 0 has not reported %d changes", c.id, reported), Rule: ruleWatch}, func() bool {
+		return calls.Load() >= reported
+	})
+	s.Run(each / 2)
+	what := "its context ended"
+	if s.Seed%2 == 0 {
+		cancel()
+	} else {
+		what = "its client's node crashed"
+		s.Net.Crash(c.id)
+	}
+	at := s.Net.Now()
+	s.Run(slack)
+	if !returned.Load() {
+		s.Failf(ruleContext, "on %v, Watch has not returned %v after %s at %v: it called f %d times before and %d times since; each call of f takes %v",
+			c.id, slack, what, labtest.At(at), reported, calls.Load()-reported, each)
+	}
 }
 
 // checkCrashOfClient: a client's node crashes while a command and a watch are under way. Both return an error, although their context does not end (rule 22).

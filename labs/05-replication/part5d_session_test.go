@@ -154,6 +154,9 @@ func TestSessionLivesOn5D(t *testing.T) {
 		b.expectValue("own", "1", ruleSession, owned)
 		s.Net.Heal()
 		a.mustRun(command{Op: "put", Key: "own", Data: "2"})
+		if s.Seed%10 == 2 {
+			checkLongTTLs(v, a, b)
+		}
 	})
 }
 

@@ -13,8 +13,8 @@ import (
 // farIndexes are indexes and terms that narrow integers do not hold.
 var farIndexes = []int{1<<8 - 1, 1<<16 - 1, 1<<32 - 1, 1 << 33, 1 << 40, 1<<31 - 1}
 
-// edgeIndexes are indexes at which a log begins that crosses the edge of a narrow integer.
-var edgeIndexes = []int{206, 1<<15 - 100, 1<<15 - 180, 1<<15 - 273, 1<<15 - 285, 1<<31 - 180, 1 << 40}
+// edgeIndexes are indexes at which a log begins that crosses the edge of a narrow integer, or gets an index with one digit more.
+var edgeIndexes = []int{206, 1<<15 - 100, 1<<15 - 180, 1<<15 - 273, 1<<15 - 285, 1<<31 - 180, 1 << 40, 1e5 - 200, 1e6 - 200, 1e8 - 200, 1e9 - 200, 1e10 - 200}
 
 // indexOf is the index of a seed; two seeds have the same.
 func indexOf(list []int, s *labtest.Sim) int { return list[(s.Seed-1)/2%uint64(len(list))] }

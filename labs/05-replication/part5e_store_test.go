@@ -96,8 +96,12 @@ func (v *storeCluster) restarts() {
 // result of a command whose client did not receive it. A key with the empty value is a key (rule 29).
 func TestRestartOfTheStore5E(t *testing.T) {
 	labtest.Run(t, labtest.Config{Nodes: 5, Seeds: 8}, func(s *labtest.Sim) {
-		if s.Seed%8 == 1 {
+		switch s.Seed % 8 {
+		case 1:
 			checkSnapshotsWhileBusy(s)
+			return
+		case 2:
+			checkLongHistoryInSnapshot(s)
 			return
 		}
 		v := newStoreCluster(s, 3, ServerOptions{SnapshotEvery: 1})
