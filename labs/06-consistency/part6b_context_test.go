@@ -117,7 +117,7 @@ func TestKeepsTrying6B(t *testing.T) {
 }
 
 // leaderIsDown: a session has written to a leader, which is down by now, and the others follow another one. The first Put may not know what became of it;
-// the next one finds the new leader (rule 14).
+// the next one finds the new leader, whichever server the session reads from: the one that is down, too (rule 14).
 func (c *strongCluster) leaderIsDown(client labrpc.NodeID) {
 	hist := &sessionHistory{c: c}
 	c.s.Net.Heal()
@@ -126,13 +126,14 @@ func (c *strongCluster) leaderIsDown(client labrpc.NodeID) {
 	run := hist.opens(client, others[0])
 	hist.puts(run, "z", "1")
 	servers := append([]labrpc.NodeID{others[0]}, c.except(others[0])...)
-	run.moves(servers[slices.Index(servers, leader)-1]) // from where it reads: that does not say where it writes
+	reads := servers[(slices.Index(servers, leader)+int(c.s.Seed%3)+2)%3] // the leader, the next server or the one before
+	run.moves(reads)                                                      // from where it reads: that does not say where it writes
 	c.s.Net.Crash(leader)
 	c.waitForLeader(leader)
 	hist.returns(hist.put(run, "z", "2", 4*time.Second))
 	next := hist.returns(hist.put(run, "z", "3", putLimit))
 	if next.Err != "" {
-		hist.fail(rulePutServes, next, fmt.Sprintf("%v, although %v is down since before its last Put, and the others follow %v", next, leader, c.leader()))
+		hist.fail(rulePutServes, next, fmt.Sprintf("%v, want nil: %v has been down since before the last Put, the others follow %v, and the session reads from %v", next, leader, c.leader(), reads))
 	}
 	hist.check()
 	c.startDown()

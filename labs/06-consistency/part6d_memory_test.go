@@ -11,10 +11,10 @@ import (
 	consistency "distlabs/labs/06-consistency"
 )
 
-// A coordinator remembers what it has read at QUORUM, of each key on its own: of hundreds of keys, of a key without a value, and as long as MaxStale says. It
-// remembers nothing of a key that it has not read (rule 30).
+// A coordinator remembers what it has read at QUORUM, of each key on its own: of hundreds of keys, of a key without a value, and as long as MaxStale says, here 40
+// days. It remembers nothing of a key that it has not read (rule 30).
 func TestRemembersEachKey6D(t *testing.T) {
-	const bound = 80 * time.Minute
+	const bound = 40 * 24 * time.Hour
 	labtest.Run(t, labtest.Config{Nodes: 8, Seeds: 2, Limit: 2 * bound}, func(s *labtest.Sim) {
 		q := newQuorumStore(s, 2)
 		a, b := q.first, q.first+1
@@ -34,9 +34,13 @@ func TestRemembersEachKey6D(t *testing.T) {
 			q.get(b, fmt.Sprint("without a value ", i), consistency.ReadOptions{Level: quorum})
 		}
 		never := q.put(a, "never read", quorum)
+		for i := range 9 { // other keys are read and written meanwhile
+			s.Run(bound / 10)
+			q.get(b, fmt.Sprint("later ", i), consistency.ReadOptions{Level: []consistency.Level{one, quorum, all}[i%3]})
+			q.put(b, fmt.Sprint("later ", i), quorum)
+		}
 		s.Run(2 * quorumTimeout)
 		q.reaches(b)
-		s.Run(bound * 9 / 10)
 		for i := range 3 { // which fail; they change nothing about what it has read
 			call := q.goGet(b, fmt.Sprint("key ", i), consistency.ReadOptions{Level: []consistency.Level{one, quorum, all}[i]})
 			if got, err := q.wait(call); err == nil {
@@ -95,6 +99,35 @@ func (q *quorumStore) remembersAMajority(a, b labrpc.NodeID) {
 	call = q.goGet(a, "y", consistency.ReadOptions{MaxStale: 10 * time.Second})
 	if got, err := q.wait(call); err == nil && got.Value == "half" {
 		s.Failf(ruleStaleness, "%s returned %s, want another value or ErrUnavailable: one replica of five has this value, and no majority had it", call.what, quorumCell(got))
+	}
+}
+
+// remembersForAtLeast reads with MaxStale and AtLeast while the coordinator remembers a cell. It returns that cell without a message if its timestamp is not older than AtLeast,
+// by Counter and then by Node; otherwise it asks (rules 29 and 30).
+func (q *quorumStore) remembersForAtLeast(via labrpc.NodeID) {
+	at := func(counter uint64, node labrpc.NodeID) consistency.Timestamp {
+		return consistency.Timestamp{Counter: counter, Node: node}
+	}
+	for i, c := range []struct{ has, atLeast consistency.Timestamp }{
+		{at(5, 6), at(5, 7)}, {at(5, 7), at(6, 6)}, {at(5, 7), at(5, 6)}, {at(6, 6), at(5, 7)}, {at(5, 6), at(5, 6)},
+	} {
+		key := fmt.Sprint("remembered ", i)
+		remembered, newer := consistency.Cell{Value: "remembered", Timestamp: c.has}, consistency.Cell{Value: "newer", Timestamp: c.atLeast}
+		for _, id := range q.replicas {
+			q.store(id, key, remembered)
+		}
+		q.reaches(via, q.replicas...)
+		q.get(via, key, consistency.ReadOptions{Level: quorum})
+		opts := consistency.ReadOptions{MaxStale: time.Minute, AtLeast: c.atLeast}
+		if quorumCompare(c.has, c.atLeast) >= 0 {
+			q.reaches(via)
+			q.want(ruleStaleness, q.goGet(via, key, opts), remembered, "its coordinator has just read it at QUORUM, and reaches no replica now")
+			continue
+		}
+		for _, id := range q.replicas {
+			q.store(id, key, newer)
+		}
+		q.want(ruleAtLeast, q.goGet(via, key, opts), newer, "the cell that its coordinator has read before is older than AtLeast")
 	}
 }
 

@@ -152,6 +152,7 @@ func TestSessionReads6D(t *testing.T) {
 		if got := q.get(7, "y", consistency.ReadOptions{Level: one}); got != (consistency.Cell{}) {
 			s.Failf(ruleOverlap, "a Get of a key that was never written returned %s, want no value", quorumCell(got))
 		}
+		q.remembersForAtLeast(7)
 	})
 }
 

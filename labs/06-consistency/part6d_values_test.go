@@ -2,6 +2,7 @@ package consistency_test
 
 import (
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -122,7 +123,34 @@ func TestTimestampsRise6D(t *testing.T) {
 			q.reaches(via, q.replicas...)
 		}
 		q.allExceedsOne(via, via+1)
+		q.risesAfterJumps(via)
 	})
+}
+
+// risesAfterJumps: all replicas have a cell whose counter is far above the last one of the coordinator, from another coordinator. A Put exceeds it, reaches one replica,
+// and its coordinator crashes. The next Put, which does not reach that replica, is newer still, however wide the jump was (rule 25).
+func (q *quorumStore) risesAfterJumps(via labrpc.NodeID) {
+	for i, jump := range []uint64{3, 99, 1000, 1 << 16, 1 << 33} {
+		q.reaches(via, q.replicas...)
+		last := q.put(via, "jumps", all)
+		q.s.Run(2 * quorumTimeout)
+		ahead := consistency.Timestamp{Counter: last.Timestamp.Counter + jump, Node: via + 1}
+		for _, id := range q.replicas {
+			q.store(id, "jumps", consistency.Cell{Value: fmt.Sprint("ahead by ", jump), Timestamp: ahead})
+		}
+		q.reaches(via, q.replicas[i])
+		first := q.put(via, "jumps", one)
+		q.s.Net.Crash(via)
+		q.start(via)
+		q.reaches(via, slices.Delete(slices.Clone(q.replicas), i, i+1)...)
+		second := q.put(via, "jumps", quorum)
+		if quorumCompare(first.Timestamp, ahead) <= 0 {
+			q.s.Failf(ruleNewer, "a write at ONE has the timestamp %v, want a newer one than %v, which all replicas have", first.Timestamp, ahead)
+		}
+		if quorumCompare(second.Timestamp, first.Timestamp) <= 0 {
+			q.s.Failf(ruleNewer, "a write has the timestamp %v at %v, want a newer one than %v: the same coordinator gave that to a write on %v before it crashed", second.Timestamp, labtest.At(q.s.Net.Now()), first.Timestamp, q.replicas[i])
+		}
+	}
 }
 
 // allExceedsOne writes at ONE and then at ALL. A write at ALL is newer than every write at ONE, although the one replica that has those answers last (rule 25).
