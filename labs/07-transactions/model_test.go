@@ -15,7 +15,10 @@ import (
 var coverModel = []string{"a transaction scanned a range in which it had deleted a key", "a transaction was aborted after it had written", "an empty value was read"}
 
 // modelKeys are any strings, such that each is the neighbour of another.
-var modelKeys = []string{"", "\x00", "a", "a\x00", "a/b", "a_b", "a%2Fb", "A", "b", "ä", "log/1", "data/a", "~", "\U0001F512"}
+var modelKeys = []string{"", "\x00", "a", "a\x00", "a/b", "a_b", "a%2Fb", "A", "b", "ä", "log/1", "data/a", "~", "\U0001F512", "\U0010FFFF", highKey}
+
+// highKey is after each key that a store may take for the last one.
+var highKey = strings.Repeat("\U0010FFFF", 20) + "z"
 
 // againstModel runs transactions one after another, and compares each with a map.
 func (d *db) againstModel() {

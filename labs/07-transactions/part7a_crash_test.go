@@ -1,6 +1,8 @@
 package transactions_test
 
 import (
+	"fmt"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -17,6 +19,58 @@ func TestCrashAtEveryWrite7A(t *testing.T) {
 		}
 		d.crashAtEveryWrite()
 	})
+}
+
+// The log has numbered ten thousand transactions, which a client ran without a pause, all of the same key. After a crash the last one counts, however the log numbers
+// transactions or records (rules 9 and 10).
+func TestLongLog7A(t *testing.T) {
+	labtest.Run(t, labtest.Config{Nodes: 1, Seeds: 1, Limit: time.Hour}, func(s *labtest.Sim) {
+		d := newLockDB(s)
+		from := 0
+		for _, to := range []int{1_030, 3_360, 5_030, 10_030} { // a log may number three records of each, or two, or one
+			d.commitsUpTo(from, to)
+			d.crash()
+			d.start()
+			t := d.beginTx()
+			t.sees(ruleLast7A, "x", fmt.Sprint(to))
+			t.commit()
+			from = to
+		}
+	})
+}
+
+// commitsUpTo has a client write the numbers after from, up to to, to one key, each in a transaction of its own. It pauses only while the log is so long that the store could not
+// open in time after a crash.
+func (d *db) commitsUpTo(from, to int) {
+	const long, short = 600, 300 // records on the disk
+	var failed atomic.Value
+	var over atomic.Bool
+	go func() {
+		defer over.Store(true)
+		for i := from + 1; i <= to; i++ {
+			for most := long; i%100 == 0 && len(d.disk.Names()) > most; most = short {
+				time.Sleep(soon)
+			}
+			tx := d.store.Begin()
+			err := tx.Put("x", fmt.Sprint(i))
+			if err == nil {
+				err = tx.Commit()
+			}
+			if err != nil {
+				failed.Store(fmt.Errorf("transaction %d returned the error %w", i, err))
+				return
+			}
+		}
+	}()
+	for limit := d.s.Net.Now() + 20*time.Minute; !over.Load() && d.s.Net.Now() < limit; {
+		d.s.Run(quickly) // not longer: the store empties the log meanwhile
+	}
+	if !over.Load() {
+		d.s.Failf(d.rules.quick, "a client that is alone had not committed %d transactions by %v", to-from, labtest.At(d.s.Net.Now()))
+	}
+	if err := failed.Load(); err != nil {
+		d.s.Failf(d.rules.quick, "of a client that is alone, %v at %v, want nil", err, labtest.At(d.s.Net.Now()))
+	}
 }
 
 // olderCommitsLast crashes the node when both of two transactions that wrote one key are in the log, of which the older committed last (rule 10).

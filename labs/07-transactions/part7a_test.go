@@ -121,6 +121,7 @@ func TestWriterWaits7A(t *testing.T) {
 				func(t *txn) *call { return t.goAppend(key, "8") },
 				func(t *txn) *call { return t.goDelete(key) },
 				func(t *txn) *call { return t.goPut(key, want) }, // also of the value that is there
+				func(t *txn) *call { return t.goAppend(key, "") },
 			} {
 				reader, writer := d.beginTx(), d.beginTx()
 				reader.sees(ruleSerial7A, key, want)
@@ -197,6 +198,7 @@ func TestPhantom7A(t *testing.T) {
 			{"a", "c", "b=1", "b", func(t *txn, key string) *call { return t.goDelete(key) }},
 			{"z", "", "", "zz", func(t *txn, key string) *call { return t.goPut(key, "2") }},
 			{"z", "", "", "\U0001F512", func(t *txn, key string) *call { return t.goPut(key, "2") }},
+			{"z", "", "", highKey, func(t *txn, key string) *call { return t.goPut(key, "2") }},
 			{"", "", "b=1 m=1", "", func(t *txn, key string) *call { return t.goPut(key, "2") }},
 			{"", "b", "", "a", func(t *txn, key string) *call { return t.goPut(key, "2") }},
 		} {

@@ -3,6 +3,7 @@ package transactions_test
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -13,16 +14,17 @@ import (
 func TestFirstCommitterWins7B(t *testing.T) {
 	labtest.Run(t, labtest.Config{Nodes: 1, Seeds: 4}, func(s *labtest.Sim) {
 		d := newVersionDB(s, bothLevels(s))
-		equal := false // a Put of the value that is there is a write, too
+		equal := false // a Put of the value that is there is a write, too, and an Append of nothing
 		puts := func(t *txn) string {
 			if equal {
 				return "0"
 			}
 			return t.name
 		}
+		suffix := func(t *txn) string { return strings.TrimPrefix(puts(t), "0") }
 		write := []func(t *txn) *call{
 			func(t *txn) *call { return t.goPut("x", puts(t)) },
-			func(t *txn) *call { return t.goAppend("x", t.name) },
+			func(t *txn) *call { return t.goAppend("x", suffix(t)) },
 			func(t *txn) *call { return t.goDelete("x") },
 		}
 		for i, one := range write {
@@ -73,7 +75,7 @@ func TestFirstCommitterWins7B(t *testing.T) {
 					d.afterAbort(loser)
 					reader := d.beginTx()
 					c := reader.now(ruleReadOnly7B, reader.goGet("x"))
-					want := map[string]string{"Put": puts(winner), "App": old + winner.name, "Del": ""}[winner.ops[len(winner.ops)-1].call.what[:3]]
+					want := map[string]string{"Put": puts(winner), "App": old + suffix(winner), "Del": ""}[winner.ops[len(winner.ops)-1].call.what[:3]]
 					reader.hasValue(ruleFirst7B, c, want)
 					reader.finds(ruleNoTrace7B, "of", "og", "of "+winner.name+"=1")
 					reader.commit()

@@ -14,9 +14,13 @@ import (
 
 // Orders for which there is money and stock are completed, one after another and several at once (rules 43, 44, 49 and 50).
 func TestOrdersComplete7E(t *testing.T) {
-	labtest.Run(t, labtest.Config{Nodes: 3, Seeds: 5, Limit: 2 * time.Hour}, func(s *labtest.Sim) {
+	labtest.Run(t, labtest.Config{Nodes: 3, Seeds: 5, Limit: 40 * 24 * time.Hour}, func(s *labtest.Sim) {
 		if s.Seed%5 == 1 {
 			checkManyOrders(s)
+			return
+		}
+		if s.Seed%20 == 2 {
+			checkHundredsOfOrders(s)
 			return
 		}
 		c := newSagaCluster(s, map[string]int{"ann": 100, "bob": 50}, map[string]int{"book": 10})
@@ -114,7 +118,7 @@ func (c *sagaCluster) arriveAgain(old []labrpc.Message) {
 // Bob has too little money: his order is cancelled at the second step. Then the stock is empty: Ann's order is cancelled at the third, and
 // she has her money back (rules 44, 46, 47 and 50).
 func TestOrdersFail7E(t *testing.T) {
-	labtest.Run(t, labtest.Config{Nodes: 3, Seeds: 5, Limit: 2 * time.Hour}, func(s *labtest.Sim) {
+	labtest.Run(t, labtest.Config{Nodes: 3, Seeds: 5, Limit: 40 * 24 * time.Hour}, func(s *labtest.Sim) {
 		c := newSagaCluster(s, map[string]int{"ann": 100, "bob": 10}, map[string]int{"book": 2, "pen": 9})
 		c.place("b1", "bob")
 		c.end(sagaCalm)
@@ -146,24 +150,29 @@ func TestOrdersFail7E(t *testing.T) {
 	})
 }
 
-// staysEnded waits for an hour, and places another order. The orders that had ended before are as they were, also if Place and Cancel are called for them again.
+// staysEnded waits for 30 days, and places another order. The orders that had ended before are as they were, also if Place and Cancel are called for them again.
 func (c *sagaCluster) staysEnded(id OrderID, customer string) {
 	before := map[OrderID]OrderStatus{}
 	for id := range c.placed {
 		before[id] = c.orders.Status(id)
 	}
-	c.s.Run(time.Hour) // a service may drop what is old only if that has no effect
+	c.s.Run(30 * 24 * time.Hour) // a service may drop what is old only if that has no effect
 	c.place(id, customer)
-	for _, old := range slices.Sorted(maps.Keys(before)) {
-		if now := c.orders.Status(old); now != before[old] {
-			c.s.Failf(ruleCancel, "order %s is %s, but an hour ago it was %s", old, statusName(now), statusName(before[old]))
+	c.areAs(before, "30 days ago")
+	c.end(sagaCalm)
+}
+
+// areAs checks that orders which had ended are as they were, and that Place and Cancel change nothing about them.
+func (c *sagaCluster) areAs(before map[OrderID]OrderStatus, when string) {
+	for _, id := range slices.Sorted(maps.Keys(before)) {
+		if now := c.orders.Status(id); now != before[id] {
+			c.s.Failf(ruleCancel, "order %s is %s at %v, but it was %s %s", id, statusName(now), labtest.At(c.s.Net.Now()), statusName(before[id]), when)
 		}
-		c.placeAgain(old)
-		if done := c.cancel(old); done != (before[old] == OrderCancelled) {
-			c.s.Failf(ruleCancel, "Cancel returned %v for order %s, which has been %s for an hour", done, old, statusName(before[old]))
+		c.placeAgain(id)
+		if done := c.cancel(id); done != (before[id] == OrderCancelled) {
+			c.s.Failf(ruleCancel, "Cancel returned %v for order %s at %v, although it was %s %s", done, id, labtest.At(c.s.Net.Now()), statusName(before[id]), when)
 		}
 	}
-	c.end(sagaCalm)
 }
 
 // Ann's order has reserved the last unit, and Stock is then cut off from Orders. Bob orders it too. While the unit is reserved he cannot have it,

@@ -60,8 +60,8 @@ type shardCluster struct {
 // wide reports whether a test runs at its full length. The first seed does; of others, which repeat it, one of eight is enough.
 func wide(s *labtest.Sim) bool { return s.Seed%8 == 1 }
 
-// shardSplits divide the keys: group 0 has those from a, 1 from h, 2 from q.
-var shardSplits = []string{"h", "q"}
+// shardSplits divide the keys: group 0 has those from a, 1 from h, 2 from q, 3 from v, 4 from x.
+var shardSplits = []string{"h", "q", "v", "x"}
 
 // shardNodes is how many nodes a cluster of that many groups of three and clients has.
 func shardNodes(groups, clients int) int { return 3*groups + clients }
