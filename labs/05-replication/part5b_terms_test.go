@@ -16,10 +16,10 @@ func TestLongerLogAndHigherTerm5B(t *testing.T) {
 	const situation = "one server had the longer log and the other server the higher term"
 	labtest.Run(t, labtest.Config{Nodes: 3, MustCover: []string{situation}}, func(s *labtest.Sim) {
 		c := newRaftCluster(s, raftClusterOptions{})
-		first := c.waitForLeader()
+		c.waitForLeader()
 		c.agree(c.servers...)
 		s.Run(time.Second)
-		first = c.waitForLeader()
+		first := c.waitForLeader()
 		s.Net.Isolate(first)
 		for range 1 + s.Seed%3 {
 			c.submit(first)
