@@ -10,8 +10,8 @@ import (
 	. "distlabs/labs/04-election"
 )
 
-// A store may write several records, and tidy its disk from time to time. Of more than a hundred Writes and Swaps each crashes the store at the same of its disk
-// writes, if it has so many; in other seeds the store crashes at random disk writes. No write is lost, executed twice, or without its token (rules 28 and 29).
+// A store may write several records, and tidy its disk from time to time. In each of 110 Writes and Swaps the store crashes at its first disk write, in other seeds at the
+// second, and so on up to the fifth; or it crashes at random disk writes. No write is lost, executed twice, or without its token (rules 28 and 29).
 func TestCrashAtAnyDiskWrite4E(t *testing.T) {
 	const crashed = "the store crashed at a disk write"
 	labtest.Run(t, labtest.Config{Nodes: 4, Link: steadyLink, MustCover: []string{crashed}}, func(s *labtest.Sim) {
