@@ -144,7 +144,11 @@ func singleChanges(p labrpc.Message) []forgery {
 // shortMACs lists the packets with another text, and with each value of one byte in the place of any other bytes or string.
 func shortMACs(p labrpc.Message, text, other string) []labrpc.Message {
 	var all []labrpc.Message
-	p = altered(p, func(l reflect.Value) { replace(l, text, other) })
+	p = altered(p, func(l reflect.Value) {
+		if holdsText(l) {
+			setText(l, bytes.ReplaceAll(textOf(l), []byte(text), []byte(other)))
+		}
+	})
 	at := -1
 	visit(deepCopy(reflect.ValueOf(p.Body)), func(leaf reflect.Value) {
 		at++
@@ -152,26 +156,10 @@ func shortMACs(p labrpc.Message, text, other string) []labrpc.Message {
 			return
 		}
 		for b := range 256 {
-			all = append(all, altered(p, only(at, func(l reflect.Value) {
-				if l.Kind() == reflect.String {
-					l.SetString(string([]byte{byte(b)}))
-				} else {
-					l.SetBytes([]byte{byte(b)})
-				}
-			})))
+			all = append(all, altered(p, only(at, func(l reflect.Value) { setText(l, []byte{byte(b)}) })))
 		}
 	})
 	return all
-}
-
-// replace writes another text of the same length into a string or bytes.
-func replace(l reflect.Value, text, other string) {
-	switch {
-	case l.Kind() == reflect.String:
-		l.SetString(strings.ReplaceAll(l.String(), text, other))
-	case holdsBytes(l):
-		setBytes(l, bytes.ReplaceAll(l.Bytes(), []byte(text), []byte(other)))
-	}
 }
 
 // only makes a change to the part at one place.
@@ -208,13 +196,9 @@ func changes(leaf reflect.Value) []func(reflect.Value) {
 		}
 	case leaf.Kind() == reflect.Bool:
 		add(func(l reflect.Value) { l.SetBool(!l.Bool()) })
-	case leaf.Kind() == reflect.String:
+	case holdsText(leaf):
 		for _, change := range byteChanges(leaf.Len()) {
-			add(func(l reflect.Value) { l.SetString(string(change([]byte(l.String())))) })
-		}
-	case holdsBytes(leaf):
-		for _, change := range byteChanges(leaf.Len()) {
-			add(func(l reflect.Value) { setBytes(l, change(slices.Clone(l.Bytes()))) })
+			add(func(l reflect.Value) { setText(l, change(textOf(l))) })
 		}
 	}
 	return all
@@ -222,6 +206,26 @@ func changes(leaf reflect.Value) []func(reflect.Value) {
 
 func holdsBytes(leaf reflect.Value) bool {
 	return leaf.Kind() == reflect.Slice || leaf.Kind() == reflect.Array
+}
+
+// holdsText reports whether the part is a string, a byte slice or a byte array.
+func holdsText(leaf reflect.Value) bool { return leaf.Kind() == reflect.String || holdsBytes(leaf) }
+
+// textOf copies the bytes of a part that holdsText.
+func textOf(leaf reflect.Value) []byte {
+	if leaf.Kind() == reflect.String {
+		return []byte(leaf.String())
+	}
+	return slices.Clone(leaf.Bytes())
+}
+
+// setText sets the bytes of a part that holdsText.
+func setText(leaf reflect.Value, b []byte) {
+	if leaf.Kind() == reflect.String {
+		leaf.SetString(string(b))
+		return
+	}
+	setBytes(leaf, b)
 }
 
 // setBytes sets a byte slice or array. An array is longer than b, or as long: what is left of it is zero.

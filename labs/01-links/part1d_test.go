@@ -176,10 +176,7 @@ func TestReflected1D(t *testing.T) {
 		if s.Seed%2 == 0 {
 			peer = 11
 		}
-		m := newLinkCluster(s)
-		m.once, m.authentic = ruleReplay, ruleForgery
-		m.startAuthentic(1, keysOf(1, 11))
-		m.startAuthentic(peer, keysOf(peer, 11))
+		m := authenticated(s)
 		m.sendMany(1, peer, 5)
 		m.arrives(time.Minute, ruleGenuine)
 		s.Run(10 * time.Second)

@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"distlabs/internal/harness/explore"
-	"distlabs/internal/harness/report"
 	"distlabs/labrpc"
 )
 
@@ -116,10 +115,7 @@ func exploring() bool { return os.Getenv("LABS_EXPLORE") != "" }
 func skipIfExploring(t *testing.T) {
 	t.Helper()
 	if exploring() {
-		const why = "LABS_EXPLORE is set, and this test searches no schedules"
-		channel.Send(report.Event{Kind: report.Start, Test: t.Name()})
-		channel.Send(report.Event{Kind: report.End, Test: t.Name(), Result: &report.Result{Status: report.Skip, SkipReason: why}})
-		t.Skip(why)
+		skip(t, "LABS_EXPLORE is set, and this test searches no schedules")
 	}
 }
 

@@ -20,12 +20,18 @@ func skipUnlessOurs(t *testing.T) {
 	why, pointless := claim.Known(spoilt)
 	switch {
 	case pointless:
-		channel.Send(report.Event{Kind: report.Start, Test: t.Name()})
-		channel.Send(report.Event{Kind: report.End, Test: t.Name(), Result: &report.Result{Status: report.Skip, SkipReason: why}})
-		t.Skip(why)
+		skip(t, why)
 	case !claim.Test(t.Name()):
 		t.Skip("another process of this run runs it")
 	}
+}
+
+// skip skips a test, and says so on the results channel.
+func skip(t *testing.T, why string) {
+	t.Helper()
+	channel.Send(report.Event{Kind: report.Start, Test: t.Name()})
+	channel.Send(report.Event{Kind: report.End, Test: t.Name(), Result: &report.Result{Status: report.Skip, SkipReason: why}})
+	t.Skip(why)
 }
 
 // spoils returns why tests after one with these failures are pointless, if they are: its goroutines still run and take the

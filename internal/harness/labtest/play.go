@@ -4,8 +4,6 @@ import (
 	"os"
 	"runtime"
 	"testing"
-
-	"distlabs/internal/harness/report"
 )
 
 // playEnv, when set, has a test that searches schedules wait for a person who chooses each step. In a browser its value
@@ -22,10 +20,7 @@ func toPlay() bool { return os.Getenv(playEnv) != "" }
 func Play(t *testing.T, space SearchSpace, setup func(s *Sim) Scenario) {
 	t.Helper()
 	if !toPlay() && os.Getenv("LABS_SCHEDULE") == "" && os.Getenv(whatIfEnv) == "" {
-		const why = "a person plays this scenario: see grade play"
-		channel.Send(report.Event{Kind: report.Start, Test: t.Name()})
-		channel.Send(report.Event{Kind: report.End, Test: t.Name(), Result: &report.Result{Status: report.Skip, SkipReason: why}})
-		t.Skip(why)
+		skip(t, "a person plays this scenario: see grade play")
 	}
 	Explore(t, space, setup)
 }

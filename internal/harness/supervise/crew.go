@@ -41,15 +41,21 @@ func newCrew(args []string) (*crew, error) {
 // that takes one process, such as a profile, or output in the order of the tests.
 func crewSize(args []string) int {
 	for _, arg := range args {
-		name, value, _ := strings.Cut(strings.TrimLeft(arg, "-"), "=")
+		name, value := flagOf(arg)
 		switch {
-		case slices.Contains([]string{"test.paniconexit0", "test.timeout", "test.testlogfile"}, name):
+		case slices.Contains([]string{"test.paniconexit0", "test.timeout", testLog}, name):
 		case name == "test.count" && value == "1":
 		default:
 			return 1
 		}
 	}
 	return min(runtime.GOMAXPROCS(0), mostChildren)
+}
+
+// flagOf returns the name and the value of a flag: of go test's own, which are written with an equals sign.
+func flagOf(arg string) (name, value string) {
+	name, value, _ = strings.Cut(strings.TrimLeft(arg, "-"), "=")
+	return name, value
 }
 
 // start starts child number i.
@@ -101,7 +107,7 @@ const testLog = "test.testlogfile"
 func (w *crew) argsOf(i int) []string {
 	args := slices.Clone(w.args)
 	for k, arg := range args {
-		if name, _, _ := strings.Cut(strings.TrimLeft(arg, "-"), "="); name == testLog && i > 0 {
+		if name, _ := flagOf(arg); name == testLog && i > 0 {
 			args[k] = "-" + testLog + "=" + w.logOf(i)
 		}
 	}
@@ -110,17 +116,17 @@ func (w *crew) argsOf(i int) []string {
 
 // joinLogs adds the logs of the other children to the first one's. An error costs no more than that go test runs the tests again next time.
 func (w *crew) joinLogs() {
-	at := slices.IndexFunc(w.args, func(arg string) bool { return strings.HasPrefix(strings.TrimLeft(arg, "-"), testLog+"=") })
+	at := slices.IndexFunc(w.args, func(arg string) bool { name, _ := flagOf(arg); return name == testLog })
 	if at < 0 || w.dir == "" {
 		return
 	}
-	_, path, _ := strings.Cut(w.args[at], "=")
+	_, path := flagOf(w.args[at])
 	all, err := os.ReadFile(path)
 	if err != nil {
 		return
 	}
-	for i := range w.children[1:] {
-		text, _ := os.ReadFile(w.logOf(i + 1))
+	for i := 1; i < w.size; i++ {
+		text, _ := os.ReadFile(w.logOf(i))             // there is none of a child that could not be started
 		_, lines, _ := strings.Cut(string(text), "\n") // the first says what file this is
 		all = append(all, lines...)
 	}
