@@ -1,6 +1,7 @@
 package replication_test
 
 import (
+	"fmt"
 	"slices"
 	"testing"
 	"time"
@@ -9,46 +10,55 @@ import (
 	"distlabs/labrpc"
 )
 
-// Of two servers that make a connected majority, one has the longer log and the other the higher term, and each of them knows only its own. They have a leader
-// within 5s (rule 10): every reply tells its sender's term, also one that refuses. The leader of the first term gets a command, sends it to no server, and crashes.
-// The next leader crashes before it has sent anything. Then the first leader is back.
+// Of three servers of five that make a connected majority, one has the longest log and the others have the higher term, and none of them has heard of the other's.
+// They have a leader within 5s (rule 10): every reply has its sender's term, also a reply that refuses. The leader of the first term gets commands, sends them to one server, and is cut off
+// with it. The leader of the next term is cut off before any of its messages arrives.
 func TestLongerLogAndHigherTerm5B(t *testing.T) {
-	const situation = "one server had the longer log and the other server the higher term"
-	labtest.Run(t, labtest.Config{Nodes: 3, MustCover: []string{situation}}, func(s *labtest.Sim) {
+	const situation = "one server had the longest log and the others had a higher term"
+	labtest.Run(t, labtest.Config{Nodes: 5, MustCover: []string{situation}}, func(s *labtest.Sim) {
 		c := newRaftCluster(s, raftClusterOptions{})
 		c.waitForLeader()
 		c.agree(c.servers...)
 		s.Run(time.Second)
 		first := c.waitForLeader()
-		s.Net.Isolate(first)
+		long := c.except(first)[s.Rand().IntN(4)]
+		others := c.except(first, long)
+		s.Net.Partition([]labrpc.NodeID{first, long})
 		for range 1 + s.Seed%3 {
 			c.submit(first)
 		}
-		c.crash(first)
-		held := s.Net.Hold(labrpc.Match{Method: "AppendEntries"})
-		second := c.firstToLead(c.except(first))
-		c.crash(second)
+		held := s.Net.HoldIf(labrpc.Match{Method: "AppendEntries"}, func(m labrpc.Message) bool { return slices.Contains(others, m.From) })
+		second := c.firstToLead(others)
+		s.Net.Partition([]labrpc.NodeID{first, long}, []labrpc.NodeID{second})
 		held.Discard(nil)
 		held.Release()
-		third := c.except(first, second)[0]
-		s.Run(time.Duration(s.Rand().IntN(2000)) * time.Millisecond)
+		s.Run(time.Duration(s.Rand().IntN(1000)) * time.Millisecond)
 		s.Net.Heal()
-		c.start(first)
-		s.Run(0)
-		long, high := c.rafts[first].Status(), c.rafts[third].Status()
-		if long.Term < high.Term && lastIndexOf(long) > lastIndexOf(high) {
+		s.Net.Isolate(first)
+		s.Net.Isolate(second)
+		majority := c.except(first, second)
+		if c.longestLogLowestTerm(long, majority) {
 			s.Cover(situation)
 		}
 		c.waitForLeader()
-		c.agree(first, third)
+		c.agree(majority...)
 		c.converge()
+	})
+}
+
+// longestLogLowestTerm reports whether a server has a longer log and a lower term than each other one.
+func (c *raftCluster) longestLogLowestTerm(long labrpc.NodeID, ids []labrpc.NodeID) bool {
+	has := c.rafts[long].Status()
+	return !slices.ContainsFunc(ids, func(id labrpc.NodeID) bool {
+		st := c.rafts[id].Status()
+		return id != long && (st.Term <= has.Term || lastIndexOf(st) >= lastIndexOf(has))
 	})
 }
 
 // firstToLead waits until one of the servers leads, and returns it.
 func (c *raftCluster) firstToLead(ids []labrpc.NodeID) labrpc.NodeID {
 	leads := func(id labrpc.NodeID) bool { return c.rafts[id].Status().Role == roleLeader }
-	c.s.WaitFor(electionBound, labtest.Violation{What: "two of three servers are connected, but neither became leader", Rule: ruleLeader, Nodes: ids}, func() bool {
+	c.s.WaitFor(electionBound, labtest.Violation{What: fmt.Sprintf("none of %v became leader, although they are connected and a majority", ids), Rule: ruleLeader, Nodes: ids}, func() bool {
 		return slices.ContainsFunc(ids, leads)
 	})
 	return ids[slices.IndexFunc(ids, leads)]

@@ -258,7 +258,6 @@ func checkDefaultHistory(s *labtest.Sim) {
 	}
 	all := a.writes(history+200, keys...)
 	b.expectValue(keys[0], all[900].Data, ruleLinearizable)
-	defer checkDefaultSnapshots(v, a)
 	s.Run(time.Second) // until every server has applied the last one
 	last := b.watch("", 200)
 	if s.Until(watchLimit, func() bool { return len(last.seen()) >= history || last.end.returned() }); last.end.returned() {
@@ -268,19 +267,6 @@ func checkDefaultHistory(s *labtest.Sim) {
 	last.expectEvents(all)
 	for _, after := range []int{0, 100, 199} {
 		b.watch("", after).compacted(history, history+200)
-	}
-}
-
-// checkDefaultSnapshots: a server whose options do not say otherwise makes a snapshot every 500 entries (rule 29).
-func checkDefaultSnapshots(v *storeCluster, a *testClient) {
-	last := func(id labrpc.NodeID) int { st, _ := v.status(id); return lastIndexOf(st) }
-	for last(v.waitForLeader(0)) <= 3*500 {
-		a.writes(10, "x")
-	}
-	for _, id := range v.servers {
-		if st, _ := v.status(id); len(st.Log) > 3*500 {
-			v.s.Failf(ruleSnapshotDue, "%v has %d entries in its log, want at most 3 times SnapshotEvery, which is 500 if it is not set", id, len(st.Log))
-		}
 	}
 }
 

@@ -103,6 +103,9 @@ func TestRestartOfTheStore5E(t *testing.T) {
 		case 2:
 			checkLongHistoryInSnapshot(s)
 			return
+		case 3:
+			checkDefaultSnapshots(s)
+			return
 		}
 		v := newStoreCluster(s, 3, ServerOptions{SnapshotEvery: 1})
 		a, b := v.connect(4, longLife), v.connect(5, longLife)
@@ -146,6 +149,18 @@ func TestRestartOfTheStore5E(t *testing.T) {
 			s.Failf(ruleWholeStore, "on %v, get(w) returned revision %d after all servers restarted from snapshots, want 6: the key has the empty value", b.id, y.Revision)
 		}
 	})
+}
+
+// checkDefaultSnapshots: a server whose options do not say otherwise makes a snapshot every 500 entries (rule 29).
+func checkDefaultSnapshots(s *labtest.Sim) {
+	v := newStoreCluster(s, 2, ServerOptions{})
+	a := v.connect(4, longLife)
+	a.writes(3*500+1, "x")
+	for _, id := range v.servers {
+		if st, _ := v.status(id); len(st.Log) > 3*500 {
+			s.Failf(ruleSnapshotDue, "%v has %d entries in its log, want at most 3 times SnapshotEvery, which is 500 if it is not set", id, len(st.Log))
+		}
+	}
 }
 
 // A deposed leader waits for the entry of a client's command. It is sent a snapshot whose last index is that of the

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -24,15 +25,22 @@ type Alternative struct {
 	Source  submission.Source
 
 	files []string // of a patch: those that it changes
+	parts []string // of a patch: the ids that its header names; nil for all parts that are built from files
 }
 
-// In selects the parts of a lab that the alternative is to be graded in: of a patch those that are built from a file which it
-// changes, as lab.yaml has it. The others are the reference's.
+// inParts names the parts in which an alternative is to be graded, if it is correct in these only: "parts: 5A, 5B".
+var inParts = regexp.MustCompile(`(?m)^parts: *(\S.*?)[ \t]*$`)
+
+// In selects the parts of a lab that the alternative is to be graded in: of a patch those that its header names. If it names none, those that
+// are built from a file which the patch changes, as lab.yaml has it: the others are the reference's.
 func (a Alternative) In(s course.Selected) course.Selected {
 	if !a.Patch {
 		return s
 	}
 	s.Parts = slices.DeleteFunc(slices.Clone(s.Parts), func(p course.Part) bool {
+		if a.parts != nil {
+			return !slices.Contains(a.parts, p.ID)
+		}
 		return !slices.ContainsFunc(p.Files, func(file string) bool { return slices.Contains(a.files, file) })
 	})
 	return s
@@ -78,12 +86,22 @@ func readAlternative(c *course.Course, lab course.Lab, name string, text []byte)
 	if err != nil {
 		return Alternative{}, fmt.Errorf("is not a unified diff: %w", err)
 	}
-	a := Alternative{Name: name, Patch: true, Differs: strings.Join(strings.Fields(header), " ")}
+	a := Alternative{Name: name, Patch: true, Differs: strings.Join(strings.Fields(inParts.ReplaceAllString(header, "")), " ")}
+	for _, line := range inParts.FindAllStringSubmatch(header, -1) {
+		for id := range strings.SplitSeq(line[1], ",") {
+			a.parts = append(a.parts, strings.TrimSpace(id))
+		}
+	}
 	switch {
 	case a.Differs == "":
 		return a, errors.New("has no header that says what is different and why it is correct")
 	case len(files) == 0:
 		return a, errors.New("changes nothing")
+	}
+	for _, id := range a.parts {
+		if !slices.ContainsFunc(lab.Parts, func(p course.Part) bool { return p.ID == id }) {
+			return a, fmt.Errorf("is for part %q, which %s does not have", id, lab.ID)
+		}
 	}
 	changed, err := (submission.Source{Kind: course.Solution}).Read(c, nil, lab)
 	if err != nil {

@@ -3,6 +3,7 @@ package prove
 import (
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -60,9 +61,17 @@ func TestAlternatives(t *testing.T) {
 	require.Len(t, all[0].In(parts).Parts, 2)
 	require.Equal(t, parts.Parts[:1], all[1].In(parts).Parts)
 
+	lab.Parts = append(lab.Parts, course.Part{ID: "1B"})
+	write("alternatives/shift.patch", strings.Replace(patch, "\n\n", "\nparts: 1B\n\n", 1))
+	all, err = Alternatives(c, lab)
+	require.NoError(t, err)
+	require.Equal(t, "Doubles by shifting: the same number.", all[1].Differs)
+	require.Equal(t, parts.Parts[1:], all[1].In(parts).Parts, "the part that the header names")
+
 	for name, tc := range map[string]struct{ text, want string }{
 		"no header":      {patch[len("Doubles by shifting: the same number.\n\n"):], "has no header that says what is different"},
 		"not to be read": {"Nothing.\n", "changes nothing"},
+		"another part":   {strings.Replace(patch, "\n\n", "\nparts: 1B, 1C\n\n", 1), `is for part "1C", which 01-echo does not have`},
 		"another file":   {"X.\n\n--- solutions/01-echo/x.go\n+++ solutions/01-echo/x.go\n@@ -1 +1 @@\n-a\n+b\n", "does not change one of the reference's files"},
 		"an old one":     {"X.\n\n--- solutions/01-echo/echo.go\n+++ solutions/01-echo/echo.go\n@@ -1 +1 @@\n-package other\n+package echo\n", "does not apply to the reference any more"},
 	} {
