@@ -113,6 +113,7 @@ func TestAcceptorKeepsItsPromise4D(t *testing.T) {
 	labtest.Run(t, labtest.Config{Nodes: 3}, func(s *labtest.Sim) {
 		y := newPaxosCluster(s)
 		y.start(1)
+		y.scriptedAcceptor(3, AcceptorState{}) // with which n1 may prepare a ballot before Propose is called
 		q := y.newScriptedProposer(2)
 		in := func(b Ballot, value labrpc.NodeID) AcceptorState { return AcceptorState{Accepted: b, Value: value} }
 		none := AcceptorState{}
@@ -152,6 +153,7 @@ func TestAcceptorSurvivesCrash4D(t *testing.T) {
 	labtest.Run(t, labtest.Config{Nodes: 3, Link: steadyLink, MustCover: []string{crashed}}, func(s *labtest.Sim) {
 		y := newPaxosCluster(s)
 		y.start(1)
+		y.scriptedAcceptor(3, AcceptorState{}) // with which n1 may prepare a ballot before Propose is called
 		q := y.newScriptedProposer(2)
 		q.prepare(q.ballot(5, 2), true, AcceptorState{})
 		y.restart(1)
@@ -172,18 +174,19 @@ func TestAcceptorSurvivesCrash4D(t *testing.T) {
 			}()
 			return b
 		}
+		replies := func() int { return s.Net.Stats(labrpc.Match{From: 1, To: 2, Kind: labrpc.Reply}).Sent }
 		for round := 10; round < 18; round++ { // at the instant of the reply
-			replies := s.Net.Stats(labrpc.Match{From: 1, To: 2, Kind: labrpc.Reply}).Sent
+			before := replies()
 			b := asks(round)
-			s.WaitFor(time.Second, *violation(rulePromise, "n1 has not replied in ballot %v", b), func() bool {
-				return s.Net.Stats(labrpc.Match{From: 1, To: 2, Kind: labrpc.Reply}).Sent > replies
-			})
+			s.WaitFor(time.Second, *violation(rulePromise, "n1 has not replied in ballot %v", b), func() bool { return replies() > before })
 			y.restart(1)
 			s.Run(time.Millisecond)
 		}
 		for round := 20; round < 36; round++ {
 			s.Net.CrashAtWrite(1, labrpc.CrashPoint{Write: s.Net.Writes(1) + 1 + round/8%2, After: round%8 < 4})
+			before := replies()
 			b := asks(round)
+			s.Until(time.Second, func() bool { return !s.Net.Up(1) || replies() > before })
 			s.Run(10 * time.Millisecond)
 			if !s.Net.Up(1) {
 				s.Cover(crashed)

@@ -242,7 +242,7 @@ func (o *leaseCluster) holds(rule string, want File, why ...string) {
 
 // pauses lets n3 (alice) begin a call, and pauses n3 before its message leaves, until the lease has expired.
 func (o *leaseCluster) pauses(f func() error) *pendingCall {
-	o.s.Net.Pause(alice, 2*ttl)
+	o.s.Net.Pause(alice, 2*ttl+time.Second) // the lease is granted again within 2 TTLs (rule 26)
 	return startCall(f)
 }
 

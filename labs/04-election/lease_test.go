@@ -133,7 +133,12 @@ func TestLeaseLasts4E(t *testing.T) {
 		began := s.Net.Now()
 		at := startCall(func() error { _, err := o.acquire(alice, time.Second); return err })
 		other := startCall(func() error { _, err := o.acquire(alice, time.Second); return err })
-		s.Run(20 * time.Millisecond)
+		both := func() bool {
+			_, done := at.result()
+			_, too := other.result()
+			return done && too
+		}
+		s.WaitFor(time.Second+returnLimit, *violation(ruleContext, "n3 called Acquire twice at once, but a call has not returned when its context ended, after 1s"), both)
 		one, _ := at.result()
 		two, _ := other.result()
 		if (one == nil) == (two == nil) || !errors.Is(errors.Join(one, two), ErrTaken) {

@@ -121,16 +121,19 @@ func (y *paxosCluster) onlyTheFirstAttemptReports() {
 // that ballot after n1's, and refuses n1's Accept. n1 may stop at the refusal, and try again with a higher ballot, which n4 promises.
 func (y *paxosCluster) onlyARefusalReports() {
 	s := y.s
-	q := y.newScriptedProposer(5)
-	s.Net.Crash(5)
-	high := q.ballot(50, 5)
+	prepares := s.Net.Hold(labrpc.Match{From: 1, Method: "Prepare", Kind: labrpc.Request})
+	call := y.propose(1, 1, time.Hour)
+	s.WaitFor(proposeLimit, *violation(ruleReturns, "n1 proposed n1, but within %v it has sent no Prepare", proposeLimit),
+		func() bool { return len(prepares.Messages()) > 0 })
+	first := prepares.Messages()[0].Body.(PrepareRequest).Ballot
+	high := Ballot{first.Round + 50, 5}
 	y.scriptedAcceptor(2, AcceptorState{}, high)
 	y.scriptedAcceptor(3, AcceptorState{})
 	n4 := y.scriptedAcceptor(4, AcceptorState{Promised: high, Accepted: high, Value: 4})
 	for _, id := range []labrpc.NodeID{2, 3} { // n4's reply arrives first
 		s.Net.SetLink(id, 1, labrpc.Link{Latency: labrpc.Fixed(10 * time.Millisecond)})
 	}
-	call := y.propose(1, 1, time.Hour)
+	prepares.Release()
 	s.Run(5 * time.Millisecond)
 	if n4().Promised == high {
 		s.Cover(reportRefused)

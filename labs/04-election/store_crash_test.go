@@ -27,9 +27,9 @@ func TestCrashAtAnyDiskWrite4E(t *testing.T) {
 			bySwap := i%3 == 2
 			var err error
 			if bySwap {
-				err = o.clients[alice].Swap(within(100*time.Millisecond), want, value)
+				err = o.clients[alice].Swap(within(time.Second), want, value)
 			} else {
-				err = o.clients[alice].Write(within(100*time.Millisecond), Lease{Token: token + 1}, value)
+				err = o.clients[alice].Write(within(time.Second), Lease{Token: token + 1}, value)
 			}
 			next := File{value, want.Version + 1}
 			if s.Net.Up(storeNode) {

@@ -60,11 +60,12 @@ func (o *leaseCluster) repliesInReverse(one, other func() error) (first, second 
 	var calls []*pendingCall
 	for _, call := range []func() error{one, other} {
 		calls = append(calls, startCall(call))
+		o.s.Until(time.Second, func() bool { return len(replies.Messages()) >= len(calls) })
+	}
+	if held := replies.Messages(); len(held) > 1 {
+		replies.Deliver(func(m labrpc.Message) bool { return m.Msg != held[0].Msg })
 		o.s.Run(100 * time.Millisecond)
 	}
-	held := replies.Messages()
-	replies.Deliver(func(m labrpc.Message) bool { return m.Msg != held[0].Msg })
-	o.s.Run(100 * time.Millisecond)
 	replies.Release()
 	for _, call := range calls {
 		o.s.WaitFor(time.Minute+returnLimit, *violation(ruleContext, "n3 called Write or Swap twice at once, but a call has not returned when its context ended, after one minute"), func() bool {

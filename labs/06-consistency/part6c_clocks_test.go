@@ -93,10 +93,18 @@ func (g *gossipGroup) deleteCountsForLong() {
 	g.putValue(keeps, "v", "first")
 	g.settle(gossipSettles, ids...)
 	lost := newDropper(s)
-	lost.set(func(m *labrpc.Message) bool { return m.To == keeps && m.Kind == labrpc.Request })
+	requests := func(m *labrpc.Message) bool { return m.To == keeps && m.Kind == labrpc.Request }
+	lost.set(requests)
 	g.delete(deletes, "v")
 	s.Run(gossipSettles)
-	if g.version(keeps)[deletes] == g.updates[deletes] {
+	has := func() bool { return g.version(keeps)[deletes] == g.updates[deletes] }
+	if !has() { // it takes updates from requests only: it may have some, until it has this one
+		lost.set(nil)
+		s.Until(gossipSettles, has)
+		lost.set(requests)
+		s.Run(gossipSettles)
+	}
+	if has() {
 		s.Cover(keepsDelete)
 	}
 	if writes == deletes {
