@@ -73,7 +73,7 @@ func (d *db) modelOp(t *txn, model map[string]string, deleted map[string]bool, g
 		t.put(key, value)
 		model[key] = value
 	case 1:
-		if len(model[key]) > 150 {
+		if len(key)+len(model[key])+60 > transactions.MaxRecord/4 {
 			return // the value would not fit
 		}
 		t.append(key, value[:min(len(value), 60)])

@@ -242,8 +242,8 @@ func TestSlowReader7D(t *testing.T) {
 		a, b := c.clients[0], c.clients[1]
 		c.does(b, writes("a"), writes("m"))
 		r := c.start(a, time.Minute, reads("a"), rests(time.Second), reads("m"))
-		for range 24 {
-			c.does(b, writes("a"), writes("m"))
+		for range 24 { // each may wait for the reader, which has a key
+			c.commits(c.start(b, time.Minute, writes("a"), writes("m")), shardProgress, ruleShardProgress)
 		}
 		c.commits(r, shardProgress, ruleShardProgress)
 		c.check()
@@ -251,7 +251,7 @@ func TestSlowReader7D(t *testing.T) {
 		// All servers restart meanwhile: what a reader may still need is on their disks.
 		r = c.start(a, time.Minute, reads("a"), rests(4*time.Second), reads("m"))
 		for range 15 {
-			c.does(b, writes("a"), writes("m"))
+			c.commits(c.start(b, time.Minute, writes("a"), writes("m")), shardProgress, ruleShardProgress)
 		}
 		c.crashAll()
 		c.commits(r, shardProgress, ruleShardProgress)

@@ -16,7 +16,7 @@ type Layout struct {
 	Groups [][]labrpc.NodeID // the servers of each group
 	Splits []string          // ascending, one less than groups: group i holds the keys k with Splits[i-1] <= k < Splits[i]
 
-	Lease         time.Duration // how long a transaction may make others wait
+	Lease         time.Duration // how long a transaction may make others wait after the last message of its client
 	SnapshotEvery int           // after how many entries of its log a server makes a snapshot; 0 means 500
 }
 
