@@ -5,6 +5,7 @@ import (
 	"runtime"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"distlabs/internal/harness/labtest"
 )
@@ -15,7 +16,7 @@ import (
 func onceAlone(t *testing.T, body func(s *labtest.Sim)) {
 	t.Helper()
 	var begun atomic.Bool
-	labtest.Once(t, func(s *labtest.Sim) {
+	labtest.OnceWithin(t, time.Hour, func(s *labtest.Sim) {
 		if !begun.Swap(true) {
 			body(s)
 		}

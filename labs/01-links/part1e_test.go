@@ -349,7 +349,7 @@ func TestPeersApart1E(t *testing.T) {
 	})
 }
 
-// A hundred messages wait on the disk of a sender that restarts. Packets take 200 ms, or half of them are lost. All are applied in
+// A hundred messages wait on the disk of a sender that restarts. Packets take 200 ms, or three of ten are lost. All are applied in
 // time: a restarted sender sends them all, not one after another (rule 15).
 func TestBacklog1E(t *testing.T) {
 	labtest.Run(t, labtest.Config{Nodes: 2, Seeds: 2, Link: labrpc.Link{Latency: labrpc.Fixed(200 * time.Millisecond)}}, func(s *labtest.Sim) {
@@ -364,7 +364,7 @@ func TestBacklog1E(t *testing.T) {
 		p.down = 0
 		limit := 30 * time.Second
 		if s.Seed%2 == 0 {
-			s.Net.SetLinks(labrpc.FairLoss(0.5))
+			s.Net.SetLinks(labrpc.FairLoss(0.3))
 			limit = 2 * time.Minute
 		}
 		p.start()

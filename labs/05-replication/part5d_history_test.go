@@ -71,6 +71,7 @@ func checkLongHistoryInSnapshot(s *labtest.Sim) {
 	a.makeChanges()
 	st, _ := v.status(v.waitForLeader(0))
 	b.writes(3*every, "x") // until a snapshot is due
+	s.Run(healBound)       // until every server has applied them
 	for _, id := range v.servers {
 		if now, _ := v.status(id); now.SnapshotIndex < lastIndexOf(st) {
 			s.Failf(ruleSnapshotDue, "%v has a snapshot up to index %d, want at least %d: the last entry has the index %d, and SnapshotEvery is %d",

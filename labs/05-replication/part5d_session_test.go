@@ -254,7 +254,7 @@ func (c *testClient) readsOwn(until time.Duration) {
 // checkLeaderWithoutMajority: the followers crash, and start again when more than a TTL has passed. The leader has received the requests of a session's client
 // all the time, although it could commit none: so the session lasts (rule 27).
 func checkLeaderWithoutMajority(v *storeCluster, b *testClient) {
-	const ttl = 8 * time.Second
+	const ttl = 30 * time.Second // a client may ask the servers that are down for some seconds
 	s := v.s
 	c := b.another()
 	c.opts.TTL = ttl

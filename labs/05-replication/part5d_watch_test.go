@@ -186,7 +186,7 @@ func TestCompactedChanges5D(t *testing.T) {
 		}
 		c.closes() // the order in which its keys are deleted is up to the store
 		all = append(all, b.deletes(len(all), 3)...)
-		s.Run(time.Second) // until every server has applied the last one: a watch may ask any of them
+		s.Run(healBound) // until every server has applied the last one: a watch may ask any of them
 		for range 2 {
 			for _, after := range []int{0, changes - history - 1} {
 				w := b.watch("", after)
@@ -234,7 +234,7 @@ func checkWatchFallsBehind(a, b *testClient, history int) {
 	s.Net.Isolate(b.id)
 	change := a.writes(1, "busy")
 	kept := a.writes(history, "busy")
-	s.Run(time.Second) // until every server has applied the last one
+	s.Run(healBound) // until every server has applied the last one
 	s.Net.Heal()
 	for _, w := range []*watchRecorder{running, waiting} {
 		w.compacted(history, start+1+history)
@@ -258,7 +258,7 @@ func checkDefaultHistory(s *labtest.Sim) {
 	}
 	all := a.writes(history+200, keys...)
 	b.expectValue(keys[0], all[900].Data, ruleLinearizable)
-	s.Run(time.Second) // until every server has applied the last one
+	s.Run(healBound) // until every server has applied the last one
 	last := b.watch("", 200)
 	if s.Until(watchLimit, func() bool { return len(last.seen()) >= history || last.end.returned() }); last.end.returned() {
 		_, err := last.end.wait()

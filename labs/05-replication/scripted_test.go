@@ -223,7 +223,7 @@ func (p *scriptedCluster) appendToBoth(toN1, toN2 AppendRequest) {
 // §4.2.3). It returns a term that is newer than n1's, even if n1 starts an election just now.
 func (p *scriptedCluster) quiet() int {
 	if p.last > 0 {
-		p.s.Run(max(0, p.last+2*electionTimeout+20*time.Millisecond-p.s.Net.Now()))
+		p.s.Run(max(0, p.last+longestTimeout+20*time.Millisecond-p.s.Net.Now()))
 		p.last = 0
 	}
 	return p.status().Term + 2

@@ -84,13 +84,17 @@ type rival struct {
 	old, new, third labrpc.NodeID
 	asks            *labrpc.Held // the rival's requests for votes
 	drops           *dropper
-	// polite says that the rival starts no election while the third server has a leader: lab 05 has pre-votes (Ongaro's
-	// dissertation, §9.6). Then the old leader must lose its contact with the third server first.
+	// polite says that the rival does not win while the third server has a leader: lab 05 has pre-votes, or ignores candidates (Ongaro's
+	// dissertation, §9.6 and §4.2.3). Then the old leader must lose its contact with the third server first.
 	polite bool
 }
 
+// rivalWins is how soon another server leads after a read that the old leader has served.
+const rivalWins = 50 * time.Millisecond
+
 // newRival cuts the link between the old leader and the rival, and waits until the rival starts an election.
 func newRival(c *strongCluster) *rival {
+	c.settles() // a server that lacks an entry could not win
 	old, others := c.roles()
 	r := &rival{c: c, old: old, new: others[0], third: others[1], drops: newDropper(c.s)}
 	c.allowWinner(r.new)
@@ -109,8 +113,12 @@ func (r *rival) wins() {
 		return ofRaft(m) && (m.From == r.old || m.To == r.old)
 	})
 	r.asks.Discard(func(m labrpc.Message) bool { return m.To == r.old })
+	released := r.c.s.Net.Now()
 	r.asks.Release()
 	r.c.waitForLeader(r.old)
+	if r.c.s.Net.Now()-released >= rivalWins { // the third server may ignore candidates until its timer fires, or reply late
+		r.polite = true
+	}
 }
 
 // isAsked reports whether the old leader, asked now, still believes that it leads. A polite rival came too late for
@@ -135,7 +143,7 @@ func TestConfirmsEachRead6A(t *testing.T) {
 		r := newRival(c)
 		last := c.done(c.read(a, r.old, "Get", "x"))
 		r.wins()
-		soon := s.Net.Now()-last.Return < 50*time.Millisecond
+		soon := s.Net.Now()-last.Return < rivalWins
 		put := c.put(b, r.new, "x", "2")
 		c.visible(put, servesLimit)
 		if r.isAsked() && (r.polite || soon) {

@@ -74,7 +74,7 @@ func TestCrashAtEveryWrite6C(t *testing.T) {
 			s.Run(gossipSettles)
 			s.Net.CrashAtWrite(1, labrpc.CrashPoint{Write: s.Net.Writes(1) + 1 + round, After: round%2 == 1})
 			s.Net.Heal()
-			s.Run(10 * gossipPeriod)
+			s.Run(gossipSettles)
 			if !s.Net.Up(1) {
 				s.Cover(merging)
 				g.restart(1)
@@ -127,7 +127,7 @@ func TestRecoveredUpdateCounts6C(t *testing.T) {
 			s.Run(gossipSettles)
 			s.Net.CrashAtWrite(1, labrpc.CrashPoint{Write: s.Net.Writes(1) + 1 + round, After: true})
 			s.Net.Heal()
-			s.Run(10 * gossipPeriod)
+			s.Run(gossipSettles)
 			if !s.Net.Up(1) {
 				s.Cover(merging)
 				g.restart(1)
