@@ -335,7 +335,7 @@ func testAcknowledges(t *testing.T, open opener) {
 			})
 		}
 		s.Run(10 * time.Second)
-		m.arrives(15*time.Second, ruleDelivered) // n3's may have waited for n1's
+		m.arrives(30*time.Second, ruleDelivered) // n3's may have waited for n1's
 		m.isSilent()
 	})
 }

@@ -127,8 +127,7 @@ func TestKeepsItsOwnCopy1A(t *testing.T) {
 		m.authentic = "the caller may change msg when Send has returned (rule 6)"
 		s.Net.Cut(1, 2)
 		m.sendNew(1, 2) // overwrites its buffer
-		s.Run(time.Second)
-		if m.packets(1, 2).Lost > 0 {
+		if s.Until(5*time.Second, func() bool { return m.packets(1, 2).Lost > 0 }) {
 			s.Cover(again)
 		}
 		s.Net.Heal()

@@ -204,7 +204,7 @@ func TestShortMAC1D(t *testing.T) {
 		m := authenticated(s)
 		m.wire.withhold(1)
 		m.send(1, 2, marked.Text(1))
-		s.Run(time.Second)
+		s.Run(5 * time.Second)
 		seen.stop()
 		for _, p := range seen.packets() {
 			if !slices.Equal(marked.In(p.Body), []int{1}) {

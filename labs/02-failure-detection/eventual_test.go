@@ -355,12 +355,19 @@ func TestManyMistakes2C(t *testing.T) {
 				Rule:  ruleSuspects2C,
 				Nodes: []labrpc.NodeID{1, 2},
 			}, func() bool { return c.suspects(1, 2).suspected && c.suspects(2, 1).suspected })
+			before := map[pair]int{}
+			for _, p := range bothWays {
+				before[p] = received(s, p)
+			}
 			s.Net.Heal()
+			if outage > 0 {
+				firstArrivals(s, before)
+			}
 			c.trustAgain(outage)
 			s.Run(time.Second)
 		}
-		if now := c.detectors[1].(*Eventual).Timeout(3); now != third {
-			s.Failf(ruleOnlyMistake, "Timeout(3) = %v on n1, want %v, as at the start: n1 has suspected n2 by mistake, and never n3", now, third)
+		if now := c.detectors[1].(*Eventual).Timeout(3); now > third {
+			s.Failf(ruleOnlyMistake, "Timeout(3) = %v on n1, want at most %v, as at the start: n1 has suspected n2 by mistake, and never n3", now, third)
 		}
 		// What 21 mistakes have taught is enough for a bound that one mistake would not teach.
 		s.Net.SetLink(2, 1, alternatingDelay(0, 50*period))
@@ -376,7 +383,7 @@ func TestManyMistakes2C(t *testing.T) {
 	})
 }
 
-// trustAgain waits until n1 and n2, which are connected again, trust each other. If no more messages were lost from now on, this time would be
+// trustAgain waits until n1 and n2, each of which has received a message of the other again, trust each other. If no more messages were lost from now on, this time would be
 // GST.
 func (c *cluster) trustAgain(outage int) {
 	trust := func() bool { return !c.suspects(1, 2).suspected && !c.suspects(2, 1).suspected }
@@ -398,6 +405,6 @@ func TestSetClocks2C(t *testing.T) {
 			})
 			return
 		}
-		newEventuals(s).underSetClocks(notice2C)
+		newEventuals(s).underSetClocks(settle2C, notice2C)
 	})
 }

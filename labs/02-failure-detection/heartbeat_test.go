@@ -263,7 +263,7 @@ func TestSetClocks2B(t *testing.T) {
 		c := newCluster(s, "", func(node *labrpc.Node, changed func(Change)) suspecter {
 			return NewHeartbeat(node, HeartbeatOptions{Period: period, Delay: delay2B, Tolerate: 1, Changed: changed})
 		})
-		c.underSetClocks(bound2B(1))
+		c.underSetClocks(0, bound2B(1))
 	})
 }
 

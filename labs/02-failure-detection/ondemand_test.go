@@ -66,7 +66,7 @@ func (q *question) expect(s *labtest.Sim, reached bool, limit time.Duration) {
 // expectWithin is expect for a peer whose answer takes so long.
 func (q *question) expectWithin(s *labtest.Sim, reached bool, limit, roundTrip time.Duration) {
 	end := q.began + min(limit, 24*time.Hour) // the longest limit is longer than a run
-	s.Until(end+time.Millisecond-s.Net.Now(), q.over)
+	s.Until(end+slack-s.Net.Now(), q.over)
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	took := q.at - q.began

@@ -115,6 +115,6 @@ func TestSetClocks2A(t *testing.T) {
 		c := newCluster(s, "", func(node *labrpc.Node, changed func(Change)) suspecter {
 			return NewProber(node, ProberOptions{Period: period, Timeout: timeout2A, Changed: changed})
 		})
-		c.underSetClocks(period + timeout2A)
+		c.underSetClocks(0, period+timeout2A)
 	})
 }

@@ -2,7 +2,6 @@ package election_test
 
 import (
 	"fmt"
-	"slices"
 	"testing"
 	"time"
 
@@ -87,7 +86,7 @@ func (q scriptedProposer) bid(b Ballot, want bool, send func(b Ballot) (ok bool,
 func (q scriptedProposer) hasOutbid(b Ballot, st AcceptorState) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	return st.Promised.Compare(b) > 0 && slices.ContainsFunc(q.prepares[1], func(r PrepareRequest) bool { return r.Ballot == st.Promised })
+	return st.Promised.Compare(b) > 0 && q.preparedBy[st.Promised] == 1
 }
 
 // reports checks the state in a reply: the ballot and the value that n1 accepted last, and the same that Acceptor returns.

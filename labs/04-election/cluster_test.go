@@ -197,7 +197,15 @@ func (c *cluster) waitForAnother(id labrpc.NodeID, while string) {
 	began := c.s.Net.Now()
 	v := *violation(ruleElectionTimeout, "%v has started an election without success, and has not started another one within %v of %s; meanwhile %s",
 		id, longestTimeout, labtest.At(began), while)
-	c.s.WaitFor(longestTimeout+2*fixedLatency, v, func() bool { return len(c.requestsOf(id, began)) > 0 })
+	last := c.lastRequest(id)
+	c.s.WaitFor(longestTimeout+2*fixedLatency, v, func() bool { return c.startsAnother(id, began, last) })
+}
+
+// startsAnother reports whether a server has started an election since a time: it has sent a request, and not one for the votes of an earlier term
+// again. It may have asked for pre-votes only.
+func (c *cluster) startsAnother(id labrpc.NodeID, since time.Duration, last int) bool {
+	now := c.lastRequest(id)
+	return len(c.requestsOf(id, since)) > 0 && (now == 0 || now > last)
 }
 
 // agreed returns the leader that all these servers follow in one term, or 0.

@@ -33,20 +33,21 @@ const (
 type paxosCluster struct {
 	s *labtest.Sim
 
-	mu       sync.Mutex
-	nodes    map[labrpc.NodeID]*Paxos
-	proposed map[labrpc.NodeID]bool
-	own      map[labrpc.NodeID]map[labrpc.NodeID]bool // the values that each node was given to propose
-	values   map[Ballot]labrpc.NodeID                 // of each ballot
-	sender   map[Ballot]labrpc.NodeID                 // of the message that told of that value first
-	accepted map[Ballot]map[labrpc.NodeID]bool        // the acceptors that have accepted it
-	known    map[labrpc.NodeID]AcceptorState          // the highest ballots that each acceptor has reported
-	chosen   map[labrpc.NodeID]Ballot                 // the ballot in which each value was chosen first
-	returned map[labrpc.NodeID][]labrpc.NodeID        // the values that Propose returned, by node
-	asked    map[labrpc.NodeID][]AcceptRequest        // the Accepts that each node has sent
-	prepares map[labrpc.NodeID][]PrepareRequest       // the Prepares that each node has sent to n2
-	prepared map[uint64]Ballot                        // by the message of its Prepare
-	promises map[Ballot]promises                      // what was replied to the Prepares of each ballot
+	mu         sync.Mutex
+	nodes      map[labrpc.NodeID]*Paxos
+	proposed   map[labrpc.NodeID]bool
+	own        map[labrpc.NodeID]map[labrpc.NodeID]bool // the values that each node was given to propose
+	values     map[Ballot]labrpc.NodeID                 // of each ballot
+	sender     map[Ballot]labrpc.NodeID                 // of the message that told of that value first
+	accepted   map[Ballot]map[labrpc.NodeID]bool        // the acceptors that have accepted it
+	known      map[labrpc.NodeID]AcceptorState          // the highest ballots that each acceptor has reported
+	chosen     map[labrpc.NodeID]Ballot                 // the ballot in which each value was chosen first
+	returned   map[labrpc.NodeID][]labrpc.NodeID        // the values that Propose returned, by node
+	asked      map[labrpc.NodeID][]AcceptRequest        // the Accepts that each node has sent
+	prepares   map[labrpc.NodeID][]PrepareRequest       // the Prepares that each node has sent to n2
+	prepared   map[uint64]Ballot                        // by the message of its Prepare
+	preparedBy map[Ballot]labrpc.NodeID                 // the node that has sent a Prepare of it
+	promises   map[Ballot]promises                      // what was replied to the Prepares of each ballot
 }
 
 func newPaxosCluster(s *labtest.Sim) *paxosCluster {
@@ -55,7 +56,7 @@ func newPaxosCluster(s *labtest.Sim) *paxosCluster {
 		values: map[Ballot]labrpc.NodeID{}, sender: map[Ballot]labrpc.NodeID{}, accepted: map[Ballot]map[labrpc.NodeID]bool{},
 		known: map[labrpc.NodeID]AcceptorState{}, chosen: map[labrpc.NodeID]Ballot{},
 		returned: map[labrpc.NodeID][]labrpc.NodeID{}, asked: map[labrpc.NodeID][]AcceptRequest{},
-		prepares: map[labrpc.NodeID][]PrepareRequest{}, prepared: map[uint64]Ballot{}, promises: map[Ballot]promises{},
+		prepares: map[labrpc.NodeID][]PrepareRequest{}, prepared: map[uint64]Ballot{}, preparedBy: map[Ballot]labrpc.NodeID{}, promises: map[Ballot]promises{},
 		own: map[labrpc.NodeID]map[labrpc.NodeID]bool{},
 	}
 	s.Net.Intercept(y.recordMessage)
@@ -93,6 +94,7 @@ func (y *paxosCluster) recordMessage(m *labrpc.Message) labrpc.Verdict {
 	switch b := m.Body.(type) {
 	case PrepareRequest:
 		y.prepared[m.Msg] = b.Ballot
+		y.preparedBy[b.Ballot] = m.From
 		if m.To == 2 {
 			y.prepares[m.From] = append(y.prepares[m.From], b)
 		}

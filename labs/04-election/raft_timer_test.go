@@ -37,7 +37,8 @@ func TestTimerIsReset4C(t *testing.T) {
 		for range 3 {
 			from := s.Net.Now()
 			v := *violation(ruleElectionTimeout, "n1 has not started an election within %v of the last heartbeat of its leader", longestTimeout)
-			s.WaitFor(longestTimeout+2*fixedLatency, v, func() bool { return len(c.requestsOf(1, from)) > 0 })
+			last := c.lastRequest(1)
+			s.WaitFor(longestTimeout+2*fixedLatency, v, func() bool { return c.startsAnother(1, from, last) })
 			s.Run(between - 10*time.Millisecond)
 			p[0].heartbeat(1, c.state(1).Term)
 			c.waitForCampaign(1, "it was a candidate, and received a heartbeat from n2, the leader of its term")
@@ -172,6 +173,7 @@ func TestDeposedLeaderCampaigns4C(t *testing.T) {
 		v := *violation(ruleTerms, "%v leads term %d, and a follower replies to its heartbeats with term %d, but after 500ms %v has not become a follower in that term",
 			old, term, term+100, old)
 		s.WaitFor(500*time.Millisecond, v, func() bool { return c.state(old).Term >= term+100 && c.state(old).Role != Leader })
+		s.Run(time.Millisecond) // it may have sent a heartbeat at the same instant
 		c.waitForCampaign(old, "it was the leader, and learnt a newer term from a reply")
 		requests.Release()
 		next, _ := c.waitForLeader(electionLimit)

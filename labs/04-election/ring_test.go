@@ -110,7 +110,7 @@ func (c *ringCluster) agrees() {
 	since := c.s.Net.Now()
 	n := time.Duration(len(c.order))
 	mustAgree(c.s, 10*n*delay, ruleRing, since, c.leader)
-	c.s.Run(10 * n * delay)
+	c.s.Run(since + 20*n*delay - c.s.Net.Now()) // rule 8
 	mustAgree(c.s, 0, ruleRing, since, c.leader)
 	before := c.messages()
 	c.s.Run(time.Second)

@@ -2,7 +2,6 @@ package replication_test
 
 import (
 	"testing"
-	"time"
 
 	"distlabs/internal/harness/labtest"
 	"distlabs/labrpc"
@@ -57,7 +56,8 @@ func TestFigure85B(t *testing.T) {
 		c.allowWinners(s5)
 		if s.Until(healBound, func() bool { return c.leader() == s5 }) {
 			_, index := c.submit(s5)
-			c.waitApplied(time.Second, ruleAgree, index, s2, s3, s4, s5)
+			c.waitApplied(agreeBound, ruleAgree, index, s5)
+			c.waitApplied(healBound, ruleCatchUp, index, s2, s3, s4)
 		}
 		c.converge()
 	})

@@ -253,9 +253,9 @@ func TestOlderReplyTakesNothingBack5B(t *testing.T) {
 		}
 		s.Run(20 * time.Millisecond)
 		replies[g].Release()
-		if !s.Until(3*heartbeat, func() bool { return c.rafts[leader].Status().CommitIndex >= five }) && c.rafts[leader].Status().Role == roleLeader {
+		if !s.Until(agreeBound, func() bool { return c.rafts[leader].Status().CommitIndex >= five }) && c.rafts[leader].Status().Role == roleLeader {
 			s.Fail(labtest.Violation{
-				What: fmt.Sprintf("%v did not commit index %d within %v, although %v and %v have acknowledged it in this term", leader, five, 3*heartbeat, f, g),
+				What: fmt.Sprintf("%v did not commit index %d within %v, although %v and %v have acknowledged it in this term", leader, five, agreeBound, f, g),
 				Rule: ruleKeepsAck, Nodes: []labrpc.NodeID{leader, f, g},
 			})
 		}

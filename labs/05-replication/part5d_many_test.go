@@ -12,7 +12,7 @@ import (
 // Three hundred commands of one client: numbers that are narrower than int wrap. A late watch gets all changes at once, old copies of the
 // requests change nothing, a hundred sessions do not get into each other's way. The client is cut off for minutes.
 func TestManyCommands5D(t *testing.T) {
-	labtest.Run(t, labtest.Config{Nodes: 6, Seeds: 2, Limit: time.Hour}, func(s *labtest.Sim) {
+	labtest.Run(t, labtest.Config{Nodes: 6, Seeds: 2, Limit: 10 * time.Hour}, func(s *labtest.Sim) {
 		v := newStoreCluster(s, 3, ServerOptions{})
 		var log requestLog
 		s.Net.Intercept(log.collect(4))
@@ -96,10 +96,17 @@ func checkManySessions(v *storeCluster, a, b *testClient) {
 	}
 	s.Net.Crash(first.id)
 	from := s.Net.Now()
-	s.Until(ttl+sessionSlack, func() bool { return len(w.seen()) == 2*sessions })
-	if n := len(w.seen()); n != 2*sessions {
-		s.Failf(ruleSession, "of %d sessions of %v, which crashed at %v, %d had ended %v later, want all: %v is their TTL", sessions, first.id, labtest.At(from), n-sessions, ttl+sessionSlack, ttl)
+	all := func() bool { return len(w.seen()) == 2*sessions }
+	if s.Until(ttl+sessionSlack, all) {
+		return
 	}
+	for i := range sessions {
+		key := fmt.Sprintf("each/%03d", i)
+		if !w.deleted(key) && b.mustRun(command{Op: "get", Key: key}).Revision != 0 {
+			s.Failf(ruleSession, "of %d sessions of %v, which crashed at %v, the one that owns %q had not ended %v later, want all: %v is their TTL", sessions, first.id, labtest.At(from), key, ttl+sessionSlack, ttl)
+		}
+	}
+	s.WaitFor(watchLimit, labtest.Violation{What: fmt.Sprintf("all keys of %d sessions had been deleted %v before, but the watch of %v has not reported it", sessions, watchLimit, b.id), Rule: ruleWatch}, all)
 }
 
 // checkLongOutage: a client is cut off, for minutes or while others do much, with a command and a watch under way. The command has been

@@ -20,8 +20,14 @@ func (w *watchRecorder) waitForDelete(key string, limit time.Duration, why strin
 	if limit > 0 {
 		bound = fmt.Sprintf(", want it deleted within %v of %v", limit, labtest.At(from))
 	}
-	s.WaitFor(limit, labtest.Violation{
-		What: fmt.Sprintf("the watch of %v had not seen the key %q deleted by %v%s: %s", w.c.id, key, labtest.At(from+limit), bound, why), Rule: ruleSession,
+	if s.Until(limit, func() bool { return w.deleted(key) }) {
+		return
+	}
+	if y := w.c.mustRun(command{Op: "get", Key: key}); y.Revision != 0 {
+		s.Failf(ruleSession, "the key %q had not been deleted by %v%s: %s", key, labtest.At(from+limit), bound, why)
+	}
+	s.WaitFor(watchLimit, labtest.Violation{
+		What: fmt.Sprintf("the watch of %v had not reported that the key %q was deleted by %v: it had been deleted %v before", w.c.id, key, labtest.At(s.Net.Now()+watchLimit), watchLimit), Rule: ruleWatch,
 	}, func() bool { return w.deleted(key) })
 }
 
@@ -316,7 +322,7 @@ func TestSessionLastsItsTTL5D(t *testing.T) {
 		for n := 0; s.Net.Now()-from < ttl+sessionSlack; n++ {
 			c.mustRun(command{Op: "put", Key: "busy", Data: fmt.Sprint("late", n)})
 			s.Run(200 * time.Millisecond)
-			if events := w.seen(); events[len(events)-1].Deleted {
+			if w.deleted("own") {
 				b.expectValue("busy", fmt.Sprint("late", n), ruleSession)
 				return
 			}
@@ -380,7 +386,7 @@ func checkTwoClientsOnOneNode(v *storeCluster, b *testClient, node labrpc.NodeID
 	a1 := v.connect(node, ttl)
 	a2 := a1.another()
 	a2.dial(func(ctx context.Context) (context.Context, context.CancelFunc) {
-		return labtest.WithTimeout(ctx, 8*time.Second)
+		return labtest.WithTimeout(ctx, commandLimit+time.Second)
 	})
 	a1.mustRun(command{Op: "own", Key: "one", Data: "1"})
 	a2.mustRun(command{Op: "own", Key: "two", Data: "2"})
@@ -390,7 +396,7 @@ func checkTwoClientsOnOneNode(v *storeCluster, b *testClient, node labrpc.NodeID
 	a1.closes()
 	b.expectValue("one", "", ruleOwned)
 	b.expectValue("two", "2", ruleOwned)
-	s.Run(8*time.Second + 3*ttl) // the context of Connect bounds Connect, and not the session
+	s.Run(commandLimit + time.Second + 3*ttl) // the context of Connect bounds Connect, and not the session
 	b.expectValue("two", "2", ruleSession, fmt.Sprintf("the key is of a session of %v, whose client reaches the store; only the context of its Connect has ended", node))
 	w := b.watch("two", 0)
 	s.Net.Crash(node)

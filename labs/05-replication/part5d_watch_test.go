@@ -161,7 +161,7 @@ func TestWatchTurnsAway5D(t *testing.T) {
 // Every server keeps as many changes as it was told to. Changes of other keys do not end a watch that keeps up,
 // however many there are: here never more than History between two reports that rule 25 allows (rules 25 and 26).
 func TestCompactedChanges5D(t *testing.T) {
-	labtest.Run(t, labtest.Config{Nodes: 6, Seeds: 8, Limit: time.Hour}, func(s *labtest.Sim) {
+	labtest.Run(t, labtest.Config{Nodes: 6, Seeds: 8, Limit: 10 * time.Hour}, func(s *labtest.Sim) {
 		switch s.Seed % 10 {
 		case 1:
 			checkDefaultHistory(s)

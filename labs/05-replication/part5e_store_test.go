@@ -95,7 +95,7 @@ func (v *storeCluster) restarts() {
 // After a restart from a snapshot the store continues with the next revision, also when the last change was a delete, and repeats the
 // result of a command whose client did not receive it. A key with the empty value is a key (rule 29).
 func TestRestartOfTheStore5E(t *testing.T) {
-	labtest.Run(t, labtest.Config{Nodes: 5, Seeds: 8, Limit: time.Hour}, func(s *labtest.Sim) {
+	labtest.Run(t, labtest.Config{Nodes: 5, Seeds: 8, Limit: 10 * time.Hour}, func(s *labtest.Sim) {
 		switch s.Seed % 8 {
 		case 1:
 			checkSnapshotsWhileBusy(s)

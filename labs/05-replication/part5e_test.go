@@ -162,7 +162,7 @@ func checkLateSnapshotReply(s *labtest.Sim) {
 		return f.install(req)
 	})
 	p.waitForLead()
-	p.waitUntil(electionBound, ruleCatchUp, "n1 did not send n5 a snapshot, although n5 has no entry", func() bool { return closed(asked) })
+	p.waitUntil(healBound, ruleCatchUp, "n1 did not send n5 a snapshot, although n5 has no entry", func() bool { return closed(asked) })
 	p.append(2, AppendRequest{Term: p.status().Term + 1, PrevLogIndex: 4, PrevLogTerm: 1}, true)
 	p.waitForLead()
 	s.Run(10 * time.Millisecond)
@@ -212,7 +212,7 @@ func TestTermOfASnapshotReply5E(t *testing.T) {
 			return SnapshotReply{Term: 1000}
 		})
 		p.waitForLead()
-		p.waitUntil(5*heartbeat, ruleTerm, "n1 received term 1000 in replies to InstallSnapshot but did not become a follower in term 1000", func() bool {
+		p.waitUntil(healBound, ruleTerm, "n5, which has no entry, replies to InstallSnapshot with term 1000, but n1 did not become a follower in that term", func() bool {
 			st := p.status()
 			return st.Term == 1000 && st.Role != roleLeader
 		})

@@ -269,6 +269,7 @@ func movesToALaggingServer(t *testing.T, opts laggingServerOptions) {
 		hist.gets(reader, ruleLocal, opts.then)
 		c.disconnect(others[0])
 		writes(opts.after)
+		s.Run(100 * time.Millisecond) // a store may execute in batches what Raft has applied
 		reader.moves(leader)
 		if got := hist.gets(reader, ruleLocal, opts.reads); strings.HasSuffix(opts.after[len(opts.after)-1], "="+got) {
 			s.Cover(covered)
@@ -301,6 +302,7 @@ func TestTokenGoesOn6B(t *testing.T) {
 		c.settles()
 		c.disconnect(others[0])
 		hist.puts(wrote, "x", "2")
+		s.Run(100 * time.Millisecond) // a store may execute in batches what Raft has applied
 		if got := hist.gets(read, ruleLocal, "x"); got == "2" {
 			s.Cover(covered)
 		}

@@ -49,7 +49,7 @@ func (t *sessionHistory) besideTheCommitted(run *sessionRun) {
 	t.gets(run, ruleLocal, "x")
 	for _, id := range others {
 		run.moves(id)
-		if op := t.returns(t.get(run, "x", servesLimit)); op.Err != "" {
+		if op := t.returns(t.get(run, "x", getLimit)); op.Err != "" {
 			t.fail(ruleLocal, op, fmt.Sprintf("%v, want a value: %v has all that is committed, and only that can the session have seen", op, id))
 		}
 	}

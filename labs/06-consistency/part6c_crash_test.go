@@ -112,7 +112,8 @@ func TestRecoveredUpdateCounts6C(t *testing.T) {
 		for round := range 4 {
 			g.settle(gossipSettles, 1, 2, 3)
 			s.Net.Isolate(1)
-			s.Net.CrashAtWrite(1, labrpc.CrashPoint{Write: s.Net.Writes(1) + 1, After: true})
+			// After its first write, or after the second one: that may be the write by which it has happened.
+			s.Net.CrashAtWrite(1, labrpc.CrashPoint{Write: s.Net.Writes(1) + 1 + round%2, After: true})
 			before := g.updates[1]
 			if !g.put(1, "y") {
 				g.restart(1)

@@ -79,8 +79,9 @@ func TestReadsDoNotGoBack6D(t *testing.T) {
 		s.Run(2 * quorumTimeout)
 		held := s.Net.Hold(labrpc.Match{From: 6, Method: "Store"})
 		q.goPut(6, "x", "half", quorum)
-		s.Run(quorumRetry / 2)
-		held.Deliver(func(m labrpc.Message) bool { return m.To == 1 })
+		toFirst := func(m labrpc.Message) bool { return m.To == 1 }
+		s.Until(quorumTimeout/2, func() bool { return slices.ContainsFunc(held.Messages(), toFirst) })
+		held.Deliver(toFirst)
 		s.Run(quorumRetry / 2)
 		held.Discard(nil)
 		held.Release()

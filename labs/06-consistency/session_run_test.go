@@ -208,7 +208,7 @@ func (t *sessionHistory) returns(op *sessionOp) *sessionOp {
 
 // gets reads a key: it must return a value in time. The checkers check which value.
 func (t *sessionHistory) gets(r *sessionRun, rule, key string) string {
-	op := t.returns(t.get(r, key, servesLimit))
+	op := t.returns(t.get(r, key, getLimit))
 	if op.Err != "" {
 		t.fail(rule, op, fmt.Sprintf("%v, want a value", op))
 	}

@@ -32,8 +32,8 @@ const (
 	ruleRunReturns  = "Run asks all participants at once; in a calm network, it returns Aborted within 100ms of a vote no, Committed within 100ms of the last vote if all have voted yes or read-only, Aborted within 10ms of the end of its context, and not earlier without a vote no, and an error within 10ms of a crash of its node (rule 31)"
 	ruleApart       = "a Prepare that takes long delays no other transaction, however many of them are under way (rule 32)"
 	learnLimit      = 2 * time.Second        // rule 26
-	calmRun         = 120 * time.Millisecond // rule 31, from the call of Run: a request takes 20ms, and 100ms are counted from the vote
-	askTime         = 60 * time.Millisecond  // a request takes 20ms; the rest is for nodes that look at their messages now and then
+	calmRun         = 220 * time.Millisecond // rule 31, from the call of Run: a node votes within askTime, and 100ms are counted from the vote
+	askTime         = 120 * time.Millisecond // a request takes 20ms; the rest is for nodes that look at their messages now and then
 	runReturn       = 10 * time.Millisecond  // rule 31, for a context that has ended
 	lossyRun        = 10 * time.Second       // rule 31, if links lose a fifth of the messages
 	coordinatorNode = labrpc.NodeID(1)

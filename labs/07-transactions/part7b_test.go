@@ -148,10 +148,15 @@ func TestOneSnapshot7B(t *testing.T) {
 		w = d.beginTx()
 		w.put("own", "6")
 		d.load("x=7 y=7")
-		w.finds(ruleSnapshot7B, "", "", "new=3 own=6 x=5 y=5")
-		if c := w.try(func() *call { return w.goAppend("y", "1") }); !c.aborted() { // it cannot commit any more
-			w.sees(ruleSnapshot7B, "y", "51")
-			w.abort()
+		// Each of its calls may find that it cannot commit any more (rules 15 and 16).
+		if c := w.try(func() *call { return w.goScan("", "") }); !c.aborted() {
+			w.hasPairs(ruleSnapshot7B, c, "new=3 own=6 x=5 y=5")
+		}
+		if c := w.try(func() *call { return w.goAppend("y", "1") }); !c.aborted() {
+			if c := w.try(func() *call { return w.goGet("y") }); !c.aborted() {
+				w.hasValue(ruleSnapshot7B, c, "51")
+				w.abort()
+			}
 		}
 		reader.finds(ruleSnapshot7B, "", "", "x=1 y=1 z=1")
 	})

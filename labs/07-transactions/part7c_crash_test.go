@@ -95,7 +95,7 @@ func (c *commitCluster) missesDecisions(calls map[TxID]*commitRun, limit time.Du
 	for _, tx := range txs {
 		c.voted(tx, id)
 	}
-	c.s.Run(50 * time.Millisecond) // until the votes have arrived
+	c.s.Run(100 * time.Millisecond) // until the votes have arrived
 	c.s.Net.Isolate(id)
 	for _, tx := range txs {
 		c.returns(calls[tx], tx, limit, Committed)

@@ -246,7 +246,7 @@ func (c *commitCluster) asksOneWhoPrepares() {
 	c.add("slow", map[labrpc.NodeID]scriptedVote{2: {VoteYes, slow}})
 	call := c.run("slow", time.Minute)
 	c.voted("slow", 3, 4)
-	s.Run(50 * time.Millisecond) // until the votes have arrived
+	s.Run(100 * time.Millisecond) // until the votes have arrived
 	s.Net.CutBoth(coordinatorNode, 3)
 	s.Net.CutBoth(3, 4)
 	s.Run(slow - time.Second)
@@ -274,7 +274,7 @@ func TestAsksTooEarly7C(t *testing.T) {
 		s.Run(5 * time.Second)
 		c.mayEnd(3, 4)
 		s.Net.Heal()
-		c.returns(call, "t1", learnLimit, Committed)
+		c.returns(call, "t1", 10*time.Second, Committed) // no rule says how soon the coordinator asks n2 again
 		c.settles(learnLimit)
 		c.has("t1", Committed)
 		c.twoCoordinators()
@@ -291,7 +291,11 @@ func (c *commitCluster) twoCoordinators() {
 	delete(c.resources, 4)
 	first := c.coordinator
 	c.mu.Unlock()
-	second := StartCoordinator(s.Start(4))
+	node := s.Start(4)
+	for _, name := range node.Disk().Names() { // the records of a participant are no coordinator's
+		_ = node.Disk().Delete(name)
+	}
+	second := StartCoordinator(node)
 	c.add("one", nil, 4)
 	call := c.run("one", time.Minute)
 	c.voted("one", 2, 3)

@@ -128,7 +128,7 @@ func TestManyParticipants7C(t *testing.T) {
 		c.add("yes", map[labrpc.NodeID]scriptedVote{knows: {VoteYes, 300 * time.Millisecond}}, participantsBut(s, all)...)
 		call = c.run("yes", time.Minute)
 		c.voted("yes", others...)
-		s.Run(50 * time.Millisecond) // until the votes have arrived
+		s.Run(100 * time.Millisecond) // until the votes have arrived
 		for _, id := range others {
 			s.Net.Isolate(id)
 		}
@@ -187,12 +187,12 @@ func (c *commitCluster) seventyAcknowledge() {
 		s.Failf(ruleForgets, "the coordinator's disk holds %d bytes, want some %d as before a transaction of 70 participants, which all have known its outcome for %v", after, before, learnLimit)
 	}
 
-	c.add("seventy-ask", map[labrpc.NodeID]scriptedVote{last: {VoteYes, 100 * time.Millisecond}})
+	c.add("seventy-ask", map[labrpc.NodeID]scriptedVote{last: {VoteYes, 200 * time.Millisecond}})
 	call = c.run("seventy-ask", time.Minute)
 	c.voted("seventy-ask", first)
-	s.Run(50 * time.Millisecond) // until the vote has arrived
+	s.Run(100 * time.Millisecond) // until the vote has arrived
 	s.Net.Isolate(first)
-	c.returns(call, "seventy-ask", 50*time.Millisecond+calmRun, Committed)
+	c.returns(call, "seventy-ask", 100*time.Millisecond+calmRun, Committed)
 	s.Run(time.Second)
 	s.Net.HealBoth(first, last)
 	c.learns(learnLimit, "seventy-ask", Committed, first)

@@ -30,9 +30,13 @@ func (c *shardCluster) countRequests(client labrpc.NodeID) int {
 	return c.requests(g)
 }
 
+// shardRests is how long the tests wait until a transaction that was committed makes no other wait: a store may unlock its keys later.
+const shardRests = 300 * time.Millisecond
+
 // cutAfter begins the script at a client, of whose requests the first k arrive; sometimes the later ones
 // of the same instant arrive too, except the first. It may lose the replies too. It returns when a request was lost, or the transaction is over.
 func (c *shardCluster) cutAfter(client labrpc.NodeID, k int, limit time.Duration) (*shardRun, *shardGate) {
+	c.s.Run(shardRests)
 	g := c.setGate(client, shardGate{limit: k, last: c.s.Rand().IntN(2) == 0, deaf: c.s.Rand().IntN(2) == 0, keep: true})
 	r := c.start(client, limit, c.script()...)
 	c.s.Until(shardServes, func() bool { return c.requests(g) > k || r.Over })
@@ -46,6 +50,7 @@ func (c *shardCluster) dieAfter(client labrpc.NodeID, k int) (r *shardRun, over 
 		r, _ = c.cutAfter(client, k, time.Minute)
 		c.s.Run(time.Duration(c.s.Rand().IntN(2)) * 200 * time.Millisecond)
 	} else {
+		c.s.Run(shardRests)
 		g := c.gate(client)
 		r = c.start(client, time.Minute, c.script()...)
 		c.s.Until(shardServes, func() bool { return c.requests(g) >= k || r.Over })

@@ -246,11 +246,16 @@ func shardRuns(ctx context.Context, cl *transactions.ShardClient) (faults []shar
 	if err := kept.Commit(); !errors.Is(err, transactions.ErrOver) {
 		wrong(ruleShardOver, "Commit of a transaction whose Run has returned the error of its function = %v, want ErrOver", err)
 	}
-	tx := cl.Begin(ctx)
-	if got, _, err := tx.Get("a"); got == "failed" || err != nil {
+	value := func() (got string, err error) {
+		err = cl.Run(ctx, func(tx *transactions.ShardTx) (err error) {
+			got, _, err = tx.Get("a")
+			return err
+		})
+		return got, err
+	}
+	if got, err := value(); got == "failed" || err != nil {
 		wrong(ruleShardOutcome, "Get(a) = %q, %v, although Run of the transaction that wrote this value returned the error of its function", got, err)
 	}
-	tx.Abort()
 
 	// The function may end the transaction itself: then Run returns what has happened.
 	last, committed := "", 0
@@ -273,11 +278,9 @@ func shardRuns(ctx context.Context, cl *transactions.ShardClient) (faults []shar
 	}); err == nil {
 		wrong(ruleShardOutcome, "Run = nil, want an error: its function has called Abort")
 	}
-	tx = cl.Begin(ctx)
-	if got, _, err := tx.Get("a"); got != last || err != nil {
+	if got, err := value(); got != last || err != nil {
 		wrong(ruleShardOutcome, "Get(a) = %q, %v, want %q: the function of Run had called Commit, which returned nil", got, err, last)
 	}
-	tx.Abort()
 
 	const limit = 300 * time.Millisecond
 	short, cancel := labtest.WithTimeout(ctx, limit)
