@@ -134,10 +134,11 @@ func (m *linkCluster) oneDirection(situation string) {
 		if p.From != 2 || p.To != 1 || over.Load() {
 			return labrpc.Pass
 		}
-		if now := time.Now(); now.Sub(opened) >= every {
+		now := time.Now()
+		if now.Sub(opened) >= every {
 			opened = now
 		}
-		if time.Since(opened) < open {
+		if now.Sub(opened) < open {
 			return labrpc.Pass
 		}
 		return labrpc.Drop

@@ -67,6 +67,15 @@ func received(s *labtest.Sim, p pair) int {
 	return s.Net.Stats(labrpc.Match{From: p.about, To: p.by}).Delivered
 }
 
+// receivedBothWays counts the messages that have arrived so far, for firstArrivals.
+func receivedBothWays(s *labtest.Sim) map[pair]int {
+	before := map[pair]int{}
+	for _, p := range bothWays {
+		before[p] = received(s, p)
+	}
+	return before
+}
+
 // firstArrivals waits until more messages have arrived than before, both ways, and returns when the first of them did.
 func firstArrivals(s *labtest.Sim, before map[pair]int) map[pair]time.Duration {
 	at := map[pair]time.Duration{}
@@ -109,10 +118,7 @@ func TestSuspicionIsWithdrawn2C(t *testing.T) {
 			Nodes: []labrpc.NodeID{1, 2},
 		}, func() bool { return c.suspects(1, 2).suspected && c.suspects(2, 1).suspected })
 		s.Run(5 * time.Second)
-		before := map[pair]int{}
-		for _, p := range bothWays {
-			before[p] = received(s, p)
-		}
+		before := receivedBothWays(s)
 		if lost {
 			s.Net.Heal()
 		} else {
@@ -355,10 +361,7 @@ func TestManyMistakes2C(t *testing.T) {
 				Rule:  ruleSuspects2C,
 				Nodes: []labrpc.NodeID{1, 2},
 			}, func() bool { return c.suspects(1, 2).suspected && c.suspects(2, 1).suspected })
-			before := map[pair]int{}
-			for _, p := range bothWays {
-				before[p] = received(s, p)
-			}
+			before := receivedBothWays(s)
 			s.Net.Heal()
 			if outage > 0 {
 				firstArrivals(s, before)

@@ -88,11 +88,7 @@ func (o *leaseCluster) readsAfterWrite() {
 	s.Run(3 * fixedLatency)
 	slow.Release()
 	for _, call := range []*pendingCall{before, after} {
-		s.WaitFor(time.Minute, *violation(ruleContext, "n3 called Read twice, but a call has not returned when its context ended, after one minute"), func() bool {
-			_, done := call.result()
-			return done
-		})
-		err, _ := call.result()
+		err := o.waits(time.Minute, violation(ruleContext, "n3 called Read twice, but a call has not returned when its context ended, after one minute"), call)
 		o.wants(ruleContext, "n3 calls Read, and the reply is slow", err, nil)
 	}
 	if file := <-got; file.Value != "new" {

@@ -248,10 +248,12 @@ func (o *leaseCluster) pauses(f func() error) *pendingCall {
 
 // returns waits until n3 is back and its call has returned.
 func (o *leaseCluster) returns(rule string, t *pendingCall) error {
-	o.s.WaitFor(3*ttl, *violation(rule, "n3's write has not returned, although its pause ended long ago"), func() bool {
-		_, done := t.result()
-		return done
-	})
+	return o.waits(3*ttl, violation(rule, "n3's write has not returned, although its pause ended long ago"), t)
+}
+
+// waits waits until a call has returned, and returns its error.
+func (o *leaseCluster) waits(limit time.Duration, v *labtest.Violation, t *pendingCall) error {
+	o.s.WaitFor(limit, *v, func() bool { _, done := t.result(); return done })
 	err, _ := t.result()
 	return err
 }

@@ -67,14 +67,9 @@ func (o *leaseCluster) repliesInReverse(one, other func() error) (first, second 
 		o.s.Run(100 * time.Millisecond)
 	}
 	replies.Release()
-	for _, call := range calls {
-		o.s.WaitFor(time.Minute+returnLimit, *violation(ruleContext, "n3 called Write or Swap twice at once, but a call has not returned when its context ended, after one minute"), func() bool {
-			_, done := call.result()
-			return done
-		})
-	}
-	first, _ = calls[0].result()
-	second, _ = calls[1].result()
+	late := violation(ruleContext, "n3 called Write or Swap twice at once, but a call has not returned when its context ended, after one minute")
+	first = o.waits(time.Minute+returnLimit, late, calls[0])
+	second = o.waits(time.Minute+returnLimit, late, calls[1])
 	return first, second
 }
 
@@ -92,11 +87,7 @@ func TestCountsTogether4E(t *testing.T) {
 			counting = append(counting, startCall(func() error { return o.count(id, each, func() { s.Cover(conflict) }) }))
 		}
 		for _, c := range counting {
-			s.WaitFor(time.Minute, *violation(ruleSwap, "three clients count to %d together, but after a minute they have not finished", 3*each), func() bool {
-				_, done := c.result()
-				return done
-			})
-			err, _ := c.result()
+			err := o.waits(time.Minute, violation(ruleSwap, "three clients count to %d together, but after a minute they have not finished", 3*each), c)
 			o.wants(ruleSwap, "a client counts by Read and Swap", err, nil)
 		}
 		o.holds(ruleSwap, File{fmt.Sprint(3 * each), 3 * each},

@@ -41,8 +41,8 @@ func TestSnapshotOfTheStore5E(t *testing.T) {
 		b.mustRun(command{Op: "delete", Key: "old"})
 		all := b.writes(4*every, "y", "z")
 		for _, id := range v.servers {
-			if st, up := v.status(id); up && id != late && st.LastApplied-st.SnapshotIndex > 3*every {
-				s.Failf(ruleSnapshotDue, "%v has applied %d entries since its last snapshot, after %d commands, want at most 3 times SnapshotEvery, which is %d", id, st.LastApplied-st.SnapshotIndex, 4*every, every)
+			if st, up := v.status(id); up && id != late && sinceSnapshot(st) > 3*every {
+				s.Failf(ruleSnapshotDue, "%v has applied %d entries since its last snapshot, after %d commands, want at most 3 times SnapshotEvery, which is %d", id, sinceSnapshot(st), 4*every, every)
 			}
 		}
 		before, _ := v.status(late)
@@ -151,6 +151,9 @@ func TestRestartOfTheStore5E(t *testing.T) {
 	})
 }
 
+// sinceSnapshot is the number of entries that a server has applied since its last snapshot.
+func sinceSnapshot(st Status) int { return st.LastApplied - st.SnapshotIndex }
+
 // checkDefaultSnapshots: a server whose options do not say otherwise makes a snapshot every 500 entries (rule 29).
 func checkDefaultSnapshots(s *labtest.Sim) {
 	v := newStoreCluster(s, 2, ServerOptions{})
@@ -158,8 +161,8 @@ func checkDefaultSnapshots(s *labtest.Sim) {
 	a.writes(3*500+1, "x")
 	s.Run(healBound) // until every server has applied them
 	for _, id := range v.servers {
-		if st, _ := v.status(id); st.LastApplied-st.SnapshotIndex > 3*500 {
-			s.Failf(ruleSnapshotDue, "%v has applied %d entries since its last snapshot, want at most 3 times SnapshotEvery, which is 500 if it is not set", id, st.LastApplied-st.SnapshotIndex)
+		if st, _ := v.status(id); sinceSnapshot(st) > 3*500 {
+			s.Failf(ruleSnapshotDue, "%v has applied %d entries since its last snapshot, want at most 3 times SnapshotEvery, which is 500 if it is not set", id, sinceSnapshot(st))
 		}
 	}
 }

@@ -65,19 +65,17 @@ func (c *strongCluster) servesThoseThatWait(client labrpc.NodeID) {
 	index := c.writes(client, leader, "x", "1").Index
 	reached := func() bool { return c.status(late).LastApplied >= index }
 	var calls []*strongCall[consistency.ReadReply]
-	sent := map[*strongCall[consistency.ReadReply]]time.Duration{}
 	for n := 0; n < 12 || n < 60 && !reached(); n++ {
 		if n == 12 {
 			s.Net.Heal()
 		}
 		calls = append(calls, strongAsk[consistency.ReadReply](c, client, late, "Read", consistency.ReadRequest{Key: "x", Index: index}, nil))
-		sent[calls[n]] = s.Net.Now()
 		s.Until(300*time.Millisecond, func() bool { return n >= 12 && reached() })
 	}
 	at := s.Net.Now()
 	s.Run(150 * time.Millisecond) // a store may execute in batches, and a reply of a server that has just given up may be on its way
 	calls = slices.DeleteFunc(calls, func(call *strongCall[consistency.ReadReply]) bool {
-		return call.over || sent[call] < at+servesLimit-answersLimit // its 3 s end before
+		return call.over || call.sent < at+servesLimit-answersLimit // its 3 s end before
 	})
 	s.Run(servesLimit)
 	for _, call := range calls {

@@ -77,15 +77,7 @@ func TestReadsDoNotGoBack6D(t *testing.T) {
 		q := newQuorumStore(s, 3)
 		q.put(7, "x", all)
 		s.Run(2 * quorumTimeout)
-		held := s.Net.Hold(labrpc.Match{From: 6, Method: "Store"})
-		q.goPut(6, "x", "half", quorum)
-		toFirst := func(m labrpc.Message) bool { return m.To == 1 }
-		s.Until(quorumTimeout/2, func() bool { return slices.ContainsFunc(held.Messages(), toFirst) })
-		held.Deliver(toFirst)
-		s.Run(quorumRetry / 2)
-		held.Discard(nil)
-		held.Release()
-		s.Net.Crash(6)
+		q.writesHalf(6)
 		half := q.peek(1, "x")
 		if half.Value == "half" {
 			s.Cover(seen)

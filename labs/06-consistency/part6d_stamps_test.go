@@ -65,6 +65,20 @@ func TestLaterWriteIsNewer6D(t *testing.T) {
 	})
 }
 
+// writesHalf: a coordinator puts the value "half" for x at QUORUM, and crashes when only n1 can have it.
+func (q *quorumStore) writesHalf(via labrpc.NodeID) {
+	s := q.s
+	held := s.Net.Hold(labrpc.Match{From: via, Method: "Store"})
+	q.goPut(via, "x", "half", quorum)
+	toFirst := func(m labrpc.Message) bool { return m.To == 1 }
+	s.Until(quorumTimeout/2, func() bool { return slices.ContainsFunc(held.Messages(), toFirst) })
+	held.Deliver(toFirst)
+	s.Run(quorumRetry / 2)
+	held.Discard(nil)
+	held.Release()
+	s.Net.Crash(via)
+}
+
 // A coordinator crashes in the middle of a write, starts again, and writes
 // another value, without a reply of the replica that has the first. And goroutines write one key at once (rule 25).
 func TestNoTimestampTwice6D(t *testing.T) {
@@ -73,15 +87,7 @@ func TestNoTimestampTwice6D(t *testing.T) {
 		q := newQuorumStore(s, 2)
 		q.put(6, "x", all)
 		s.Run(2 * quorumTimeout)
-		held := s.Net.Hold(labrpc.Match{From: 6, Method: "Store"})
-		q.goPut(6, "x", "half", quorum)
-		toFirst := func(m labrpc.Message) bool { return m.To == 1 }
-		s.Until(quorumTimeout/2, func() bool { return slices.ContainsFunc(held.Messages(), toFirst) })
-		held.Deliver(toFirst)
-		s.Run(quorumRetry / 2)
-		held.Discard(nil)
-		held.Release()
-		s.Net.Crash(6)
+		q.writesHalf(6)
 		if q.peek(1, "x").Value == "half" {
 			s.Cover(half)
 		}

@@ -234,6 +234,7 @@ func (c *strongCluster) roles() (leader labrpc.NodeID, others []labrpc.NodeID) {
 
 // A strongCall is a request to a server that is under way.
 type strongCall[R any] struct {
+	sent  time.Duration
 	reply R
 	came  bool // a reply did
 	over  bool // a reply did, or the client has given up
@@ -241,7 +242,7 @@ type strongCall[R any] struct {
 
 // strongAsk sends a request from a client to a server; then, if not nil, is called at the end.
 func strongAsk[R, A any](c *strongCluster, from, to labrpc.NodeID, method string, args A, then func(at time.Duration, call *strongCall[R])) *strongCall[R] {
-	call := &strongCall[R]{}
+	call := &strongCall[R]{sent: c.s.Net.Now()}
 	node := c.nodes[from]
 	go func() {
 		type end struct {

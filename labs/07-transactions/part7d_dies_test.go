@@ -20,18 +20,18 @@ func (c *shardCluster) script() []shardStep {
 	return []shardStep{reads("a"), writes(c.pairOf[0]), writes(c.pairOf[1])}
 }
 
+// shardRests is how long the tests wait until a transaction that was committed makes no other wait: a store may unlock its keys later.
+const shardRests = 300 * time.Millisecond
+
 // countRequests returns how many requests a client sends for its script.
 func (c *shardCluster) countRequests(client labrpc.NodeID) int {
 	c.does(client, c.script()...) // it finds the leaders
-	c.s.Run(300 * time.Millisecond)
+	c.s.Run(shardRests)
 	g := c.gate(client)
 	c.does(client, c.script()...)
-	c.s.Run(300 * time.Millisecond)
+	c.s.Run(shardRests)
 	return c.requests(g)
 }
-
-// shardRests is how long the tests wait until a transaction that was committed makes no other wait: a store may unlock its keys later.
-const shardRests = 300 * time.Millisecond
 
 // cutAfter begins the script at a client, of whose requests the first k arrive; sometimes the later ones
 // of the same instant arrive too, except the first. It may lose the replies too. It returns when a request was lost, or the transaction is over.

@@ -88,9 +88,7 @@ func readAlternative(c *course.Course, lab course.Lab, name string, text []byte)
 	}
 	a := Alternative{Name: name, Patch: true, Differs: strings.Join(strings.Fields(inParts.ReplaceAllString(header, "")), " ")}
 	for _, line := range inParts.FindAllStringSubmatch(header, -1) {
-		for id := range strings.SplitSeq(line[1], ",") {
-			a.parts = append(a.parts, strings.TrimSpace(id))
-		}
+		a.parts = append(a.parts, listed(line[1])...)
 	}
 	switch {
 	case a.Differs == "":

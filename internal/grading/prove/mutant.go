@@ -85,6 +85,11 @@ func readMutant(c *course.Course, lab course.Lab, name string) (Mutant, error) {
 	return m, err
 }
 
+// listed splits a list of a patch's header: "12a, 14".
+func listed(text string) []string {
+	return strings.FieldsFunc(text, func(r rune) bool { return r == ',' || r == ' ' })
+}
+
 // parseMutant reads a patch with its header.
 func parseMutant(lab course.Lab, name string, text []byte) (Mutant, error) {
 	files, header, err := gitdiff.Parse(bytes.NewReader(text))
@@ -94,7 +99,7 @@ func parseMutant(lab course.Lab, name string, text []byte) (Mutant, error) {
 	m := Mutant{Name: name, Lab: lab.ID}
 	match := diesBy.FindAllStringSubmatch(header, -1)
 	for _, clauses := range breaks.FindAllStringSubmatch(header, -1) {
-		m.Breaks = append(m.Breaks, strings.FieldsFunc(clauses[1], func(r rune) bool { return r == ',' || r == ' ' })...)
+		m.Breaks = append(m.Breaks, listed(clauses[1])...)
 	}
 	m.Wrong = strings.Join(strings.Fields(breaks.ReplaceAllString(diesBy.ReplaceAllString(header, ""), "")), " ")
 	switch {
