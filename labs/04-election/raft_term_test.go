@@ -43,12 +43,14 @@ func TestTermsSpread4C(t *testing.T) {
 		is(ruleAnother, State{Term: 9, Leader: 3}, "a heartbeat from n2, the leader of term 7,")
 		states(p[2].askVote(1, 8).Term, 9, "a candidate of term 8")
 		is(ruleTerms, State{Term: 9, Leader: 3}, "n4 asked for its vote in term 8,")
+		var reset time.Duration
 		for range 5 {
+			reset = s.Net.Now()
 			states(p[1].heartbeat(1, 9).Term, 9, "the leader of term 9")
 		}
 		is(ruleTerms, State{Term: 9, Leader: 3}, "six heartbeats of term 9")
 		// A server that follows a leader may ignore candidates (rule 10): so n1 first times out.
-		c.waitForCampaign(1, "it receives no message")
+		c.waitForCampaign(1, reset, "it receives no message")
 		c.waitForAnother(1, "it receives no message")
 		s.Run(20 * time.Millisecond) // until the replies to its requests have arrived; it starts no further election so soon
 		candidate := c.state(1)
@@ -56,9 +58,10 @@ func TestTermsSpread4C(t *testing.T) {
 			s.Failf(ruleAnother, "n1, in term %d, replied %+v to n3, the leader of term %d, want {Term:%[1]d Success:false}", candidate.Term, r, candidate.Term-1)
 		}
 		is(ruleAnother, candidate, "a heartbeat from n3, the leader of an older term,")
+		reset = s.Net.Now()
 		p[1].heartbeat(1, 50)
 		is(ruleTerms, State{Term: 50, Leader: 3}, "a heartbeat from n3, the leader of term 50,")
-		c.waitForCampaign(1, "it receives no message")
+		c.waitForCampaign(1, reset, "it receives no message")
 		last := 50
 		for _, term := range []int{100, 1<<8 + 1, 1<<16 + 2, 1<<32 + 3} {
 			states(p[2].askVote(1, term).Term, term, "a candidate of a newer term")
@@ -79,7 +82,7 @@ func TestTermsSpread4C(t *testing.T) {
 		if got := c.state(1).Term; got != last+8 {
 			s.Failf(ruleTerms, "after a restart n1 is in term %d, want %d, the term that it stated before", got, last+8)
 		}
-		c.waitForCampaign(1, "it receives no message")
+		c.waitForCampaign(1, s.Net.Now(), "it receives no message")
 		if asked := c.lastRequest(1); asked != 0 && asked != c.state(1).Term { // 0: it has sent only pre-votes
 			s.Failf(ruleTerms, "n1 asked for votes in term %d, although it is in term %d", asked, c.state(1).Term)
 		}

@@ -19,19 +19,22 @@ func TestTimerIsReset4C(t *testing.T) {
 		p := c.scriptedPeers(2, 3)
 		const between = 135 * time.Millisecond
 		term := 10
+		next := func(sent time.Duration) { s.Run(sent + between - s.Net.Now()) } // the reply may have taken some time
 		for i := range 25 {
+			sent := s.Net.Now()
 			if !p[i%2].askVote(1, term+i).Granted {
 				s.Failf(ruleOneVote, "n1 denied its vote in term %d to %v, although no other server has asked", term+i, p[i%2].node.ID())
 			}
 			c.mustNotCampaign(1, "although it granted a vote less than 140ms ago")
-			s.Run(between - 2*fixedLatency)
+			next(sent)
 		}
 		c.mustNotCampaign(0, "")
 		term += 100
 		for range 25 {
+			sent := s.Net.Now()
 			p[0].heartbeat(1, term)
 			c.mustNotCampaign(1, "although it received a heartbeat from its leader, n2, less than 140ms ago")
-			s.Run(between - 2*fixedLatency)
+			next(sent)
 		}
 		c.mustNotCampaign(0, "")
 		for range 3 {
@@ -40,8 +43,9 @@ func TestTimerIsReset4C(t *testing.T) {
 			last := c.lastRequest(1)
 			s.WaitFor(longestTimeout+2*fixedLatency, v, func() bool { return c.startsAnother(1, from, last) })
 			s.Run(between - 10*time.Millisecond)
+			from = s.Net.Now()
 			p[0].heartbeat(1, c.state(1).Term)
-			c.waitForCampaign(1, "it was a candidate, and received a heartbeat from n2, the leader of its term")
+			c.waitForCampaign(1, from, "it was a candidate, and received a heartbeat from n2, the leader of its term")
 		}
 	})
 }
@@ -64,6 +68,7 @@ func TestTimerIsNotReset4C(t *testing.T) {
 		for i, n := range noise {
 			term := c.state(1).Term + 10*(i+1)
 			p[0].askVote(1, term)
+			reset := s.Net.Now()
 			p[0].heartbeat(1, term)
 			stop := make(chan struct{})
 			go func() {
@@ -78,7 +83,7 @@ func TestTimerIsNotReset4C(t *testing.T) {
 					}
 				}
 			}()
-			c.waitForCampaign(1, n.name)
+			c.waitForCampaign(1, reset, n.name)
 			close(stop)
 			s.Run(40 * time.Millisecond)
 		}
@@ -94,7 +99,7 @@ func TestEachTimeoutIsNew4C(t *testing.T) {
 		const starts = 25
 		for range starts {
 			c.restart(1)
-			firsts[c.waitForCampaign(1, "n1 had just started and receives no message").Round(2*time.Millisecond)] = true
+			firsts[c.waitForCampaign(1, s.Net.Now(), "n1 had just started and receives no message").Round(2*time.Millisecond)] = true
 		}
 		if len(firsts) < 3 {
 			s.Failf(ruleElectionTimeout, "n1 started %d times, and the first timeouts had only %s, want at least 3: each is random", starts, lengths(len(firsts)))
@@ -173,16 +178,18 @@ func TestDeposedLeaderCampaigns4C(t *testing.T) {
 		v := *violation(ruleTerms, "%v leads term %d, and a follower replies to its heartbeats with term %d, but after 500ms %v has not become a follower in that term",
 			old, term, term+100, old)
 		s.WaitFor(500*time.Millisecond, v, func() bool { return c.state(old).Term >= term+100 && c.state(old).Role != Leader })
+		deposed := s.Net.Now() - fixedLatency
 		s.Run(time.Millisecond) // it may have sent a heartbeat at the same instant
-		c.waitForCampaign(old, "it was the leader, and learnt a newer term from a reply")
+		c.waitForCampaign(old, deposed, "it was the leader, and learnt a newer term from a reply")
 		requests.Release()
 		next, _ := c.waitForLeader(electionLimit)
 		s.Run(time.Duration(s.Rand().Int64N(int64(time.Second))))
 		s.Net.Isolate(next)
 		s.Until(3*time.Second, func() bool { return c.state(next).Role != Leader }) // it may also lead on
 		if c.state(next).Role == Follower {
+			deposed = s.Net.Now() - fixedLatency
 			s.Run(time.Millisecond) // it may have sent a heartbeat at the same instant
-			c.waitForCampaign(next, "it received no message: it was isolated while it was the leader, and became a follower")
+			c.waitForCampaign(next, deposed, "it received no message: it was isolated while it was the leader, and became a follower")
 		}
 	})
 }

@@ -302,7 +302,7 @@ func TestAnswerIsForTheCommand5D(t *testing.T) {
 		start := func() {
 			before, _ = v.status(old)
 			put = a.start(command{Op: "put", Key: "x", Data: "2"})
-			s.Until(time.Second, func() bool {
+			s.Until(3*time.Second, func() bool { // a client may wait before its next command
 				st, _ := v.status(old)
 				return lastIndexOf(st) > lastIndexOf(before) || put.returned() || st.Role != roleLeader
 			})

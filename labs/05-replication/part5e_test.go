@@ -97,6 +97,7 @@ func TestSnapshotIsAHeartbeat5E(t *testing.T) {
 			checkLateSnapshotReply(s)
 			return
 		}
+		w := watchElections(s)
 		p := newScriptedCluster(s)
 		p.commits(entriesOf(1, 1, 1, 1, 1, 1, 1, 1))
 		for i := range 12 { // 12 × 300ms; of the last four times, which are longer than any election timeout, the snapshot is an old one
@@ -112,7 +113,7 @@ func TestSnapshotIsAHeartbeat5E(t *testing.T) {
 		p.waitApplied(8)
 		p.answerVotes(func(labrpc.NodeID, VoteRequest) bool { return false })
 		p.install(p.snapshot(2, 3, 8))
-		p.standsWithin(p.heard, func() { p.install(p.snapshot(4, 2, 8)) })
+		p.standsWithin(w, p.heard, func() { p.install(p.snapshot(4, 2, 8)) })
 		term := p.status().Term
 		p.install(p.snapshot(3, max(term, 4), 8))
 		if st := p.status(); st.Leader != 3 || st.Role != roleFollower {
@@ -123,14 +124,14 @@ func TestSnapshotIsAHeartbeat5E(t *testing.T) {
 
 // standsWithin checks that n1 asks for votes, or for pre-votes, within an election timeout of the last snapshot of its leader (rule 16).
 // Meanwhile the test does something every 50ms that does not reset n1's election timer.
-func (p *scriptedCluster) standsWithin(reset span, meanwhile func()) {
-	s, asks := p.s, labrpc.Match{From: 1, Kind: labrpc.Request}
-	before := s.Net.Stats(asks).Sent
-	for s.Net.Now() < reset.to+longestTimeout && s.Net.Stats(asks).Sent == before {
+func (p *scriptedCluster) standsWithin(w *electionWatch, reset span, meanwhile func()) {
+	w.ready()
+	stands := func() bool { _, seen := w.sign(1); return seen }
+	for p.s.Net.Now() < reset.to+longestTimeout && !stands() {
 		meanwhile()
-		s.Until(min(50*time.Millisecond, reset.to+longestTimeout-s.Net.Now()), func() bool { return s.Net.Stats(asks).Sent > before })
+		p.s.Until(min(50*time.Millisecond, reset.to+longestTimeout-p.s.Net.Now()), stands)
 	}
-	p.expectElection(s.Net.Stats(asks).Sent > before, reset, "the last snapshot of its leader came")
+	p.expectElection(stands(), reset, "the last snapshot of its leader came")
 }
 
 // checkLateSnapshotReply: n1 leads, sends n5 its snapshot, is deposed and leads again. Then n5 replies to the first request, which it has received late and

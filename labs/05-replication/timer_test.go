@@ -1,6 +1,8 @@
 package replication_test
 
 import (
+	"fmt"
+	"sync"
 	"testing"
 	"time"
 
@@ -71,18 +73,66 @@ func TestElectionTimer5A(t *testing.T) {
 	})
 }
 
+// An electionWatch sees by the requests of each server when it starts an election. A RequestVote is a sign of one; so is, from the call of ready on, a request
+// whose method the server has not used before: it may ask for pre-votes (§9.6) and get none. What it has sent before is something else, as a probe of its peers.
+type electionWatch struct {
+	s       *labtest.Sim
+	mu      sync.Mutex
+	methods map[string]bool // known ones, with their senders
+	learned bool
+	signs   map[labrpc.NodeID]time.Duration // the first of each server
+}
+
+func watchElections(s *labtest.Sim) *electionWatch {
+	w := &electionWatch{s: s, methods: map[string]bool{}, signs: map[labrpc.NodeID]time.Duration{}}
+	s.Net.Intercept(w.see)
+	return w
+}
+
+func (w *electionWatch) see(m *labrpc.Message) labrpc.Verdict {
+	if m.Kind != labrpc.Request {
+		return labrpc.Pass
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	method := fmt.Sprintf("%v %s", m.From, m.Method)
+	if m.Method != "RequestVote" && !w.learned {
+		w.methods[method] = true
+	} else if _, known := w.signs[m.From]; !known && !w.methods[method] {
+		w.signs[m.From] = w.s.Net.Now()
+	}
+	return labrpc.Pass
+}
+
+// ready ends the time in which requests are known to be no elections, RequestVote excepted.
+func (w *electionWatch) ready() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.learned = true
+}
+
+// sign returns when there was the first sign of an election of this server.
+func (w *electionWatch) sign(id labrpc.NodeID) (at time.Duration, seen bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	at, seen = w.signs[id]
+	return at, seen
+}
+
 // checkFirstTimeouts starts five isolated servers. Each asks the others for their votes after a timeout that it draws at random.
 func checkFirstTimeouts(s *labtest.Sim) {
-	from := s.Net.Now()
+	from, w := s.Net.Now(), watchElections(s)
 	c := newRaftCluster(s, raftClusterOptions{})
 	for _, id := range c.servers {
 		s.Net.Isolate(id)
 	}
 	waits := map[labrpc.NodeID]time.Duration{}
-	s.Until(longestTimeout, func() bool {
+	s.Run(electionTimeout - time.Millisecond)
+	w.ready()
+	s.Until(longestTimeout-electionTimeout+time.Millisecond, func() bool {
 		for _, id := range c.servers {
-			if waits[id] == 0 && s.Net.Stats(labrpc.Match{From: id, Kind: labrpc.Request}).Sent > 0 {
-				waits[id] = s.Net.Now() - from
+			if at, seen := w.sign(id); seen {
+				waits[id] = at - from
 			}
 		}
 		return len(waits) == len(c.servers)
