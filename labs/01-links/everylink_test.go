@@ -168,7 +168,7 @@ func (m *linkCluster) oneDirection(situation string) {
 			})
 		}
 	}
-	if m.packets(2, 1).Delivered >= arrived+bursts/5 {
+	if m.packets(2, 1).Delivered >= arrived+bursts/10 { // one packet per 15 s is enough (rule 3)
 		s.Cover(situation)
 	}
 	s.Net.Cut(2, 1)

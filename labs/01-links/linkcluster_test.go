@@ -196,7 +196,11 @@ func (m *linkCluster) take(at time.Duration, r route, l delivery) {
 			Seen: []string{fmt.Sprintf("%v delivered it for the first time at %s", r.to, labtest.At(m.since[r][l.Text]))},
 		})
 	default:
-		m.unproved = append(m.unproved, claim{r, l.Text, sent[min(before, len(sent)-1)]})
+		of := min(before, len(sent)-1)
+		if m.once == "" {
+			of = 0 // it may be another copy of the first one
+		}
+		m.unproved = append(m.unproved, claim{r, l.Text, sent[of]})
 		if before < len(sent) {
 			m.missed[r.to]--
 		}

@@ -16,7 +16,7 @@ import (
 func onceAlone(t *testing.T, body func(s *labtest.Sim)) {
 	t.Helper()
 	var begun atomic.Bool
-	labtest.OnceWithin(t, time.Hour, func(s *labtest.Sim) {
+	labtest.OnceWithin(t, 3*time.Hour, func(s *labtest.Sim) {
 		if !begun.Swap(true) {
 			body(s)
 		}

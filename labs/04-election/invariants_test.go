@@ -30,6 +30,7 @@ func (c *cluster) recordMessage(m *labrpc.Message) labrpc.Verdict {
 			break
 		}
 		c.asked[m.From] = b.Term
+		c.askedOf[m.To]++
 		c.saw(m.From, b.Term)
 		c.startsElection(m.From, b.Term)
 		v = first(v, c.voted(b.Term, vote{m.From, m.From, now}))

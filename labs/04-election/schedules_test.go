@@ -124,8 +124,7 @@ func (k *termCheck) check(id labrpc.NodeID, st State) *labtest.Violation {
 		if !k.led[r] {
 			k.due[id] = max(k.due[id], r.term)
 		}
-		delete(k.led, r)
-		return true
+		return true // k.led stays: a copy of the request may come later
 	})
 	if st.Term < k.due[id] {
 		return violation(ruleTerms, "%v has replied to a request of term %d, but it is %v", id, k.due[id], st)
