@@ -348,9 +348,30 @@ func (c *raftCluster) agree(ids ...labrpc.NodeID) int {
 				Rule: ruleAgree, Nodes: c.servers,
 			})
 		}
-		c.waitApplied(healBound, ruleCatchUp, index, ids...)
+		c.catchUp(term, index, ids...)
 		return index
 	}
+}
+
+// catchUp waits until these servers have applied up to an index, which the leader of a term has committed. The leader of a newer term gets another command: it may
+// commit the entries of earlier terms only with one of its own (§5.4.2).
+func (c *raftCluster) catchUp(term, index int, ids ...labrpc.NodeID) {
+	if c.s.Until(healBound, func() bool {
+		if leader := c.leader(); leader != 0 && c.rafts[leader].Status().Term > term {
+			term = c.rafts[leader].Status().Term
+			c.submit(leader)
+		}
+		return len(c.behind(index, ids)) == 0
+	}) {
+		return
+	}
+	late := c.behind(index, ids)
+	c.s.Fail(labtest.Violation{
+		What:  fmt.Sprintf("at %v, %v has applied entries up to index %d, want %d", labtest.At(c.s.Net.Now()), late[0], c.appliedBy(late[0]), index),
+		Rule:  ruleCatchUp,
+		Seen:  append(c.logsOf(late[0]), fmt.Sprintf("the test has waited for this for %v", healBound)),
+		Nodes: late,
+	})
 }
 
 // converge ends a test: the network is calm and all servers are up. Any server may win an election.

@@ -171,7 +171,7 @@ func TestOldMatchDoesNotCount5B(t *testing.T) {
 		p.grantVotes()
 		p.accept()
 		p.waitForLead()
-		s.Run(2 * heartbeat)
+		s.Run(agreeBound + heartbeat) // until it has committed an entry of its own, if it has one
 		for _, id := range []labrpc.NodeID{3, 4, 5} {
 			s.Net.CutBoth(1, id)
 		}

@@ -40,9 +40,9 @@ func TestConsistencyCheck5B(t *testing.T) {
 // refusesInPeace lets the leader of n1's term send requests that do not fit n1's log, for longer than any election timeout: they too
 // reset its election timer (rule 16).
 func (p *scriptedCluster) refusesInPeace(req AppendRequest, leader labrpc.NodeID) {
-	for range 4 {
+	for range 5 {
 		p.append(leader, req, false)
-		p.runAfter(electionTimeout - 10*time.Millisecond)
+		p.runAfter(electionTimeout - replyBound - 10*time.Millisecond) // until the next request is handled
 		if st := p.status(); st.Term != req.Term {
 			p.fail(ruleTimer, "n1 started an election at most %v after a request of its leader, which it had refused: it is in term %d", electionTimeout, st.Term)
 		}

@@ -94,8 +94,8 @@ func (c *testClient) closesWithoutReply(w *watchRecorder, key string) {
 		s.Net.Cut(id, c.id)
 	}
 	end := startCall(c, "Close", closeClient)
-	s.WaitFor(commandLimit, labtest.Violation{
-		What: fmt.Sprintf("the key %q of %v was not deleted within %v after %[2]v called Close: only the replies to the requests of %[2]v are cut off", key, c.id, commandLimit), Rule: ruleOwned,
+	s.WaitFor(commandLimit+watchLimit, labtest.Violation{
+		What: fmt.Sprintf("a watch had not reported that the key %q of %v was deleted, %v after %[2]v called Close: only the replies to the requests of %[2]v are cut off", key, c.id, commandLimit+watchLimit), Rule: ruleOwned,
 	}, func() bool { return w.deleted(key) })
 	s.Net.Heal()
 	if _, err := end.wait(); err != "" {

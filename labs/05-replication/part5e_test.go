@@ -15,7 +15,7 @@ import (
 // disk holds, stay small however many entries there were (§7): in one seed of ten there are 1100.
 func TestLogStaysBounded5E(t *testing.T) {
 	const every, most, bytes = 10, 30, 1500
-	labtest.Run(t, labtest.Config{Nodes: 3, Seeds: raftSeeds}, func(s *labtest.Sim) {
+	labtest.Run(t, labtest.Config{Nodes: 3, Seeds: raftSeeds, Limit: time.Hour}, func(s *labtest.Sim) {
 		c := newRaftCluster(s, raftClusterOptions{SnapshotEvery: every})
 		longest, biggest := 0, 0
 		rounds := 12
@@ -56,7 +56,7 @@ func recordBytes(disk *labrpc.Disk) int {
 // A server that was away for longer than the others keep their logs gets the
 // leader's snapshot, and then continues like the others (§7). The limit counts snapshots.
 func TestLaggardGetsASnapshot5E(t *testing.T) {
-	cfg := labtest.Config{Nodes: 3, Seeds: raftSeeds, MustCover: []string{"a snapshot was sent"}}
+	cfg := labtest.Config{Nodes: 3, Seeds: raftSeeds, Limit: time.Hour, MustCover: []string{"a snapshot was sent"}}
 	labtest.Run(t, cfg, func(s *labtest.Sim) {
 		c := newRaftCluster(s, raftClusterOptions{SnapshotEvery: 5, SnapshotSize: 500})
 		if s.Seed%5 < 2 {

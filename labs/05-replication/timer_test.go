@@ -168,7 +168,7 @@ func TestVoteResetsTheTimer5A(t *testing.T) {
 	labtest.Run(t, labtest.Config{Nodes: 5, Seeds: 8, Link: calmLink}, func(s *labtest.Sim) {
 		p := newScriptedCluster(s)
 		for i := range 5 {
-			p.runAfter(electionTimeout - 50*time.Millisecond)
+			p.runAfter(electionTimeout - replyBound - 10*time.Millisecond) // until the next request is handled
 			if st := p.status(); st.Term != i {
 				p.fail(ruleTimer, "n1 started an election less than %v after it had granted a vote: it is in term %d, want %d", electionTimeout, st.Term, i)
 			}

@@ -76,10 +76,19 @@ func (d *db) manyDeadlocks() {
 	}
 	d.run(deadlockIn)
 	for _, p := range pairs {
+		if a, b := p[0], p[1]; a.outcome != byStore && b.outcome != byStore {
+			d.s.Fail(labtest.Violation{
+				What: fmt.Sprintf("%s: %v after six cycles of two transactions each were closed, neither %s nor %s is aborted", cycle, deadlockIn, a.name, b.name),
+				Rule: ruleDeadlock7A, Seen: []string{a.describe(), b.describe()},
+			})
+		}
+	}
+	d.run(soon) // rule 7: then the other one does not wait any more
+	for _, p := range pairs {
 		a, b := p[0], p[1]
 		if !a.busy.over() || !b.busy.over() || (a.outcome == byStore) == (b.outcome == byStore) {
 			d.s.Fail(labtest.Violation{
-				What: fmt.Sprintf("%s: %v after six cycles of two transactions each were closed, %s and %s are not one aborted and one that goes on", cycle, deadlockIn, a.name, b.name),
+				What: fmt.Sprintf("%s: %v after six cycles of two transactions each were closed, %s and %s are not one aborted and one that goes on", cycle, deadlockIn+soon, a.name, b.name),
 				Rule: ruleDeadlock7A, Seen: []string{a.describe(), b.describe()},
 			})
 		}
@@ -165,6 +174,8 @@ func (d *db) deadlock(name string, has, asks oneEach) {
 	}
 	d.s.Cover(cycle)
 	d.run(deadlockIn)
+	aborted := slices.ContainsFunc(all, func(t *txn) bool { return t.outcome == byStore })
+	d.run(soon) // rule 7: then the others do not wait for it any more
 	end := d.s.Net.Now()
 	victims, rest := 0, 0
 	for _, t := range all {
@@ -174,6 +185,9 @@ func (d *db) deadlock(name string, has, asks oneEach) {
 		case calls[t].over():
 			rest++
 		}
+	}
+	if !aborted {
+		victims = 0
 	}
 	if victims > 0 && rest == 0 && victims < len(all) {
 		d.s.Fail(labtest.Violation{

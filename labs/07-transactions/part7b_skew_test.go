@@ -97,7 +97,7 @@ func skews() []skew {
 			deposit.try(func() *call { return deposit.goAppendNew("l1") })
 			deposit.try(deposit.goCommit)
 			d.run(soon)
-			d.disk.setLatency(20 * time.Millisecond)
+			d.disk.setLatency(100 * time.Millisecond) // longer than the report takes (rule 18)
 			withdraw.try(withdraw.goCommit)
 			d.run(10 * time.Millisecond)
 			report := d.beginTx()

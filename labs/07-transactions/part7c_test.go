@@ -133,7 +133,7 @@ func TestOneNoAborts7C(t *testing.T) {
 			c.voted("t2", 3)
 			c.returns(call, "t2", calmRun, Aborted)
 		}
-		s.Run(5 * time.Second)
+		s.Run(learnLimit + 5*time.Second) // those that are in doubt may still learn (rule 26)
 		c.isSilent()
 	})
 }
@@ -220,12 +220,12 @@ func TestReadOnly7C(t *testing.T) {
 		c.costs(writes, messages, participantsOf(4), 4, 2, coordinator)
 
 		// n3 votes no when n2's vote read-only has arrived.
-		c.add("t2", map[labrpc.NodeID]scriptedVote{2: {vote: VoteReadOnly}, 3: {VoteNo, 50 * time.Millisecond}})
+		c.add("t2", map[labrpc.NodeID]scriptedVote{2: {vote: VoteReadOnly}, 3: {VoteNo, askTime + calmRun}})
 		between := func() int {
 			return s.Net.Stats(labrpc.Match{From: coordinatorNode, To: 2}).Sent + s.Net.Stats(labrpc.Match{From: 2, To: coordinatorNode}).Sent
 		}
 		wrote, before := c.writes()[2], between()
-		c.returns(c.run("t2", time.Minute), "t2", 50*time.Millisecond+calmRun, Aborted)
+		c.returns(c.run("t2", time.Minute), "t2", askTime+2*calmRun, Aborted)
 		s.Run(5 * time.Second)
 		if n := between() - before; n > 2 {
 			s.Failf(ruleReadOnly, "the coordinator and n2, which voted read-only, have exchanged %d messages for transaction t2, want at most 2: n3's vote no arrived after n2's vote", n)
@@ -301,7 +301,7 @@ func TestCommitsUnderLoss7C(t *testing.T) {
 		for _, tx := range []TxID{"t1", "t2", "t3"} {
 			c.has(tx, Committed)
 		}
-		s.Run(5 * time.Second)
+		s.Run(learnLimit + 5*time.Second) // the coordinator may still have its decisions (rule 28)
 		c.isSilent()
 		if s.Net.Stats(labrpc.Match{}).Lost > 0 {
 			s.Cover(lost)
@@ -326,6 +326,7 @@ func TestLateVote7C(t *testing.T) {
 		if _, _, done := second.result(); !done {
 			s.Cover(late)
 		}
+		s.Net.SetLinks(calmLink)
 		c.returns(second, "t2", 2*time.Second, Aborted)
 		c.settles(2 * learnLimit)
 		c.has("t1", Aborted)

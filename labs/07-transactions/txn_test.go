@@ -61,7 +61,11 @@ func (d *db) beginTx() *txn {
 		return nil
 	})
 	t.busy = c
-	d.wait(d.rules.begin, quickly, c)
+	limit := quickly
+	if !d.s.Net.Up(1) {
+		limit = soon // as for every call after a crash (rule 12; of 7A, rule 9)
+	}
+	d.wait(d.rules.begin, limit, c)
 	return t
 }
 
