@@ -73,7 +73,7 @@ func (c *strongCluster) servesThoseThatWait(client labrpc.NodeID) {
 		s.Until(300*time.Millisecond, func() bool { return n >= 12 && reached() })
 	}
 	at := s.Net.Now()
-	s.Run(150 * time.Millisecond) // a store may execute in batches, and a reply of a server that has just given up may be on its way
+	s.Run(400 * time.Millisecond) // a store may execute in batches, and a reply of a server that has just given up may be on its way
 	calls = slices.DeleteFunc(calls, func(call *strongCall[consistency.ReadReply]) bool {
 		return call.over || call.sent < at+servesLimit-answersLimit // its 3 s end before
 	})

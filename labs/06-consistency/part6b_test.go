@@ -71,7 +71,7 @@ func TestStaleReadIsAccepted6B(t *testing.T) {
 		}
 		s.Net.Heal()
 		c.settles()
-		s.Run(100 * time.Millisecond) // a store may execute in batches what Raft has applied
+		s.Run(servesLimit) // a store may execute in batches what Raft has applied
 		if got := hist.gets(reader, ruleLocal, "x"); got != "2" {
 			s.Failf(ruleLocal, "the session on %v read x=%q from %v, although %[3]v had applied x=2 before", c.clients[1], got, others[0])
 		}

@@ -109,11 +109,11 @@ func TestRecoveredUpdateCounts6C(t *testing.T) {
 	)
 	labtest.Run(t, labtest.Config{Nodes: 3, Seeds: 5, MustCover: []string{found, merging}}, func(s *labtest.Sim) {
 		g := newGossipGroup(s)
-		for round := range 8 {
+		for round := range 16 {
 			g.settle(gossipSettles, 1, 2, 3)
 			s.Net.Isolate(1)
 			// After its first write, or after the second one: that may be the write by which it has happened.
-			s.Net.CrashAtWrite(1, labrpc.CrashPoint{Write: s.Net.Writes(1) + 1 + round%2, After: true})
+			s.Net.CrashAtWrite(1, labrpc.CrashPoint{Write: s.Net.Writes(1) + 1 + round%4, After: true})
 			before := g.updates[1]
 			if !g.put(1, "y") {
 				g.restart(1)
@@ -126,7 +126,7 @@ func TestRecoveredUpdateCounts6C(t *testing.T) {
 			g.put(2, "y")
 			g.put(3, "x")
 			s.Run(gossipSettles)
-			s.Net.CrashAtWrite(1, labrpc.CrashPoint{Write: s.Net.Writes(1) + 1 + round/2, After: true})
+			s.Net.CrashAtWrite(1, labrpc.CrashPoint{Write: s.Net.Writes(1) + 1 + round/4, After: true})
 			s.Net.Heal()
 			s.Run(gossipSettles)
 			if !s.Net.Up(1) {

@@ -73,7 +73,9 @@ func (q *quorumStore) writesHalf(via labrpc.NodeID) {
 	toFirst := func(m labrpc.Message) bool { return m.To == 1 }
 	s.Until(quorumTimeout/2, func() bool { return slices.ContainsFunc(held.Messages(), toFirst) })
 	held.Deliver(toFirst)
-	s.Run(quorumRetry / 2)
+	for end := s.Net.Now() + quorumTimeout/4; s.Net.Now() < end && q.peek(1, "x").Value != "half"; {
+		s.Run(quorumRetry / 10)
+	}
 	held.Discard(nil)
 	held.Release()
 	s.Net.Crash(via)

@@ -116,6 +116,7 @@ func (q *quorumStore) asksToTheEnd(via labrpc.NodeID) {
 			call.what, labtest.At(call.began), labtest.At(s.Net.Now()), 2*quorumRetry, quorumRetry)
 	}
 	q.mustDo(call)
+	s.Run(2 * quorumRetry)
 	for _, id := range q.replicas {
 		if got := q.peek(id, "long one"); got != wrote {
 			s.Failf(ruleReaches, "%v has %s at %v, want %s: the coordinator can reach it, and Timeout is not over",

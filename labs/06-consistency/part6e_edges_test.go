@@ -59,11 +59,12 @@ func (b *basketStore) majorityChanges() {
 // end. So the read is refused at the end of Timeout, which is for the whole request (rule 31).
 func TestTimeoutIsForAllRounds6E(t *testing.T) {
 	const covered = "a member got an answer near the end of Timeout, and nothing after that, or no member had an item alone"
-	labtest.Run(t, labtest.Config{Nodes: 3, Seeds: 8, MustCover: []string{covered}}, func(s *labtest.Sim) {
+	labtest.Run(t, labtest.Config{Nodes: 5, Seeds: 8, MustCover: []string{covered}}, func(s *labtest.Sim) {
 		b := newBasketStore(s, consistency.CP, s.Net.Nodes()...)
 		b.mustAdd(1)
 		s.Run(basketSettles)
-		s.Net.Crash(3)
+		s.Net.Crash(4)
+		s.Net.Crash(5)
 		_, stored := b.addAlone(1)
 		s.Net.CutBoth(1, 2)
 		call := b.goItems(2)
@@ -74,7 +75,7 @@ func TestTimeoutIsForAllRounds6E(t *testing.T) {
 		if !call.done() || !stored {
 			s.Cover(covered)
 		}
-		s.Net.CutBoth(1, 2)
+		s.Net.Isolate(2)
 		b.wait(call)
 
 		// Timeout counts from the call of each, also of calls that run at one time.

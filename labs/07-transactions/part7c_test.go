@@ -318,11 +318,11 @@ func TestLateVote7C(t *testing.T) {
 		c.startAll()
 		s.Net.SetLink(2, coordinatorNode, labrpc.Link{Latency: labrpc.Fixed(600 * time.Millisecond)})
 		c.add("t1", map[labrpc.NodeID]scriptedVote{3: {VoteNo, 100 * time.Millisecond}})
-		c.add("t2", map[labrpc.NodeID]scriptedVote{2: {VoteNo, time.Second}})
+		c.add("t2", map[labrpc.NodeID]scriptedVote{2: {VoteNo, 2 * time.Second}})
 		first := c.run("t1", time.Minute)
 		c.returns(first, "t1", 2*calmRun, Aborted)
 		second := c.run("t2", time.Minute)
-		s.Run(700 * time.Millisecond)
+		s.Run(1500 * time.Millisecond) // until the vote has arrived, also in the reply to a request that was repeated
 		if _, _, done := second.result(); !done {
 			s.Cover(late)
 		}

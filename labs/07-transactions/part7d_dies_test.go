@@ -13,7 +13,7 @@ import (
 )
 
 // mostRequests is more than a client sends for its script.
-const mostRequests = 40
+const mostRequests = 100
 
 // script is the transaction whose client fails: it reads a key and writes a pair of keys in two groups.
 func (c *shardCluster) script() []shardStep {
@@ -31,6 +31,15 @@ func (c *shardCluster) countRequests(client labrpc.NodeID) int {
 	c.does(client, c.script()...)
 	c.s.Run(shardRests)
 	return c.requests(g)
+}
+
+// scriptLimit is a time in which a client has executed its script, and sent its last request, unless that is lost.
+func (c *shardCluster) scriptLimit(client labrpc.NodeID) time.Duration {
+	c.does(client, c.script()...) // it finds the leaders
+	c.s.Run(shardRests)
+	r := c.does(client, c.script()...)
+	c.s.Run(shardRests)
+	return max(400*time.Millisecond, 2*(r.Return-r.Call))
 }
 
 // cutAfter begins the script at a client, of whose requests the first k arrive; sometimes the later ones
@@ -163,7 +172,7 @@ func (c *shardCluster) serversFailToo(a, b labrpc.NodeID) {
 			c.whole(r, reader)
 		}
 		for _, w := range wait {
-			c.commits(w, back+shardHeals-c.s.Net.Now(), ruleShardDurable)
+			c.delayed(w, back+shardHeals-c.s.Net.Now(), ruleShardDurable)
 		}
 		c.commits(c.start(b, time.Minute, writes(c.pairOf[1]), writes(c.pairOf[0]), writes("a")), shardLease+shardSlack+shardServes, ruleShardLease)
 		c.open(a)
@@ -188,9 +197,7 @@ func TestClientComesBack7D(t *testing.T) {
 			if c.check(); reader.saw("m") == r.wrote("m") {
 				s.Cover(again)
 			}
-			if r.Err != "" && r.Err != "unknown" {
-				c.commits(r, 0, ruleShardProgress)
-			}
+			c.delayed(r, 0, ruleShardProgress)
 		}
 		c.lateInOneGroup(a, b)
 	})
@@ -226,9 +233,9 @@ func TestContextEnds7D(t *testing.T) {
 	const unknown = "Run returned ErrOutcomeUnknown"
 	cfg := labtest.Config{Nodes: shardNodes(3, 2), Link: shardLink, Seeds: 2, MustCover: []string{unknown}}
 	labtest.Run(t, cfg, func(s *labtest.Sim) {
-		const limit = 400 * time.Millisecond
 		c := newShardCluster(s, 3)
 		a, b := c.clients[0], c.clients[1]
+		limit := c.scriptLimit(a)
 		r, _ := c.cutAfter(a, 0, 0) // its context has ended before it begins
 		c.ended(r, shardContext, ruleShardContext)
 		c.open(a)
@@ -280,7 +287,7 @@ func (c *shardCluster) noEffect(r, reader *shardRun, took bool) {
 // abortsLater: the replies to all requests of a client are lost from one of the requests on, and the context of Commit ends. The client can send
 // again, and calls Abort, which does nothing: the transaction is committed in both groups, or aborted in both (rules 33 to 35).
 func (c *shardCluster) abortsLater(client, other labrpc.NodeID) {
-	const limit = 400 * time.Millisecond
+	limit := c.scriptLimit(client)
 	for k := range c.countRequests(client) + 1 {
 		c.setGate(client, shardGate{limit: k, deaf: true})
 		r := c.startBy(shardCommitAndAbort, client, limit, c.script())
@@ -295,7 +302,7 @@ func (c *shardCluster) abortsLater(client, other labrpc.NodeID) {
 // cutCalls: the context of Get, Put and Commit ends while their client is cut off after its first k requests.
 func (c *shardCluster) cutCalls(client labrpc.NodeID, k int, reads bool) {
 	const limit = 300 * time.Millisecond
-	c.setGate(client, shardGate{limit: k})
+	g := c.setGate(client, shardGate{limit: k})
 	c.right(client, func(ctx context.Context, cl *transactions.ShardClient) (faults []shardFault) {
 		ctx, cancel := labtest.WithTimeout(ctx, limit)
 		defer cancel()
@@ -304,7 +311,7 @@ func (c *shardCluster) cutCalls(client labrpc.NodeID, k int, reads bool) {
 		call := func(name string, err error) bool {
 			calls = append(calls, name)
 			switch took := time.Since(begin); {
-			case name == "Get" && err == nil && ctx.Err() != nil: // which has waited for it
+			case name == "Get" && err == nil && ctx.Err() != nil && (c.requests(g) > k || took > limit+shardContext): // it has waited for the end
 				what := fmt.Sprintf("%s of the calls %v returned nil at the end of its context, want an error that wraps %q: the client was cut off", name, calls, ctx.Err())
 				faults = append(faults, shardFault{what, ruleShardContext})
 				return false

@@ -129,7 +129,7 @@ func (m *manyTest) clientsDie() {
 		m.open(id)
 	}
 	for _, r := range brief {
-		m.commits(r, shardServes, ruleShardDisjoint)
+		m.delayed(r, shardProgress, ruleShardProgress)
 	}
 	m.commits(reader, shardProgress, ruleShardStrict)
 
@@ -179,7 +179,9 @@ func (m *manyTest) askAgain() {
 	for _, id := range m.cut {
 		m.open(id)
 	}
-	m.all(runs, shardServes, ruleShardDisjoint)
+	for _, r := range runs {
+		m.delayed(r, r.Call+shardProgress-m.s.Net.Now(), ruleShardProgress)
+	}
 	m.commits(read, shardProgress, ruleShardStrict)
 }
 
@@ -202,7 +204,7 @@ func (m *manyTest) clientsComeBack() {
 	slow := m.start(m.slow, time.Minute, reads("m"), writes("d"))
 	m.s.Run(800 * time.Millisecond)
 	shares := func(i int) []shardStep { return append(steps("a%d", "u%d")(i), reads("m")) }
-	m.all(m.batch(m.many, manyMore, shares), shardServes, ruleShardDisjoint)
+	m.all(m.batch(m.many, manyMore, shares), shardProgress, ruleShardProgress) // those that read m have a key in common
 	for _, steps := range [][]shardStep{{writes("m")}, {reads("m"), reads("d")}} {
 		m.commits(m.start(m.other, time.Minute, steps...), shardProgress, ruleShardProgress)
 	}

@@ -83,12 +83,12 @@ type shardFault struct {
 func (c *shardCluster) calls(client labrpc.NodeID, f shardCheck) (faults []shardFault) {
 	node, cl, over := c.nodes[client], c.client[client], false
 	go func() {
-		ctx, cancel := labtest.WithTimeout(context.Background(), time.Minute)
+		ctx, cancel := labtest.WithTimeout(context.Background(), 5*time.Minute)
 		defer cancel()
 		_ = labrpc.Tell(node, f(ctx, cl), func(_ time.Duration, found []shardFault) { faults, over = found, true })
 	}()
-	if !c.s.Until(30*time.Second, func() bool { return over }) {
-		c.s.Failf(ruleShardDisjoint, "the calls of Get, Put, Commit and Abort did not return within 30s")
+	if !c.s.Until(2*time.Minute, func() bool { return over }) {
+		c.s.Failf(ruleShardDisjoint, "the calls of Get, Put, Commit and Abort did not return within 2m")
 	}
 	return faults
 }

@@ -303,9 +303,9 @@ func (c *shardCluster) ended(r *shardRun, limit time.Duration, rule string) *sha
 	return r
 }
 
-// over is ended, and waits on until the transaction is not unfinished either, which it may be while its outcome is unknown (rule 35).
+// over is ended, and waits on until the transaction is not unfinished either, which it may be after an error (rule 35).
 func (c *shardCluster) over(r *shardRun, limit time.Duration, rule string) {
-	if c.ended(r, limit, rule); r.Err == "unknown" {
+	if c.ended(r, limit, rule); r.Err != "" {
 		c.s.Run(c.layout.Lease + shardSlack)
 	}
 }
@@ -329,13 +329,12 @@ func (c *shardCluster) commits(r *shardRun, limit time.Duration, rule string) *s
 	return r
 }
 
-// survives waits until a run that faults of servers delayed has returned: committed, or after a Lease with unknown outcome.
-func (c *shardCluster) survives(r *shardRun) {
-	c.ended(r, shardHeals, ruleShardDurable)
-	if r.Err == "unknown" && r.Return-r.Call >= c.layout.Lease {
-		return
+// delayed waits until a run that faults have delayed has returned: committed, after a Lease with unknown outcome, or with an error of the client's own, as
+// "no server answers"; then it has no effect (rule 34; the history is checked for that). Run may not give up because of ErrAborted, nor before its context has ended.
+func (c *shardCluster) delayed(r *shardRun, limit time.Duration, rule string) {
+	if c.ended(r, limit, rule); r.Err == "aborted" || r.Err == "context" {
+		c.commits(r, 0, rule)
 	}
-	c.commits(r, 0, ruleShardDurable)
 }
 
 // does runs a transaction that nothing prevents.
