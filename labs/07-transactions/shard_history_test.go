@@ -303,9 +303,9 @@ func (c *shardCluster) ended(r *shardRun, limit time.Duration, rule string) *sha
 	return r
 }
 
-// over is ended, and waits on until the transaction is not unfinished either, which it may be after an error (rule 35).
+// over is ended, and waits on until the transaction is not unfinished either, which it may be if its outcome is unknown, or the client had lost its connection (rule 35).
 func (c *shardCluster) over(r *shardRun, limit time.Duration, rule string) {
-	if c.ended(r, limit, rule); r.Err != "" {
+	if c.ended(r, limit, rule); !slices.Contains([]string{"", "aborted", "context", errShardUser.Error()}, r.Err) {
 		c.s.Run(c.layout.Lease + shardSlack)
 	}
 }
