@@ -56,8 +56,8 @@ func (v Vector) Compare(o Vector) Order {
 	return Equal
 }
 
-// Merge returns what v and o know together: the larger of each two entries. It
-// alters neither.
+// Merge returns what v and o know together: the larger of each two entries. The result
+// is a new vector, and neither of the two is altered.
 func (v Vector) Merge(o Vector) Vector {
 	merged := slices.Clone(v)
 	for i := range merged {

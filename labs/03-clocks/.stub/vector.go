@@ -39,8 +39,8 @@ func (v Vector) Compare(o Vector) Order {
 	return 0
 }
 
-// Merge returns what v and o know together: the larger of each two entries. It
-// alters neither.
+// Merge returns what v and o know together: the larger of each two entries. The result
+// is a new vector, and neither of the two is altered.
 func (v Vector) Merge(o Vector) Vector {
 	// TODO(3D): merge.
 	return nil
