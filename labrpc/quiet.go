@@ -115,7 +115,7 @@ func (net *Network) Run(d time.Duration) {
 
 // RunUntil lets the network run until cond holds, and at most for limit; it reports whether
 // cond held. The caller's goroutine asks cond after every step, at a quiescent point, and at least every
-// thousandth of limit (but not more often than every millisecond). In real time it asks every millisecond.
+// thousandth of limit (but not more often than every millisecond). In real time it asks every millisecond. cond may run the network, too.
 func (net *Network) RunUntil(limit time.Duration, cond func() bool) bool {
 	if cond() {
 		return true
@@ -135,6 +135,10 @@ func (net *Network) RunUntil(limit time.Duration, cond func() bool) bool {
 		if cond() {
 			net.leave(w)
 			return true
+		}
+		if net.now() > w.until { // cond has run the network itself, beyond limit
+			net.leave(w)
+			return false
 		}
 	}
 	return cond()

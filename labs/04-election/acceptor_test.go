@@ -28,7 +28,7 @@ func (y *paxosCluster) newScriptedProposer(id labrpc.NodeID) scriptedProposer {
 
 // ballot is a ballot that is higher than the one that n1 promised when it started.
 func (q scriptedProposer) ballot(round int, node labrpc.NodeID) Ballot {
-	return Ballot{q.base + round, node}
+	return Ballot{Round: q.base + round, Node: node}
 }
 
 // prepare sends a Prepare, and checks whether n1 promises, and the state that it reports. It returns the ballot, which is higher than b if n1
@@ -75,7 +75,7 @@ const outbids = 5
 func (q scriptedProposer) bid(b Ballot, want bool, send func(b Ballot) (ok bool, st AcceptorState)) Ballot {
 	ok, st := send(b)
 	for n := 0; n < outbids && want && !ok && q.hasOutbid(b, st); n++ {
-		b = Ballot{st.Promised.Round + 1, b.Node}
+		b = Ballot{Round: st.Promised.Round + 1, Node: b.Node}
 		ok, st = send(b)
 	}
 	return b
@@ -94,7 +94,7 @@ func (q scriptedProposer) reports(to string, got, last AcceptorState) {
 	if got.Accepted != last.Accepted || last.Accepted != (Ballot{}) && got.Value != last.Value {
 		q.s.Failf(ruleAccepted, "n1 replied to %s that it has accepted %s, want %s", to, accepted(got), accepted(last))
 	}
-	if now := q.nodes[1].Acceptor(); got != now {
+	if now := q.nodes[1].Acceptor(); got.Promised != now.Promised || got.Accepted != now.Accepted || got.Value != now.Value {
 		q.s.Failf(ruleAccepted, "n1 replied to %s with State = %+v, but its Acceptor() = %+v", to, got, now)
 	}
 }
@@ -161,11 +161,11 @@ func TestAcceptorSurvivesCrash4D(t *testing.T) {
 		q.accept(q.ballot(3, 3), 3, false)
 		last := q.accept(q.ballot(5, 2), 2, true)
 		y.restart(1)
-		q.prepare(Ballot{last.Round + 1, 2}, true, AcceptorState{Accepted: last, Value: 2})
+		q.prepare(Ballot{Round: last.Round + 1, Node: 2}, true, AcceptorState{Accepted: last, Value: 2})
 		value := func(round int) labrpc.NodeID { return labrpc.NodeID(1 + round/4%3) }
 		y.allow(1, 2, 3)
 		asks := func(round int) (b Ballot) {
-			b = Ballot{max(q.ballot(round, 2).Round, y.nodes[1].Acceptor().Promised.Round+1), 2} // n1 may have prepared one since its start
+			b = Ballot{Round: max(q.ballot(round, 2).Round, y.nodes[1].Acceptor().Promised.Round+1), Node: 2} // n1 may have prepared one since its start
 			go func() {
 				if round%4 < 2 {
 					_, _ = tryToAsk[PrepareReply](q.node, 1, "Prepare", PrepareRequest{Ballot: b})
@@ -195,7 +195,7 @@ func TestAcceptorSurvivesCrash4D(t *testing.T) {
 			y.restart(1)
 			s.Run(time.Millisecond)
 			// A lower ballot: the acceptor may accept it if the crash came before the write, and must refuse it otherwise.
-			_, _ = tryToAsk[AcceptReply](q.node, 1, "Accept", AcceptRequest{Ballot: Ballot{b.Round - 1, 3}, Value: value(round - 1)})
+			_, _ = tryToAsk[AcceptReply](q.node, 1, "Accept", AcceptRequest{Ballot: Ballot{Round: b.Round - 1, Node: 3}, Value: value(round - 1)})
 		}
 		q.accept(q.ballot(40, 2), 2, true)
 	})

@@ -54,9 +54,9 @@ func TestOutbidsAtOnce4D(t *testing.T) {
 		y.start(1)
 		jumpClocks(s)
 		round := []int{60, 1<<8 + 1, 1<<16 + 2, 1<<32 + 3}[s.Seed%4]
-		y.scriptedAcceptor(2, AcceptorState{Promised: Ballot{round, 2}})
-		y.scriptedAcceptor(3, AcceptorState{Promised: Ballot{round, 2}})
-		s.Logf("n2 and n3 have promised ballot %v, of an old proposal", Ballot{round, 2})
+		y.scriptedAcceptor(2, AcceptorState{Promised: Ballot{Round: round, Node: 2}})
+		y.scriptedAcceptor(3, AcceptorState{Promised: Ballot{Round: round, Node: 2}})
+		s.Logf("n2 and n3 have promised ballot %v, of an old proposal", Ballot{Round: round, Node: 2})
 		y.decides(1, 1)
 		y.decides(1, 1)
 	})
@@ -72,7 +72,7 @@ func TestNoBallotTwice4D(t *testing.T) {
 		y.start(s.Net.Nodes()...)
 		round := []int{0, 20, 50, 1000}[s.Seed/4%4] // of a rival that n1 has heard of
 		if round > 0 {
-			y.rivalPrepares(Ballot{round, 5})
+			y.rivalPrepares(Ballot{Round: round, Node: 5})
 		}
 		var own *labrpc.Held
 		if s.Seed%2 == 0 {
@@ -84,7 +84,7 @@ func TestNoBallotTwice4D(t *testing.T) {
 			func() bool { return len(values.Messages()) > 0 })
 		s.Cover(crashed)
 		if s.Seed/2%2 == 0 {
-			y.rivalPrepares(Ballot{round + 1, 5})
+			y.rivalPrepares(Ballot{Round: round + 1, Node: 5})
 		}
 		lucky := labrpc.NodeID(2 + s.Rand().IntN(3))
 		values.Deliver(func(m labrpc.Message) bool { return m.To == lucky })
@@ -107,6 +107,9 @@ func TestNoBallotTwice4D(t *testing.T) {
 
 // rivalPrepares sends a Prepare of n5 to n1, and to no other acceptor.
 func (y *paxosCluster) rivalPrepares(b Ballot) {
+	y.mu.Lock()
+	delete(y.nodes, 5) // it has crashed, and its Acceptor has nothing to say
+	y.mu.Unlock()
 	rival := scriptedProposer{paxosCluster: y, node: y.s.Net.Restart(5)}
 	go tryToAsk[PrepareReply](rival.node, 1, "Prepare", PrepareRequest{Ballot: b})
 	y.s.Run(30 * time.Millisecond)

@@ -17,12 +17,12 @@ import (
 // may have accepted a value too. n1 proposes the value of the highest ballot (rule 22). In four more seeds a value does not count: only an earlier
 // attempt was told of it, or only a refusal tells of it.
 func TestProposerTakesTheHighest4D(t *testing.T) {
-	none := AcceptorState{Promised: Ballot{5, 4}}
-	low := AcceptorState{Promised: Ballot{5, 4}, Accepted: Ballot{3, 4}, Value: 4}
-	high := AcceptorState{Promised: Ballot{5, 4}, Accepted: Ballot{5, 4}, Value: 3}
-	sameRound := AcceptorState{Promised: Ballot{5, 4}, Accepted: Ballot{5, 2}, Value: 5}
-	lowest := AcceptorState{Promised: Ballot{2, 4}, Accepted: Ballot{2, 4}, Value: 4}
-	fours := AcceptorState{Promised: Ballot{5, 4}, Accepted: Ballot{4, 4}, Value: 4}
+	none := AcceptorState{Promised: Ballot{Round: 5, Node: 4}}
+	low := AcceptorState{Promised: Ballot{Round: 5, Node: 4}, Accepted: Ballot{Round: 3, Node: 4}, Value: 4}
+	high := AcceptorState{Promised: Ballot{Round: 5, Node: 4}, Accepted: Ballot{Round: 5, Node: 4}, Value: 3}
+	sameRound := AcceptorState{Promised: Ballot{Round: 5, Node: 4}, Accepted: Ballot{Round: 5, Node: 2}, Value: 5}
+	lowest := AcceptorState{Promised: Ballot{Round: 2, Node: 4}, Accepted: Ballot{Round: 2, Node: 4}, Value: 4}
+	fours := AcceptorState{Promised: Ballot{Round: 5, Node: 4}, Accepted: Ballot{Round: 4, Node: 4}, Value: 4}
 	cases := []struct {
 		own, n2, n3 AcceptorState
 		want        labrpc.NodeID
@@ -31,7 +31,7 @@ func TestProposerTakesTheHighest4D(t *testing.T) {
 		{none, low, high, 3, nil}, {none, high, low, 3, nil}, {none, none, low, 4, nil}, {none, none, none, 1, nil},
 		{none, sameRound, high, 3, nil}, {none, high, sameRound, 3, nil}, {low, none, none, 4, nil}, {high, low, none, 3, nil}, {low, high, none, 3, nil},
 		{lowest, low, fours, 4, nil},           // the same value everywhere, but in three ballots
-		{none, low, low, 4, []Ballot{{50, 4}}}, // n2 and n3 refuse the Accept of the value that they have accepted before
+		{none, low, low, 4, []Ballot{{Round: 50, Node: 4}}}, // n2 and n3 refuse the Accept of the value that they have accepted before
 	}
 	cfg := labtest.Config{Nodes: 5, Link: steadyLink, Seeds: 2 * (len(cases) + 2), MustCover: []string{reportGone, reportRefused}}
 	labtest.Run(t, cfg, func(s *labtest.Sim) {
@@ -92,14 +92,14 @@ const (
 // crashes, and n4 returns. No acceptor that is up has accepted a value.
 func (y *paxosCluster) onlyTheFirstAttemptReports() {
 	s := y.s
-	y.scriptedAcceptor(2, AcceptorState{Promised: Ballot{5, 4}, Accepted: Ballot{3, 4}, Value: 4})
-	y.scriptedAcceptor(3, AcceptorState{Promised: Ballot{5, 4}})
+	y.scriptedAcceptor(2, AcceptorState{Promised: Ballot{Round: 5, Node: 4}, Accepted: Ballot{Round: 3, Node: 4}, Value: 4})
+	y.scriptedAcceptor(3, AcceptorState{Promised: Ballot{Round: 5, Node: 4}})
 	held := s.Net.Hold(labrpc.Match{From: 1, Method: "Accept", Kind: labrpc.Request})
 	call := y.propose(1, 1, time.Hour)
 	s.WaitFor(proposeLimit, *violation(ruleReturns, "n1 proposed n1, but within %v it has sent no Accept", proposeLimit),
 		func() bool { return len(held.Messages()) > 0 })
 	first := held.Messages()[0].Body.(AcceptRequest)
-	rival, n5 := Ballot{first.Ballot.Round + 50, 5}, s.Start(5)
+	rival, n5 := Ballot{Round: first.Ballot.Round + 50, Node: 5}, s.Start(5)
 	for _, id := range []labrpc.NodeID{1, 3} {
 		if r := ask[PrepareReply](rulePromise, s, n5, id, "Prepare", PrepareRequest{Ballot: rival}); !r.OK && r.State.Promised.Compare(rival) < 0 {
 			s.Failf(rulePromise, "n1 refused Prepare %v, although the highest ballot that it has promised is %v", rival, r.State.Promised)
@@ -126,7 +126,7 @@ func (y *paxosCluster) onlyARefusalReports() {
 	s.WaitFor(proposeLimit, *violation(ruleReturns, "n1 proposed n1, but within %v it has sent no Prepare", proposeLimit),
 		func() bool { return len(prepares.Messages()) > 0 })
 	first := prepares.Messages()[0].Body.(PrepareRequest).Ballot
-	high := Ballot{first.Round + 50, 5}
+	high := Ballot{Round: first.Round + 50, Node: 5}
 	y.scriptedAcceptor(2, AcceptorState{}, high)
 	y.scriptedAcceptor(3, AcceptorState{})
 	n4 := y.scriptedAcceptor(4, AcceptorState{Promised: high, Accepted: high, Value: 4})
