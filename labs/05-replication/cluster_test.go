@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"hash/fnv"
+	"maps"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -186,6 +187,16 @@ func (c *raftCluster) allowCandidates(ids ...labrpc.NodeID) { c.allow(true, ids)
 // allowWinners lets others start elections too, but with a log so old that no server votes for them.
 func (c *raftCluster) allowWinners(ids ...labrpc.NodeID) { c.allow(false, ids) }
 
+// whoMayWin says what the test does to elections, for messages; it is empty if any server may win one.
+func (c *raftCluster) whoMayWin() string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.allowed == nil {
+		return ""
+	}
+	return fmt.Sprintf(": the test lets only %v win an election", slices.Sorted(maps.Keys(c.allowed)))
+}
+
 func (c *raftCluster) allow(dropVotes bool, ids []labrpc.NodeID) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -231,7 +242,7 @@ func (c *raftCluster) waitForLeader() labrpc.NodeID { return c.waitForLeaderOf(e
 func (c *raftCluster) waitForLeaderOf(bound time.Duration) labrpc.NodeID {
 	from := c.s.Net.Now()
 	c.s.WaitFor(bound, labtest.Violation{
-		What: fmt.Sprintf("from %v to %v no server was the leader that a majority of the servers knows", labtest.At(from), labtest.At(from+bound)),
+		What: fmt.Sprintf("from %v to %v no server was the leader that a majority of the servers knows%s", labtest.At(from), labtest.At(from+bound), c.whoMayWin()),
 		Rule: ruleLeader, Nodes: c.servers,
 	}, func() bool { return c.leader() != 0 })
 	return c.leader()

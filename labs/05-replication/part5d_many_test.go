@@ -111,10 +111,7 @@ func checkLongOutage(v *storeCluster, a, b *testClient) {
 	all := b.writes(1, "x")
 	w := a.watch("", all[0].Revision-1)
 	w.expectEvents(all)
-	for _, id := range v.servers {
-		s.Net.Cut(id, a.id)
-	}
-	put := a.start(command{Op: "put", Key: "y", Data: "late"})
+	put := a.startDeaf(command{Op: "put", Key: "y", Data: "late"})
 	s.Until(commandLimit, func() bool { return b.mustRun(command{Op: "get", Key: "y"}).Data == "late" })
 	s.Net.Isolate(a.id)
 	var others []Event

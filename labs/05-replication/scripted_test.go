@@ -75,11 +75,13 @@ func (p *scriptedCluster) replyToVotes(reply func(voter labrpc.NodeID, req VoteR
 func (p *scriptedCluster) registerVotes(node *labrpc.Node) {
 	labrpc.Handle(node, "RequestVote", func(from labrpc.NodeID, req VoteRequest) VoteReply {
 		if prevote.In(req) {
-			term := req.Term
-			if p.c.w != nil { // nil in checkFarLog
-				term = min(term, p.c.w.termOf(from))
+			term := 0
+			if p.c.w != nil {
+				term = p.c.w.termOf(from)
+			} else { // nothing looks at n1 at every step: its log gets long
+				term = p.c.rafts[from].Status().Term
 			}
-			return VoteReply{Term: term, Granted: true}
+			return VoteReply{Term: min(req.Term, term), Granted: true}
 		}
 		p.mu.Lock()
 		reply := p.votes

@@ -315,6 +315,23 @@ func (c *testClient) start(e command) *pendingCall[response] {
 	return startCall(c, e.String(), e.run)
 }
 
+// startDeaf starts a command whose reply is lost: as soon as the leader has it in its log, the replies of all servers to the client are cut off. (A client may ask
+// the servers something else first, and gets replies to that.)
+func (c *testClient) startDeaf(e command) *pendingCall[response] {
+	v := c.v
+	leader := v.waitForLeader(0)
+	before, _ := v.status(leader)
+	call := c.start(e)
+	v.s.Until(3*time.Second, func() bool {
+		st, _ := v.status(leader)
+		return lastIndexOf(st) > lastIndexOf(before) || call.returned()
+	})
+	for _, id := range v.servers {
+		v.s.Net.Cut(id, c.id)
+	}
+	return call
+}
+
 // expect runs a command, which must have that error ("" for none).
 func (c *testClient) expect(e command, wantErr, rule string) response {
 	y, err := c.start(e).wait()

@@ -196,11 +196,11 @@ func (b *basketStore) crashed(call *basketCall) bool {
 // wait waits for a call, and checks what can be checked of any. It reports
 // whether it was served.
 func (b *basketStore) wait(call *basketCall) ([]string, bool) {
-	limit, rule, soon, wrapped := b.limit(), ruleRefuses, fmt.Sprintf("within %v", b.limit()), "one that wraps ErrRefused"
+	limit, late, rule, soon, wrapped := b.limit(), timerLate, ruleRefuses, fmt.Sprintf("within Timeout, which is %v", b.limit()), "one that wraps ErrRefused"
 	if b.policy == consistency.AP {
-		limit, rule, soon, wrapped = 0, ruleAlways, "at once", "nil"
+		limit, late, rule, soon, wrapped = 0, time.Millisecond, ruleAlways, "at once", "nil"
 	}
-	left := max(call.began+limit+time.Millisecond-b.s.Net.Now(), 0)
+	left := max(call.began+limit+late-b.s.Net.Now(), 0)
 	if !b.s.Until(left, call.done) && !b.crashed(call) {
 		b.s.Fail(labtest.Violation{What: fmt.Sprintf("under %v, %v, had not returned by %v, want it to return %s", b.policy, call, labtest.At(b.s.Net.Now()), soon), Rule: rule, Nodes: []labrpc.NodeID{call.at}})
 	}

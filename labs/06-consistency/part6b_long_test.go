@@ -1,6 +1,7 @@
 package consistency_test
 
 import (
+	"reflect"
 	"testing"
 	"time"
 
@@ -60,11 +61,13 @@ func (c *strongCluster) raisesIndexes(client labrpc.NodeID, by int) {
 		}
 		switch body := m.Body.(type) {
 		case consistency.ReadRequest:
-			if body.Index > 0 {
-				body.Index = max(body.Index-by, 0)
-				m.Body = body
-				return labrpc.Replace
-			}
+			lower(&body, by)
+			m.Body = body
+			return labrpc.Replace
+		case consistency.PutRequest:
+			lower(&body, by)
+			m.Body = body
+			return labrpc.Replace
 		case consistency.ReadReply:
 			if body.Done {
 				body.Index += by
@@ -80,4 +83,14 @@ func (c *strongCluster) raisesIndexes(client labrpc.NodeID, by int) {
 		}
 		return labrpc.Pass
 	})
+}
+
+// lower subtracts a number from each field of a request that can be an index so high: wire.go allows further fields.
+func lower(request any, by int) {
+	fields := reflect.ValueOf(request).Elem()
+	for i := range fields.NumField() {
+		if f := fields.Field(i); f.CanSet() && f.CanInt() && f.Int() >= int64(by) {
+			f.SetInt(f.Int() - int64(by))
+		}
+	}
 }

@@ -66,11 +66,11 @@ func TestTimeoutIsForAllRounds6E(t *testing.T) {
 		s.Net.Crash(4)
 		s.Net.Crash(5)
 		_, stored := b.addAlone(1)
-		s.Net.CutBoth(1, 2)
+		s.Net.Isolate(1) // no member can pass the item on before
 		call := b.goItems(2)
 		s.Run(basketTimeout * 85 / 100)
 		before := s.Net.Stats(labrpc.Match{From: 1, To: 2}).Delivered
-		s.Net.HealBoth(1, 2)
+		s.Net.Heal()
 		s.Until(basketTimeout*14/100, func() bool { return s.Net.Stats(labrpc.Match{From: 1, To: 2}).Delivered > before })
 		if !call.done() || !stored {
 			s.Cover(covered)

@@ -15,6 +15,7 @@ import (
 
 const (
 	quorumRetry   = 100 * time.Millisecond
+	timerLate     = 11 * time.Millisecond   // a timer may look at the time every 10 ms (rules 23 and 31)
 	quorumTimeout = 1050 * time.Millisecond // no multiple of that: no two timers of a request fall on one instant
 
 	ruleLevels     = "a request succeeds if and only if as many different replicas as its level requires reply within Timeout; if not, it returns ErrUnavailable at the end of Timeout (rule 23)"
@@ -176,7 +177,7 @@ func (q *quorumStore) goGet(via labrpc.NodeID, key string, opts consistency.Read
 
 // wait waits for a call, which must end within Timeout.
 func (q *quorumStore) wait(call *quorumCall) (consistency.Cell, error) {
-	limit := call.began + q.limit() + time.Millisecond - q.s.Net.Now()
+	limit := call.began + q.limit() + timerLate - q.s.Net.Now()
 	if !q.s.Until(max(limit, 0), call.done) && !q.crashed(call) {
 		q.s.Fail(labtest.Violation{
 			What: fmt.Sprintf("%s had not returned %v after its call at %v", call.what, q.limit(), labtest.At(call.began)),
