@@ -61,7 +61,9 @@ func (c *strongCluster) raisesIndexes(client labrpc.NodeID, by int) {
 		}
 		switch body := m.Body.(type) {
 		case consistency.ReadRequest:
+			index := max(body.Index-by, 0)
 			lower(&body, by)
+			body.Index = index
 			m.Body = body
 			return labrpc.Replace
 		case consistency.PutRequest:

@@ -213,7 +213,9 @@ func shardCalls(ctx context.Context, cl *transactions.ShardClient) (faults []sha
 		}
 	}
 
-	one, two := cl.Begin(ctx), cl.Begin(ctx)
+	short, cancel := labtest.WithTimeout(ctx, 5*time.Second) // the second may wait for the first
+	defer cancel()
+	one, two := cl.Begin(ctx), cl.Begin(short)
 	committed := 0
 	_, _, _ = one.Get("a")
 	for i, tx := range []*transactions.ShardTx{two, one} {

@@ -35,7 +35,7 @@ func Vacuity(test string, missing []string, runs, replay string) Failure {
 	return Failure{
 		Test: test, Kind: Vacuous, Replay: replay,
 		What: fmt.Sprintf("the test is inconclusive: in none of %s did this happen: %s", runs, strings.Join(missing, ", nor this: ")),
-		Rule: "a test counts only if the situation that it tests has happened: send the messages that the README names, by which the test recognises the situation",
+		Rule: "a test counts only if the situation that it tests has happened; where the README names messages, the test recognises it by them",
 	}
 }
 
