@@ -30,7 +30,7 @@ func TestProposerTakesTheHighest4D(t *testing.T) {
 	}{
 		{none, low, high, 3, nil}, {none, high, low, 3, nil}, {none, none, low, 4, nil}, {none, none, none, 1, nil},
 		{none, sameRound, high, 3, nil}, {none, high, sameRound, 3, nil}, {low, none, none, 4, nil}, {high, low, none, 3, nil}, {low, high, none, 3, nil},
-		{lowest, low, fours, 4, nil},           // the same value everywhere, but in three ballots
+		{lowest, low, fours, 4, nil},                        // the same value everywhere, but in three ballots
 		{none, low, low, 4, []Ballot{{Round: 50, Node: 4}}}, // n2 and n3 refuse the Accept of the value that they have accepted before
 	}
 	cfg := labtest.Config{Nodes: 5, Link: steadyLink, Seeds: 2 * (len(cases) + 2), MustCover: []string{reportGone, reportRefused}}
