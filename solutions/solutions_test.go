@@ -106,7 +106,7 @@ func TestReferencesReplay(t *testing.T) {
 }
 
 // Other correct solutions, of other designs than the reference's, have full marks too: the tests demand what
-// the handout says, and not what the reference happens to do. A patch is graded in the parts that it changes. Each day has a fourteenth of
+// the handout says, and not what the reference happens to do. A patch is graded in the parts that it changes. Each day has a twenty-eighth of
 // them (package rotation). One of them, in one lab a day, runs with the race detector, and the others without: most are patches, which share
 // most of the reference's code.
 func TestAlternativesHaveFullMarks(t *testing.T) {
@@ -118,7 +118,7 @@ func TestAlternativesHaveFullMarks(t *testing.T) {
 		}
 		first := rotation.Today(numberOf(s.Lab), len(labs.Labs))
 		for i, a := range all {
-			if !rotation.Today(i, rotation.Fortnight) {
+			if !rotation.Today(i, rotation.FourWeeks) {
 				continue
 			}
 			raced := first

@@ -19,8 +19,8 @@ const DayEnv = "GATE_DAY"
 // Days is how many days the rotations of the grader's own checks, and of the mutants, take until all is done.
 const Days = 4
 
-// Fortnight is how many days a rotation takes that does a fourteenth a day, as those of the other designs do.
-const Fortnight = 14
+// FourWeeks is how many days a rotation takes that does a twenty-eighth a day, as that of the other designs does.
+const FourWeeks = 28
 
 // Day is the number of today: of the day since 1970 in UTC, or the one that GATE_DAY names. all is whether everything is to be done.
 func Day() (day int, all bool) {

@@ -38,7 +38,7 @@ var refused = map[string]string{
 
 const keyed = "which is a sync.Map: keep it in your struct"
 
-// Every stub and reference of the course passes, and every alternative and mutant, except those that are listed: each day a fourteenth of
+// Every stub and reference of the course passes, and every alternative and mutant, except those that are listed: each day a twenty-eighth of
 // the alternatives, and a 56th of the mutants, which differ from a reference in a few lines (package rotation).
 func TestHonestSourcesPass(t *testing.T) {
 	c, err := course.Load(root)
@@ -64,7 +64,7 @@ func TestHonestSourcesPass(t *testing.T) {
 				}
 			})
 		}
-		for folder, days := range map[string]int{"mutants": 4 * rotation.Fortnight, "alternatives": rotation.Fortnight} {
+		for folder, days := range map[string]int{"mutants": 2 * rotation.FourWeeks, "alternatives": rotation.FourWeeks} {
 			patches, err := filepath.Glob(filepath.Join(root, lab.SolutionDir(), folder, "*.patch"))
 			require.NoError(t, err)
 			for i, patch := range patches {
