@@ -48,7 +48,10 @@ func TestTermSurvives5C(t *testing.T) {
 		p.restart()
 		p.append(3, AppendRequest{Term: 2}, false)
 		p.append(2, AppendRequest{Term: 3}, true)
-		term := p.quiet() + 4 // n1 starts elections of its own, some terms before
+		p.quiet()
+		own := p.status().Term
+		s.Until(longestTimeout, func() bool { return p.status().Term > own }) // n1 has just started an election, and starts no other soon
+		term := p.status().Term + 3
 		p.vote(VoteRequest{Term: term, Candidate: 4}, false, "its log is empty")
 		p.restart()
 		p.append(2, AppendRequest{Term: term - 1}, false)
