@@ -178,18 +178,19 @@ func TestDeposedLeaderCampaigns4C(t *testing.T) {
 		v := *violation(ruleTerms, "%v leads term %d, and a follower replies to its heartbeats with term %d, but after 500ms %v has not become a follower in that term",
 			old, term, term+100, old)
 		s.WaitFor(500*time.Millisecond, v, func() bool { return c.state(old).Term >= term+100 && c.state(old).Role != Leader })
-		deposed := s.Net.Now() - fixedLatency
-		s.Run(time.Millisecond) // it may have sent a heartbeat at the same instant
-		c.waitForCampaign(old, deposed, "it was the leader, and learnt a newer term from a reply")
+		campaigns := func(id labrpc.NodeID, while string) { // it was deposed just now
+			deposed := s.Net.Now() - fixedLatency
+			s.Run(time.Millisecond) // it may have sent a heartbeat at the same instant
+			c.waitForCampaign(id, deposed, while)
+		}
+		campaigns(old, "it was the leader, and learnt a newer term from a reply")
 		requests.Release()
 		next, _ := c.waitForLeader(electionLimit)
 		s.Run(time.Duration(s.Rand().Int64N(int64(time.Second))))
 		s.Net.Isolate(next)
 		s.Until(3*time.Second, func() bool { return c.state(next).Role != Leader }) // it may also lead on
 		if c.state(next).Role == Follower {
-			deposed = s.Net.Now() - fixedLatency
-			s.Run(time.Millisecond) // it may have sent a heartbeat at the same instant
-			c.waitForCampaign(next, deposed, "it received no message: it was isolated while it was the leader, and became a follower")
+			campaigns(next, "it received no message: it was isolated while it was the leader, and became a follower")
 		}
 	})
 }

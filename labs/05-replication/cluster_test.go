@@ -301,8 +301,13 @@ func (c *raftCluster) submitText(id labrpc.NodeID, command string) ([]byte, int)
 
 // waitApplied waits until these servers have applied the index.
 func (c *raftCluster) waitApplied(bound time.Duration, rule string, index int, ids ...labrpc.NodeID) {
+	c.waitAppliedWhile(func() {}, bound, rule, index, ids)
+}
+
+// waitAppliedWhile is waitApplied, and calls a function at every step meanwhile.
+func (c *raftCluster) waitAppliedWhile(meanwhile func(), bound time.Duration, rule string, index int, ids []labrpc.NodeID) {
 	from := c.s.Net.Now()
-	if c.s.Until(bound, func() bool { return len(c.behind(index, ids)) == 0 }) {
+	if c.s.Until(bound, func() bool { meanwhile(); return len(c.behind(index, ids)) == 0 }) {
 		return
 	}
 	late := c.behind(index, ids)
@@ -367,22 +372,12 @@ func (c *raftCluster) agree(ids ...labrpc.NodeID) int {
 // catchUp waits until these servers have applied up to an index, which the leader of a term has committed. The leader of a newer term gets another command: it may
 // commit the entries of earlier terms only with one of its own (§5.4.2).
 func (c *raftCluster) catchUp(term, index int, ids ...labrpc.NodeID) {
-	if c.s.Until(healBound, func() bool {
+	c.waitAppliedWhile(func() {
 		if leader := c.leader(); leader != 0 && c.rafts[leader].Status().Term > term {
 			term = c.rafts[leader].Status().Term
 			c.submit(leader)
 		}
-		return len(c.behind(index, ids)) == 0
-	}) {
-		return
-	}
-	late := c.behind(index, ids)
-	c.s.Fail(labtest.Violation{
-		What:  fmt.Sprintf("at %v, %v has applied entries up to index %d, want %d", labtest.At(c.s.Net.Now()), late[0], c.appliedBy(late[0]), index),
-		Rule:  ruleCatchUp,
-		Seen:  append(c.logsOf(late[0]), fmt.Sprintf("the test has waited for this for %v", healBound)),
-		Nodes: late,
-	})
+	}, healBound, ruleCatchUp, index, ids)
 }
 
 // converge ends a test: the network is calm and all servers are up. Any server may win an election.

@@ -193,6 +193,13 @@ func (c *commitCluster) has(tx TxID, want Outcome) {
 	}
 }
 
+// fallsSilent checks that no node sends 5 s after every transaction has ended (rule 29). A participant in doubt may still learn until then (rule 26), and the
+// coordinator may still have its decisions (rule 28).
+func (c *commitCluster) fallsSilent() {
+	c.s.Run(learnLimit + 5*time.Second)
+	c.isSilent()
+}
+
 // isSilent checks that no node sends when nothing is left to do.
 func (c *commitCluster) isSilent() {
 	before := c.s.Net.Stats(labrpc.Match{}).Sent

@@ -363,8 +363,7 @@ func TestForgetsWhenAllKnow7C(t *testing.T) {
 		c.hasForgotten(before)
 		c.knowsAnother()
 		c.settles(0)
-		s.Run(learnLimit + 5*time.Second) // the coordinator may still have its decisions (rule 28)
-		c.isSilent()
+		c.fallsSilent()
 	})
 }
 

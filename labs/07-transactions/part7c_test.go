@@ -133,8 +133,7 @@ func TestOneNoAborts7C(t *testing.T) {
 			c.voted("t2", 3)
 			c.returns(call, "t2", calmRun, Aborted)
 		}
-		s.Run(learnLimit + 5*time.Second) // those that are in doubt may still learn (rule 26)
-		c.isSilent()
+		c.fallsSilent()
 	})
 }
 
@@ -301,8 +300,7 @@ func TestCommitsUnderLoss7C(t *testing.T) {
 		for _, tx := range []TxID{"t1", "t2", "t3"} {
 			c.has(tx, Committed)
 		}
-		s.Run(learnLimit + 5*time.Second) // the coordinator may still have its decisions (rule 28)
-		c.isSilent()
+		c.fallsSilent()
 		if s.Net.Stats(labrpc.Match{}).Lost > 0 {
 			s.Cover(lost)
 		}

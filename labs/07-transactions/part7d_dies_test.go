@@ -23,22 +23,25 @@ func (c *shardCluster) script() []shardStep {
 // shardRests is how long the tests wait until a transaction that was committed makes no other wait: a store may unlock its keys later.
 const shardRests = 300 * time.Millisecond
 
-// countRequests returns how many requests a client sends for its script.
-func (c *shardCluster) countRequests(client labrpc.NodeID) int {
-	c.does(client, c.script()...) // it finds the leaders
-	c.s.Run(shardRests)
-	g := c.gate(client)
+// undisturbed lets a client execute its script twice: first it finds the leaders. It returns the second run, and how many requests that has sent.
+func (c *shardCluster) undisturbed(client labrpc.NodeID) (r *shardRun, requests int) {
 	c.does(client, c.script()...)
 	c.s.Run(shardRests)
-	return c.requests(g)
+	g := c.gate(client)
+	r = c.does(client, c.script()...)
+	c.s.Run(shardRests)
+	return r, c.requests(g)
+}
+
+// countRequests returns how many requests a client sends for its script.
+func (c *shardCluster) countRequests(client labrpc.NodeID) int {
+	_, requests := c.undisturbed(client)
+	return requests
 }
 
 // scriptLimit is a time in which a client has executed its script, and sent its last request, unless that is lost.
 func (c *shardCluster) scriptLimit(client labrpc.NodeID) time.Duration {
-	c.does(client, c.script()...) // it finds the leaders
-	c.s.Run(shardRests)
-	r := c.does(client, c.script()...)
-	c.s.Run(shardRests)
+	r, _ := c.undisturbed(client)
 	return max(400*time.Millisecond, 2*(r.Return-r.Call))
 }
 

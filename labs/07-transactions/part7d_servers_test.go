@@ -32,8 +32,8 @@ func TestLeaderChanges7D(t *testing.T) {
 			other := c.start(b, time.Minute, reads("m"), writes("t"), appends("al"))
 			c.waitForAnother(group, old)
 			c.settle()
-			c.delayed(r, shardHeals, ruleShardDurable)
-			c.delayed(other, shardHeals, ruleShardDurable)
+			c.survives(r)
+			c.survives(other)
 			if under {
 				s.Cover(changed)
 			}
@@ -168,7 +168,7 @@ func TestReplacedEntries7D(t *testing.T) {
 			s.Run(40 * time.Millisecond)
 			c.settle()
 			for _, r := range runs {
-				c.delayed(r, shardHeals, ruleShardDurable)
+				c.survives(r)
 			}
 			for i, r := range runs {
 				key := fmt.Sprint([]string{"m", "n"}[i/6], i%6)
@@ -220,7 +220,7 @@ func TestAllServersRestart7D(t *testing.T) {
 			c.settle()
 			c.commits(c.start(b, time.Minute, reads("m"), reads("t"), reads("al"), reads("ml")), shardHeals, ruleShardDurable)
 			c.commits(c.start(b, time.Minute, writes("m"), writes("a"), appends("tl")), shardHeals, ruleShardDurable)
-			c.delayed(under, shardHeals, ruleShardDurable)
+			c.survives(under)
 			c.does(b, reads("m"), reads("t"), reads("a"))
 			c.check()
 		}
@@ -246,7 +246,7 @@ func (c *shardCluster) longOutage() {
 	c.s.Run(6*time.Minute + time.Duration(c.s.Rand().IntN(60_000))*time.Millisecond)
 	c.settle()
 	for _, r := range runs {
-		c.delayed(r, shardHeals, ruleShardDurable)
+		c.survives(r)
 	}
 	c.check()
 }

@@ -337,6 +337,9 @@ func (c *shardCluster) delayed(r *shardRun, limit time.Duration, rule string) {
 	}
 }
 
+// survives is delayed, for faults of servers (rule 40).
+func (c *shardCluster) survives(r *shardRun) { c.delayed(r, shardHeals, ruleShardDurable) }
+
 // does runs a transaction that nothing prevents.
 func (c *shardCluster) does(client labrpc.NodeID, steps ...shardStep) *shardRun {
 	return c.commits(c.start(client, shardServes, steps...), shardServes+shardContext, ruleShardDisjoint)
