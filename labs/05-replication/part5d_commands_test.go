@@ -298,11 +298,7 @@ func TestAnswerIsForTheCommand5D(t *testing.T) {
 		var put *pendingCall[response]
 		start := func() {
 			before, _ = v.status(old)
-			put = a.start(command{Op: "put", Key: "x", Data: "2"})
-			s.Until(3*time.Second, func() bool { // a client may wait before its next command
-				st, _ := v.status(old)
-				return lastIndexOf(st) > lastIndexOf(before) || put.returned() || st.Role != roleLeader
-			})
+			put, _ = a.startAt(old, command{Op: "put", Key: "x", Data: "2"})
 			s.Net.Cut(a.id, old) // each further attempt would add an entry
 		}
 		early := s.Seed%2 == 0

@@ -188,11 +188,10 @@ func TestSnapshotAtTheIndexOfACommand5E(t *testing.T) {
 		var puts []*pendingCall[response]
 		refuses := false // it may take no command when it receives nothing from a majority
 		put := func() {
-			n, before := len(puts), lastIndexOf(deposed())
+			n := len(puts)
 			s.Net.HealBoth(a.id, old)
-			p := clients[n].start(command{Op: "put", Key: fmt.Sprint("x", n), Data: "2"})
-			s.Until(3*time.Second, func() bool { return lastIndexOf(deposed()) > before || p.returned() || deposed().Role != roleLeader })
-			refuses = lastIndexOf(deposed()) == before
+			p, appended := clients[n].startAt(old, command{Op: "put", Key: fmt.Sprint("x", n), Data: "2"})
+			refuses = !appended
 			s.Net.Cut(a.id, old) // each further attempt would add an entry
 			puts = append(puts, p)
 		}

@@ -315,17 +315,24 @@ func (c *testClient) start(e command) *pendingCall[response] {
 	return startCall(c, e.String(), e.run)
 }
 
+// startAt starts a command, and waits until a server, which leads, has it in its log; it reports whether it has. It waits for 3s, as a client may wait before its next
+// command, and no longer than until the command has returned or the server has stepped down.
+func (c *testClient) startAt(server labrpc.NodeID, e command) (call *pendingCall[response], appended bool) {
+	before, _ := c.v.status(server)
+	call = c.start(e)
+	c.v.s.Until(3*time.Second, func() bool {
+		st, _ := c.v.status(server)
+		appended = lastIndexOf(st) > lastIndexOf(before)
+		return appended || call.returned() || st.Role != roleLeader
+	})
+	return call, appended
+}
+
 // startDeaf starts a command whose reply is lost: as soon as the leader has it in its log, the replies of all servers to the client are cut off. (A client may ask
 // the servers something else first, and gets replies to that.)
 func (c *testClient) startDeaf(e command) *pendingCall[response] {
 	v := c.v
-	leader := v.waitForLeader(0)
-	before, _ := v.status(leader)
-	call := c.start(e)
-	v.s.Until(3*time.Second, func() bool {
-		st, _ := v.status(leader)
-		return lastIndexOf(st) > lastIndexOf(before) || call.returned()
-	})
+	call, _ := c.startAt(v.waitForLeader(0), e)
 	for _, id := range v.servers {
 		v.s.Net.Cut(id, c.id)
 	}
