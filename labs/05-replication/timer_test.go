@@ -1,7 +1,6 @@
 package replication_test
 
 import (
-	"fmt"
 	"sync"
 	"testing"
 	"time"
@@ -78,13 +77,13 @@ func TestElectionTimer5A(t *testing.T) {
 type electionWatch struct {
 	s       *labtest.Sim
 	mu      sync.Mutex
-	methods map[string]bool // known ones, with their senders
+	methods map[labrpc.Match]bool // known ones, with their senders
 	learned bool
 	signs   map[labrpc.NodeID]time.Duration // the first of each server
 }
 
 func watchElections(s *labtest.Sim) *electionWatch {
-	w := &electionWatch{s: s, methods: map[string]bool{}, signs: map[labrpc.NodeID]time.Duration{}}
+	w := &electionWatch{s: s, methods: map[labrpc.Match]bool{}, signs: map[labrpc.NodeID]time.Duration{}}
 	s.Net.Intercept(w.see)
 	return w
 }
@@ -95,7 +94,7 @@ func (w *electionWatch) see(m *labrpc.Message) labrpc.Verdict {
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	method := fmt.Sprintf("%v %s", m.From, m.Method)
+	method := labrpc.Match{From: m.From, Method: m.Method}
 	if m.Method != "RequestVote" && !w.learned {
 		w.methods[method] = true
 	} else if _, known := w.signs[m.From]; !known && !w.methods[method] {
