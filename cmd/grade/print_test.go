@@ -46,7 +46,7 @@ func TestStatusInALog(t *testing.T) {
 	s.last, s.began = time.Now().Add(-2*time.Minute), time.Now().Add(-2*time.Minute)
 	s.step(grade.Progress{Stage: grade.StageTested, Test: "TestX1A", Result: &result.Test{
 		Status: report.Fail, Failed: []uint64{7, 81}, Failures: []report.Failure{{What: "two leaders\nin term 3"}}}})
-	require.Equal(t, "100 of 400 runs done, 1 failed · about 6m0s left\n", out.String())
+	require.Equal(t, "TestX1A failed on seeds [7 81]: two leaders in term 3\n100 of 400 runs done, 1 failed · about 6m0s left\n", out.String())
 	out.Reset()
 	s.step(grade.Progress{Stage: grade.StageTest, Test: "TestX1A", Seed: 9})
 	require.Empty(t, out.String(), "once a minute")

@@ -57,8 +57,10 @@ Exit status: 0 only if both are zero and every test ran all seeds.`,
 			for _, r := range todo {
 				tests += countTests(r.selected)
 			}
-			err = withGrader(cmd, c, jobs, newStatus(cmd.ErrOrStderr(), ofRuns, prove.RunsPerSeed(run)*run.Seeds*tests*len(procs)), func(g *grade.Grader) error {
+			progress := newStatus(cmd.ErrOrStderr(), ofRuns, prove.RunsPerSeed(run)*run.Seeds*tests*len(procs))
+			err = withGrader(cmd, c, jobs, progress, func(g *grade.Grader) error {
 				for i, r := range todo {
+					progress.of = r.name
 					if todo[i].soaks, err = prove.New(g).RunSoak(cmd.Context(), r.src, r.selected, run, procs); err != nil {
 						return err
 					}

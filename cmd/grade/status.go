@@ -22,7 +22,7 @@ const (
 )
 
 // status tells how far the work is, and what it has found: on a terminal in one line that is redrawn, elsewhere, as in a
-// log, in a line a minute.
+// log, in a line a minute. A soak takes hours: what it finds is also told at once.
 type status struct {
 	w       io.Writer
 	live    bool
@@ -34,6 +34,7 @@ type status struct {
 	last    time.Time // when a line was written
 
 	done  int
+	of    string               // the solution that runs, if there are several
 	found []string             // what is wrong, a sentence each
 	then  func(grade.Progress) // also told of every step; may be nil
 }
@@ -48,7 +49,14 @@ func (s *status) step(p grade.Progress) {
 	if s.then != nil {
 		s.then(p)
 	}
+	known := len(s.found)
 	s.count(p)
+	if s.unit == ofRuns {
+		for _, text := range s.found[known:] {
+			s.clear()
+			fmt.Fprintln(s.w, oneLine(text))
+		}
+	}
 	switch now := time.Now(); {
 	case s.live:
 		// %.78s cuts by characters: the line must not wrap, or it could not be redrawn.
@@ -81,7 +89,7 @@ func (s *status) count(p grade.Progress) {
 			s.done++
 		}
 		if s.unit != ofSteps && p.Result.Status == report.Fail { // of steps, tests of the stubs fail as they must
-			s.found = append(s.found, failed(p))
+			s.found = append(s.found, strings.TrimSpace(s.of+" "+failed(p)))
 		}
 	case p.Stage == grade.StageTest && p.Seed != 0 && s.unit == ofRuns:
 		s.done++

@@ -111,8 +111,10 @@ func checkLongOutage(v *storeCluster, a, b *testClient) {
 	all := b.writes(1, "x")
 	w := a.watch("", all[0].Revision-1)
 	w.expectEvents(all)
-	put := a.startDeaf(command{Op: "put", Key: "y", Data: "late"})
-	s.Until(commandLimit, func() bool { return b.mustRun(command{Op: "get", Key: "y"}).Data == "late" })
+	put, executed := a.startDeaf(command{Op: "put", Key: "y", Data: "late"}, func() bool { return b.mustRun(command{Op: "get", Key: "y"}).Data == "late" })
+	if !executed {
+		return
+	}
 	s.Net.Isolate(a.id)
 	var others []Event
 	if s.Seed%2 == 1 {

@@ -315,28 +315,59 @@ func (c *testClient) start(e command) *pendingCall[response] {
 	return startCall(c, e.String(), e.run)
 }
 
-// startAt starts a command, and waits until a server, which leads, has it in its log; it reports whether it has. It waits for 3s, as a client may wait before its next
-// command, and no longer than until the command has returned or the server has stepped down.
+// startAt starts a command, and waits until a server, which leads, has a new entry in its log; it reports whether it has.
 func (c *testClient) startAt(server labrpc.NodeID, e command) (call *pendingCall[response], appended bool) {
 	before, _ := c.v.status(server)
 	call = c.start(e)
+	return call, c.waitForEntry(server, before, call)
+}
+
+// waitForEntry waits until a server, which leads, has an entry that it had not before, and reports whether it has. It waits for 3s, as a client may wait before its next
+// command, and no longer than until the command has returned or the server has stepped down.
+func (c *testClient) waitForEntry(server labrpc.NodeID, before Status, call *pendingCall[response]) (appended bool) {
 	c.v.s.Until(3*time.Second, func() bool {
 		st, _ := c.v.status(server)
 		appended = lastIndexOf(st) > lastIndexOf(before)
 		return appended || call.returned() || st.Role != roleLeader
 	})
-	return call, appended
+	return appended
 }
 
-// startDeaf starts a command whose reply is lost: as soon as the leader has it in its log, the replies of all servers to the client are cut off. (A client may ask
-// the servers something else first, and gets replies to that.)
-func (c *testClient) startDeaf(e command) *pendingCall[response] {
+// startDeaf starts a command whose reply is lost: as soon as the leader has a new entry, the replies of all servers to the client are cut off, until the command is
+// executed, as another client sees; it reports whether it is. The new entry may be another one, as of a tick or of a session: a client that asks the servers something
+// before its command hears them again then, until the next entry.
+func (c *testClient) startDeaf(e command, seen func() bool) (call *pendingCall[response], executed bool) {
 	v := c.v
-	call, _ := c.startAt(v.waitForLeader(0), e)
-	for _, id := range v.servers {
-		v.s.Net.Cut(id, c.id)
+	call, _ = c.startAt(v.waitForLeader(0), e)
+	for until := v.s.Net.Now() + commandLimit; !executed && !call.returned() && v.s.Net.Now() < until; {
+		heard := c.deafen()
+		executed = v.s.Until(3*time.Second, seen)
+		if !executed {
+			leader := v.waitForLeader(0)
+			before, _ := v.status(leader)
+			c.hears(heard)
+			c.waitForEntry(leader, before, call)
+		}
 	}
-	return call
+	return call, executed || call.returned()
+}
+
+// deafen cuts off the replies of all servers to the client, and returns those that it has cut off.
+func (c *testClient) deafen() (servers []labrpc.NodeID) {
+	for _, id := range c.v.servers {
+		if c.v.s.Net.Connected(id, c.id) {
+			servers = append(servers, id)
+			c.v.s.Net.Cut(id, c.id)
+		}
+	}
+	return servers
+}
+
+// hears undoes deafen.
+func (c *testClient) hears(servers []labrpc.NodeID) {
+	for _, id := range servers {
+		c.v.s.Net.HealLink(id, c.id)
+	}
 }
 
 // expect runs a command, which must have that error ("" for none).
