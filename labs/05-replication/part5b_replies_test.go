@@ -154,7 +154,7 @@ func TestLateReplyDoesNotCount5B(t *testing.T) {
 			other.PrevLogTerm = entryAt(st, other.PrevLogIndex).Term
 		}
 		p.append(2, other, true)
-		held.Deliver(func(m labrpc.Message) bool { return acknowledged(m) < end })
+		held.Deliver(early)
 		p.waitForLead()
 		for lastIndexOf(p.status()) < end {
 			p.submit()

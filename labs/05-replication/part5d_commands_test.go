@@ -213,7 +213,7 @@ func TestOnceAcrossLeaders5D(t *testing.T) {
 			}
 			leader := v.waitForLeader(0)
 			next := fmt.Sprint(i + 1)
-			set, executed := a.startDeaf(command{Op: "set", Key: "x", Data: next, At: at}, func() bool { return b.mustRun(command{Op: "get", Key: "x"}).Data == next })
+			set, executed := a.startDeaf(command{Op: "set", Key: "x", Data: next, At: at}, b)
 			if executed && !set.returned() {
 				s.Cover(situation)
 			}

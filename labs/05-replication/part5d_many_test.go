@@ -111,7 +111,7 @@ func checkLongOutage(v *storeCluster, a, b *testClient) {
 	all := b.writes(1, "x")
 	w := a.watch("", all[0].Revision-1)
 	w.expectEvents(all)
-	put, executed := a.startDeaf(command{Op: "put", Key: "y", Data: "late"}, func() bool { return b.mustRun(command{Op: "get", Key: "y"}).Data == "late" })
+	put, executed := a.startDeaf(command{Op: "put", Key: "y", Data: "late"}, b)
 	if !executed {
 		return
 	}

@@ -90,9 +90,7 @@ func TestSessionEnds5D(t *testing.T) {
 // closesWithoutReply ends the testClient's session. The replies to the first attempts are lost: a later attempt finds that the session has ended.
 func (c *testClient) closesWithoutReply(w *watchRecorder, key string) {
 	s := c.v.s
-	for _, id := range c.v.servers {
-		s.Net.Cut(id, c.id)
-	}
+	c.deafen()
 	end := startCall(c, "Close", closeClient)
 	s.WaitFor(commandLimit+watchLimit, labtest.Violation{
 		What: fmt.Sprintf("a watch had not reported that the key %q of %v was deleted, %v after %[2]v called Close: only the replies to the requests of %[2]v are cut off", key, c.id, commandLimit+watchLimit), Rule: ruleOwned,

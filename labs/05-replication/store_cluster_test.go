@@ -333,15 +333,15 @@ func (c *testClient) waitForEntry(server labrpc.NodeID, before Status, call *pen
 	return appended
 }
 
-// startDeaf starts a command whose reply is lost: as soon as the leader has a new entry, the replies of all servers to the client are cut off, until the command is
-// executed, as another client sees; it reports whether it is. The new entry may be another one, as of a tick or of a session: a client that asks the servers something
+// startDeaf starts a command whose reply is lost: as soon as the leader has a new entry, the replies of all servers to the client are cut off, until another
+// client reads what the command writes, which the key had not before; it reports whether the command is executed. The new entry may be another one, as of a tick or of a session: a client that asks the servers something
 // before its command hears them again then, until the next entry.
-func (c *testClient) startDeaf(e command, seen func() bool) (call *pendingCall[response], executed bool) {
+func (c *testClient) startDeaf(e command, other *testClient) (call *pendingCall[response], executed bool) {
 	v := c.v
 	call, _ = c.startAt(v.waitForLeader(0), e)
 	for until := v.s.Net.Now() + commandLimit; !executed && !call.returned() && v.s.Net.Now() < until; {
 		heard := c.deafen()
-		executed = v.s.Until(3*time.Second, seen)
+		executed = v.s.Until(3*time.Second, func() bool { return other.mustRun(command{Op: "get", Key: e.Key}).Data == e.Data })
 		if !executed {
 			leader := v.waitForLeader(0)
 			before, _ := v.status(leader)
