@@ -12,7 +12,7 @@ import (
 // Three hundred commands of one client: numbers that are narrower than int wrap. A late watch gets all changes at once, old copies of the
 // requests change nothing, a hundred sessions do not get into each other's way. The client is cut off for minutes.
 func TestManyCommands5D(t *testing.T) {
-	labtest.Run(t, labtest.Config{Nodes: 6, Seeds: 2, Limit: 10 * time.Hour}, func(s *labtest.Sim) {
+	labtest.Run(t, labtest.Config{Nodes: 6, Seeds: 2, Limit: 10 * time.Hour, MustCover: []string{replyLost}}, func(s *labtest.Sim) {
 		v := newStoreCluster(s, 3, ServerOptions{})
 		var log requestLog
 		s.Net.Intercept(log.collect(4))
@@ -103,6 +103,8 @@ func checkManySessions(v *storeCluster, a, b *testClient) {
 	w.waitForEvents(2 * sessions)
 }
 
+const replyLost = "a command was executed, and its client received no reply"
+
 // checkLongOutage: a client is cut off, for minutes or while others do much, with a command and a watch under way. The command has been
 // executed, and its reply was lost. When the client reaches the store again, the command returns within 20s and has taken effect once, and the watch reports
 // within 10s: pauses between two attempts do not grow without limit, and no result is forgotten (rules 21, 22 and 25).
@@ -114,6 +116,9 @@ func checkLongOutage(v *storeCluster, a, b *testClient) {
 	put, executed := a.startDeaf(command{Op: "put", Key: "y", Data: "late"}, b)
 	if !executed {
 		return
+	}
+	if !put.returned() {
+		s.Cover(replyLost)
 	}
 	s.Net.Isolate(a.id)
 	var others []Event

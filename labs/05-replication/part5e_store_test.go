@@ -90,7 +90,7 @@ func (v *storeCluster) restarts() {
 // After a restart from a snapshot the store continues with the next revision, also when the last change was a delete, and repeats the
 // result of a command whose client did not receive it. A key with the empty value is a key (rule 29).
 func TestRestartOfTheStore5E(t *testing.T) {
-	labtest.Run(t, labtest.Config{Nodes: 5, Seeds: 8, Limit: 10 * time.Hour}, func(s *labtest.Sim) {
+	labtest.Run(t, labtest.Config{Nodes: 5, Seeds: 8, Limit: 10 * time.Hour, MustCover: []string{replyLost}}, func(s *labtest.Sim) {
 		switch s.Seed % 8 {
 		case 1:
 			checkSnapshotsWhileBusy(s)
@@ -114,6 +114,9 @@ func TestRestartOfTheStore5E(t *testing.T) {
 		put, executed := a.startDeaf(asked, b)
 		if !executed {
 			return
+		}
+		if !put.returned() {
+			s.Cover(replyLost)
 		}
 		for range 6 { // entries that change nothing count too
 			b.mustRun(command{Op: "get", Key: "x"})

@@ -319,37 +319,47 @@ func (c *testClient) start(e command) *pendingCall[response] {
 func (c *testClient) startAt(server labrpc.NodeID, e command) (call *pendingCall[response], appended bool) {
 	before, _ := c.v.status(server)
 	call = c.start(e)
-	return call, c.waitForEntry(server, before, call)
+	return call, c.v.waitForEntry(server, before, call.returned)
 }
 
 // waitForEntry waits until a server, which leads, has an entry that it had not before, and reports whether it has. It waits for 3s, as a client may wait before its next
-// command, and no longer than until the command has returned or the server has stepped down.
-func (c *testClient) waitForEntry(server labrpc.NodeID, before Status, call *pendingCall[response]) (appended bool) {
-	c.v.s.Until(3*time.Second, func() bool {
-		st, _ := c.v.status(server)
+// command, and no longer than until the client's call has returned or the server has stepped down.
+func (v *storeCluster) waitForEntry(server labrpc.NodeID, before Status, returned func() bool) (appended bool) {
+	v.s.Until(3*time.Second, func() bool {
+		st, _ := v.status(server)
 		appended = lastIndexOf(st) > lastIndexOf(before)
-		return appended || call.returned() || st.Role != roleLeader
+		return appended || returned() || st.Role != roleLeader
 	})
 	return appended
 }
 
-// startDeaf starts a command whose reply is lost: as soon as the leader has a new entry, the replies of all servers to the client are cut off, until another
-// client reads what the command writes, which the key had not before; it reports whether the command is executed. The new entry may be another one, as of a tick or of a session: a client that asks the servers something
-// before its command hears them again then, until the next entry.
+// startDeaf starts a command whose reply is lost, and waits until another client reads what the command writes, which the key had not before; it reports whether it has.
 func (c *testClient) startDeaf(e command, other *testClient) (call *pendingCall[response], executed bool) {
+	return callDeaf(c, func() *pendingCall[response] { return c.start(e) }, func() bool {
+		return other.mustRun(command{Op: "get", Key: e.Key}).Data == e.Data
+	})
+}
+
+// callDeaf starts a call whose reply is lost: as soon as the leader has a new entry, the replies of all servers to the client are cut off, until the call has had its effect;
+// it reports whether it has. The new entry may be another one, as of a tick or of a session: a client that asks the servers something
+// before it sends its command hears them again then, until the next entry.
+func callDeaf[T any](c *testClient, start func() *pendingCall[T], executed func() bool) (call *pendingCall[T], done bool) {
 	v := c.v
-	call, _ = c.startAt(v.waitForLeader(0), e)
-	for until := v.s.Net.Now() + commandLimit; !executed && !call.returned() && v.s.Net.Now() < until; {
-		heard := c.deafen()
-		executed = v.s.Until(3*time.Second, func() bool { return other.mustRun(command{Op: "get", Key: e.Key}).Data == e.Data })
-		if !executed {
-			leader := v.waitForLeader(0)
-			before, _ := v.status(leader)
-			c.hears(heard)
-			c.waitForEntry(leader, before, call)
+	var cut []labrpc.NodeID
+	for until := v.s.Net.Now() + commandLimit; v.s.Net.Now() < until; {
+		leader := v.waitForLeader(0)
+		before, _ := v.status(leader)
+		if call == nil {
+			call = start()
+		}
+		c.hears(cut)
+		v.waitForEntry(leader, before, call.returned)
+		cut = c.deafen()
+		if v.s.Until(3*time.Second, func() bool { return call.returned() || executed() }) {
+			return call, true
 		}
 	}
-	return call, executed || call.returned()
+	return call, false
 }
 
 // deafen cuts off the replies of all servers to the client, and returns those that it has cut off.

@@ -174,7 +174,7 @@ func (d *db) deadlock(name string, has, asks oneEach) {
 	}
 	d.s.Cover(cycle)
 	d.run(deadlockIn)
-	aborted := slices.ContainsFunc(all, func(t *txn) bool { return t.outcome == byStore })
+	inTime := slices.ContainsFunc(all, func(t *txn) bool { return t.outcome == byStore })
 	d.run(soon) // rule 7: then the others do not wait for it any more
 	end := d.s.Net.Now()
 	victims, rest := 0, 0
@@ -186,8 +186,8 @@ func (d *db) deadlock(name string, has, asks oneEach) {
 			rest++
 		}
 	}
-	if !aborted {
-		victims = 0
+	if !inTime {
+		victims = 0 // those that came later do not count
 	}
 	if victims > 0 && rest == 0 && victims < len(all) {
 		d.s.Fail(labtest.Violation{
