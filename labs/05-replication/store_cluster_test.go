@@ -340,6 +340,8 @@ func (c *testClient) startDeaf(e command, other *testClient) (call *pendingCall[
 	})
 }
 
+const replyLost = "a call had its effect, and its client received no reply"
+
 // callDeaf starts a call whose reply is lost: as soon as the leader has a new entry, the replies of all servers to the client are cut off, until the call has had its effect;
 // it reports whether it has. The new entry may be another one, as of a tick or of a session: a client that asks the servers something
 // before it sends its command hears them again then, until the next entry.
@@ -356,6 +358,9 @@ func callDeaf[T any](c *testClient, start func() *pendingCall[T], executed func(
 		v.waitForEntry(leader, before, call.returned)
 		cut = c.deafen()
 		if v.s.Until(3*time.Second, func() bool { return call.returned() || executed() }) {
+			if !call.returned() {
+				v.s.Cover(replyLost)
+			}
 			return call, true
 		}
 	}
