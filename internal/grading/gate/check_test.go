@@ -1,6 +1,7 @@
 package gate
 
 import (
+	"fmt"
 	"go/parser"
 	"go/token"
 	"go/types"
@@ -34,6 +35,17 @@ type code int; func (code) Error() string { return "" }`, "", false},
 		{"tables", `var names = map[int]string{1: "a"}; var primes = []int{2, 3}; var grid = [][]int{{1}, {2}}; var points = []struct{ X int }{{1}}
 func F() string { for i, p := range primes { _, _ = i, p }; v, ok := names[2]; _, _ = v, ok; _ = slices.Contains(primes, 3); _ = append([]int(nil), primes...)
 	return names[len(primes)+grid[0][1]+points[0].X] }`, "", false},
+		{"a table with a second name", `var quick, slow = []int{1, 2}, []int{3, 4}
+func F(late bool) (n int) { steps := quick; if late { steps = slow }; var same = steps[1:]; a, b := same, slow; func() { n += a[0] + b[0] }(); for n = range steps {}; return steps[n] }`, "", false},
+		{"a table, to functions that read", `var t, magic = []int{1}, []byte("m"); func F(b []byte) string { _ = slices.IndexFunc(t, func(i int) bool { return i > 1 }); _ = slices.Concat(t, t)
+	if bytes.HasPrefix(b, magic) { return string(magic) }; return string(magic[:1]) }`, "", false},
+		{"rows of a table", `var grid = [][]int{{1}, {2}}; var rows = map[string][]int{"a": {1}}
+func F() int { for _, row := range grid[:1] { for _, x := range row { _ = x } }; row, ok := rows["a"]; _ = ok; first := grid[0]; _ = grid; return row[0] + first[0] }`, "", false},
+		{"a table, to a function of its own", `var t, u = []int{1}, [][]int{{2}}; func F() int { return at(t, 0) + sum(u...) + sum(t, u[0]) }; func at(t []int, i int) int { if i == 9 { return at(t, 0) }; return t[i] }
+func sum(rows ...[]int) (n int) { for _, r := range rows { n += len(r) + rows[0][0] }; return n }`, "", false},
+		{"a table, from a function of its own", `var quick, slow = []int{1, 2}, []int{3, 4}; func F(late bool) int { s := steps(late); return s[0] + (steps(late))[1] }
+func steps(late bool) []int { if late { return slow }; return quick }; type V struct{}; func (V) all() []int { return quick }; func G() int { var v V; return len(v.all()) + v.all()[0] }`, "", false},
+		{"a table, by a method that reads", `type V []int; func (v V) at(i int) int { return v[i] }; func (v V) last() int { return v.at(len(v) - 1) }; var t = V{1}; func F() int { f := t.at; return t.last() + f(0) }`, "", false},
 		{"functions", `var less = func(a, b int) bool { return a < b }; var up = strings.ToUpper; func F() { less(1, 2); up("a"); slices.SortFunc([]int{1}, func(a, b int) int { return 0 }) }`, "", false},
 		{"a variable that another hides", `var wait = 3; func F() { wait := 4; wait = 5; _ = wait }`, "", false},
 		{"constants and local variables", `const Max = 3; func F() { m := map[int]int{}; m[1]++; var mu sync.Mutex; mu.Lock() }`, "", false},
@@ -85,6 +97,39 @@ func F() string { for i, p := range primes { _, _ = i, p }; v, ok := names[2]; _
 		{"a part of a table, by range", `var t = [][]int{{1}}; func F() { for _, x := range t { x[0] = 2 } }`, shares("3", "t", "is passed on, so that it could change, in line 3"), false},
 		{"a table that is sorted", `var t = []int{1}; func F() { sort.Ints(t) }`, shares("3", "t", "is passed on, so that it could change, in line 3"), false},
 		{"a table, by append", `var t = make([]int, 0, 9); func F() { _ = append(t, 1) }`, shares("3", "t", "is passed on, so that it could change, in line 3"), false},
+		{"a second name that is changed", `var t = []int{1}; func F() { x := t; x[0] = 2 }`, shares("3", "t", "is passed on, so that it could change, in line 3"), false},
+		{"a second name, later", `var t = []int{1}; func F() { var x []int; x = t; defer func() { x[0]++ }() }`, shares("3", "t", "is passed on, so that it could change, in line 3"), false},
+		{"a second name of a second name", `var t = []int{1}; func F() { x := t; y, z := x, 0; y[z] = 2 }`, shares("3", "t", "is passed on, so that it could change, in line 3"), false},
+		{"a second name with an address", `var t = []int{1}; func F() { x := t; p := &x; (*p)[0] = 2 }`, shares("3", "t", "is passed on, so that it could change, in line 3"), false},
+		{"a second name by append", `var t = make([]int, 0, 9); func F() { x := t; _ = append(x[:0], 1) }`, shares("3", "t", "is passed on, so that it could change, in line 3"), false},
+		{"a second name as an interface", `var t = []int{1}; func F() { var x any = t; x.([]int)[0] = 2 }`, shares("3", "t", "is passed on, so that it could change, in line 3"), false},
+		{"a second name of another package variable", `var t = []int{1}; var u = t; func F() int { return u[0] }`, shares("3", "t", "is passed on, so that it could change, in line 3"), false},
+		{"a named result", `var t = []int{1}; func F() (x []int) { x = t; return }`, shares("3", "t", "is passed on, so that it could change, in line 3"), false},
+		{"a field", `var t = []int{1}; type S struct{ x []int }; func F() { var s S; s.x = t; s.x[0] = 2 }`, shares("3", "t", "is passed on, so that it could change, in line 3"), false},
+		{"a table in a table", `var t = []int{1}; func F() { x := append([][]int(nil), t); x[0][0] = 2 }`, shares("3", "t", "is passed on, so that it could change, in line 3"), false},
+		{"a table in a literal", `var t = []int{1}; func F() { x := [][]int{t}; x[0][0] = 2 }`, shares("3", "t", "is passed on, so that it could change, in line 3"), false},
+		{"a row, found by a function", `var t = [][]int{{1}}; func F() { x := slices.MaxFunc(t, func(a, b []int) int { return 0 }); x[0] = 2 }`, shares("3", "t", "is passed on, so that it could change, in line 3"), false},
+		{"a table, converted", `type V []int; var t = []int{1}; func F() { x := V(t); x[0] = 2 }`, shares("3", "t", "is passed on, so that it could change, in line 3"), false},
+		{"a table, by a channel", `var t = []int{1}; func F(c chan []int) { c <- t }`, shares("3", "t", "is passed on, so that it could change, in line 3"), false},
+		{"a table, to a function that changes it", `var t = []int{1}; func F() { set(1, t) }; func set(n int, t []int) { if n > 0 { set(n-1, t) }; t[0] = 2 }`, shares("3", "t", "is passed on, so that it could change, in line 3"), false},
+		{"a table, to a function with many", `var t = []int{1}; func F() { set(nil, t) }; func set(rows ...[]int) { rows[1][0] = 2 }`, shares("3", "t", "is passed on, so that it could change, in line 3"), false},
+		{"a table, to a generic function", `var t = []int{1}; func F() { set(t) }; func set[T any](t T) { any(t).([]int)[0] = 2 }`, shares("3", "t", "is passed on, so that it could change, in line 3"), false},
+		{"a table, to a generic function of slices", `var t = []int{1}; func F() { set(t) }; func set[T any](t []T) { clear(t) }`, shares("3", "t", "is passed on, so that it could change, in line 3"), false},
+		{"a table, to a method that changes it", `type V struct{}; func (V) set(t []int) { t[0] = 2 }; var t = []int{1}; func F() { V{}.set(t) }`, shares("3", "t", "is passed on, so that it could change, in line 3"), false},
+		{"a table, to a method expression", `type V []int; func (v V) set(i int) { v[i] = 2 }; var t = V{1}; func F() { V.set(t, 0) }`, shares("3", "t", "is passed on, so that it could change, in line 3"), false},
+		{"a table, to an interface's method", `type S interface{ set(t []int) }; var t = []int{1}; func F(s S) { s.set(t) }`, shares("3", "t", "is passed on, so that it could change, in line 3"), false},
+		{"a table, to a function value", `var t = []int{1}; func F(f func([]int)) { f(t) }`, shares("3", "t", "is passed on, so that it could change, in line 3"), false},
+		{"a table, to a literal", `var t = []int{1}; func F() { func(x []int) { x[0] = 2 }(t) }`, shares("3", "t", "is passed on, so that it could change, in line 3"), false},
+		{"a table, from a function", `var t = []int{1}; func F() { get()[0] = 2 }; func get() []int { return t }`, shares("3", "t", "is passed on, so that it could change, in line 3"), false},
+		{"a table, from a function, later", `var t = []int{1}; func F() { x := get(); x[0] = 2 }; func get() []int { return t }`, shares("3", "t", "is passed on, so that it could change, in line 3"), false},
+		{"a table, from a function of two", `var t = []int{1}; func F() { x, _ := get(); x[0] = 2 }; func get() ([]int, int) { return t, 1 }`, shares("3", "t", "is passed on, so that it could change, in line 3"), false},
+		{"a table, from a function value", `var t = []int{1}; func F() { f := get; f()[0] = 2 }; func get() []int { return t }`, shares("3", "t", "is passed on, so that it could change, in line 3"), false},
+		{"a table, from a literal", `var t = []int{1}; func F() { func() []int { return t }()[0] = 2 }`, shares("3", "t", "is passed on, so that it could change, in line 3"), false},
+		{"a table, from a method by an interface", `type I interface{ get() []int }; type V struct{}; func (V) get() []int { return t }; var t = []int{1}; func F(i I) { i.get()[0] = 2 }; func G() int { return V{}.get()[0] }`, shares("3", "t", "is passed on, so that it could change, in line 3"), false},
+		{"a row, by range", `var t = [][]int{{1}}; func F() { for _, x := range t { y := x; y[0]++ } }`, shares("3", "t", "is passed on, so that it could change, in line 3"), false},
+		{"a row, by range over the rest", `var t = [][]int{{1}}; func F() { for _, x := range t[:] { clear(x) } }`, shares("3", "t", "is sliced in line 3"), false},
+		{"a row of a map", `var t = map[int][]int{1: {1}}; func F() { if x, ok := t[1]; ok { x[0] = 2 } }`, shares("3", "t", "is passed on, so that it could change, in line 3"), false},
+		{"a table, by a method of a method", `type V []int; func (v V) at(i int) int { v.set(); return v[i] }; func (v V) set() { v[0] = 1 }; var t = V{1}; func F() { t.at(0) }`, shares("3", "t", "method at is given in line 3"), false},
 		{"a table, by a method", `type V []int; func (v V) set() { v[0] = 1 }; var t = V{1}; func F() { t.set() }`, shares("3", "t", "method set is given in line 3"), false},
 		{"a value, by a method", `type V int; func (v *V) set() { *v = 1 }; var t V; func F() { t.set() }`, shares("3", "t", "method set can change in line 3"), false},
 		{"a struct with a map", `var s = struct{ m map[int]int }{map[int]int{}}; func F() { x := s; x.m[1] = 1 }`, shares("3", "s", "is passed on, so that it could change, in line 3"), false},
@@ -116,6 +161,21 @@ func F() string { for i, p := range primes { _, _ = i, p }; v, ok := names[2]; _
 			}
 		})
 	}
+}
+
+// A table is followed over many names, but not without end.
+func TestCheckFollowsSoFar(t *testing.T) {
+	code := func(names int) string {
+		var b strings.Builder
+		b.WriteString("var t = []int{1}; func F() int { x0 := t")
+		for i := range names - 1 {
+			fmt.Fprintf(&b, "; x%d := x%d", i+1, i)
+		}
+		fmt.Fprintf(&b, "; return x%d[0] }", names-1)
+		return b.String()
+	}
+	require.Empty(t, check(t, code(maxHops)))
+	require.NotEmpty(t, check(t, code(maxHops+1)))
 }
 
 // program makes a file of some code: imports are what the code mentions, all on the first lines.

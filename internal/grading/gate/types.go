@@ -72,6 +72,8 @@ type checker struct {
 	info  *types.Info
 	pkg   *types.Package
 	holds map[types.Type]bool // what holdsHidden found, by type
+
+	follows *follower // nil until a table gets a second name
 }
 
 // at begins a sentence: file and line.

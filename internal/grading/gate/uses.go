@@ -1,0 +1,202 @@
+package gate
+
+import (
+	"fmt"
+	"go/ast"
+	"go/token"
+	"go/types"
+	"slices"
+	"strings"
+
+	"distlabs/internal/grading/plain"
+)
+
+// readers are functions that only read the slice or map that they are given, and return nothing of it but values.
+var readers = strings.Fields(`slices.Contains slices.ContainsFunc slices.Index slices.IndexFunc slices.Equal slices.EqualFunc
+	slices.Compare slices.CompareFunc slices.Max slices.MaxFunc slices.Min slices.MinFunc slices.BinarySearch slices.BinarySearchFunc
+	slices.IsSorted slices.IsSortedFunc slices.Clone slices.Concat slices.Repeat slices.Sorted slices.Values slices.All slices.Backward
+	maps.Keys maps.Values maps.All maps.Clone maps.Equal maps.EqualFunc sort.SearchInts sort.SearchStrings sort.SearchFloat64s
+	strings.Join bytes.Equal bytes.Compare bytes.Contains bytes.Index bytes.HasPrefix bytes.HasSuffix
+	crypto/hmac.Equal crypto/subtle.ConstantTimeCompare`)
+
+// useChanges says how the use of a package variable could change it or give a reference to it away: a phrase that follows
+// "which"; "" if it only reads.
+func (c *checker) useChanges(id *ast.Ident, parents []ast.Node) string {
+	var cur ast.Expr = id
+	i := len(parents) - 1
+	if sel, ok := parents[i].(*ast.SelectorExpr); ok && sel.Sel == id { // pkg.Name
+		cur, i = sel, i-1
+	}
+	return c.valueChanges(cur, parents[:i+1])
+}
+
+// valueChanges does so for an expression that shares memory with a package variable.
+func (c *checker) valueChanges(cur ast.Expr, parents []ast.Node) string {
+	sliced, i := false, len(parents)-1
+	for ; i >= 0; i-- { // outwards, as long as what is around it is a part of it
+		switch p := parents[i].(type) {
+		case *ast.ParenExpr:
+			cur = p
+			continue
+		case *ast.IndexExpr:
+			if p.X == cur {
+				cur = p
+				continue
+			}
+		case *ast.SelectorExpr:
+			if p.X == cur {
+				if sel := c.info.Selections[p]; sel != nil && sel.Kind() != types.FieldVal {
+					return c.methodChanges(sel)
+				}
+				cur = p
+				continue
+			}
+		case *ast.SliceExpr:
+			if p.X == cur && !isString(c.info.Types[cur].Type) {
+				cur, sliced = p, true
+				continue
+			}
+		}
+		break
+	}
+	how := c.readsOnly(cur, parents[i], parents[:i])
+	if sliced && how == passedOn {
+		return "is sliced"
+	}
+	return how
+}
+
+func isString(t types.Type) bool {
+	b, ok := t.Underlying().(*types.Basic)
+	return ok && b.Info()&types.IsString != 0
+}
+
+// methodChanges judges the call of a method of a package variable.
+func (c *checker) methodChanges(sel *types.Selection) string {
+	f, ok := sel.Obj().(*types.Func)
+	if !ok {
+		return ""
+	}
+	recv := f.Signature().Recv()
+	if types.IsInterface(sel.Recv()) {
+		return "" // its value is fixed
+	}
+	if _, pointer := recv.Type().(*types.Pointer); pointer {
+		return fmt.Sprintf("method %s can change", plain.Word(f.Name()))
+	}
+	if !isImmutable(recv.Type(), 0) && !isSignature(recv.Type()) && !c.onlyReads(f.Origin().Signature().Recv()) {
+		return fmt.Sprintf("method %s is given", plain.Word(f.Name()))
+	}
+	return ""
+}
+
+func isSignature(t types.Type) bool {
+	_, ok := t.Underlying().(*types.Signature)
+	return ok
+}
+
+// readsOnly judges what is done with e, a package variable or a part of one.
+func (c *checker) readsOnly(e ast.Expr, parent ast.Node, above []ast.Node) string {
+	switch p := parent.(type) {
+	case *ast.AssignStmt:
+		if slices.Contains(p.Lhs, e) {
+			return c.assigned(e)
+		}
+	case *ast.IncDecStmt:
+		return "is changed"
+	case *ast.RangeStmt:
+		if p.Key == e || p.Value == e {
+			return c.assigned(e)
+		}
+	case *ast.UnaryExpr:
+		if p.Op == token.AND {
+			return "has its address taken"
+		}
+	case *ast.SelectorExpr:
+		return ""
+	case *ast.StarExpr:
+		return "is changed" // through a pointer, which only another package's variable can be
+	}
+	t := c.info.Types[e].Type
+	if id, ok := e.(*ast.Ident); ok && t == nil {
+		t = c.info.Uses[id].Type()
+	}
+	if tuple, ok := t.(*types.Tuple); ok { // v, ok := m[k]
+		t = tuple.At(0).Type()
+	}
+	if t == nil || isImmutable(t, 0) || types.IsInterface(t) || isSignature(t) {
+		return ""
+	}
+	switch p := parent.(type) {
+	case *ast.RangeStmt:
+		if elem := elemOf(t); elem != nil && isImmutable(elem, 0) {
+			return ""
+		}
+	case *ast.BinaryExpr:
+		return "" // with nil
+	case *ast.CallExpr:
+		if c.reads(p, e) {
+			return ""
+		}
+		if name, ok := c.builtin(p); ok && (name == "delete" || name == "clear" || name == "copy") {
+			return "is changed"
+		}
+	}
+	if c.staysReadOnly(e, parent, above) {
+		return ""
+	}
+	return passedOn
+}
+
+const passedOn = "is passed on, so that it could change,"
+
+// assigned judges an assignment to e: a local variable that holds a table may hold another one later.
+func (c *checker) assigned(e ast.Expr) string {
+	if id, ok := e.(*ast.Ident); ok && c.info.Uses[id].Parent() != c.pkg.Scope() {
+		return ""
+	}
+	return "is changed"
+}
+
+// elemOf is the type of the values that a range over t gives; nil if that is none.
+func elemOf(t types.Type) types.Type {
+	switch u := t.Underlying().(type) {
+	case *types.Slice:
+		return u.Elem()
+	case *types.Array:
+		return u.Elem()
+	case *types.Map:
+		if isImmutable(u.Key(), 0) {
+			return u.Elem()
+		}
+	}
+	return nil
+}
+
+// reads reports whether a call only reads its argument.
+func (c *checker) reads(call *ast.CallExpr, arg ast.Expr) bool {
+	elem := elemOf(c.info.Types[arg].Type)
+	values := elem != nil && isImmutable(elem, 0)
+	switch name, ok := c.builtin(call); {
+	case c.info.Types[call.Fun].IsType():
+		return isString(c.info.Types[call].Type) // a copy
+	case !ok:
+		return values && slices.Contains(readers, c.callee(call))
+	case name == "append":
+		return values && call.Args[0] != arg && call.Ellipsis.IsValid()
+	case name == "copy":
+		return values && call.Args[0] != arg
+	default:
+		return name == "len" || name == "cap"
+	}
+}
+
+// builtin names the predeclared function that is called.
+func (c *checker) builtin(call *ast.CallExpr) (name string, ok bool) {
+	id, isName := ast.Unparen(call.Fun).(*ast.Ident)
+	if !isName {
+		return "", false
+	}
+	_, ok = c.info.Uses[id].(*types.Builtin)
+	return id.Name, ok
+}
