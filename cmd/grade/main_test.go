@@ -35,8 +35,23 @@ func TestMain(m *testing.M) {
 // others use one without, since most of what they wait for is the command's own time.
 var raced = []string{"batch-interrupt", "interrupt", "mutants", "soak"}
 
-// slow are the scripts that take more than ten seconds. Each has its turn every third day (package rotation).
-var slow = []string{"batch", "batch-hostile", "base", "mutants", "soak", "hostile", "selfcheck", "explore", "learner", "submission", "run", "broken"}
+// slow are the scripts that take more than ten seconds. Each has its turn every third day (package rotation), and whenever its text, the command's file
+// or the package that does the work has changed lately.
+var slow = []struct{ script, work string }{
+	{"batch", "class"}, {"batch-hostile", "class"}, {"base", "submission"}, {"mutants", "prove"}, {"soak", "prove"}, {"hostile", "gate"},
+	{"selfcheck", "selfcheck"}, {"explore", "prove"}, {"learner", "result"}, {"submission", "submission"}, {"run", "grade"}, {"broken", "workspace"},
+}
+
+// hasTurn reports whether a script runs today.
+func hasTurn(script string) bool {
+	for i, s := range slow {
+		if s.script == script {
+			command, _, _ := strings.Cut(script, "-")
+			return rotation.Today(i, 3) || rotation.Changed("internal/grading/"+s.work, "cmd/grade/"+command+".go", "cmd/grade/testdata/script/"+script+".txtar")
+		}
+	}
+	return true
+}
 
 var racedPath string // on which this program is grade
 
@@ -80,7 +95,7 @@ func TestScripts(t *testing.T) {
 		Dir: "testdata/script",
 		Setup: func(env *testscript.Env) error {
 			script := strings.TrimPrefix(filepath.Base(env.WorkDir), "script-")
-			if i := slices.Index(slow, script); i >= 0 && !rotation.Today(i, 3) {
+			if !hasTurn(script) {
 				env.T().Skip("it has its turn every third day; GATE_DAY=all runs it today")
 			}
 			course := filepath.Join(env.WorkDir, "course")

@@ -41,22 +41,23 @@ func Today(item, parts int) bool {
 }
 
 // Turn skips a test whose turn is another day: it has it every few days, as the item of that number, and whenever something in one of the
-// folders has changed lately, as .ci/run says in GATE_CHANGED. Items within such a test need a number of parts that has no factor in common with this one: of four parts in
+// folders has changed lately. Items within such a test need a number of parts that has no factor in common with this one: of four parts in
 // a test of every second day, two would never have their turn.
 func Turn(t interface {
 	Helper()
 	Skipf(format string, args ...any)
 }, item, parts int, folders ...string) {
 	t.Helper()
-	if !Today(item, parts) && !changed(folders) {
+	if !Today(item, parts) && !Changed(folders...) {
 		t.Skipf("it has its turn every %d days; %s=all runs it today", parts, DayEnv)
 	}
 }
 
-// changed reports whether something in one of the folders has changed lately.
-func changed(folders []string) bool {
-	for folder := range strings.FieldsSeq(os.Getenv("GATE_CHANGED")) {
-		if slices.ContainsFunc(folders, func(f string) bool { return folder == f || strings.HasPrefix(folder, f+"/") }) {
+// Changed reports whether something in one of the folders has changed lately, as .ci/run says in GATE_CHANGED. It names folders,
+// and in cmd/grade, where each command has a file, the files.
+func Changed(folders ...string) bool {
+	for changed := range strings.FieldsSeq(os.Getenv("GATE_CHANGED")) {
+		if slices.ContainsFunc(folders, func(f string) bool { return changed == f || strings.HasPrefix(changed, f+"/") }) {
 			return true
 		}
 	}

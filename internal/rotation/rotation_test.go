@@ -66,12 +66,13 @@ func TestTurn(t *testing.T) {
 		{"20001", "", true},
 		{"all", "", false},
 		{"20001", "cmd/grade internal/harness/view/assets", false},
-		{"20001", "internal/harness/views internal/harness", true},
+		{"20001", "cmd/grade/run.go cmd/grade/soak.go", false},
+		{"20001", "internal/harness/views internal/harness cmd/grade/soak.go.txt", true},
 	} {
 		t.Setenv(DayEnv, tc.day)
 		t.Setenv("GATE_CHANGED", tc.changed)
 		s := &skips{}
-		Turn(s, 0, 2, "internal/harness/view")
+		Turn(s, 0, 2, "internal/harness/view", "cmd/grade/soak.go")
 		require.Equal(t, tc.skipped, s.skipped, "%v", tc)
 	}
 }
