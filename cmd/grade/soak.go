@@ -58,14 +58,17 @@ Exit status: 0 only if both are zero and every test ran all seeds.`,
 				tests += countTests(r.selected)
 			}
 			progress := newStatus(cmd.ErrOrStderr(), ofRuns, prove.RunsPerSeed(run)*run.Seeds*tests*len(procs))
-			err = withGrader(cmd, c, jobs, progress, func(g *grade.Grader) error {
+			err = withGrader(cmd, c, jobs, progress, func(g *grade.Grader) (refused error) {
 				for i, r := range todo {
 					progress.of = r.name
-					if todo[i].soaks, err = prove.New(g).RunSoak(cmd.Context(), r.src, r.selected, run, procs); err != nil {
+					todo[i].soaks, err = prove.New(g).RunSoak(cmd.Context(), r.src, r.selected, run, procs)
+					if errors.Is(err, prove.ErrRefused) { // the others run all the same
+						refused = errors.Join(refused, trimmed(err))
+					} else if err != nil {
 						return err
 					}
 				}
-				return nil
+				return refused
 			})
 			todo = slices.DeleteFunc(todo, func(r soakRun) bool { return len(r.soaks) == 0 })
 			if len(todo) == 0 {
