@@ -39,6 +39,14 @@ func F() string { for i, p := range primes { _, _ = i, p }; v, ok := names[2]; _
 func F(late bool) (n int) { steps := quick; if late { steps = slow }; var same = steps[1:]; a, b := same, slow; func() { n += a[0] + b[0] }(); for n = range steps {}; return steps[n] }`, "", false},
 		{"a table, to functions that read", `var t, magic = []int{1}, []byte("m"); func F(b []byte) string { _ = slices.IndexFunc(t, func(i int) bool { return i > 1 }); _ = slices.Concat(t, t)
 	if bytes.HasPrefix(b, magic) { return string(magic) }; return string(magic[:1]) }`, "", false},
+		{"functions in tables", `var ops = map[string]func(int) int{"up": up, "down": func(i int) int { return i - 1 }, "none": nil}; func up(i int) int { return i + 1 }
+var steps = []struct{ name string; run func(int) int }{{"up", up}, {run: none.a}}; var none struct{ a func(int) int }
+func F(s string) int { op, ok := ops[s]; if !ok { op = up }; for _, s := range steps { s.run(op(1)) }; return ops[s](1) }`, shares("4", "steps", "holds a function that may remember something"), false},
+		{"plain functions in tables", `var ops = map[string]func(int) int{"up": up, "down": func(i int) int { return i - 1 }, "none": nil}; func up(i int) int { return i + 1 }
+var steps = []struct{ name string; run func(int) int }{{"up", up}, {run: func(i int) int { return 2 * i }}, {}}; var later = make(map[string][]func())
+func F(s string) int { op, ok := ops[s]; if !ok { op = up }; for _, s := range steps { s.run(op(1)) }; return ops[s](1) + len(later) }`, "", false},
+		{"a copy that is changed", `type S struct{ n int; more struct{ a [2]int }; peers []int }; var defaults = S{n: 3, peers: []int{1}}
+func F() int { s := defaults; s.n++; s.more.a[1] = 2; s.peers = nil; (s).n = 4; return s.n + g(defaults) }; func g(s S) int { s.n = 5; return s.n + len(s.peers) }`, "", false},
 		{"rows of a table", `var grid = [][]int{{1}, {2}}; var rows = map[string][]int{"a": {1}}
 func F() int { for _, row := range grid[:1] { for _, x := range row { _ = x } }; row, ok := rows["a"]; _ = ok; first := grid[0]; _ = grid; return row[0] + first[0] }`, "", false},
 		{"a table, to a function of its own", `var t, u = []int{1}, [][]int{{2}}; func F() int { return at(t, 0) + sum(u...) + sum(t, u[0]) }; func at(t []int, i int) int { if i == 9 { return at(t, 0) }; return t[i] }
@@ -90,7 +98,7 @@ func steps(late bool) []int { if late { return slow }; return quick }; type V st
 			shares("3", "next", "holds a function that may remember something"), false},
 		{"OnceValue", `var get = sync.OnceValue(func() map[int]int { return map[int]int{} })`, shares("3", "get", "holds a function that may remember something"), false},
 		{"a function that is changed", `var f func(); func F() { f = F }`, shares("3", "f", "is changed in line 3"), true},
-		{"functions in a table", `var f = []func() int{counter()}; func counter() func() int { return nil }`, shares("3", "f", "holds references to what could change"), false},
+		{"functions in a table", `var f = []func() int{counter()}; func counter() func() int { return nil }`, shares("3", "f", "holds a function that may remember something"), false},
 		{"a table that is handed out", `var t = []int{1}; func F() []int { return t }`, shares("3", "t", "is passed on, so that it could change, in line 3"), false},
 		{"a table that is sliced", `var t = []int{1}; func F() []int { return t[:1] }`, shares("3", "t", "is sliced in line 3"), false},
 		{"a part of a table that is handed out", `var t = [][]int{{1}}; func F() []int { return t[0] }`, shares("3", "t", "is passed on, so that it could change, in line 3"), false},
@@ -110,6 +118,14 @@ func steps(late bool) []int { if late { return slow }; return quick }; type V st
 		{"a table in a literal", `var t = []int{1}; func F() { x := [][]int{t}; x[0][0] = 2 }`, shares("3", "t", "is passed on, so that it could change, in line 3"), false},
 		{"a row, found by a function", `var t = [][]int{{1}}; func F() { x := slices.MaxFunc(t, func(a, b []int) int { return 0 }); x[0] = 2 }`, shares("3", "t", "is passed on, so that it could change, in line 3"), false},
 		{"a table, converted", `type V []int; var t = []int{1}; func F() { x := V(t); x[0] = 2 }`, shares("3", "t", "is passed on, so that it could change, in line 3"), false},
+		{"a copy of which a table is changed", `type S struct{ m map[int]int; l []int }; var d = S{l: []int{1}}; func F() { s := d; s.l[0] = 2 }`, shares("3", "d", "is passed on, so that it could change, in line 3"), false},
+		{"a copy in a copy", `type S struct{ in struct{ l []struct{ n int } } }; var d S; func F() { s := d; s.in.l[0].n++ }`, shares("3", "d", "is passed on, so that it could change, in line 3"), false},
+		{"the address of a copy", `type S struct{ l []int }; var d = S{l: []int{1}}; func F() *S { s := d; return &s }`, shares("3", "d", "is passed on, so that it could change, in line 3"), false},
+		{"functions that remember, in a map of lists", `var f = map[int][]func() int{1: {one, counter()}}; func one() int { return 1 }; func counter() func() int { n := 0; return func() int { n++; return n } }`,
+			shares("3", "f", "holds a function that may remember something"), false},
+		{"functions that remember, one of two", `var n, f = both(); func both() (int, []func()) { return 1, nil }`, shares("3", "f", "holds a function that may remember something"), false},
+		{"a table of functions that is changed", `var f = map[int]func(){}; func F() { f[1] = F }`, shares("3", "f", "is changed in line 3"), true},
+		{"a table of functions, later", `var f = make([]func(), 1); func F() { g := f; g[0] = F }`, shares("3", "f", "is passed on, so that it could change, in line 3"), false},
 		{"a table, by a channel", `var t = []int{1}; func F(c chan []int) { c <- t }`, shares("3", "t", "is passed on, so that it could change, in line 3"), false},
 		{"a table, to a function that changes it", `var t = []int{1}; func F() { set(1, t) }; func set(n int, t []int) { if n > 0 { set(n-1, t) }; t[0] = 2 }`, shares("3", "t", "is passed on, so that it could change, in line 3"), false},
 		{"a table, to a function with many", `var t = []int{1}; func F() { set(nil, t) }; func set(rows ...[]int) { rows[1][0] = 2 }`, shares("3", "t", "is passed on, so that it could change, in line 3"), false},

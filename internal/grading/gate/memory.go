@@ -108,6 +108,9 @@ func (c *checker) declaredToChange(v packageVar) string {
 		if !isTable(t, 0) {
 			return "holds references to what could change"
 		}
+		if v.call && holdsFunc(t) || v.value != nil && !c.plainFuncs(v.value) {
+			return "holds a function that may remember something"
+		}
 	}
 	return ""
 }
@@ -223,6 +226,27 @@ func (c *checker) plainFunc(e ast.Expr) bool {
 	return false
 }
 
+// plainFuncs reports whether all function values of a table are plain: those that its literal names.
+func (c *checker) plainFuncs(e ast.Expr) bool {
+	if t := c.info.Types[e].Type; t == nil || !holdsFunc(t) {
+		return true
+	}
+	switch lit := ast.Unparen(e).(type) {
+	case *ast.CompositeLit:
+		return !slices.ContainsFunc(lit.Elts, func(elt ast.Expr) bool {
+			if kv, ok := elt.(*ast.KeyValueExpr); ok {
+				elt = kv.Value
+			}
+			return !c.plainFuncs(elt)
+		})
+	case *ast.CallExpr:
+		name, ok := c.builtin(lit)
+		return ok && name == "make"
+	default:
+		return c.info.Types[e].IsNil() || isSignature(c.info.Types[e].Type) && c.plainFunc(e)
+	}
+}
+
 // foreign judges the use of a variable of another package.
 func (c *checker) foreign(id *ast.Ident, v *types.Var, parents []ast.Node) string {
 	name := plain.Word(v.Pkg().Name() + "." + v.Name())
@@ -239,141 +263,9 @@ func (c *checker) foreign(id *ast.Ident, v *types.Var, parents []ast.Node) strin
 	return ""
 }
 
-// location refuses time zones but as an argument to a function of package time: a *time.Location can be overwritten, and
-// every time.Time carries one from node to node.
-func (c *checker) location(n ast.Node, parents []ast.Node) string {
-	e, ok := n.(ast.Expr)
-	if !ok || c.info.Types[e].Type == nil || !holdsLocation(c.info.Types[e].Type, 0) {
-		return ""
-	}
-	if sel, ok := e.(*ast.SelectorExpr); ok && isTime(c.info.Uses[sel.Sel]) {
-		if _, isFunc := c.info.Uses[sel.Sel].(*types.Func); isFunc {
-			if call, ok := parents[len(parents)-1].(*ast.CallExpr); ok && call.Fun == sel && !holdsLocation(resultOf(c.info.Types[sel].Type), 0) {
-				return "" // time.Date(…), t.In(…)
-			}
-		}
-		if v, ok := c.info.Uses[sel.Sel].(*types.Var); ok && v.Parent() == v.Pkg().Scope() {
-			if call, ok := parents[len(parents)-1].(*ast.CallExpr); ok && call.Fun != sel {
-				if fun, ok := ast.Unparen(call.Fun).(*ast.SelectorExpr); ok && isTime(c.info.Uses[fun.Sel]) {
-					return ""
-				}
-			}
-		}
-	}
-	return c.at(n.Pos()) + "a *time.Location is memory that all nodes share: a submission may only pass time.UTC or time.Local to a function of package time"
-}
-
-func isTime(obj types.Object) bool {
-	return obj != nil && obj.Pkg() != nil && obj.Pkg().Path() == "time"
-}
-
-func resultOf(t types.Type) types.Type {
-	if s, ok := t.(*types.Signature); ok {
-		return s.Results()
-	}
-	return t
-}
-
-// holdsLocation reports whether a *time.Location, or one itself, is in a type, where a submission could take it out.
-func holdsLocation(t types.Type, depth int) bool {
-	if depth > maxTypeDepth {
-		return false
-	}
-	in := func(t types.Type) bool { return holdsLocation(t, depth+1) }
-	switch t := types.Unalias(t).(type) {
-	case *types.Named:
-		return isLocation(t)
-	case *types.Pointer:
-		return in(t.Elem())
-	case *types.Slice:
-		return in(t.Elem())
-	case *types.Array:
-		return in(t.Elem())
-	case *types.Chan:
-		return in(t.Elem())
-	case *types.Map:
-		return in(t.Key()) || in(t.Elem())
-	case *types.Tuple:
-		for v := range t.Variables() {
-			if in(v.Type()) {
-				return true
-			}
-		}
-	case *types.Signature:
-		return in(t.Params()) || in(t.Results())
-	case *types.Struct:
-		for f := range t.Fields() {
-			if in(f.Type()) {
-				return true
-			}
-		}
-	}
-	return false
-}
-
-func isLocation(t types.Type) bool {
-	if p, ok := types.Unalias(t).(*types.Pointer); ok {
-		t = p.Elem()
-	}
-	return isNamed(t, "time", "Location")
-}
-
 func isNamed(t types.Type, path, name string) bool {
 	named, ok := types.Unalias(t).(*types.Named)
 	return ok && named.Obj().Name() == name && named.Obj().Pkg() != nil && named.Obj().Pkg().Path() == path
 }
 
 func isError(t types.Type) bool { return types.Identical(t, types.Universe.Lookup("error").Type()) }
-
-// maxTypeDepth bounds how deep types are looked into; what is deeper counts as unsafe.
-const maxTypeDepth = 20
-
-// isImmutable reports whether a value of the type has no part that a copy of it would share.
-func isImmutable(t types.Type, depth int) bool {
-	if depth > maxTypeDepth {
-		return false
-	}
-	if isNamed(t, "time", "Time") {
-		return true
-	}
-	switch u := t.Underlying().(type) {
-	case *types.Basic:
-		return u.Kind() != types.UnsafePointer
-	case *types.Array:
-		return isImmutable(u.Elem(), depth+1)
-	case *types.Struct:
-		for f := range u.Fields() {
-			if !isImmutable(f.Type(), depth+1) {
-				return false
-			}
-		}
-		return keptByNature(t) == ""
-	}
-	return false
-}
-
-// isTable reports whether a type is made of values, slices and maps only: what is safe as long as it is only read.
-func isTable(t types.Type, depth int) bool {
-	if depth > maxTypeDepth {
-		return false
-	}
-	if isImmutable(t, depth) {
-		return true
-	}
-	switch u := t.Underlying().(type) {
-	case *types.Array:
-		return isTable(u.Elem(), depth+1)
-	case *types.Slice:
-		return isTable(u.Elem(), depth+1)
-	case *types.Map:
-		return isTable(u.Key(), depth+1) && isTable(u.Elem(), depth+1)
-	case *types.Struct:
-		for f := range u.Fields() {
-			if !isTable(f.Type(), depth+1) {
-				return false
-			}
-		}
-		return keptByNature(t) == ""
-	}
-	return false
-}

@@ -103,7 +103,7 @@ func (c *checker) readsOnly(e ast.Expr, parent ast.Node, above []ast.Node) strin
 			return c.assigned(e)
 		}
 	case *ast.IncDecStmt:
-		return "is changed"
+		return c.assigned(e)
 	case *ast.RangeStmt:
 		if p.Key == e || p.Value == e {
 			return c.assigned(e)
@@ -150,10 +150,24 @@ func (c *checker) readsOnly(e ast.Expr, parent ast.Node, above []ast.Node) strin
 
 const passedOn = "is passed on, so that it could change,"
 
-// assigned judges an assignment to e: a local variable that holds a table may hold another one later.
+// assigned judges an assignment to e. A local variable that holds a table may hold another one later, and of a struct or array that
+// was copied to it the parts may change.
 func (c *checker) assigned(e ast.Expr) string {
-	if id, ok := e.(*ast.Ident); ok && c.info.Uses[id].Parent() != c.pkg.Scope() {
-		return ""
+	switch e := ast.Unparen(e).(type) {
+	case *ast.Ident:
+		if c.info.Uses[e].Parent() != c.pkg.Scope() {
+			return ""
+		}
+	case *ast.SelectorExpr:
+		if sel := c.info.Selections[e]; sel != nil {
+			return c.assigned(e.X)
+		}
+	case *ast.IndexExpr:
+		if t := c.info.TypeOf(e.X); t != nil {
+			if _, ok := t.Underlying().(*types.Array); ok {
+				return c.assigned(e.X)
+			}
+		}
 	}
 	return "is changed"
 }
