@@ -28,7 +28,7 @@ func TestCheckMemory(t *testing.T) {
 		light            bool
 	}{
 		// What honest code has.
-		{"errors", `var ErrA = errors.New("a"); var ErrB = fmt.Errorf("b: %w, %d", ErrA, 3); var ErrC = errors.Join(ErrA, context.Canceled); var ErrD error = code(3)
+		{"errors", `var ErrA = errors.New("a"); var ErrB = fmt.Errorf("b: %w, %d", ErrA, 3); var ErrC = fmt.Errorf("%w", context.Canceled); var ErrD error = code(3)
 type code int; func (code) Error() string { return "" }`, "", false},
 		{"numbers and times", `var wait = 3 * time.Second; var epoch = time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC); var origin struct{ X, Y int }; var none labrpc.NodeID`, "", false},
 		{"an interface that is met", `type T struct{}; func (*T) Error() string { return "" }; var _ error = (*T)(nil)`, "", false},
@@ -126,6 +126,13 @@ func steps(late bool) []int { if late { return slow }; return quick }; type V st
 		{"functions that remember, one of two", `var n, f = both(); func both() (int, []func()) { return 1, nil }`, shares("3", "f", "holds a function that may remember something"), false},
 		{"a table of functions that is changed", `var f = map[int]func(){}; func F() { f[1] = F }`, shares("3", "f", "is changed in line 3"), true},
 		{"a table of functions, later", `var f = make([]func(), 1); func F() { g := f; g[0] = F }`, shares("3", "f", "is passed on, so that it could change, in line 3"), false},
+		{"a named result, deferred", `var t = []int{1}; func get(v int) (x []int) { defer func() { x[0] = v }(); return t }; func F(v int) { _ = get(v) }`, shares("3", "t", "is passed on, so that it could change, in line 3"), false},
+		{"a named result of a method", `type V struct{ l []int }; func (v V) self() (r V) { defer func() { r.l[0] = 7 }(); return v }; var t = V{[]int{1}}; func F() int { return t.self().l[0] }`, shares("3", "t", "method self is given in line 3"), false},
+		{"what is searched for", `var t = []int{1}; func F() { slices.BinarySearchFunc([]int{0}, t, func(_ int, x []int) int { x[0] = 2; return 0 }) }`, shares("3", "t", "is passed on, so that it could change, in line 3"), false},
+		{"errors that are joined", `var ErrC = errors.Join(context.Canceled); func F(e error) { ErrC.(interface{ Unwrap() []error }).Unwrap()[0] = e }`, shares("3", "ErrC", "holds a value that could change (an error made by errors.New could not)"), false},
+		{"an error that wraps two", `var ErrC = fmt.Errorf("%w %w", context.Canceled, context.DeadlineExceeded); func F(e error) { ErrC.(interface{ Unwrap() []error }).Unwrap()[0] = e }`, shares("3", "ErrC", "holds a value that could change (an error made by errors.New could not)"), false},
+		{"a text as bytes", `var x any = []byte("abc"); func F(v byte) { x.([]byte)[0] = v }`, shares("3", "x", "holds a value that could change (an error made by errors.New could not)"), false},
+		{"a text as runes that are an error", `type E []rune; func (e E) Error() string { return "" }; var ErrX = fmt.Errorf("x: %w", E("abc")); func F(v rune) { errors.Unwrap(ErrX).(E)[0] = v }`, shares("3", "ErrX", "holds a value that could change (an error made by errors.New could not)"), false},
 		{"a table, by a channel", `var t = []int{1}; func F(c chan []int) { c <- t }`, shares("3", "t", "is passed on, so that it could change, in line 3"), false},
 		{"a table, to a function that changes it", `var t = []int{1}; func F() { set(1, t) }; func set(n int, t []int) { if n > 0 { set(n-1, t) }; t[0] = 2 }`, shares("3", "t", "is passed on, so that it could change, in line 3"), false},
 		{"a table, to a function with many", `var t = []int{1}; func F() { set(nil, t) }; func set(rows ...[]int) { rows[1][0] = 2 }`, shares("3", "t", "is passed on, so that it could change, in line 3"), false},
@@ -176,6 +183,17 @@ func steps(late bool) []int { if late { return slow }; return quick }; type V st
 				require.Empty(t, light)
 			}
 		})
+	}
+}
+
+// Code that does not compile is read as far as it goes.
+func TestCheckReadsWhatIsWrong(t *testing.T) {
+	for _, code := range []string{
+		`type T []T; var t = []func(){ T(nil) }`,
+		`var t = undefinedThing; func F() { _ = t[1:] }`,
+		`var t = []int{1}; func F() { x := t; g(x); a, b, c := t, x; h(t); (f())(t) }; func g() {}`,
+	} {
+		require.NotPanics(t, func() { packages(t).Check(Source{Lab: echoLab, Files: map[string][]byte{"echo.go": program(code)}}) }, code)
 	}
 }
 

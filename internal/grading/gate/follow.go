@@ -138,10 +138,10 @@ func (c *checker) onlyReads(v *types.Var) bool {
 }
 
 // resultReads reports whether every use of a function is a call, of which the only result is only read. Not of one that others may
-// call: an exported one, or one that an interface may stand for.
+// call: an exported one, or one that an interface may stand for; and not if the result has a name, by which a deferred call could change it.
 func (c *checker) resultReads(f *types.Func) bool {
 	results := f.Signature().Results()
-	if f.Exported() || results.Len() != 1 || !isTable(results.At(0).Type(), 0) || f.Signature().Recv() != nil && c.follow().required[f.Name()] {
+	if f.Exported() || results.Len() != 1 || results.At(0).Name() != "" || !isTable(results.At(0).Type(), 0) || f.Signature().Recv() != nil && c.follow().required[f.Name()] {
 		return false
 	}
 	return c.judge(f, func(id *ast.Ident, parents []ast.Node) bool {

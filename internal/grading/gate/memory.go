@@ -108,7 +108,7 @@ func (c *checker) declaredToChange(v packageVar) string {
 		if !isTable(t, 0) {
 			return "holds references to what could change"
 		}
-		if v.call && holdsFunc(t) || v.value != nil && !c.plainFuncs(v.value) {
+		if v.call && holdsFunc(t, 0) || v.value != nil && !c.plainFuncs(v.value) {
 			return "holds a function that may remember something"
 		}
 	}
@@ -161,15 +161,21 @@ func (c *checker) fixed(e ast.Expr) bool {
 		return v.Parent() == v.Pkg().Scope() && isError(v.Type()) // itself refused if it could change
 	}
 	call, ok := e.(*ast.CallExpr)
-	if ok && c.info.Types[call.Fun].IsType() && len(call.Args) == 1 {
+	if ok && c.info.Types[call.Fun].IsType() && len(call.Args) == 1 && types.IsInterface(tv.Type) {
 		return c.fixed(call.Args[0])
 	}
 	if ok {
 		switch c.callee(call) {
 		case "errors.New":
 			return true
-		case "fmt.Errorf", "errors.Join": // the arguments may be kept: %w
-			return !call.Ellipsis.IsValid() && !slices.ContainsFunc(call.Args, func(a ast.Expr) bool { return !c.fixed(a) })
+		case "fmt.Errorf": // the arguments may be kept: %w. What wraps two errors, as that of errors.Join does, hands out the list in which it has them.
+			wrapped := 0
+			for _, arg := range call.Args {
+				if t := c.info.TypeOf(arg); t == nil || types.IsInterface(t) || types.Implements(t, errorType) {
+					wrapped++
+				}
+			}
+			return wrapped < 2 && !call.Ellipsis.IsValid() && !slices.ContainsFunc(call.Args, func(a ast.Expr) bool { return !c.fixed(a) })
 		}
 	}
 	return tv.Type != nil && !types.IsInterface(tv.Type) && isImmutable(tv.Type, 0)
@@ -228,7 +234,7 @@ func (c *checker) plainFunc(e ast.Expr) bool {
 
 // plainFuncs reports whether all function values of a table are plain: those that its literal names.
 func (c *checker) plainFuncs(e ast.Expr) bool {
-	if t := c.info.Types[e].Type; t == nil || !holdsFunc(t) {
+	if t := c.info.Types[e].Type; t == nil || !holdsFunc(t, 0) {
 		return true
 	}
 	switch lit := ast.Unparen(e).(type) {
@@ -269,3 +275,5 @@ func isNamed(t types.Type, path, name string) bool {
 }
 
 func isError(t types.Type) bool { return types.Identical(t, types.Universe.Lookup("error").Type()) }
+
+var errorType = types.Universe.Lookup("error").Type().Underlying().(*types.Interface)

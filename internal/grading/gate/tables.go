@@ -58,20 +58,23 @@ func isTable(t types.Type, depth int) bool {
 	return false
 }
 
-// holdsFunc reports whether a table has functions.
-func holdsFunc(t types.Type) bool {
+// holdsFunc reports whether a table has functions; what is too deep counts as having some.
+func holdsFunc(t types.Type, depth int) bool {
+	if depth > maxTypeDepth {
+		return true
+	}
 	switch u := t.Underlying().(type) {
 	case *types.Signature:
 		return true
 	case *types.Array:
-		return holdsFunc(u.Elem())
+		return holdsFunc(u.Elem(), depth+1)
 	case *types.Slice:
-		return holdsFunc(u.Elem())
+		return holdsFunc(u.Elem(), depth+1)
 	case *types.Map:
-		return holdsFunc(u.Elem())
+		return holdsFunc(u.Elem(), depth+1)
 	case *types.Struct:
 		for f := range u.Fields() {
-			if holdsFunc(f.Type()) {
+			if holdsFunc(f.Type(), depth+1) {
 				return true
 			}
 		}

@@ -13,7 +13,7 @@ import (
 
 // readers are functions that only read the slice or map that they are given, and return nothing of it but values.
 var readers = strings.Fields(`slices.Contains slices.ContainsFunc slices.Index slices.IndexFunc slices.Equal slices.EqualFunc
-	slices.Compare slices.CompareFunc slices.Max slices.MaxFunc slices.Min slices.MinFunc slices.BinarySearch slices.BinarySearchFunc
+	slices.Compare slices.CompareFunc slices.Max slices.MaxFunc slices.Min slices.MinFunc slices.BinarySearch
 	slices.IsSorted slices.IsSortedFunc slices.Clone slices.Concat slices.Repeat slices.Sorted slices.Values slices.All slices.Backward
 	maps.Keys maps.Values maps.All maps.Clone maps.Equal maps.EqualFunc sort.SearchInts sort.SearchStrings sort.SearchFloat64s
 	strings.Join bytes.Equal bytes.Compare bytes.Contains bytes.Index bytes.HasPrefix bytes.HasSuffix
@@ -52,7 +52,7 @@ func (c *checker) valueChanges(cur ast.Expr, parents []ast.Node) string {
 				continue
 			}
 		case *ast.SliceExpr:
-			if p.X == cur && !isString(c.info.Types[cur].Type) {
+			if t := c.info.TypeOf(cur); p.X == cur && (t == nil || !isString(t)) {
 				cur, sliced = p, true
 				continue
 			}
