@@ -191,6 +191,7 @@ func TestCheckReadsWhatIsWrong(t *testing.T) {
 	for _, code := range []string{
 		`type T []T; var t = []func(){ T(nil) }`,
 		`var t = undefinedThing; func F() { _ = t[1:] }`,
+		`var t = []int{1}; func F() { _ = string(t) }`,
 		`var t = []int{1}; func F() { x := t; g(x); a, b, c := t, x; h(t); (f())(t) }; func g() {}`,
 	} {
 		require.NotPanics(t, func() { packages(t).Check(Source{Lab: echoLab, Files: map[string][]byte{"echo.go": program(code)}}) }, code)

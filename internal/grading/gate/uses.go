@@ -52,7 +52,7 @@ func (c *checker) valueChanges(cur ast.Expr, parents []ast.Node) string {
 				continue
 			}
 		case *ast.SliceExpr:
-			if t := c.info.TypeOf(cur); p.X == cur && (t == nil || !isString(t)) {
+			if p.X == cur && !isString(c.info.TypeOf(cur)) {
 				cur, sliced = p, true
 				continue
 			}
@@ -66,7 +66,11 @@ func (c *checker) valueChanges(cur ast.Expr, parents []ast.Node) string {
 	return how
 }
 
+// isString reports whether a type is one of strings; nil, which code with type errors has, is not.
 func isString(t types.Type) bool {
+	if t == nil {
+		return false
+	}
 	b, ok := t.Underlying().(*types.Basic)
 	return ok && b.Info()&types.IsString != 0
 }
