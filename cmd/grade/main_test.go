@@ -47,7 +47,7 @@ func hasTurn(script string) bool {
 	for i, s := range slow {
 		if s.script == script {
 			command, _, _ := strings.Cut(script, "-")
-			return rotation.Today(i, 3) || rotation.Changed("internal/grading/"+s.work, "cmd/grade/"+command+".go", "cmd/grade/testdata/script/"+script+".txtar")
+			return rotation.HasTurn(i, 3, "internal/grading/"+s.work, "cmd/grade/"+command+".go", "cmd/grade/testdata/script/"+script+".txtar")
 		}
 	}
 	return true

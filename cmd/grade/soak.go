@@ -62,8 +62,11 @@ Exit status: 0 only if both are zero and every test ran all seeds.`,
 				for i, r := range todo {
 					progress.of = r.name
 					todo[i].soaks, err = prove.New(g).RunSoak(cmd.Context(), r.src, r.selected, run, procs)
-					if errors.Is(err, prove.ErrRefused) { // the others run all the same
-						refused = errors.Join(refused, trimmed(err))
+					if no, ok := errors.AsType[*prove.RefusedError](err); ok { // the others run all the same
+						if r.name != "" {
+							no.Source = "solution " + r.name
+						}
+						refused = errors.Join(refused, trimmed(no))
 					} else if err != nil {
 						return err
 					}

@@ -48,14 +48,19 @@ func Turn(t interface {
 	Skipf(format string, args ...any)
 }, item, parts int, folders ...string) {
 	t.Helper()
-	if !Today(item, parts) && !Changed(folders...) {
+	if !HasTurn(item, parts, folders...) {
 		t.Skipf("it has its turn every %d days; %s=all runs it today", parts, DayEnv)
 	}
 }
 
-// Changed reports whether something in one of the folders has changed lately, as .ci/run says in GATE_CHANGED. It names folders,
+// HasTurn reports whether Turn would run the test.
+func HasTurn(item, parts int, folders ...string) bool {
+	return Today(item, parts) || changed(folders)
+}
+
+// changed reports whether something in one of the folders has changed lately, as .ci/run says in GATE_CHANGED. It names folders,
 // and in cmd/grade, where each command has a file, the files.
-func Changed(folders ...string) bool {
+func changed(folders []string) bool {
 	for changed := range strings.FieldsSeq(os.Getenv("GATE_CHANGED")) {
 		if slices.ContainsFunc(folders, func(f string) bool { return changed == f || strings.HasPrefix(changed, f+"/") }) {
 			return true

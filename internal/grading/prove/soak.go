@@ -2,9 +2,7 @@ package prove
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"path/filepath"
 	"slices"
 	"sync/atomic"
 
@@ -31,8 +29,16 @@ func (s Soak) Clean(seeds int) bool {
 	return s.Test.Status == report.Pass && len(s.Test.Failed) == 0 && len(s.Test.Failures) == 0 && len(s.Test.Diverged) == 0 && s.Test.Seeds >= seeds
 }
 
-// ErrRefused is the error of a source that may not run, or does not compile.
-var ErrRefused = errors.New("is refused")
+// RefusedError is the error of a source that may not run, or does not compile.
+type RefusedError struct {
+	Source string // reference or submission, or as the caller calls it
+	Lab    string // its ID
+	Why    string
+}
+
+func (e *RefusedError) Error() string {
+	return fmt.Sprintf("prove: the %s of %s is refused: %s", e.Source, e.Lab, e.Why)
+}
 
 // soakChunk is how many seeds one process of a soak runs. The race detector never gives back some megabytes a seed,
 // and the last test of a long list should keep more than one processor at work.
@@ -41,7 +47,7 @@ const soakChunk = 50
 // RunSoak runs the selected tests of a source over so many seeds, once for every number of processors in procs, and goes on
 // after a failure. Each seed runs once with the race detector, unless run.Plain is set, and twice without it, and all its runs must be the same.
 // With run.Once set it runs once in each build, and need not replay.
-// With an error it returns the soaks of the tests that were finished: none with ErrRefused.
+// With an error it returns the soaks of the tests that were finished: none with a RefusedError.
 func (p *Prover) RunSoak(ctx context.Context, src submission.Source, selected []course.Selected, run grade.Run, procs []int) ([]Soak, error) {
 	run.Soak = true
 	var builds []soakBuild
@@ -91,9 +97,7 @@ func (p *Prover) soakBuild(ctx context.Context, src submission.Source, selected 
 		}
 	}()
 	what := "reference"
-	if src.Held != nil {
-		what = "solution " + filepath.Base(src.Path)
-	} else if src.Kind == course.Submission {
+	if src.Kind == course.Submission {
 		what = "submission"
 	}
 	b = soakBuild{}
@@ -104,7 +108,7 @@ func (p *Prover) soakBuild(ctx context.Context, src submission.Source, selected 
 			return nil, nil, err
 		}
 		if why := r.Refused(); why != "" {
-			return nil, nil, fmt.Errorf("prove: the %s of %s %w: %s", what, s.Lab.ID, ErrRefused, why)
+			return nil, nil, &RefusedError{Source: what, Lab: s.Lab.ID, Why: why}
 		}
 		b[s.Lab.ID] = r
 	}
