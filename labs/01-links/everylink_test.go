@@ -190,7 +190,7 @@ func (m *linkCluster) losesAnswers(situation string) {
 	s.Net.Cut(2, 1)
 	n := 5
 	if s.Seed == 1 {
-		n = 300 // more than eight bits can count
+		n = 260 // more than eight bits can count
 	}
 	for range n {
 		m.sendNew(1, 2)
@@ -242,7 +242,7 @@ func (m *linkCluster) losesAPeer() {
 	s.Net.Isolate(2)
 	calls := 20
 	if s.Seed == 2 {
-		calls = 600 // more than a pool of workers, or a queue for all peers, may hold
+		calls = 520 // more than a pool of workers, or a queue for all peers, may hold
 	}
 	done := make(chan struct{})
 	for range calls {
@@ -272,7 +272,7 @@ func (m *linkCluster) losesAPeer() {
 		m.sendNew(1, 4)
 	}
 	m.arrives(5*time.Second, ruleApart, 3, 4)
-	s.Run(10 * time.Second)
+	s.Run(4 * time.Second)
 	s.Net.Heal()
 	m.arrives(15*time.Second, ruleReturn)
 }

@@ -50,6 +50,16 @@ func checkMemoryGrowth(s *labtest.Sim, things string, n int, rule string, do fun
 	}
 }
 
+// widenTimers gives the runtime's list of timers its full size before a measure. The list never shrinks, and how far it
+// grows depends on when the runtime clears stopped timers from it: that is not memory of the link.
+// The timers end within a second.
+func widenTimers() {
+	const most = 1 << 12
+	for i := range time.Duration(most) {
+		time.AfterFunc(time.Second*(i+1)/most, func() {}) // one after another: the race detector bears 8128 goroutines
+	}
+}
+
 func allowance(things int) int64 { return int64(things) + 16<<10 }
 
 // heapInUse is the size of all objects that can still be reached.

@@ -60,7 +60,7 @@ func TestFirstRetriesAreSoon1A(t *testing.T) {
 // After each of three outages, a link starts again with short waits: its back-off belongs to the outage (rule 2).
 func TestFirstRetriesAfterAnOutage1A(t *testing.T) {
 	const three = "the first three packets were lost after an outage"
-	labtest.Run(t, labtest.Config{Nodes: 3, Seeds: 4, Limit: time.Hour, MustCover: []string{three}}, func(s *labtest.Sim) {
+	labtest.Run(t, labtest.Config{Nodes: 3, Seeds: 3, Limit: time.Hour, MustCover: []string{three}}, func(s *labtest.Sim) {
 		m := stubborn(s)
 		for range 3 {
 			m.outage(time.Minute, time.Hour)
@@ -80,20 +80,20 @@ func TestFirstRetriesInTraffic1A(t *testing.T) {
 // Back-off: a peer that does not answer for five minutes costs few packets, and has its
 // messages soon after it can be reached again (rule 3); n1 and n3 exchange messages meanwhile. So does a peer whose own messages arrive, and which receives nothing.
 func TestBacksOff1A(t *testing.T) {
-	labtest.Run(t, labtest.Config{Nodes: 3, Seeds: 5, MustCover: []string{oneWay}}, func(s *labtest.Sim) {
+	labtest.Run(t, labtest.Config{Nodes: 3, Seeds: 3, MustCover: []string{oneWay}}, func(s *labtest.Sim) {
 		m := stubborn(s)
 		m.outage(5*time.Minute, time.Hour)
 		m.oneDirection(oneWay)
 	})
 }
 
-// All answers are lost for 35 s. When they arrive again, the link becomes silent, and in one run of five remains so for hours (rule 4).
+// All answers are lost for 35 s. When they arrive again, the link becomes silent, and in one run of three remains so for hours (rule 4).
 func TestStopsOnceAcknowledged1A(t *testing.T) {
 	const lost = "an answer of n2 was lost"
-	labtest.Run(t, labtest.Config{Nodes: 2, Seeds: 5, Limit: 4 * time.Hour, MustCover: []string{lost}}, func(s *labtest.Sim) {
+	labtest.Run(t, labtest.Config{Nodes: 2, Seeds: 3, Limit: 4 * time.Hour, MustCover: []string{lost}}, func(s *labtest.Sim) {
 		m := stubborn(s)
 		m.losesAnswers(lost)
-		if s.Seed%5 == 1 {
+		if s.Seed%3 == 1 {
 			m.isSilentForHours()
 		}
 	})
@@ -105,7 +105,7 @@ func TestAcknowledgesWhatWasDelivered1A(t *testing.T) { testAcknowledges(t, stub
 // A peer that is down delays no other peer (rule 5), and an acknowledgement counts
 // only for the peer that has sent it, and for the message that it names (rule 1). Any number of messages may be on their way.
 func TestPeersApart1A(t *testing.T) {
-	labtest.Run(t, labtest.Config{Nodes: 4, Seeds: 3}, func(s *labtest.Sim) {
+	labtest.Run(t, labtest.Config{Nodes: 4, Seeds: 2}, func(s *labtest.Sim) {
 		m := stubborn(s)
 		if s.Seed == 1 {
 			for range 1200 {

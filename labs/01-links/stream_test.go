@@ -182,7 +182,7 @@ func (st *stream) overtake(total int) {
 	st.sendUpTo(40, 100*time.Millisecond)
 	st.old.stop()
 	st.sendUpTo(total, 100*time.Millisecond)
-	st.net.Run(10 * time.Second)
+	st.net.Run(4 * time.Second)
 	st.tally.mu.Lock()
 	early := st.tally.got[parcel{1, 2, marked.Text(0)}]
 	st.tally.mu.Unlock()

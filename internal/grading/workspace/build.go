@@ -165,7 +165,7 @@ func (w *Workspace) pristineBuilds(ctx context.Context, lab course.Lab) (bool, e
 		return false, err
 	}
 	defer clean.Remove()
-	if err := clean.stubs(); err != nil {
+	if err := clean.stubs(clean.needs(whole)); err != nil {
 		return false, err
 	}
 	out, err := clean.compile(ctx, lab, filepath.Join(clean.dir, "pristine.test"))

@@ -14,9 +14,9 @@ import (
 // harness holds the packages that a lab's tests are built from; the grader's own stay out of a workspace.
 const harness = "internal/harness"
 
-// copyCourse copies what a lab's test binary is built from. Solutions and the
+// copyCourse copies what the test binaries of these labs are built from. Solutions and the
 // grader itself stay out of a submission's sight.
-func (w *Workspace) copyCourse() error {
+func (w *Workspace) copyCourse(labs []course.Lab) error {
 	root := w.b.course.Root
 	for _, name := range []string{"go.mod", "go.sum"} {
 		if err := copyFile(root, w.Root, name); err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -30,7 +30,7 @@ func (w *Workspace) copyCourse() error {
 	if err := copyTree(root, w.Root, harness, ours); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	for _, lab := range w.b.course.Labs {
+	for _, lab := range labs {
 		editable := lab.Files()
 		graded := func(name string) bool {
 			return !course.IsGo(name) || course.IsTest(name) || slices.Contains(editable, name)

@@ -6,12 +6,14 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+
+	"distlabs/internal/grading/course"
 )
 
 // stubs puts the pristine stubs over the copied labs. What a submission lacks is
 // graded as the stub, and not as what someone has written in this checkout.
-func (w *Workspace) stubs() error {
-	for _, lab := range w.b.course.Labs {
+func (w *Workspace) stubs(labs []course.Lab) error {
+	for _, lab := range labs {
 		for _, name := range lab.Files() {
 			text, err := os.ReadFile(filepath.Join(w.b.course.Root, filepath.FromSlash(lab.StubDir()), name))
 			if errors.Is(err, fs.ErrNotExist) {

@@ -138,11 +138,12 @@ func (w *Workspace) fill(src submission.Source, selected, some []course.Selected
 	if err := newHome(filepath.Join(w.dir, "home")); err != nil {
 		return err
 	}
-	if err := w.copyCourse(); err != nil {
+	labs := w.needs(some)
+	if err := w.copyCourse(labs); err != nil {
 		return fmt.Errorf("workspace: %w", err)
 	}
 	if src.Kind == course.Submission {
-		if err := w.stubs(); err != nil {
+		if err := w.stubs(labs); err != nil {
 			return err
 		}
 	}
@@ -157,6 +158,23 @@ func (w *Workspace) fill(src submission.Source, selected, some []course.Selected
 		}
 	}
 	return nil
+}
+
+// needs lists the labs that the test binaries of some labs are built from, in the order of the course.
+func (w *Workspace) needs(some []course.Selected) []course.Lab {
+	needed := map[string]bool{}
+	for _, s := range some {
+		for _, lab := range w.b.course.Needs(s.Lab) {
+			needed[lab.ID] = true
+		}
+	}
+	var labs []course.Lab
+	for _, lab := range w.b.course.Labs {
+		if needed[lab.ID] {
+			labs = append(labs, lab)
+		}
+	}
+	return labs
 }
 
 // lay puts the source's files of a lab in place, for p: that lab itself or one
