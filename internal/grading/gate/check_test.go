@@ -38,7 +38,7 @@ func F() string { for i, p := range primes { _, _ = i, p }; v, ok := names[2]; _
 		{"a table with a second name", `var quick, slow = []int{1, 2}, []int{3, 4}
 func F(late bool) (n int) { steps := quick; if late { steps = slow }; var same = steps[1:]; a, b := same, slow; func() { n += a[0] + b[0] }(); for n = range steps {}; return steps[n] }`, "", false},
 		{"a table, to functions that read", `var t, magic = []int{1}, []byte("m"); func F(b []byte) string { _ = slices.IndexFunc(t, func(i int) bool { return i > 1 }); _ = slices.Concat(t, t)
-	if bytes.HasPrefix(b, magic) { return string(magic) }; return string(magic[:1]) }`, "", false},
+	if bytes.HasPrefix(b, magic) || sha256.Sum256(magic)[0] == 1 { return hex.EncodeToString(magic) }; if sha1.Sum(magic)[0] == 1 { return string(magic) }; return string(magic[:1]) }`, "", false},
 		{"functions in tables", `var ops = map[string]func(int) int{"up": up, "down": func(i int) int { return i - 1 }, "none": nil}; func up(i int) int { return i + 1 }
 var steps = []struct{ name string; run func(int) int }{{"up", up}, {run: none.a}}; var none struct{ a func(int) int }
 func F(s string) int { op, ok := ops[s]; if !ok { op = up }; for _, s := range steps { s.run(op(1)) }; return ops[s](1) }`, shares("4", "steps", "holds a function that may remember something"), false},
@@ -54,6 +54,10 @@ func sum(rows ...[]int) (n int) { for _, r := range rows { n += len(r) + rows[0]
 		{"a table, from a function of its own", `var quick, slow = []int{1, 2}, []int{3, 4}; func F(late bool) int { s := steps(late); return s[0] + (steps(late))[1] }
 func steps(late bool) []int { if late { return slow }; return quick }; type V struct{}; func (V) all() []int { return quick }; func G() int { var v V; return len(v.all()) + v.all()[0] }`, "", false},
 		{"a table, by a method that reads", `type V []int; func (v V) at(i int) int { return v[i] }; func (v V) last() int { return v.at(len(v) - 1) }; var t = V{1}; func F() int { f := t.at; return t.last() + f(0) }`, "", false},
+		{"errors in tables", `var ErrA, ErrB = errors.New("a"), errors.New("b"); var final = []error{ErrA, context.Canceled, nil, code(3)}; var names = map[error]string{ErrA: "a"}; type code int; func (code) Error() string { return "" }
+var rows = []struct{ err error; run func() error; more [2]error }{{ErrA, nil, [2]error{ErrB}}, {run: G, err: (ErrB)}, {more: [...]error{1: labrpc.ErrDown}}}; var later = make(map[string]error)
+func F() error { for _, e := range final { if e != nil { return e } }; _ = slices.Contains(final, ErrB); _ = slices.Clone(final); for _, r := range rows { _ = errors.Is(r.err, ErrA) }; _ = names[final[0]]; return later["x"] }; func G() error { return nil }`, "", false},
+		{"a type that mentions itself", `type menu struct { name string; parts []menu; by map[string]menu }; var all = menu{"a", []menu{{name: "b"}}, nil}; func F() string { for _, m := range all.parts { return m.name }; return all.by["c"].name }`, "", false},
 		{"functions", `var less = func(a, b int) bool { return a < b }; var up = strings.ToUpper; func F() { less(1, 2); up("a"); slices.SortFunc([]int{1}, func(a, b int) int { return 0 }) }`, "", false},
 		{"a variable that another hides", `var wait = 3; func F() { wait := 4; wait = 5; _ = wait }`, "", false},
 		{"constants and local variables", `const Max = 3; func F() { m := map[int]int{}; m[1]++; var mu sync.Mutex; mu.Lock() }`, "", false},
@@ -103,6 +107,7 @@ func steps(late bool) []int { if late { return slow }; return quick }; type V st
 		{"a table that is sliced", `var t = []int{1}; func F() []int { return t[:1] }`, shares("3", "t", "is sliced in line 3"), false},
 		{"a part of a table that is handed out", `var t = [][]int{{1}}; func F() []int { return t[0] }`, shares("3", "t", "is passed on, so that it could change, in line 3"), false},
 		{"a part of a table, by range", `var t = [][]int{{1}}; func F() { for _, x := range t { x[0] = 2 } }`, shares("3", "t", "is passed on, so that it could change, in line 3"), false},
+		{"a key", `var key = []byte("k"); func F(h func() hash.Hash) { hmac.New(h, key) }`, shares("3", "key", "is passed on, so that it could change, in line 3"), false},
 		{"a table that is sorted", `var t = []int{1}; func F() { sort.Ints(t) }`, shares("3", "t", "is passed on, so that it could change, in line 3"), false},
 		{"a table, by append", `var t = make([]int, 0, 9); func F() { _ = append(t, 1) }`, shares("3", "t", "is passed on, so that it could change, in line 3"), false},
 		{"a second name that is changed", `var t = []int{1}; func F() { x := t; x[0] = 2 }`, shares("3", "t", "is passed on, so that it could change, in line 3"), false},
@@ -123,6 +128,19 @@ func steps(late bool) []int { if late { return slow }; return quick }; type V st
 		{"the address of a copy", `type S struct{ l []int }; var d = S{l: []int{1}}; func F() *S { s := d; return &s }`, shares("3", "d", "is passed on, so that it could change, in line 3"), false},
 		{"functions that remember, in a map of lists", `var f = map[int][]func() int{1: {one, counter()}}; func one() int { return 1 }; func counter() func() int { n := 0; return func() int { n++; return n } }`,
 			shares("3", "f", "holds a function that may remember something"), false},
+		{"a list of errors that may change", `var t = []error{ErrA, &E{}}; var ErrA = errors.New("a"); type E struct{ n int }; func (*E) Error() string { return "" }`, shares("3", "t", "holds a value that could change (an error made by errors.New could not)"), false},
+		{"an error that is a map", `var t = []error{E{}}; type E map[int]int; func (E) Error() string { return "" }`, shares("3", "t", "holds a value that could change (an error made by errors.New could not)"), false},
+		{"an error that is made", `var t = [1]error{make(E)}; type E map[int]int; func (E) Error() string { return "" }`, shares("3", "t", "holds a value that could change (an error made by errors.New could not)"), false},
+		{"errors that are keys", `var t = map[error]int{&E{}: 1}; type E struct{ n int }; func (*E) Error() string { return "" }`, shares("3", "t", "holds a value that could change (an error made by errors.New could not)"), false},
+		{"errors in structs", `var t = map[string]struct{ n int; err error }{"a": {1, &E{}}}; type E struct{ n int }; func (*E) Error() string { return "" }`, shares("3", "t", "holds a value that could change (an error made by errors.New could not)"), false},
+		{"errors in structs, by name", `var t = []struct{ a, b error }{{b: &E{}}}; type E struct{ n int }; func (*E) Error() string { return "" }`, shares("3", "t", "holds a value that could change (an error made by errors.New could not)"), false},
+		{"errors by a function", `var t = get(); func get() []error { return nil }`, shares("3", "t", "holds a value that could change (an error made by errors.New could not)"), false},
+		{"errors by a function of two", `var n, t = get(); func get() (int, []error) { return 1, nil }`, shares("3", "t", "holds a value that could change (an error made by errors.New could not)"), false},
+		{"an error of a package variable's that may change", `var t = []error{e}; var e error = &E{}; type E struct{ n int }; func (*E) Error() string { return "" }`, shares("3", "e", "is a pointer"), false},
+		{"a list of errors that is changed", `var t = []error{nil}; func F(e error) { t[0] = e }`, shares("3", "t", "is changed in line 3"), true},
+		{"a list of errors, later", `var t = []error{nil}; func F(e error) { x := t; x[0] = e }`, shares("3", "t", "is passed on, so that it could change, in line 3"), false},
+		{"a list of errors, passed on", `var t = []error{nil}; func F() error { return errors.Join(t...) }`, shares("3", "t", "is passed on, so that it could change, in line 3"), false},
+		{"interfaces in tables", `var t = []any{1}`, shares("3", "t", "holds references to what could change"), false},
 		{"functions that remember, one of two", `var n, f = both(); func both() (int, []func()) { return 1, nil }`, shares("3", "f", "holds a function that may remember something"), false},
 		{"a table of functions that is changed", `var f = map[int]func(){}; func F() { f[1] = F }`, shares("3", "f", "is changed in line 3"), true},
 		{"a table of functions, later", `var f = make([]func(), 1); func F() { g := f; g[0] = F }`, shares("3", "f", "is passed on, so that it could change, in line 3"), false},
@@ -189,6 +207,8 @@ func steps(late bool) []int { if late { return slow }; return quick }; type V st
 // Code that does not compile is read as far as it goes.
 func TestCheckReadsWhatIsWrong(t *testing.T) {
 	for _, code := range []string{
+		`var t = []struct{ a error }{{b: nil}, {nil, nil}, {3: nil}}; var u = map[error]int{1, 2}; var v = []error{x, {}, 1: 2}`,
+		`var t = struct{ a, b error }{a: nil, undefined}; type T struct{ T; e []T }; var w T`,
 		`type T []T; var t = []func(){ T(nil) }`,
 		`var t = undefinedThing; func F() { _ = t[1:] }`,
 		`var t = []int{1}; func F() { _ = string(t) }`,

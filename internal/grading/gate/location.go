@@ -40,6 +40,9 @@ func resultOf(t types.Type) types.Type {
 	return t
 }
 
+// maxTypeDepth bounds how deep a type is looked into for a location.
+const maxTypeDepth = 20
+
 // holdsLocation reports whether a *time.Location, or one itself, is in a type, where a submission could take it out.
 func holdsLocation(t types.Type, depth int) bool {
 	if depth > maxTypeDepth {

@@ -94,22 +94,24 @@ func (c *checker) declaredToChange(v packageVar) string {
 		case v.value != nil && c.isPointer(v.value):
 			return "is a pointer"
 		case v.value == nil || !c.fixed(v.value):
-			return "holds a value that could change (an error made by errors.New could not)"
+			return mayChange
 		}
 	case *types.Signature:
 		if v.call || v.value != nil && !c.plainFunc(v.value) {
-			return "holds a function that may remember something"
+			return mayRemember
 		}
 	case *types.Pointer, *types.Chan:
 		if v.call || v.value != nil {
 			return "is a " + kindOf(t)
 		}
 	default:
-		if !isTable(t, 0) {
+		switch {
+		case !isTable(t):
 			return "holds references to what could change"
-		}
-		if v.call && holdsFunc(t, 0) || v.value != nil && !c.plainFuncs(v.value) {
-			return "holds a function that may remember something"
+		case v.call:
+			return unproved(t, met{})
+		case v.value != nil:
+			return c.parts(v.value, t)
 		}
 	}
 	return ""
@@ -178,7 +180,7 @@ func (c *checker) fixed(e ast.Expr) bool {
 			return wrapped < 2 && !call.Ellipsis.IsValid() && !slices.ContainsFunc(call.Args, func(a ast.Expr) bool { return !c.fixed(a) })
 		}
 	}
-	return tv.Type != nil && !types.IsInterface(tv.Type) && isImmutable(tv.Type, 0)
+	return tv.Type != nil && !types.IsInterface(tv.Type) && isImmutable(tv.Type)
 }
 
 // variable is the variable that an expression names, or nil.
@@ -232,27 +234,6 @@ func (c *checker) plainFunc(e ast.Expr) bool {
 	return false
 }
 
-// plainFuncs reports whether all function values of a table are plain: those that its literal names.
-func (c *checker) plainFuncs(e ast.Expr) bool {
-	if t := c.info.Types[e].Type; t == nil || !holdsFunc(t, 0) {
-		return true
-	}
-	switch lit := ast.Unparen(e).(type) {
-	case *ast.CompositeLit:
-		return !slices.ContainsFunc(lit.Elts, func(elt ast.Expr) bool {
-			if kv, ok := elt.(*ast.KeyValueExpr); ok {
-				elt = kv.Value
-			}
-			return !c.plainFuncs(elt)
-		})
-	case *ast.CallExpr:
-		name, ok := c.builtin(lit)
-		return ok && name == "make"
-	default:
-		return c.info.Types[e].IsNil() || isSignature(c.info.Types[e].Type) && c.plainFunc(e)
-	}
-}
-
 // foreign judges the use of a variable of another package.
 func (c *checker) foreign(id *ast.Ident, v *types.Var, parents []ast.Node) string {
 	name := plain.Word(v.Pkg().Name() + "." + v.Name())
@@ -263,7 +244,7 @@ func (c *checker) foreign(id *ast.Ident, v *types.Var, parents []ast.Node) strin
 	if isLocation(v.Type()) {
 		return c.location(parents[len(parents)-1], parents[:len(parents)-1])
 	}
-	if !isError(v.Type()) && !isImmutable(v.Type(), 0) {
+	if !isError(v.Type()) && !isImmutable(v.Type()) {
 		return globals.Foreign(p.Filename, p.Line, name)
 	}
 	return ""
@@ -274,6 +255,9 @@ func isNamed(t types.Type, path, name string) bool {
 	return ok && named.Obj().Name() == name && named.Obj().Pkg() != nil && named.Obj().Pkg().Path() == path
 }
 
-func isError(t types.Type) bool { return types.Identical(t, types.Universe.Lookup("error").Type()) }
+func isError(t types.Type) bool { return types.Identical(t, anyError) }
 
-var errorType = types.Universe.Lookup("error").Type().Underlying().(*types.Interface)
+var (
+	anyError  = types.Universe.Lookup("error").Type()
+	errorType = anyError.Underlying().(*types.Interface)
+)

@@ -160,7 +160,7 @@ func TestVariablesOfAllowedPackages(t *testing.T) {
 		require.NoError(t, err)
 		for _, name := range pkg.Scope().Names() {
 			v, ok := pkg.Scope().Lookup(name).(*types.Var)
-			if ok && v.Exported() && !isError(v.Type()) && !isImmutable(v.Type(), 0) {
+			if ok && v.Exported() && !isError(v.Type()) && !isImmutable(v.Type()) {
 				kept = append(kept, path+"."+name)
 			}
 		}

@@ -17,7 +17,7 @@ var readers = strings.Fields(`slices.Contains slices.ContainsFunc slices.Index s
 	slices.IsSorted slices.IsSortedFunc slices.Clone slices.Concat slices.Repeat slices.Sorted slices.Values slices.All slices.Backward
 	maps.Keys maps.Values maps.All maps.Clone maps.Equal maps.EqualFunc sort.SearchInts sort.SearchStrings sort.SearchFloat64s
 	strings.Join bytes.Equal bytes.Compare bytes.Contains bytes.Index bytes.HasPrefix bytes.HasSuffix
-	crypto/hmac.Equal crypto/subtle.ConstantTimeCompare`)
+	crypto/hmac.Equal crypto/subtle.ConstantTimeCompare crypto/md5.Sum crypto/sha1.Sum crypto/sha256.Sum256 crypto/sha512.Sum512 encoding/hex.EncodeToString`)
 
 // useChanges says how the use of a package variable could change it or give a reference to it away: a phrase that follows
 // "which"; "" if it only reads.
@@ -88,7 +88,7 @@ func (c *checker) methodChanges(sel *types.Selection) string {
 	if _, pointer := recv.Type().(*types.Pointer); pointer {
 		return fmt.Sprintf("method %s can change", plain.Word(f.Name()))
 	}
-	if !isImmutable(recv.Type(), 0) && !isSignature(recv.Type()) && !c.onlyReads(f.Origin().Signature().Recv()) {
+	if !isImmutable(recv.Type()) && !isSignature(recv.Type()) && !c.onlyReads(f.Origin().Signature().Recv()) {
 		return fmt.Sprintf("method %s is given", plain.Word(f.Name()))
 	}
 	return ""
@@ -128,12 +128,12 @@ func (c *checker) readsOnly(e ast.Expr, parent ast.Node, above []ast.Node) strin
 	if tuple, ok := t.(*types.Tuple); ok { // v, ok := m[k]
 		t = tuple.At(0).Type()
 	}
-	if t == nil || isImmutable(t, 0) || types.IsInterface(t) || isSignature(t) {
+	if t == nil || isImmutable(t) || types.IsInterface(t) || isSignature(t) {
 		return ""
 	}
 	switch p := parent.(type) {
 	case *ast.RangeStmt:
-		if elem := elemOf(t); elem != nil && isImmutable(elem, 0) {
+		if elem := elemOf(t); elem != nil && isValue(elem) {
 			return ""
 		}
 	case *ast.BinaryExpr:
@@ -184,7 +184,7 @@ func elemOf(t types.Type) types.Type {
 	case *types.Array:
 		return u.Elem()
 	case *types.Map:
-		if isImmutable(u.Key(), 0) {
+		if isValue(u.Key()) {
 			return u.Elem()
 		}
 	}
@@ -194,7 +194,7 @@ func elemOf(t types.Type) types.Type {
 // reads reports whether a call only reads its argument.
 func (c *checker) reads(call *ast.CallExpr, arg ast.Expr) bool {
 	elem := elemOf(c.info.Types[arg].Type)
-	values := elem != nil && isImmutable(elem, 0)
+	values := elem != nil && isValue(elem)
 	switch name, ok := c.builtin(call); {
 	case c.info.Types[call.Fun].IsType():
 		return isString(c.info.Types[call].Type) // a copy
