@@ -80,6 +80,9 @@ func (c *checker) staysReadOnly(e ast.Expr, parent ast.Node, above []ast.Node) b
 			return false
 		}
 		params := f.Signature().Params()
+		if last := params.Len() - 1; f.Signature().Variadic() && i >= last && !p.Ellipsis.IsValid() && types.IsInterface(params.At(last).Type().(*types.Slice).Elem()) {
+			return false
+		}
 		return c.onlyReads(params.At(min(i, params.Len()-1)))
 	case *ast.ReturnStmt:
 		for _, n := range slices.Backward(above) {
@@ -131,17 +134,32 @@ func (c *checker) ownFunc(fun ast.Expr) *types.Func {
 
 // onlyReads reports whether every use of a variable of a function only reads the table that it holds.
 func (c *checker) onlyReads(v *types.Var) bool {
+	if v.Pkg() != c.pkg || types.IsInterface(v.Type()) {
+		return false // a method of another package's; an interface, out of which the table could be taken unseen
+	}
 	if k := v.Kind(); k != types.LocalVar && k != types.ParamVar && k != types.RecvVar || !isTable(v.Type()) {
 		return false // a named result goes to the caller
 	}
 	return c.judge(v, func(id *ast.Ident, parents []ast.Node) bool { return c.useChanges(id, parents) == "" })
 }
 
+// pointerReads reports whether a method only reads what its receiver, a pointer, points to: each use of the receiver is a read of a
+// field, or a call of such a method.
+func (c *checker) pointerReads(recv *types.Var) bool {
+	if p, ok := recv.Type().(*types.Pointer); !ok || !isTable(p.Elem()) {
+		return false
+	}
+	return c.judge(recv, func(id *ast.Ident, parents []ast.Node) bool {
+		sel, ok := parents[len(parents)-1].(*ast.SelectorExpr)
+		return ok && sel.X == id && c.useChanges(id, parents) == ""
+	})
+}
+
 // resultReads reports whether every use of a function is a call, of which the only result is only read. Not of one that others may
 // call: an exported one, or one that an interface may stand for; and not if the result has a name, by which a deferred call could change it.
 func (c *checker) resultReads(f *types.Func) bool {
 	results := f.Signature().Results()
-	if f.Exported() || results.Len() != 1 || results.At(0).Name() != "" || !isTable(results.At(0).Type()) || f.Signature().Recv() != nil && c.follow().required[f.Name()] {
+	if f.Exported() || results.Len() != 1 || results.At(0).Name() != "" || types.IsInterface(results.At(0).Type()) || !isTable(results.At(0).Type()) || f.Signature().Recv() != nil && c.follow().required[f.Name()] {
 		return false
 	}
 	return c.judge(f, func(id *ast.Ident, parents []ast.Node) bool {

@@ -24,7 +24,7 @@ var hostileSources = []struct {
 	{"01-links/pointer-by-inference", "stubborn.go:19: this has to do with unsafe.Pointer: ", false},
 	{"01-links/l1-global", "reliable.go:12: nodes share no memory, but all of them would share the package variable doorMu, which is a sync.Mutex: keep it in your struct", true},
 	{"04-election/l4-global", "bully.go:16: nodes share no memory, but all of them would share the package variable mu, which is a sync.Mutex: keep it in your struct", true},
-	{"01-links/s-memorise", "stubborn.go:124: labrpc.New is for tests: ", true},
+	{"01-links/s-memorise", "stubborn.go:124: labrpc.New is for tests: ", false},
 	{"01-links/c-starve", "stubborn.go:10: nodes share no memory, but all of them would share the package variable tick, which is a channel: keep it in your struct", true},
 	{"01-links/d-bigdata2", "stubborn.go:9: nodes share no memory, but all of them would share the package variable big, which is changed in line 10: keep it in your struct", true},
 	{"01-links/closure", "stubborn.go:15: nodes share no memory, but all of them would share the package variable open, which holds a function that may remember something: keep it in your struct", false},

@@ -8,6 +8,13 @@ import (
 // location refuses time zones but as an argument to a function of package time: a *time.Location can be overwritten, and
 // every time.Time carries one from node to node.
 func (c *checker) location(n ast.Node, parents []ast.Node) string {
+	if id, ok := n.(*ast.Ident); ok {
+		for arg := range c.info.Instances[id].TypeArgs.Types() { // which a function may have by inference, out of a method's result
+			if holdsLocation(arg, 0) {
+				return c.at(n.Pos()) + "a *time.Location is memory that all nodes share: a submission may only pass time.UTC or time.Local to a function of package time"
+			}
+		}
+	}
 	e, ok := n.(ast.Expr)
 	if !ok || c.info.Types[e].Type == nil || !holdsLocation(c.info.Types[e].Type, 0) {
 		return ""

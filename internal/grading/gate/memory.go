@@ -3,8 +3,10 @@ package gate
 import (
 	"fmt"
 	"go/ast"
+	"go/constant"
 	"go/token"
 	"go/types"
+	"regexp"
 	"slices"
 
 	"distlabs/internal/grading/plain"
@@ -177,7 +179,11 @@ func (c *checker) fixed(e ast.Expr) bool {
 					wrapped++
 				}
 			}
-			return wrapped < 2 && !call.Ellipsis.IsValid() && !slices.ContainsFunc(call.Args, func(a ast.Expr) bool { return !c.fixed(a) })
+			if len(call.Args) == 0 {
+				return false // code that does not compile
+			}
+			format := c.info.Types[call.Args[0]].Value // %w %[1]w would wrap one error twice, in a list
+			return format != nil && format.Kind() == constant.String && !indexed.MatchString(constant.StringVal(format)) && wrapped < 2 && !call.Ellipsis.IsValid() && !slices.ContainsFunc(call.Args, func(a ast.Expr) bool { return !c.fixed(a) })
 		}
 	}
 	return tv.Type != nil && !types.IsInterface(tv.Type) && isImmutable(tv.Type)
@@ -261,3 +267,6 @@ var (
 	anyError  = types.Universe.Lookup("error").Type()
 	errorType = anyError.Underlying().(*types.Interface)
 )
+
+// indexed finds a verb that names its argument.
+var indexed = regexp.MustCompile(`%[^a-zA-Z%]*\[`)

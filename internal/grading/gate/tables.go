@@ -20,15 +20,28 @@ func (m met) again(t types.Type) bool {
 	return before
 }
 
+// kind is what a type may be made of; each has what those before it have.
+type kind int
+
+const (
+	values kind = iota // nothing that a copy would share
+	proved             // functions and errors, which are safe if they remember nothing and cannot change
+	tables             // slices and maps, which are safe as long as they are only read
+)
+
 // isImmutable reports whether a value of the type has no part that a copy of it would share.
-func isImmutable(t types.Type) bool { return isMadeOf(t, met{}, false) }
+func isImmutable(t types.Type) bool { return isMadeOf(t, values, met{}) }
 
-// isTable reports whether a type is made of values, functions, errors, slices and maps only: what is safe as long as it is only read,
-// its functions remember nothing and its errors cannot change.
-func isTable(t types.Type) bool { return isMadeOf(t, met{}, true) }
+// isCopy reports whether a table's part of the type may be handed out: its functions and errors are proved where the table is declared.
+func isCopy(t types.Type) bool { return isMadeOf(t, proved, met{}) }
 
-// isMadeOf reports whether a type is made of values only; with shared, also of what a table may have.
-func isMadeOf(t types.Type, seen met, shared bool) bool {
+// isTable reports whether a type is one of what is safe as long as it is only read, and its functions and errors are proved.
+func isTable(t types.Type) bool { return isMadeOf(t, tables, met{}) }
+
+func isMadeOf(t types.Type, most kind, seen met) bool {
+	if t == nil {
+		return false // of code that does not compile
+	}
 	if seen.again(t) || isNamed(t, "time", "Time") {
 		return true
 	}
@@ -39,28 +52,25 @@ func isMadeOf(t types.Type, seen met, shared bool) bool {
 	case *types.Basic:
 		return u.Kind() != types.UnsafePointer
 	case *types.Array:
-		return isMadeOf(u.Elem(), seen, shared)
+		return isMadeOf(u.Elem(), most, seen)
 	case *types.Struct:
 		for f := range u.Fields() {
-			if !isMadeOf(f.Type(), seen, shared) {
+			if !isMadeOf(f.Type(), most, seen) {
 				return false
 			}
 		}
 		return keptByNature(t) == ""
 	case *types.Signature:
-		return shared
+		return most >= proved
 	case *types.Interface:
-		return shared && isError(t)
+		return most >= proved && isError(t)
 	case *types.Slice:
-		return shared && isMadeOf(u.Elem(), seen, shared)
+		return most >= tables && isMadeOf(u.Elem(), most, seen)
 	case *types.Map:
-		return shared && isMadeOf(u.Key(), seen, shared) && isMadeOf(u.Elem(), seen, shared)
+		return most >= tables && isMadeOf(u.Key(), most, seen) && isMadeOf(u.Elem(), most, seen)
 	}
 	return false
 }
-
-// isValue reports whether what a table has of the type may be handed out.
-func isValue(t types.Type) bool { return isImmutable(t) || isError(t) }
 
 const (
 	mayRemember = "holds a function that may remember something"
@@ -97,7 +107,11 @@ func unproved(t types.Type, seen met) string {
 // parts completes "which …" for a table that has a function or an error which its literal does not prove safe; "" if all are safe. t is
 // the type of the place that e fills, which may be an interface where e's own is none.
 func (c *checker) parts(e ast.Expr, t types.Type) string {
-	how := unproved(t, met{})
+	how, known := c.risks[t]
+	if !known {
+		how = unproved(t, met{})
+		c.risks[t] = how
+	}
 	if how == "" || c.info.Types[e].IsNil() || isError(t) && c.fixed(e) || isSignature(t) && c.plainFunc(e) {
 		return ""
 	}

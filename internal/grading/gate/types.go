@@ -36,7 +36,7 @@ type Verdict struct {
 
 // Check reads a lab with types, after Look let it pass.
 func (p *Packages) Check(src Source) Verdict {
-	c := &checker{src: src, set: token.NewFileSet(), holds: map[types.Type]bool{}}
+	c := &checker{src: src, set: token.NewFileSet(), holds: map[types.Type]bool{}, risks: map[types.Type]string{}}
 	for _, name := range slices.Sorted(maps.Keys(src.Files)) {
 		file, err := parser.ParseFile(c.set, name, src.Files[name], parser.SkipObjectResolution)
 		if err != nil {
@@ -71,7 +71,8 @@ type checker struct {
 	files []*ast.File
 	info  *types.Info
 	pkg   *types.Package
-	holds map[types.Type]bool // what holdsHidden found, by type
+	holds map[types.Type]bool   // what holdsHidden found, by type
+	risks map[types.Type]string // what unproved said, by type
 
 	follows *follower // nil until a table gets a second name
 }

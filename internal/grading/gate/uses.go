@@ -16,8 +16,11 @@ var readers = strings.Fields(`slices.Contains slices.ContainsFunc slices.Index s
 	slices.Compare slices.CompareFunc slices.Max slices.MaxFunc slices.Min slices.MinFunc slices.BinarySearch
 	slices.IsSorted slices.IsSortedFunc slices.Clone slices.Concat slices.Repeat slices.Sorted slices.Values slices.All slices.Backward
 	maps.Keys maps.Values maps.All maps.Clone maps.Equal maps.EqualFunc sort.SearchInts sort.SearchStrings sort.SearchFloat64s
-	strings.Join bytes.Equal bytes.Compare bytes.Contains bytes.Index bytes.HasPrefix bytes.HasSuffix
+	strings.Join bytes.Equal bytes.Compare bytes.Contains bytes.Count bytes.EqualFold bytes.Index bytes.LastIndex bytes.HasPrefix bytes.HasSuffix
 	crypto/hmac.Equal crypto/subtle.ConstantTimeCompare crypto/md5.Sum crypto/sha1.Sum crypto/sha256.Sum256 crypto/sha512.Sum512 encoding/hex.EncodeToString`)
+
+// printers are functions that only read a list or map of values which has no type of its own, and so no methods that they would call.
+var printers = strings.Fields("fmt.Sprint fmt.Sprintf fmt.Sprintln fmt.Errorf")
 
 // useChanges says how the use of a package variable could change it or give a reference to it away: a phrase that follows
 // "which"; "" if it only reads.
@@ -82,13 +85,16 @@ func (c *checker) methodChanges(sel *types.Selection) string {
 		return ""
 	}
 	recv := f.Signature().Recv()
-	if types.IsInterface(sel.Recv()) {
+	if types.IsInterface(sel.Recv()) || types.IsInterface(recv.Type()) {
 		return "" // its value is fixed
 	}
 	if _, pointer := recv.Type().(*types.Pointer); pointer {
+		if f.Pkg() == c.pkg && c.pointerReads(f.Origin().Signature().Recv()) {
+			return ""
+		}
 		return fmt.Sprintf("method %s can change", plain.Word(f.Name()))
 	}
-	if !isImmutable(recv.Type()) && !isSignature(recv.Type()) && !c.onlyReads(f.Origin().Signature().Recv()) {
+	if !isCopy(recv.Type()) && !c.onlyReads(f.Origin().Signature().Recv()) {
 		return fmt.Sprintf("method %s is given", plain.Word(f.Name()))
 	}
 	return ""
@@ -104,13 +110,13 @@ func (c *checker) readsOnly(e ast.Expr, parent ast.Node, above []ast.Node) strin
 	switch p := parent.(type) {
 	case *ast.AssignStmt:
 		if slices.Contains(p.Lhs, e) {
-			return c.assigned(e)
+			return c.assigned(e, above)
 		}
 	case *ast.IncDecStmt:
-		return c.assigned(e)
+		return c.assigned(e, above)
 	case *ast.RangeStmt:
 		if p.Key == e || p.Value == e {
-			return c.assigned(e)
+			return c.assigned(e, above)
 		}
 	case *ast.UnaryExpr:
 		if p.Op == token.AND {
@@ -128,12 +134,12 @@ func (c *checker) readsOnly(e ast.Expr, parent ast.Node, above []ast.Node) strin
 	if tuple, ok := t.(*types.Tuple); ok { // v, ok := m[k]
 		t = tuple.At(0).Type()
 	}
-	if t == nil || isImmutable(t) || types.IsInterface(t) || isSignature(t) {
+	if t == nil || isCopy(t) || types.IsInterface(t) {
 		return ""
 	}
 	switch p := parent.(type) {
 	case *ast.RangeStmt:
-		if elem := elemOf(t); elem != nil && isValue(elem) {
+		if elem := elemOf(t); elem != nil && isCopy(elem) {
 			return ""
 		}
 	case *ast.BinaryExpr:
@@ -155,25 +161,38 @@ func (c *checker) readsOnly(e ast.Expr, parent ast.Node, above []ast.Node) strin
 const passedOn = "is passed on, so that it could change,"
 
 // assigned judges an assignment to e. A local variable that holds a table may hold another one later, and of a struct or array that
-// was copied to it the parts may change.
-func (c *checker) assigned(e ast.Expr) string {
-	switch e := ast.Unparen(e).(type) {
-	case *ast.Ident:
-		if c.info.Uses[e].Parent() != c.pkg.Scope() {
-			return ""
-		}
-	case *ast.SelectorExpr:
-		if sel := c.info.Selections[e]; sel != nil {
-			return c.assigned(e.X)
-		}
-	case *ast.IndexExpr:
-		if t := c.info.TypeOf(e.X); t != nil {
-			if _, ok := t.Underlying().(*types.Array); ok {
-				return c.assigned(e.X)
-			}
-		}
+// was copied to it the parts may change. And func init may fill a table with values: no node has begun then.
+func (c *checker) assigned(e ast.Expr, above []ast.Node) string {
+	if c.isLocal(e) || inInit(above) && isImmutable(c.info.TypeOf(e)) {
+		return ""
 	}
 	return "is changed"
+}
+
+// isLocal reports whether an expression names a local variable or a part of its own memory.
+func (c *checker) isLocal(e ast.Expr) bool {
+	switch e := ast.Unparen(e).(type) {
+	case *ast.Ident:
+		return c.info.Uses[e].Parent() != c.pkg.Scope()
+	case *ast.SelectorExpr:
+		sel := c.info.Selections[e]
+		return sel != nil && !sel.Indirect() && c.isLocal(e.X)
+	case *ast.IndexExpr:
+		if t := c.info.TypeOf(e.X); t != nil {
+			_, ok := t.Underlying().(*types.Array)
+			return ok && c.isLocal(e.X)
+		}
+	}
+	return false
+}
+
+// inInit reports whether a node is in func init, and not in a function literal there, which may run later. above is what is around it.
+func inInit(above []ast.Node) bool {
+	if slices.ContainsFunc(above, func(n ast.Node) bool { _, lit := n.(*ast.FuncLit); return lit }) || len(above) < 2 {
+		return false
+	}
+	f, ok := above[1].(*ast.FuncDecl)
+	return ok && f.Recv == nil && f.Name.Name == "init"
 }
 
 // elemOf is the type of the values that a range over t gives; nil if that is none.
@@ -184,7 +203,7 @@ func elemOf(t types.Type) types.Type {
 	case *types.Array:
 		return u.Elem()
 	case *types.Map:
-		if isValue(u.Key()) {
+		if isCopy(u.Key()) {
 			return u.Elem()
 		}
 	}
@@ -194,8 +213,12 @@ func elemOf(t types.Type) types.Type {
 // reads reports whether a call only reads its argument.
 func (c *checker) reads(call *ast.CallExpr, arg ast.Expr) bool {
 	elem := elemOf(c.info.Types[arg].Type)
-	values := elem != nil && isValue(elem)
+	values := elem != nil && isCopy(elem)
 	switch name, ok := c.builtin(call); {
+	case elem != nil && isUnnamed(c.info.Types[arg].Type) && isImmutable(elem) && slices.Contains(printers, c.callee(call)):
+		return true
+	case c.callee(call) == "crypto/hmac.New":
+		return len(call.Args) == 2 && call.Args[1] == arg && c.isStandardHash(call.Args[0])
 	case c.info.Types[call.Fun].IsType():
 		return isString(c.info.Types[call].Type) // a copy
 	case !ok:
@@ -207,6 +230,22 @@ func (c *checker) reads(call *ast.CallExpr, arg ast.Expr) bool {
 	default:
 		return name == "len" || name == "cap"
 	}
+}
+
+func isUnnamed(t types.Type) bool {
+	_, named := types.Unalias(t).(*types.Named)
+	return !named
+}
+
+// isStandardHash reports whether an expression names the constructor of a hash of the standard library: another one may keep the key
+// that package hmac writes to it.
+func (c *checker) isStandardHash(e ast.Expr) bool {
+	sel, ok := ast.Unparen(e).(*ast.SelectorExpr)
+	if !ok {
+		return false
+	}
+	f, ok := c.info.Uses[sel.Sel].(*types.Func)
+	return ok && f.Pkg() != nil && f.Signature().Recv() == nil && strings.HasPrefix(f.Pkg().Path(), "crypto/")
 }
 
 // builtin names the predeclared function that is called.

@@ -180,9 +180,10 @@ func (c *checker) use(file *ast.File) {
 		}
 		imported[name] = true
 	}
+	inInit := false // and not in a function literal there, which may run later
 	changed := func(e ast.Expr, how string) {
 		switch root, whole := rootOf(e); {
-		case root == nil:
+		case root == nil || inInit && how == "is changed" && c.isVar(file, root): // no node has begun; the gate says with what it may be filled
 		case c.isVar(file, root):
 			_, line := c.at(root.Pos())
 			c.report(root.Name, fmt.Sprintf("%s in line %d", how, line))
@@ -191,8 +192,16 @@ func (c *checker) use(file *ast.File) {
 			c.found = append(c.found, finding{root.Pos(), Foreign(at, line, root.Name+"."+whole.Sel.Name)})
 		}
 	}
-	ast.Inspect(file, func(n ast.Node) bool {
+	var visit func(n ast.Node) bool
+	visit = func(n ast.Node) bool {
 		switch n := n.(type) {
+		case *ast.FuncLit:
+			if inInit {
+				inInit = false
+				ast.Inspect(n.Body, visit)
+				inInit = true
+				return false
+			}
 		case *ast.AssignStmt:
 			if n.Tok != token.DEFINE {
 				for _, e := range n.Lhs {
@@ -217,7 +226,12 @@ func (c *checker) use(file *ast.File) {
 			}
 		}
 		return true
-	})
+	}
+	for _, d := range file.Decls {
+		f, ok := d.(*ast.FuncDecl)
+		inInit = ok && f.Recv == nil && f.Name.Name == "init"
+		ast.Inspect(d, visit)
+	}
 }
 
 // rootOf finds the variable that an expression is a part of: x of x.f[i]. whole is the innermost selector, of x.f.
