@@ -28,7 +28,7 @@ func TestCheckMemory(t *testing.T) {
 		light            bool
 	}{
 		// What honest code has.
-		{"errors", `var ErrA = errors.New("a"); var ErrB = fmt.Errorf("b: %w, %d", ErrA, 3); var ErrC = fmt.Errorf("%w", context.Canceled); var ErrD error = code(3)
+		{"errors", `var ErrA = errors.New("a"); var ErrB = fmt.Errorf("b: %w, %d", ErrA, 3); var ErrC = fmt.Errorf("%w, 5%% of %q and %v", context.Canceled, "x", ErrA); var ErrD error = code(3)
 type code int; func (code) Error() string { return "" }`, "", false},
 		{"numbers and times", `var wait = 3 * time.Second; var epoch = time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC); var origin struct{ X, Y int }; var none labrpc.NodeID`, "", false},
 		{"an interface that is met", `type T struct{}; func (*T) Error() string { return "" }; var _ error = (*T)(nil)`, "", false},
@@ -58,7 +58,7 @@ func steps(late bool) []int { if late { return slow }; return quick }; type V st
 var rows = []struct{ err error; run func() error; more [2]error }{{ErrA, nil, [2]error{ErrB}}, {run: G, err: (ErrB)}, {more: [...]error{1: labrpc.ErrDown}}}; var later = make(map[string]error)
 func F() error { for _, e := range final { if e != nil { return e } }; _ = slices.Contains(final, ErrB); _ = slices.Clone(final); for _, r := range rows { _ = errors.Is(r.err, ErrA) }; _ = names[final[0]]; return later["x"] }; func G() error { return nil }`, "", false},
 		{"a type that mentions itself", `type menu struct { name string; parts []menu; by map[string]menu }; var all = menu{"a", []menu{{name: "b"}}, nil}; func F() string { for _, m := range all.parts { return m.name }; return all.by["c"].name }`, "", false},
-		{"a table that init fills", `var byName = map[string]int{}; var table [8]uint32; var names = []string{"a"}; var n int; var p struct{ x, y int }; func init() { for i, s := range names { byName[s] = i; table[i] = uint32(i) }; n++; p.x, p.y = 1, 2; for n = range 3 {} }
+		{"a table that init fills", `var byName = map[string]int{}; var table [8]uint32; var names = []string{"a"}; var n int; var p struct{ x, y int }; func init() { for i, s := range names { byName[s] = i; table[i] = uint32(i) }; n++; p.x, p.y = 1, 2; for n = range 3 {}; for i, s := range slices.Backward(names) { byName[s] = i } }
 func F() int { return byName["a"] + int(table[1]) + n + p.x }`, "", false},
 		{"rows with errors and functions", `var ErrA = errors.New("a"); type row struct{ code int; err error }; type op struct{ name string; run func(int) int }; var rows, ops = []row{{1, ErrA}}, []op{{"up", up}}; var failed = row{2, ErrA}; func up(i int) int { return i + 1 }
 func F(c chan row) (op, row, error) { i := slices.IndexFunc(rows, func(r row) bool { return r.code == 2 }); c <- rows[i]; for _, o := range ops { if o.name == "x" { return o, failed, failed.err } }; return ops[0], slices.Clone(rows)[0], nil }`, "", false},
@@ -191,6 +191,8 @@ func F(c chan row) (op, row, error) { i := slices.IndexFunc(rows, func(r row) bo
 		{"a table as an error, out of a map", `type E []int; func (E) Error() string { return "" }; var t = map[int]E{1: {1}}; func F(v int) { var e error; var ok bool; e, ok = t[1]; _ = ok; e.(E)[0] = v }`, shares("3", "t", "is passed on, so that it could change, in line 3"), false},
 		{"an error that lists the same twice", `var ErrC = fmt.Errorf("%w %[1]w", context.Canceled)`, shares("3", "ErrC", "holds a value that could change (an error made by errors.New could not)"), false},
 		{"an error that lists the same twice, in a table", `var t = []error{fmt.Errorf("%w %#[1]w", context.Canceled)}`, shares("3", "t", "holds a value that could change (an error made by errors.New could not)"), false},
+		{"an error that lists what is no error", `var ErrC = fmt.Errorf("%w %w", context.Canceled, 4)`, shares("3", "ErrC", "holds a value that could change (an error made by errors.New could not)"), false},
+		{"an error that lists two, with flags", `var t = []error{fmt.Errorf("%d%%: %+3.2w %w", 4, context.Canceled)}`, shares("3", "t", "holds a value that could change (an error made by errors.New could not)"), false},
 		{"an error by a format that is not known", `var ErrC = fmt.Errorf(format(), context.Canceled); func format() string { return "%w %[1]w" }`, shares("3", "ErrC", "holds a value that could change (an error made by errors.New could not)"), false},
 		{"a method of another package's that changes", `var t = sort.IntSlice{1, 2}; func F() { t.Swap(0, 1) }`, shares("3", "t", "method Swap is given in line 3"), false},
 		{"a method of another package's, of a second name", `var t = []int{1, 2}; func F() { var x sort.IntSlice = t; x.Swap(0, 1) }`, shares("3", "t", "is passed on, so that it could change, in line 3"), false},
@@ -208,6 +210,10 @@ func F(c chan row) (op, row, error) { i := slices.IndexFunc(rows, func(r row) bo
 		{"an error that init sets", `var ErrX error; func init() { ErrX = &E{} }; type E struct{ n int }; func (*E) Error() string { return "" }`, shares("3", "ErrX", "is changed in line 3"), false},
 		{"a function that init sets", `var next func() int; func init() { n := 0; next = func() int { n++; return n } }`, shares("3", "next", "is changed in line 3"), false},
 		{"a number that init's goroutine changes", `var n int; func init() { go func() { for { n++ } }() }`, shares("3", "n", "is changed in line 3"), true},
+		{"what init's iterator runs", `var n int; func seq(yield func(int) bool) { go yield(1) }; func init() { for i := range seq { n += i } }`, shares("3", "n", "is changed in line 3"), false},
+		{"what init's iterator sets", `var n int; func seq(yield func(int) bool) { go yield(1) }; func init() { for n = range seq {} }`, shares("3", "n", "is changed in line 3"), false},
+		{"what init's iterator sets, in a list", `var n = []int{1}; func seq() func(func(int, int) bool) { return nil }; func init() { for _, n[0] = range seq() {} }`, shares("3", "n", "is changed in line 3"), false},
+		{"another package's variable, in init", `func init() { binary.BigEndian = binary.BigEndian }`, "echo.go:3: binary.BigEndian is a variable of another package, which all nodes share: a submission may not change it", true},
 		{"a method init", `type T struct{}; var n int; func (T) init() { n++ }`, shares("3", "n", "is changed in line 3"), true},
 		{"random numbers", `var r = rand.New(rand.NewPCG(1, 2))`, shares("3", "r", "is a rand.Rand"), false},
 		{"delete", `var m map[int]int; func F() { delete(m, 1) }`, shares("3", "m", "is changed in line 3"), true},

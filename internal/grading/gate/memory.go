@@ -172,22 +172,30 @@ func (c *checker) fixed(e ast.Expr) bool {
 		switch c.callee(call) {
 		case "errors.New":
 			return true
-		case "fmt.Errorf": // the arguments may be kept: %w. What wraps two errors, as that of errors.Join does, hands out the list in which it has them.
-			wrapped := 0
-			for _, arg := range call.Args {
-				if t := c.info.TypeOf(arg); t == nil || types.IsInterface(t) || types.Implements(t, errorType) {
-					wrapped++
-				}
-			}
-			if len(call.Args) == 0 {
-				return false // code that does not compile
-			}
-			format := c.info.Types[call.Args[0]].Value // %w %[1]w would wrap one error twice, in a list
-			return format != nil && format.Kind() == constant.String && !indexed.MatchString(constant.StringVal(format)) && wrapped < 2 && !call.Ellipsis.IsValid() && !slices.ContainsFunc(call.Args, func(a ast.Expr) bool { return !c.fixed(a) })
+		case "fmt.Errorf":
+			return c.fixedText(call)
 		}
 	}
 	return tv.Type != nil && !types.IsInterface(tv.Type) && isImmutable(tv.Type)
 }
+
+// fixedText reports whether a call of fmt.Errorf makes an error that cannot change. The error may keep the arguments (%w), and one that
+// wraps twice hands out the list in which it has what it wraps.
+func (c *checker) fixedText(call *ast.CallExpr) bool {
+	if len(call.Args) == 0 || call.Ellipsis.IsValid() {
+		return false
+	}
+	format := c.info.Types[call.Args[0]].Value
+	if format == nil || format.Kind() != constant.String || len(wrapping.FindAllString(constant.StringVal(format), 2)) > 1 || indexed.MatchString(constant.StringVal(format)) {
+		return false
+	}
+	return !slices.ContainsFunc(call.Args, func(a ast.Expr) bool { return !c.fixed(a) })
+}
+
+var (
+	wrapping = regexp.MustCompile(`%[^a-zA-Z%]*w`)  // the verb %w; fmt wants no error for it
+	indexed  = regexp.MustCompile(`%[^a-zA-Z%]*\[`) // a verb that names its argument
+)
 
 // variable is the variable that an expression names, or nil.
 func (c *checker) variable(e ast.Expr) *types.Var {
@@ -263,10 +271,4 @@ func isNamed(t types.Type, path, name string) bool {
 
 func isError(t types.Type) bool { return types.Identical(t, anyError) }
 
-var (
-	anyError  = types.Universe.Lookup("error").Type()
-	errorType = anyError.Underlying().(*types.Interface)
-)
-
-// indexed finds a verb that names its argument.
-var indexed = regexp.MustCompile(`%[^a-zA-Z%]*\[`)
+var anyError = types.Universe.Lookup("error").Type()

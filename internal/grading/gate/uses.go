@@ -110,13 +110,13 @@ func (c *checker) readsOnly(e ast.Expr, parent ast.Node, above []ast.Node) strin
 	switch p := parent.(type) {
 	case *ast.AssignStmt:
 		if slices.Contains(p.Lhs, e) {
-			return c.assigned(e, above)
+			return c.assigned(e, append(slices.Clip(above), parent))
 		}
 	case *ast.IncDecStmt:
-		return c.assigned(e, above)
+		return c.assigned(e, append(slices.Clip(above), parent))
 	case *ast.RangeStmt:
 		if p.Key == e || p.Value == e {
-			return c.assigned(e, above)
+			return c.assigned(e, append(slices.Clip(above), parent))
 		}
 	case *ast.UnaryExpr:
 		if p.Op == token.AND {
@@ -163,7 +163,7 @@ const passedOn = "is passed on, so that it could change,"
 // assigned judges an assignment to e. A local variable that holds a table may hold another one later, and of a struct or array that
 // was copied to it the parts may change. And func init may fill a table with values: no node has begun then.
 func (c *checker) assigned(e ast.Expr, above []ast.Node) string {
-	if c.isLocal(e) || inInit(above) && isImmutable(c.info.TypeOf(e)) {
+	if c.isLocal(e) || c.inInit(above) && !c.isForeign(e) && isImmutable(c.info.TypeOf(e)) {
 		return ""
 	}
 	return "is changed"
@@ -186,9 +186,43 @@ func (c *checker) isLocal(e ast.Expr) bool {
 	return false
 }
 
-// inInit reports whether a node is in func init, and not in a function literal there, which may run later. above is what is around it.
-func inInit(above []ast.Node) bool {
-	if slices.ContainsFunc(above, func(n ast.Node) bool { _, lit := n.(*ast.FuncLit); return lit }) || len(above) < 2 {
+// isForeign reports whether an expression names a variable of another package or a part of one.
+func (c *checker) isForeign(e ast.Expr) bool {
+	switch e := ast.Unparen(e).(type) {
+	case *ast.SelectorExpr:
+		return c.info.Selections[e] == nil || c.isForeign(e.X)
+	case *ast.IndexExpr:
+		return c.isForeign(e.X)
+	case *ast.SliceExpr:
+		return c.isForeign(e.X)
+	}
+	return false
+}
+
+// isIterator reports whether an expression is a call of package slices or maps, whose iterators run a body before they return.
+func (c *checker) isIterator(e ast.Expr) bool {
+	call, ok := ast.Unparen(e).(*ast.CallExpr)
+	if !ok {
+		return false
+	}
+	pkg, _, _ := strings.Cut(c.callee(call), ".")
+	return pkg == "slices" || pkg == "maps"
+}
+
+// inInit reports whether a node is in func init, and not in a function literal there, or the body of a range over a function, which may run
+// later. above is what is around it.
+func (c *checker) inInit(above []ast.Node) bool {
+	later := func(n ast.Node) bool {
+		switch n := n.(type) {
+		case *ast.FuncLit:
+			return true
+		case *ast.RangeStmt:
+			t := c.info.TypeOf(n.X)
+			return t == nil || isSignature(t) && !c.isIterator(n.X)
+		}
+		return false
+	}
+	if len(above) < 2 || slices.ContainsFunc(above, later) {
 		return false
 	}
 	f, ok := above[1].(*ast.FuncDecl)
