@@ -134,8 +134,8 @@ func (c *checker) ownFunc(fun ast.Expr) *types.Func {
 
 // onlyReads reports whether every use of a variable of a function only reads the table that it holds.
 func (c *checker) onlyReads(v *types.Var) bool {
-	if v.Pkg() != c.pkg || types.IsInterface(v.Type()) {
-		return false // a method of another package's; an interface, out of which the table could be taken unseen
+	if v.Pkg() != c.pkg {
+		return false // a method of another package's
 	}
 	if k := v.Kind(); k != types.LocalVar && k != types.ParamVar && k != types.RecvVar || !isTable(v.Type()) {
 		return false // a named result goes to the caller
@@ -159,7 +159,7 @@ func (c *checker) pointerReads(recv *types.Var) bool {
 // call: an exported one, or one that an interface may stand for; and not if the result has a name, by which a deferred call could change it.
 func (c *checker) resultReads(f *types.Func) bool {
 	results := f.Signature().Results()
-	if f.Exported() || results.Len() != 1 || results.At(0).Name() != "" || types.IsInterface(results.At(0).Type()) || !isTable(results.At(0).Type()) || f.Signature().Recv() != nil && c.follow().required[f.Name()] {
+	if f.Exported() || results.Len() != 1 || results.At(0).Name() != "" || !isTable(results.At(0).Type()) || f.Signature().Recv() != nil && c.follow().required[f.Name()] {
 		return false
 	}
 	return c.judge(f, func(id *ast.Ident, parents []ast.Node) bool {

@@ -3,7 +3,10 @@ package gate
 import (
 	"go/ast"
 	"go/types"
+	"iter"
 )
+
+const sharedZone = "a *time.Location is memory that all nodes share: a submission may only pass time.UTC or time.Local to a function of package time"
 
 // location refuses time zones but as an argument to a function of package time: a *time.Location can be overwritten, and
 // every time.Time carries one from node to node.
@@ -11,7 +14,7 @@ func (c *checker) location(n ast.Node, parents []ast.Node) string {
 	if id, ok := n.(*ast.Ident); ok {
 		for arg := range c.info.Instances[id].TypeArgs.Types() { // which a function may have by inference, out of a method's result
 			if holdsLocation(arg, 0) {
-				return c.at(n.Pos()) + "a *time.Location is memory that all nodes share: a submission may only pass time.UTC or time.Local to a function of package time"
+				return c.at(n.Pos()) + sharedZone
 			}
 		}
 	}
@@ -33,7 +36,7 @@ func (c *checker) location(n ast.Node, parents []ast.Node) string {
 			}
 		}
 	}
-	return c.at(n.Pos()) + "a *time.Location is memory that all nodes share: a submission may only pass time.UTC or time.Local to a function of package time"
+	return c.at(n.Pos()) + sharedZone
 }
 
 func isTime(obj types.Object) bool {
@@ -56,6 +59,14 @@ func holdsLocation(t types.Type, depth int) bool {
 		return false
 	}
 	in := func(t types.Type) bool { return holdsLocation(t, depth+1) }
+	inAny := func(vars iter.Seq[*types.Var]) bool {
+		for v := range vars {
+			if in(v.Type()) {
+				return true
+			}
+		}
+		return false
+	}
 	switch t := types.Unalias(t).(type) {
 	case *types.Named:
 		return isLocation(t)
@@ -70,19 +81,11 @@ func holdsLocation(t types.Type, depth int) bool {
 	case *types.Map:
 		return in(t.Key()) || in(t.Elem())
 	case *types.Tuple:
-		for v := range t.Variables() {
-			if in(v.Type()) {
-				return true
-			}
-		}
+		return inAny(t.Variables())
 	case *types.Signature:
 		return in(t.Params()) || in(t.Results())
 	case *types.Struct:
-		for f := range t.Fields() {
-			if in(f.Type()) {
-				return true
-			}
-		}
+		return inAny(t.Fields())
 	}
 	return false
 }

@@ -111,7 +111,7 @@ func (c *checker) declaredToChange(v packageVar) string {
 		case !isTable(t):
 			return "holds references to what could change"
 		case v.call:
-			return unproved(t, met{})
+			return c.risk(t)
 		case v.value != nil:
 			return c.parts(v.value, t)
 		}
@@ -186,7 +186,11 @@ func (c *checker) fixedText(call *ast.CallExpr) bool {
 		return false
 	}
 	format := c.info.Types[call.Args[0]].Value
-	if format == nil || format.Kind() != constant.String || len(wrapping.FindAllString(constant.StringVal(format), 2)) > 1 || indexed.MatchString(constant.StringVal(format)) {
+	if format == nil || format.Kind() != constant.String {
+		return false
+	}
+	text := constant.StringVal(format)
+	if len(wrapping.FindAllString(text, 2)) > 1 || indexed.MatchString(text) {
 		return false
 	}
 	return !slices.ContainsFunc(call.Args, func(a ast.Expr) bool { return !c.fixed(a) })

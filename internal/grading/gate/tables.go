@@ -35,8 +35,9 @@ func isImmutable(t types.Type) bool { return isMadeOf(t, values, met{}) }
 // isCopy reports whether a table's part of the type may be handed out: its functions and errors are proved where the table is declared.
 func isCopy(t types.Type) bool { return isMadeOf(t, proved, met{}) }
 
-// isTable reports whether a type is one of what is safe as long as it is only read, and its functions and errors are proved.
-func isTable(t types.Type) bool { return isMadeOf(t, tables, met{}) }
+// isTable reports whether a type is one of what is safe as long as it is only read, and its functions and errors are proved. An interface
+// is not: the table in it could be taken out unseen.
+func isTable(t types.Type) bool { return !types.IsInterface(t) && isMadeOf(t, tables, met{}) }
 
 func isMadeOf(t types.Type, most kind, seen met) bool {
 	if t == nil {
@@ -104,14 +105,20 @@ func unproved(t types.Type, seen met) string {
 	return ""
 }
 
-// parts completes "which …" for a table that has a function or an error which its literal does not prove safe; "" if all are safe. t is
-// the type of the place that e fills, which may be an interface where e's own is none.
-func (c *checker) parts(e ast.Expr, t types.Type) string {
+// risk is unproved, once for each type: a table may have thousands of rows of one.
+func (c *checker) risk(t types.Type) string {
 	how, known := c.risks[t]
 	if !known {
 		how = unproved(t, met{})
 		c.risks[t] = how
 	}
+	return how
+}
+
+// parts completes "which …" for a table that has a function or an error which its literal does not prove safe; "" if all are safe. t is
+// the type of the place that e fills, which may be an interface where e's own is none.
+func (c *checker) parts(e ast.Expr, t types.Type) string {
+	how := c.risk(t)
 	if how == "" || c.info.Types[e].IsNil() || isError(t) && c.fixed(e) || isSignature(t) && c.plainFunc(e) {
 		return ""
 	}

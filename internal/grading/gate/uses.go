@@ -110,13 +110,13 @@ func (c *checker) readsOnly(e ast.Expr, parent ast.Node, above []ast.Node) strin
 	switch p := parent.(type) {
 	case *ast.AssignStmt:
 		if slices.Contains(p.Lhs, e) {
-			return c.assigned(e, append(slices.Clip(above), parent))
+			return c.assigned(e, parent, above)
 		}
 	case *ast.IncDecStmt:
-		return c.assigned(e, append(slices.Clip(above), parent))
+		return c.assigned(e, parent, above)
 	case *ast.RangeStmt:
 		if p.Key == e || p.Value == e {
-			return c.assigned(e, append(slices.Clip(above), parent))
+			return c.assigned(e, parent, above)
 		}
 	case *ast.UnaryExpr:
 		if p.Op == token.AND {
@@ -162,8 +162,8 @@ const passedOn = "is passed on, so that it could change,"
 
 // assigned judges an assignment to e. A local variable that holds a table may hold another one later, and of a struct or array that
 // was copied to it the parts may change. And func init may fill a table with values: no node has begun then.
-func (c *checker) assigned(e ast.Expr, above []ast.Node) string {
-	if c.isLocal(e) || c.inInit(above) && !c.isForeign(e) && isImmutable(c.info.TypeOf(e)) {
+func (c *checker) assigned(e ast.Expr, parent ast.Node, above []ast.Node) string {
+	if c.isLocal(e) || c.inInit(parent, above) && !c.isForeign(e) && isImmutable(c.info.TypeOf(e)) {
 		return ""
 	}
 	return "is changed"
@@ -210,8 +210,8 @@ func (c *checker) isIterator(e ast.Expr) bool {
 }
 
 // inInit reports whether a node is in func init, and not in a function literal there, or the body of a range over a function, which may run
-// later. above is what is around it.
-func (c *checker) inInit(above []ast.Node) bool {
+// later. parent and above are what is around it.
+func (c *checker) inInit(parent ast.Node, above []ast.Node) bool {
 	later := func(n ast.Node) bool {
 		switch n := n.(type) {
 		case *ast.FuncLit:
@@ -222,7 +222,7 @@ func (c *checker) inInit(above []ast.Node) bool {
 		}
 		return false
 	}
-	if len(above) < 2 || slices.ContainsFunc(above, later) {
+	if len(above) < 2 || later(parent) || slices.ContainsFunc(above, later) {
 		return false
 	}
 	f, ok := above[1].(*ast.FuncDecl)
@@ -248,15 +248,16 @@ func elemOf(t types.Type) types.Type {
 func (c *checker) reads(call *ast.CallExpr, arg ast.Expr) bool {
 	elem := elemOf(c.info.Types[arg].Type)
 	values := elem != nil && isCopy(elem)
+	callee := c.callee(call)
 	switch name, ok := c.builtin(call); {
-	case elem != nil && isUnnamed(c.info.Types[arg].Type) && isImmutable(elem) && slices.Contains(printers, c.callee(call)):
+	case elem != nil && isUnnamed(c.info.Types[arg].Type) && isImmutable(elem) && slices.Contains(printers, callee):
 		return true
-	case c.callee(call) == "crypto/hmac.New":
+	case callee == "crypto/hmac.New":
 		return len(call.Args) == 2 && call.Args[1] == arg && c.isStandardHash(call.Args[0])
 	case c.info.Types[call.Fun].IsType():
 		return isString(c.info.Types[call].Type) // a copy
 	case !ok:
-		return values && slices.Contains(readers, c.callee(call))
+		return values && slices.Contains(readers, callee)
 	case name == "append":
 		return values && call.Args[0] != arg && call.Ellipsis.IsValid()
 	case name == "copy":
