@@ -13,18 +13,18 @@ const sharedZone = "a *time.Location is memory that all nodes share: a submissio
 func (c *checker) location(n ast.Node, parents []ast.Node) string {
 	if id, ok := n.(*ast.Ident); ok {
 		for arg := range c.info.Instances[id].TypeArgs.Types() { // which a function may have by inference, out of a method's result
-			if holdsLocation(arg, 0) {
+			if holdsLocation(arg, met{}) {
 				return c.at(n.Pos()) + sharedZone
 			}
 		}
 	}
 	e, ok := n.(ast.Expr)
-	if !ok || c.info.Types[e].Type == nil || !holdsLocation(c.info.Types[e].Type, 0) {
+	if !ok || c.info.Types[e].Type == nil || !holdsLocation(c.info.Types[e].Type, met{}) {
 		return ""
 	}
 	if sel, ok := e.(*ast.SelectorExpr); ok && isTime(c.info.Uses[sel.Sel]) {
 		if _, isFunc := c.info.Uses[sel.Sel].(*types.Func); isFunc {
-			if call, ok := parents[len(parents)-1].(*ast.CallExpr); ok && call.Fun == sel && !holdsLocation(resultOf(c.info.Types[sel].Type), 0) {
+			if call, ok := parents[len(parents)-1].(*ast.CallExpr); ok && call.Fun == sel && !holdsLocation(resultOf(c.info.Types[sel].Type), met{}) {
 				return "" // time.Date(…), t.In(…)
 			}
 		}
@@ -50,15 +50,16 @@ func resultOf(t types.Type) types.Type {
 	return t
 }
 
-// maxTypeDepth bounds how deep a type is looked into for a location.
-const maxTypeDepth = 20
-
-// holdsLocation reports whether a *time.Location, or one itself, is in a type, where a submission could take it out.
-func holdsLocation(t types.Type, depth int) bool {
-	if depth > maxTypeDepth {
+// holdsLocation reports whether a *time.Location, or one itself, is in a type, where a submission could take it out. A named
+// type is not looked into: the expression that takes it out of one has a type of its own.
+func holdsLocation(t types.Type, seen met) bool {
+	if seen.again(t) {
 		return false
 	}
-	in := func(t types.Type) bool { return holdsLocation(t, depth+1) }
+	if len(seen) > maxTypes {
+		return true
+	}
+	in := func(t types.Type) bool { return holdsLocation(t, seen) }
 	inAny := func(vars iter.Seq[*types.Var]) bool {
 		for v := range vars {
 			if in(v.Type()) {
