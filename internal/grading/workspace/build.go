@@ -132,9 +132,11 @@ func (w *Workspace) goEnv() []string {
 }
 
 // compileWith runs the go command, once more if it lacked modules. env is added to its environment.
-func (w *Workspace) compileWith(ctx context.Context, lab course.Lab, args []string, env ...string) (sandbox.Outcome, error) {
-	for _, l := range append(w.b.course.Needs(lab), lab) {
-		if err := w.seed(l); err != nil {
+func (w *Workspace) compileWith(ctx context.Context, lab course.Lab, args []string, env ...string) (out sandbox.Outcome, err error) {
+	was := map[string][]byte{}
+	defer func() { err = errors.Join(err, unseed(was)) }()
+	for _, l := range w.b.course.Needs(lab) {
+		if err := w.seed(l, was); err != nil {
 			return sandbox.Outcome{}, err
 		}
 	}
@@ -143,7 +145,7 @@ func (w *Workspace) compileWith(ctx context.Context, lab course.Lab, args []stri
 		Env:  append(w.goEnv(), env...),
 		Time: buildLimit, Limits: w.b.limits,
 	}
-	out, err := w.b.box.Run(ctx, compile)
+	out, err = w.b.box.Run(ctx, compile)
 	if err == nil && out.Exit != 0 && bytes.Contains(out.Output, []byte(modulesMissing)) {
 		if err := w.b.tools.fetchModules(ctx, w.b.course.Root); err != nil {
 			return out, err

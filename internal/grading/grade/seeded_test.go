@@ -1,0 +1,67 @@
+package grade
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"distlabs/internal/grading/course"
+	"distlabs/internal/grading/gradetest"
+	"distlabs/internal/grading/submission"
+	"distlabs/internal/harness/report"
+)
+
+// A lab is compiled with calls of the harness in its files. The next build in the same workspace finds them as they were handed in: that
+// of a lab which builds on it, and that with a stub in place of a file which does not compile.
+func TestABuildReadsWhatWasHandedIn(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	require.NoError(t, gradetest.NewCourse(dir))
+	c, err := course.Load(dir)
+	require.NoError(t, err)
+	const locks = `package echo
+
+import (
+	"math/rand"
+	"sync"
+)
+
+var _ = rand.Intn
+
+type voice struct{ mu sync.Mutex }
+
+func (v *voice) say(s string) string {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return s
+}
+
+func Echo(s string) string { return new(voice).say(s) }
+`
+	write := func(text string, name ...string) {
+		path := filepath.Join(name...)
+		require.NoError(t, os.MkdirAll(filepath.Dir(path), 0o777))
+		require.NoError(t, os.WriteFile(path, []byte(text), 0o666))
+	}
+	write(locks, dir, c.Labs[0].StubDir(), "echo.go")
+	write(locks, dir, c.Labs[0].Dir(), "echo.go")
+	g, err := New(t.Context(), c, Options{Jobs: 1})
+	require.NoError(t, err)
+	defer g.Close()
+	whole, err := c.Select()
+	require.NoError(t, err)
+	_, err = g.Warm(t.Context(), whole, "")
+	require.NoError(t, err, "the second lab builds on the first")
+
+	handedIn := t.TempDir()
+	write(locks, handedIn, "labs", "01-echo", "echo.go")
+	write("package echo\n\nfunc Shout(s string) string { return }\n", handedIn, "labs", "01-echo", "shout.go")
+	r, err := g.Grade(t.Context(), submission.Source{Kind: course.Submission, Path: handedIn}, whole[:1], Run{Timeout: 10 * time.Second, Plain: true})
+	require.NoError(t, err)
+	require.Empty(t, r.Labs[0].Refused)
+	require.Contains(t, r.Labs[0].Notes[0], "shout.go is graded as the stub: it does not compile")
+	require.Equal(t, report.Pass, r.Labs[0].Parts[0].Tests[0].Status)
+}
