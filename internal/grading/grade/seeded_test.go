@@ -48,7 +48,7 @@ func Echo(s string) string { return new(voice).say(s) }
 	}
 	write(locks, dir, c.Labs[0].StubDir(), "echo.go")
 	write(locks, dir, c.Labs[0].Dir(), "echo.go")
-	g, err := New(t.Context(), c, Options{Jobs: 1})
+	g, err := New(t.Context(), c, Options{Jobs: 2})
 	require.NoError(t, err)
 	defer g.Close()
 	whole, err := c.Select()
@@ -59,9 +59,11 @@ func Echo(s string) string { return new(voice).say(s) }
 	handedIn := t.TempDir()
 	write(locks, handedIn, "labs", "01-echo", "echo.go")
 	write("package echo\n\nfunc Shout(s string) string { return }\n", handedIn, "labs", "01-echo", "shout.go")
-	r, err := g.Grade(t.Context(), submission.Source{Kind: course.Submission, Path: handedIn}, whole[:1], Run{Timeout: 10 * time.Second, Plain: true})
+	write("package count\n\ntype Counter struct{}\n\nfunc (c *Counter) Add() {}\n\nfunc (c *Counter) Value() string { return \"\" }\n", handedIn, "labs", "02-count", "count.go")
+	r, err := g.Grade(t.Context(), submission.Source{Kind: course.Submission, Path: handedIn}, whole, Run{Timeout: 10 * time.Second, Plain: true})
 	require.NoError(t, err)
 	require.Empty(t, r.Labs[0].Refused)
 	require.Contains(t, r.Labs[0].Notes[0], "shout.go is graded as the stub: it does not compile")
 	require.Equal(t, report.Pass, r.Labs[0].Parts[0].Tests[0].Status)
+	require.Empty(t, r.Labs[1].Refused, "the second lab is built beside the first")
 }

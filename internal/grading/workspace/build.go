@@ -32,6 +32,8 @@ func (w *Workspace) Build(ctx context.Context, p *Lab) error {
 	if p.Refused != "" || p.Binary != "" && p.built == w.options() {
 		return nil
 	}
+	w.building.Lock() // before the slot: what waits for the other build keeps no slot from it
+	defer w.building.Unlock()
 	release, err := w.b.Slot(ctx)
 	if err != nil {
 		return err

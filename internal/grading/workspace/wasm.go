@@ -17,6 +17,8 @@ func (w *Workspace) BuildWasm(ctx context.Context, p *Lab, test string) (path st
 	if p.Refused != "" {
 		return "", nil
 	}
+	w.building.Lock()
+	defer w.building.Unlock()
 	release, err := w.b.Slot(ctx)
 	if err != nil {
 		return "", err
