@@ -9,7 +9,6 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"distlabs/internal/grading/course"
-	"distlabs/internal/grading/gradetest"
 	"distlabs/internal/grading/submission"
 	"distlabs/internal/harness/report"
 )
@@ -18,10 +17,7 @@ import (
 // of a lab which builds on it, and that with a stub in place of a file which does not compile.
 func TestABuildReadsWhatWasHandedIn(t *testing.T) {
 	t.Parallel()
-	dir := t.TempDir()
-	require.NoError(t, gradetest.NewCourse(dir))
-	c, err := course.Load(dir)
-	require.NoError(t, err)
+	c := smallCourse(t)
 	const locks = `package echo
 
 import (
@@ -46,8 +42,8 @@ func Echo(s string) string { return new(voice).say(s) }
 		require.NoError(t, os.MkdirAll(filepath.Dir(path), 0o777))
 		require.NoError(t, os.WriteFile(path, []byte(text), 0o666))
 	}
-	write(locks, dir, c.Labs[0].StubDir(), "echo.go")
-	write(locks, dir, c.Labs[0].Dir(), "echo.go")
+	write(locks, c.Root, c.Labs[0].StubDir(), "echo.go")
+	write(locks, c.Root, c.Labs[0].Dir(), "echo.go")
 	g, err := New(t.Context(), c, Options{Jobs: 2})
 	require.NoError(t, err)
 	defer g.Close()

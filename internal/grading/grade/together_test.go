@@ -21,10 +21,7 @@ import (
 // Tests that share a process have the results that each has alone, whatever a student's code does in one of them.
 func TestTogetherAsAlone(t *testing.T) {
 	t.Parallel()
-	dir := t.TempDir()
-	require.NoError(t, gradetest.NewCourse(dir))
-	c, err := course.Load(dir)
-	require.NoError(t, err)
+	c := smallCourse(t)
 	g, err := New(t.Context(), c, Options{Jobs: 1}) // so that the first two tests are one batch
 	require.NoError(t, err)
 	defer g.Close()
@@ -41,7 +38,7 @@ func TestTogetherAsAlone(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			echo := "package echo\n\nimport \"time\"\n\nconst day = 24 * time.Hour\n\nfunc Echo(s string) string {\n\t" + tc.does + "\n\treturn s\n}\n"
-			require.NoError(t, os.WriteFile(filepath.Join(dir, "solutions", "01-echo", "echo.go"), []byte(echo), 0o666))
+			require.NoError(t, os.WriteFile(filepath.Join(c.Root, "solutions", "01-echo", "echo.go"), []byte(echo), 0o666))
 			grade := func(together bool) result.Lab {
 				run := Run{Timeout: time.Second, Together: together, Plain: !strings.Contains(tc.name, "race")}
 				graded, err := g.Grade(t.Context(), submission.Source{Kind: course.Solution}, selected, run)
@@ -67,6 +64,15 @@ func TestTogetherAsAlone(t *testing.T) {
 }
 
 const passes = "" // it passes
+
+// smallCourse is a copy of the grader's own course, which the test may change.
+func smallCourse(t *testing.T) *course.Course {
+	dir := t.TempDir()
+	require.NoError(t, gradetest.NewCourse(dir))
+	c, err := course.Load(dir)
+	require.NoError(t, err)
+	return c
+}
 
 // A batch is a part of what is left, and one test once a test has failed. What is put back comes first.
 func TestQueue(t *testing.T) {

@@ -25,7 +25,7 @@ func (w *Workspace) kept(lab course.Lab) (string, error) {
 	}
 	sum := sha256.New()
 	fmt.Fprintln(sum, w.b.tools.Version, w.options(), lab.ID)
-	needs := []string{lab.ID}
+	var needs []string
 	for _, l := range w.b.course.Needs(lab) {
 		needs = append(needs, l.ID)
 	}
