@@ -2,7 +2,6 @@ package workspace
 
 import (
 	"bytes"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"go/ast"
@@ -23,9 +22,9 @@ import (
 // A program for the page has in it only those declarations of the lab's test files that its scenarios need: not the other tests, and none
 // of the libraries that only those import. The rest is overwritten with spaces, so that lines and columns stay as a failure cites them.
 
-// scenarioOverlay writes the lab's test files, with only what one test needs or, if that is "", what its scenarios need, beside the workspace, and returns the file that tells the
-// go command about them (-overlay); "" if the scenarios cannot be told from the rest, such as in a file that does not parse.
-func (w *Workspace) scenarioOverlay(p *Lab, test string) (string, error) {
+// scenarioOverlay returns the lab's test files with only what one test needs or, if that is "", what its scenarios need; nil if
+// that cannot be told from the rest, such as in a file that does not parse.
+func (w *Workspace) scenarioOverlay(p *Lab, test string) (overlay, error) {
 	var roots []string
 	if test != "" {
 		roots = append(roots, test)
@@ -38,12 +37,7 @@ func (w *Workspace) scenarioOverlay(p *Lab, test string) (string, error) {
 	dir := filepath.Join(w.Root, filepath.FromSlash(p.Dir()))
 	tests, err := readTests(dir)
 	if err != nil || len(roots) == 0 {
-		return "", err
-	}
-	replace := map[string]string{}
-	out := filepath.Join(w.dir, p.ID+"-scenarios")
-	if err := os.MkdirAll(out, 0o777); err != nil {
-		return "", fmt.Errorf("workspace: %w", err)
+		return nil, err
 	}
 	keepNeeded(tests, roots)
 	packages := map[string]*coursePackage{} // each is imported by many files, and read once
@@ -53,22 +47,14 @@ func (w *Workspace) scenarioOverlay(p *Lab, test string) (string, error) {
 		}
 		return packages[path]
 	}
+	var o overlay
 	for _, f := range tests {
-		place := filepath.Join(out, f.name)
-		if err := os.WriteFile(place, f.pruned(of), 0o666); err != nil {
-			return "", fmt.Errorf("workspace: %w", err)
+		if o == nil {
+			o = overlay{}
 		}
-		replace[filepath.Join(dir, f.name)] = place
+		o[filepath.Join(dir, f.name)] = f.pruned(of)
 	}
-	text, err := json.Marshal(map[string]any{"Replace": replace})
-	overlay := filepath.Join(out, "overlay.json")
-	if err == nil {
-		err = os.WriteFile(overlay, text, 0o666)
-	}
-	if err != nil {
-		return "", fmt.Errorf("workspace: %w", err)
-	}
-	return overlay, nil
+	return o, nil
 }
 
 // A testFile is a file of tests, by its declarations.

@@ -27,6 +27,12 @@ const (
 func NewScratch() (*Scratch, error) {
 	sweepScratch(os.TempDir())
 	dir, err := os.MkdirTemp("", scratchPrefix)
+	if err == nil {
+		dir, err = filepath.Abs(dir)
+	}
+	if err == nil { // the go command, started in a folder, takes it by this path, and so must an overlay
+		dir, err = filepath.EvalSymlinks(dir)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("workspace: no scratch folder: %w", err)
 	}

@@ -29,3 +29,20 @@ func TestScratchOfAKilledGrader(t *testing.T) {
 	require.NoError(t, err)
 	require.Empty(t, left)
 }
+
+// A folder for temporary files that is a link, as on macOS, or has a relative path: the scratch folder has the path by which the go
+// command finds itself in it.
+func TestScratchHasNoLinkInItsPath(t *testing.T) {
+	dir, err := filepath.EvalSymlinks(t.TempDir())
+	require.NoError(t, err)
+	t.Chdir(dir)
+	require.NoError(t, os.Mkdir("real", 0o777))
+	require.NoError(t, os.Symlink("real", "link"))
+	for _, tmp := range []string{"link", filepath.Join(dir, "link")} {
+		t.Setenv("TMPDIR", tmp)
+		s, err := NewScratch()
+		require.NoError(t, err)
+		require.Equal(t, filepath.Join(dir, "real"), filepath.Dir(s.dir))
+		require.NoError(t, s.Remove())
+	}
+}

@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 
 	"distlabs/internal/grading/course"
 )
@@ -22,11 +23,16 @@ var seededPackages = map[string]string{
 	"math/rand/v2": course.Module + "/" + seededDir + "/v2",
 }
 
-// seed has the lab's own files, in this copy, draw what they take from the global functions of math/rand from the run's seed:
-// careless code replays, too. And it has them give way between two critical sections where a test asks for that (yields). The
-// files keep their lines. It is for the time of one compile, so that the gate reads every file as it was handed in; was gets the
-// files as they were, by path.
-func (w *Workspace) seed(lab course.Lab, was map[string][]byte) error {
+// asImported gives the packages in a compiler's error the names by which the student imports them.
+var asImported = strings.NewReplacer(
+	strconv.Quote(seededPackages["math/rand"])+" imported as rand and not used", `"math/rand" imported and not used`,
+	seededPackages["math/rand"], "math/rand", seededPackages["math/rand/v2"], "math/rand/v2",
+)
+
+// seed has the lab's own files draw what they take from the global functions of math/rand from the run's seed: careless code
+// replays, too. And it has them give way between two critical sections where a test asks for that (yields). The files keep their
+// lines. Only the compiler sees them so: what builds on the lab, and the gate, read the files as they were handed in.
+func (w *Workspace) seed(lab course.Lab, o overlay) error {
 	if _, err := os.Stat(filepath.Join(w.Root, filepath.FromSlash(seededDir))); errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
@@ -39,25 +45,9 @@ func (w *Workspace) seed(lab course.Lab, was map[string][]byte) error {
 		if err != nil {
 			return fmt.Errorf("workspace: %w", err)
 		}
-		if changed := yields(seededImports(text)); !bytes.Equal(changed, text) {
-			was[path] = text
-			if err := os.WriteFile(path, changed, 0o666); err != nil {
-				return fmt.Errorf("workspace: %w", err)
-			}
-		}
+		o[path] = yields(seededImports(text))
 	}
 	return nil
-}
-
-// unseed puts the files back.
-func unseed(was map[string][]byte) error {
-	var all error
-	for path, text := range was {
-		if err := os.WriteFile(path, text, 0o666); err != nil {
-			all = errors.Join(all, fmt.Errorf("workspace: %w", err))
-		}
-	}
-	return all
 }
 
 // seededImports returns the file with the seeded packages in place of those of Go.

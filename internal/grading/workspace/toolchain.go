@@ -83,13 +83,13 @@ func SystemEnv() []string {
 	return env
 }
 
-// testArgs are the arguments of go that build the test binary of a package.
+// testArgs are the arguments of go test that build the test binary of a package.
 //
-// Not -overlay: with -cover it silently compiles the file that it should
-// replace (golang/go issue 73802).
+// Not -cover: with -overlay it silently compiles the file that is to be
+// replaced (golang/go issue 73802).
 func testArgs(binary, dir string, o options) []string {
 	// -s: no tables for debuggers, which nobody starts here; linking is a third faster.
-	args := []string{"test", "-c", fmt.Sprintf("-race=%t", !o.plain), "-trimpath", "-buildvcs=false", "-ldflags=-s", "-vet=off", "-o", binary}
+	args := []string{"-c", fmt.Sprintf("-race=%t", !o.plain), "-trimpath", "-buildvcs=false", "-ldflags=-s", "-vet=off", "-o", binary}
 	if o.unchecked && !o.plain {
 		args = append(args, "-gcflags=all=-d=checkptr=0")
 	}
@@ -130,7 +130,7 @@ var compileError = regexp.MustCompile(`^(?:\./)?([^\s:]+\.go):\d+(:\d+)?: .+`)
 func compileErrors(lab course.Lab, output string) ([]string, error) {
 	var list []string
 	for line := range strings.Lines(output) {
-		line = plain.Text(plain.Cut(strings.TrimSpace(line), maxCompileError))
+		line = plain.Text(plain.Cut(asImported.Replace(strings.TrimSpace(line)), maxCompileError))
 		match := compileError.FindStringSubmatch(line)
 		if match == nil {
 			continue

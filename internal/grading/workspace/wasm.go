@@ -17,8 +17,6 @@ func (w *Workspace) BuildWasm(ctx context.Context, p *Lab, test string) (path st
 	if p.Refused != "" {
 		return "", nil
 	}
-	w.building.Lock()
-	defer w.building.Unlock()
 	release, err := w.b.Slot(ctx)
 	if err != nil {
 		return "", err
@@ -31,17 +29,17 @@ func (w *Workspace) BuildWasm(ctx context.Context, p *Lab, test string) (path st
 	path = filepath.Join(w.dir, p.ID+".wasm")
 	// -w: no tables for debuggers at all; the file is a third smaller. -l: no function is copied into its callers, which takes another
 	// tenth once the file is compressed.
-	args := []string{"test", "-c", "-trimpath", "-buildvcs=false", "-ldflags=-s -w", "-gcflags=all=-l", "-o", path}
-	overlay, err := w.scenarioOverlay(p, test)
+	args := []string{"-c", "-trimpath", "-buildvcs=false", "-ldflags=-s -w", "-gcflags=all=-l", "-o", path, "./" + p.Dir()}
+	only, err := w.scenarioOverlay(p, test)
 	if err != nil {
 		return "", err
 	}
 	out := sandbox.Outcome{Exit: 1}
-	if overlay != "" {
-		out, err = w.compileWith(ctx, p.Lab, append(args, "-overlay="+overlay, "./"+p.Dir()), wasmEnv...)
+	if only != nil {
+		out, err = w.compileWith(ctx, p.Lab, args, only, wasmEnv...)
 	}
 	if err == nil && out.Exit != 0 && out.Stopped == "" { // the compiler says what is wrong in the files as they are
-		out, err = w.compileWith(ctx, p.Lab, append(args, "./"+p.Dir()), wasmEnv...)
+		out, err = w.compileWith(ctx, p.Lab, args, nil, wasmEnv...)
 	}
 	switch {
 	case err != nil:

@@ -5,7 +5,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"sync"
 
 	"distlabs/internal/grading/course"
 	"distlabs/internal/grading/gate"
@@ -29,8 +28,6 @@ type Workspace struct {
 	b    *Builder
 	dir  string // holds Root, View and whatever is made here
 	labs map[string]*Lab
-
-	building sync.Mutex // one build at a time: each changes files that another reads; see seed
 }
 
 // Lab is one lab of a workspace.
