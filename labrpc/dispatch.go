@@ -11,6 +11,7 @@ type queuedEvent struct {
 	order uint64 // in which it was queued: breaks ties
 	d     delivery
 	f     func()
+	own   bool // of a delivery: due is an instant at which nothing else arrives at that node
 }
 
 //go:norace
@@ -172,19 +173,27 @@ func (net *Network) gather(items []*item) []*item {
 //
 //go:norace
 func (net *Network) next() (wait time.Duration, done bool) {
-	if len(net.queue) == 0 {
-		return -1, false
-	}
-	if wait = net.queue[0].due - net.now(); wait > 0 {
-		return wait, false
-	}
-	e := net.queue.pop()
-	if e.f != nil {
-		e.f()
-	} else {
+	now := net.now()
+	for len(net.queue) > 0 {
+		if wait = net.queue[0].due - now; wait > 0 {
+			return wait, false
+		}
+		e := net.queue.pop()
+		if e.f != nil {
+			e.f()
+			return 0, true
+		}
+		if !e.own {
+			e.own, e.due = true, net.hosts[e.d.m.to].ownInstant(now)
+			if e.due > now {
+				net.queue.push(e)
+				continue
+			}
+		}
 		net.deliver(e.d)
+		return 0, true
 	}
-	return 0, true
+	return -1, false
 }
 
 // sleep waits until the alarm, or until somebody does something.

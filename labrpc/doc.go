@@ -56,7 +56,8 @@
 //
 // In a bubble, the same [Options.Seed] gives the same run. One goroutine owns the network; it lets all nodes
 // run until they wait, sorts what they sent into an order that does not depend on the scheduler, decides the fate of each message
-// by a pure function of (seed, link, method, number), and then delivers one message. What remains is yours:
+// by a pure function of (seed, link, method, number), and then delivers one message, at an instant at which no other arrives at that
+// node. What remains is yours:
 //
 //   - the order of iteration over a map, where something is sent or chosen by it;
 //   - a select with several cases ready at once;

@@ -149,7 +149,7 @@ func (net *Network) delay(l *linkState, s *stream, m *message, draw, jitter uint
 	return due - now
 }
 
-// jitter gives deliveries a nanosecond part, so that in virtual time hardly two fall on one instant.
+// jitter gives deliveries a nanosecond part, so that in virtual time hardly two fall on one instant; see ownInstant for those that do.
 //
 //go:norace
 func (net *Network) jitter(s *stream, m *message, question uint64) time.Duration {

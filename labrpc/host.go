@@ -19,10 +19,11 @@ type host struct {
 
 	pausedUntil time.Duration // 0 when not paused
 	backlog     []delivery    // what arrived during the pause
+	arrives     time.Duration // the last instant that is taken for an arrival; -1 before the first
 }
 
 func newHost(net *Network, id NodeID) *host {
-	h := &host{net: net, id: id, clock: newClock()}
+	h := &host{net: net, id: id, clock: newClock(), arrives: -1}
 	h.disk = newDisk(h)
 	if net.carried != nil && net.carried.Local(id) {
 		h.disk.keepIn(net.carried.Store(id))
@@ -169,13 +170,21 @@ func (net *Network) Pause(id NodeID, d time.Duration) {
 	})
 }
 
+// ownInstant returns the instant, from now on, at which something arrives that is due now: nothing else arrives then, and it comes after all that
+// was due before it. What two messages begin at one instant, such as pauses of one length, would end at one instant too, and the
+// order in which a node's goroutines wake at one instant no seed decides.
+//
+//go:norace
+func (h *host) ownInstant(now time.Duration) time.Duration {
+	h.arrives = max(now, h.arrives+1)
+	return h.arrives
+}
+
 // resume delivers what waited, in order. The caller holds net.mu.
 func (h *host) resume() {
 	h.pausedUntil = 0
 	h.net.emit(Event{Kind: EventResumed, Node: h.id})
 	for i, d := range h.backlog {
-		// One at a time, as anything else arrives: what two of them begin must not end at one instant, for the order in which a node's
-		// goroutines wake at one instant no seed decides.
 		gap := time.Duration(i)
 		if !h.net.virtual {
 			gap = 0
