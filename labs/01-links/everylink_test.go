@@ -242,7 +242,7 @@ func (m *linkCluster) losesAPeer() {
 	s.Net.Isolate(2)
 	calls := 20
 	if s.Seed == 2 {
-		calls = 520 // more than a pool of workers, or a queue for all peers, may hold
+		calls = 1100 // more than a pool of workers, or a queue for all peers, may hold
 	}
 	done := make(chan struct{})
 	for range calls {

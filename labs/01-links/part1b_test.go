@@ -123,7 +123,7 @@ func TestLateDuplicate1B(t *testing.T) {
 
 // 65600 messages travel from n1 to n2. All packets of the first are lost while n1 sends 2047 others; later, copies of
 // early packets arrive (rule 7).
-func TestLongStream1B(t *testing.T) { testStream(t, newReliable, ruleOnce, 1<<16+64, true) }
+func TestLongStream1B(t *testing.T) { testStream(t, newReliable, ruleOnce, 1<<16+beyond, true) }
 
 // A reliable link keeps rules 2 to 5 too.
 func TestRetriesAndRests1B(t *testing.T) { testRetries(t, reliable) }

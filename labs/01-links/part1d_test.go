@@ -397,7 +397,7 @@ func TestNoKey1D(t *testing.T) {
 // 2112 messages travel from n1 to n2. All packets of the first are lost while n1 sends 2047 others; later, the adversary
 // repeats early packets (rule 13).
 func TestLongStream1D(t *testing.T) {
-	testStream(t, newAuthenticated, "a message is delivered exactly once, however late its packets arrive (rule 13)", 1<<11+64, true)
+	testStream(t, newAuthenticated, "a message is delivered exactly once, however late its packets arrive (rule 13)", 1<<11+beyond, true)
 }
 
 // An authenticated link keeps rules 2 to 5 too.

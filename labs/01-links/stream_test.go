@@ -86,6 +86,8 @@ type stream struct {
 	old   packetLog
 	rule  string
 	sent  int
+
+	window bool // the link keeps rule 10
 }
 
 func openStream(s *labtest.Sim, rule string, makeLink maker) *stream {
@@ -99,6 +101,7 @@ func openStream(s *labtest.Sim, rule string, makeLink maker) *stream {
 	for _, id := range st.net.Nodes() {
 		st.links[id] = makeLink(st.net.Start(id), st.tally.deliver(id))
 	}
+	_, st.window = st.links[1].(*Ordered)
 	return st
 }
 
@@ -127,13 +130,17 @@ func (st *stream) lacks() string {
 
 // check waits until all messages are delivered.
 func (st *stream) check(when string) {
+	st.checkUnder(st.rule, when)
+}
+
+func (st *stream) checkUnder(rule, when string) {
 	st.net.RunUntil(time.Minute, func() bool { return st.tally.delivered() >= st.sent })
 	st.net.Run(5 * time.Second)
 	if got := st.tally.delivered(); got != st.sent {
-		st.s.Failf(st.rule, "%s, n2 has delivered %d of the %d messages that n1 sent it more than a minute before, want all; the first that it lacks is %q", when, got, st.sent, st.lacks())
+		st.s.Failf(rule, "%s, n2 has delivered %d of the %d messages that n1 sent it more than a minute before, want all; the first that it lacks is %q", when, got, st.sent, st.lacks())
 	}
 	if twice := st.tally.repeated(); twice != "" {
-		st.s.Failf(st.rule, "%s, n2 delivered %q of n1 a second time", when, twice)
+		st.s.Failf(rule, "%s, n2 delivered %q of n1 a second time", when, twice)
 	}
 }
 
@@ -147,13 +154,16 @@ func (st *stream) replay() {
 	st.net.Run(5 * time.Second)
 }
 
-// testStream sends n messages from n1 to n2: more than a narrow number can count. With overtaken, all packets of the
-// first message are lost while n1 sends 2047 others. After 256, 2048, 4096 and n messages, copies of the
-// first packets arrive.
+// beyond is how many messages more than a narrow number can count a stream has.
+const beyond = 256
+
+// testStream sends n messages from n1 to n2: more than a narrow number can count. After 256, 2048, 4096 and n messages, copies of the
+// first packets arrive. With overtaken, all packets of the first message are lost while n1 sends 2047 others, and those of another message while
+// n1 sends tens of thousands.
 func testStream(t *testing.T, makeLink maker, rule string, n int, overtaken bool) {
 	t.Helper()
 	if os.Getenv("LABS_SOAK") != "" {
-		n = 1<<16 + 64
+		n = 1<<16 + beyond
 	}
 	onceAlone(t, func(s *labtest.Sim) {
 		st := openStream(s, rule, makeLink)
@@ -165,32 +175,69 @@ func testStream(t *testing.T, makeLink maker, rule string, n int, overtaken bool
 		st.check("at the start of the stream")
 		st.old.stop()
 		for _, total := range []int{256, 2048, 4096, 1 << 16, n} {
-			if total >= st.sent && total <= n {
-				st.sendUpTo(total, time.Minute)
-				st.check(fmt.Sprintf("after %d messages", total))
-				st.replay()
-				st.check(fmt.Sprintf("when copies of the first packets arrived after %d messages", total))
+			if total < st.sent || total > n {
+				continue
+			}
+			if overtaken && total == 1<<16 {
+				st.overtake(total)
+			}
+			st.sendUpTo(total, time.Minute)
+			st.check(fmt.Sprintf("after %d messages", total))
+			st.replay()
+			st.check(fmt.Sprintf("when copies of the first packets arrived after %d messages", total))
+			if total < n {
+				st.replayIntoGap()
 			}
 		}
 	})
 }
 
-// overtake loses all packets of the first message while n1 sends the others, up to number total-1. A link may let them
+// overtake loses all packets of n1's next message while n1 sends the others, up to number total-1. A link may let them
 // pass, or let them wait.
 func (st *stream) overtake(total int) {
-	st.wire.withhold(0)
-	st.sendUpTo(40, 100*time.Millisecond)
+	missing := st.sent
+	st.wire.withhold(missing)
+	st.sendUpTo(missing+40, 100*time.Millisecond)
 	st.old.stop()
 	st.sendUpTo(total, 100*time.Millisecond)
 	st.net.Run(4 * time.Second)
 	st.tally.mu.Lock()
-	early := st.tally.got[parcel{1, 2, marked.Text(0)}]
+	early := st.tally.got[parcel{1, 2, marked.Text(missing)}]
 	st.tally.mu.Unlock()
 	if early {
-		st.s.Failf(ruleNoPacket, "n2 delivered %q, but every packet with this message was lost", marked.Text(0))
+		st.s.Failf(ruleNoPacket, "n2 delivered %q, but every packet with this message was lost", marked.Text(missing))
 	}
 	st.wire.release()
-	st.check(fmt.Sprintf("after the network had dropped every packet of n1's first message until n1 had sent %d others", total-1))
+	st.check(fmt.Sprintf("after the network had dropped every packet of n1's message %d until n1 had sent %d others", missing+1, total-missing-1))
+}
+
+// replayIntoGap loses all packets of n1's next messages, and meanwhile copies of the first packets arrive. Acknowledgements of the first messages, and
+// what else n2 said then, are not about the next ones.
+func (st *stream) replayIntoGap() {
+	first := st.sent
+	var gap []int
+	for i := range 2*Window + 40 {
+		gap = append(gap, first+i)
+	}
+	st.wire.withhold(gap...)
+	var furthest atomic.Int64
+	see := func(p *labrpc.Message) {
+		if p.From == 1 {
+			for _, n := range marked.In(p.Body) {
+				furthest.Store(max(furthest.Load(), int64(n)))
+			}
+		}
+	}
+	st.wire.watch.Store(&see)
+	st.sendUpTo(first+len(gap), 100*time.Millisecond)
+	st.replay()
+	st.wire.watch.Store(nil)
+	st.wire.release()
+	when := fmt.Sprintf("when copies of the first packets had arrived while every packet with messages %d to %d was lost", first+1, st.sent)
+	if far := int(furthest.Load()); st.window && far >= first+Window {
+		st.s.Failf(ruleWindow, "%s, n1 had sent message %d to n2, where deliver had returned for %d messages, want no message after number %d", when, far+1, first, first+Window)
+	}
+	st.checkUnder(ruleNames, when)
 }
 
 // parcelOf is message i that a goroutine sends in a round: the even ones are on n1, the odd ones on n2.

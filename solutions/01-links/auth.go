@@ -25,7 +25,7 @@ type sealed struct {
 }
 
 // NewAuthenticated makes the link of one node. Each node has at most one.
-// keys holds, for each peer, the secret, of any length, that only this node and that peer know.
+// keys holds, for each peer, the secret, of one byte or more, that only this node and that peer know.
 func NewAuthenticated(node *labrpc.Node, keys map[labrpc.NodeID][]byte, deliver Deliver) *Authenticated {
 	a := &Authenticated{node: node, keys: keys, link: newReliable(deliver)}
 	stubborn := newStubborn(node, a.link.receive, a.transmit)

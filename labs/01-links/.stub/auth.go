@@ -15,7 +15,7 @@ type Authenticated struct {
 }
 
 // NewAuthenticated makes the link of one node. Each node has at most one.
-// keys holds, for each peer, the secret, of any length, that only this node and that peer know. The caller does not change it afterwards.
+// keys holds, for each peer, the secret, of one byte or more, that only this node and that peer know. The caller does not change it afterwards.
 func NewAuthenticated(node *labrpc.Node, keys map[labrpc.NodeID][]byte, deliver Deliver) *Authenticated {
 	// TODO(1D): make the links below so that they take only packets that you have checked.
 	return &Authenticated{node: node, keys: keys, deliver: deliver}
