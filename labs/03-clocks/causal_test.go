@@ -325,7 +325,8 @@ func TestCausalConcurrentNeedNotWait3D(t *testing.T) {
 	})
 }
 
-// Four nodes broadcast at random and answer each other, over links on which messages often overtake each other.
+// Four nodes broadcast at random and answer each other, over links on which messages often overtake each other. Then a message that n1 may send to
+// itself is slower than the answer to it.
 func TestCausalOrder3D(t *testing.T) {
 	link := labrpc.Link{Latency: labrpc.Uniform(time.Millisecond, longLatency)}
 	labtest.Run(t, labtest.Config{Nodes: 4, Link: link, MustCover: []string{wasOutrun}}, func(s *labtest.Sim) {
@@ -334,6 +335,13 @@ func TestCausalOrder3D(t *testing.T) {
 			g.broadcast(labrpc.NodeID(1 + s.Rand().IntN(4)))
 			s.Run(time.Duration(s.Rand().Int64N(int64(60 * time.Millisecond))))
 		}
+		g.allSoon()
+		last := g.sent
+		release := g.withhold(1, 1, func(post int) bool { return post == last+1 })
+		g.soon(2, g.broadcast(1))
+		g.broadcast(2)
+		s.Run(time.Second)
+		release()
 		g.allSoon()
 	})
 }

@@ -167,13 +167,36 @@ func TestLamportManyGoroutines3C(t *testing.T) {
 		met := 0
 		for batch := 0; batch < batches && met < enough; batch++ {
 			base, sent := c.Tick().Time, atomic.Uint64{}
+			receipts := make([]clocks.Timestamp, 1+stampers*rounds*each) // of each message, by half its time
 			ahead := stampInParallel(s, rounds, each, c.Tick, func() clocks.Timestamp {
-				return c.Receive(clocks.Timestamp{Time: base + 2*sent.Add(1), Node: 2})
+				i := sent.Add(1)
+				receipts[i] = c.Receive(clocks.Timestamp{Time: base + 2*i, Node: 2})
+				return receipts[i]
 			})
 			checkTimes(s, ahead, base, len(ahead))
+			checkJumps(s, ahead, base, receipts[1:1+sent.Load()])
 			met += meetings(ahead)
 		}
 	})
+}
+
+// checkJumps checks that each time follows that of an event of the node or, if it is a receipt, of its message. Receipt i is of the message with time
+// base+2(i+1).
+func checkJumps(s *labtest.Sim, stamps []clocks.Timestamp, base uint64, receipts []clocks.Timestamp) {
+	follows := map[uint64]bool{base + 1: true}
+	for _, st := range stamps {
+		follows[st.Time+1] = true
+	}
+	for i, st := range receipts {
+		if sent := base + 2*uint64(i+1); st.Time == sent+1 {
+			follows[st.Time] = true
+		}
+	}
+	for at, st := range stamps {
+		if !follows[st.Time] {
+			s.Failf(ruleLocking, "%s returned time %d, but no event of n%d had time %d, and no message with this time was received then", stampedBy(at), st.Time, int(st.Node), st.Time-1)
+		}
+	}
 }
 
 // meetings counts how often an event of another goroutine fell between two successive events of one.

@@ -472,6 +472,20 @@ func TestNeverGoesBack3A(t *testing.T) {
 			w.watchFor(settled)
 			k.follow(10*time.Second, ruleFollows)
 		}
+		// A wall clock is set back by a little less than the time between two calls: its own time has not gone back.
+		k.clock.Now()
+		for _, every := range []time.Duration{time.Second, 10 * time.Second} {
+			before := k.clock.Now()
+			s.Run(every / 2)
+			s.Net.JumpClock(2, -every*9/10)
+			s.Run(every / 2)
+			if ran := k.clock.Now().Sub(before); ran < every*3/10 {
+				s.Failf(ruleForward, "at %s, Now on n2 has advanced by %v within %v, want at least %v: n2's wall clock was set back by %v between two calls", labtest.At(s.Net.Now()), ran, every, every*3/10, every*9/10)
+			}
+			w.shown = nil
+			w.watchFor(settled)
+			k.follow(10*time.Second, ruleFollows)
+		}
 		const years = 50 * 365 * 24 * time.Hour // no amount is too much
 		for _, by := range []time.Duration{-time.Minute, -time.Hour, years, -years} {
 			w.set(2, by)
