@@ -201,8 +201,12 @@ func (c *cluster) noticesThroughCopies(by labrpc.NodeID, bound time.Duration) {
 // Heartbeats are counted without an end, and any number of them may be lost in all. After the crash, copies of heartbeats of many ages arrive.
 func TestManyBeats2B(t *testing.T) {
 	const beats, tolerate = 5000, 200 // more than twelve bits can count, and seven
-	cfg := labtest.Config{Nodes: 3, Link: labrpc.Link{Latency: labrpc.Fixed(delay2B / 2)}, Seeds: 1, Limit: 3 * time.Hour}
+	cfg := labtest.Config{Nodes: 3, Link: labrpc.Link{Latency: labrpc.Fixed(delay2B / 2)}, Seeds: 2, Limit: 3 * time.Hour}
 	labtest.Run(t, cfg, func(s *labtest.Sim) {
+		if s.Seed%2 == 0 {
+			checkVeryOldBeats(s)
+			return
+		}
 		s.Net.Cut(1, 2) // n2's own detector has nothing to do
 		s.Net.Cut(3, 2)
 		lost, old := 0, record(s, 2)
@@ -249,6 +253,40 @@ func TestManyBeats2B(t *testing.T) {
 		}
 		c.expect(bound2B(tolerate), ruleBeats, 2)
 	})
+}
+
+// checkVeryOldBeats: after the crash of n2, copies of its first heartbeats arrive at n1, again and again. A number of sixteen bits calls them newer than the last.
+func checkVeryOldBeats(s *labtest.Sim) {
+	const beats = 33_000
+	s.Net.Cut(1, 2)
+	first := record(s, 2)
+	c := newIdleCluster(s, "") // no goroutine that asks all the time
+	for _, id := range []labrpc.NodeID{2, 1} {
+		c.boot(s.Start(id), func(node *labrpc.Node, changed func(Change)) suspecter {
+			opts := HeartbeatOptions{Period: period, Delay: delay2B, Tolerate: 1, Changed: changed}
+			if id == 2 {
+				opts.Changed = nil
+			}
+			return NewHeartbeat(node, opts)
+		})
+	}
+	s.Run(2 * period)
+	old := first.messages()
+	s.Run(beats * period)
+	if cl := c.suspects(1, 2); cl.suspected {
+		s.Failf(ruleBeats, "%v, although n2 has not crashed", cl)
+	}
+	c.crash(2)
+	for range 3 {
+		s.Run(period)
+		for _, m := range old {
+			if m.To == 1 {
+				again(s, m)
+			}
+		}
+		c.noticesThroughCopies(1, bound2B(1))
+	}
+	c.expect(bound2B(1), ruleBeats, 2)
 }
 
 // Wall clocks are set all the time, and prove nothing.
