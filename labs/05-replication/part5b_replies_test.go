@@ -215,11 +215,15 @@ func TestOldMatchDoesNotCount5B(t *testing.T) {
 
 // What a follower has acknowledged in this term it has: an older, shorter
 // acknowledgement that arrives later takes nothing back. f acknowledges five
-// entries, then an older reply for three arrives; with another server's five that is a majority.
+// entries, then an older reply for three arrives; with another server's five that is a majority. Nor does silence take it back.
 func TestOlderReplyTakesNothingBack5B(t *testing.T) {
 	const overtaken = "a reply was overtaken, or the leader sends nothing before the reply has come"
 	cfg := labtest.Config{Nodes: 5, Seeds: raftSeeds, MustCover: []string{overtaken}}
 	labtest.Run(t, cfg, func(s *labtest.Sim) {
+		if s.Seed%4 == 0 {
+			checkSilentFollowerCounts(s)
+			return
+		}
 		c := newRaftCluster(s, raftClusterOptions{})
 		c.agree(c.servers...)
 		leader := c.waitForLeader()
@@ -269,4 +273,27 @@ func TestOlderReplyTakesNothingBack5B(t *testing.T) {
 		}
 		release()
 	})
+}
+
+// checkSilentFollowerCounts: n2 acknowledges an entry to n1, the leader, and is cut off for three seconds. Then n3 acknowledges it: three of five have it. A leader
+// that has stepped down meanwhile, because it heard no majority, counts nothing.
+func checkSilentFollowerCounts(s *labtest.Sim) {
+	p := newScriptedCluster(s)
+	p.grantVotes()
+	p.accept()
+	p.waitForLead()
+	committed := func(index int) func() bool {
+		return func() bool { return !p.leads() || p.status().CommitIndex >= index }
+	}
+	p.waitUntil(agreeBound, ruleAgree, "n1, the leader, did not commit its command, although every server acknowledged it", committed(p.submit()))
+	replies := s.Net.Hold(labrpc.Match{From: 3, To: 1})
+	for _, id := range []labrpc.NodeID{4, 5} {
+		s.Net.Hold(labrpc.Match{From: id, To: 1})
+	}
+	index := p.submit()
+	s.Run(agreeBound)
+	s.Net.CutBoth(1, 2)
+	s.Run(3 * time.Second)
+	replies.Release()
+	p.waitUntil(agreeBound, ruleKeepsAck, fmt.Sprintf("n1, the leader, did not commit index %d: n2 acknowledged it and was silent for 3s then, and now n3 has acknowledged it", index), committed(index))
 }
