@@ -9,7 +9,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"sync/atomic"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -156,53 +155,6 @@ func TestStubsScoreNothing(t *testing.T) {
 			}
 		}
 	})
-}
-
-// Mutants die by the test that they name. Each day has an eighth of them, and at least one of every second test (package rotation): a test that
-// has come to notice nothing is found in two days.
-func TestMutantsDie(t *testing.T) {
-	forEachLab(t, func(t *testing.T, s course.Selected) {
-		mutants, err := prove.Mutants(labs, s.Lab)
-		require.NoError(t, err)
-		require.NotEmpty(t, mutants, "a lab without mutants proves nothing about its tests")
-		today := todays(mutants)
-		var alone atomic.Int64
-		t.Cleanup(func() {
-			require.LessOrEqual(t, int(alone.Load()), len(today)/3, "so many mutants do not share a build; is one at fault?")
-		})
-		for _, m := range today {
-			t.Run(m.Name, func(t *testing.T) {
-				t.Parallel()
-				fate, err := prover.RunMutant(t.Context(), m, prove.MutantRun{NamedOnly: true})
-				require.NoError(t, err)
-				require.Empty(t, fate.Invalid)
-				require.True(t, fate.Dead(), "%s\n%s does not notice; it said: %s", m.Wrong, m.DiesBy, fate.Said.Text())
-				require.Empty(t, fate.Astray, "%s\n%s notices it under another rule: %s", m.Wrong, m.DiesBy, fate.Said.Text())
-				if fate.Alone {
-					alone.Add(1)
-				}
-			})
-		}
-	})
-}
-
-// todays are the mutants of today.
-func todays(mutants []prove.Mutant) (list []prove.Mutant) {
-	size, group := map[string]int{}, map[string]int{} // by test
-	for _, m := range mutants {
-		if size[m.DiesBy] == 0 {
-			group[m.DiesBy] = len(group)
-		}
-		size[m.DiesBy]++
-	}
-	before := map[string]int{}
-	for _, m := range mutants {
-		if rotation.OfGroup(group[m.DiesBy], before[m.DiesBy], size[m.DiesBy]) {
-			list = append(list, m)
-		}
-		before[m.DiesBy]++
-	}
-	return list
 }
 
 // forEachLab runs a parallel subtest for every lab.

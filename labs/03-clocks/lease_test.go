@@ -15,6 +15,7 @@ import (
 
 const (
 	ruleLeaseEnds = "a lease is valid until just before its end, whatever the wall clock shows; expired is called at the end or at most 10 ms later (rule 7)"
+	ruleNewEnd    = "after Renew, a lease is valid until just before its new end, which is the given length from that instant; expired is called at that end or at most 10 ms later (rules 7 and 8)"
 	ruleRenew     = "Renew and Release take effect immediately; a lease that expired or was released stays invalid (rule 8)"
 	ruleExpired   = "expired is called exactly once for a lease that expires, and never for a lease that was released (rule 8)"
 
@@ -26,6 +27,7 @@ type leaseUnderTest struct {
 	s     *labtest.Sim
 	lease *clocks.Lease
 	end   time.Duration
+	ends  string // the rule for its end
 
 	released time.Duration // when checkReleased saw it first, after Release had returned
 
@@ -35,7 +37,7 @@ type leaseUnderTest struct {
 }
 
 func newLease(s *labtest.Sim, node *labrpc.Node, length time.Duration) *leaseUnderTest {
-	l := &leaseUnderTest{s: s, end: s.Net.Now() + length}
+	l := &leaseUnderTest{s: s, end: s.Net.Now() + length, ends: ruleLeaseEnds}
 	l.lease = clocks.NewLease(node, length, func() {
 		_ = labrpc.Tell(node, struct{}{}, l.take) // fails only when the node is down
 	})
@@ -71,10 +73,10 @@ func (l *leaseUnderTest) check() {
 	now := l.s.Net.Now()
 	left := max(0, l.end-now)
 	if got := l.lease.Valid(); got != (left > 0) {
-		l.s.Failf(ruleLeaseEnds, "on n1, Valid() = %t at %v, want %t: %s", got, labtest.At(now), left > 0, l.ending())
+		l.s.Failf(l.ends, "on n1, Valid() = %t at %v, want %t: %s", got, labtest.At(now), left > 0, l.ending())
 	}
 	if got := l.lease.Remaining(); (got - left).Abs() > time.Millisecond {
-		l.s.Failf(ruleLeaseEnds, "on n1, Remaining() = %v at %v, want %v: %s", got, labtest.At(now), left, l.ending())
+		l.s.Failf(l.ends, "on n1, Remaining() = %v at %v, want %v: %s", got, labtest.At(now), left, l.ending())
 	}
 	calls := l.calls()
 	for _, at := range calls[l.logged:] {
@@ -82,10 +84,10 @@ func (l *leaseUnderTest) check() {
 	}
 	l.logged = len(calls)
 	if len(calls) > 0 && calls[0] < l.end {
-		l.s.Failf(ruleLeaseEnds, "n1 called expired at %v, want the call at the end of the lease, %v later", labtest.At(calls[0]), l.end-calls[0])
+		l.s.Failf(l.ends, "n1 called expired at %v, want the call at the end of the lease, %v later", labtest.At(calls[0]), l.end-calls[0])
 	}
 	if len(calls) == 0 && now > l.end+slack {
-		l.s.Failf(ruleLeaseEnds, "n1 has not called expired at %v, want the call by %v: %s", labtest.At(now), labtest.At(l.end+slack), l.ending())
+		l.s.Failf(l.ends, "n1 has not called expired at %v, want the call by %v: %s", labtest.At(now), labtest.At(l.end+slack), l.ending())
 	}
 	if len(calls) > 1 {
 		l.s.Failf(ruleExpired, "n1 called expired %d times for its one lease, the second time at %v, want one call: the lease expired at %v", len(calls), labtest.At(calls[1]), labtest.At(l.end))
@@ -146,7 +148,7 @@ func TestLeaseRenewed3B(t *testing.T) {
 			if !l.lease.Renew(length) {
 				s.Failf(ruleRenew, "on n1, Renew(%v) = false at %v, want true: %s", length, labtest.At(s.Net.Now()), l.ending())
 			}
-			l.end = s.Net.Now() + length
+			l.end, l.ends = s.Net.Now()+length, ruleNewEnd
 			s.Logf("Renew(%v) = true: the lease ends at %v", length, labtest.At(l.end))
 			l.check()
 		}
@@ -260,7 +262,7 @@ func TestLongLease3B(t *testing.T) {
 			if !l.lease.Renew(length) {
 				s.Failf(ruleRenew, "on n1, Renew(%v) = false, want true: the lease is valid", length)
 			}
-			l.end = s.Net.Now() + length
+			l.end, l.ends = s.Net.Now()+length, ruleNewEnd
 			all = append(all, newLease(s, node, length), l)
 		}
 		check := func() {

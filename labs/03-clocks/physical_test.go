@@ -16,16 +16,17 @@ import (
 )
 
 const (
-	ruleHalfDelay = "Delay is the time that the two messages were on their way; Offset errs by at most half of Delay (rule 1; RFC 5905 §8)"
-	ruleFollows   = "Now is within 25 ms of the server's clock, from two minutes after the start, after a clock was set, or after an outage (rule 2)"
-	ruleWindow    = "of the last 8 exchanges the one with the shortest delay counts, so Now is right if one in eight is fast (rules 2 and 3; RFC 5905 §10)"
-	ruleOutage    = "in an outage, Now errs by at most 25 ms plus 0.2 ms per second of the outage, also if a wall clock was set two minutes before the outage (rule 2)"
-	ruleUnknown   = "before the first exchange, Now returns the time of the node's wall clock (rule 2)"
-	ruleForward   = "Now never goes back and advances by at least 0.3 s in every second, also when a wall clock is set (rule 4)"
-	ruleDrift     = "an hour after the start, Drift errs by at most 6 ppm; before the second exchange it is 0 (rule 5)"
-	ruleApart     = "a SyncedClock asks at most one question per 4 s: any two questions are at least 4 s apart, also after a question without a reply (rule 6)"
-	ruleLate      = "a reply belongs to its own question, also if it arrives after the next question, and Now is right if one of 8 replies is late (rules 2 and 3)"
-	ruleLost      = "of the last 8 exchanges the one with the shortest delay counts; a question without a reply is no exchange, so the others stay (rule 3)"
+	ruleHalfDelay   = "Delay is the time that the two messages were on their way; Offset errs by at most half of Delay (rule 1; RFC 5905 §8)"
+	ruleFollows     = "Now is within 25 ms of the server's clock, from two minutes after the start, after a clock was set, or after an outage (rule 2)"
+	ruleFollowsLost = "Now is within 25 ms of the server's clock from two minutes after the start, also when questions or replies are lost; a question without a reply is given up, and the next one is asked (rules 2 and 6)"
+	ruleWindow      = "of the last 8 exchanges the one with the shortest delay counts, so Now is right if one in eight is fast (rules 2 and 3; RFC 5905 §10)"
+	ruleOutage      = "in an outage, Now errs by at most 25 ms plus 0.2 ms per second of the outage, also if a wall clock was set two minutes before the outage (rule 2)"
+	ruleUnknown     = "before the first exchange, Now returns the time of the node's wall clock (rule 2)"
+	ruleForward     = "Now never goes back and advances by at least 0.3 s in every second, also when a wall clock is set (rule 4)"
+	ruleDrift       = "an hour after the start, Drift errs by at most 6 ppm; before the second exchange it is 0 (rule 5)"
+	ruleApart       = "a SyncedClock asks at most one question per 4 s: any two questions are at least 4 s apart, also after a question without a reply (rule 6)"
+	ruleLate        = "a reply belongs to its own question, also if it arrives after the next question, and Now is right if one of 8 replies is late (rules 2 and 3)"
+	ruleLost        = "of the last 8 exchanges the one with the shortest delay counts; a question without a reply is no exchange, so the others stay (rule 3)"
 
 	maxError = 25 * time.Millisecond
 	settled  = 2 * time.Minute // after which the clock must be right
@@ -223,7 +224,7 @@ func TestFollowsTheServer3A(t *testing.T) {
 	labtest.Run(t, cfg, func(s *labtest.Sim) {
 		k := newTimekeeping(s, skew(s))
 		s.Run(settled)
-		k.follow(5*time.Minute, ruleFollows)
+		k.follow(5*time.Minute, ruleFollowsLost)
 		if s.Net.Stats(labrpc.Match{}).Lost > 0 {
 			s.Cover(lost)
 		}

@@ -83,3 +83,13 @@ func numbers(list []int) string {
 func (f MutantResult) Proves(clause course.Clause, rule int) bool {
 	return f.Dead() && slices.Contains(f.Mutant.Breaks, clause.ID) && slices.Contains(clause.Tests, f.Mutant.DiesBy) && f.Mutant.shows(f.Said, rule)
 }
+
+// Breakers lists the mutants that break a clause, and that name one of its tests: those that may prove that it is held.
+func Breakers(clause course.Clause, mutants []Mutant) (list []Mutant) {
+	for _, m := range mutants {
+		if slices.Contains(m.Breaks, clause.ID) && slices.Contains(clause.Tests, m.DiesBy) {
+			list = append(list, m)
+		}
+	}
+	return list
+}

@@ -145,22 +145,12 @@ func broken(rules course.Rules, mutants []prove.Mutant) (problems []string) {
 	}
 	for _, rule := range rules {
 		for _, clause := range rule.Clauses {
-			if len(breakers(clause, mutants)) == 0 {
+			if len(prove.Breakers(clause, mutants)) == 0 {
 				problems = append(problems, fmt.Sprintf("clause %s is held by no mutant: none breaks it and dies by %s", clause.ID, strings.Join(clause.Tests, " or ")))
 			}
 		}
 	}
 	return problems
-}
-
-// breakers lists the mutants that break a clause, and that name one of its tests.
-func breakers(clause course.Clause, mutants []prove.Mutant) (list []prove.Mutant) {
-	for _, m := range mutants {
-		if slices.Contains(m.Breaks, clause.ID) && slices.Contains(clause.Tests, m.DiesBy) {
-			list = append(list, m)
-		}
-	}
-	return list
 }
 
 // held checks the clauses of which all mutants were run: one of them must have died under the clause's own rule.
@@ -169,7 +159,7 @@ func held(rules course.Rules, all []prove.Mutant, fates []prove.MutantResult) Ch
 	judged := 0
 	for _, rule := range rules {
 		for _, clause := range rule.Clauses {
-			left := len(breakers(clause, all))
+			left := len(prove.Breakers(clause, all))
 			proven := left == 0 // Matrix has said so
 			for _, fate := range fates {
 				if slices.Contains(fate.Mutant.Breaks, clause.ID) && slices.Contains(clause.Tests, fate.Mutant.DiesBy) {
