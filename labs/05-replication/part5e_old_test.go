@@ -14,8 +14,12 @@ import (
 // not take anything back; and a newer snapshot must keep the entries after it (figure 13).
 func TestOldSnapshotChangesNothing5E(t *testing.T) {
 	labtest.Run(t, labtest.Config{Nodes: 5, Seeds: raftSeeds, Link: calmLink}, func(s *labtest.Sim) {
-		if s.Seed%4 == 0 {
+		switch s.Seed % 4 {
+		case 0:
 			checkOldWhileApplyIsSlow(s)
+			return
+		case 1:
+			checkSnapshotOfAnotherLog(s)
 			return
 		}
 		p := newScriptedCluster(s)
@@ -78,6 +82,26 @@ func checkOldWhileApplyIsSlow(s *labtest.Sim) {
 	if got := calls.Load(); got != last {
 		s.Failf(ruleApply, "n1 called apply %d times, want once for each of the entries 1 to %d: the snapshots that arrived meanwhile were older than its commit index", got, last)
 	}
+}
+
+// checkSnapshotOfAnotherLog: n1 has entries of the leader of term 2, which a minority has. The leader of term 3 has others there, of term 1, and a snapshot
+// of them. What n1 has after them does not continue the snapshot, although its terms do not decrease.
+func checkSnapshotOfAnotherLog(s *labtest.Sim) {
+	p := newScriptedCluster(s)
+	list := entriesOf(1, 1, 1, 1, 1, 1, 3)
+	p.append(2, AppendRequest{Term: 2, Entries: entriesOf(1, 1, 1, 1, 2, 2, 2, 2)}, true)
+	p.commits(list)
+	p.install(p.snapshot(3, 3, 6))
+	p.expectSnapshot(6)
+	if kept := termsOf(p.status()); len(kept) > 0 {
+		p.fail("a snapshot whose last entry is not in the log replaces the whole log (rule 15; Raft figure 13)",
+			"n1 had an entry of term 2 at index 6 when it installed a snapshot whose last entry is 6, of term 1; it has kept entries of the terms %v after it, want none", kept)
+	}
+	p.append(3, AppendRequest{Term: 3, PrevLogIndex: 6, PrevLogTerm: 1, Entries: list[6:], Commit: 7}, true)
+	p.waitApplied(7)
+	p.restart()
+	p.expectSnapshot(6)
+	p.expectAfterCrash(3)
 }
 
 // replacesOnDisk sends n1 twenty entries after those of the list, and then a snapshot that replaces them. They are not on n1's disk any more (rule 15).
