@@ -82,7 +82,44 @@ func TestFirstCommitterWins7B(t *testing.T) {
 				}
 			}
 		}
+		d.firstCallThenAWriter()
 	})
+}
+
+// usesOf returns the calls that a transaction may begin with, of one key.
+func usesOf(key string) []func(t *txn) *call {
+	return []func(t *txn) *call{
+		func(t *txn) *call { return t.goGet(key) },
+		func(t *txn) *call { return t.goScan(key, key+"x") },
+		func(t *txn) *call { return t.goPut(key, "1") },
+		func(t *txn) *call { return t.goAppend(key, "1") },
+		func(t *txn) *call { return t.goDelete(key) },
+	}
+}
+
+// firstCallThenAWriter: when the first call of a transaction has returned, whichever it is, another one begins, writes x and commits. The first one writes x with
+// that call, or when the other has committed. Its snapshot is from before that (rule 13), so the two are concurrent: one commits (rule 15).
+func (d *db) firstCallThenAWriter() {
+	for _, key := range []string{"x", "y", "absent"} {
+		for _, use := range usesOf(key) {
+			d.clear(map[string]string{"x": "0", "y": "0"})
+			one := d.beginTx()
+			first := one.now(ruleCallsEnd7B, use(one))
+			other := d.beginTx()
+			other.try(func() *call { return other.goPut("x", "2") })
+			if !one.writes["x"] {
+				d.commitAll(other)
+				one.try(func() *call { return one.goPut("x", "3") })
+			}
+			if n := d.commitAll(other, one); n != 1 {
+				d.s.Fail(labtest.Violation{
+					What: fmt.Sprintf("%s of %s, its first call, returned before %s began, and both wrote x; %d of the two committed by %v, want exactly one",
+						first.what, one.name, other.name, n, labtest.At(d.s.Net.Now())),
+					Rule: ruleFirst7B, Seen: d.describe(),
+				})
+			}
+		}
+	}
 }
 
 // Transactions that have nothing to do with each other, or that follow each other, all commit (rule 16).

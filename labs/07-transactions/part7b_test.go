@@ -159,6 +159,20 @@ func TestOneSnapshot7B(t *testing.T) {
 			}
 		}
 		reader.finds(ruleSnapshot7B, "", "", "x=1 y=1 z=1")
+
+		// Whatever it calls first: when that has returned, it has its snapshot.
+		for _, key := range []string{"x", "absent"} {
+			for _, use := range usesOf(key) {
+				d.clear(map[string]string{"x": "0", "y": "8"})
+				t := d.beginTx()
+				t.now(ruleCallsEnd7B, use(t))
+				d.load("y=9")
+				if c := t.try(func() *call { return t.goGet("y") }); !c.aborted() {
+					t.hasValue(ruleSnapshot7B, c, "8")
+					t.abort()
+				}
+			}
+		}
 	})
 }
 

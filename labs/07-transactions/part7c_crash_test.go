@@ -5,7 +5,6 @@ import (
 	"maps"
 	"math/rand/v2"
 	"slices"
-	"strings"
 	"testing"
 	"time"
 
@@ -65,13 +64,13 @@ func TestVoteSurvivesCrash7C(t *testing.T) {
 	})
 }
 
-// longID returns an ID of some 300 bytes, which differs only at its end from others.
-func longID(end string) TxID { return TxID(strings.Repeat("long-", 60) + end) }
-
-// restartsWithMany: n2 votes yes in transactions whose IDs are nearly the same. In one of them its work is empty. It misses the decisions, and restarts; then the
-// coordinator restarts. All these transactions are in doubt, and then they commit (rules 22 and 24).
+// restartsWithMany: n2 votes yes in transactions whose IDs are nearly the same, in some seeds in many ways. In one of them its work is empty. It misses the
+// decisions, and restarts; then the coordinator restarts. All these transactions are in doubt, and then they commit (rules 22 and 24).
 func (c *commitCluster) restartsWithMany() {
 	txs := []TxID{longID("1"), longID("2"), "name", "Name", "name ", "name\x00", "na/me", "na%2Fme", "é", "e\u0301"}
+	if c.s.Seed%8 == 1 {
+		txs = nearlyTheSame()
+	}
 	slices.Sort(txs)
 	calls := map[TxID]*commitRun{}
 	for i, tx := range txs {
@@ -102,8 +101,14 @@ func (c *commitCluster) missesDecisions(calls map[TxID]*commitRun, limit time.Du
 	}
 	c.learnsAll(learnLimit, txs, Committed, knows)
 	c.restart(id)
-	if got := c.participants[id].InDoubt(); !slices.Equal(got, txs) {
-		c.s.Failf(ruleInDoubt, "InDoubt() = %q at %v after its restart, want the transactions in which it has voted yes: %q", got, id, txs)
+	got := c.participants[id].InDoubt()
+	for _, tx := range txs {
+		if !slices.Contains(got, tx) {
+			c.s.Failf(ruleInDoubt, "InDoubt() at %v after its restart does not list %s, want that: %v voted yes in it and knows no outcome", id, idText(tx), id)
+		}
+	}
+	if len(got) > len(txs) {
+		c.s.Failf(ruleInDoubt, "InDoubt() at %v after its restart lists %d transactions, want the %d in which it has voted yes and knows no outcome", id, len(got), len(txs))
 	}
 }
 
@@ -263,7 +268,7 @@ func TestDuplicates7C(t *testing.T) {
 		s.Net.SetLinks(calmLink)
 		if s.Seed%3 == 0 {
 			s.Run(time.Hour)
-			c.commitMany("other")
+			c.commitMany(120, "other")
 		}
 		if s.Seed%2 == 0 {
 			for _, id := range s.Net.Nodes() {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -149,6 +150,9 @@ func TestLearnsFromAnother7C(t *testing.T) {
 		s.Net.HealBoth(3, 4)
 		c.learns(learnLimit, "t1", want, 4)
 		c.learnsOfANo()
+		if s.Seed == 1 {
+			c.learnsAfterThousand()
+		}
 	})
 }
 
@@ -169,6 +173,24 @@ func (c *commitCluster) learnsOfANo() {
 	c.returns(call, "no", 2*learnLimit, Aborted)
 }
 
+// learnsAfterThousand: n3 misses the decision to commit. It learns it from n2, although that has committed a thousand other transactions since (rule 26).
+func (c *commitCluster) learnsAfterThousand() {
+	const tx, slow = "early", 300 * time.Millisecond
+	s := c.s
+	c.add(tx, map[labrpc.NodeID]scriptedVote{2: {VoteYes, slow}}, 4)
+	call := c.run(tx, time.Minute)
+	c.voted(tx, 3)
+	s.Run(100 * time.Millisecond) // until the vote has arrived
+	s.Net.Isolate(3)
+	c.returns(call, tx, slow+calmRun, Committed)
+	c.learns(learnLimit, tx, Committed, 2)
+	c.commitMany(1<<10+20, "after", 3, 4)
+	s.Net.Isolate(coordinatorNode)
+	c.inDoubt(tx, 3)
+	s.Net.HealBoth(2, 3)
+	c.learns(learnLimit, tx, Committed, 3)
+}
+
 // muchLater lets an hour pass, in which the coordinator and the nodes in doubt are down, so that they do not send all the time. Then, if
 // many is true, many transactions commit in which only one node takes part. The nodes in doubt start again. The coordinator is up, and cut off.
 func (c *commitCluster) muchLater(many bool, knows labrpc.NodeID, inDoubt ...labrpc.NodeID) {
@@ -181,7 +203,7 @@ func (c *commitCluster) muchLater(many bool, knows labrpc.NodeID, inDoubt ...lab
 	if many {
 		s.Net.HealBoth(coordinatorNode, knows)
 		others := slices.DeleteFunc(s.Net.Nodes(), func(id labrpc.NodeID) bool { return id == knows })
-		c.commitMany(fmt.Sprintf("alone-%v", knows), others...)
+		c.commitMany(120, fmt.Sprintf("alone-%v", knows), others...)
 		s.Net.CutBoth(coordinatorNode, knows)
 	}
 	for _, id := range inDoubt {
@@ -190,12 +212,18 @@ func (c *commitCluster) muchLater(many bool, knows labrpc.NodeID, inDoubt ...lab
 	}
 }
 
-// commitMany commits so many transactions that a node which remembers only the last of them has forgotten the earlier ones.
-func (c *commitCluster) commitMany(name string, leftOut ...labrpc.NodeID) {
-	for i := range 120 {
-		tx := TxID(fmt.Sprintf("%s-%d", name, i))
-		c.add(tx, nil, leftOut...)
-		c.returns(c.run(tx, time.Minute), tx, calmRun, Committed)
+// commitMany commits n transactions, ten at a time, so that a node which remembers only the last of them has forgotten the earlier ones.
+func (c *commitCluster) commitMany(n int, name string, leftOut ...labrpc.NodeID) {
+	for first := 0; first < n; first += 10 {
+		calls := map[TxID]*commitRun{}
+		for i := range 10 {
+			tx := TxID(fmt.Sprintf("%s-%d", name, first+i))
+			c.add(tx, nil, leftOut...)
+			calls[tx] = c.run(tx, time.Minute)
+		}
+		for _, tx := range slices.Sorted(maps.Keys(calls)) {
+			c.returns(calls[tx], tx, calmRun, Committed)
+		}
 	}
 }
 
@@ -368,22 +396,34 @@ func TestForgetsWhenAllKnow7C(t *testing.T) {
 }
 
 // forgetsLate: n3 misses twenty decisions to commit, for half a minute (odd seeds), or until the coordinator has restarted. Then it learns them all, and 2s later
-// the coordinator has forgotten them, although n4 is down and misses the decision of an earlier transaction. When n4 is back, in some seeds after
-// minutes or an hour, the coordinator forgets that one, too (rule 28). Its ID is long: the disk shows whether it is there.
+// the coordinator has forgotten them, although n4 is down and misses the decisions of earlier transactions: of one, or of 150. When n4 is back, in some seeds after
+// minutes or an hour, the coordinator forgets those, too (rule 28). Their IDs are long: the disk shows whether they are there.
 func (c *commitCluster) forgetsLate() {
 	const slow = 300 * time.Millisecond
-	down := "down-" + longID("") // before the others in the alphabet
 	s := c.s
-	c.add(down, nil)
-	call := c.run(down, time.Minute)
-	c.voted(down, 2, 3, 4)
-	c.hearsNothing(4)
-	c.returns(call, down, calmRun, Committed)
-	s.Net.Crash(4)
-	c.learns(learnLimit, down, Committed, 2, 3)
-	one := c.diskBytes(coordinatorNode) // with the decision of this transaction
-
+	n := 1
+	if s.Seed == 1 {
+		n = 150
+	}
 	calls := map[TxID]*commitRun{}
+	for i := range n {
+		tx := TxID(fmt.Sprint("down", i, strings.Repeat("-long", 60))) // before the others in the alphabet
+		c.add(tx, map[labrpc.NodeID]scriptedVote{2: {VoteYes, slow}})
+		calls[tx] = c.run(tx, time.Minute)
+	}
+	downs := slices.Sorted(maps.Keys(calls))
+	for _, tx := range downs {
+		c.voted(tx, 4)
+	}
+	c.hearsNothing(4)
+	for _, tx := range downs {
+		c.returns(calls[tx], tx, slow+calmRun, Committed)
+	}
+	s.Net.Crash(4)
+	c.learnsAll(learnLimit, downs, Committed, 2, 3)
+	kept := c.diskBytes(coordinatorNode) // with the decisions of these transactions
+
+	clear(calls)
 	for i := range 20 {
 		tx := TxID(fmt.Sprint("late", i))
 		c.add(tx, map[labrpc.NodeID]scriptedVote{2: {VoteYes, slow}}, 4)
@@ -406,13 +446,13 @@ func (c *commitCluster) forgetsLate() {
 	s.Net.HealBoth(3, coordinatorNode)
 	c.learnsAll(learnLimit, txs, Committed, 2, 3)
 	s.Run(learnLimit)
-	c.hasForgotten(one)
+	c.hasForgotten(kept)
 	s.Net.Heal()
 	if s.Seed%3 == 0 {
 		s.Run(long(s, 3))
 	}
 	c.start(4)
-	c.learns(learnLimit, down, Committed, 4)
+	c.learnsAll(learnLimit, downs, Committed, 4)
 	s.Run(learnLimit)
 }
 

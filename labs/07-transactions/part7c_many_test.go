@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -215,4 +216,31 @@ func (c *commitCluster) asked(tx TxID, ids []labrpc.NodeID) {
 	if !all {
 		c.s.Failf(ruleRunReturns, "Run of %s has been called for %v, but %s have not called Prepare, although all nodes are up and connected", tx, askTime, commitNames(missing))
 	}
+}
+
+// longID returns an ID of some 300 bytes, which differs only at its end from others.
+func longID(end string) TxID { return TxID(strings.Repeat("long-", 60) + end) }
+
+// nearlyTheSame returns IDs that differ little: long ones in one byte, at the beginning, at the end or anywhere between, and short ones in what a name
+// may be spelt without.
+func nearlyTheSame() []TxID {
+	txs := []TxID{"name", "Name", "name ", "name\x00", "é", "e\u0301", ".", "..", "na%2Fme", "na%2fme", "na%252Fme"}
+	for _, separator := range []string{"/", "//", "\\", "%", "%%", "-", "--", "_", ".", ":", "|", "+", " ", ",", "\n"} {
+		txs = append(txs, TxID("na"+separator+"me"))
+	}
+	long := []byte(longID(""))
+	for at := 0; at <= len(long); at += 10 {
+		other := append(slices.Clone(long), '.')
+		other[at] = '#'
+		txs = append(txs, TxID(other))
+	}
+	return txs
+}
+
+// idText is the ID in a failure. Of a long one it has the beginning, and the byte in which nearlyTheSame has changed it.
+func idText(tx TxID) string {
+	if at := strings.IndexByte(string(tx), '#'); len(tx) > 100 && at >= 0 {
+		return fmt.Sprintf("%.10q… (%d bytes, of which byte %d is '#' and in others not)", tx, len(tx), at+1)
+	}
+	return fmt.Sprintf("%q", tx)
 }
