@@ -45,10 +45,49 @@ func TestDeposedLeader6A(t *testing.T) {
 			c.sees(a, id, "Get", "x", "2")
 		}
 		c.checkStrong()
-		if s.Seed%4 == 0 {
+		switch s.Seed % 4 {
+		case 0:
 			c.readsWithoutALeader(a, b)
+		case 1:
+			c.overwrittenHere(a, b)
 		}
 	})
+}
+
+// overwrittenHere: an entry of a Put is in the logs of its leader and of one follower. In the leader's own log, the next leader's entry takes its place. That says nothing
+// about the Put: the follower leads later, and commits the entry (rule 2; Raft figure 8).
+func (c *strongCluster) overwrittenHere(a, b labrpc.NodeID) {
+	s := c.s
+	old, others := c.roles()
+	follower, next, rest := others[0], others[1], others[2:]
+	c.allowWinner(next)
+	for _, id := range others[1:] {
+		s.Net.CutBoth(old, id)
+		s.Net.CutBoth(follower, id)
+	}
+	s.Run(350 * time.Millisecond) // so that the next leader wins before the Put is answered
+	put := c.put(a, old, "over", "1")
+	last := func(id labrpc.NodeID) int { st := c.status(id); return st.SnapshotIndex + len(st.Log) }
+	before := last(next)
+	s.Until(servesLimit, func() bool { return last(follower) > before })
+	s.Net.CutBoth(old, follower)
+	c.waitForLeader(old)
+	for _, id := range rest {
+		s.Net.CutBoth(next, id)
+	}
+	s.Net.HealBoth(next, old)
+	c.put(b, next, "y", "2")
+	c.answered(put)
+	s.Net.Crash(old)
+	s.Net.Crash(next)
+	c.allowWinner(0)
+	s.Net.Heal()
+	leader := c.waitForLeader(0)
+	c.writes(b, leader, "y", "3")
+	c.done(c.read(b, leader, "LogGet", "over"))
+	c.startDown()
+	c.settles()
+	c.checkStrong()
 }
 
 // readsWithoutALeader reads at a server that knows no leader: it has restarted alone, and later it is a candidate; then one that has been alone for long. Meanwhile the

@@ -40,6 +40,7 @@ func TestKeepsTrying6B(t *testing.T) {
 			hist.fail(ruleContext, get, get.String()+", want the value: its ctx had not ended, and the servers were connected again")
 		}
 		c.settles()
+		c.catchesUpAtAnyTime(hist, run, leader, others[0])
 
 		// The session cannot reach its server. What it sent meanwhile is lost.
 		s.Net.CutBoth(c.clients[0], others[0])
@@ -244,4 +245,25 @@ func TestAnyString6B(t *testing.T) {
 			}
 		}
 	})
+}
+
+// catchesUpAtAnyTime: the session's server catches up after 10 to 14 s, several times. Get returns soon after that, however often the session has asked in vain (rule 11).
+func (c *strongCluster) catchesUpAtAnyTime(hist *sessionHistory, run *sessionRun, leader, late labrpc.NodeID) {
+	s := c.s
+	for range 6 {
+		c.disconnect(late)
+		run.moves(leader)
+		hist.puts(run, "x", fmt.Sprint("at ", s.Net.Now()))
+		seen := c.status(leader).LastApplied
+		run.moves(late)
+		get := hist.get(run, "x", time.Minute)
+		s.Run(10*time.Second + time.Duration(s.Rand().Int64N(int64(4*time.Second))))
+		s.Net.Heal()
+		s.Until(healLimit, func() bool { return c.status(late).LastApplied >= seen })
+		if !s.Until(getLimit, func() bool { return get.Over }) {
+			hist.fail(ruleCatchesUp, get, get.String()+fmt.Sprintf(", by %v, although its server has caught up more than %v ago", labtest.At(s.Net.Now()), getLimit))
+		}
+		hist.returns(get)
+		c.settles()
+	}
 }

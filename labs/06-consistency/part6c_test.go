@@ -245,7 +245,7 @@ func TestThroughOthers6C(t *testing.T) {
 }
 
 // alongAChain connects each replica to its neighbours only: n1 to n2, n2 to n3, and so on. After 300 gossip periods without updates, an update at one end reaches
-// the other end in time (rule 16).
+// the other end in time, and so do as many as rule 16 allows at a time.
 func (g *gossipGroup) alongAChain() {
 	const rest = 300 * gossipPeriod
 	s, nodes := g.s, g.s.Net.Nodes()
@@ -267,6 +267,12 @@ func (g *gossipGroup) alongAChain() {
 				labtest.At(s.Net.Now()), last, got, want, first, rest)
 		}
 		s.Run(rest)
+	}
+	g.putsMany(updatesAtOnce, func(i int) string { return fmt.Sprint("key ", i) })
+	s.Run(gossipSettles)
+	if got, want := g.replicas[nodes[len(nodes)-1]].Version()[nodes[0]], g.updates[nodes[0]]; got < want {
+		s.Failf(ruleConverges, "at %v, %v has %d of the %d updates of %v, want all: the last %d were made at once 40 gossip periods ago, and n1 to n5 are connected as a chain",
+			labtest.At(s.Net.Now()), nodes[len(nodes)-1], got, want, nodes[0], updatesAtOnce)
 	}
 	g.settle(0, nodes...)
 }

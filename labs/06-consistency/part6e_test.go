@@ -105,8 +105,12 @@ func TestCPReadsDoNotGoBack6E(t *testing.T) {
 	const seen = "a read returned what had not been acknowledged, or no member had an item alone"
 	labtest.Run(t, labtest.Config{Nodes: 5, MustCover: []string{seen}}, func(s *labtest.Sim) {
 		b := newBasketStore(s, consistency.CP, 1, 2, 3, 4, 5)
-		if s.Seed%4 == 0 {
+		switch s.Seed % 4 {
+		case 0:
 			checkThirdRound(b)
+			return
+		case 1:
+			checkMeanwhile(b)
 			return
 		}
 		_, stored := b.addAlone(1)
@@ -154,6 +158,39 @@ func checkThirdRound(b *basketStore) {
 	for _, item := range first {
 		if !slices.Contains(second, item) {
 			s.Failf(ruleNoLies, "n5 returned %v at %v, without %q, which n3 had returned before", second, labtest.At(s.Net.Now()), item)
+		}
+	}
+	b.linearizable()
+}
+
+// checkMeanwhile: n2 has an item alone, and its replies to n1, which reads, are late. Before they come, n1 gets the item of another client. What n1 has now, it may
+// return only when a majority has it: n3, n4 and n5 have not (rule 32).
+func checkMeanwhile(b *basketStore) {
+	s := b.s
+	adds, _ := b.addAlone(2)
+	for _, id := range []labrpc.NodeID{3, 4, 5} {
+		s.Net.CutBoth(2, id)
+	}
+	s.Net.CutBoth(1, 4)
+	s.Net.CutBoth(1, 5)
+	late := s.Net.Hold(labrpc.Match{From: 2, To: 1})
+	replies := labrpc.Match{From: 3, To: 1, Kind: labrpc.Reply}
+	before := s.Net.Stats(replies).Delivered
+	call := b.goItems(1)
+	s.Until(basketTimeout/4, func() bool { return call.done() || s.Net.Stats(replies).Delivered > before })
+	s.Net.CutBoth(1, 3)
+	again := b.goAddItem(1, adds[0].item)
+	s.Run(basketGossip / 2)
+	late.Release()
+	first, _ := b.wait(call)
+	_, _ = b.wait(again)
+	s.Net.Heal()
+	s.Net.Isolate(1)
+	s.Net.Isolate(2)
+	second := b.mustRead(3)
+	for _, item := range first {
+		if !slices.Contains(second, item) {
+			s.Failf(ruleNoLies, "n3 returned %v at %v, without %q, which n1 had returned before", second, labtest.At(s.Net.Now()), item)
 		}
 	}
 	b.linearizable()

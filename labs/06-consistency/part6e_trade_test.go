@@ -87,7 +87,22 @@ func TestAPReconciles6E(t *testing.T) {
 		s.Logf("from now on no message is lost, and n1 reaches the others through n3")
 		s.Run(2 * basketSettles)
 		b.reconciled()
+		b.differInTheMiddle()
 	})
+}
+
+// differInTheMiddle: both sides of a partition add as many items, of the same length and of the same characters, between the smallest and the greatest that all have: the two sets are
+// different all the same (rule 34).
+func (b *basketStore) differInTheMiddle() {
+	s := b.s
+	first := b.mustRead(1)[0]
+	s.Net.Partition([]labrpc.NodeID{1, 2}, []labrpc.NodeID{3, 4, 5})
+	b.mustServe(b.goAddItem(1, first+" ab"))
+	b.mustServe(b.goAddItem(3, first+" ba"))
+	s.Run(basketSettles)
+	s.Net.Heal()
+	s.Run(basketSettles)
+	b.reconciled()
 }
 
 // The trade-off. Two stores of five members, one under each policy, in the same
