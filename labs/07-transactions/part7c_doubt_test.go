@@ -151,7 +151,7 @@ func TestLearnsFromAnother7C(t *testing.T) {
 		c.learns(learnLimit, "t1", want, 4)
 		c.learnsOfANo()
 		if s.Seed == 1 {
-			c.learnsAfterThousand()
+			c.learnsAfterHundreds()
 		}
 	})
 }
@@ -173,8 +173,8 @@ func (c *commitCluster) learnsOfANo() {
 	c.returns(call, "no", 2*learnLimit, Aborted)
 }
 
-// learnsAfterThousand: n3 misses the decision to commit. It learns it from n2, although that has committed a thousand other transactions since (rule 26).
-func (c *commitCluster) learnsAfterThousand() {
+// learnsAfterHundreds: n3 misses the decision to commit. It learns it from n2, although that has committed 600 other transactions since (rule 26).
+func (c *commitCluster) learnsAfterHundreds() {
 	const tx, slow = "early", 300 * time.Millisecond
 	s := c.s
 	c.add(tx, map[labrpc.NodeID]scriptedVote{2: {VoteYes, slow}}, 4)
@@ -184,7 +184,7 @@ func (c *commitCluster) learnsAfterThousand() {
 	s.Net.Isolate(3)
 	c.returns(call, tx, slow+calmRun, Committed)
 	c.learns(learnLimit, tx, Committed, 2)
-	c.commitMany(1<<10+20, "after", 3, 4)
+	c.commitMany(600, "after", 3, 4) // more cost a design with one record twenty seconds
 	s.Net.Isolate(coordinatorNode)
 	c.inDoubt(tx, 3)
 	s.Net.HealBoth(2, 3)
