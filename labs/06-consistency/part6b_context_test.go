@@ -31,11 +31,7 @@ func TestKeepsTrying6B(t *testing.T) {
 		seen := c.status(leader).LastApplied
 		get := hist.get(run, "x", 2*away) // its server lacks x=2
 		s.Run(away)
-		s.Net.Heal()
-		s.Until(healLimit, func() bool { return c.status(others[0]).LastApplied >= seen })
-		if !s.Until(getLimit, func() bool { return get.Over }) {
-			hist.fail(ruleCatchesUp, get, get.String()+fmt.Sprintf(", by %v, although its server has caught up more than %v ago", labtest.At(s.Net.Now()), getLimit))
-		}
+		hist.catchesUp(get, others[0], seen)
 		if get.Err != "" {
 			hist.fail(ruleContext, get, get.String()+", want the value: its ctx had not ended, and the servers were connected again")
 		}
@@ -258,12 +254,18 @@ func (c *strongCluster) catchesUpAtAnyTime(hist *sessionHistory, run *sessionRun
 		run.moves(late)
 		get := hist.get(run, "x", time.Minute)
 		s.Run(10*time.Second + time.Duration(s.Rand().Int64N(int64(4*time.Second))))
-		s.Net.Heal()
-		s.Until(healLimit, func() bool { return c.status(late).LastApplied >= seen })
-		if !s.Until(getLimit, func() bool { return get.Over }) {
-			hist.fail(ruleCatchesUp, get, get.String()+fmt.Sprintf(", by %v, although its server has caught up more than %v ago", labtest.At(s.Net.Now()), getLimit))
-		}
+		hist.catchesUp(get, late, seen)
 		hist.returns(get)
 		c.settles()
+	}
+}
+
+// catchesUp heals the network: soon after the session's server has applied the entries up to seen, a Get that waits for them returns.
+func (t *sessionHistory) catchesUp(get *sessionOp, server labrpc.NodeID, seen int) {
+	s := t.c.s
+	s.Net.Heal()
+	s.Until(healLimit, func() bool { return t.c.status(server).LastApplied >= seen })
+	if !s.Until(getLimit, func() bool { return get.Over }) {
+		t.fail(ruleCatchesUp, get, get.String()+fmt.Sprintf(", by %v, although its server has caught up more than %v ago", labtest.At(s.Net.Now()), getLimit))
 	}
 }

@@ -257,23 +257,22 @@ func (g *gossipGroup) alongAChain() {
 		}
 	}
 	s.Run(rest)
+	reached := func(first, last labrpc.NodeID, made string) {
+		if got, want := g.replicas[last].Version()[first], g.updates[first]; got < want {
+			s.Failf(ruleConverges, "at %v, %v has %d of the %d updates of %v, want all: %s, and n1 to n5 are connected as a chain", labtest.At(s.Net.Now()), last, got, want, first, made)
+		}
+	}
 	first, last := nodes[0], nodes[len(nodes)-1]
 	for range 2 {
 		first, last = last, first
 		g.put(first, "along the chain")
 		s.Run(gossipSettles)
-		if got, want := g.replicas[last].Version()[first], g.updates[first]; got < want {
-			s.Failf(ruleConverges, "at %v, %v has %d of the %d updates of %v, want all: the last was made 40 gossip periods ago, after %v without updates, and n1 to n5 are connected as a chain",
-				labtest.At(s.Net.Now()), last, got, want, first, rest)
-		}
+		reached(first, last, fmt.Sprintf("the last was made 40 gossip periods ago, after %v without updates", rest))
 		s.Run(rest)
 	}
 	g.putsMany(updatesAtOnce, func(i int) string { return fmt.Sprint("key ", i) })
 	s.Run(gossipSettles)
-	if got, want := g.replicas[nodes[len(nodes)-1]].Version()[nodes[0]], g.updates[nodes[0]]; got < want {
-		s.Failf(ruleConverges, "at %v, %v has %d of the %d updates of %v, want all: the last %d were made at once 40 gossip periods ago, and n1 to n5 are connected as a chain",
-			labtest.At(s.Net.Now()), nodes[len(nodes)-1], got, want, nodes[0], updatesAtOnce)
-	}
+	reached(nodes[0], nodes[len(nodes)-1], fmt.Sprintf("the last %d were made at once 40 gossip periods ago", updatesAtOnce))
 	g.settle(0, nodes...)
 }
 

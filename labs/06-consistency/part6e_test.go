@@ -122,14 +122,19 @@ func TestCPReadsDoNotGoBack6E(t *testing.T) {
 		if ok && len(first) > 0 || !stored {
 			s.Cover(seen)
 		}
-		second := b.mustRead(4)
-		for _, item := range first {
-			if !slices.Contains(second, item) {
-				s.Failf(ruleNoLies, "at %[2]v, Items at n4 returned %[1]q, without %[3]q, which Items at n2 had returned before", second, labtest.At(s.Net.Now()), item)
-			}
-		}
-		b.linearizable()
+		b.keeps(first, 2, 4)
 	})
+}
+
+// keeps reads at a member: what another one returned before must be in the result (rule 32).
+func (b *basketStore) keeps(first []string, by, at labrpc.NodeID) {
+	second := b.mustRead(at)
+	for _, item := range first {
+		if !slices.Contains(second, item) {
+			b.s.Failf(ruleNoLies, "at %v, Items at %v returned %q, without %q, which Items at %v had returned before", labtest.At(b.s.Net.Now()), at, second, item, by)
+		}
+	}
+	b.linearizable()
 }
 
 // checkThirdRound: n1 and n2 have one item each. n3 reads: first n1 and n4 reply, and when n4 is gone, n1 and n2. What n3 has learnt last, it may
@@ -154,13 +159,7 @@ func checkThirdRound(b *basketStore) {
 	s.Net.Heal()
 	s.Net.Isolate(2)
 	s.Net.Isolate(3)
-	second := b.mustRead(5)
-	for _, item := range first {
-		if !slices.Contains(second, item) {
-			s.Failf(ruleNoLies, "n5 returned %v at %v, without %q, which n3 had returned before", second, labtest.At(s.Net.Now()), item)
-		}
-	}
-	b.linearizable()
+	b.keeps(first, 3, 5)
 }
 
 // checkMeanwhile: n2 has an item alone, and its replies to n1, which reads, are late. Before they come, n1 gets the item of another client. What n1 has now, it may
@@ -187,13 +186,7 @@ func checkMeanwhile(b *basketStore) {
 	s.Net.Heal()
 	s.Net.Isolate(1)
 	s.Net.Isolate(2)
-	second := b.mustRead(3)
-	for _, item := range first {
-		if !slices.Contains(second, item) {
-			s.Failf(ruleNoLies, "n3 returned %v at %v, without %q, which n1 had returned before", second, labtest.At(s.Net.Now()), item)
-		}
-	}
-	b.linearizable()
+	b.keeps(first, 1, 3)
 }
 
 // Three of five members have an item when two of them crash; when these are back, the third is

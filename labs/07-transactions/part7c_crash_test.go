@@ -107,8 +107,8 @@ func (c *commitCluster) missesDecisions(calls map[TxID]*commitRun, limit time.Du
 			c.s.Failf(ruleInDoubt, "InDoubt() at %v after its restart does not list %s, want that: %v voted yes in it and knows no outcome", id, idText(tx), id)
 		}
 	}
-	if len(got) > len(txs) {
-		c.s.Failf(ruleInDoubt, "InDoubt() at %v after its restart lists %d transactions, want the %d in which it has voted yes and knows no outcome", id, len(got), len(txs))
+	if !slices.Equal(got, txs) {
+		c.s.Failf(ruleInDoubt, "InDoubt() at %v after its restart lists %d transactions, want the %d in which it has voted yes and knows no outcome, each once, sorted", id, len(got), len(txs))
 	}
 }
 

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"strings"
 	"testing"
 	"time"
 
@@ -399,44 +398,24 @@ func TestForgetsWhenAllKnow7C(t *testing.T) {
 // the coordinator has forgotten them, although n4 is down and misses the decisions of earlier transactions: of one, or of 150. When n4 is back, in some seeds after
 // minutes or an hour, the coordinator forgets those, too (rule 28). Their IDs are long: the disk shows whether they are there.
 func (c *commitCluster) forgetsLate() {
-	const slow = 300 * time.Millisecond
 	s := c.s
 	n := 1
 	if s.Seed == 1 {
 		n = 150
 	}
-	calls := map[TxID]*commitRun{}
+	var downs, txs []TxID
 	for i := range n {
-		tx := TxID(fmt.Sprint("down", i, strings.Repeat("-long", 60))) // before the others in the alphabet
-		c.add(tx, map[labrpc.NodeID]scriptedVote{2: {VoteYes, slow}})
-		calls[tx] = c.run(tx, time.Minute)
+		downs = append(downs, "down-"+longID(fmt.Sprint(i))) // before the others in the alphabet
 	}
-	downs := slices.Sorted(maps.Keys(calls))
-	for _, tx := range downs {
-		c.voted(tx, 4)
-	}
-	c.hearsNothing(4)
-	for _, tx := range downs {
-		c.returns(calls[tx], tx, slow+calmRun, Committed)
-	}
+	c.commitUnheard(4, downs)
 	s.Net.Crash(4)
 	c.learnsAll(learnLimit, downs, Committed, 2, 3)
 	kept := c.diskBytes(coordinatorNode) // with the decisions of these transactions
 
-	clear(calls)
 	for i := range 20 {
-		tx := TxID(fmt.Sprint("late", i))
-		c.add(tx, map[labrpc.NodeID]scriptedVote{2: {VoteYes, slow}}, 4)
-		calls[tx] = c.run(tx, time.Minute)
+		txs = append(txs, TxID(fmt.Sprint("late", i)))
 	}
-	txs := slices.Sorted(maps.Keys(calls))
-	for _, tx := range txs {
-		c.voted(tx, 3)
-	}
-	c.hearsNothing(3)
-	for _, tx := range txs {
-		c.returns(calls[tx], tx, slow+calmRun, Committed)
-	}
+	c.commitUnheard(3, txs, 4)
 	if s.Seed%2 == 0 {
 		s.Run(time.Second)
 		c.restart(coordinatorNode)
@@ -454,6 +433,23 @@ func (c *commitCluster) forgetsLate() {
 	c.start(4)
 	c.learnsAll(learnLimit, downs, Committed, 4)
 	s.Run(learnLimit)
+}
+
+// commitUnheard commits transactions in which n2 votes later than the others. Before it does, id stops hearing anything.
+func (c *commitCluster) commitUnheard(id labrpc.NodeID, txs []TxID, leftOut ...labrpc.NodeID) {
+	const slow = 300 * time.Millisecond
+	calls := map[TxID]*commitRun{}
+	for _, tx := range txs {
+		c.add(tx, map[labrpc.NodeID]scriptedVote{2: {VoteYes, slow}}, leftOut...)
+		calls[tx] = c.run(tx, time.Minute)
+	}
+	for _, tx := range txs {
+		c.voted(tx, id)
+	}
+	c.hearsNothing(id)
+	for _, tx := range txs {
+		c.returns(calls[tx], tx, slow+calmRun, Committed)
+	}
 }
 
 // knowsAnother: n3 misses a decision to commit, and acknowledges that of another transaction. Then the coordinator restarts: it has the first one

@@ -81,13 +81,18 @@ func numbers(list []int) string {
 // Proves reports whether the mutant shows that a clause is held: the clause is among those that it breaks, and in every repetition the
 // named test, which is one of the clause's, killed it with a failure that cites the clause's rule.
 func (f MutantResult) Proves(clause course.Clause, rule int) bool {
-	return f.Dead() && slices.Contains(f.Mutant.Breaks, clause.ID) && slices.Contains(clause.Tests, f.Mutant.DiesBy) && f.Mutant.shows(f.Said, rule)
+	return f.Dead() && f.Mutant.MayProve(clause) && f.Mutant.shows(f.Said, rule)
 }
 
-// Breakers lists the mutants that break a clause, and that name one of its tests: those that may prove that it is held.
+// MayProve reports whether the mutant breaks a clause and names one of its tests: then its death may prove that the clause is held.
+func (m Mutant) MayProve(clause course.Clause) bool {
+	return slices.Contains(m.Breaks, clause.ID) && slices.Contains(clause.Tests, m.DiesBy)
+}
+
+// Breakers lists the mutants that may prove that a clause is held.
 func Breakers(clause course.Clause, mutants []Mutant) (list []Mutant) {
 	for _, m := range mutants {
-		if slices.Contains(m.Breaks, clause.ID) && slices.Contains(clause.Tests, m.DiesBy) {
+		if m.MayProve(clause) {
 			list = append(list, m)
 		}
 	}

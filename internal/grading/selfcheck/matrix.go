@@ -162,7 +162,7 @@ func held(rules course.Rules, all []prove.Mutant, fates []prove.MutantResult) Ch
 			left := len(prove.Breakers(clause, all))
 			proven := left == 0 // Matrix has said so
 			for _, fate := range fates {
-				if slices.Contains(fate.Mutant.Breaks, clause.ID) && slices.Contains(clause.Tests, fate.Mutant.DiesBy) {
+				if fate.Mutant.MayProve(clause) {
 					left--
 					proven = proven || fate.Proves(clause, rule.Number)
 				}
